@@ -1,0 +1,2 @@
+//! Small requests a second.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Start and stop: one file per command.

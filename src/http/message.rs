@@ -1,0 +1,1 @@
+//! What the rest of the house sees of HTTP: plain requests and replies.

@@ -1,0 +1,4 @@
+//! HTTP as we serve it.
+
+pub mod message;
+pub mod server;

@@ -1,0 +1,1 @@
+//! Mission Control's service functions, typed.

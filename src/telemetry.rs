@@ -1,0 +1,1 @@
+//! Logs, through `log`: level, component, one line each, redacted.

@@ -1,0 +1,27 @@
+//! Every promise of the house that can be seen from outside, one module per subject.
+//!
+//! Tests are named after promises and cite the rule they prove. Tables of the specifications stand here as rows.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should say so and stop")]
+
+/// What several modules need: scripted servers, child processes, certificates.
+mod support;
+
+/// The command line: commands, exit codes, help, what a person sees.
+mod command_line;
+/// Variables, files, mistakes: each mistake is a sentence.
+mod configuration;
+/// Every answer the backend can give, over a socket, and the class it is given.
+mod convex_answers;
+/// The HTTP server under attack.
+mod http_server;
+/// Nothing secret leaves the house.
+mod secrets;
+/// The 34 service functions: what is sent, what is understood.
+mod service_calls;
+/// The house keeps its floors, its documents and its secrets.
+mod tidiness;
+/// Certificates: good ones work, bad ones are named.
+mod tls;
+/// The task workflow, session keys and notification words of the contract.
+mod words;
