@@ -1,1 +1,43 @@
 //! Start and stop: one file per command.
+
+mod exit;
+
+use std::io::Write as _;
+use std::path::Path;
+
+pub use exit::Exit;
+
+use crate::cli::Misuse;
+
+/// The service.
+pub fn run(_env_file: Option<&Path>) -> Exit {
+    Exit::Failed
+}
+
+/// What is wrong.
+pub fn doctor(_env_file: Option<&Path>, _json: bool) -> Exit {
+    Exit::Failed
+}
+
+/// Which build this is.
+pub fn version() -> String {
+    let target = [std::env::consts::ARCH, std::env::consts::OS].join("-");
+    let commit = option_env!("MCR_COMMIT").filter(|commit| !commit.is_empty()).unwrap_or("unknown");
+    format!("{} {} ({target}, commit {commit})\n", env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
+}
+
+/// Writes to standard output. A reader that left early (`… | head`) is no failure.
+pub fn print(text: &str) -> Exit {
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        Ok(()) => Exit::Done,
+        Err(why) if why.kind() == std::io::ErrorKind::BrokenPipe => Exit::Done,
+        Err(_) => Exit::Failed,
+    }
+}
+
+/// Says on standard error why the command line makes no sense.
+pub fn misused(misuse: &Misuse) -> Exit {
+    // Where even standard error is closed, the exit code still tells.
+    let _ = writeln!(std::io::stderr(), "{misuse}");
+    Exit::Misused
+}

@@ -71,3 +71,16 @@ impl fmt::Display for CallError {
 }
 
 impl std::error::Error for CallError {}
+
+impl CallError {
+    /// A request of ours that is no JSON.
+    pub(crate) fn before_sending(path: &str, why: &str) -> Self {
+        Self { class: Class::Refused, request_id: String::new(), sentence: format!("{path}: {why}") }
+    }
+
+    /// An answer that does not fit the type.
+    pub(crate) fn not_understood(call: &Call<'_>, why: &str) -> Self {
+        let class = if call.may_repeat { Class::Refused } else { Class::Ambiguous };
+        Self { class, request_id: String::new(), sentence: format!("{}: {why}", call.path) }
+    }
+}
