@@ -27,6 +27,7 @@ pub mod clock;
 pub mod config;
 pub mod convex;
 pub mod http;
+pub mod local;
 pub mod mission;
 pub mod model;
 pub mod redact;

@@ -15,6 +15,8 @@ mod configuration;
 mod convex_answers;
 /// The HTTP server under attack.
 mod http_server;
+/// The embedded Mission Control against the tables of the contract.
+mod mission_control;
 /// Nothing secret leaves the house.
 mod secrets;
 /// The 34 service functions: what is sent, what is understood.

@@ -1,0 +1,83 @@
+//! What a function answers, in the platform's words (convex-http-api A.3, backend-contract §1.4).
+
+use serde_json::{Value, json};
+
+use super::store::StoreError;
+
+/// Why a function did not bring a value.
+#[derive(Debug)]
+pub enum Refusal {
+    /// The function's own word: `throw new Error(literal)`.
+    Thrown(String),
+    /// The arguments do not fit; nothing ran.
+    Arguments(String),
+    /// There is no such public function.
+    NoFunction(String),
+    /// It is of another kind than the endpoint.
+    WrongKind {
+        /// As it was asked for.
+        path: String,
+        /// What the endpoint runs.
+        asked: &'static str,
+        /// What it is.
+        defined: &'static str,
+    },
+    /// The data could not be read or written; nothing was changed.
+    Store(StoreError),
+}
+
+impl Refusal {
+    /// The function throws.
+    pub fn thrown(literal: impl Into<String>) -> Self {
+        Self::Thrown(literal.into())
+    }
+
+    /// What stands behind `Server Error` on a deployment that does not redact; nothing for a fault of the platform.
+    fn text(&self) -> Option<String> {
+        match self {
+            Self::Thrown(literal) => Some(format!(
+                "Uncaught Error: {literal}\n    at handler (../convex/service/actions.ts:1:1)\n"
+            )),
+            Self::Arguments(detail) => Some(format!("ArgumentValidationError: {detail}\n")),
+            Self::NoFunction(path) => Some(format!(
+                "Could not find public function for '{path}'. Did you forget to run `npx convex dev` or `npx convex deploy`?\n"
+            )),
+            Self::WrongKind { path, asked, defined } => {
+                let file = path.replacen(':', ".js:", 1);
+                Some(format!("Trying to execute {file} as {asked}, but it is defined as {defined}.\n"))
+            }
+            Self::Store(_) => None,
+        }
+    }
+
+    /// Status and body. `redact` answers as a production deployment does: without the reason.
+    pub fn into_answer(self, request_id: &str, redact: bool) -> (u16, Value) {
+        match self.text() {
+            Some(text) => {
+                let head = format!("[Request ID: {request_id}] Server Error");
+                let message = if redact { head } else { format!("{head}\n{text}") };
+                (200, json!({"status": "error", "errorMessage": message}))
+            }
+            None => {
+                let Self::Store(why) = self else { unreachable!("only a fault of the store has no text") };
+                (500, json!({"code": "InternalServerError", "message": why.to_string()}))
+            }
+        }
+    }
+}
+
+impl From<StoreError> for Refusal {
+    fn from(why: StoreError) -> Self {
+        Self::Store(why)
+    }
+}
+
+/// `return Err(Refusal::Thrown(…))` unless the condition holds.
+macro_rules! ensure {
+    ($holds:expr, $($literal:tt)+) => {
+        if !$holds {
+            return Err($crate::local::Refusal::Thrown(format!($($literal)+)));
+        }
+    };
+}
+pub(super) use ensure;

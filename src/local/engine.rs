@@ -1,0 +1,114 @@
+//! A call from its name to its answer: find, hold the arguments against the list, find out who calls, run.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use super::answer::Refusal;
+use super::auth;
+use super::call::{Call, Options};
+use super::founding::found;
+use super::functions::{self, Access, Function, Guard, Kind};
+use super::rows::Account;
+use super::store::{Doc, Id, Store, StoreError, Tx};
+use super::validate::validate;
+use crate::clock::Clock;
+use crate::secret::Secret;
+
+/// Who asks, as far as the way in could tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Caller {
+    /// Somebody who has shown the admin key: a person.
+    Person,
+    /// Anybody else; a service token may be among the arguments.
+    Stranger,
+}
+
+/// Mission Control itself, without a way in.
+pub struct Engine {
+    pub(super) store: Store,
+    pub(super) options: Options,
+}
+
+impl Engine {
+    /// With data in this file; made where there is none.
+    pub fn open(file: &Path, clock: Box<dyn Clock>, options: Options) -> Result<Self, StoreError> {
+        Ok(Self { store: Store::open(file, clock)?, options })
+    }
+
+    /// With data that lives as long as the process.
+    pub fn in_memory(clock: Box<dyn Clock>, options: Options) -> Result<Self, StoreError> {
+        Ok(Self { store: Store::in_memory(clock)?, options })
+    }
+
+    /// Founds an account with an owner; its id and its service token.
+    pub fn found(
+        &self,
+        name: &str,
+        slug: &str,
+        owner: (&str, &str, &str),
+    ) -> Result<(String, Secret), Refusal> {
+        let founded = self.store.write(|tx| found(tx, name, slug, owner))?;
+        Ok((founded.account.id.to_string(), Secret::new(founded.service_token)))
+    }
+
+    /// Runs a function; status and body of the answer, in the platform's form.
+    pub fn call(
+        &self,
+        kind: Kind,
+        path: &str,
+        args: &Value,
+        caller: Caller,
+        request_id: &str,
+    ) -> (u16, Value) {
+        match self.run(kind, path, args, caller) {
+            Ok(value) => (200, json!({"status": "success", "value": functions::with_floats(value)})),
+            Err(refusal) => refusal.into_answer(request_id, self.options.redact),
+        }
+    }
+
+    /// Waits until something has changed behind `seen`, or the time is over; the number of the last change.
+    pub fn wait_for_change(&self, seen: u64, patience: Duration) -> u64 {
+        self.store.wait_for_change(seen, patience)
+    }
+
+    fn run(&self, kind: Kind, path: &str, args: &Value, caller: Caller) -> Result<Value, Refusal> {
+        let function = functions::find(path).ok_or_else(|| Refusal::NoFunction(path.to_owned()))?;
+        if function.kind != kind {
+            let (asked, defined) = (kind.word(), function.kind.word());
+            return Err(Refusal::WrongKind { path: function.path.to_owned(), asked, defined });
+        }
+        validate(args, function.args).map_err(Refusal::Arguments)?;
+        let none = Map::new();
+        let args = args.as_object().unwrap_or(&none);
+        let work = |tx: &Tx<'_>| {
+            let account = self.admit(tx, function, args, caller)?;
+            (function.run)(&Call { tx, args, account, options: self.options })
+        };
+        match function.access {
+            Access::Reads => self.store.read(work),
+            Access::Writes => self.store.write(work),
+        }
+    }
+
+    /// The account that the call is for, if the caller may call.
+    fn admit(
+        &self,
+        tx: &Tx<'_>,
+        function: &Function,
+        args: &Map<String, Value>,
+        caller: Caller,
+    ) -> Result<Doc<Account>, Refusal> {
+        match (function.guard, caller) {
+            (Guard::ServiceToken, _) => auth::by_service_token(tx, args),
+            (Guard::Admin, Caller::Stranger) => {
+                Err(Refusal::thrown("Unauthenticated: No valid identity found"))
+            }
+            (Guard::Admin, Caller::Person) => {
+                let id = args.get("accountId").and_then(Value::as_str).unwrap_or_default();
+                tx.get(&Id::new(id))?.ok_or_else(|| Refusal::thrown("Not found: Account does not exist"))
+            }
+        }
+    }
+}

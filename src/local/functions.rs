@@ -1,0 +1,86 @@
+//! The catalogue: every public function with its kind, its guard, its arguments and what runs.
+
+use serde_json::Value;
+
+use super::call::{Answer, Call};
+use super::validate::{Arg, Is, need};
+use super::{human, service};
+use crate::local::store::Table;
+
+/// The three kinds of public functions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Reads.
+    Query,
+    /// Changes, for people.
+    Mutation,
+    /// The service functions.
+    Action,
+}
+
+impl Kind {
+    /// As the platform's error texts call it.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Query => "Query",
+            Self::Mutation => "Mutation",
+            Self::Action => "Action",
+        }
+    }
+}
+
+/// Who may call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Guard {
+    /// Whoever has the account's service token among the arguments.
+    ServiceToken,
+    /// Whoever has the admin key of this backend: the people.
+    Admin,
+}
+
+/// Whether a function may write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Access {
+    /// It cannot: whatever it writes is thrown away.
+    Reads,
+    /// It may.
+    Writes,
+}
+
+/// A public function.
+pub(super) struct Function {
+    /// `module:name`.
+    pub(super) path: &'static str,
+    pub(super) kind: Kind,
+    pub(super) guard: Guard,
+    pub(super) access: Access,
+    pub(super) args: &'static [Arg],
+    pub(super) run: fn(&Call<'_>) -> Answer,
+}
+
+/// The function of this name; `module.js:name` is the same as `module:name`.
+pub(super) fn find(path: &str) -> Option<&'static Function> {
+    let path = path.replacen(".js:", ":", 1);
+    let mut rooms = service::FUNCTIONS.iter().chain(human::FUNCTIONS).copied().flatten();
+    rooms.find(|function| function.path == path)
+}
+
+/// The arguments that every service function has.
+pub(super) const ACCOUNT: Arg = need("accountId", Is::Id(Table::Accounts));
+/// The token that opens the account.
+pub(super) const TOKEN: Arg = need("serviceToken", Is::Text);
+
+/// `{"success": true}`.
+pub(super) fn done() -> Answer {
+    Ok(serde_json::json!({"success": true}))
+}
+
+/// The platform's numbers: every one a float, so that whole ones are written `3.0`.
+pub(super) fn with_floats(value: Value) -> Value {
+    match value {
+        Value::Number(number) => number.as_f64().map_or(Value::Null, Value::from),
+        Value::Array(values) => values.into_iter().map(with_floats).collect(),
+        Value::Object(fields) => fields.into_iter().map(|(name, value)| (name, with_floats(value))).collect(),
+        other @ (Value::Null | Value::Bool(_) | Value::String(_)) => other,
+    }
+}

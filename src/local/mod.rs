@@ -1,0 +1,27 @@
+//! An embedded Mission Control: the real backend's behaviour on any machine.
+//!
+//! A request comes in over the HTTP server ([`door`]), names a function of the catalogue ([`functions`]), has its
+//! arguments held against that function's list ([`validate`]), and runs as one transaction of the [`store`]. What it
+//! changes follows the rules of the contract, which stand once each ([`rules`]) and serve agents ([`service`]) and
+//! people ([`human`]) alike. Where the original has a defect that the contract lets a stand-in mend, it is mended,
+//! unless [`Options::original`] asks for it as it was.
+
+mod answer;
+mod auth;
+mod call;
+mod engine;
+mod founding;
+mod functions;
+mod human;
+mod number;
+mod rows;
+mod rules;
+mod service;
+mod store;
+mod validate;
+
+pub use answer::Refusal;
+pub use call::Options;
+pub use engine::{Caller, Engine};
+pub use functions::Kind;
+pub use store::StoreError;

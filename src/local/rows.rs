@@ -1,0 +1,374 @@
+//! The rows of each table, as backend-contract §3 describes them. Every number is a float, because that is what the
+//! platform stores; serde writes whole ones with `.0`, as the platform does.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::store::{Id, Row, Table};
+
+/// A struct whose first fields must be there and whose second ones, behind `maybe`, may be absent, and then stay so.
+macro_rules! record {
+    ($(#[$doc:meta])* $name:ident { $($(#[$attr:meta])* $field:ident: $type:ty,)* $(; maybe { $($(#[$opt_attr:meta])* $opt:ident: $opt_type:ty,)* })? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        pub(super) struct $name {
+            $($(#[$attr])* pub(super) $field: $type,)*
+            $($($(#[$opt_attr])* #[serde(default, skip_serializing_if = "Option::is_none")] pub(super) $opt: Option<$opt_type>,)*)?
+        }
+    };
+}
+
+/// Records that are the rows of a table.
+macro_rules! rows {
+    ($($(#[$doc:meta])* $table:ident $name:ident { $($body:tt)* })*) => {$(
+        record! { $(#[$doc])* $name { $($body)* } }
+
+        impl Row for $name {
+            const TABLE: Table = Table::$table;
+        }
+    )*};
+}
+
+rows! {
+    /// §3.6.
+    Accounts Account {
+        name: String,
+        slug: String,
+        plan: String,
+        runtime_status: String,
+        created_at: f64,
+        #[serde(default)]
+        settings: Settings,
+        ; maybe {
+            runtime_config: RuntimeConfig,
+            service_token_hash: String,
+            restart_requested_at: f64,
+        }
+    }
+    /// §3.7.
+    Memberships Membership {
+        account_id: Id<Account>,
+        user_id: String,
+        user_name: String,
+        user_email: String,
+        role: String,
+        joined_at: f64,
+        ; maybe {
+            user_avatar_url: String,
+        }
+    }
+    /// §3.2.
+    Agents Agent {
+        account_id: Id<Account>,
+        name: String,
+        slug: String,
+        role: String,
+        status: String,
+        heartbeat_interval: f64,
+        created_at: f64,
+        ; maybe {
+            description: String,
+            current_task_id: Id<Task>,
+            last_heartbeat: f64,
+            avatar_url: String,
+            icon: String,
+            soul_content: String,
+            identity_content: String,
+            openclaw_config: OpenclawConfig,
+        }
+    }
+    /// §3.1.
+    Tasks Task {
+        account_id: Id<Account>,
+        title: String,
+        status: String,
+        priority: f64,
+        assigned_user_ids: Vec<String>,
+        assigned_agent_ids: Vec<Id<Agent>>,
+        labels: Vec<String>,
+        created_by: String,
+        created_at: f64,
+        updated_at: f64,
+        ; maybe {
+            description: String,
+            due_date: f64,
+            blocked_reason: String,
+            archived_at: f64,
+            metadata: TaskMetadata,
+            last_message_at: f64,
+        }
+    }
+    /// §3.4.
+    Messages Message {
+        account_id: Id<Account>,
+        task_id: Id<Task>,
+        author_type: String,
+        author_id: String,
+        content: String,
+        mentions: Vec<Mention>,
+        created_at: f64,
+        ; maybe {
+            attachments: Vec<Attachment>,
+            edited_at: f64,
+            source_notification_id: Id<Notification>,
+        }
+    }
+    /// §3.5.
+    Notifications Notification {
+        account_id: Id<Account>,
+        #[serde(rename = "type")]
+        kind: String,
+        recipient_type: String,
+        recipient_id: String,
+        title: String,
+        body: String,
+        created_at: f64,
+        ; maybe {
+            task_id: Id<Task>,
+            message_id: Id<Message>,
+            read_at: f64,
+            delivered_at: f64,
+            delivery_ended_at: f64,
+        }
+    }
+    /// §3.7.
+    Documents Document {
+        account_id: Id<Account>,
+        author_type: String,
+        author_id: String,
+        created_at: f64,
+        updated_at: f64,
+        ; maybe {
+            parent_id: Id<Document>,
+            kind: String,
+            name: String,
+            task_id: Id<Task>,
+            title: String,
+            content: String,
+            #[serde(rename = "type")]
+            document_type: String,
+            mime_type: String,
+            size: f64,
+            version: f64,
+            deleted_at: f64,
+        }
+    }
+    /// §3.7.
+    Skills Skill {
+        account_id: Id<Account>,
+        name: String,
+        slug: String,
+        category: String,
+        config: Value,
+        is_enabled: bool,
+        created_at: f64,
+        updated_at: f64,
+        ; maybe {
+            description: String,
+            icon: String,
+            content_markdown: String,
+        }
+    }
+    /// §3.7; one row for each (task, type, id).
+    Subscriptions Subscription {
+        account_id: Id<Account>,
+        task_id: Id<Task>,
+        subscriber_type: String,
+        subscriber_id: String,
+        subscribed_at: f64,
+    }
+    /// §3.7; only ever added to.
+    Activities Activity {
+        account_id: Id<Account>,
+        #[serde(rename = "type")]
+        kind: String,
+        actor_type: String,
+        actor_id: String,
+        actor_name: String,
+        target_type: String,
+        target_id: String,
+        created_at: f64,
+        ; maybe {
+            target_name: String,
+            meta: Value,
+        }
+    }
+    /// §6.
+    Sessions Session {
+        account_id: Id<Account>,
+        agent_id: Id<Agent>,
+        session_type: String,
+        agent_slug: String,
+        generation: f64,
+        session_key: String,
+        opened_at: f64,
+        ; maybe {
+            task_id: Id<Task>,
+            closed_at: f64,
+            closed_reason: String,
+        }
+    }
+    /// §3.7.
+    Uploads Upload {
+        account_id: Id<Account>,
+        task_id: Id<Task>,
+        storage_id: Id<Stored>,
+        created_by_type: String,
+        created_by: String,
+        created_at: f64,
+    }
+    /// A stored file; the embedded backend keeps no files of its own, so there is never one.
+    Storage Stored {
+        content_type: String,
+        size: f64,
+    }
+    /// §3.9; one row for each account.
+    Runtimes Runtime {
+        account_id: Id<Account>,
+        provider: String,
+        provider_id: String,
+        ip_address: String,
+        region: String,
+        openclaw_version: String,
+        runtime_service_version: String,
+        docker_image_tag: String,
+        status: String,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        upgrade_history: Vec<UpgradeEntry>,
+        created_at: f64,
+        updated_at: f64,
+        ; maybe {
+            last_health_check: f64,
+            pending_upgrade: PendingUpgrade,
+        }
+    }
+    /// A provider's key, encrypted.
+    ProviderKeys ProviderKey {
+        account_id: Id<Account>,
+        provider: String,
+        key_id: String,
+        nonce: String,
+        ciphertext: String,
+        last4: String,
+        updated_at: f64,
+    }
+}
+
+record! {
+    /// What an account has chosen (§3.6).
+    Settings {
+        ; maybe {
+            theme: String,
+            notification_preferences: Preferences,
+            user_md: String,
+            agent_defaults: Value,
+            orchestrator_agent_id: Id<Agent>,
+            orchestrator_chat_task_id: Id<Task>,
+        }
+    }
+}
+
+record! {
+    /// What a runtime reported last (§3.6).
+    RuntimeConfig {
+        ; maybe {
+            droplet_id: String,
+            ip_address: String,
+            region: String,
+            last_health_check: f64,
+            openclaw_version: String,
+            runtime_service_version: String,
+            last_upgrade_at: f64,
+            last_upgrade_status: String,
+        }
+    }
+}
+
+record! {
+    /// What people want to be told of (§3.6).
+    Preferences {
+        task_updates: bool,
+        agent_activity: bool,
+        email_digest: bool,
+        member_updates: bool,
+    }
+}
+
+record! {
+    /// §3.2.1.
+    OpenclawConfig {
+        model: String,
+        temperature: f64,
+        skill_ids: Vec<Id<Skill>>,
+        ; maybe {
+            max_tokens: f64,
+            system_prompt_prefix: String,
+            context_config: Value,
+            rate_limits: Value,
+            behavior_flags: Value,
+        }
+    }
+}
+
+record! {
+    /// §3.1.
+    TaskMetadata {
+        ; maybe {
+            pr_number: f64,
+        }
+    }
+}
+
+record! {
+    /// §3.4.
+    Mention {
+        #[serde(rename = "type")]
+        kind: String,
+        id: String,
+        name: String,
+        ; maybe {
+            slug: String,
+        }
+    }
+}
+
+record! {
+    /// §3.4.
+    Attachment {
+        storage_id: Id<Stored>,
+        name: String,
+        #[serde(rename = "type")]
+        mime: String,
+        size: f64,
+    }
+}
+
+record! {
+    /// §3.9.
+    PendingUpgrade {
+        target_openclaw_version: String,
+        target_runtime_version: String,
+        initiated_at: f64,
+        initiated_by: String,
+        strategy: String,
+    }
+}
+
+record! {
+    /// §3.9.
+    UpgradeEntry {
+        from_openclaw_version: String,
+        to_openclaw_version: String,
+        from_runtime_version: String,
+        to_runtime_version: String,
+        status: String,
+        started_at: f64,
+        initiated_by: String,
+        ; maybe {
+            completed_at: f64,
+            duration: f64,
+            error: String,
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! The contract's rules, each once: what follows from a message, an assignment, a status, whoever caused it.
+
+pub(super) mod activity;
+pub(super) mod flags;
+pub(super) mod follow;
+pub(super) mod notify;
+pub(super) mod reach;
+pub(super) mod sessions;

@@ -1,0 +1,76 @@
+//! Reaching the rows a call is about, with the refusals of the contract (backend-contract §2: AGENT, TASK, ORCH).
+
+use crate::local::Refusal;
+use crate::local::answer::ensure;
+use crate::local::call::Call;
+use crate::local::rows::{Account, Agent, Membership, Task};
+use crate::local::store::{AGENTS, Doc, Id, MEMBERS, StoreError, Tx};
+
+/// AGENT(x).
+pub(in crate::local) fn agent(call: &Call<'_>, id: &Id<Agent>) -> Result<Doc<Agent>, Refusal> {
+    let Some(agent) = call.tx.get(id)? else {
+        return Err(Refusal::thrown("Not found: Agent does not exist"));
+    };
+    ensure!(agent.row.account_id == *call.account_id(), "Forbidden: Agent belongs to different account");
+    Ok(agent)
+}
+
+/// TASK(t).
+pub(in crate::local) fn task(call: &Call<'_>, id: &Id<Task>) -> Result<Doc<Task>, Refusal> {
+    let Some(task) = call.tx.get(id)? else { return Err(Refusal::thrown("Not found: Task does not exist")) };
+    ensure!(task.row.account_id == *call.account_id(), "Forbidden: Task belongs to different account");
+    Ok(task)
+}
+
+/// ORCH("…"): `what` completes "Only the orchestrator can …".
+pub(in crate::local) fn be_orchestrator(
+    call: &Call<'_>,
+    agent: &Doc<Agent>,
+    what: &str,
+) -> Result<(), Refusal> {
+    let orchestrator = call.account.row.settings.orchestrator_agent_id.as_ref();
+    ensure!(orchestrator == Some(&agent.id), "Forbidden: Only the orchestrator can {what}");
+    Ok(())
+}
+
+/// The account's orchestrator, if it is set and still one of its agents.
+pub(in crate::local) fn orchestrator(
+    tx: &Tx<'_>,
+    account: &Doc<Account>,
+) -> Result<Option<Doc<Agent>>, StoreError> {
+    let Some(id) = &account.row.settings.orchestrator_agent_id else { return Ok(None) };
+    Ok(tx.get(id)?.filter(|agent: &Doc<Agent>| agent.row.account_id == account.id))
+}
+
+/// The account's agents, in the order of their creation.
+pub(in crate::local) fn agents(tx: &Tx<'_>, account: &Id<Account>) -> Result<Vec<Doc<Agent>>, StoreError> {
+    tx.find(AGENTS, &[Some(account.as_str())]).rows()
+}
+
+/// The account's people, in the order in which they joined.
+pub(in crate::local) fn members(
+    tx: &Tx<'_>,
+    account: &Id<Account>,
+) -> Result<Vec<Doc<Membership>>, StoreError> {
+    tx.find(MEMBERS, &[Some(account.as_str())]).rows()
+}
+
+/// The label of the task that carries the talk with the orchestrator.
+const CHAT_LABEL: &str = crate::model::Task::ORCHESTRATOR_CHAT;
+
+/// Whether this is the talk with the orchestrator (§3.1: the label, or the setting).
+pub(in crate::local) fn is_orchestrator_chat(account: &Doc<Account>, task: &Doc<Task>) -> bool {
+    let set = account.row.settings.orchestrator_chat_task_id.as_ref() == Some(&task.id);
+    set || task.row.labels.iter().any(|label| label == CHAT_LABEL)
+}
+
+/// Whether an agent approves others' work: by its slug, or by a word in its role (§4.5).
+pub(in crate::local) fn is_qa(agent: &Agent) -> bool {
+    let role = agent.role.to_lowercase();
+    let words: Vec<&str> = role.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).collect();
+    // `\bqa\b|quality assurance|quality\b`
+    agent.slug.eq_ignore_ascii_case("qa")
+        || words.contains(&"qa")
+        || words.iter().any(|word| word.ends_with("quality"))
+        || role.contains("quality assurance")
+}

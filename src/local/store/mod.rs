@@ -1,0 +1,168 @@
+//! What Mission Control remembers: SQLite, one transaction for each function call.
+//!
+//! A call either happens as a whole or not at all, and what it answered is on the disk before the answer leaves.
+//! [`Store::write`] and [`Store::read`] hand out a [`Tx`]; it speaks in typed rows ([`Row`]) and named [`Index`]es,
+//! never in SQL.
+
+mod id;
+mod open;
+mod schema;
+mod tx;
+
+use std::fmt;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rusqlite::{Connection, TransactionBehavior};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub(in crate::local) use id::{Id, table_of};
+pub(in crate::local) use schema::*;
+pub(in crate::local) use tx::{Doc, Tx};
+
+use crate::clock::{Clock, Millis};
+
+/// What a table holds.
+pub(in crate::local) trait Row: Serialize + DeserializeOwned {
+    /// Which table.
+    const TABLE: Table;
+}
+
+/// The data of one or several accounts.
+pub(in crate::local) struct Store {
+    inside: Mutex<Inside>,
+    changed: Condvar,
+    clock: Box<dyn Clock>,
+}
+
+struct Inside {
+    database: Connection,
+    /// How many calls have changed something since the start.
+    changes: u64,
+    /// The last instant given out: time never runs backwards here, and no two rows are created at the same one.
+    last_instant: f64,
+}
+
+/// Why the data could not be read or written.
+#[derive(Debug)]
+pub enum StoreError {
+    /// The disk is full.
+    Full,
+    /// Another process has it open.
+    Locked,
+    /// It was written by a newer version than this.
+    Newer {
+        /// What it is.
+        found: i64,
+        /// What we know.
+        known: i64,
+    },
+    /// It is no database, or a damaged one.
+    Corrupt(String),
+    /// The disk, or whatever it is on, refused.
+    Disk(String),
+    /// A row that does not fit its own table, or a fault of ours.
+    Fault(String),
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full => f.write_str("the disk is full: nothing was changed; make room and try again"),
+            Self::Locked => {
+                f.write_str("another process has the data open; stop it, or use another --data directory")
+            }
+            Self::Newer { found, known } => write!(
+                f,
+                "the data was written by a newer version (layout {found}, this program knows {known}); use that version"
+            ),
+            Self::Corrupt(what) => {
+                write!(
+                    f,
+                    "the data is damaged ({what}); restore a copy, or start with another --data directory"
+                )
+            }
+            Self::Disk(what) => write!(f, "the data could not be read or written ({what})"),
+            Self::Fault(what) => write!(f, "the data does not fit ({what}); this is a fault of the program"),
+        }
+    }
+}
+
+impl std::error::Error for StoreError {}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(why: rusqlite::Error) -> Self {
+        use rusqlite::ErrorCode;
+        let text = why.to_string();
+        match why.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Self::Full,
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Locked,
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Corrupt(text),
+            Some(
+                ErrorCode::ReadOnly
+                | ErrorCode::SystemIoFailure
+                | ErrorCode::CannotOpen
+                | ErrorCode::PermissionDenied,
+            ) => Self::Disk(text),
+            _ => Self::Fault(text),
+        }
+    }
+}
+
+impl Store {
+    /// Runs `work` as one transaction: all of it, or, if it refuses, nothing.
+    pub(in crate::local) fn write<T, E: From<StoreError>>(
+        &self,
+        work: impl FnOnce(&Tx<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut inside = self.lock();
+        let Inside { database, changes, last_instant } = &mut *inside;
+        let before = database.total_changes();
+        let began =
+            database.transaction_with_behavior(TransactionBehavior::Immediate).map_err(StoreError::from)?;
+        let tx = Tx::new(&began, self.clock.now(), *last_instant);
+        let answer = work(&tx)?;
+        let instant = tx.last_instant();
+        drop(tx);
+        began.commit().map_err(StoreError::from)?;
+        *last_instant = instant;
+        if database.total_changes() != before {
+            *changes += 1;
+            self.changed.notify_all();
+        }
+        Ok(answer)
+    }
+
+    /// Runs `work` on a view that nobody changes meanwhile; what it writes is thrown away.
+    pub(in crate::local) fn read<T, E: From<StoreError>>(
+        &self,
+        work: impl FnOnce(&Tx<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut inside = self.lock();
+        let last_instant = inside.last_instant;
+        let began = inside.database.transaction().map_err(StoreError::from)?;
+        work(&Tx::new(&began, self.clock.now(), last_instant))
+    }
+
+    /// The number of the last change.
+    pub(in crate::local) fn changes(&self) -> u64 {
+        self.lock().changes
+    }
+
+    /// Waits until there is a change behind `seen`, or the time is over; the number of the last one.
+    pub(in crate::local) fn wait_for_change(&self, seen: u64, patience: Duration) -> u64 {
+        let waited = self.changed.wait_timeout_while(self.lock(), patience, |inside| inside.changes <= seen);
+        waited.unwrap_or_else(PoisonError::into_inner).0.changes
+    }
+
+    /// The time, as rows are stamped with it.
+    pub(in crate::local) fn now(&self) -> Millis {
+        self.clock.now()
+    }
+
+    /// A panic inside a transaction has rolled it back: the data behind a poisoned lock is sound.
+    fn lock(&self) -> MutexGuard<'_, Inside> {
+        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

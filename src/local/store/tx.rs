@@ -1,0 +1,183 @@
+//! Inside one transaction: rows by id, rows by index, the time.
+
+use std::cell::Cell;
+use std::fmt::Write as _;
+
+use rusqlite::types::Value as Field;
+use rusqlite::{Connection, OptionalExtension, params_from_iter};
+use serde::Serialize;
+
+use super::schema::field;
+use super::{Id, Index, Row, StoreError, id};
+use crate::clock::Millis;
+
+/// The least step between two creations: about four steps of a float at today's dates.
+const STEP_MS: f64 = 1.0 / 1024.0;
+
+/// A row with what the platform knows of it.
+#[derive(Clone, Debug, Serialize)]
+pub(in crate::local) struct Doc<R> {
+    /// Its id.
+    #[serde(rename = "_id")]
+    pub(in crate::local) id: Id<R>,
+    /// When it was created, with a fraction.
+    #[serde(rename = "_creationTime")]
+    pub(in crate::local) created: f64,
+    /// Its fields.
+    #[serde(flatten)]
+    pub(in crate::local) row: R,
+}
+
+/// One transaction.
+pub(in crate::local) struct Tx<'a> {
+    database: &'a Connection,
+    now: f64,
+    last_instant: Cell<f64>,
+}
+
+impl<'a> Tx<'a> {
+    pub(super) fn new(database: &'a Connection, now: Millis, last_instant: f64) -> Self {
+        #[expect(clippy::cast_precision_loss, reason = "dates are far below 2^53 ms")]
+        let now = (now.0 as f64).max(last_instant.floor());
+        Self { database, now, last_instant: Cell::new(last_instant) }
+    }
+
+    /// The time, read once for the whole transaction.
+    pub(in crate::local) fn now(&self) -> f64 {
+        self.now
+    }
+
+    pub(super) fn last_instant(&self) -> f64 {
+        self.last_instant.get()
+    }
+
+    /// Adds a row.
+    pub(in crate::local) fn insert<R: Row>(&self, row: R) -> Result<Doc<R>, StoreError> {
+        let made = id::make(R::TABLE).map_err(|why| StoreError::Fault(why.to_string()))?;
+        let created = self.now.max(self.last_instant.get() + STEP_MS);
+        self.last_instant.set(created);
+        let sql = format!("INSERT INTO {} (id, at, row) VALUES (?1, ?2, ?3)", R::TABLE.name());
+        self.database.prepare_cached(&sql)?.execute((&made, created, to_json(&row)?))?;
+        Ok(Doc { id: Id::new(made), created, row })
+    }
+
+    /// Writes a changed row back.
+    pub(in crate::local) fn put<R: Row>(&self, doc: &Doc<R>) -> Result<(), StoreError> {
+        let sql = format!("UPDATE {} SET row = ?2 WHERE id = ?1", R::TABLE.name());
+        self.database.prepare_cached(&sql)?.execute((doc.id.as_str(), to_json(&doc.row)?))?;
+        Ok(())
+    }
+
+    /// Removes a row; a missing one is no error.
+    pub(in crate::local) fn delete<R: Row>(&self, id: &Id<R>) -> Result<(), StoreError> {
+        let sql = format!("DELETE FROM {} WHERE id = ?1", R::TABLE.name());
+        self.database.prepare_cached(&sql)?.execute([id.as_str()])?;
+        Ok(())
+    }
+
+    /// The row with this id.
+    pub(in crate::local) fn get<R: Row>(&self, id: &Id<R>) -> Result<Option<Doc<R>>, StoreError> {
+        let sql = format!("SELECT id, at, row FROM {} WHERE id = ?1", R::TABLE.name());
+        let mut query = self.database.prepare_cached(&sql)?;
+        query.query_row([id.as_str()], raw).optional()?.map(doc).transpose()
+    }
+
+    /// The rows whose indexed fields have these values; `None` stands for an absent field.
+    pub(in crate::local) fn find<R: Row>(&self, index: Index, values: &[Option<&str>]) -> Found<'_, R> {
+        debug_assert!(index.table == R::TABLE && index.by.len() == values.len(), "{index:?} {values:?}");
+        Found {
+            database: self.database,
+            index,
+            values: values
+                .iter()
+                .map(|value| value.map_or(Field::Null, |text| Field::Text(text.to_owned())))
+                .collect(),
+            newest_first: false,
+            limit: None,
+            row: std::marker::PhantomData,
+        }
+    }
+
+    /// All rows of a table, in the order of their creation.
+    pub(in crate::local) fn all<R: Row>(&self) -> Result<Vec<Doc<R>>, StoreError> {
+        let sql = format!("SELECT id, at, row FROM {} ORDER BY at", R::TABLE.name());
+        self.database.prepare_cached(&sql)?.query_map([], raw)?.map(|found| doc(found?)).collect()
+    }
+
+    /// Something that is kept beside the tables, by name.
+    pub(in crate::local) fn kept(&self, name: &str) -> Result<Option<String>, StoreError> {
+        let mut query = self.database.prepare_cached("SELECT value FROM kept WHERE name = ?1")?;
+        Ok(query.query_row([name], |row| row.get(0)).optional()?)
+    }
+
+    /// Keeps something beside the tables.
+    pub(in crate::local) fn keep(&self, name: &str, value: &str) -> Result<(), StoreError> {
+        let sql = "INSERT INTO kept VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2";
+        self.database.prepare_cached(sql)?.execute([name, value])?;
+        Ok(())
+    }
+}
+
+/// Rows to be looked up.
+pub(in crate::local) struct Found<'a, R> {
+    database: &'a Connection,
+    index: Index,
+    values: Vec<Field>,
+    newest_first: bool,
+    limit: Option<usize>,
+    row: std::marker::PhantomData<fn() -> R>,
+}
+
+impl<R: Row> Found<'_, R> {
+    /// From the other end of the index.
+    pub(in crate::local) fn newest_first(mut self) -> Self {
+        self.newest_first = true;
+        self
+    }
+
+    /// No more than this many.
+    pub(in crate::local) fn limit(mut self, rows: usize) -> Self {
+        self.limit = Some(rows);
+        self
+    }
+
+    /// The rows.
+    pub(in crate::local) fn rows(self) -> Result<Vec<Doc<R>>, StoreError> {
+        let mut query = self.database.prepare_cached(&self.sql("id, at, row"))?;
+        query.query_map(params_from_iter(&self.values), raw)?.map(|found| doc(found?)).collect()
+    }
+
+    /// The first of them.
+    pub(in crate::local) fn first(self) -> Result<Option<Doc<R>>, StoreError> {
+        Ok(self.limit(1).rows()?.pop())
+    }
+
+    fn sql(&self, columns: &str) -> String {
+        let mut sql = format!("SELECT {columns} FROM {}", self.index.table.name());
+        for (at, name) in self.index.by.iter().enumerate() {
+            let word = if at == 0 { "WHERE" } else { "AND" };
+            // `IS` finds absent fields, too, and uses the index like `=`.
+            let _ = write!(sql, " {word} {} IS ?{}", field(name), at + 1);
+        }
+        let direction = if self.newest_first { "DESC" } else { "ASC" };
+        let then = self.index.then.map_or(String::new(), |name| format!("{} {direction}, ", field(name)));
+        let _ = write!(sql, " ORDER BY {then}at {direction}");
+        if let Some(rows) = self.limit {
+            let _ = write!(sql, " LIMIT {rows}");
+        }
+        sql
+    }
+}
+
+fn raw(row: &rusqlite::Row<'_>) -> rusqlite::Result<(String, f64, String)> {
+    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+}
+
+fn doc<R: Row>((id, created, row): (String, f64, String)) -> Result<Doc<R>, StoreError> {
+    let row = serde_json::from_str(&row).map_err(|why| StoreError::Fault(format!("row {id}: {why}")))?;
+    Ok(Doc { id: Id::new(id), created, row })
+}
+
+fn to_json<R: Row>(row: &R) -> Result<String, StoreError> {
+    serde_json::to_string(row).map_err(|why| StoreError::Fault(why.to_string()))
+}
