@@ -1,1 +1,3 @@
 //! Start and stop: one file per command.
+
+pub mod load;

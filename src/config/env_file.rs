@@ -90,12 +90,7 @@ impl EnvFile {
         }
         let entry = Entry { value: value.trim().to_owned(), line };
         if let Some(earlier) = self.entries.insert(name.to_owned(), entry) {
-            self.warnings.push(Warning::Twice {
-                path: self.path.clone(),
-                name: name.to_owned(),
-                line,
-                earlier: earlier.line,
-            });
+            self.warnings.push(Warning::Twice { path: self.path.clone(), line, earlier: earlier.line });
             self.discarded.push((name.to_owned(), earlier.value));
         }
     }

@@ -19,7 +19,7 @@ mod nearest;
 mod reader;
 mod report;
 mod settings;
-mod table;
+pub mod table;
 mod value;
 mod variable;
 mod warning;
@@ -58,6 +58,7 @@ pub fn resolve(sources: &Sources<'_>) -> Configuration {
     let mut reader = reader::Reader::new(lookup::look_up(sources));
     let settings = settings::assemble(&mut reader);
     let report = reader.finish();
-    let settings = report.mistakes.is_empty().then(|| settings.with_secrets(&report.secrets));
+    let settings = settings.filter(|_| report.mistakes.is_empty());
+    let settings = settings.map(|settings| settings.with_secrets(&report.secrets));
     Configuration { settings, report }
 }

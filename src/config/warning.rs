@@ -79,8 +79,6 @@ pub enum Warning {
     Twice {
         /// The path of the file.
         path: String,
-        /// The name.
-        name: String,
         /// The line that counts.
         line: usize,
         /// The line that does not.
@@ -113,7 +111,10 @@ impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Clamped { name, origin, given, used, min, max, why } => {
-                write!(f, "{name} ({origin}) is {given}; {used} is used: allowed is {min} to {max}, as {why}.")
+                write!(
+                    f,
+                    "{name} ({origin}) is {given}; {used} is used: allowed is {min} to {max}, as {why}."
+                )
             }
             Self::LittlePatience { given_ms } => write!(
                 f,
@@ -153,9 +154,9 @@ impl fmt::Display for Warning {
             Self::NearMiss { name, nearest } => {
                 write!(f, "The environment has {name}, which nobody reads; did you mean {nearest}?")
             }
-            Self::Twice { path, name, line, earlier } => write!(
+            Self::Twice { path, line, earlier } => write!(
                 f,
-                "The env file {path} sets {name} in line {earlier} and again in line {line}; the later one counts."
+                "The env file {path}: line {line} sets the same name as line {earlier}; the later one counts."
             ),
             Self::HashInValue { path, line } => write!(
                 f,
