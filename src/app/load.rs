@@ -65,7 +65,7 @@ pub fn load(env_file: Option<&Path>, surroundings: &Surroundings) -> Configurati
 
 fn find_env_file(named: Option<&Path>, default: &Path) -> FileSource {
     let path = named.unwrap_or(default);
-    let shown = path.display().to_string();
+    let shown = path.display().to_string().replace(char::is_control, "?");
     match read_text(path, ENV_FILE_BYTES_MAX) {
         Ok((text, mode)) => FileSource::Text { path: shown, text, open_to_all: mode & 0o004 != 0 },
         Err(FileTrouble::Missing) if named.is_none() => FileSource::None,

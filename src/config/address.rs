@@ -9,7 +9,7 @@ use super::table::{
     HEALTH_HOST, HEALTH_PORT, OPENCLAW_CLIENT_TOOLS_ENABLED, OPENCLAW_GATEWAY_TOKEN, OPENCLAW_GATEWAY_URL,
     OPENCLAW_REQUEST_TIMEOUT_MS, QUIET_GATEWAY_MS, TASK_STATUS_BASE_URL,
 };
-use super::variable::{Kind, Variable};
+use super::variable::{ALLOWED_HOST, Kind, Variable};
 use super::warning::Warning;
 use crate::model::{BadUrl, BaseUrl};
 
@@ -45,7 +45,7 @@ pub(super) fn convex_url(variable: &Variable, text: &str) -> Result<BaseUrl, Pro
 /// An address or name to listen on, without brackets.
 pub(super) fn host(text: &str) -> Result<String, Problem> {
     let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
-    let bad = || Problem::Form { allowed: "an IP address or a host name, without a port".to_owned() };
+    let bad = || Problem::Form { allowed: ALLOWED_HOST.to_owned() };
     // Only digits and dots, but no address: `127.0.0`, `300.1.1.1`. Resolvers disagree about those.
     let digits = bare.bytes().all(|b| b.is_ascii_digit() || b == b'.');
     if digits && bare.parse::<Ipv4Addr>().is_err() {

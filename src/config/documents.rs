@@ -136,7 +136,10 @@ fn allowed(variable: &Variable) -> String {
     match variable.kind {
         Kind::Text { .. } => "text".to_owned(),
         Kind::Identifier => "an id".to_owned(),
-        Kind::Secret { .. } => "a secret, also as a file".to_owned(),
+        Kind::Secret { .. } => match variable.read_by {
+            ReadBy::Runtime | ReadBy::Both => "a secret, also as a file".to_owned(),
+            ReadBy::Gateway => "a secret".to_owned(),
+        },
         Kind::Path => "a path".to_owned(),
         Kind::Host => "an address or host name".to_owned(),
         Kind::Url { .. } => "an http or https address".to_owned(),

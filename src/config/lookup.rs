@@ -179,7 +179,8 @@ impl Search<'_> {
             }
         };
         // What is no path may well be the secret itself, set by mistake: it is not shown.
-        if !["/", "./", "../"].iter().any(|start| path.starts_with(start)) {
+        let looks_like_a_path = ["/", "./", "../"].iter().any(|start| path.starts_with(start));
+        if !looks_like_a_path || path.contains(char::is_control) {
             self.note(&path);
             self.refuse(variable, Mistake::value(name, origin.clone(), masked(), Problem::NotAPath));
             return Finding::Broken(origin);
@@ -232,19 +233,20 @@ impl Search<'_> {
     /// Notes what is secret: the values of secret variables and of names that look like theirs, and service tokens
     /// wherever they stand. Before any sentence is made.
     fn note_secrets(&mut self) {
-        let environment = self.sources.environment.iter().map(|(name, text)| (name.clone(), text.clone()));
-        let entries = self.file.entries.iter().map(|(name, entry)| (name.clone(), entry.value.clone()));
-        let given: Vec<_> = environment.chain(entries).chain(self.file.discarded.iter().cloned()).collect();
-        for (name, text) in given {
-            let ours = TABLE.iter().find(|variable| variable.spellings().any(|spelling| spelling == name));
-            let secret = match ours {
-                Some(variable) => variable.is_secret() || text.contains("mc_service_"),
-                None => nearest::in_environment(&name).is_some_and(|known| known.variable.is_secret()),
-            };
-            if secret && !nearest::names_a_file(&name) {
-                self.note(unquoted(&text));
+        let mut secrets: Vec<String> = Vec::new();
+        for (name, text) in self.sources.environment {
+            if is_secret(name, text, nearest::in_environment) {
+                secrets.push(unquoted(text).to_owned());
             }
         }
+        let entries = self.file.entries.iter().map(|(name, entry)| (name, &entry.value));
+        let discarded = self.file.discarded.iter().map(|(name, text)| (name, text));
+        for (name, text) in entries.chain(discarded) {
+            if is_secret(name, text, nearest::in_file) {
+                secrets.push(unquoted(text).to_owned());
+            }
+        }
+        secrets.iter().for_each(|secret| self.note(secret));
     }
 
     fn warn_about_names(&mut self) {
@@ -271,10 +273,11 @@ impl Search<'_> {
 
     fn warn_about_permissions(&mut self) {
         let FileSource::Text { path, open_to_all: true, .. } = self.sources.file else { return };
-        let secret = |name: &str| {
-            TABLE.iter().any(|variable| variable.is_secret() && variable.spellings().any(|s| s == name))
-        };
-        if self.file.entries.iter().any(|(name, entry)| secret(name) && !entry.value.is_empty()) {
+        let entries = &self.file.entries;
+        let secret = entries
+            .iter()
+            .any(|(name, entry)| !entry.value.is_empty() && is_secret(name, &entry.value, nearest::in_file));
+        if secret {
             self.report.warnings.push(Warning::OpenToAll { path: path.clone() });
         }
     }
@@ -287,6 +290,17 @@ impl Report {
             ReadBy::Runtime | ReadBy::Both => self.mistakes.push(mistake),
             ReadBy::Gateway => self.warnings.push(Warning::ForGateway(mistake)),
         }
+    }
+}
+
+/// Whether what is given under this name is a secret; an unknown name counts as the one that was meant.
+fn is_secret(name: &str, text: &str, nearest: fn(&str) -> Option<nearest::Known>) -> bool {
+    if nearest::names_a_file(name) {
+        return false;
+    }
+    match TABLE.iter().find(|variable| variable.spellings().any(|spelling| spelling == name)) {
+        Some(variable) => variable.is_secret() || text.contains("mc_service_"),
+        None => nearest(name).is_some_and(|known| known.variable.is_secret()),
     }
 }
 

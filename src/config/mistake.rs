@@ -5,7 +5,7 @@
 use std::fmt;
 
 use super::report::Origin;
-use super::variable::{Variable, either};
+use super::variable::Variable;
 use crate::model::BadUrl;
 
 /// Something that must be mended before the service can start.
@@ -282,11 +282,6 @@ impl fmt::Display for Mistake {
             }
         }
     }
-}
-
-/// Whether both of two words are meant: `exit or none`, for sentences about choices.
-pub(super) fn form(allowed: &[&str]) -> Problem {
-    Problem::Form { allowed: either(allowed) }
 }
 
 /// A value in quotes on one line: control characters escaped, the end of a long one left out.

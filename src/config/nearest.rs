@@ -14,7 +14,8 @@ pub(super) struct Known {
 }
 
 /// Names so like ours that they need a word, but which other programs use.
-const ORDINARY: &[&str] = &["LOGLEVEL", "LOG_LEVELS", "LOGFORMAT", "STATE_DIRS", STATE_DIRECTORY];
+const ORDINARY: &[&str] =
+    &["ACCOUNT_SID", "LOGLEVEL", "LOG_LEVELS", "LOGFORMAT", "STATE_DIRS", STATE_DIRECTORY];
 
 /// From this length on a name may have two slips in it.
 const LONG_NAME: usize = 12;
@@ -47,7 +48,9 @@ pub(super) fn names_a_file(name: &str) -> bool {
 /// The name that was probably meant by an unknown one in the environment.
 pub(super) fn in_environment(name: &str) -> Option<Known> {
     let upper = name.to_ascii_uppercase();
-    if ORDINARY.contains(&upper.as_str()) {
+    // A name with anything else in it is nobody's slip, and would not be fit to print.
+    let printable = upper.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'));
+    if !printable || ORDINARY.contains(&upper.as_str()) {
         return None;
     }
     let slips_max = |known: &Known| if known.name.len() >= LONG_NAME { 2 } else { 1 };

@@ -225,7 +225,7 @@ impl Reader {
     pub(super) fn derive(&mut self, variable: &'static Variable, value: &str, from: &'static str) {
         if matches!(self.findings[variable.name], Finding::Absent) {
             self.rows.remove(variable.name);
-            self.set_row(variable, value.to_owned(), Origin::Derived(from));
+            self.set_row(variable, self.without_secrets(value), Origin::Derived(from));
         }
     }
 

@@ -85,7 +85,8 @@ impl Report {
         let given = self.rows.iter().filter(|row| row.origin.is_given());
         let words: Vec<String> = given
             .map(|row| {
-                let plain = !row.value.contains(|c: char| c.is_whitespace() || c == '"');
+                // A value that cannot be used is in quotes already.
+                let plain = row.value.starts_with('"') || !row.value.contains(char::is_whitespace);
                 let value = if plain { row.value.clone() } else { format!("{:?}", row.value) };
                 format!("{}={value}", row.name)
             })

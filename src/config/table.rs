@@ -75,7 +75,7 @@ variables! {
         section: Section::Account,
         kind: Kind::Secret { chars_max: SERVICE_TOKEN_CHARS_MAX },
         fallback: Fallback::Required,
-        about: "The key for every backend call: `mc_service_{accountId}_{secret}`, from the account's settings page.",
+        about: "The key for every backend call: `mc_service_{accountId}_{secret}`, as the dashboard issues it.",
         ..PLAIN
     }
     SSL_CERT_FILE {
@@ -101,9 +101,8 @@ variables! {
         about: "The port of the HTTP server; 0 takes any free one.",
         before: Some(Before {
             there: "`3000`, any number",
-            why: "its README and container example already promised 3001, and 3000 is where the dashboard \
-                  listens during development. An agent manual or a published port that names 3000 must change, \
-                  or set `HEALTH_PORT=3000`.",
+            why: "its README and container example already promised 3001. A published port or a health check \
+                  that names 3000 must change, or set `HEALTH_PORT=3000`.",
         }),
         ..PLAIN
     }

@@ -1,7 +1,7 @@
 //! The kinds of values, read strictly: the whole text must be what it should be, or it is refused with a reason.
 
-use super::mistake::{Problem, form};
-use super::variable::{Kind, Variable};
+use super::mistake::Problem;
+use super::variable::{ALLOWED_BOOLEAN, Kind, Variable, either};
 
 /// A whole number, and whether it had to be moved into its range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub(super) fn boolean(text: &str) -> Result<bool, Problem> {
     match text.to_ascii_lowercase().as_str() {
         "true" | "1" | "yes" | "on" => Ok(true),
         "false" | "0" | "no" | "off" => Ok(false),
-        _ => Err(Problem::Form { allowed: "true, 1, yes, on, false, 0, no or off".to_owned() }),
+        _ => Err(Problem::Form { allowed: ALLOWED_BOOLEAN.to_owned() }),
     }
 }
 
@@ -39,7 +39,7 @@ pub(super) fn choice(
     let text = text.to_ascii_lowercase();
     let synonym = synonyms.iter().find(|(accepted, _)| *accepted == text).map(|(_, means)| *means);
     let option = options.iter().find(|option| **option == text).copied();
-    option.or(synonym).ok_or_else(|| form(options))
+    option.or(synonym).ok_or_else(|| Problem::Form { allowed: either(options) })
 }
 
 /// Visible ASCII characters, not too many.

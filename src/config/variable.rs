@@ -184,10 +184,10 @@ impl Variable {
                 format!("at most {chars_max} visible ASCII characters without blanks")
             }
             Kind::Path => "a path".to_owned(),
-            Kind::Host => "an IP address or a host name, without a port".to_owned(),
+            Kind::Host => ALLOWED_HOST.to_owned(),
             Kind::Url { example } => format!("an http or https address like {example}"),
             Kind::Integer { min, max, .. } => format!("a whole number from {min} to {max}"),
-            Kind::Boolean => "true, 1, yes, on, false, 0, no or off".to_owned(),
+            Kind::Boolean => ALLOWED_BOOLEAN.to_owned(),
             Kind::Choice { options, .. } => either(options),
         }
     }
@@ -201,6 +201,12 @@ impl Variable {
         }
     }
 }
+
+/// What [`Kind::Host`] allows.
+pub(super) const ALLOWED_HOST: &str = "an IP address or a host name, without a port";
+
+/// What [`Kind::Boolean`] allows.
+pub(super) const ALLOWED_BOOLEAN: &str = "true, 1, yes, on, false, 0, no or off";
 
 /// "a, b or c".
 pub(super) fn either(words: &[&str]) -> String {
