@@ -69,6 +69,7 @@ fn find_env_file(named: Option<&Path>, default: &Path) -> FileSource {
     match read_text(path, ENV_FILE_BYTES_MAX) {
         Ok((text, mode)) => FileSource::Text { path: shown, text, open_to_all: mode & 0o004 != 0 },
         Err(FileTrouble::Missing) if named.is_none() => FileSource::None,
+        Err(FileTrouble::Forbidden) if named.is_none() => FileSource::Withheld { path: shown },
         Err(trouble) => FileSource::Unusable { path: shown, trouble },
     }
 }

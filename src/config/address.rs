@@ -90,7 +90,7 @@ pub(super) fn http_server(reader: &mut Reader) -> HttpServer {
     };
     if let Some(url) = &server.base_url {
         if !is_this_machine(url.host()) && is_this_machine(&server.host) {
-            let (base_host, health_host) = (url.host().to_owned(), server.host.clone());
+            let (base_host, health_host) = (reader.without_secrets(url.host()), server.host.clone());
             reader.warn(Warning::UnreachableBase { base_host, health_host });
         }
         return server;

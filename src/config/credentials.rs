@@ -46,6 +46,13 @@ fn convex_url(reader: &mut Reader) -> Option<BaseUrl> {
 fn service_token(reader: &mut Reader, account: Option<&str>) -> Option<Secret> {
     let token = reader.secret(&SERVICE_TOKEN)?;
     match token_problem(token.expose(), account) {
+        // The account id may be some other secret, pasted into the wrong place.
+        Some(Problem::TokenAccount { token_account, account }) => {
+            let token_account = token_account.map(|id| reader.without_secrets(&id));
+            let account = reader.without_secrets(&account);
+            reader.refuse(&SERVICE_TOKEN, Problem::TokenAccount { token_account, account });
+            None
+        }
         Some(problem) => {
             reader.refuse(&SERVICE_TOKEN, problem);
             None

@@ -43,6 +43,12 @@ pub enum FileSource {
         /// Whether everybody on the machine can read it.
         open_to_all: bool,
     },
+    /// Nobody named it, but it stands in the usual place, and this user may not read it. That is not fatal: systemd
+    /// may have read it as root and put it into the environment.
+    Withheld {
+        /// Its path.
+        path: String,
+    },
     /// There should be one.
     Unusable {
         /// Its path.
@@ -86,6 +92,10 @@ pub(super) fn look_up(sources: &Sources<'_>) -> LookedUp {
     let file = match sources.file {
         FileSource::None => EnvFile::default(),
         FileSource::Text { path, text, .. } => EnvFile::parse(path, text),
+        FileSource::Withheld { path } => {
+            report.warnings.push(Warning::Withheld { path: path.clone() });
+            EnvFile::default()
+        }
         FileSource::Unusable { path, trouble } => {
             report.mistakes.push(Mistake::EnvFile { path: path.clone(), trouble: *trouble });
             EnvFile::default()
@@ -246,7 +256,9 @@ impl Search<'_> {
                 secrets.push(unquoted(text).to_owned());
             }
         }
-        secrets.iter().for_each(|secret| self.note(secret));
+        for secret in &secrets {
+            self.note(secret);
+        }
     }
 
     fn warn_about_names(&mut self) {

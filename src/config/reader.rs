@@ -47,7 +47,7 @@ impl Reader {
         }
     }
 
-    /// A text with a default.
+    /// A text with a default, or one of the words of the table.
     pub(super) fn text(&mut self, variable: &'static Variable) -> String {
         self.given_text(variable).unwrap_or_default()
     }
@@ -60,11 +60,6 @@ impl Reader {
     /// A path with a default.
     pub(super) fn path(&mut self, variable: &'static Variable) -> PathBuf {
         PathBuf::from(self.text(variable))
-    }
-
-    /// One of the words of the table.
-    pub(super) fn choice(&mut self, variable: &'static Variable) -> String {
-        self.text(variable)
     }
 
     /// Yes or no.
@@ -250,7 +245,7 @@ impl Reader {
     }
 
     /// The text without any secret that was found, and without a password in an address.
-    fn without_secrets(&self, text: &str) -> String {
+    pub(super) fn without_secrets(&self, text: &str) -> String {
         /// A shorter secret would blot out half of every sentence.
         const CHARS_MIN: usize = 4;
         let secrets = self.report.secrets.iter().map(Secret::expose);

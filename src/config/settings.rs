@@ -275,7 +275,7 @@ fn state_dir(reader: &mut Reader) -> PathBuf {
 }
 
 fn log_level(reader: &mut Reader) -> LogLevel {
-    match reader.choice(&LOG_LEVEL).as_str() {
+    match reader.text(&LOG_LEVEL).as_str() {
         "error" => LogLevel::Error,
         "warn" => LogLevel::Warn,
         "debug" => LogLevel::Debug,
@@ -285,14 +285,14 @@ fn log_level(reader: &mut Reader) -> LogLevel {
 }
 
 fn log_format(reader: &mut Reader) -> LogFormat {
-    match reader.choice(&LOG_FORMAT).as_str() {
+    match reader.text(&LOG_FORMAT).as_str() {
         "json" => LogFormat::Json,
         _ => LogFormat::Text,
     }
 }
 
 fn upgrade_mode(reader: &mut Reader) -> UpgradeMode {
-    match reader.choice(&UPGRADE_MODE).as_str() {
+    match reader.text(&UPGRADE_MODE).as_str() {
         "none" => UpgradeMode::None,
         _ => UpgradeMode::Exit,
     }

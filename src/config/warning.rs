@@ -103,6 +103,11 @@ pub enum Warning {
         /// The path of the file.
         path: String,
     },
+    /// The env file in the usual place may not be read by this user.
+    Withheld {
+        /// The path of the file.
+        path: String,
+    },
     /// A mistake in a variable that only the gateway container reads.
     ForGateway(Mistake),
 }
@@ -169,6 +174,11 @@ impl fmt::Display for Warning {
             Self::OpenToAll { path } => write!(
                 f,
                 "The env file {path} holds secrets and everybody on this machine can read it; chmod 600 mends that."
+            ),
+            Self::Withheld { path } => write!(
+                f,
+                "The env file {path} exists, but this user may not read it; only the environment counts. Name it \
+                 with --env-file if it must be read."
             ),
             Self::ForGateway(mistake) => {
                 write!(f, "{mistake} The runtime does not read it and starts all the same.")

@@ -6,6 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mission_control_runtime::config::{self, Configuration, FileSource, FileTrouble, Settings, Sources};
 
+/// Where the backend and the gateway are, where we listen, what agents are told.
+mod addresses;
+/// The account and its token.
+mod credentials;
 /// What people read is written from the table.
 mod documents;
 /// The edge: real files and a real environment.
@@ -99,6 +103,12 @@ impl Start {
     fn effective(&self, name: &str) -> String {
         self.go().report.row(name).unwrap_or_else(|| panic!("{name} has no row")).value.clone()
     }
+}
+
+/// A start with this one value fails with a sentence that has these words in it.
+fn check_mistake(name: &str, value: &str, words: &str) {
+    let mistake = Start::good().set(name, value).mistake();
+    assert!(mistake.starts_with(name) && mistake.contains(words), "{name}={value:?}: {mistake}");
 }
 
 fn mistakes(configuration: &Configuration) -> Vec<String> {

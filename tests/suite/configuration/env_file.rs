@@ -104,6 +104,15 @@ fn an_unusable_file_is_a_sentence() {
     }
 }
 
+/// systemd reads the file as root and hands its values to a service that may not.
+#[test]
+fn the_usual_file_may_be_withheld() {
+    let mut start = Start::good();
+    start.file = FileSource::Withheld { path: "/etc/x.env".into() };
+    let warnings = start.warnings();
+    assert!(warnings[0].contains("/etc/x.env exists, but this user may not read it"), "{warnings:?}");
+}
+
 #[test]
 fn a_file_with_secrets_that_all_can_read_is_warned() {
     let with = |text: &str| {

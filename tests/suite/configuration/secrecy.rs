@@ -1,5 +1,7 @@
 //! No secret in any sentence, and every secret known to those who clean what is written.
 
+use std::fmt::Write;
+
 use mission_control_runtime::config::{Configuration, FileTrouble, Origin, TABLE};
 use proptest::prelude::*;
 
@@ -16,7 +18,7 @@ fn everything_said(configuration: &Configuration) -> String {
         said.push_str(&sentence);
     }
     for row in &report.rows {
-        said.push_str(&format!("{} {} {} {:?}\n", row.name, row.value, row.origin, row.note));
+        writeln!(said, "{} {} {} {:?}", row.name, row.value, row.origin, row.note).unwrap();
     }
     said
 }
@@ -43,6 +45,7 @@ proptest! {
         ],
         tail in "[a-zA-Z0-9]{8}",
         in_file in any::<bool>(),
+        pasted in any::<bool>(),
     ) {
         let canary = format!("cAnArY{tail}");
         let value = shape.replace("{}", &canary);
@@ -51,12 +54,13 @@ proptest! {
         for name in secret_names() {
             if in_file {
                 start = start.unset(&name);
-                text.push_str(&format!("{name}={value}\n"));
+                writeln!(text, "{name}={value}").unwrap();
             } else {
                 start = start.set(&name, &value);
             }
         }
         // Somebody's confusion: the same value in places that are no secret.
+        start = if pasted { start.set("ACCOUNT_ID", &value) } else { start };
         for name in ["LOG_LEVEL", "DROPLET_ID", "HEALTH_PORT", "CONVEX_URL", "HEALTH_HOST", "UPGRADE_MODE"] {
             start = start.set(name, &value);
         }
@@ -88,6 +92,14 @@ proptest! {
             settings.http.base_url(settings.http.port);
         }
     }
+}
+
+/// A key pasted where the account id belongs is not repeated by the sentence about the token.
+#[test]
+fn a_key_in_the_place_of_the_account_is_not_said() {
+    let start = Start::good().set("OPENAI_API_KEY", "sk-canary").set("ACCOUNT_ID", "sk-canary");
+    let said = everything_said(&start.go());
+    assert!(said.contains("but ACCOUNT_ID is ***") && !said.contains("sk-canary"), "{said}");
 }
 
 /// Both spellings of an alias, the file, the environment, good or not: all are known to the redaction.

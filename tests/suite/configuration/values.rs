@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use mission_control_runtime::config::{Kind, LogFormat, LogLevel, TABLE, UpgradeMode};
 
-use super::{ACCOUNT, Start, TOKEN};
+use super::{ACCOUNT, Start, TOKEN, check_mistake};
 
 /// §1.2, issue item 2: what counts when only the required variables are given.
 #[test]
@@ -17,14 +17,14 @@ fn the_defaults_are_those_of_the_brief() {
     assert_eq!(settings.http.base_url(3001).as_str(), "http://127.0.0.1:3001");
     assert_eq!(settings.gateway.url.unwrap().as_str(), "http://127.0.0.1:18789");
     assert!(settings.gateway.token.is_none(), "W15: no token, and never the word `local`");
-    assert_eq!(settings.gateway.silence_max, Duration::from_secs(900));
+    assert_eq!(settings.gateway.silence_max, Duration::from_mins(15));
     assert!(settings.gateway.client_tools);
     assert_eq!(settings.delivery.interval, Duration::from_secs(5));
     assert_eq!(settings.delivery.backoff_base, Duration::from_secs(5));
-    assert_eq!(settings.delivery.backoff_max, Duration::from_secs(300));
+    assert_eq!(settings.delivery.backoff_max, Duration::from_mins(5));
     assert_eq!(settings.delivery.concurrent_sessions_max, 10);
     assert_eq!(settings.delivery.list_limit, 50);
-    assert_eq!(settings.agents.sync_interval, Duration::from_secs(60));
+    assert_eq!(settings.agents.sync_interval, Duration::from_mins(1));
     assert_eq!(settings.report_interval, Duration::from_secs(30));
     assert!(!settings.workspace.profile_sync && !settings.workspace.vercel_models);
     assert_eq!(settings.workspace.root, Path::new("/root/clawd/agents"));
@@ -38,196 +38,6 @@ fn the_defaults_are_those_of_the_brief() {
     assert_eq!((settings.log_level, settings.log_format), (LogLevel::Info, LogFormat::Text));
     assert_eq!(settings.upgrade_mode, UpgradeMode::Exit);
     assert_eq!(Start::good().warnings(), Vec::<String>::new());
-}
-
-/// §1.3.1: what is missing is named, all of it.
-#[test]
-fn missing_variables_are_named_together() {
-    let text = "Missing required environment variables: ";
-    let rows: &[(&[&str], &str)] = &[
-        (&["ACCOUNT_ID"], "ACCOUNT_ID."),
-        (&["CONVEX_URL"], "CONVEX_URL."),
-        (&["SERVICE_TOKEN"], "SERVICE_TOKEN."),
-        (&["ACCOUNT_ID", "CONVEX_URL", "SERVICE_TOKEN"], "ACCOUNT_ID, CONVEX_URL, SERVICE_TOKEN."),
-    ];
-    for (names, listed) in rows {
-        for blank in [None, Some(""), Some("   "), Some("\"\""), Some("' '")] {
-            let start = names.iter().fold(Start::good(), |start, name| match blank {
-                None => start.unset(name),
-                Some(blank) => start.set(name, blank),
-            });
-            let mistake = start.mistake();
-            assert!(mistake.starts_with(&format!("{text}{listed}")), "{blank:?}: {mistake}");
-        }
-    }
-}
-
-/// A start with this one value fails with a sentence that has these words in it.
-fn check_mistake(name: &str, value: &str, words: &str) {
-    let mistake = Start::good().set(name, value).mistake();
-    assert!(mistake.starts_with(name) && mistake.contains(words), "{name}={value:?}: {mistake}");
-}
-
-/// §1.3.2–4, and what the backend would refuse (contract §1.3: 512 characters).
-#[test]
-fn a_bad_token_is_refused_in_the_words_of_the_contract() {
-    let prefix = "Invalid SERVICE_TOKEN format. Expected a token starting with mc_service_.";
-    let structure = "Invalid SERVICE_TOKEN structure. Expected mc_service_{accountId}_{secret}.";
-    check_mistake("SERVICE_TOKEN", "sk-123", prefix);
-    check_mistake("SERVICE_TOKEN", "MC_SERVICE_a_b", prefix);
-    check_mistake("SERVICE_TOKEN", "mc_service", prefix);
-    check_mistake("SERVICE_TOKEN", "mc_service_", structure);
-    check_mistake("SERVICE_TOKEN", &format!("mc_service_{ACCOUNT}"), structure);
-    check_mistake("SERVICE_TOKEN", &format!("mc_service_{ACCOUNT}_"), structure);
-    check_mistake("SERVICE_TOKEN", "mc_service__s3cr3t", structure);
-    check_mistake(
-        "SERVICE_TOKEN",
-        "mc_service_other_s3cr3t",
-        &format!("SERVICE_TOKEN account mismatch. Token is for other, but ACCOUNT_ID is {ACCOUNT}."),
-    );
-    // What may be a piece of a secret is not shown in the place of an account id.
-    for token in ["mc_service_Zm9vYmFyQmF6UXV4Cg1_x", "mc_service_twice_twice"] {
-        check_mistake("SERVICE_TOKEN", token, "Token is for another account, but ACCOUNT_ID is k57");
-    }
-    check_mistake("SERVICE_TOKEN", &format!("{TOKEN}{}", "x".repeat(512)), "at most 512 are allowed");
-    check_mistake("SERVICE_TOKEN", &format!("{TOKEN} x"), "character 51 is a blank");
-    check_mistake("SERVICE_TOKEN", &format!("{TOKEN}\nx"), "character 51 is a blank, a control character");
-    check_mistake("SERVICE_TOKEN", &format!("{TOKEN}ü"), "character 51");
-    let token = format!("{TOKEN}_with_under_scores");
-    assert_eq!(Start::good().set("SERVICE_TOKEN", &token).settings().account.service_token.expose(), token);
-    let longest = format!("{TOKEN}{}", "x".repeat(512 - TOKEN.len()));
-    Start::good().set("SERVICE_TOKEN", &longest).settings();
-}
-
-/// §1.3.4: "An account id containing `_` can never match."
-#[test]
-fn an_account_id_that_can_never_match_is_refused() {
-    check_mistake("ACCOUNT_ID", "acc_1", "no service token can match this one");
-    check_mistake("ACCOUNT_ID", "acc 1", "character 4 is a blank");
-    check_mistake("ACCOUNT_ID", "acc\u{7}1", "character 4 is a blank, a control character");
-    let pasted = Start::good().set("ACCOUNT_ID", TOKEN).mistake();
-    assert!(pasted.contains("this is a service token") && !pasted.contains("s3cr3t"), "{pasted}");
-}
-
-/// Issue "Bad input": a `.convex.site` URL; §1.2: an address that is none.
-#[test]
-fn a_backend_address_is_checked() {
-    check_mistake("CONVEX_URL", "https://otter-1.convex.site", "use https://otter-1.convex.cloud");
-    check_mistake("CONVEX_URL", "https://OTTER-1.eu.CONVEX.SITE/", "use https://otter-1.eu.convex.cloud");
-    let expected = "Invalid CONVEX_URL. Expected a valid URL like https://happy-otter-123.convex.cloud.";
-    for text in ["otter.convex.cloud", "https://", "https://otter.convex.cloud/?x=1", "http://a b"] {
-        check_mistake("CONVEX_URL", text, expected);
-    }
-    check_mistake("CONVEX_URL", "ws://otter.convex.cloud", "Only http and https are allowed");
-    let user = Start::good().set("CONVEX_URL", "https://me:hunter2@otter.convex.cloud").mistake();
-    assert!(user.contains("user or password") && !user.contains("hunter2"), "{user}");
-    assert!(Start::good().set("CONVEX_URL", "http://127.0.0.1:3210").warnings().is_empty());
-    let warnings = Start::good().set("CONVEX_URL", "http://10.0.0.7:3210").warnings();
-    assert!(warnings[0].contains("SERVICE_TOKEN travels unencrypted"), "{warnings:?}");
-}
-
-/// §9.1, rows 1–4.
-#[test]
-fn a_gateway_address_is_checked() {
-    let only = "Invalid OPENCLAW_GATEWAY_URL. Only http and https are allowed.";
-    for text in ["file:///etc/passwd", "file:/etc/passwd", "ftp://gateway", "gateway:18789"] {
-        check_mistake("OPENCLAW_GATEWAY_URL", text, only);
-    }
-    let expected = "Invalid OPENCLAW_GATEWAY_URL. Expected a valid URL like http://127.0.0.1:18789.";
-    for text in ["gateway", "http://", "http://[::1", "http:/gateway"] {
-        check_mistake("OPENCLAW_GATEWAY_URL", text, expected);
-    }
-    let kept = |start: Start| start.settings().gateway.url.unwrap().as_str().to_owned();
-    let local = "http://127.0.0.1:18789";
-    assert_eq!(kept(Start::good().set("OPENCLAW_GATEWAY_URL", local)), local);
-    let remote = "https://gateway.example.com";
-    let start = Start::good().set("OPENCLAW_GATEWAY_URL", remote).set("OPENCLAW_GATEWAY_TOKEN", "t0k3n");
-    assert_eq!(kept(start), remote);
-}
-
-/// §1.2 `OPENCLAW_GATEWAY_TOKEN`, W15: who may go without a token, and what blank means.
-#[test]
-fn a_gateway_elsewhere_needs_a_token() {
-    let local = [
-        "http://localhost:1",
-        "http://127.0.0.1",
-        "http://127.0.0.2",
-        "http://[::1]:18789",
-        "http://0.0.0.0:1",
-        "http://openclaw-gateway:18789",
-        "http://LOCALHOST",
-    ];
-    for url in local {
-        let settings = Start::good().set("OPENCLAW_GATEWAY_URL", url).settings();
-        assert!(settings.gateway.token.is_none(), "{url}");
-    }
-    for url in ["https://gateway.example.com", "http://10.0.0.1", "http://localhost.example.com"] {
-        for token in [None, Some(""), Some("  "), Some("''")] {
-            let start = Start::good().set("OPENCLAW_GATEWAY_URL", url);
-            let start = token.iter().fold(start, |start, token| start.set("OPENCLAW_GATEWAY_TOKEN", token));
-            let mistake = start.mistake();
-            let words = "OPENCLAW_GATEWAY_TOKEN is required for non-local OPENCLAW_GATEWAY_URL.";
-            assert!(mistake.contains(words), "{url} {token:?}: {mistake}");
-        }
-    }
-    // One mistake is one sentence: a token that cannot be used is not also missing.
-    let start = Start::good().set("OPENCLAW_GATEWAY_URL", "https://gateway.example.com");
-    assert!(start.set("OPENCLAW_GATEWAY_TOKEN", "a b").mistake().contains("character 2 is a blank"));
-    let start =
-        Start::good().set("OPENCLAW_GATEWAY_URL", "http://10.0.0.1").set("OPENCLAW_GATEWAY_TOKEN", "t");
-    assert!(start.warnings()[0].contains("OPENCLAW_GATEWAY_TOKEN travels unencrypted"));
-}
-
-/// §1.2: "Set-but-blank = gateway disabled"; unset is the default.
-#[test]
-fn a_blank_gateway_address_means_no_gateway() {
-    for blank in ["", "  ", "\"\"", "' '"] {
-        let start = Start::good().set("OPENCLAW_GATEWAY_URL", blank);
-        assert_eq!(start.settings().gateway.url, None, "{blank:?}");
-        assert_eq!(start.effective("OPENCLAW_GATEWAY_URL"), "(blank)");
-        // A blank in the environment has a meaning here, so it comes before the file.
-        let start = start.file("OPENCLAW_GATEWAY_URL=http://127.0.0.1:1\n");
-        assert_eq!(start.settings().gateway.url, None, "{blank:?}");
-    }
-    assert_eq!(Start::good().file("OPENCLAW_GATEWAY_URL=\n").settings().gateway.url, None);
-}
-
-/// §1.4: connectHost, base URL, warnings A and B; IPv6 in brackets.
-#[test]
-fn agents_are_told_an_address_that_works() {
-    let rows = [
-        ("127.0.0.1", "http://127.0.0.1:3001", false),
-        ("localhost", "http://localhost:3001", false),
-        ("10.1.2.3", "http://10.1.2.3:3001", false),
-        ("0.0.0.0", "http://127.0.0.1:3001", true),
-        ("::", "http://127.0.0.1:3001", true),
-        ("[::]", "http://127.0.0.1:3001", true),
-        ("0:0:0:0:0:0:0:0", "http://127.0.0.1:3001", true),
-        ("::1", "http://[::1]:3001", false),
-        ("[::1]", "http://[::1]:3001", false),
-        ("fd00::7", "http://[fd00::7]:3001", false),
-    ];
-    for (host, base_url, warned) in rows {
-        let start = Start::good().set("HEALTH_HOST", host);
-        assert_eq!(start.settings().http.base_url(3001).as_str(), base_url, "{host}");
-        assert_eq!(start.effective("TASK_STATUS_BASE_URL"), base_url, "{host}");
-        let warnings = start.warnings();
-        assert_eq!(warnings.iter().any(|w| w.contains("TASK_STATUS_BASE_URL is not set")), warned, "{host}");
-        assert_eq!(warnings.len(), usize::from(warned), "{host}: {warnings:?}");
-    }
-    for host in ["local host", "127.0.0.1:80", "http://h", "300.1.1.1", "fe80::1%eth0", "[::1", "a/b", "ü"] {
-        check_mistake("HEALTH_HOST", host, "expected an IP address or a host name, without a port");
-    }
-    let any = Start::good().set("HEALTH_PORT", "0");
-    assert_eq!(any.settings().http.base_url(40123).as_str(), "http://127.0.0.1:40123");
-
-    let told = Start::good().set("TASK_STATUS_BASE_URL", "'http://runtime:3000/'");
-    assert_eq!(told.settings().http.base_url(1).as_str(), "http://runtime:3000", "one slash removed");
-    assert!(told.warnings()[0].contains("may be unreachable for others"), "warning B");
-    assert!(told.clone().set("HEALTH_HOST", "0.0.0.0").warnings().is_empty());
-    assert!(Start::good().set("TASK_STATUS_BASE_URL", "http://[::1]:1").warnings().is_empty());
-    let invalid = "Invalid TASK_STATUS_BASE_URL. Expected a valid URL like http://runtime:3000.";
-    check_mistake("TASK_STATUS_BASE_URL", "runtime", invalid);
 }
 
 /// §1.1 clamped-int and [REC]: every number of the table, below, above, far above, and at its ends.
@@ -392,6 +202,24 @@ fn quotes_around_a_value_do_not_count() {
         .set("HEALTH_PORT", "\"4000\"");
     assert_eq!(quoted.settings().http.port, 4000);
     assert_eq!(quoted.settings().account.service_token.expose(), TOKEN);
+}
+
+/// A word that the table offers means something of its own in the settings.
+#[test]
+fn every_word_of_the_table_is_understood() {
+    for (name, means) in [
+        ("LOG_LEVEL", (|start| format!("{:?}", start.settings().log_level)) as fn(&Start) -> String),
+        ("LOG_FORMAT", |start| format!("{:?}", start.settings().log_format)),
+        ("UPGRADE_MODE", |start| format!("{:?}", start.settings().upgrade_mode)),
+    ] {
+        let variable = TABLE.iter().find(|variable| variable.name == name).unwrap();
+        let Kind::Choice { options, .. } = variable.kind else { panic!("{name}") };
+        for option in options {
+            assert_eq!(means(&Start::good().set(name, option)).to_lowercase(), *option);
+        }
+    }
+    let choices = TABLE.iter().filter(|variable| matches!(variable.kind, Kind::Choice { .. }));
+    assert_eq!(choices.count(), 3);
 }
 
 /// Texts that travel in reports: no control characters, no novels.
