@@ -1,23 +1,18 @@
-//! Start and stop: one file per command.
+//! Start and stop: one file per command. Everything that the commands are made of meets here, and nobody imports it.
 
+mod doctor;
 mod exit;
+mod ground;
+pub mod load;
+mod run;
 
-use std::io::Write as _;
-use std::path::Path;
+use std::io::{ErrorKind, Write as _};
 
+pub use doctor::doctor;
 pub use exit::Exit;
+pub use run::run;
 
 use crate::cli::Misuse;
-
-/// The service.
-pub fn run(_env_file: Option<&Path>) -> Exit {
-    Exit::Failed
-}
-
-/// What is wrong.
-pub fn doctor(_env_file: Option<&Path>, _json: bool) -> Exit {
-    Exit::Failed
-}
 
 /// Which build this is.
 pub fn version() -> String {
@@ -30,7 +25,7 @@ pub fn version() -> String {
 pub fn print(text: &str) -> Exit {
     match std::io::stdout().lock().write_all(text.as_bytes()) {
         Ok(()) => Exit::Done,
-        Err(why) if why.kind() == std::io::ErrorKind::BrokenPipe => Exit::Done,
+        Err(why) if why.kind() == ErrorKind::BrokenPipe => Exit::Done,
         Err(_) => Exit::Failed,
     }
 }
