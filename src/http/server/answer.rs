@@ -12,7 +12,7 @@ use crate::http::message::{Header, Sink};
 const PIECE: usize = 16 * 1024;
 /// Room for a usual head.
 const HEAD: usize = 512;
-/// What we call ourselves, since tiny_http would else say its own name.
+/// What we call ourselves, since `tiny_http` would else say its own name.
 const NAME: (&str, &str) = ("Server", "mission-control-runtime");
 
 /// How this client wants to be answered.

@@ -53,14 +53,14 @@ pub(super) fn serve(place: &Place, shared: &Shared) {
     let wire = Wire::new(place.stream());
     let mut connection = Connection { place, shared, wire, input: Vec::new() };
     loop {
-        let (request, manner, held) = match connection.next_request() {
+        let (request, manner, claim) = match connection.next_request() {
             Ok(next) => next,
             Err(End::Refused(refusal)) => return connection.refuse(refusal),
             Err(End::Gone) => return,
         };
         place.now(Doing::Busy);
         let reply = handle(shared, request);
-        drop(held);
+        drop(claim);
         match connection.answer(reply, manner) {
             Ok(true) => {}
             Ok(false) => return connection.linger(),
@@ -89,7 +89,7 @@ fn handle(shared: &Shared, request: Request) -> Reply {
 
 impl<'a> Connection<'a> {
     /// Waits for a request and reads all of it.
-    fn next_request(&mut self) -> Result<(Request, Manner, Held<'a>), End> {
+    fn next_request(&mut self) -> Result<(Request, Manner, Claim<'a>), End> {
         let limits = &self.shared.limits;
         if self.input.is_empty() {
             self.wait_for_first_byte()?;
@@ -104,9 +104,9 @@ impl<'a> Connection<'a> {
             old: head.old,
             keep_alive: head.keep_alive,
         };
-        let mut held = Held { pool: &self.shared.bodies, most: limits.bodies_in_flight, bytes: 0 };
-        let body = self.read_body(&head, &mut held)?;
-        Ok((head.request.with_body(body).with_peer(self.place.peer), manner, held))
+        let mut claim = Claim { pool: &self.shared.bodies, most: limits.bodies_in_flight, bytes: 0 };
+        let body = self.read_body(&head, &mut claim)?;
+        Ok((head.request.with_body(body).with_peer(self.place.peer), manner, claim))
     }
 
     fn wait_for_first_byte(&mut self) -> Result<(), End> {
@@ -134,7 +134,7 @@ impl<'a> Connection<'a> {
         }
     }
 
-    fn read_body(&mut self, head: &Head, held: &mut Held<'_>) -> Result<Vec<u8>, End> {
+    fn read_body(&mut self, head: &Head, claim: &mut Claim<'_>) -> Result<Vec<u8>, End> {
         let limits = &self.shared.limits;
         if head.body == BodyFraming::Empty {
             return Ok(Vec::new());
@@ -150,12 +150,12 @@ impl<'a> Connection<'a> {
         }
         match head.body {
             BodyFraming::Empty => Ok(Vec::new()),
-            BodyFraming::Length(length) => self.read_length(length, until, held),
-            BodyFraming::Chunked => self.read_chunks(limit, until, held),
+            BodyFraming::Length(length) => self.read_length(length, until, claim),
+            BodyFraming::Chunked => self.read_chunks(limit, until, claim),
         }
     }
 
-    fn read_length(&mut self, length: usize, until: Instant, held: &mut Held<'_>) -> Result<Vec<u8>, End> {
+    fn read_length(&mut self, length: usize, until: Instant, claim: &mut Claim<'_>) -> Result<Vec<u8>, End> {
         let here = length.min(self.input.len());
         let mut body: Vec<u8> = Vec::with_capacity(length.min(LARGE));
         body.extend(self.input.drain(..here));
@@ -163,7 +163,7 @@ impl<'a> Connection<'a> {
             // Memory follows what has come, not what is promised.
             let had = body.len();
             let room = length.min(had + LARGE);
-            held.grow_to(room)?;
+            claim.grow_to(room)?;
             body.resize(room, 0);
             let read = self.wire.read(&mut body[had..], until);
             body.truncate(had + read.as_ref().copied().unwrap_or(0));
@@ -172,11 +172,11 @@ impl<'a> Connection<'a> {
         Ok(body)
     }
 
-    fn read_chunks(&mut self, limit: usize, until: Instant, held: &mut Held<'_>) -> Result<Vec<u8>, End> {
+    fn read_chunks(&mut self, limit: usize, until: Instant, claim: &mut Claim<'_>) -> Result<Vec<u8>, End> {
         let mut chunks = Chunks::new(limit);
         let mut body = Vec::new();
         loop {
-            held.grow_to(body.len() + self.input.len())?;
+            claim.grow_to(body.len() + self.input.len())?;
             let taken = chunks.push(&self.input, &mut body)?;
             self.input.drain(..taken);
             if chunks.done() {
@@ -285,13 +285,13 @@ fn drain(wire: &mut Wire<'_>, until: Instant) {
 }
 
 /// The bytes one request's body holds of what all bodies may hold together.
-struct Held<'a> {
+struct Claim<'a> {
     pool: &'a AtomicUsize,
     most: usize,
     bytes: usize,
 }
 
-impl Held<'_> {
+impl Claim<'_> {
     fn grow_to(&mut self, bytes: usize) -> Result<(), Refusal> {
         let more = bytes.saturating_sub(self.bytes);
         self.bytes += more;
@@ -300,7 +300,7 @@ impl Held<'_> {
     }
 }
 
-impl Drop for Held<'_> {
+impl Drop for Claim<'_> {
     fn drop(&mut self) {
         self.pool.fetch_sub(self.bytes, Ordering::Relaxed);
     }
