@@ -110,7 +110,7 @@ impl Registry {
     /// Gives a new connection a place, at the cost of the connection that needs its own least.
     pub(super) fn admit(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr) -> Admission {
         let mut seats = self.lock();
-        if seats.open.len() >= self.cap && !self.make_room(&seats) {
+        if seats.open.len() >= self.cap && !self.make_room(&seats, self.cap) {
             return Admission::Full(stream);
         }
         if seats.open.len() >= self.cap + LEAVING_AT_ONCE {
@@ -134,35 +134,39 @@ impl Registry {
 
     /// Sends one idle connection away, or one too slow; says whether there was any.
     pub(super) fn evict_one(&self) -> bool {
-        self.evict(&self.lock())
+        let seats = self.lock();
+        self.make_room(&seats, 0)
     }
 
-    /// Room for one more among those who are to stay.
-    fn make_room(&self, seats: &Seats) -> bool {
-        let leaving = |seat: &&Arc<Seat>| seat.doing().0 == Doing::Leaving;
-        let staying = seats.open.len() - seats.open.values().filter(leaving).count();
-        staying < self.cap || self.evict(seats)
-    }
-
-    /// The longest idle goes first; if none is idle, the one that has been sending one request for longest.
-    fn evict(&self, seats: &Seats) -> bool {
+    /// Makes room for one more if there is none: the longest idle goes first; if none is idle, the one that has
+    /// been sending one request for longest. Whoever already leaves does not count.
+    fn make_room(&self, seats: &Seats, cap: usize) -> bool {
         let now = self.millis();
         let patience = u64::try_from(self.patience.as_millis()).unwrap_or(u64::MAX);
         // A candidate may get busy between the look and the swap; then the next best is tried.
         loop {
-            let candidates = seats.open.values().filter_map(|seat| {
+            let mut staying = 0;
+            let mut best: Option<((u8, u64), u64, &Seat)> = None;
+            for seat in seats.open.values() {
                 let word = seat.doing.load(Ordering::Acquire);
-                match Doing::read(word) {
-                    (Doing::Idle, since) => Some((0, since, word, seat)),
-                    (Doing::Reading, since) if now.saturating_sub(since) >= patience => {
-                        Some((1, since, word, seat))
-                    }
-                    _ => None,
+                let (doing, since) = Doing::read(word);
+                let rank = match doing {
+                    Doing::Leaving => continue,
+                    Doing::Idle => Some((0, since)),
+                    Doing::Reading if now.saturating_sub(since) >= patience => Some((1, since)),
+                    Doing::Reading | Doing::Busy => None,
+                };
+                staying += 1;
+                match (rank, best) {
+                    (Some(rank), Some((least, ..))) if rank >= least => {}
+                    (Some(rank), _) => best = Some((rank, word, seat)),
+                    (None, _) => {}
                 }
-            });
-            let Some((_, _, word, seat)) = candidates.min_by_key(|(rank, since, ..)| (*rank, *since)) else {
-                return false;
-            };
+            }
+            if staying < cap {
+                return true;
+            }
+            let Some((_, word, seat)) = best else { return false };
             let leaving = Doing::Leaving.since(now);
             if seat.doing.compare_exchange(word, leaving, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
                 // An error means that the client has left by itself.
