@@ -1,6 +1,6 @@
 //! Answers on their way out: `tiny_http` writes them, we say when and how far.
 
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::time::{Duration, Instant};
 
 use tiny_http::{HTTPVersion, Response, StatusCode};
@@ -8,10 +8,12 @@ use tiny_http::{HTTPVersion, Response, StatusCode};
 use super::wire::Wire;
 use crate::http::message::{Header, Sink};
 
-/// Answers up to this size leave in one write; larger ones in pieces of it.
-const PIECE: usize = 16 * 1024;
-/// Room for a usual head.
+/// Bytes: answers up to this size leave in one write, larger ones in pieces of it.
+const PIECE: usize = 32 * 1024;
+/// Bytes: room for a usual head.
 const HEAD: usize = 512;
+/// Bytes: the smallest buffer that `io::copy` reads into directly.
+const COPIED_IN_PLACE: usize = 8 * 1024;
 /// What we call ourselves, since `tiny_http` would else say its own name.
 const NAME: (&str, &str) = ("Server", "mission-control-runtime");
 
@@ -40,41 +42,66 @@ impl Manner {
     }
 }
 
-/// Collects an answer and sends it, in one write if it is small.
+/// What `tiny_http` writes to: passes pieces on to the wire, and mends the head in the first one.
 struct Outgoing<'w, 's> {
     wire: &'w mut Wire<'s>,
     until: Instant,
-    buffer: Vec<u8>,
     /// To follow the status line.
     extra: &'static [u8],
+    /// To be left out: there are two cases where `tiny_http` writes a header that should not be.
+    struck_out: &'static [u8],
+    /// Whether the first piece is still to come.
+    at_start: bool,
+    /// The buffer before us drops its last piece's error, so we keep it.
+    outcome: io::Result<()>,
 }
 
-impl Outgoing<'_, '_> {
-    fn send(&mut self) -> io::Result<()> {
-        self.wire.write_all(&self.buffer, self.until)?;
-        self.buffer.clear();
-        Ok(())
+impl<'w, 's> Outgoing<'w, 's> {
+    fn new(wire: &'w mut Wire<'s>, until: Instant, manner: Manner, struck_out: &'static [u8]) -> Self {
+        let extra = manner.connection_line();
+        Self { wire, until, extra, struck_out, at_start: true, outcome: Ok(()) }
     }
 
-    /// Takes the last header back: there are two cases where tiny_http writes one that should not be.
-    fn strike_out(&mut self, last_header: &str) {
-        if let Some(head) = self.buffer.strip_suffix(format!("{last_header}\r\n\r\n").as_bytes()) {
-            self.buffer.truncate(head.len());
-            self.buffer.extend_from_slice(b"\r\n");
-        }
+    /// Has `response` written by `tiny_http`: in one write if it is small, else in pieces.
+    ///
+    /// The buffer is handed over by value and is no smaller than [`COPIED_IN_PLACE`], because then `io::copy`
+    /// reads the body straight into it. Otherwise it takes two pages of stack, and every connection that was
+    /// ever answered would keep them.
+    fn print<R: Read>(mut self, response: Response<R>, size: usize, head_only: bool) -> io::Result<()> {
+        let buffer = BufWriter::with_capacity(size.clamp(COPIED_IN_PLACE, PIECE), &mut self);
+        response.raw_print(buffer, HTTPVersion(1, 1), &[], head_only, None)?;
+        self.outcome
+    }
+
+    /// The first piece, with the whole head in it, as it should be.
+    fn mended(&self, piece: &[u8]) -> Vec<u8> {
+        let line_end = |line: &[u8]| line == b"\r\n";
+        let after_status = piece.windows(2).position(line_end).map_or(0, |at| at + 2);
+        let (status, rest) = piece.split_at(after_status);
+        let unwanted = self.struck_out.len();
+        let wanted = rest.windows(unwanted.max(1)).position(|line| line == self.struck_out);
+        let (before, after) = match wanted {
+            Some(at) => (&rest[..at], &rest[at + unwanted..]),
+            None => (rest, &[][..]),
+        };
+        [status, self.extra, before, after].concat()
     }
 }
 
 impl Write for Outgoing<'_, '_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.buffer.extend_from_slice(bytes);
-        if !self.extra.is_empty() && self.buffer.ends_with(b"\r\n") {
-            self.buffer.extend_from_slice(std::mem::take(&mut self.extra));
+    fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
+        let mend =
+            std::mem::take(&mut self.at_start) && !(self.extra.is_empty() && self.struck_out.is_empty());
+        let sent = if mend {
+            self.wire.write_all(&self.mended(piece), self.until)
+        } else {
+            self.wire.write_all(piece, self.until)
+        };
+        if let Err(error) = sent {
+            self.outcome = Err(error.kind().into());
+            return Err(error);
         }
-        if self.buffer.len() >= PIECE {
-            self.send()?;
-        }
-        Ok(bytes.len())
+        Ok(piece.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -89,23 +116,13 @@ pub(super) fn send_whole(
     manner: Manner,
     (status, headers, body): (u16, Vec<Header>, &[u8]),
 ) -> io::Result<()> {
-    let status = valid(status);
-    let expected = HEAD + if manner.head_only { 0 } else { body.len() };
-    let buffer = Vec::with_capacity(expected.min(PIECE + HEAD));
-    let mut out = Outgoing { wire, until, buffer, extra: manner.connection_line() };
-    let response = Response::new(StatusCode(status), with_name(headers), body, Some(body.len()), None);
-    // The threshold: by itself tiny_http would chunk what is larger than 32 KiB, which old clients cannot read.
-    response.with_chunked_threshold(usize::MAX).raw_print(
-        &mut out,
-        HTTPVersion(1, 1),
-        &[],
-        manner.head_only,
-        None,
-    )?;
-    if status == 204 {
-        out.strike_out("Content-Length: 0"); // RFC 9110 §8.6: never with 204
-    }
-    out.send()
+    // RFC 9110 §8.6: never with 204.
+    let struck_out: &[u8] = if status == 204 { b"Content-Length: 0\r\n" } else { b"" };
+    let body = if status == 204 { b"" } else { body };
+    let response = Response::new(StatusCode(valid(status)), with_name(headers), body, Some(body.len()), None)
+        // By itself `tiny_http` would chunk what is larger than 32 KiB, which old clients cannot read.
+        .with_chunked_threshold(usize::MAX);
+    Outgoing::new(wire, until, manner, struck_out).print(response, HEAD + body.len(), manner.head_only)
 }
 
 /// Sends the head of a stream. It is chunked; for HTTP/1.0 it ends where the connection ends.
@@ -115,13 +132,9 @@ pub(super) fn send_stream_head(
     manner: Manner,
     (status, headers): (u16, Vec<Header>),
 ) -> io::Result<()> {
-    let mut out = Outgoing { wire, until, buffer: Vec::with_capacity(HEAD), extra: manner.connection_line() };
+    let struck_out: &[u8] = if manner.old { b"Transfer-Encoding: chunked\r\n" } else { b"" };
     let response = Response::new(StatusCode(valid(status)), with_name(headers), io::empty(), None, None);
-    response.raw_print(&mut out, HTTPVersion(1, 1), &[], true, None)?;
-    if manner.old {
-        out.strike_out("Transfer-Encoding: chunked");
-    }
-    out.send()
+    Outgoing::new(wire, until, manner, struck_out).print(response, HEAD, true)
 }
 
 /// A stream under way.

@@ -272,7 +272,7 @@ fn send_refusal(wire: &mut Wire<'_>, until: Instant, refusal: Refusal) -> io::Re
 }
 
 fn drain(wire: &mut Wire<'_>, until: Instant) {
-    let (mut scrap, mut left) = ([0; 4096], LINGER_BYTES);
+    let (mut scrap, mut left) = (vec![0; 4096], LINGER_BYTES);
     if wire.hang_up().is_err() {
         return;
     }

@@ -3,8 +3,6 @@
 //! Two readers who disagree about the end of a request can be played against each other (request smuggling), so
 //! whatever could be read in two ways is refused. Nothing here touches a socket.
 
-use std::mem::MaybeUninit;
-
 use super::limits::Limits;
 use super::refusal::Refusal;
 use crate::http::message::{Header, Method, Request, is_scheme};
@@ -79,7 +77,8 @@ impl HeadScan {
 
 /// Reads a whole head, as found by [`HeadScan`].
 pub(super) fn read_head(bytes: &[u8], limits: &Limits) -> Result<Head, Refusal> {
-    let mut headers = [const { MaybeUninit::uninit() }; MOST_HEADERS];
+    // Not on the stack: an idle connection keeps every page of its stack that was ever touched.
+    let mut headers = Box::new_uninit_slice(MOST_HEADERS);
     let mut parsed = httparse::Request::new(&mut []);
     match parsed.parse_with_uninit_headers(bytes, &mut headers) {
         Ok(httparse::Status::Complete(_)) => {}

@@ -92,7 +92,12 @@ fn role() {
         }
         ["crowd", address, count] => {
             let address: SocketAddr = address.parse().unwrap();
-            let connect = |_| TcpStream::connect_timeout(&address, GUARD).unwrap();
+            // At a pace: the kernel holds 128 connections that wait to be accepted, and lets a client beyond
+            // that try again after a second, whatever the server does.
+            let connect = |_| {
+                std::thread::sleep(Duration::from_millis(2));
+                TcpStream::connect_timeout(&address, GUARD).unwrap()
+            };
             let crowd: Vec<TcpStream> = (0..count.parse::<usize>().unwrap()).map(connect).collect();
             say(&format!("{} connected", crowd.len()));
             io::copy(&mut stdin(), &mut io::sink()).unwrap();
