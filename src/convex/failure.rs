@@ -32,7 +32,7 @@ pub(super) fn finding(fault: &Fault, sent: Sent) -> Finding {
         (Fault::NotHttp, _) => {
             passes(Why::NotConvex).with_detail("the answer is no HTTP; does the port speak https?")
         }
-        (Fault::HeadTooLarge, _) => stays(Why::AnswerTooLarge).with_detail("its headers are over 64 KiB"),
+        (Fault::HeadTooLarge, _) => stays(Why::AnswerTooLarge).with_detail("its headers are over 12 KiB"),
         (Fault::BodyTooLarge, _) => stays(Why::AnswerTooLarge),
         (Fault::BadRequest(words), _) => stays(Why::OurRequest).with_detail(words.as_str()),
     }

@@ -217,8 +217,13 @@ impl HttpConvex {
             return finding.with_detail("if the port speaks https, CONVEX_URL must say so");
         }
         if finding.why == Why::Unreachable {
-            let words = finding.detail.clone().unwrap_or_default();
-            return finding.with_detail(format!("{}: {words}", self.shared.base));
+            let words = finding.detail.as_deref().unwrap_or_default();
+            let by = match wire::proxy_of(&self.agent, &self.shared.base) {
+                Some(proxy) => format!(" by the proxy {proxy}"),
+                None => String::new(),
+            };
+            let words = format!("{}{by}: {words}", self.shared.base);
+            return finding.with_detail(words);
         }
         finding
     }

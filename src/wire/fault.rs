@@ -71,7 +71,7 @@ pub enum Fault {
     Lost,
     /// What came back is no HTTP.
     NotHttp,
-    /// The head of the answer is larger than the library takes.
+    /// The head of the answer is larger than 12 KiB.
     HeadTooLarge,
     /// The body of the answer is larger than the caller takes.
     BodyTooLarge,
@@ -90,6 +90,8 @@ pub enum CertificateFault {
     WrongName(Vec<String>),
     /// Nobody we trust has signed it.
     UnknownIssuer,
+    /// It names an authority we trust, but another key has signed it: usually an authority that was made anew.
+    WrongSignature,
     /// Something else, in the library's words.
     Other(String),
 }
@@ -104,6 +106,10 @@ impl CertificateFault {
             Self::WrongName(names) => format!("is not made for this host, but for {}", names.join(", ")),
             Self::UnknownIssuer => {
                 "is signed by an authority that is not trusted here (name a private one's PEM file in SSL_CERT_FILE)"
+                    .to_owned()
+            }
+            Self::WrongSignature => {
+                "is not signed with the key of the trusted authority that it names (is SSL_CERT_FILE out of date?)"
                     .to_owned()
             }
             Self::Other(words) => format!("is not acceptable ({words})"),
@@ -169,12 +175,19 @@ impl Fault {
             CertificateError::NotValidForName => CertificateFault::WrongName(Vec::new()),
             CertificateError::NotValidForNameContext { presented, .. } => {
                 // A handful tells whose certificate it is; there may be hundreds.
-                CertificateFault::WrongName(presented.iter().take(3).cloned().collect())
+                CertificateFault::WrongName(presented.iter().take(3).map(|name| bare_name(name)).collect())
             }
             CertificateError::UnknownIssuer => CertificateFault::UnknownIssuer,
+            CertificateError::BadSignature => CertificateFault::WrongSignature,
             other => CertificateFault::Other(other.to_string()),
         })
     }
+}
+
+/// `elsewhere.example` of `DnsName("elsewhere.example")`, as the library writes it.
+fn bare_name(presented: &str) -> String {
+    let inside = presented.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
+    inside.unwrap_or(presented).trim_matches('"').to_owned()
 }
 
 #[cfg(test)]

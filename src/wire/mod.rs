@@ -7,6 +7,9 @@
 //!
 //! The library below (`ureq`) never sends a request again by itself and never follows a redirect here: what goes
 //! out is what the caller asked for, once. A new version of it is read for these points before it is taken.
+//!
+//! At level trace it also writes to the log, in hexadecimal, every byte that passes: tokens that no redaction can
+//! find. So the log (`telemetry`) lets nothing below warnings through from `ureq`, `ureq_proto` and `rustls`.
 
 mod fault;
 mod roots;
@@ -29,6 +32,9 @@ const USER_AGENT: &str = concat!("mission-control-runtime/", env!("CARGO_PKG_VER
 /// Bytes per direction and connection. The library's default of 128 KiB each is measurable with fifty
 /// connections; a service call and its answer are mostly below 16 KiB.
 const BUFFER_BYTES: usize = 16 * 1024;
+
+/// The head of an answer. It must be less than the buffer: a head that fills it looks like a lost connection.
+const HEAD_BYTES_MAX: usize = 12 * 1024;
 
 /// How long each phase of a request may take. The caller's own deadline for the whole comes on top.
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +66,7 @@ pub fn agent(base: &BaseUrl, roots: &Roots, phases: &Phases) -> Agent {
         .tls_config(roots.tls_config())
         .input_buffer_size(BUFFER_BYTES)
         .output_buffer_size(BUFFER_BYTES)
+        .max_response_header_size(HEAD_BYTES_MAX)
         .timeout_resolve(Some(phases.connect))
         .timeout_connect(Some(phases.connect))
         .timeout_send_request(Some(phases.send))

@@ -35,7 +35,9 @@ fn each_family_of_words_has_its_class() {
     for (words, why, classes) in rows {
         for text in [
             format!("{ID}\nUncaught Error: {words}\n    at handler (../convex/a.ts:12:3)\n"),
-            format!("{ID}\nUncaught Error: Uncaught Error: {words}\n    at async handler (../convex/a.ts:1:1)\n"),
+            format!(
+                "{ID}\nUncaught Error: Uncaught Error: {words}\n    at async handler (../convex/a.ts:1:1)\n"
+            ),
         ] {
             check(&text, &failed(200, &text), *why, *classes);
         }
@@ -45,16 +47,28 @@ fn each_family_of_words_has_its_class() {
 #[test]
 fn the_platform_s_own_words_have_their_class() {
     let rows: &[(&str, Why, Classes)] = &[
-        ("ArgumentValidationError: Value does not match validator.\nPath: .x\nValue: 1", Why::BadArguments, REFUSED),
+        (
+            "ArgumentValidationError: Value does not match validator.\nPath: .x\nValue: 1",
+            Why::BadArguments,
+            REFUSED,
+        ),
         ("Could not find public function for 'a:b'.", Why::NoSuchFunction, REFUSED),
-        ("Could not find function for 'a:b'. Did you forget to run `npx convex dev`?", Why::NoSuchFunction, REFUSED),
+        (
+            "Could not find function for 'a:b'. Did you forget to run `npx convex dev`?",
+            Why::NoSuchFunction,
+            REFUSED,
+        ),
         ("Trying to execute a.js:b as Query, but it is defined as Action.", Why::WrongKind, REFUSED),
         ("Function execution timed out (maximum duration: 1s)", Why::FunctionTimedOut, ENDED),
         ("Uncaught Error: Function execution timed out (maximum duration: 1s)", Why::FunctionTimedOut, ENDED),
         ("Your request timed out performing too many system operations.", Why::DatabaseTimedOut, ROLLED_BACK),
         ("Function a:b return value is too large (17 MiB > maximum size 16 MiB)", Why::ResultTooLarge, ENDED),
         ("Arguments for a:b are too large (17 MiB > maximum size 16 MiB)", Why::TooLarge, REFUSED),
-        ("Uncaught TypeError: Cannot read properties of undefined (reading 'x')", Why::FunctionFailed, REFUSED),
+        (
+            "Uncaught TypeError: Cannot read properties of undefined (reading 'x')",
+            Why::FunctionFailed,
+            REFUSED,
+        ),
     ];
     for (words, why, classes) in rows {
         check(words, &failed(200, &format!("{ID}\n{words}\n")), *why, *classes);
@@ -85,12 +99,17 @@ fn status_560_is_read_like_200() {
     check("560 hidden", &failed(560, ID), Why::Unknown, REFUSED);
     check("560 without JSON", &Move::Send(answer(560, "{\"a\":1}")), Why::NotUnderstood, MAYBE_SAME);
     let server = ScriptedHttp::start([Move::Send(answer(560, super::GOOD))]);
-    assert!(Caller::Query.ask(&client(&server.url(), asks_once()), PATIENT).is_ok(), "the `status` field decides");
+    assert!(
+        Caller::Query.ask(&client(&server.url(), asks_once()), PATIENT).is_ok(),
+        "the `status` field decides"
+    );
 }
 
 #[test]
 fn the_literal_is_one_line_without_wrapping_and_stack() {
-    let text = format!("{ID}\nUncaught Error: Uncaught Error: Invalid status: nope\n    at handler (../convex/a.ts)\n");
+    let text = format!(
+        "{ID}\nUncaught Error: Uncaught Error: Invalid status: nope\n    at handler (../convex/a.ts)\n"
+    );
     let server = ScriptedHttp::start([failed(200, &text)]);
     let error = Caller::Query.ask(&client(&server.url(), asks_once()), PATIENT).unwrap_err();
     assert_eq!(error.literal.as_deref(), Some("Invalid status: nope"));

@@ -51,10 +51,9 @@ fn each_code_of_the_backend_has_its_class() {
         (503, "InternalServerError", Why::Overloaded, MAYBE),
     ];
     for (status, code, why, classes) in rows {
-        for body in [
-            format!(r#"{{"code":"{code}","message":"some words"}}"#),
-            format!(r#"{{"code":"{code}"}}"#),
-        ] {
+        for body in
+            [format!(r#"{{"code":"{code}","message":"some words"}}"#), format!(r#"{{"code":"{code}"}}"#)]
+        {
             check(&format!("{status} {code}"), &Move::Send(answer(*status, &body)), *why, *classes);
         }
     }
@@ -153,7 +152,9 @@ fn an_answer_over_the_limit_is_not_taken() {
 
 #[test]
 fn what_is_not_http_is_named() {
-    for bytes in ["SSH-2.0-OpenSSH_9.2\r\n\r\n", "garbage garbage garbage\r\n\r\n", "\x15\x03\x03\0\x02\x02\x46\r\n"] {
+    for bytes in
+        ["SSH-2.0-OpenSSH_9.2\r\n\r\n", "garbage garbage garbage\r\n\r\n", "\x15\x03\x03\0\x02\x02\x46\r\n"]
+    {
         check(bytes, &Move::SendAndCut(bytes.into()), Why::NotConvex, MAYBE);
     }
 }
@@ -165,7 +166,11 @@ fn transient_is_what_did_not_happen() {
     for caller in super::Caller::ALL {
         let convex = super::client(&format!("http://{port}"), super::asks_once());
         let error = caller.ask(&convex, super::PATIENT).unwrap_err();
-        assert_eq!((error.why, error.class), (Why::Unreachable, super::class_for(TRANSIENT, caller)), "{error:?}");
+        assert_eq!(
+            (error.why, error.class),
+            (Why::Unreachable, super::class_for(TRANSIENT, caller)),
+            "{error:?}"
+        );
         assert!(error.sentence.contains(&port.to_string()), "{}", error.sentence);
     }
 }

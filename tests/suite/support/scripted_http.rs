@@ -221,6 +221,7 @@ fn read_head(stream: &mut TcpStream, bytes: &mut Vec<u8>) -> Option<usize> {
 }
 
 fn content_length(head: &str) -> usize {
-    let value = head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length:").map(str::to_owned));
+    let value =
+        head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length:").map(str::to_owned));
     value.map_or(0, |value| value.trim().parse().unwrap())
 }
