@@ -2,7 +2,7 @@
 //!
 //! The table is convex-http-api A.3. The backend's stable `code` decides where there is one, then the status. Where
 //! the table says "did not run", that holds for queries and mutations: inside an action the same code may come
-//! from a nested call, after an earlier part has committed ([`rolled_back`]).
+//! from a nested call, after an earlier part has committed (`rolled_back`).
 
 use std::borrow::Cow;
 
@@ -80,7 +80,33 @@ fn application_error(said: Said, kind: Kind) -> Finding {
         // Not the function's own no: it was ended in the middle of its work.
         Why::DatabaseTimedOut => Outlook::Passes,
         Why::FunctionTimedOut | Why::ResultTooLarge => Outlook::Stays,
-        _ => Outlook::SaidNo,
+        Why::NoSuchFunction
+        | Why::WrongKind
+        | Why::BadArguments
+        | Why::TokenRefused
+        | Why::Unauthorised
+        | Why::Forbidden
+        | Why::Invalid
+        | Why::TooLarge
+        | Why::FunctionFailed
+        | Why::Unknown
+        // No function says the following.
+        | Why::Unreachable
+        | Why::NameNotFound
+        | Why::Proxy
+        | Why::CertificateRefused
+        | Why::NoTls
+        | Why::LostAnswer
+        | Why::TimedOut
+        | Why::Overloaded
+        | Why::Throttled
+        | Why::ServerFault
+        | Why::Paused
+        | Why::NotConvex
+        | Why::OurRequest
+        | Why::AnswerTooLarge
+        | Why::NotUnderstood
+        | Why::Stopped => Outlook::SaidNo,
     };
     let mut finding = Finding::new(said.why, rolled_back(kind), outlook);
     finding.literal = said.literal;
@@ -169,4 +195,30 @@ fn without_code(status: u16, answer: &Answer, kind: Kind) -> Finding {
 /// Whether this looks like HTML or XML: of a front, a router, a hotel.
 fn is_page(body: &[u8]) -> bool {
     body.trim_ascii_start().first() == Some(&b'<')
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Whatever comes, it is read without a panic, and only Convex's own success is one.
+        #[test]
+        fn any_answer_is_read(status in 100_u16..1000, body in prop::collection::vec(any::<u8>(), 0..200)) {
+            let args = RawValue::from_string("{}".to_owned()).unwrap();
+            let call = Call { kind: Kind::Action, path: "a:b", args: &args, deadline: Duration::ZERO, may_repeat: false };
+            let answer = Answer { status, body, location: None };
+            prop_assert!(read(&answer, &call).is_err());
+        }
+
+        #[test]
+        fn any_text_of_a_function_is_read(text in "(\\PC|\n|Error: |\\[Request ID: |Path: |Object:|ArgumentValidationError: ){0,40}") {
+            let said = literal::read(&text, None);
+            prop_assert!(said.literal.is_none_or(|literal| !literal.contains('\n')));
+        }
+    }
 }

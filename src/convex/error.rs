@@ -3,6 +3,10 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::Call;
+use super::finding::EXCERPT_CHARS_MAX;
+use crate::redact::Redactor;
+
 /// What a failed call means for the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Class {
@@ -252,14 +256,14 @@ pub struct CallError {
     pub code: Option<Box<str>>,
     /// The function's own words, one line.
     pub literal: Option<Box<str>>,
-    /// The request id, as the deployment's log shows it.
+    /// The request id, as the deployment's log shows it; empty where no request was made.
     pub request_id: Box<str>,
     /// What happened and what to do, for people.
     pub sentence: Box<str>,
 }
 
 impl CallError {
-    /// An error for doubles and other roads that are not HTTP.
+    /// An error of a road that is not HTTP: a double's, or one of the typed calls above.
     pub fn new(class: Class, why: Why, request_id: &str, sentence: &str) -> Self {
         Self {
             class,
@@ -269,7 +273,7 @@ impl CallError {
                 Class::Transient | Class::Refused | Class::Gone => Ran::No,
             },
             status: None,
-            attempts: 1,
+            attempts: 0,
             not_before: why.not_before(),
             code: None,
             literal: None,
@@ -277,11 +281,28 @@ impl CallError {
             sentence: sentence.into(),
         }
     }
+
+    /// A request that could not be put into JSON.
+    pub fn before_sending(path: &str, words: &str) -> Self {
+        let sentence = format!("{path}: {} ({words}).", Why::OurRequest.explain());
+        Self::new(Class::Refused, Why::OurRequest, "", &sentence)
+    }
+
+    /// A value that does not fit its type. The function ran all the same: what a call that may not be repeated has
+    /// done is then known to the backend alone.
+    pub fn not_understood(call: &Call<'_>, words: &str) -> Self {
+        let class = if call.is_harmless() { Class::Refused } else { Class::Ambiguous };
+        // The words may quote the value. Known secrets are the log's to hide; what has the shape of one goes here.
+        let words = Redactor::default().excerpt(words, EXCERPT_CHARS_MAX);
+        let sentence = format!("{}: {} ({words}).", call.path, Why::NotUnderstood.explain());
+        Self { ran: Ran::Yes, ..Self::new(class, Why::NotUnderstood, "", &sentence) }
+    }
 }
 
 impl fmt::Display for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (request {})", self.sentence, self.request_id)
+        f.write_str(&self.sentence)?;
+        if self.request_id.is_empty() { Ok(()) } else { write!(f, " (request {})", self.request_id) }
     }
 }
 

@@ -27,9 +27,6 @@ use crate::wire::{self, Fault, Outgoing, Phases, Registration, Roots, Sent, Stop
 /// a value without a `-` fails every call.
 const CLIENT: &str = concat!("mission-control-runtime-", env!("CARGO_PKG_VERSION"));
 
-/// The component that the log lines name.
-const COMPONENT: &str = "convex";
-
 /// What Convex takes as arguments, and gives as a result, and the size of the request around them.
 const VALUE_BYTES_MAX: usize = 16 * 1024 * 1024;
 const REQUEST_BYTES_MAX: usize = VALUE_BYTES_MAX + 2000;
@@ -126,11 +123,11 @@ impl Convex for HttpConvex {
         let took = begun.elapsed().as_millis();
         result
             .inspect(|_| {
-                debug!(target: COMPONENT, "{} answered in {took} ms, attempts {attempts} (request {id})", call.path);
+                debug!("{} answered in {took} ms, attempts {attempts} (request {id})", call.path);
             })
             .map_err(|finding| {
                 let error = finding.into_error(call, attempts, &id, &self.shared.redactor);
-                warn!(target: COMPONENT, "{error} {:?}/{:?} after {took} ms", error.class, error.why);
+                warn!("{error} {:?}/{:?} after {took} ms", error.class, error.why);
                 error
             })
     }
@@ -163,7 +160,7 @@ impl HttpConvex {
             };
             let why = finding.why.explain();
             let millis = pause.as_millis();
-            info!(target: COMPONENT, "{}: {why}; asking again in {millis} ms (request {id})", call.path);
+            info!("{}: {why}; asking again in {millis} ms (request {id})", call.path);
             if self.stop.wait(pause) {
                 // What was transient stays so: asking again is harmless, only not for us.
                 return Err(Finding { why: Why::Stopped, ..finding });
@@ -249,7 +246,7 @@ impl HttpConvex {
         }
         let words = format!("{state}: {}", text("x-convex-deprecation-message").unwrap_or("no more is said"));
         let words = self.shared.redactor.excerpt(&words, super::finding::EXCERPT_CHARS_MAX);
-        warn!(target: COMPONENT, "the backend calls this client ({CLIENT}) outdated: {words}");
+        warn!("the backend calls this client ({CLIENT}) outdated: {words}");
     }
 }
 

@@ -4,11 +4,11 @@
 //! HTTP ([`HttpConvex`]), or a double in tests.
 //!
 //! A call that brings no value brings a [`CallError`], and the first thing in it is its [`Class`]: what the caller
-//! should do. The class is worked out in three steps, each in a file of its own, all of them pure: what came back
-//! ([`answer`], with [`literal`] for the words of a failed function) or what broke ([`failure`]) is read into a
-//! *finding*: the reason ([`Why`]), whether the function may have run ([`Ran`]), and whether asking again may do
-//! better. The finding and the nature of the call (a query? an action? may it be repeated?) give the class
-//! ([`finding`]). What is transient is asked again within the call's deadline ([`repeat`]).
+//! should do. The class is worked out in steps, each pure and in a file of its own. What came back (`answer`, with
+//! `literal` for the words of a failed function) or what broke (`failure`) is read into a *finding*: the reason
+//! ([`Why`]), whether the function may have run ([`Ran`]), and whether asking again may do better. The finding and
+//! the nature of the call (a query? an action? may it be repeated?) give the class (`finding`). What is transient is
+//! asked again within the call's deadline (`repeat`); `http` carries all this out.
 //!
 //! **No decision depends on the words of an application error**, because production deployments hide them: then
 //! the reason is [`Why::Unknown`], and the class is refused, never gone. Words only ever make a decision better.

@@ -17,7 +17,7 @@ pub struct Backoff {
     /// The shortest pause after an overload.
     pub overload: Duration,
     /// An attempt with less time than this is not begun: it could hardly end well.
-    pub attempt: Duration,
+    pub shortest_attempt: Duration,
 }
 
 impl Default for Backoff {
@@ -26,7 +26,7 @@ impl Default for Backoff {
             first: Duration::from_millis(500),
             most: Duration::from_secs(15),
             overload: Duration::from_secs(3),
-            attempt: Duration::from_millis(250),
+            shortest_attempt: Duration::from_millis(250),
         }
     }
 }
@@ -60,7 +60,7 @@ impl Backoff {
         let doublings = attempt.saturating_sub(1).min(31);
         let span = self.first.saturating_mul(1 << doublings).min(self.most);
         let pause = least.saturating_add(span.mul_f64(dice.clamp(0.0, 1.0)));
-        if pause.saturating_add(self.attempt) > left { Next::GiveUp } else { Next::Wait(pause) }
+        if pause.saturating_add(self.shortest_attempt) > left { Next::GiveUp } else { Next::Wait(pause) }
     }
 }
 

@@ -109,22 +109,25 @@ fn client(url: &str, limits: Limits) -> HttpConvex {
     endpoint(url, limits).client(&Stop::new())
 }
 
-/// Phases short enough for tests that wait for their end.
+/// Phases short enough for tests that wait for their end; connecting is none of them.
 fn phases(each: Duration) -> Phases {
-    Phases { connect: each, send: each, answer: each, body: each, idle: PATIENT, idle_connections: 1 }
+    Phases { connect: PATIENT, send: each, answer: each, body: each, idle: PATIENT, idle_connections: 1 }
 }
 
 /// Asks once: its first pause is longer than any deadline.
 fn asks_once() -> Limits {
     let never = Duration::from_secs(1_000_000_000);
-    let backoff = Backoff { first: never, most: never, overload: never, attempt: never };
+    let backoff = Backoff { first: never, most: never, overload: never, shortest_attempt: never };
     Limits { phases: phases(PATIENT), answer_bytes: 4096, backoff }
 }
 
 /// Asks again at once.
 fn asks_again() -> Limits {
     let soon = Duration::from_millis(1);
-    Limits { backoff: Backoff { first: soon, most: soon, overload: soon, attempt: soon }, ..asks_once() }
+    Limits {
+        backoff: Backoff { first: soon, most: soon, overload: soon, shortest_attempt: soon },
+        ..asks_once()
+    }
 }
 
 /// The one check behind the rows: what each caller is told about this move of the server, and how many complete

@@ -121,7 +121,7 @@ fn nobody_listening_is_asked_again_even_for_unsafe_calls() {
     let url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
     let convex = client(&url, asks_again());
-    let error = Caller::UnsafeAction.ask(&convex, Duration::from_millis(60)).unwrap_err();
+    let error = Caller::UnsafeAction.ask(&convex, Duration::from_millis(300)).unwrap_err();
     assert!(error.attempts > 1, "{error:?}");
     assert_eq!((error.why, error.class, error.ran), (Why::Unreachable, Class::Transient, Ran::No));
 }
@@ -131,7 +131,7 @@ fn the_call_s_own_deadline_ends_a_silent_attempt() {
     let server = ScriptedHttp::start([Move::SendAndStall(Vec::new())]);
     let begun = Instant::now();
     let error = Caller::UnsafeAction
-        .ask(&client(&server.url(), asks_again()), Duration::from_millis(150))
+        .ask(&client(&server.url(), asks_again()), Duration::from_millis(400))
         .unwrap_err();
     assert_eq!((error.why, error.class), (Why::TimedOut, Class::Ambiguous));
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
