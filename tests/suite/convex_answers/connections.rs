@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use super::{
     Caller, GOOD, MAYBE, PATIENT, asks_again, asks_once, check, check_with, class_for, client, phases,
 };
-use crate::support::scripted_http::{Move, ScriptedHttp, answer};
+use crate::support::scripted_http::{Move, Refusing, ScriptedHttp, answer};
 
 /// More than the buffers of both ends of a socket hold, so that a server that does not read stops the sending.
 const LARGE: usize = 14 * 1024 * 1024;
@@ -117,10 +117,8 @@ fn a_request_that_did_not_reach_the_backend_whole_did_not_run() {
 
 #[test]
 fn nobody_listening_is_asked_again_even_for_unsafe_calls() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    drop(listener);
-    let convex = client(&url, asks_again());
+    let refusing = Refusing::new();
+    let convex = client(&format!("http://{}", refusing.address()), asks_again());
     let error = Caller::UnsafeAction.ask(&convex, Duration::from_millis(300)).unwrap_err();
     assert!(error.attempts > 1, "{error:?}");
     assert_eq!((error.why, error.class, error.ran), (Why::Unreachable, Class::Transient, Ran::No));

@@ -3,7 +3,7 @@
 use mission_control_runtime::convex::{Class, Why};
 
 use super::{Classes, MAYBE, MAYBE_SAME, REFUSED, ROLLED_BACK, TRANSIENT, check};
-use crate::support::scripted_http::{Move, answer, answer_with};
+use crate::support::scripted_http::{Move, Refusing, answer, answer_with};
 
 /// Ran for certain, and nothing can be learned from asking again.
 const RAN: Classes = (Class::Ambiguous, Class::Ambiguous, Class::Refused);
@@ -162,7 +162,8 @@ fn what_is_not_http_is_named() {
 #[test]
 fn transient_is_what_did_not_happen() {
     // The connection is refused: nobody listens.
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let refusing = Refusing::new();
+    let port = refusing.address();
     for caller in super::Caller::ALL {
         let convex = super::client(&format!("http://{port}"), super::asks_once());
         let error = caller.ask(&convex, super::PATIENT).unwrap_err();

@@ -52,6 +52,24 @@ struct State {
     ended: AtomicBool,
 }
 
+/// An address that refuses connections for as long as this value lives: its port is the near end of a connection of
+/// our own, so nobody else can come to listen there.
+pub(crate) struct Refusing {
+    near: TcpStream,
+    _far: TcpListener,
+}
+
+impl Refusing {
+    pub(crate) fn new() -> Self {
+        let far = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self { near: TcpStream::connect(far.local_addr().unwrap()).unwrap(), _far: far }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.near.local_addr().unwrap()
+    }
+}
+
 /// A complete answer with a length.
 pub(crate) fn answer(status: u16, body: &str) -> Vec<u8> {
     answer_with(status, "Content-Type: application/json\r\n", body.as_bytes())
