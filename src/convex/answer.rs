@@ -78,7 +78,7 @@ fn application_error(said: Said, kind: Kind) -> Finding {
     let outlook = match said.why {
         Why::NotFound => Outlook::SaidGone,
         // Not the function's own no: it was ended in the middle of its work.
-        Why::DatabaseTimedOut => Outlook::Passes,
+        Why::DatabaseTimedOut => Outlook::PassesLater,
         Why::FunctionTimedOut | Why::ResultTooLarge => Outlook::Stays,
         Why::NoSuchFunction
         | Why::WrongKind

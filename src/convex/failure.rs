@@ -17,6 +17,7 @@ pub(super) fn finding(fault: &Fault, sent: Sent) -> Finding {
         (Fault::NameNotFound, _) => passes(Why::NameNotFound),
         (Fault::Unreachable(words), Sent::Nothing) => passes(Why::Unreachable).with_detail(words.as_str()),
         (Fault::TooSlow, Sent::Nothing) => passes(Why::Unreachable).with_detail("no connection in time"),
+        (Fault::Lost, Sent::Nothing) => passes(Why::LostAnswer).with_detail("before the request was sent"),
         // The connection broke, or the network did, after the request was begun.
         (Fault::Unreachable(_) | Fault::Lost, _) => passes(Why::LostAnswer),
         (Fault::TooSlow, Sent::Part | Sent::Whole) => passes(Why::TimedOut),

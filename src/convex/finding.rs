@@ -10,8 +10,10 @@ pub(super) const EXCERPT_CHARS_MAX: usize = 300;
 /// Whether asking again may do better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outlook {
-    /// It may.
+    /// It may, also at once.
     Passes,
+    /// It may, but not within this call: the function itself failed, for a reason that passes.
+    PassesLater,
     /// The same again.
     Stays,
     /// The function itself said no.
@@ -53,10 +55,15 @@ impl Finding {
         match self.outlook {
             Outlook::SaidNo => Class::Refused,
             Outlook::SaidGone => Class::Gone,
-            Outlook::Passes if settled => Class::Transient,
+            Outlook::Passes | Outlook::PassesLater if settled => Class::Transient,
             Outlook::Stays if settled => Class::Refused,
-            Outlook::Passes | Outlook::Stays => Class::Ambiguous,
+            Outlook::Passes | Outlook::PassesLater | Outlook::Stays => Class::Ambiguous,
         }
+    }
+
+    /// Whether the call may be repeated by itself: never after an application error.
+    pub(super) fn may_be_repeated(&self, call: &Call<'_>) -> bool {
+        self.class(call) == Class::Transient && self.outlook == Outlook::Passes
     }
 
     /// The one way out: every text that came from elsewhere is cut and redacted here.
@@ -144,6 +151,8 @@ mod tests {
             (Outlook::Passes, Ran::No, Transient, Transient),
             (Outlook::Passes, Ran::Maybe, Ambiguous, Transient),
             (Outlook::Passes, Ran::Yes, Ambiguous, Transient),
+            (Outlook::PassesLater, Ran::No, Transient, Transient),
+            (Outlook::PassesLater, Ran::Maybe, Ambiguous, Transient),
             (Outlook::Stays, Ran::No, Refused, Refused),
             (Outlook::Stays, Ran::Maybe, Ambiguous, Refused),
             (Outlook::Stays, Ran::Yes, Ambiguous, Refused),
@@ -162,6 +171,12 @@ mod tests {
                 let call = Call { kind, path: "a:b", args: &args, deadline: Duration::ZERO, may_repeat };
                 let finding = Finding::new(Why::LostAnswer, ran, outlook);
                 assert_eq!(finding.class(&call), class, "{outlook:?} {ran:?} {kind:?} {may_repeat}");
+                let repeats = class == Transient && outlook == Outlook::Passes;
+                assert_eq!(
+                    finding.may_be_repeated(&call),
+                    repeats,
+                    "{outlook:?} {ran:?} {kind:?} {may_repeat}"
+                );
             }
         }
     }

@@ -152,9 +152,11 @@ impl HttpConvex {
                 Ok(value) => return Ok(value),
                 Err(finding) => finding,
             };
+            if !finding.may_be_repeated(call) {
+                return Err(finding);
+            }
             let left = until.saturating_duration_since(Instant::now());
-            let class = finding.class(call);
-            let pause = match self.shared.limits.backoff.next(*attempts, class, finding.why, left, dice()) {
+            let pause = match self.shared.limits.backoff.next(*attempts, finding.why, left, dice()) {
                 Next::GiveUp => return Err(finding),
                 Next::Wait(pause) => pause,
             };

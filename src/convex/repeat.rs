@@ -1,11 +1,11 @@
 //! When to ask again, and when to give up. Pure: the time left and the dice are arguments.
 //!
-//! Only what is transient is asked again: nothing happened, or it does not matter that something did. There is
-//! no count of attempts; the caller's deadline decides.
+//! What may be asked again at all is decided elsewhere (`Finding::may_be_repeated`). There is no count of attempts;
+//! the caller's deadline decides.
 
 use std::time::Duration;
 
-use super::error::{Class, Pace, Why};
+use super::error::{Pace, Why};
 
 /// How attempts are spaced.
 #[derive(Clone, Copy, Debug)]
@@ -41,13 +41,9 @@ pub(super) enum Next {
 }
 
 impl Backoff {
-    /// What to do after the `attempt`-th attempt (from 1) failed with `left` of the deadline. `dice` is from 0 to 1:
+    /// What to do after the `attempt`-th attempt (from 1) failed, with `left` of the deadline. `dice` is from 0 to 1:
     /// the pause is spread over the whole span, so that many callers who failed together do not return together.
-    pub(super) fn next(&self, attempt: u32, class: Class, why: Why, left: Duration, dice: f64) -> Next {
-        match class {
-            Class::Transient => {}
-            Class::Refused | Class::Gone | Class::Ambiguous => return Next::GiveUp,
-        }
+    pub(super) fn next(&self, attempt: u32, why: Why, left: Duration, dice: f64) -> Next {
         if why == Why::Stopped {
             return Next::GiveUp;
         }
@@ -92,7 +88,7 @@ mod tests {
             (4, -1.0, 0),
         ];
         for (attempt, dice, pause) in rows {
-            let next = Backoff::default().next(attempt, Class::Transient, Why::LostAnswer, LONG, dice);
+            let next = Backoff::default().next(attempt, Why::LostAnswer, LONG, dice);
             assert_eq!(next, ms(pause), "attempt {attempt}, dice {dice}");
         }
     }
@@ -100,22 +96,19 @@ mod tests {
     #[test]
     fn an_overload_is_left_alone_for_three_seconds_at_least() {
         for why in [Why::Overloaded, Why::Throttled, Why::DatabaseTimedOut] {
-            assert_eq!(Backoff::default().next(1, Class::Transient, why, LONG, 0.0), ms(3_000));
-            assert_eq!(Backoff::default().next(1, Class::Transient, why, LONG, 1.0), ms(3_500));
+            assert_eq!(Backoff::default().next(1, why, LONG, 0.0), ms(3_000));
+            assert_eq!(Backoff::default().next(1, why, LONG, 1.0), ms(3_500));
         }
     }
 
     #[test]
-    fn only_what_is_transient_is_repeated_and_only_while_there_is_time() {
-        let next = |class, why, left| Backoff::default().next(1, class, why, left, 1.0);
-        for class in [Class::Refused, Class::Gone, Class::Ambiguous] {
-            assert_eq!(next(class, Why::LostAnswer, LONG), Next::GiveUp, "{class:?}");
-        }
+    fn there_must_be_time_left_and_nobody_who_has_to_act_first() {
+        let next = |why, left| Backoff::default().next(1, why, left, 1.0);
         for why in [Why::Paused, Why::CertificateRefused, Why::Stopped] {
-            assert_eq!(next(Class::Transient, why, LONG), Next::GiveUp, "{why:?}");
+            assert_eq!(next(why, LONG), Next::GiveUp, "{why:?}");
         }
-        assert_eq!(next(Class::Transient, Why::LostAnswer, Duration::from_millis(750)), ms(500));
-        assert_eq!(next(Class::Transient, Why::LostAnswer, Duration::from_millis(749)), Next::GiveUp);
-        assert_eq!(next(Class::Transient, Why::LostAnswer, Duration::ZERO), Next::GiveUp);
+        assert_eq!(next(Why::LostAnswer, Duration::from_millis(750)), ms(500));
+        assert_eq!(next(Why::LostAnswer, Duration::from_millis(749)), Next::GiveUp);
+        assert_eq!(next(Why::LostAnswer, Duration::ZERO), Next::GiveUp);
     }
 }

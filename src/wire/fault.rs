@@ -57,7 +57,7 @@ impl Read for Outgoing<'_> {
 pub enum Fault {
     /// The name of the host has no address, or its name server did not say.
     NameNotFound,
-    /// Nobody answers at the address; with the system's words.
+    /// There is no connection to the address, or no more; with the system's words.
     Unreachable(String),
     /// The proxy of the environment did not let us through.
     Proxy(String),
@@ -151,15 +151,18 @@ impl Fault {
             }
         }
         match error.kind() {
-            io::ErrorKind::ConnectionRefused
-            | io::ErrorKind::HostUnreachable
-            | io::ErrorKind::NetworkUnreachable
-            | io::ErrorKind::AddrNotAvailable
-            | io::ErrorKind::PermissionDenied => Self::Unreachable(error.to_string()),
+            io::ErrorKind::UnexpectedEof
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::BrokenPipe
+            | io::ErrorKind::NotConnected
+            | io::ErrorKind::WriteZero
+            | io::ErrorKind::InvalidData => Self::Lost,
             io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => Self::TooSlow,
             // The standard library has no kind for a failed lookup, only these words.
             _ if error.to_string().contains("lookup address information") => Self::NameNotFound,
-            _ => Self::Lost,
+            // Refused, no route, not permitted, no descriptors left, …: the system's words say it best.
+            _ => Self::Unreachable(error.to_string()),
         }
     }
 
