@@ -12,7 +12,7 @@ use crate::support::log_capture;
 use crate::support::scripted_http::{Move, ScriptedHttp, answer, answer_with};
 
 /// An operator may choose any secret; this one changes its spelling when it is quoted.
-const AWKWARD: &str = r#"mc_service_acc0unt_qu"ote\back/slash-c4n4ry"#;
+const AWKWARD: &str = concat!("mc_service_", r#"acc0unt_qu"ote\back/slash-c4n4ry"#);
 /// The part that no spelling changes.
 const CANARY: &str = "slash-c4n4ry";
 
