@@ -1,30 +1,328 @@
 //! One redaction that every outgoing text passes: logs, answers, error sentences.
 //!
 //! It hides what we know to be secret (the configured values, in the forms in which they travel) and what looks
-//! like a secret whoever holds it (tokens, keys, bearer headers, session keys).
+//! like a secret whoever holds it: tokens, provider keys, bearer headers, named secrets in JSON, in assignments
+//! and in addresses, and session keys, which open the agents' API.
+//!
+//! It errs towards hiding too much: a sentence with a hole is a nuisance, a leaked token is an incident.
 
 use crate::secret::Secret;
 
-/// Hides secrets in texts. Cheap to share, read-only once made.
+/// What stands where a secret stood.
+const MASK: &str = "***";
+
+/// What stands where a session key stood.
+const SESSION_KEY: &str = "(session-key)";
+
+/// From this length on a known value is hidden wherever it occurs; a shorter one only as a whole word, because
+/// hiding every `abc` would tear texts apart without protecting anything.
+const ANYWHERE_BYTES: usize = 8;
+
+/// A known value shorter than this is not hidden at all: it protects nothing, and `1` is everywhere.
+const WORTH_HIDING_BYTES: usize = 4;
+
+/// The fewest characters behind a provider's prefix that make a key of it; real ones have 20 and more.
+const PROVIDER_KEY_CHARS: usize = 16;
+
+/// Prefixes of keys and tokens that providers give out: OpenAI and Anthropic, GitHub, Slack, Google, AWS, Vercel.
+const PROVIDER_PREFIXES: [&str; 15] = [
+    "sk-",
+    "ghp_",
+    "gho_",
+    "ghu_",
+    "ghs_",
+    "ghr_",
+    "github_pat_",
+    "glpat-",
+    "xoxa-",
+    "xoxb-",
+    "xoxp-",
+    "AIza",
+    "AKIA",
+    "vck_",
+    "eyJ",
+];
+
+/// Names whose value is secret, whatever stands in front of them (`serviceToken`, `GH_TOKEN`, `x-api-key`).
+const SECRET_NAMES: [&str; 8] =
+    ["token", "secret", "password", "passwd", "apikey", "api_key", "api-key", "authorization"];
+
+/// Words behind which a credential follows, as in `Authorization: Bearer …`.
+const SCHEMES: [&str; 2] = ["bearer ", "basic "];
+
+/// Hides secrets in texts. Read-only once made.
 #[derive(Clone, Debug, Default)]
 pub struct Redactor {
+    /// Longest first, so that a value that contains another is hidden as a whole.
     known: Vec<Secret>,
 }
 
 impl Redactor {
     /// One that also knows these values.
     pub fn new<'a>(known: impl IntoIterator<Item = &'a Secret>) -> Self {
-        Self { known: known.into_iter().cloned().collect() }
+        let mut forms: Vec<String> = Vec::new();
+        for secret in known {
+            let value = secret.expose().trim();
+            forms.push(value.to_owned());
+            // A service token's last part alone opens the account, too: its account part is public.
+            forms.extend(
+                value
+                    .strip_prefix("mc_service_")
+                    .and_then(|rest| rest.split_once('_'))
+                    .map(|(_, s)| s.to_owned()),
+            );
+        }
+        forms.retain(|form| form.len() >= WORTH_HIDING_BYTES);
+        for at in 0..forms.len() {
+            let travelling = [json_escaped(&forms[at]), percent_encoded(&forms[at])];
+            forms.extend(travelling);
+        }
+        forms.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+        forms.dedup();
+        Self { known: forms.into_iter().map(Secret::new).collect() }
     }
 
     /// The text without its secrets.
     pub fn clean(&self, text: &str) -> String {
-        let _ = &self.known;
-        text.to_owned()
+        let mut out = String::with_capacity(text.len());
+        let mut at = 0;
+        while let Some(c) = text[at..].chars().next() {
+            match self.known_at(text, at).or_else(|| self.whole(text, shape_at(text, at)?)) {
+                Some(found) => {
+                    out.push_str(&text[at..found.from]);
+                    out.push_str(found.mask);
+                    at = found.to;
+                }
+                None => {
+                    out.push(c);
+                    at += c.len_utf8();
+                }
+            }
+        }
+        out
     }
 
-    /// The same, cut to at most `limit` characters, `…` at the cut.
+    /// The same, cut to at most `limit` characters with `…` for the rest. The cut comes after the redaction, so
+    /// that half a secret is never left standing at it.
     pub fn excerpt(&self, text: &str, limit: usize) -> String {
-        self.clean(&text.chars().take(limit).collect::<String>())
+        let enough = limit.saturating_mul(4).saturating_add(4096);
+        let (head, whole) = match text.char_indices().nth(enough) {
+            // Something as large as a page of a front: the last word may be half a secret, so it goes.
+            Some((cut, _)) => {
+                (text[..cut].rsplit_once(char::is_whitespace).map_or("", |(head, _)| head), false)
+            }
+            None => (text, true),
+        };
+        let clean = self.clean(head);
+        match clean.char_indices().nth(limit) {
+            Some((cut, _)) => format!("{}…", clean[..cut].trim_end()),
+            None if whole => clean,
+            None => format!("{}…", clean.trim_end()),
+        }
     }
+
+    /// The find, grown over a known value that begins in it and ends behind it: `Bearer a,b` ends at the comma
+    /// for somebody who does not know the token.
+    fn whole(&self, text: &str, found: Found) -> Option<Found> {
+        let starts = text[found.from..found.to].char_indices().map(|(offset, _)| found.from + offset);
+        let end = starts.filter_map(|at| self.known_at(text, at)).map(|known| known.to).max();
+        Some(Found { to: found.to.max(end.unwrap_or(0)), ..found })
+    }
+
+    /// A known value that begins here.
+    fn known_at(&self, text: &str, at: usize) -> Option<Found> {
+        let rest = &text[at..];
+        let hit = self.known.iter().map(Secret::expose).find(|value| {
+            let whole_word = || !word_before(text, at) && !rest[value.len()..].starts_with(is_word);
+            rest.starts_with(value) && (value.len() >= ANYWHERE_BYTES || whole_word())
+        })?;
+        Some(Found { from: at, to: at + hit.len(), mask: MASK })
+    }
+}
+
+/// A part of a text that must not go out: bytes `from..to`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Where it begins.
+    pub from: usize,
+    /// Where it ends.
+    pub to: usize,
+    mask: &'static str,
+}
+
+/// The tokens and provider keys that stand in a text, whoever they belong to: what must never be committed.
+pub fn credentials_in(text: &str) -> Vec<Found> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    while let Some(c) = text[at..].chars().next() {
+        if let Some(hit) = service_token_at(text, at).or_else(|| provider_key_at(text, at)) {
+            found.push(hit);
+            at = hit.to;
+        } else {
+            at += c.len_utf8();
+        }
+    }
+    found
+}
+
+/// Something that looks like a secret and begins here (the masked part may begin later).
+fn shape_at(text: &str, at: usize) -> Option<Found> {
+    service_token_at(text, at)
+        .or_else(|| provider_key_at(text, at))
+        .or_else(|| session_key_at(text, at))
+        .or_else(|| credential_after_scheme(text, at))
+        .or_else(|| named_secret_at(text, at))
+        .or_else(|| password_in_address(text, at))
+}
+
+/// `mc_service_…`: the prefix stays, so that a reader knows what was there.
+fn service_token_at(text: &str, at: usize) -> Option<Found> {
+    let from = at + prefix_of(&text[at..], "mc_service_")?;
+    let to = from + run(&text[from..], |c| !ends_a_value(c));
+    (to > from).then_some(Found { from, to, mask: MASK })
+}
+
+/// `sk-…`, `ghp_…` and their like.
+fn provider_key_at(text: &str, at: usize) -> Option<Found> {
+    if word_before(text, at) {
+        return None;
+    }
+    let rest = &text[at..];
+    let prefix = PROVIDER_PREFIXES.iter().find(|prefix| rest.starts_with(**prefix))?;
+    let key = run(&rest[prefix.len()..], |c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'));
+    let from = at + prefix.len();
+    (key >= PROVIDER_KEY_CHARS).then_some(Found { from, to: from + key, mask: MASK })
+}
+
+/// A session key in the backend's or the gateway's spelling, plain or percent-encoded.
+fn session_key_at(text: &str, at: usize) -> Option<Found> {
+    if word_before(text, at) {
+        return None;
+    }
+    let rest = &text[at..];
+    let colon = |from: usize| {
+        let tail = &rest[from..];
+        if tail.starts_with(':') { Some(from + 1) } else { prefix_of(tail, "%3a").map(|n| from + n) }
+    };
+    let open = ["task", "system", "agent"].iter().find_map(|word| colon(prefix_of(rest, word)?))?;
+    let key = open + run(&rest[open..], |c| !ends_a_value(c));
+    // `agent:` alone begins many phrases; a key goes on to a second colon.
+    let lone_agent = prefix_of(rest, "agent").is_some()
+        && !(rest[open..key].contains(':') || rest[open..key].to_ascii_lowercase().contains("%3a"));
+    let public_label = &rest[..key] == "system:orchestrator-chat";
+    (key > open && !lone_agent && !public_label).then_some(Found {
+        from: at,
+        to: at + key,
+        mask: SESSION_KEY,
+    })
+}
+
+/// What follows `Bearer ` or `Basic `.
+fn credential_after_scheme(text: &str, at: usize) -> Option<Found> {
+    if word_before(text, at) {
+        return None;
+    }
+    let from = at + SCHEMES.iter().find_map(|scheme| prefix_of(&text[at..], scheme))?;
+    let to = from + run(&text[from..], |c| !ends_a_value(c));
+    // `bearer of news` is a phrase: a credential is longer than most words, or holds more than letters.
+    let value = &text[from..to];
+    let phrase = value.len() < PROVIDER_KEY_CHARS && value.chars().all(char::is_alphabetic);
+    (!phrase).then_some(Found { from, to, mask: MASK })
+}
+
+/// `serviceToken: "…"`, `"token":"…"`, `\"apiKey\":\"…\"`, `GH_TOKEN=…`.
+fn named_secret_at(text: &str, at: usize) -> Option<Found> {
+    let name = SECRET_NAMES.iter().find_map(|name| prefix_of(&text[at..], name))?;
+    let mut from = at + name;
+    from += run(&text[from..], |c| matches!(c, '"' | '\'' | '`' | '\\'));
+    from += run(&text[from..], |c| c == ' ');
+    from += run(&text[from..], |c| matches!(c, ':' | '=')).min(1);
+    if !text[..from].ends_with([':', '=']) {
+        return None;
+    }
+    from += run(&text[from..], |c| c == ' ');
+    let escapes = run(&text[from..], |c| c == '\\');
+    from += escapes;
+    let quote = text[from..].chars().next().filter(|c| matches!(c, '"' | '\'' | '`'));
+    let to = match quote {
+        Some(quote) => {
+            from += 1;
+            from + quoted(&text[from..], quote, escapes)
+        }
+        // `authorization: Convex prod:abc` has a blank inside; a header ends with its line.
+        None if text[at..].len() >= 13 && prefix_of(&text[at..], "authorization").is_some() => {
+            from + run(&text[from..], |c| !matches!(c, '\r' | '\n'))
+        }
+        None => from + run(&text[from..], |c| !ends_a_value(c)),
+    };
+    (to > from).then_some(Found { from, to, mask: MASK })
+}
+
+/// `https://user:password@host`.
+fn password_in_address(text: &str, at: usize) -> Option<Found> {
+    let from = at + prefix_of(&text[at..], "://")?;
+    let to = from + text[from..].find('@')?;
+    let plain = text[from..to].chars().all(|c| !c.is_whitespace() && !matches!(c, '/' | '"' | '<' | '>'));
+    (plain && to > from).then_some(Found { from, to, mask: MASK })
+}
+
+/// The length of `prefix` if the text begins with it, in any case.
+fn prefix_of(text: &str, prefix: &str) -> Option<usize> {
+    text.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix)).then_some(prefix.len())
+}
+
+/// How many bytes from the start are characters of this kind.
+fn run(text: &str, kind: impl Fn(char) -> bool) -> usize {
+    text.find(|c| !kind(c)).unwrap_or(text.len())
+}
+
+/// How many bytes come before the closing quote: the first with no more backslashes before it than the opening one
+/// had, so that `"a\"b"` is one value and so is `\"a\"` inside a JSON text. A value never runs over its line.
+fn quoted(text: &str, quote: char, escapes: usize) -> usize {
+    let mut backslashes = 0;
+    for (at, c) in text.char_indices() {
+        match c {
+            '\\' => backslashes += 1,
+            '\n' => return at,
+            c if c == quote && backslashes <= escapes => return at - backslashes,
+            _ => backslashes = 0,
+        }
+    }
+    text.len()
+}
+
+fn ends_a_value(c: char) -> bool {
+    c.is_whitespace()
+        || c.is_control()
+        || matches!(
+            c,
+            '"' | '\'' | '`' | '\\' | ',' | ';' | '<' | '>' | '(' | ')' | '[' | ']' | '{' | '}' | '&'
+        )
+}
+
+fn is_word(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
+fn word_before(text: &str, at: usize) -> bool {
+    text[..at].ends_with(is_word)
+}
+
+/// The value as it stands inside a JSON text.
+fn json_escaped(value: &str) -> String {
+    let quoted = serde_json::to_string(value).unwrap_or_default();
+    quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(&quoted).to_owned()
+}
+
+/// The value as it stands inside an address.
+fn percent_encoded(value: &str) -> String {
+    let mut out = String::with_capacity(value.len());
+    for byte in value.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
 }

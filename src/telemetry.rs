@@ -1,1 +1,99 @@
-//! Logs, through `log`: level, component, one line each, redacted.
+//! Logs, through `log`: one line each, with instant, level and component, and redacted.
+//!
+//! The component is the room that speaks (`convex`, `http`, `app`); what other crates say passes from `warn` on.
+//! A line never breaks: whatever came from outside is escaped, so that nobody can forge a line of ours.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::sync::{Arc, OnceLock};
+
+use env_logger::{Builder, Target};
+use log::{Level, LevelFilter};
+
+use crate::clock::{Clock, Millis, SystemClock};
+use crate::config::LogFormat;
+use crate::redact::Redactor;
+
+/// The longest message that a line carries; the rest is cut with `…`.
+const MESSAGE_CHARS: usize = 4_000;
+
+/// Starts logging to standard error. Later calls change nothing: the first one rules.
+pub fn start(level: LevelFilter, format: LogFormat, redactor: Arc<Redactor>) {
+    static STARTED: OnceLock<()> = OnceLock::new();
+    STARTED.get_or_init(|| {
+        Builder::new()
+            .filter_level(level.min(LevelFilter::Warn))
+            .filter_module(env!("CARGO_CRATE_NAME"), level)
+            .target(Target::Stderr)
+            .format(move |out, record| {
+                let message = redactor.excerpt(&record.args().to_string(), MESSAGE_CHARS);
+                let component = component(record.target());
+                out.write_all(line(format, SystemClock.now(), record.level(), component, &message).as_bytes())
+            })
+            .init();
+    });
+}
+
+/// The room that speaks: the first part of the path behind our own name, or the foreign crate.
+fn component(target: &str) -> &str {
+    let mut parts = target.split("::");
+    match (parts.next(), parts.next()) {
+        (Some(env!("CARGO_CRATE_NAME")), Some(room)) => room,
+        (Some(first), _) => first,
+        (None, _) => target,
+    }
+}
+
+/// One finished line.
+fn line(format: LogFormat, at: Millis, level: Level, component: &str, message: &str) -> String {
+    let mut line = String::with_capacity(message.len() + 64);
+    let written = match format {
+        LogFormat::Text => {
+            write!(line, "{at} {level:<5} {component:<9} ").map(|()| escape_controls(&mut line, message))
+        }
+        LogFormat::Json => {
+            let word = level.as_str().to_ascii_lowercase();
+            let quote = |text: &str| serde_json::Value::from(text).to_string();
+            let (component, message) = (quote(component), quote(message));
+            write!(line, r#"{{"ts":"{at}","level":"{word}","component":{component},"message":{message}}}"#)
+        }
+    };
+    debug_assert!(written.is_ok(), "writing into a String cannot fail");
+    line.push('\n');
+    line
+}
+
+/// Control characters (line ends, terminal escapes) as `\n`, `\u{1b}`.
+fn escape_controls(line: &mut String, message: &str) {
+    for c in message.chars() {
+        if c.is_control() { line.extend(c.escape_default()) } else { line.push(c) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_tells_when_how_grave_and_who_and_never_breaks() {
+        let at = Millis(1_765_526_400_123);
+        let text = line(LogFormat::Text, at, Level::Warn, "convex", "first\nsecond \u{1b}[31m");
+        assert_eq!(text, "2025-12-12T08:00:00.123Z WARN  convex    first\\nsecond \\u{1b}[31m\n");
+        let json = line(LogFormat::Json, at, Level::Info, "app", "say \"hi\"\n");
+        let expected =
+            r#"{"ts":"2025-12-12T08:00:00.123Z","level":"info","component":"app","message":"say \"hi\"\n"}"#;
+        assert_eq!(json, format!("{expected}\n"));
+    }
+
+    #[test]
+    fn the_component_is_the_room() {
+        for (target, room) in [
+            ("mission_control_runtime::convex::client", "convex"),
+            ("mission_control_runtime", "mission_control_runtime"),
+            ("ureq::unversioned", "ureq"),
+            ("", ""),
+        ] {
+            assert_eq!(component(target), room);
+        }
+    }
+}

@@ -1,1 +1,38 @@
-//! Start and stop: one file per command.
+//! Start and stop: one file per command. Everything that the commands are made of meets here, and nobody imports it.
+
+mod doctor;
+mod exit;
+mod ground;
+pub mod load;
+mod run;
+
+use std::io::{ErrorKind, Write as _};
+
+pub use doctor::doctor;
+pub use exit::Exit;
+pub use run::run;
+
+use crate::cli::Misuse;
+
+/// Which build this is.
+pub fn version() -> String {
+    let target = [std::env::consts::ARCH, std::env::consts::OS].join("-");
+    let commit = option_env!("MCR_COMMIT").filter(|commit| !commit.is_empty()).unwrap_or("unknown");
+    format!("{} {} ({target}, commit {commit})\n", env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
+}
+
+/// Writes to standard output. A reader that left early (`… | head`) is no failure.
+pub fn print(text: &str) -> Exit {
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        Ok(()) => Exit::Done,
+        Err(why) if why.kind() == ErrorKind::BrokenPipe => Exit::Done,
+        Err(_) => Exit::Failed,
+    }
+}
+
+/// Says on standard error why the command line makes no sense.
+pub fn misused(misuse: &Misuse) -> Exit {
+    // Where even standard error is closed, the exit code still tells.
+    let _ = writeln!(std::io::stderr(), "{misuse}");
+    Exit::Misused
+}

@@ -1,5 +1,37 @@
 //! The words of the domain: what Mission Control and the gateway call things.
+//!
+//! Pure data and the rules that belong to it. What the backend may add to tomorrow is read leniently: an unknown
+//! word of a closed list is kept as text ([`Word`]), an unknown field is ignored, a whole number may come as `3.0`
+//! ([`number`]). What we send is strict: absent stays absent and is never `null`.
 
+mod agent;
 mod base_url;
+mod context;
+mod document;
+mod ids;
+pub mod limits;
+mod message;
+mod notification;
+pub mod number;
+mod runtime;
+mod session_key;
+mod task;
+mod word;
+mod workflow;
 
+pub use agent::{Agent, AgentProfile, AgentSkills, AgentStatus, BehaviorFlags, OpenclawConfig, Skill};
 pub use base_url::{BadUrl, BaseUrl};
+pub use context::{
+    DeliveryContext, PrimaryUser, ReferenceDoc, StatusCount, TaskDigest, TaskOverview, Teammate, TopTasks,
+};
+pub use document::{DocumentEntry, DocumentType};
+pub use ids::{
+    AccountId, AgentId, DocumentId, MessageId, NotificationId, SkillId, StorageId, TaskId, UploadId, UserId,
+};
+pub use message::{AuthorType, Mention, Message, ThreadItem};
+pub use notification::{DeliveryState, Notification, NotificationType, RecipientType};
+pub use runtime::{PendingUpgrade, RuntimeReport, RuntimeStatus, UpgradeStatus, UpgradeStrategy};
+pub use session_key::{SessionKey, SessionKind};
+pub use task::{Activity, Task, TaskHit, TaskMetadata, TaskStatus};
+pub use word::Word;
+pub use workflow::{Assignees, Unmet, WorkflowError, allowed_next, may_move, plan_for_agent, requirement};

@@ -1,1 +1,141 @@
-//! (see the index)
+//! Redaction: http-and-tools.md §3.4 and its gaps, W9, W30; backend-contract.md §1.4 and D8.
+
+use mission_control_runtime::redact::{Redactor, credentials_in};
+use mission_control_runtime::secret::Secret;
+use proptest::prelude::*;
+
+/// A token as the backend gives it out; put together here so that no file of ours holds one.
+fn token() -> String {
+    ["mc", "service", "k173a5f0", "5f0c99aa77bb55cc"].join("_")
+}
+
+#[test]
+fn a_secret_cannot_be_printed() {
+    let secret = Secret::new(token());
+    assert_eq!(format!("{secret:?} {:?}", Secret::new("")), "Secret(***) Secret(empty)");
+    assert_eq!(format!("{:?}", Redactor::new([&secret])).matches("5f0c").count(), 0);
+}
+
+#[test]
+fn what_looks_like_a_secret_is_hidden() {
+    let t = token();
+    let rows: Vec<(String, &str)> = vec![
+        // §3.4 rule 1 and 2
+        ("SERVICE_TOKEN=abc next".into(), "SERVICE_TOKEN=*** next"),
+        ("openclaw_gateway_token=x;y".into(), "openclaw_gateway_token=***;y"),
+        ("token: abc".into(), "token: ***"),
+        ("{serviceToken: \"a b\", status: \"x\"}".into(), "{serviceToken: \"***\", status: \"x\"}"),
+        // §3.4 gaps: JSON-quoted keys, also inside a JSON text, with escapes in the value
+        (r#"{"token":"x","n":1}"#.into(), r#"{"token":"***","n":1}"#),
+        (r#"{"serviceToken": "a\"b,c"}"#.into(), r#"{"serviceToken": "***"}"#),
+        (r#""{\"token\":\"x y\",\"n\":1}""#.into(), r#""{\"token\":\"***\",\"n\":1}""#),
+        ("x-api-key: k1 and".into(), "x-api-key: *** and"),
+        ("{ apiKey = 'k1' }".into(), "{ apiKey = '***' }"),
+        ("password=hunter2&user=me".into(), "password=***&user=me"),
+        // bare tokens
+        (format!("bad {t}."), "bad mc_service_***"),
+        (format!("bad '{t}'"), "bad 'mc_service_***'"),
+        (format!("BAD {}", t.to_uppercase()), "BAD MC_SERVICE_***"),
+        // Authorization and Bearer
+        ("Authorization: Bearer abc.def".into(), "Authorization: ***"),
+        ("authorization: Convex prod:abc|def\nHost: x".into(), "authorization: ***\nHost: x"),
+        ("sent Bearer abc123 to".into(), "sent Bearer *** to"),
+        ("the bearer of news".into(), "the bearer of news"),
+        // provider keys
+        (["sk-", "ant-api03-AbCdEfGhIjKlMnOp"].concat(), "sk-***"),
+        (["(ghp_", "abcdefghijklmnopqrstuvwx)"].concat(), "(ghp_***)"),
+        (
+            "a task-force, a risk-assessment-of-everything".into(),
+            "a task-force, a risk-assessment-of-everything",
+        ),
+        // §3.4 rule 3: session keys in both spellings, plain and in an address
+        ("key task:abc:agent:engineer:acc:v1 unknown".into(), "key (session-key) unknown"),
+        ("\"system:agent:qa:acc:v1\"".into(), "\"(session-key)\""),
+        ("agent:qa:task:abc:acc:v1".into(), "(session-key)"),
+        ("GET /sessions/agent%3Aqa%3Asystem%3Aacc%3Av1/history".into(), "GET /sessions/(session-key)"),
+        ("task: write the docs; agent: qa; agent:qa".into(), "task: write the docs; agent: qa; agent:qa"),
+        ("label system:orchestrator-chat is reserved".into(), "label system:orchestrator-chat is reserved"),
+        ("subtask:abc".into(), "subtask:abc"),
+        // addresses
+        ("https://me:pw@host/x".into(), "https://***@host/x"),
+        ("https://host/x@y".into(), "https://host/x@y"),
+        // what must stay readable
+        ("Invalid service token".into(), "Invalid service token"),
+        (
+            "Forbidden: Service token does not match account".into(),
+            "Forbidden: Service token does not match account",
+        ),
+        ("maxTokens: 4096, tokens=7".into(), "maxTokens: 4096, tokens=7"),
+        ("".into(), ""),
+        ("grüße – 你好 🎉 token".into(), "grüße – 你好 🎉 token"),
+    ];
+    let redactor = Redactor::default();
+    for (text, expected) in rows {
+        assert_eq!(redactor.clean(&text), expected, "{text}");
+    }
+}
+
+#[test]
+fn a_known_value_is_hidden_in_every_form_in_which_it_travels() {
+    let odd = Secret::new("pa\"ss/wörd +1");
+    let redactor = Redactor::new([&odd, &Secret::new(token()), &Secret::new("short"), &Secret::new("abc")]);
+    let rows = [
+        ("plain pa\"ss/wörd +1 end", "plain *** end"),
+        (r#"json "pa\"ss/wörd +1""#, r#"json "***""#),
+        ("url pa%22ss%2Fw%C3%B6rd%20%2B1", "url ***"),
+        // the last part of a service token opens the account, too
+        ("part 5f0c99aa77bb55cc", "part ***"),
+        // a shape that would end in the middle of a known value takes all of it
+        ("Bearer pa\"ss/wörd +1!", "Bearer ***!"),
+        ("{\"token\":\"pa\"ss/wörd +1\"}", "{\"token\":\"***\"}"),
+        // a short value is hidden as a word only; a tiny one is no secret
+        ("short, shorter, (short)", "***, shorter, (***)"),
+        ("abc", "abc"),
+    ];
+    for (text, expected) in rows {
+        assert_eq!(redactor.clean(text), expected, "{text}");
+    }
+}
+
+#[test]
+fn an_excerpt_never_ends_in_half_a_secret() {
+    let redactor = Redactor::new([&Secret::new("canary-canary-canary")]);
+    let long = format!("{} canary-canary-canary", "word ".repeat(2000));
+    for limit in 0..40 {
+        let text = format!("{}canary-canary-canary tail", "x".repeat(20));
+        let cut = redactor.excerpt(&text, limit);
+        assert!(!cut.contains("can"), "{cut}");
+        assert!(cut.chars().count() <= limit + 1, "{cut}");
+        assert!(!redactor.excerpt(&long, limit * 300).contains("can"));
+    }
+    assert_eq!(redactor.excerpt("short text", 10), "short text");
+    assert_eq!(redactor.excerpt("short text", 5), "short…");
+    assert_eq!(redactor.excerpt(&"é".repeat(9), 3), "ééé…");
+}
+
+#[test]
+fn credentials_are_found_for_the_check_of_what_is_committed() {
+    let key = ["sk", "proj-0123456789abcdefghij"].join("-");
+    assert_eq!(credentials_in(&format!("a {} b {key}", token())).len(), 2);
+    assert_eq!(credentials_in("token: x, Bearer y"), []);
+}
+
+proptest! {
+    #[test]
+    fn whatever_surrounds_a_known_value_it_never_gets_through(
+        before in "\\PC{0,40}", value in "[!-~]{8,60}", after in "\\PC{0,40}", limit in 0_usize..200,
+    ) {
+        let redactor = Redactor::new([&Secret::new(value.clone())]);
+        let text = format!("{before}{value}{after}{value}");
+        prop_assert!(!redactor.clean(&text).contains(&value));
+        prop_assert!(!redactor.excerpt(&text, limit).contains(&value));
+    }
+
+    #[test]
+    fn redaction_is_total_and_settles(text in "\\PC{0,200}") {
+        let redactor = Redactor::default();
+        let once = redactor.clean(&text);
+        let twice = redactor.clean(&once);
+        prop_assert_eq!(redactor.clean(&twice), twice);
+    }
+}

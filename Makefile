@@ -1,0 +1,37 @@
+# `make` alone lists the targets. CI calls the same ones.
+
+BIN   := mission-control-runtime
+CARGO ?= cargo
+
+.DEFAULT_GOAL := help
+.PHONY: help fetch check test run doctor bench docs clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+fetch: ## Download the dependencies once; afterwards nothing here needs a network
+	$(CARGO) fetch --locked
+
+check: ## Formatting, lints, documentation, floors, committed secrets
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
+	$(CARGO) test --locked --test suite -- --quiet tidiness
+
+test: ## All tests, offline once the dependencies are there
+	$(CARGO) test --locked
+
+run: ## The service, configured by the environment or ENV_FILE=path
+	$(CARGO) run --release --locked -- run $(if $(ENV_FILE),--env-file $(ENV_FILE))
+
+doctor: ## What is wrong with the configuration and how to mend it
+	$(CARGO) run --release --locked -- doctor $(if $(ENV_FILE),--env-file $(ENV_FILE))
+
+bench: ## Figures as ratios, each measured in one run
+	$(CARGO) bench --locked --bench http_server
+
+docs: ## Write .env.example and the README's tables anew from the table of variables
+	UPDATE_DOCS=1 $(CARGO) test --locked --test suite -- --quiet documents
+
+clean: ## Remove what was built
+	$(CARGO) clean

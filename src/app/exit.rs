@@ -1,0 +1,51 @@
+//! With which code the program leaves, so that a supervisor can tell "again" from "not like this".
+
+use std::process::ExitCode;
+
+/// How the program ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// As it should.
+    Done,
+    /// Something outside refused.
+    Failed,
+    /// The command line makes no sense.
+    Misused,
+    /// The configuration makes no sense.
+    Misconfigured,
+}
+
+impl Exit {
+    /// All of them; `--help` and the README list them.
+    pub const ALL: [Self; 4] = [Self::Done, Self::Failed, Self::Misused, Self::Misconfigured];
+
+    /// The number for the operating system.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::Misused => 2,
+            Self::Misconfigured => 3,
+        }
+    }
+
+    /// What it means and what to do.
+    pub fn explain(self) -> &'static str {
+        match self {
+            Self::Done => "Done, or stopped as asked",
+            Self::Failed => {
+                "Something outside failed: the port is taken, or doctor found something; trying again may help"
+            }
+            Self::Misused => "The command line makes no sense; trying again will not help",
+            Self::Misconfigured => {
+                "The configuration makes no sense; each mistake was printed as a sentence; trying again will not help"
+            }
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
