@@ -53,7 +53,11 @@ pub fn doctor(env_file: Option<&Path>, as_json: bool) -> Exit {
     for sentence in checks.iter_mut().flat_map(|check| &mut check.sentences) {
         *sentence = ground.redactor.clean(sentence);
     }
-    let text = if as_json { as_data(&ground.configuration, &checks) } else { as_text(&ground.configuration, &checks) };
+    let text = if as_json {
+        as_data(&ground.configuration, &checks)
+    } else {
+        as_text(&ground.configuration, &checks)
+    };
     let printed = print(&text);
     if checks.iter().any(|check| check.verdict == Verdict::Wrong) { Exit::Failed } else { printed }
 }
@@ -64,7 +68,11 @@ fn examine(ground: &Ground) -> Vec<Check> {
     let verdict = if sentences.is_empty() { Verdict::Good } else { Verdict::Wrong };
     let mut checks = vec![Check { name: "configuration", verdict, sentences }];
     let Some(settings) = &ground.configuration.settings else {
-        let skipped = |name| Check { name, verdict: Verdict::Skipped, sentences: vec!["first mend the configuration".to_owned()] };
+        let skipped = |name| Check {
+            name,
+            verdict: Verdict::Skipped,
+            sentences: vec!["first mend the configuration".to_owned()],
+        };
         checks.extend([skipped("certificates"), skipped("backend")]);
         return checks;
     };
@@ -75,7 +83,11 @@ fn examine(ground: &Ground) -> Vec<Check> {
             checks.push(ask_backend(settings, &way));
         }
         Err(bad) => {
-            checks.push(Check { name: "certificates", verdict: Verdict::Wrong, sentences: vec![bad.to_string()] });
+            checks.push(Check {
+                name: "certificates",
+                verdict: Verdict::Wrong,
+                sentences: vec![bad.to_string()],
+            });
             let sentences = vec!["first mend the certificates".to_owned()];
             checks.push(Check { name: "backend", verdict: Verdict::Skipped, sentences });
         }
@@ -91,7 +103,8 @@ fn ask_backend(settings: &Settings, way: &Way) -> Check {
     match answer {
         Ok(found) => {
             let lead = if found.orchestrator_agent_id.is_some() { "has" } else { "has no" };
-            let known = format!("{} knows the account, which {lead} orchestrator", settings.account.convex_url);
+            let known =
+                format!("{} knows the account, which {lead} orchestrator", settings.account.convex_url);
             Check { name, verdict: Verdict::Good, sentences: [known].into_iter().chain(through).collect() }
         }
         Err(error) => {
@@ -105,7 +118,9 @@ fn as_text(configuration: &Configuration, checks: &[Check]) -> String {
     let mut text = String::new();
     for check in checks {
         let _ = writeln!(text, "{:<15} {}", check.name, check.verdict.word());
-        check.sentences.iter().for_each(|sentence| drop(writeln!(text, "  {sentence}")));
+        for sentence in &check.sentences {
+            let _ = writeln!(text, "  {sentence}");
+        }
     }
     for warning in &configuration.report.warnings {
         let _ = writeln!(text, "warning: {warning}");

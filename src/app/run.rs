@@ -17,6 +17,7 @@ use crate::http::message::{Reply, Request};
 use crate::http::routes::{Route, route};
 use crate::http::server::{Limits, Server};
 use crate::mission::{GetOrchestrator, Mission};
+use crate::redact::Redactor;
 use crate::telemetry;
 use crate::wire::Stop;
 
@@ -25,6 +26,9 @@ const LAST_ANSWERS: Duration = Duration::from_secs(5);
 
 /// The longest that a thread may take to end after it was told.
 const FAREWELL: Duration = Duration::from_secs(5);
+
+/// The longest error that `/health` repeats.
+const ERROR_CHARS: usize = 500;
 
 /// Runs until a signal asks for the end.
 pub fn run(env_file: Option<&Path>) -> Exit {
@@ -47,13 +51,16 @@ pub fn run(env_file: Option<&Path>) -> Exit {
         }
     };
     info!("{} {}: {}", env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"), report.summary());
-    serve(settings, &way)
+    serve(settings, &way, ground.redactor.clone())
 }
 
-fn serve(settings: &Settings, way: &Way) -> Exit {
+fn serve(settings: &Settings, way: &Way, redactor: Arc<Redactor>) -> Exit {
     // In place before anything slow: as PID 1 of a container an unhandled signal is ignored.
     let (told, signals) = crossbeam_channel::bounded(1);
-    let heard = ctrlc::set_handler(move || drop(told.try_send(())));
+    let heard = ctrlc::set_handler(move || {
+        // A full channel has the news already.
+        let _ = told.try_send(());
+    });
     if let Err(why) = heard {
         error!("not started: signals cannot be handled ({why})");
         return Exit::Failed;
@@ -65,17 +72,29 @@ fn serve(settings: &Settings, way: &Way) -> Exit {
     let server = match Server::bind(address, Limits::default(), move |request| answering.answer(&request)) {
         Ok(server) => server,
         Err(why) => {
-            error!("not started: cannot listen on {} port {} ({why}); see HEALTH_HOST and HEALTH_PORT", address.0, address.1);
+            error!(
+                "not started: cannot listen on {} port {} ({why}); see HEALTH_HOST and HEALTH_PORT",
+                address.0, address.1
+            );
             return Exit::Failed;
         }
     };
     info!("listening on http://{}", server.local_addr());
-    warn!("this version does not poll or deliver yet: it answers /health and /version, and watches the backend");
+    warn!(
+        "this version does not poll or deliver yet: it answers /health and /version, and watches the backend"
+    );
 
     // Nothing is ever sent: the thread holds one end as long as it lives, on whichever way it ends.
     let (alive, ended) = crossbeam_channel::bounded::<()>(0);
     let mission = way.mission(settings, &stop);
-    let watch = Watch { mission, state, stop: stop.clone(), pause: settings.report_interval, _alive: alive };
+    let watch = Watch {
+        mission,
+        state,
+        redactor,
+        stop: stop.clone(),
+        pause: settings.report_interval,
+        _alive: alive,
+    };
     if let Err(why) = thread::Builder::new().name("backend".into()).spawn(move || watch.run()) {
         error!("not started: no thread to be had ({why})");
         return Exit::Failed;
@@ -100,6 +119,7 @@ fn serve(settings: &Settings, way: &Way) -> Exit {
 struct Watch {
     mission: Mission,
     state: Arc<State>,
+    redactor: Arc<Redactor>,
     stop: Stop,
     pause: Duration,
     _alive: Sender<()>,
@@ -112,7 +132,7 @@ impl Watch {
             if self.stop.is_closed() {
                 return;
             }
-            let last_error = answer.err().map(|error| error.to_string());
+            let last_error = answer.err().map(|error| self.redactor.excerpt(&error.to_string(), ERROR_CHARS));
             let before = self.state.note(BackendHealth {
                 reachable: Some(last_error.is_none()),
                 checked_at: Some(SystemClock.now()),
@@ -142,7 +162,12 @@ impl State {
             droplet_id: settings.droplet.id.clone(),
             region: settings.droplet.region.clone(),
         };
-        Self { began: Instant::now(), version, ip_address: settings.droplet.ip.clone(), backend: Mutex::default() }
+        Self {
+            began: Instant::now(),
+            version,
+            ip_address: settings.droplet.ip.clone(),
+            backend: Mutex::default(),
+        }
     }
 
     fn backend(&self) -> BackendHealth {
@@ -157,7 +182,13 @@ impl State {
     fn answer(&self, request: &Request) -> Reply {
         match route(request) {
             Route::Health => {
-                let health = Health::new(&self.version, &self.ip_address, self.began.elapsed(), self.backend(), SystemClock.now());
+                let health = Health::new(
+                    &self.version,
+                    &self.ip_address,
+                    self.began.elapsed(),
+                    self.backend(),
+                    SystemClock.now(),
+                );
                 Reply::json(health.pretty()).no_store()
             }
             Route::Version => Reply::json_of(&self.version).no_store(),

@@ -67,13 +67,26 @@ struct Running {
 
 impl<'a> Health<'a> {
     /// How the service is now.
-    pub fn new(version: &'a Version, ip_address: &'a str, up: Duration, backend: BackendHealth, now: Millis) -> Self {
+    pub fn new(
+        version: &'a Version,
+        ip_address: &'a str,
+        up: Duration,
+        backend: BackendHealth,
+        now: Millis,
+    ) -> Self {
         let not_yet = Running { running: false };
         Self {
             status: "degraded",
             uptime: (up.as_secs_f64() * 1000.0).round() / 1000.0,
-            versions: Versions { runtime_service: &version.runtime_service_version, openclaw: &version.openclaw_version },
-            infrastructure: Infrastructure { droplet_id: &version.droplet_id, ip_address, region: &version.region },
+            versions: Versions {
+                runtime_service: &version.runtime_service_version,
+                openclaw: &version.openclaw_version,
+            },
+            infrastructure: Infrastructure {
+                droplet_id: &version.droplet_id,
+                ip_address,
+                region: &version.region,
+            },
             gateway: not_yet,
             delivery: not_yet,
             backend,

@@ -66,7 +66,7 @@ fn what_looks_like_a_secret_is_hidden() {
             "Forbidden: Service token does not match account",
         ),
         ("maxTokens: 4096, tokens=7".into(), "maxTokens: 4096, tokens=7"),
-        ("".into(), ""),
+        (String::new(), ""),
         ("grüße – 你好 🎉 token".into(), "grüße – 你好 🎉 token"),
     ];
     let redactor = Redactor::default();
