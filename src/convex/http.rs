@@ -33,6 +33,9 @@ const REQUEST_BYTES_MAX: usize = VALUE_BYTES_MAX + 2000;
 /// An answer has log lines too: 256 of them, of 4 KiB.
 const ANSWER_BYTES_MAX: u64 = VALUE_BYTES_MAX as u64 + 1024 * 1024 + 2000;
 
+/// Longer deadlines mean "none"; no clock is asked to add them up.
+const DEADLINE_MAX: Duration = Duration::from_hours(24);
+
 /// How long and how much. The defaults are those of the house; tests have less patience.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -110,6 +113,7 @@ pub struct HttpConvex {
     agent: Agent,
     shared: Arc<Shared>,
     stop: Stop,
+    /// Ends with this client.
     _registration: Registration,
 }
 
@@ -117,7 +121,7 @@ impl Convex for HttpConvex {
     fn call(&self, call: &Call<'_>) -> Result<Box<RawValue>, CallError> {
         let id = request_id();
         let begun = Instant::now();
-        let until = begun + call.deadline;
+        let until = begun + call.deadline.min(DEADLINE_MAX);
         let mut attempts = 0;
         let result = self.repeat(call, &id, until, &mut attempts);
         let took = begun.elapsed().as_millis();

@@ -12,19 +12,21 @@
 //! find. So the log (`telemetry`) lets nothing below warnings through from `ureq`, `ureq_proto` and `rustls`.
 
 mod fault;
+mod lookup;
 mod roots;
 mod stop;
 
 use std::time::Duration;
 
 use ureq::Agent;
-use ureq::unversioned::resolver::DefaultResolver;
 
 use crate::model::BaseUrl;
 
 pub use fault::{CertificateFault, Fault, Outgoing, Sent};
 pub use roots::{BadRoots, BadRootsReason, Roots, RootsSource};
 pub use stop::{Registration, Stop};
+
+use lookup::Lookup;
 
 /// How we call ourselves to servers.
 const USER_AGENT: &str = concat!("mission-control-runtime/", env!("CARGO_PKG_VERSION"));
@@ -77,7 +79,7 @@ pub fn agent(base: &BaseUrl, roots: &Roots, phases: &Phases) -> Agent {
         .max_idle_connections(phases.idle_connections)
         .max_idle_connections_per_host(phases.idle_connections);
     let config = if base.is_loopback() { config.proxy(None) } else { config };
-    Agent::with_parts(config.build(), roots.connector(), DefaultResolver::default())
+    Agent::with_parts(config.build(), roots.connector(), Lookup)
 }
 
 /// The proxy (host and port) between this agent and the address, if there is one.

@@ -51,10 +51,10 @@ impl Stop {
 
     /// Waits this long, or until the switch is closed; says whether it is.
     pub fn wait(&self, span: Duration) -> bool {
-        let until = Instant::now() + span;
+        let begun = Instant::now();
         let mut state = self.0.lock();
         while !state.closed {
-            let left = until.saturating_duration_since(Instant::now());
+            let left = span.saturating_sub(begun.elapsed());
             if left.is_zero() {
                 return false;
             }

@@ -76,6 +76,12 @@ fn a_value_comes_back_as_it_was_written() {
 }
 
 #[test]
+fn no_deadline_is_too_long() {
+    let server = ScriptedHttp::start([Move::Send(answer(200, GOOD))]);
+    Caller::Query.ask(&client(&server.url(), asks_once()), Duration::MAX).unwrap();
+}
+
+#[test]
 fn a_client_keeps_its_connection_through_successes_and_failures() {
     let server = ScriptedHttp::start([
         Move::Send(answer(200, GOOD)),

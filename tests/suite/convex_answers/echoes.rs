@@ -1,6 +1,6 @@
 //! A backend that gives our own secrets back: none of them may leave the house, by any road.
 
-use mission_control_runtime::convex::{Endpoint, Why};
+use mission_control_runtime::convex::{Call, CallError, Class, Endpoint, Kind, Ran, Why};
 use mission_control_runtime::model::BaseUrl;
 use mission_control_runtime::redact::Redactor;
 use mission_control_runtime::secret::Secret;
@@ -12,7 +12,7 @@ use crate::support::log_capture;
 use crate::support::scripted_http::{Move, ScriptedHttp, answer, answer_with};
 
 /// An operator may choose any secret; this one changes its spelling when it is quoted.
-const AWKWARD: &str = r#"mc_service_acc0unt_qu"ote\back/slash-c4n4ry"#;
+const AWKWARD: &str = concat!("mc_service_", r#"acc0unt_qu"ote\back/slash-c4n4ry"#);
 /// The part that no spelling changes.
 const CANARY: &str = "slash-c4n4ry";
 
@@ -75,4 +75,22 @@ fn control_characters_of_others_do_not_reach_the_log() {
     let server = ScriptedHttp::start([Move::Send(answer(200, &body))]);
     let error = Caller::Query.ask(&super::client(&server.url(), asks_once()), PATIENT).unwrap_err();
     assert!(!error.to_string().chars().any(char::is_control), "{error:?}");
+}
+
+/// A value that does not fit its type came from a function that ran.
+#[test]
+fn a_misfit_value_is_ambiguous_where_a_second_run_would_do_harm_and_is_not_quoted_with_its_secrets() {
+    let args = serde_json::value::to_raw_value(&json!({})).unwrap();
+    for (kind, may_repeat, class) in [
+        (Kind::Action, false, Class::Ambiguous),
+        (Kind::Action, true, Class::Refused),
+        (Kind::Query, false, Class::Refused),
+    ] {
+        let call = Call { kind, path: "a:b", args: &args, deadline: PATIENT, may_repeat };
+        let words = serde_json::from_value::<u32>(json!(super::TOKEN)).unwrap_err().to_string();
+        let error = CallError::not_understood(&call, &words);
+        assert_eq!((error.class, error.why, error.ran), (class, Why::NotUnderstood, Ran::Yes));
+        assert!(!error.to_string().contains("s3cr3t"), "{error}");
+        assert!(!error.to_string().contains("(request"), "{error}");
+    }
 }
