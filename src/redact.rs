@@ -74,7 +74,9 @@ impl Redactor {
         }
         forms.retain(|form| form.len() >= WORTH_HIDING_BYTES);
         for at in 0..forms.len() {
-            let travelling = [json_escaped(&forms[at]), percent_encoded(&forms[at])];
+            let quoted = json_escaped(&forms[at]);
+            // A JSON text inside a JSON text quotes it twice.
+            let travelling = [json_escaped(&quoted), quoted, percent_encoded(&forms[at])];
             forms.extend(travelling);
         }
         forms.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));

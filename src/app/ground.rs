@@ -7,7 +7,7 @@ use log::LevelFilter;
 
 use super::load::{Surroundings, load};
 use crate::config::{Configuration, LogFormat, LogLevel, Report, Settings, table};
-use crate::convex::Endpoint;
+use crate::convex::{Backoff, Endpoint, Limits};
 use crate::mission::Mission;
 use crate::model::AccountId;
 use crate::redact::Redactor;
@@ -37,9 +37,11 @@ impl Ground {
     }
 
     /// The way to the backend; `Err` if the certificates to trust cannot be used.
-    pub(super) fn way(&self, settings: &Settings) -> Result<Way, BadRoots> {
+    pub(super) fn way(&self, settings: &Settings, backoff: Backoff) -> Result<Way, BadRoots> {
         let roots = Roots::load(settings.ssl_cert_file.as_deref())?;
-        let endpoint = Endpoint::new(settings.account.convex_url.clone(), &roots, self.redactor.clone());
+        let limits = Limits { backoff, ..Limits::default() };
+        let base = settings.account.convex_url.clone();
+        let endpoint = Endpoint::with_limits(base, &roots, self.redactor.clone(), limits);
         Ok(Way { roots, endpoint })
     }
 }

@@ -12,6 +12,7 @@ use super::exit::Exit;
 use super::ground::{Ground, Way};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Settings;
+use crate::convex::Backoff;
 use crate::http::health::{BackendHealth, Health, Version};
 use crate::http::message::{Reply, Request};
 use crate::http::routes::{Route, route};
@@ -43,7 +44,7 @@ pub fn run(env_file: Option<&Path>) -> Exit {
         error!("not started: {} to be mended", count(report.mistakes.len(), "mistake"));
         return Exit::Misconfigured;
     };
-    let way = match ground.way(settings) {
+    let way = match ground.way(settings, Backoff::default()) {
         Ok(way) => way,
         Err(bad) => {
             error!("not started: {bad}");

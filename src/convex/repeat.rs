@@ -31,6 +31,18 @@ impl Default for Backoff {
     }
 }
 
+impl Backoff {
+    /// Every call is tried once.
+    pub fn never() -> Self {
+        Self {
+            first: Duration::MAX,
+            most: Duration::MAX,
+            overload: Duration::MAX,
+            shortest_attempt: Duration::MAX,
+        }
+    }
+}
+
 /// What to do after a failed attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Next {

@@ -152,10 +152,10 @@ fn files_that_cannot_be_used_are_named_with_code_3() {
     fs::write(path("binary.env"), [0xff, 0xfe, 0]).unwrap();
     fs::create_dir(path("folder")).unwrap();
     let rows = [
-        ("env", "missing.env", "does not exist"),
+        ("env", "missing.env", "no such file"),
         ("env", "folder", "directory"),
-        ("env", "binary.env", "UTF-8"),
-        ("cert", "missing.pem", "does not exist"),
+        ("env", "binary.env", "text"),
+        ("cert", "missing.pem", "no such file"),
         ("cert", "folder", "directory"),
         ("cert", "empty.pem", "certificate"),
     ];

@@ -116,9 +116,7 @@ fn phases(each: Duration) -> Phases {
 
 /// Asks once: its first pause is longer than any deadline.
 fn asks_once() -> Limits {
-    let never = Duration::from_secs(1_000_000_000);
-    let backoff = Backoff { first: never, most: never, overload: never, shortest_attempt: never };
-    Limits { phases: phases(PATIENT), answer_bytes: 4096, backoff }
+    Limits { phases: phases(PATIENT), answer_bytes: 4096, backoff: Backoff::never() }
 }
 
 /// Asks again at once.

@@ -87,6 +87,7 @@ fn a_known_value_is_hidden_in_every_form_in_which_it_travels() {
     let rows = [
         ("plain pa\"ss/wörd +1 end", "plain *** end"),
         (r#"json "pa\"ss/wörd +1""#, r#"json "***""#),
+        (r#"json in json "{\"v\":\"pa\\\"ss/wörd +1\"}""#, r#"json in json "{\"v\":\"***\"}""#),
         ("url pa%22ss%2Fw%C3%B6rd%20%2B1", "url ***"),
         // the last part of a service token opens the account, too
         ("part 5f0c99aa77bb55cc", "part ***"),
