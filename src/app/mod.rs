@@ -12,8 +12,6 @@ pub use doctor::doctor;
 pub use exit::Exit;
 pub use run::run;
 
-use crate::cli::Misuse;
-
 /// Which build this is.
 pub fn version() -> String {
     let target = [std::env::consts::ARCH, std::env::consts::OS].join("-");
@@ -31,8 +29,8 @@ pub fn print(text: &str) -> Exit {
 }
 
 /// Says on standard error why the command line makes no sense.
-pub fn misused(misuse: &Misuse) -> Exit {
+pub fn misused(why: &str) -> Exit {
     // Where even standard error is closed, the exit code still tells.
-    let _ = writeln!(std::io::stderr(), "{misuse}");
+    let _ = writeln!(std::io::stderr(), "{why}");
     Exit::Misused
 }

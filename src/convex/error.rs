@@ -4,8 +4,10 @@ use std::fmt;
 use std::time::Duration;
 
 use super::Call;
-use super::finding::EXCERPT_CHARS_MAX;
 use crate::redact::Redactor;
+
+/// The longest text of others in an error: enough for a reason, too short for a page.
+pub(super) const EXCERPT_CHARS_MAX: usize = 300;
 
 /// What a failed call means for the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

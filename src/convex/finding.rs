@@ -1,11 +1,7 @@
 //! What was found out about a failed attempt, and the class that follows from it and the call.
-
-use super::error::{CallError, Class, Ran, Why};
+use super::error::{CallError, Class, EXCERPT_CHARS_MAX, Ran, Why};
 use super::{Call, Kind};
 use crate::redact::Redactor;
-
-/// The longest text of others in an error: enough for a reason, too short for a page.
-pub(super) const EXCERPT_CHARS_MAX: usize = 300;
 
 /// Whether asking again may do better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

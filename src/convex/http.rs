@@ -251,7 +251,7 @@ impl HttpConvex {
             return;
         }
         let words = format!("{state}: {}", text("x-convex-deprecation-message").unwrap_or("no more is said"));
-        let words = self.shared.redactor.excerpt(&words, super::finding::EXCERPT_CHARS_MAX);
+        let words = self.shared.redactor.excerpt(&words, super::error::EXCERPT_CHARS_MAX);
         warn!("the backend calls this client ({CLIENT}) outdated: {words}");
     }
 }
