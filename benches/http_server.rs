@@ -144,7 +144,7 @@ fn run(subject: &Subject, path: &str, span: Duration) -> Figures {
         results.fold((0, Duration::ZERO), |(all, slowest), (count, worst)| (all + count, slowest.max(worst)))
     });
     let per_second = f64::from(count) / start.elapsed().as_secs_f64();
-    Figures { per_second, worst, cpu: (subject.cpu() - before) / count }
+    Figures { per_second, worst, cpu: subject.cpu().saturating_sub(before) / count }
 }
 
 /// One client thread: how many answers it had, and the longest it waited for one.

@@ -32,7 +32,7 @@ impl Manner {
     /// For a client we do not want to hear from again.
     pub(super) const LAST: Self = Self { head_only: false, old: false, keep_alive: false };
 
-    /// tiny_http leaves `Connection` to its own listener, so we put this line in ourselves.
+    /// `tiny_http` leaves `Connection` to its own listener, so we put this line in ourselves.
     fn connection_line(self) -> &'static [u8] {
         match self {
             Self { keep_alive: false, .. } => b"Connection: close\r\n",

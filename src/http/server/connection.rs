@@ -221,13 +221,11 @@ impl<'a> Connection<'a> {
         let is_stopping = || shared.is_stopping();
         let write_time = shared.limits.write_time;
         let mut outflow = Outflow { wire: &mut self.wire, write_time, chunked, is_stopping };
-        match catch_unwind(AssertUnwindSafe(|| write(&mut outflow))) {
-            Ok(done) => done?,
-            Err(_) => {
-                error!(target: super::LOG, "a stream's writer panicked");
-                return Err(ErrorKind::BrokenPipe.into());
-            }
-        }
+        let written = catch_unwind(AssertUnwindSafe(|| write(&mut outflow)));
+        written.unwrap_or_else(|_| {
+            error!(target: super::LOG, "a stream's writer panicked");
+            Err(io::Error::other("its writer panicked"))
+        })?;
         outflow.finish()
     }
 
