@@ -144,7 +144,7 @@ fn run(subject: &Subject, path: &str, span: Duration) -> Figures {
         results.fold((0, Duration::ZERO), |(all, slowest), (count, worst)| (all + count, slowest.max(worst)))
     });
     let per_second = f64::from(count) / start.elapsed().as_secs_f64();
-    Figures { per_second, worst, cpu: (subject.cpu() - before) / count }
+    Figures { per_second, worst, cpu: subject.cpu().saturating_sub(before) / count }
 }
 
 /// One client thread: how many answers it had, and the longest it waited for one.
@@ -179,25 +179,20 @@ fn client(address: SocketAddr, path: &str, until: Instant) -> (u32, Duration) {
     (count, worst)
 }
 
-/// A flood of connections against a server whose places are all taken.
-fn flood(subject: &Subject) {
-    const FLOOD: u32 = 2000;
-    let start = Instant::now();
-    let mut slowest = Duration::ZERO;
-    let crowd: Vec<TcpStream> = (0..FLOOD)
+/// What connections cost that have been answered once and now wait: as many as the server has places.
+fn idle_cost(subject: &Subject) {
+    let before = subject.rss_kib();
+    let count = Limits::default().connections;
+    let crowd: Vec<TcpStream> = (0..count)
         .map(|_| {
-            let begun = Instant::now();
-            let stream = TcpStream::connect(subject.address).unwrap();
-            slowest = slowest.max(begun.elapsed());
+            let mut stream = TcpStream::connect(subject.address).unwrap();
+            stream.write_all(b"GET /small HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
+            assert_ne!(stream.read(&mut [0; 1024]).unwrap(), 0);
             stream
         })
         .collect();
-    let per_second = f64::from(FLOOD) / start.elapsed().as_secs_f64();
-    println!(
-        "\n{FLOOD} connections at once: {per_second:.0}/s, slowest {slowest:.1?}, {} KiB",
-        subject.rss_kib()
-    );
-    drop(crowd);
+    let cost = subject.rss_kib() - before;
+    println!("\n{} idle connections cost {cost} KiB", crowd.len());
 }
 
 fn measure() {
@@ -237,5 +232,5 @@ fn measure() {
             println!("{path:8} target {TARGET:.0}/s: {verdict}");
         }
     }
-    flood(&subjects[0]);
+    idle_cost(&Subject::start("ours"));
 }

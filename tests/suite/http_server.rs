@@ -44,11 +44,11 @@ fn short_limits() -> Limits {
 }
 
 fn serve(limits: Limits) -> Server {
-    Server::bind("127.0.0.1:0", limits, routes).unwrap()
+    Server::bind("127.0.0.1:0", limits, |request| routes(&request)).unwrap()
 }
 
 /// What most tests talk to.
-fn routes(request: Request) -> Reply {
+fn routes(request: &Request) -> Reply {
     match request.path().as_ref() {
         "/health" => Reply::json(r#"{"status":"ok"}"#).no_store(),
         "/echo" => Reply::text(format!("{} {:?}", request.method(), String::from_utf8_lossy(request.body()))),
@@ -200,7 +200,7 @@ fn gate() -> (Arc<Gate>, impl Fn(Request) -> Reply + Send + Sync + 'static) {
         if request.path() == "/gate" {
             handlers.pass();
         }
-        routes(request)
+        routes(&request)
     })
 }
 

@@ -11,8 +11,8 @@ use crate::http::message::{Header, Sink};
 /// Bytes: answers up to this size leave in one write, larger ones in pieces of it.
 const PIECE: usize = 32 * 1024;
 /// Bytes: room for a usual head.
-const HEAD: usize = 512;
-/// Bytes: the smallest buffer that `io::copy` reads into directly.
+const HEAD: usize = 1024;
+/// Bytes: the least room in a buffer that `io::copy` reads into directly.
 const COPIED_IN_PLACE: usize = 8 * 1024;
 /// What we call ourselves, since `tiny_http` would else say its own name.
 const NAME: (&str, &str) = ("Server", "mission-control-runtime");
@@ -32,7 +32,7 @@ impl Manner {
     /// For a client we do not want to hear from again.
     pub(super) const LAST: Self = Self { head_only: false, old: false, keep_alive: false };
 
-    /// tiny_http leaves `Connection` to its own listener, so we put this line in ourselves.
+    /// `tiny_http` leaves `Connection` to its own listener, so we put this line in ourselves.
     fn connection_line(self) -> &'static [u8] {
         match self {
             Self { keep_alive: false, .. } => b"Connection: close\r\n",
@@ -64,11 +64,10 @@ impl<'w, 's> Outgoing<'w, 's> {
 
     /// Has `response` written by `tiny_http`: in one write if it is small, else in pieces.
     ///
-    /// The buffer is handed over by value and is no smaller than [`COPIED_IN_PLACE`], because then `io::copy`
-    /// reads the body straight into it. Otherwise it takes two pages of stack, and every connection that was
-    /// ever answered would keep them.
+    /// The buffer is handed over by value and has [`COPIED_IN_PLACE`] to spare, because then `io::copy` reads the
+    /// body straight into it. With less it would send the head by itself first, or go by way of the stack.
     fn print<R: Read>(mut self, response: Response<R>, size: usize, head_only: bool) -> io::Result<()> {
-        let buffer = BufWriter::with_capacity(size.clamp(COPIED_IN_PLACE, PIECE), &mut self);
+        let buffer = BufWriter::with_capacity((size + COPIED_IN_PLACE).min(PIECE), &mut self);
         response.raw_print(buffer, HTTPVersion(1, 1), &[], head_only, None)?;
         self.outcome
     }

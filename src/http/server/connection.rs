@@ -18,9 +18,9 @@ use super::registry::{Doing, Place};
 use super::wire::Wire;
 use crate::http::message::{Body, Reply, Request, Streamer};
 
-/// What an idle connection holds for its next request: enough for most heads.
+/// Bytes read at first: enough for most heads.
 const SMALL: usize = 2 * 1024;
-/// Most that is read from a body at once.
+/// Bytes of a body read at once, at most.
 const LARGE: usize = 64 * 1024;
 /// Bytes of unwanted input taken in after the last answer, so that the client can read it.
 const LINGER_BYTES: usize = 256 * 1024;
@@ -110,15 +110,11 @@ impl<'a> Connection<'a> {
     }
 
     fn wait_for_first_byte(&mut self) -> Result<(), End> {
-        if self.input.capacity() > SMALL {
-            self.input = Vec::new();
-        }
+        self.input = Vec::new();
         self.place.now(Doing::Idle);
         let until = Instant::now() + self.shared.limits.idle_time;
-        match self.fill(SMALL, until) {
-            Ok(1..) => Ok(()),
-            Ok(0) | Err(_) => Err(End::Gone),
-        }
+        self.input = first_bytes(&mut self.wire, until).map_err(|_| End::Gone)?;
+        if self.input.is_empty() { Err(End::Gone) } else { Ok(()) }
     }
 
     fn read_until_head_ends(&mut self) -> Result<usize, End> {
@@ -225,13 +221,11 @@ impl<'a> Connection<'a> {
         let is_stopping = || shared.is_stopping();
         let write_time = shared.limits.write_time;
         let mut outflow = Outflow { wire: &mut self.wire, write_time, chunked, is_stopping };
-        match catch_unwind(AssertUnwindSafe(|| write(&mut outflow))) {
-            Ok(done) => done?,
-            Err(_) => {
-                error!(target: super::LOG, "a stream's writer panicked");
-                return Err(ErrorKind::BrokenPipe.into());
-            }
-        }
+        let written = catch_unwind(AssertUnwindSafe(|| write(&mut outflow)));
+        written.unwrap_or_else(|_| {
+            error!(target: super::LOG, "a stream's writer panicked");
+            Err(io::Error::other("its writer panicked"))
+        })?;
         outflow.finish()
     }
 
@@ -250,6 +244,14 @@ impl<'a> Connection<'a> {
         self.place.now(Doing::Idle);
         drain(&mut self.wire, Instant::now() + self.shared.limits.linger_time);
     }
+}
+
+/// Waits for a request with nothing in hand but a piece of stack that the last answer has used before.
+#[inline(never)] // or the piece would be kept beside the answer's, by every connection
+fn first_bytes(wire: &mut Wire<'_>, until: Instant) -> io::Result<Vec<u8>> {
+    let mut first = [0; SMALL];
+    let read = wire.read(&mut first, until)?;
+    Ok(first[..read].to_vec())
 }
 
 /// What a read came to while a request was still incomplete.

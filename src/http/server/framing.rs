@@ -53,15 +53,13 @@ impl HeadScan {
                 return Err(Refusal::LineEnd);
             }
             match byte {
-                b'\r' | b'\t' => {}
                 b'\n' if self.start + 1 == self.seen => self.start = self.seen + 1,
                 b'\n' if bytes[self.start..=self.seen].ends_with(b"\r\n\r\n") => {
                     let end = self.seen + 1;
                     return if end <= limits.head_bytes { Ok(Some(end)) } else { Err(Refusal::HeadTooLarge) };
                 }
-                b'\n' => {}
+                b'\n' | b'\r' | b'\t' | b' '..=b'~' | 128.. => {}
                 0..=31 | 127 => return Err(Refusal::Control),
-                _ => {}
             }
             self.seen += 1;
         }

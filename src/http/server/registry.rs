@@ -267,3 +267,94 @@ impl Drop for Place {
         self.registry.ended.notify_all();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+
+    use super::*;
+
+    /// A registry of two places that loses patience after `patience`.
+    fn two_places(patience: Duration) -> (Arc<Registry>, TcpListener) {
+        let limits = Limits { connections: 2, patience, ..Limits::default() };
+        (Arc::new(Registry::new(&limits)), TcpListener::bind("127.0.0.1:0").unwrap())
+    }
+
+    /// A new client, and the place it gets.
+    fn come(registry: &Arc<Registry>, listener: &TcpListener) -> (TcpStream, Option<Place>) {
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (stream, peer) = listener.accept().unwrap();
+        match registry.admit(stream, peer) {
+            Admission::Admitted(place) => (client, Some(place)),
+            Admission::Full(_) | Admission::Closed => (client, None),
+        }
+    }
+
+    /// A later millisecond than now, so that ages differ.
+    fn grow_older(registry: &Registry) {
+        let now = registry.millis();
+        while registry.millis() == now {
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn the_longest_idle_leaves_and_the_busy_stay() {
+        let (registry, listener) = two_places(Duration::MAX);
+        let (_one, Some(first)) = come(&registry, &listener) else { panic!("no place") };
+        grow_older(&registry);
+        let (_two, Some(second)) = come(&registry, &listener) else { panic!("no place") };
+        first.now(Doing::Busy);
+        let (_three, Some(third)) = come(&registry, &listener) else { panic!("no place") };
+        assert_eq!((first.is_leaving(), second.is_leaving()), (false, true));
+        third.now(Doing::Reading);
+        let (_four, none) = come(&registry, &listener);
+        assert!(none.is_none(), "one is busy, one is sending a request, one leaves already");
+        drop(second);
+        assert!(come(&registry, &listener).1.is_none(), "two stay, and that is the cap");
+        drop(first);
+        assert!(come(&registry, &listener).1.is_some());
+    }
+
+    #[test]
+    fn a_slow_request_makes_room_only_when_nobody_is_idle() {
+        let (registry, listener) = two_places(Duration::ZERO);
+        let (_one, Some(slow)) = come(&registry, &listener) else { panic!("no place") };
+        slow.now(Doing::Reading);
+        grow_older(&registry);
+        let (_two, Some(idle)) = come(&registry, &listener) else { panic!("no place") };
+        let (_three, Some(third)) = come(&registry, &listener) else { panic!("no place") };
+        assert_eq!((slow.is_leaving(), idle.is_leaving()), (false, true));
+        third.now(Doing::Busy);
+        assert!(come(&registry, &listener).1.is_some());
+        assert!(slow.is_leaving());
+    }
+
+    #[test]
+    fn a_request_that_had_come_is_still_read_by_who_has_to_leave() {
+        let (registry, listener) = two_places(Duration::MAX);
+        let (mut client, Some(place)) = come(&registry, &listener) else { panic!("no place") };
+        client.write_all(b"request").unwrap();
+        place.stream().peek(&mut [0]).unwrap();
+        assert!(registry.evict_one());
+        place.now(Doing::Reading);
+        assert!(place.is_leaving(), "what was decided stays decided");
+        let mut heard = Vec::new();
+        place.stream().read_to_end(&mut heard).unwrap();
+        assert_eq!(heard, b"request");
+        place.stream().write_all(b"answer").unwrap();
+        drop(place);
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).unwrap();
+        assert_eq!(answer, "answer");
+        assert_eq!(registry.open(), 0);
+    }
+
+    #[test]
+    fn what_and_since_when_fit_one_word() {
+        for doing in Doing::ALL {
+            assert_eq!(Doing::read(doing.since(1234)), (doing, 1234));
+        }
+    }
+}

@@ -86,7 +86,7 @@ fn role() {
     match words[..] {
         ["server"] => {
             let limits = Limits { head_time: GUARD, idle_time: GUARD * 3, ..Limits::default() };
-            let server = Server::bind("127.0.0.1:0", limits, routes).unwrap();
+            let server = Server::bind("127.0.0.1:0", limits, |request| routes(&request)).unwrap();
             say(&server.local_addr().to_string());
             io::copy(&mut stdin(), &mut io::sink()).unwrap();
         }

@@ -127,7 +127,7 @@ fn stopping_is_quick_with_many_idle_connections() {
 fn a_server_on_all_addresses_stops_as_well() {
     // Notes §6.9: knock on loopback, not on 0.0.0.0.
     for address in ["0.0.0.0:0", "[::]:0"] {
-        let Ok(server) = Server::bind(address, short_limits(), routes) else { continue };
+        let Ok(server) = Server::bind(address, short_limits(), |request| routes(&request)) else { continue };
         let address = SocketAddr::from(([127, 0, 0, 1], server.local_addr().port()));
         Client::connect(address).expect_health();
         assert_eq!(server.stop(GUARD), 0);
@@ -149,6 +149,6 @@ fn a_dropped_server_frees_its_port() {
 #[test]
 fn a_taken_port_is_an_error_not_a_panic() {
     let server = serve(short_limits());
-    let second = Server::bind(server.local_addr(), short_limits(), routes);
+    let second = Server::bind(server.local_addr(), short_limits(), |request| routes(&request));
     assert_eq!(second.err().map(|error| error.kind()), Some(ErrorKind::AddrInUse));
 }

@@ -11,7 +11,7 @@ const EVENTS: &[u8] = b"GET /events HTTP/1.1\r\nHost: h\r\n\r\n";
 fn ticking(word: Sender<io::Result<()>>) -> impl Fn(Request) -> Reply + Send + Sync + 'static {
     move |request| {
         if request.path() != "/events" {
-            return routes(request);
+            return routes(&request);
         }
         let word = word.clone();
         Reply::events(move |sink| {
