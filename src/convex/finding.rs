@@ -1,4 +1,5 @@
 //! What was found out about a failed attempt, and the class that follows from it and the call.
+
 use super::error::{CallError, Class, EXCERPT_CHARS_MAX, Ran, Why};
 use super::{Call, Kind};
 use crate::redact::Redactor;

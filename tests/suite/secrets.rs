@@ -161,7 +161,7 @@ fn canaries_come_out_of_no_command() {
         "SERVICE_TOKEN" => ["mc", "service", "acc0unt", canary].join("_"),
         _ => canary.to_owned(),
     };
-    let all: String = secrets.iter().map(|(name, canary)| format!(" {} ", value(name, canary))).collect();
+    let all = secrets.iter().map(|(name, canary)| value(name, canary)).collect::<Vec<_>>().join(" ");
     let hostile = |status: u16, body: &str| ScriptedHttp::start([Move::Send(answer(status, body))]);
     let error =
         |message: String| hostile(200, &json!({"status": "error", "errorMessage": message}).to_string());
