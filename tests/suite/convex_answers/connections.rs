@@ -4,7 +4,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use mission_control_runtime::convex::{Class, Convex, Limits, Ran, Why};
+use mission_control_runtime::convex::{Backoff, Class, Convex, Limits, Ran, Why};
 use serde_json::value::RawValue;
 
 use super::{
@@ -118,8 +118,10 @@ fn a_request_that_did_not_reach_the_backend_whole_did_not_run() {
 #[test]
 fn nobody_listening_is_asked_again_even_for_unsafe_calls() {
     let refusing = Refusing::new();
-    let convex = client(&format!("http://{}", refusing.address()), asks_again());
-    let error = Caller::UnsafeAction.ask(&convex, Duration::from_millis(300)).unwrap_err();
+    // An attempt that begins in the last milliseconds may be ended by the deadline instead of the refusal.
+    let backoff = Backoff { shortest_attempt: Duration::from_millis(500), ..asks_again().backoff };
+    let convex = client(&format!("http://{}", refusing.address()), Limits { backoff, ..asks_again() });
+    let error = Caller::UnsafeAction.ask(&convex, Duration::from_millis(800)).unwrap_err();
     assert!(error.attempts > 1, "{error:?}");
     assert_eq!((error.why, error.class, error.ran), (Why::Unreachable, Class::Transient, Ran::No));
 }
