@@ -68,7 +68,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> Exit {
         Ok(Command::Doctor { env_file, json }) => app::doctor(env_file.as_deref(), json),
         Ok(Command::Version) => app::print(&app::version()),
         Ok(Command::Help) => app::print(&help()),
-        Err(misuse) => app::misused(&misuse),
+        Err(misuse) => app::misused(&misuse.to_string()),
     }
 }
 

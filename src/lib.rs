@@ -11,8 +11,8 @@
 //! | floor | rooms | may touch |
 //! |---|---|---|
 //! | 0 words | [`model`], [`clock`], [`secret`], [`redact`] | the standard library, serde |
-//! | 1 decisions | [`config`], [`http::message`] | floor 0; pure: no sockets, files, threads, logging or clock reads |
-//! | 2 edges | [`convex`], [`mission`], [`http::server`], [`telemetry`] | floors 0–1; not each other, except `mission` → `convex` |
+//! | 1 decisions | [`config`], [`http::message`], [`http::routes`], [`http::health`] | floor 0; pure: no sockets, files, threads, logging or clock reads |
+//! | 2 edges | [`wire`], [`convex`], [`mission`], [`http::server`], [`telemetry`] | floors 0–1; not each other, except `mission` → `convex` → `wire` |
 //! | 4 wiring | [`app`], [`cli`], `main` | everything; nobody imports it |
 //!
 //! ## The words
@@ -33,3 +33,4 @@ pub mod model;
 pub mod redact;
 pub mod secret;
 pub mod telemetry;
+pub mod wire;

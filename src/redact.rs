@@ -74,7 +74,9 @@ impl Redactor {
         }
         forms.retain(|form| form.len() >= WORTH_HIDING_BYTES);
         for at in 0..forms.len() {
-            let travelling = [json_escaped(&forms[at]), percent_encoded(&forms[at])];
+            let quoted = json_escaped(&forms[at]);
+            // A JSON text inside a JSON text quotes it twice.
+            let travelling = [json_escaped(&quoted), quoted, percent_encoded(&forms[at])];
             forms.extend(travelling);
         }
         forms.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
@@ -87,16 +89,15 @@ impl Redactor {
         let mut out = String::with_capacity(text.len());
         let mut at = 0;
         while let Some(c) = text[at..].chars().next() {
-            match self.known_at(text, at).or_else(|| self.whole(text, shape_at(text, at)?)) {
-                Some(found) => {
-                    out.push_str(&text[at..found.from]);
-                    out.push_str(found.mask);
-                    at = found.to;
-                }
-                None => {
-                    out.push(c);
-                    at += c.len_utf8();
-                }
+            let found =
+                self.known_at(text, at).or_else(|| shape_at(text, at).map(|found| self.whole(text, found)));
+            if let Some(found) = found {
+                out.push_str(&text[at..found.from]);
+                out.push_str(found.mask);
+                at = found.to;
+            } else {
+                out.push(c);
+                at += c.len_utf8();
             }
         }
         out
@@ -123,10 +124,10 @@ impl Redactor {
 
     /// The find, grown over a known value that begins in it and ends behind it: `Bearer a,b` ends at the comma
     /// for somebody who does not know the token.
-    fn whole(&self, text: &str, found: Found) -> Option<Found> {
+    fn whole(&self, text: &str, found: Found) -> Found {
         let starts = text[found.from..found.to].char_indices().map(|(offset, _)| found.from + offset);
         let end = starts.filter_map(|at| self.known_at(text, at)).map(|known| known.to).max();
-        Some(Found { to: found.to.max(end.unwrap_or(0)), ..found })
+        Found { to: found.to.max(end.unwrap_or(0)), ..found }
     }
 
     /// A known value that begins here.
@@ -316,13 +317,7 @@ fn json_escaped(value: &str) -> String {
 
 /// The value as it stands inside an address.
 fn percent_encoded(value: &str) -> String {
-    let mut out = String::with_capacity(value.len());
-    for byte in value.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
+    let encoded = |byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    value.bytes().map(encoded).collect()
 }

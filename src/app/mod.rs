@@ -1,23 +1,16 @@
-//! Start and stop: one file per command.
+//! Start and stop: one file per command. Everything that the commands are made of meets here, and nobody imports it.
 
+mod doctor;
 mod exit;
+mod ground;
+pub mod load;
+mod run;
 
-use std::io::Write as _;
-use std::path::Path;
+use std::io::{ErrorKind, Write as _};
 
+pub use doctor::doctor;
 pub use exit::Exit;
-
-use crate::cli::Misuse;
-
-/// The service.
-pub fn run(_env_file: Option<&Path>) -> Exit {
-    Exit::Failed
-}
-
-/// What is wrong.
-pub fn doctor(_env_file: Option<&Path>, _json: bool) -> Exit {
-    Exit::Failed
-}
+pub use run::run;
 
 /// Which build this is.
 pub fn version() -> String {
@@ -30,14 +23,14 @@ pub fn version() -> String {
 pub fn print(text: &str) -> Exit {
     match std::io::stdout().lock().write_all(text.as_bytes()) {
         Ok(()) => Exit::Done,
-        Err(why) if why.kind() == std::io::ErrorKind::BrokenPipe => Exit::Done,
+        Err(why) if why.kind() == ErrorKind::BrokenPipe => Exit::Done,
         Err(_) => Exit::Failed,
     }
 }
 
 /// Says on standard error why the command line makes no sense.
-pub fn misused(misuse: &Misuse) -> Exit {
+pub fn misused(why: &str) -> Exit {
     // Where even standard error is closed, the exit code still tells.
-    let _ = writeln!(std::io::stderr(), "{misuse}");
+    let _ = writeln!(std::io::stderr(), "{why}");
     Exit::Misused
 }

@@ -1,9 +1,64 @@
 //! Configuration that explains itself.
-/// How log lines are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// For machines: one JSON object a line.
-    Json,
+//!
+//! The story: [`TABLE`] has one row per variable, and everything else is read off it. A start gathers what there
+//! is ([`Sources`]: the environment, the env file, a way to read secret files) and hands it to [`resolve`], which
+//! is pure. First each variable is looked up (environment before file, `NAME_FILE` for secrets) and every secret
+//! value found is noted, so that no sentence can repeat one. Then each value is checked by its kind, then the
+//! values are checked against each other. Nothing stops at the first fault: what comes out is either
+//! [`Settings`], or every mistake as a sentence of its own, and in both cases a [`Report`] with the warnings and
+//! the effective value of every variable. [`documents`] writes `.env.example` and the README's tables from the
+//! same rows.
+
+mod address;
+mod credentials;
+pub mod documents;
+mod env_file;
+mod lookup;
+mod mistake;
+mod nearest;
+mod reader;
+mod report;
+mod settings;
+pub mod table;
+mod value;
+mod variable;
+mod warning;
+
+pub use env_file::EnvFile;
+pub use lookup::{FileSource, Sources};
+pub use mistake::{FileTrouble, LineProblem, Mistake, Problem};
+pub use report::{EffectiveRow, Origin, Report};
+pub use settings::{
+    Account, Agents, Delivery, Droplet, Gateway, HttpServer, LogFormat, LogLevel, Settings, UpgradeMode,
+    Workspace,
+};
+pub use table::TABLE;
+pub use variable::{Before, Fallback, Kind, ReadBy, Section, Variable};
+pub use warning::Warning;
+
+/// What a start found: settings, or the mistakes that stand in their way, and what to tell people about both.
+#[derive(Debug)]
+pub struct Configuration {
+    /// The settings, if there is no mistake.
+    pub settings: Option<Settings>,
+    /// Mistakes, warnings, the effective value of every variable, and every secret to be kept out of sight.
+    pub report: Report,
+}
+
+impl Configuration {
+    /// Notes a mistake that was found later, at the edge; with one there are no settings.
+    pub fn refuse(&mut self, mistake: Mistake) {
+        self.settings = None;
+        self.report.mistakes.push(mistake);
+    }
+}
+
+/// Makes settings of what was found, or says everything that is wrong with it.
+pub fn resolve(sources: &Sources<'_>) -> Configuration {
+    let mut reader = reader::Reader::new(lookup::look_up(sources));
+    let settings = settings::assemble(&mut reader);
+    let report = reader.finish();
+    let settings = settings.filter(|_| report.mistakes.is_empty());
+    let settings = settings.map(|settings| settings.with_secrets(&report.secrets));
+    Configuration { settings, report }
 }

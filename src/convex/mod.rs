@@ -1,12 +1,33 @@
 //! The waist to Convex: one call in, one value out.
 //!
 //! All backend traffic passes [`Convex::call`]. Above it stand the typed service calls (`mission`); below it
-//! HTTP, or a double in tests.
+//! HTTP ([`HttpConvex`]), or a double in tests.
+//!
+//! A call that brings no value brings a [`CallError`], and the first thing in it is its [`Class`]: what the caller
+//! should do. The class is worked out in steps, each pure and in a file of its own. What came back (`answer`, with
+//! `literal` for the words of a failed function) or what broke (`failure`) is read into a *finding*: the reason
+//! ([`Why`]), whether the function may have run ([`Ran`]), and whether asking again may do better. The finding and
+//! the nature of the call (a query? an action? may it be repeated?) give the class (`finding`). What is transient is
+//! asked again within the call's deadline (`repeat`); `http` carries all this out.
+//!
+//! **No decision depends on the words of an application error**, because production deployments hide them: then
+//! the reason is [`Why::Unknown`], and the class is refused, never gone. Words only ever make a decision better.
 
-use std::fmt;
+mod answer;
+mod error;
+mod failure;
+mod finding;
+mod http;
+mod literal;
+mod repeat;
+
 use std::time::Duration;
 
 use serde_json::value::RawValue;
+
+pub use error::{CallError, Class, Ran, Why};
+pub use http::{Endpoint, HttpConvex, Limits};
+pub use repeat::Backoff;
 
 /// Whoever can carry a call to the backend.
 pub trait Convex: Send + Sync {
@@ -25,6 +46,17 @@ pub enum Kind {
     Action,
 }
 
+impl Kind {
+    /// Where functions of this kind are called.
+    pub fn endpoint(self) -> &'static str {
+        match self {
+            Self::Query => "/api/query",
+            Self::Mutation => "/api/mutation",
+            Self::Action => "/api/action",
+        }
+    }
+}
+
 /// One function of the backend, asked once.
 #[derive(Clone, Copy, Debug)]
 pub struct Call<'a> {
@@ -40,47 +72,12 @@ pub struct Call<'a> {
     pub may_repeat: bool,
 }
 
-/// What a failed call means for the caller.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Class {
-    /// Nothing happened, or asking again is harmless: ask again later.
-    Transient,
-    /// The backend said no, and would say it again.
-    Refused,
-    /// What the call was about no longer exists.
-    Gone,
-    /// It may have happened: read before repeating.
-    Ambiguous,
-}
-
-/// A call that brought no value.
-#[derive(Clone, Debug)]
-pub struct CallError {
-    /// What it means for the caller.
-    pub class: Class,
-    /// The request id, as the deployment's log shows it.
-    pub request_id: String,
-    /// What happened and what to do, for people. Redacted.
-    pub sentence: String,
-}
-
-impl fmt::Display for CallError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (request {})", self.sentence, self.request_id)
-    }
-}
-
-impl std::error::Error for CallError {}
-
-impl CallError {
-    /// A request of ours that is no JSON.
-    pub(crate) fn before_sending(path: &str, why: &str) -> Self {
-        Self { class: Class::Refused, request_id: String::new(), sentence: format!("{path}: {why}") }
-    }
-
-    /// An answer that does not fit the type.
-    pub(crate) fn not_understood(call: &Call<'_>, why: &str) -> Self {
-        let class = if call.may_repeat { Class::Refused } else { Class::Ambiguous };
-        Self { class, request_id: String::new(), sentence: format!("{}: {why}", call.path) }
+impl Call<'_> {
+    /// Whether running it twice does no harm: a query never does, the others only by their own nature.
+    pub fn is_harmless(&self) -> bool {
+        match self.kind {
+            Kind::Query => true,
+            Kind::Mutation | Kind::Action => self.may_repeat,
+        }
     }
 }

@@ -1,4 +1,7 @@
-//! HTTP as we serve it.
+//! HTTP as we serve it: what a request and a reply are ([`message`]), which request is for whom ([`routes`]), what the
+//! answers say ([`health`]), and the server that stands all of it before the world ([`server`]).
 
+pub mod health;
 pub mod message;
+pub mod routes;
 pub mod server;

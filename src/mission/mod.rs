@@ -18,6 +18,7 @@ mod tasks;
 use std::sync::Arc;
 use std::time::Duration;
 
+use log::warn;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::{RawValue, to_raw_value};
@@ -104,7 +105,7 @@ impl Mission {
         let args = to_raw_value(&args).map_err(|why| CallError::before_sending(path, &why.to_string()))?;
         let call = Call { kind: Kind::Action, path, args: &args, deadline, may_repeat: request.may_repeat() };
         let value = self.convex.call(&call)?;
-        decode(&call, &value)
+        decode(&call, &value).inspect_err(|error| warn!("{error}"))
     }
 }
 

@@ -105,7 +105,7 @@ mod tests {
             (r#"{"count":1e300}"#, None),
             (r#"{"count":1,"pr":0.5}"#, None),
             (r#"{"count":1,"at":"NaN"}"#, None),
-            (r#"{}"#, None),
+            ("{}", None),
         ];
         for (text, expected) in rows {
             let read = serde_json::from_str::<Counted>(text).ok();

@@ -1,1 +1,281 @@
-//! (see the index)
+//! The program as people and supervisors meet it: commands, exit codes, sentences.
+
+use std::fs;
+use std::net::TcpListener;
+
+use mission_control_runtime::app::Exit;
+use mission_control_runtime::cli::{Command, parse};
+use serde_json::{Value, json};
+
+use crate::support::program::{Program, folder, get, text};
+use crate::support::scripted_http::{Move, Refusing, ScriptedHttp, answer};
+
+const TOKEN: &str = "mc_service_acc0unt_s3cr3t-c4n4ry";
+
+/// A backend that knows the account.
+fn good_backend() -> ScriptedHttp {
+    let value = json!({"status": "success", "value": {"orchestratorAgentId": "a1"}});
+    ScriptedHttp::start([Move::Send(answer(200, &value.to_string()))])
+}
+
+/// A backend whose function throws.
+fn throwing(text: &str) -> ScriptedHttp {
+    let message =
+        format!("[Request ID: 96a6d283e177e540] Server Error\nUncaught Error: {text}\n    at handler\n");
+    ScriptedHttp::start([Move::Send(answer(
+        200,
+        &json!({"status": "error", "errorMessage": message}).to_string(),
+    ))])
+}
+
+#[test]
+fn the_command_line_is_understood_or_refused_with_a_word() {
+    let run = |file: Option<&str>| Ok(Command::Run { env_file: file.map(Into::into) });
+    let rows: [(&str, Result<Command, &str>); 16] = [
+        ("", run(None)),
+        ("run", run(None)),
+        ("--env-file f", run(Some("f"))),
+        ("run --env-file=f", run(Some("f"))),
+        ("doctor", Ok(Command::Doctor { env_file: None, json: false })),
+        ("--json doctor --env-file f", Ok(Command::Doctor { env_file: Some("f".into()), json: true })),
+        ("version", Ok(Command::Version)),
+        ("-V", Ok(Command::Version)),
+        ("help", Ok(Command::Help)),
+        ("run --help", Ok(Command::Help)),
+        ("--json", Err("`run` does not take --json")),
+        ("version --env-file f", Err("`version` does not take --env-file")),
+        ("dance", Err("there is no command `dance`")),
+        ("run fast", Err("fast")),
+        ("run --env-file", Err("--env-file")),
+        ("--nonsense", Err("--nonsense")),
+    ];
+    for (line, expected) in rows {
+        let got = parse(["program"].into_iter().chain(line.split_whitespace()).map(Into::into));
+        match expected {
+            Ok(command) => assert_eq!(got, Ok(command), "{line}"),
+            Err(words) => {
+                let sentence = got.unwrap_err().to_string();
+                assert!(sentence.contains(words) && sentence.contains("--help"), "{line}: {sentence}");
+            }
+        }
+    }
+}
+
+#[test]
+fn help_and_readme_list_every_exit_code() {
+    let help = Program::new(["help"]).output();
+    assert_eq!(help.status.code(), Some(0));
+    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    for exit in Exit::ALL {
+        let row = format!("  {}  {}", exit.code(), exit.explain());
+        assert!(text(&help).contains(&row), "{row}");
+        let row = format!("| {} | {} |", exit.code(), exit.explain());
+        assert!(readme.contains(&row), "the README lacks: {row}");
+    }
+}
+
+#[test]
+fn version_says_which_build_it_is() {
+    let version = Program::new(["version"]).output();
+    let expected = format!("mission-control-runtime {} (", env!("CARGO_PKG_VERSION"));
+    assert!(text(&version).starts_with(&expected), "{}", text(&version));
+}
+
+#[test]
+fn nonsense_on_the_command_line_is_code_2() {
+    let output = Program::new(["--\u{1b}[31mred"]).output();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(!text(&output).contains('\u{1b}'), "a terminal must not be painted by what was typed");
+}
+
+/// "One start with ten mistakes shows ten sentences."
+#[test]
+fn ten_mistakes_are_ten_sentences_and_code_3() {
+    let program = Program::new(["run"])
+        .with("ACCOUNT_ID", "acc0unt")
+        .with("SERVICE_TOKEN", "mc_service_0ther_s3cr3t-c4n4ry")
+        .with("CONVEX_URL", "https://happy-animal-123.convex.site")
+        .with("HEALTH_PORT", "http")
+        .with("DELIVERY_INTERVAL", "30000abc")
+        .with("LOG_LEVEL", "loud")
+        .with("OPENCLAW_GATEWAY_URL", "file:///etc/passwd")
+        .with("TASK_STATUS_BASE_URL", "runtime:3000")
+        .with("OPENCLAW_CLIENT_TOOLS_ENABLED", "perhaps")
+        .with("UPGRADE_MODE", "later")
+        .with("SSL_CERT_FILE", "/");
+    let output = program.output();
+    assert_eq!(output.status.code(), Some(3));
+    let text = text(&output);
+    let errors: Vec<&str> = text.lines().filter(|line| line.contains(" ERROR ")).collect();
+    assert_eq!(errors.len(), 11, "ten mistakes and the end of it:\n{text}");
+    let names = [
+        "SERVICE_TOKEN",
+        "CONVEX_URL",
+        "HEALTH_PORT",
+        "DELIVERY_INTERVAL",
+        "LOG_LEVEL",
+        "OPENCLAW_GATEWAY_URL",
+        "TASK_STATUS_BASE_URL",
+        "OPENCLAW_CLIENT_TOOLS_ENABLED",
+        "UPGRADE_MODE",
+        "SSL_CERT_FILE",
+    ];
+    for name in names {
+        assert_eq!(
+            errors.iter().filter(|line| line.contains(&format!("{name} "))).count(),
+            1,
+            "{name}:\n{text}"
+        );
+    }
+    assert!(errors[10].contains("10 mistakes"), "{text}");
+    assert!(!text.contains("c4n4ry"), "{text}");
+}
+
+#[test]
+fn a_json_log_is_json_even_when_nothing_starts() {
+    let output = Program::new(["run"]).with("LOG_FORMAT", "json").output();
+    assert_eq!(output.status.code(), Some(3));
+    let text = text(&output);
+    assert!(text.contains("ACCOUNT_ID, CONVEX_URL, SERVICE_TOKEN"), "{text}");
+    for line in text.lines() {
+        let line: Value = serde_json::from_str(line).unwrap_or_else(|why| panic!("{why}: {line}"));
+        assert_eq!(line["component"], "app");
+    }
+}
+
+/// Bad input: env files and certificate files that cannot be used.
+#[test]
+fn files_that_cannot_be_used_are_named_with_code_3() {
+    let (_kept, path) = folder();
+    let shown = |name: &str| path(name).to_str().unwrap().to_owned();
+    fs::write(path("empty.pem"), "nothing").unwrap();
+    fs::write(path("binary.env"), [0xff, 0xfe, 0]).unwrap();
+    fs::create_dir(path("folder")).unwrap();
+    let rows = [
+        ("env", "missing.env", "no such file"),
+        ("env", "folder", "directory"),
+        ("env", "binary.env", "text"),
+        ("cert", "missing.pem", "no such file"),
+        ("cert", "folder", "directory"),
+        ("cert", "empty.pem", "certificate"),
+    ];
+    for (kind, name, words) in rows {
+        let file = shown(name);
+        let program = match kind {
+            "env" => Program::new(["run", "--env-file", &file]).configured("http://127.0.0.1:9", TOKEN),
+            _ => Program::new(["run"]).configured("https://127.0.0.1:9", TOKEN).with("SSL_CERT_FILE", &file),
+        };
+        let output = program.output();
+        let text = text(&output);
+        assert_eq!(output.status.code(), Some(3), "{name}: {text}");
+        assert!(text.contains(&file) && text.contains(words), "{name}: {text}");
+    }
+}
+
+#[test]
+fn a_port_that_is_taken_is_code_1_with_the_variable_to_change() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let output =
+        Program::new(["run"]).configured("http://127.0.0.1:9", TOKEN).with("HEALTH_PORT", &port).output();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output).contains("HEALTH_PORT"), "{}", text(&output));
+}
+
+#[test]
+fn the_service_answers_until_it_is_told_to_stop() {
+    for (signal, format) in [("TERM", "text"), ("INT", "json")] {
+        let backend = good_backend();
+        let program = Program::new([]).configured(&backend.url(), TOKEN);
+        let mut service = program
+            .with("HEALTH_PORT", "0")
+            .with("DROPLET_REGION", "fra1")
+            .with("LOG_FORMAT", format)
+            .start();
+        let address = service.address();
+        service.hear("knows the account");
+
+        let (status, health) = get(&address, "/health");
+        let health: Value = serde_json::from_str(&health).unwrap();
+        assert_eq!((status, &health["status"]), (200, &json!("degraded")), "nothing is delivered yet");
+        assert_eq!(health["backend"]["reachable"], json!(true));
+        assert_eq!(health["infrastructure"]["region"], json!("fra1"));
+        let (status, version) = get(&address, "/version");
+        let expected = json!({"runtimeServiceVersion": env!("CARGO_PKG_VERSION"), "openclawVersion": "unknown",
+            "dropletId": "unknown", "region": "fra1"});
+        assert_eq!((status, serde_json::from_str::<Value>(&version).unwrap()), (200, expected));
+        assert_eq!(get(&address, "/agent/task-status").0, 404);
+
+        service.signal(signal);
+        let (code, log) = service.end();
+        assert_eq!(code, Some(0), "{log}");
+        assert!(log.contains("stopped") && !log.contains("c4n4ry"), "{log}");
+    }
+}
+
+#[test]
+fn the_service_lives_and_says_so_while_the_backend_does_not() {
+    let nobody = Refusing::new();
+    let backend = format!("http://{}", nobody.address());
+    let mut service = Program::new(["run"]).configured(&backend, TOKEN).with("HEALTH_PORT", "0").start();
+    let address = service.address();
+    service.hear("asking again");
+    assert_eq!(get(&address, "/health").0, 200);
+    service.signal("TERM");
+    let (code, log) = service.end();
+    assert_eq!(code, Some(0), "{log}");
+}
+
+#[test]
+fn doctor_finds_a_sound_ground_sound() {
+    let backend = good_backend();
+    let output = Program::new(["doctor"]).configured(&backend.url(), TOKEN).output();
+    let text = text(&output);
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(text.contains("backend         ok") && text.contains("knows the account"), "{text}");
+    assert!(text.contains("SERVICE_TOKEN = *** (environment)"), "{text}");
+    assert_eq!(backend.seen().len(), 1, "doctor asks once");
+}
+
+#[test]
+fn doctor_says_what_is_wrong_and_how_to_mend_it() {
+    let nobody = format!("http://{}", Refusing::new().address());
+    let page = ScriptedHttp::start([Move::Send(answer(404, ""))]);
+    let token = throwing("Invalid service token");
+    let account = throwing("Forbidden: Service token does not match account");
+    let hidden = {
+        let message =
+            json!({"status": "error", "errorMessage": "[Request ID: 96a6d283e177e540] Server Error"});
+        ScriptedHttp::start([Move::Send(answer(200, &message.to_string()))])
+    };
+    let rows = [
+        (nobody, "Check that the backend runs, CONVEX_URL and the network"),
+        (page.url(), "https://NAME.convex.cloud"),
+        (token.url(), "issue a new token"),
+        (account.url(), "Check ACCOUNT_ID and SERVICE_TOKEN"),
+        (hidden.url(), "under the request id"),
+    ];
+    for (backend, mend) in rows {
+        let output = Program::new(["doctor", "--json"]).configured(&backend, TOKEN).output();
+        assert_eq!(output.status.code(), Some(1), "{mend}");
+        let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let check = &found["checks"][2];
+        assert_eq!(
+            (&found["ok"], &check["name"], &check["verdict"]),
+            (&json!(false), &json!("backend"), &json!("wrong"))
+        );
+        assert!(check["findings"][0].as_str().unwrap().contains(mend), "{check}");
+    }
+}
+
+#[test]
+fn doctor_lists_every_mistake_and_goes_on() {
+    let output = Program::new(["doctor"]).with("ACCOUNT_ID", "acc0unt").with("HEALTH_PORT", "x").output();
+    let text = text(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    for words in
+        ["configuration   WRONG", "HEALTH_PORT", "CONVEX_URL, SERVICE_TOKEN", "backend         skipped"]
+    {
+        assert!(text.contains(words), "{words}:\n{text}");
+    }
+}

@@ -1,1 +1,168 @@
-//! (see the index)
+//! Every answer the backend can give, over a socket, and the class it is given.
+//!
+//! The rows are those of convex-http-api A.3 and backend-contract §1.4. Each row is asked by five kinds of callers,
+//! because what an answer means depends on what a second run would do.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use mission_control_runtime::convex::{
+    Backoff, Call, CallError, Class, Convex, Endpoint, HttpConvex, Kind, Limits, Why,
+};
+use mission_control_runtime::model::BaseUrl;
+use mission_control_runtime::redact::Redactor;
+use mission_control_runtime::secret::Secret;
+use mission_control_runtime::wire::{Phases, Roots, Stop};
+use serde_json::value::RawValue;
+
+use crate::support::scripted_http::{Move, ScriptedHttp, answer};
+
+/// Application errors: the words of the function and of the platform, plain and hidden.
+mod application_errors;
+/// Connections that break or stall, at each point.
+mod connections;
+/// What is sent, how it is repeated, and how it all ends.
+mod conversation;
+/// Secrets that come back in answers.
+mod echoes;
+/// System errors: status and code.
+mod system_errors;
+
+/// The token of these tests; no text may show it. In two parts, because no source may hold what looks like one.
+const TOKEN: &str = concat!("mc_service_", "acc0unt_s3cr3ts3cr3ts3cr3t");
+const GOOD: &str = r#"{"status":"success","value":{"n":3.0,"s":"x"},"logLines":["[LOG] hi"]}"#;
+
+/// Who asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Caller {
+    UnsafeAction,
+    SafeAction,
+    UnsafeMutation,
+    SafeMutation,
+    Query,
+}
+
+impl Caller {
+    const ALL: [Self; 5] =
+        [Self::UnsafeAction, Self::SafeAction, Self::UnsafeMutation, Self::SafeMutation, Self::Query];
+
+    fn kind(self) -> Kind {
+        match self {
+            Self::UnsafeAction | Self::SafeAction => Kind::Action,
+            Self::UnsafeMutation | Self::SafeMutation => Kind::Mutation,
+            Self::Query => Kind::Query,
+        }
+    }
+
+    /// Asks the function `a:b`, with the token among its arguments.
+    fn ask(self, convex: &dyn Convex, deadline: Duration) -> Result<Box<RawValue>, CallError> {
+        let args = RawValue::from_string(format!(r#"{{"serviceToken":"{TOKEN}"}}"#)).unwrap();
+        self.ask_with(convex, &args, deadline)
+    }
+
+    fn ask_with(
+        self,
+        convex: &dyn Convex,
+        args: &RawValue,
+        deadline: Duration,
+    ) -> Result<Box<RawValue>, CallError> {
+        let may_repeat = matches!(self, Self::SafeAction | Self::SafeMutation);
+        convex.call(&Call { kind: self.kind(), path: "a:b", args, deadline, may_repeat })
+    }
+}
+
+/// The classes of an answer: for an unsafe action, for an unsafe mutation, and for the three others.
+type Classes = (Class, Class, Class);
+
+fn class_for(classes: Classes, caller: Caller) -> Class {
+    match caller {
+        Caller::UnsafeAction => classes.0,
+        Caller::UnsafeMutation => classes.1,
+        Caller::SafeAction | Caller::SafeMutation | Caller::Query => classes.2,
+    }
+}
+
+/// Nothing happened, for queries and mutations; an unsafe action may have done a part.
+const ROLLED_BACK: Classes = (Class::Ambiguous, Class::Transient, Class::Transient);
+/// It may have happened.
+const MAYBE: Classes = (Class::Ambiguous, Class::Ambiguous, Class::Transient);
+/// It may have happened, and asking again brings the same.
+const MAYBE_SAME: Classes = (Class::Ambiguous, Class::Ambiguous, Class::Refused);
+const TRANSIENT: Classes = (Class::Transient, Class::Transient, Class::Transient);
+const REFUSED: Classes = (Class::Refused, Class::Refused, Class::Refused);
+const GONE: Classes = (Class::Gone, Class::Gone, Class::Gone);
+
+/// The deadline of calls that are expected to end long before it.
+const PATIENT: Duration = Duration::from_secs(20);
+
+fn roots() -> &'static Roots {
+    static ROOTS: OnceLock<Roots> = OnceLock::new();
+    ROOTS.get_or_init(|| Roots::load(None).unwrap())
+}
+
+fn endpoint(url: &str, limits: Limits) -> Endpoint {
+    let redactor = Arc::new(Redactor::new(&[Secret::new(TOKEN)]));
+    Endpoint::with_limits(BaseUrl::parse(url).unwrap(), roots(), redactor, limits)
+}
+
+fn client(url: &str, limits: Limits) -> HttpConvex {
+    endpoint(url, limits).client(&Stop::new())
+}
+
+/// Phases short enough for tests that wait for their end; connecting is none of them.
+fn phases(each: Duration) -> Phases {
+    Phases { connect: PATIENT, send: each, answer: each, body: each, idle: PATIENT, idle_connections: 1 }
+}
+
+/// Asks once: its first pause is longer than any deadline.
+fn asks_once() -> Limits {
+    Limits { phases: phases(PATIENT), answer_bytes: 4096, backoff: Backoff::never() }
+}
+
+/// Asks again at once.
+fn asks_again() -> Limits {
+    let soon = Duration::from_millis(1);
+    Limits {
+        backoff: Backoff { first: soon, most: soon, overload: soon, shortest_attempt: soon },
+        ..asks_once()
+    }
+}
+
+/// The one check behind the rows: what each caller is told about this move of the server, and how many complete
+/// requests the server sees when the next one would succeed.
+fn check(name: &str, bad: &Move, why: Why, classes: Classes) {
+    check_with(name, bad, asks_once(), asks_again(), |caller, convex| {
+        (caller.ask(convex, PATIENT), why, class_for(classes, caller))
+    });
+}
+
+fn check_with(
+    name: &str,
+    bad: &Move,
+    once: Limits,
+    again: Limits,
+    ask: impl Fn(Caller, &dyn Convex) -> (Result<Box<RawValue>, CallError>, Why, Class),
+) {
+    for caller in Caller::ALL {
+        let server = ScriptedHttp::start([bad.clone()]);
+        let (result, why, class) = ask(caller, &client(&server.url(), once));
+        let error = result.expect_err(name);
+        assert_eq!((error.why, error.class), (why, class), "{name}, {caller:?}: {error:?}");
+        assert_eq!(error.attempts, 1, "{name}, {caller:?}: {error:?}");
+        assert!(error.sentence.starts_with("a:b: "), "{name}: {}", error.sentence);
+        for text in [error.to_string(), format!("{error:?}")] {
+            assert!(!text.contains(TOKEN), "{name}: {text}");
+        }
+
+        let reaches = usize::from(!matches!(bad, Move::CutAtOnce | Move::CutAfterHead | Move::CutInBody(_)));
+        let server = ScriptedHttp::start([bad.clone(), Move::Send(answer(200, GOOD))]);
+        let (result, ..) = ask(caller, &client(&server.url(), again));
+        // A paused deployment is not asked again within a call, and no application error is.
+        let said = why == Why::DatabaseTimedOut && error.status == Some(200);
+        let repeats = class == Class::Transient && why != Why::Paused && !said;
+        assert_eq!(result.is_ok(), repeats, "{name}, {caller:?}: {result:?}");
+        let seen = server.seen();
+        assert_eq!(seen.len(), reaches + usize::from(repeats), "{name}, {caller:?}: requests seen");
+        assert!(seen.windows(2).all(|two| two[0].body == two[1].body), "{name}: the same request again");
+    }
+}

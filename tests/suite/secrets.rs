@@ -1,8 +1,13 @@
 //! Redaction: http-and-tools.md §3.4 and its gaps, W9, W30; backend-contract.md §1.4 and D8.
 
+use mission_control_runtime::config::{Kind, TABLE};
 use mission_control_runtime::redact::{Redactor, credentials_in};
 use mission_control_runtime::secret::Secret;
 use proptest::prelude::*;
+use serde_json::json;
+
+use crate::support::program::{Program, get, text};
+use crate::support::scripted_http::{Move, ScriptedHttp, answer};
 
 /// A token as the backend gives it out; put together here so that no file of ours holds one.
 fn token() -> String {
@@ -66,7 +71,7 @@ fn what_looks_like_a_secret_is_hidden() {
             "Forbidden: Service token does not match account",
         ),
         ("maxTokens: 4096, tokens=7".into(), "maxTokens: 4096, tokens=7"),
-        ("".into(), ""),
+        (String::new(), ""),
         ("grüße – 你好 🎉 token".into(), "grüße – 你好 🎉 token"),
     ];
     let redactor = Redactor::default();
@@ -82,6 +87,7 @@ fn a_known_value_is_hidden_in_every_form_in_which_it_travels() {
     let rows = [
         ("plain pa\"ss/wörd +1 end", "plain *** end"),
         (r#"json "pa\"ss/wörd +1""#, r#"json "***""#),
+        (r#"json in json "{\"v\":\"pa\\\"ss/wörd +1\"}""#, r#"json in json "{\"v\":\"***\"}""#),
         ("url pa%22ss%2Fw%C3%B6rd%20%2B1", "url ***"),
         // the last part of a service token opens the account, too
         ("part 5f0c99aa77bb55cc", "part ***"),
@@ -137,5 +143,63 @@ proptest! {
         let once = redactor.clean(&text);
         let twice = redactor.clean(&once);
         prop_assert_eq!(redactor.clean(&twice), twice);
+    }
+}
+
+/// Canaries in every secret variable, given back by a hostile backend in every form it can think of: none comes out
+/// of any command.
+#[test]
+fn canaries_come_out_of_no_command() {
+    let secrets: Vec<(&str, String)> = TABLE
+        .iter()
+        .filter(|variable| matches!(variable.kind, Kind::Secret { .. }))
+        .flat_map(|variable| [variable.name].into_iter().chain(variable.aliases.iter().copied()))
+        .map(|name| (name, format!("c4n4ry-{}-\"q/b", name.to_lowercase().replace('_', "-"))))
+        .collect();
+    assert!(secrets.len() >= 8, "{secrets:?}");
+    let value = |name: &str, canary: &str| match name {
+        "SERVICE_TOKEN" => ["mc", "service", "acc0unt", canary].join("_"),
+        _ => canary.to_owned(),
+    };
+    let all = secrets.iter().map(|(name, canary)| value(name, canary)).collect::<Vec<_>>().join(" ");
+    let hostile = |status: u16, body: &str| ScriptedHttp::start([Move::Send(answer(status, body))]);
+    let error =
+        |message: String| hostile(200, &json!({"status": "error", "errorMessage": message}).to_string());
+    let backends = [
+        error(format!("[Request ID: 1] Server Error\nUncaught Error: {all}\n")),
+        error(format!("[Request ID: 1] Server Error\nArgumentValidationError: {:?}\n", json!({"a": all}))),
+        hostile(400, &json!({"code": "BadJsonBody", "message": all}).to_string()),
+        hostile(502, &format!("<html>{all}</html>")),
+        hostile(200, &json!({"status": "success", "value": {"orchestratorAgentId": [all]}}).to_string()),
+        hostile(200, &json!({"status": "success", "value": all}).to_string()),
+        hostile(200, &all),
+    ];
+    for backend in backends {
+        for (command, level) in
+            [("doctor", "info"), ("doctor --json", "info"), ("run", "trace"), ("run", "info")]
+        {
+            let mut program = match command {
+                "doctor --json" => Program::new(["doctor", "--json"]),
+                command => Program::new([command]),
+            };
+            program =
+                program.configured(&backend.url(), "").with("HEALTH_PORT", "0").with("LOG_LEVEL", level);
+            for (name, canary) in &secrets {
+                program = program.with(name, &value(name, canary));
+            }
+            let text = if command == "run" {
+                let mut service = program.start();
+                let address = service.address();
+                service.hear("getOrchestratorAgentId");
+                let (_, health) = get(&address, "/health");
+                service.signal("TERM");
+                let (code, log) = service.end();
+                assert_eq!(code, Some(0), "{log}");
+                health + &log
+            } else {
+                text(&program.output())
+            };
+            assert!(!text.contains("c4n4ry"), "{command}: {text}");
+        }
     }
 }

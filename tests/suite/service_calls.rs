@@ -383,7 +383,7 @@ fn the_calls_that_find_tasks() {
 
     let name = "listTasksForAgentTool";
     let list = ListTasks { agent_id: &a, status: None, assignee_agent_id: None, limit: None };
-    assert_eq!(check(&list, name, json!({"agentId": "a"}), true, &tasks)[0].priority, 3.0);
+    assert_eq!(check(&list, name, json!({"agentId": "a"}), true, &tasks)[0].status, TaskStatus::Review);
     let list =
         ListTasks { status: Some(TaskStatus::Done), assignee_agent_id: Some(&a), limit: Some(200), ..list };
     let sent = json!({"agentId": "a", "status": "done", "assigneeAgentId": "a", "limit": 200});
@@ -399,7 +399,7 @@ fn the_calls_that_find_tasks() {
         "assignedAgentIds": [], "assignedUserIds": [], "createdAt": 1, "updatedAt": 2, "relevanceScore": 5}]);
     let search = SearchTasks { agent_id: &a, query: "login", limit: None };
     let sent = json!({"agentId": "a", "query": "login"});
-    assert_eq!(check(&search, name, sent, true, &hits)[0].relevance_score, 5.0);
+    assert_eq!(check(&search, name, sent, true, &hits)[0].blocked_reason.as_deref(), Some("why"));
     let search = SearchTasks { limit: Some(3), ..search };
     check(&search, name, json!({"agentId": "a", "query": "login", "limit": 3}), true, &hits);
 

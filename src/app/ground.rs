@@ -1,0 +1,78 @@
+//! What every command that speaks to the backend stands on: settings, redaction, trust, and the way there.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use log::LevelFilter;
+
+use super::load::{Surroundings, load};
+use crate::config::{Configuration, LogFormat, LogLevel, Report, Settings, table};
+use crate::convex::{Backoff, Endpoint, Limits};
+use crate::mission::Mission;
+use crate::model::AccountId;
+use crate::redact::Redactor;
+use crate::wire::{BadRoots, Roots, Stop};
+
+/// What the surroundings of the process say, sound or not.
+pub(super) struct Ground {
+    pub(super) configuration: Configuration,
+    /// It knows every secret value that was found, usable or not.
+    pub(super) redactor: Arc<Redactor>,
+}
+
+impl Ground {
+    /// Reads environment, env file and secret files.
+    pub(super) fn survey(env_file: Option<&Path>) -> Self {
+        let configuration = load(env_file, &Surroundings::of_this_process());
+        let redactor = Arc::new(Redactor::new(&configuration.report.secrets));
+        Self { configuration, redactor }
+    }
+
+    /// How the log is to look, even if the rest makes no sense.
+    pub(super) fn log_style(&self) -> (LevelFilter, LogFormat) {
+        match &self.configuration.settings {
+            Some(settings) => (filter(settings.log_level), settings.log_format),
+            None => (LevelFilter::Info, wished_format(&self.configuration.report)),
+        }
+    }
+
+    /// The way to the backend; `Err` if the certificates to trust cannot be used.
+    pub(super) fn way(&self, settings: &Settings, backoff: Backoff) -> Result<Way, BadRoots> {
+        let roots = Roots::load(settings.ssl_cert_file.as_deref())?;
+        let limits = Limits { backoff, ..Limits::default() };
+        let base = settings.account.convex_url.clone();
+        let endpoint = Endpoint::with_limits(base, &roots, self.redactor.clone(), limits);
+        Ok(Way { roots, endpoint })
+    }
+}
+
+/// The way to the backend.
+pub(super) struct Way {
+    pub(super) roots: Roots,
+    pub(super) endpoint: Endpoint,
+}
+
+impl Way {
+    /// The backend as this account sees it, for one thread; `stop` ends its calls.
+    pub(super) fn mission(&self, settings: &Settings, stop: &Stop) -> Mission {
+        let account = AccountId::new(&settings.account.id);
+        Mission::new(Arc::new(self.endpoint.client(stop)), account, settings.account.service_token.clone())
+    }
+}
+
+fn filter(level: LogLevel) -> LevelFilter {
+    match level {
+        LogLevel::Error => LevelFilter::Error,
+        LogLevel::Warn => LevelFilter::Warn,
+        LogLevel::Info => LevelFilter::Info,
+        LogLevel::Debug => LevelFilter::Debug,
+        LogLevel::Trace => LevelFilter::Trace,
+    }
+}
+
+fn wished_format(report: &Report) -> LogFormat {
+    match report.row(table::LOG_FORMAT.name) {
+        Some(row) if row.value == "json" => LogFormat::Json,
+        Some(_) | None => LogFormat::Text,
+    }
+}

@@ -1,0 +1,120 @@
+//! Reads what configuration is made of: the environment, the env file, the files that hold secrets.
+//!
+//! This is the edge of `config`: what is read here is judged there. Nothing here is global, so a test can bring
+//! its own environment and its own `/etc`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::fs;
+use std::io::{ErrorKind, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use crate::config::table::SSL_CERT_FILE;
+use crate::config::{self, Configuration, FileSource, FileTrouble, Mistake, Sources};
+
+/// The env file that is read where it exists and no other is named.
+pub const DEFAULT_ENV_FILE: &str = "/etc/mission-control-runtime.env";
+
+/// An env file is a page or two; whatever is larger is something else.
+const ENV_FILE_BYTES_MAX: u64 = 1024 * 1024;
+
+/// A secret is a line; whatever is larger is something else.
+const SECRET_FILE_BYTES_MAX: u64 = 64 * 1024;
+
+/// Bundles of certificates have a few hundred kilobytes.
+const CERT_FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// What surrounds the process.
+pub struct Surroundings {
+    /// The environment.
+    pub variables: Vec<(OsString, OsString)>,
+    /// The env file to read where none is named, if it exists.
+    pub default_env_file: PathBuf,
+}
+
+impl Surroundings {
+    /// Those of this process.
+    pub fn of_this_process() -> Self {
+        Self { variables: std::env::vars_os().collect(), default_env_file: DEFAULT_ENV_FILE.into() }
+    }
+}
+
+/// Settings from the environment and the env file (the named one, or the default one where it exists), or every
+/// reason why there are none.
+pub fn load(env_file: Option<&Path>, surroundings: &Surroundings) -> Configuration {
+    let mut environment = BTreeMap::new();
+    let mut garbled = BTreeSet::new();
+    for (name, value) in &surroundings.variables {
+        // A name that is not UTF-8 is none of ours.
+        let Some(name) = name.to_str() else { continue };
+        match value.to_str() {
+            Some(value) => drop(environment.insert(name.to_owned(), value.to_owned())),
+            None => drop(garbled.insert(name.to_owned())),
+        }
+    }
+    let mut configuration = config::resolve(&Sources {
+        environment: &environment,
+        garbled: &garbled,
+        file: &find_env_file(env_file, &surroundings.default_env_file),
+        read_secret: &|path| read_text(Path::new(path), SECRET_FILE_BYTES_MAX).map(|(text, _)| text),
+    });
+    check_certificates(&mut configuration);
+    configuration
+}
+
+fn find_env_file(named: Option<&Path>, default: &Path) -> FileSource {
+    let path = named.unwrap_or(default);
+    let shown = path.display().to_string().replace(char::is_control, "?");
+    match read_text(path, ENV_FILE_BYTES_MAX) {
+        Ok((text, mode)) => FileSource::Text { path: shown, text, open_to_all: mode & 0o004 != 0 },
+        Err(FileTrouble::Missing) if named.is_none() => FileSource::None,
+        Err(FileTrouble::Forbidden) if named.is_none() => FileSource::Withheld { path: shown },
+        Err(trouble) => FileSource::Unusable { path: shown, trouble },
+    }
+}
+
+/// The certificates are read when the first connection is made; that they can be is checked here, with the rest.
+fn check_certificates(configuration: &mut Configuration) {
+    let row = configuration.report.row(SSL_CERT_FILE.name);
+    // A note says that the value has been refused already.
+    let Some(row) = row.filter(|row| row.origin.is_given() && row.note.is_none()) else { return };
+    let (path, origin) = (row.value.clone(), row.origin.clone());
+    if let Err(trouble) = read_bytes(Path::new(&path), CERT_FILE_BYTES_MAX) {
+        configuration.refuse(Mistake::named_file(&SSL_CERT_FILE, origin, &path, trouble));
+    }
+}
+
+/// The text of a file and its permissions.
+fn read_text(path: &Path, bytes_max: u64) -> Result<(String, u32), FileTrouble> {
+    let (bytes, mode) = read_bytes(path, bytes_max)?;
+    String::from_utf8(bytes).map(|text| (text, mode)).map_err(|_| FileTrouble::NotText)
+}
+
+fn read_bytes(path: &Path, bytes_max: u64) -> Result<(Vec<u8>, u32), FileTrouble> {
+    // Asked before opening: a pipe without a writer would block the opening for ever.
+    let facts = fs::metadata(path).map_err(|e| trouble(&e))?;
+    if facts.is_dir() {
+        return Err(FileTrouble::Directory);
+    }
+    if !facts.is_file() {
+        return Err(FileTrouble::Special);
+    }
+    let mut bytes = Vec::new();
+    let file = fs::File::open(path).map_err(|e| trouble(&e))?;
+    // One byte more than allowed tells a file that is too large, whatever its length claims to be.
+    file.take(bytes_max + 1).read_to_end(&mut bytes).map_err(|e| trouble(&e))?;
+    if bytes.len() as u64 > bytes_max {
+        return Err(FileTrouble::TooLarge { bytes_max });
+    }
+    Ok((bytes, facts.permissions().mode()))
+}
+
+fn trouble(error: &std::io::Error) -> FileTrouble {
+    match error.kind() {
+        ErrorKind::NotFound | ErrorKind::NotADirectory => FileTrouble::Missing,
+        ErrorKind::IsADirectory => FileTrouble::Directory,
+        ErrorKind::PermissionDenied => FileTrouble::Forbidden,
+        _ => FileTrouble::Unreadable,
+    }
+}

@@ -1,0 +1,176 @@
+//! What people read about configuration, written from the table: `.env.example` and the README's tables.
+
+use std::fmt::Write;
+
+use super::table::TABLE;
+use super::variable::{Fallback, Kind, ReadBy, Section, Variable};
+
+/// The text of `.env.example`: every variable with its default, commented out; the required ones blank.
+pub fn env_example() -> String {
+    let mut text = String::from(
+        "# Configuration of mission-control-runtime, with every default. Written from the table in\n\
+         # src/config/table.rs by `UPDATE_DOCS=1 cargo test --test suite configuration`; do not edit by hand.\n\
+         #\n\
+         # The environment comes before this file. Blank counts as not set, unless said otherwise. A # in front\n\
+         # makes a comment, behind a value it belongs to the value. Instead of a secret NAME you can give\n\
+         # NAME_FILE=/path of a file that holds it.\n",
+    );
+    for (section, variables) in sections() {
+        push(&mut text, format_args!("\n## {}\n", section.title()));
+        for variable in variables {
+            text.push('\n');
+            for line in wrapped(&example_comment(variable), 108) {
+                push(&mut text, format_args!("# {line}\n"));
+            }
+            let line = match variable.fallback {
+                Fallback::Required => format!("{}=\n", variable.name),
+                Fallback::Value(value) => format!("#{}={value}\n", variable.name),
+                Fallback::Derived(_) | Fallback::Unset(_) => format!("#{}=\n", variable.name),
+            };
+            text.push_str(&line);
+        }
+    }
+    text
+}
+
+/// The README's table of every variable, by section.
+pub fn configuration_table() -> String {
+    let mut text = String::new();
+    for (section, variables) in sections() {
+        push(&mut text, format_args!("### {}\n\n", section.title()));
+        text.push_str("| Variable | Default | Allowed | Read by | What it does |\n|---|---|---|---|---|\n");
+        for variable in variables {
+            let names: Vec<String> = variable.spellings().map(|name| format!("`{name}`")).collect();
+            push(
+                &mut text,
+                format_args!(
+                    "| {} | {} | {} | {} | {} |\n",
+                    cell(&names.join(" or ")),
+                    cell(&variable.fallback_text()),
+                    cell(&allowed(variable)),
+                    variable.read_by.as_str(),
+                    cell(&what_it_does(variable)),
+                ),
+            );
+        }
+        text.push('\n');
+    }
+    text.truncate(text.trim_end().len());
+    text.push('\n');
+    text
+}
+
+/// The README's table "Coming from the TypeScript runtime": every default that differs, and why.
+pub fn migration_table() -> String {
+    let mut text = String::from("| Variable | There | Here | Why |\n|---|---|---|---|\n");
+    for variable in TABLE {
+        if let Some(before) = &variable.before {
+            let here = match variable.kind {
+                Kind::Integer { min, max, .. } => format!("{}, {min}–{max}", variable.fallback_text()),
+                Kind::Text { .. }
+                | Kind::Identifier
+                | Kind::Secret { .. }
+                | Kind::Path
+                | Kind::Host
+                | Kind::Url { .. }
+                | Kind::Boolean
+                | Kind::Choice { .. } => variable.fallback_text(),
+            };
+            let (name, there, why) = (variable.name, cell(before.there), cell(before.why));
+            push(&mut text, format_args!("| `{name}` | {there} | {} | {why} |\n", cell(&here)));
+        }
+        if let Some(why) = variable.idle {
+            let there = cell(&variable.fallback_text());
+            let name = variable.name;
+            push(&mut text, format_args!("| `{name}` | {there} | checked and shown, no effect | {why} |\n"));
+        }
+    }
+    text
+}
+
+fn sections() -> impl Iterator<Item = (Section, impl Iterator<Item = &'static Variable>)> {
+    Section::ALL
+        .into_iter()
+        .map(|section| (section, TABLE.iter().copied().filter(move |variable| variable.section == section)))
+}
+
+fn example_comment(variable: &Variable) -> String {
+    let mut comment = what_it_does(variable).replace('`', "");
+    let allowed = match variable.kind {
+        Kind::Integer { .. } | Kind::Boolean | Kind::Choice { .. } => Some(variable.allowed()),
+        Kind::Text { .. }
+        | Kind::Identifier
+        | Kind::Secret { .. }
+        | Kind::Path
+        | Kind::Host
+        | Kind::Url { .. } => None,
+    };
+    if let Some(allowed) = allowed {
+        push(&mut comment, format_args!(" Allowed: {allowed}."));
+    }
+    match variable.fallback {
+        Fallback::Required => comment.push_str(" Required."),
+        Fallback::Derived(words) | Fallback::Unset(words) => {
+            push(&mut comment, format_args!(" Without it: {}.", words.replace('`', "")));
+        }
+        Fallback::Value(_) => {}
+    }
+    match variable.read_by {
+        ReadBy::Runtime | ReadBy::Gateway => {}
+        ReadBy::Both => comment.push_str(" The gateway container reads it too."),
+    }
+    for alias in variable.aliases {
+        push(&mut comment, format_args!(" Also read as {alias}."));
+    }
+    comment
+}
+
+fn what_it_does(variable: &Variable) -> String {
+    match variable.idle {
+        Some(why) => format!("Has no effect any more: {why}. {}", variable.about),
+        None => variable.about.to_owned(),
+    }
+}
+
+fn allowed(variable: &Variable) -> String {
+    match variable.kind {
+        Kind::Text { .. } => "text".to_owned(),
+        Kind::Identifier => "an id".to_owned(),
+        Kind::Secret { .. } => match variable.read_by {
+            ReadBy::Runtime | ReadBy::Both => "a secret, also as a file".to_owned(),
+            ReadBy::Gateway => "a secret".to_owned(),
+        },
+        Kind::Path => "a path".to_owned(),
+        Kind::Host => "an address or host name".to_owned(),
+        Kind::Url { .. } => "an http or https address".to_owned(),
+        Kind::Integer { min, max, .. } => format!("{min}–{max}"),
+        Kind::Boolean => "yes or no".to_owned(),
+        Kind::Choice { options, .. } => {
+            options.iter().map(|option| format!("`{option}`")).collect::<Vec<_>>().join(", ")
+        }
+    }
+}
+
+/// A text for one cell: no bars, no line ends.
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|").replace('\n', " ")
+}
+
+/// Lines of at most so many characters, broken at blanks.
+fn wrapped(text: &str, chars_max: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= chars_max => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            Some(_) | None => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
+fn push(text: &mut String, arguments: std::fmt::Arguments<'_>) {
+    text.write_fmt(arguments).expect("writing to a string cannot fail");
+}

@@ -1,0 +1,168 @@
+//! The env file: text in, names and values out.
+//!
+//! The dialects of systemd, Docker and dotenv differ; a file written for any of them should work or be refused
+//! with a reason, never mean something else in silence. So: `NAME=value`, one per line, `export` in front is
+//! allowed, blanks around name and value do not count, one layer of matching quotes round the whole value is
+//! dropped, nothing is escaped or expanded. A `#` (or systemd's `;`) opens a comment only at the beginning of a
+//! line, as with systemd and Docker; elsewhere it belongs to the value, and is warned where it looks like a
+//! comment. Of two lines for one name the later counts, with a warning.
+
+use std::collections::BTreeMap;
+
+use super::mistake::{LineProblem, Mistake};
+use super::warning::Warning;
+
+/// An env file that has been read. It has no `Debug`: there are secrets in it.
+#[derive(Clone, Default)]
+pub struct EnvFile {
+    /// Its path, for sentences.
+    pub(super) path: String,
+    /// The values.
+    pub(super) entries: BTreeMap<String, Entry>,
+    /// Names and values that were given but do not count: of broken lines, and of lines that a later one replaces.
+    /// There may be secrets among them.
+    pub(super) discarded: Vec<(String, String)>,
+    /// Lines that cannot be understood.
+    pub(super) mistakes: Vec<Mistake>,
+    /// Lines that can, but should be looked at.
+    pub(super) warnings: Vec<Warning>,
+}
+
+/// A value and where it stands.
+#[derive(Clone)]
+pub(super) struct Entry {
+    pub(super) value: String,
+    pub(super) line: usize,
+}
+
+impl EnvFile {
+    /// Reads the text of the file at `path`.
+    pub fn parse(path: &str, text: &str) -> Self {
+        let mut file = Self { path: path.to_owned(), ..Self::default() };
+        // Some editors put a byte order mark in front.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        for (index, line) in text.split('\n').enumerate() {
+            file.take_line(index + 1, line.strip_suffix('\r').unwrap_or(line).trim());
+        }
+        file
+    }
+
+    /// What it says of this name.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.entries.get(name).map(|entry| entry.value.as_str())
+    }
+
+    /// The lines that cannot be understood.
+    pub fn mistakes(&self) -> &[Mistake] {
+        &self.mistakes
+    }
+
+    /// What should be looked at.
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
+    }
+
+    fn take_line(&mut self, line: usize, text: &str) {
+        if text.is_empty() || text.starts_with(['#', ';']) {
+            return;
+        }
+        let assignment = match text.strip_prefix("export") {
+            Some(rest) if rest.starts_with([' ', '\t']) => rest.trim_start(),
+            _ => text,
+        };
+        let Some((name, raw)) = assignment.split_once('=') else {
+            return self.refuse(line, LineProblem::NoEquals);
+        };
+        let (name, raw) = (name.trim_end(), raw.trim_start());
+        if !is_name(name) {
+            return self.refuse(line, LineProblem::Name);
+        }
+        if text.contains(|c: char| c.is_control() && c != '\t') {
+            self.discarded.push((name.to_owned(), raw.to_owned()));
+            return self.refuse(line, LineProblem::Control);
+        }
+        let Some(value) = without_quotes(raw) else {
+            self.discarded.push((name.to_owned(), raw.to_owned()));
+            return self.refuse(line, LineProblem::OpenQuote);
+        };
+        if value.len() == raw.len() && (raw.contains(" #") || raw.contains("\t#")) {
+            self.warnings.push(Warning::HashInValue { path: self.path.clone(), line });
+        }
+        let entry = Entry { value: value.trim().to_owned(), line };
+        if let Some(earlier) = self.entries.insert(name.to_owned(), entry) {
+            self.warnings.push(Warning::Twice { path: self.path.clone(), line, earlier: earlier.line });
+            self.discarded.push((name.to_owned(), earlier.value));
+        }
+    }
+
+    fn refuse(&mut self, line: usize, problem: LineProblem) {
+        self.mistakes.push(Mistake::Line { path: self.path.clone(), line, problem });
+    }
+}
+
+fn is_name(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
+/// The value without its quotes, or nothing if it opens one and does not close it.
+fn without_quotes(raw: &str) -> Option<&str> {
+    match raw.chars().next() {
+        Some(quote @ ('"' | '\'')) => raw.get(1..)?.strip_suffix(quote),
+        Some(_) | None => Some(raw),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, name: &str, value: Option<&str>) {
+        assert_eq!(EnvFile::parse("f", text).get(name), value, "{text:?}");
+    }
+
+    #[test]
+    fn values_are_understood() {
+        check("A=b", "A", Some("b"));
+        check("  A = b  ", "A", Some("b"));
+        check("export A=b", "A", Some("b"));
+        check("export\tA=b", "A", Some("b"));
+        check("exportA=b", "exportA", Some("b"));
+        check("A=", "A", Some(""));
+        check("A=''", "A", Some(""));
+        check("A=\"b c\"", "A", Some("b c"));
+        check("A='b \" c'", "A", Some("b \" c"));
+        check("A=\"'b'\"", "A", Some("'b'"));
+        check("A=b#c", "A", Some("b#c"));
+        check("A=b # c", "A", Some("b # c"));
+        check("A=b=c==", "A", Some("b=c=="));
+        check("A=$HOME\\n", "A", Some("$HOME\\n"));
+        check("\u{feff}A=b", "A", Some("b"));
+        check("# x\r\n\r\n;y\r\nA=b\r\n", "A", Some("b"));
+        check("A=b\nA=c", "A", Some("c"));
+        check("A=ü", "A", Some("ü"));
+    }
+
+    #[test]
+    fn bad_lines_are_counted_and_named() {
+        let file = EnvFile::parse("f", "A=b\nhello\n1A=x\nB=\"x\nC='x' y\nD=a\u{7}b\nE=\"\n=x\n");
+        let found: Vec<_> = file
+            .mistakes()
+            .iter()
+            .map(|mistake| match mistake {
+                Mistake::Line { line, problem, .. } => (*line, *problem),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        let expected = [
+            (2, LineProblem::NoEquals),
+            (3, LineProblem::Name),
+            (4, LineProblem::OpenQuote),
+            (5, LineProblem::OpenQuote),
+            (6, LineProblem::Control),
+            (7, LineProblem::OpenQuote),
+            (8, LineProblem::Name),
+        ];
+        assert_eq!(found, expected);
+    }
+}

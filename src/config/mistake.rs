@@ -1,0 +1,296 @@
+//! What keeps a start from happening, each with a sentence a person can act on.
+//!
+//! A sentence never holds the value of a secret, nor anything that might be one by accident.
+
+use std::fmt;
+
+use super::report::Origin;
+use super::variable::Variable;
+use crate::model::BadUrl;
+
+/// Something that must be mended before the service can start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mistake {
+    /// Required variables that are not given.
+    Missing {
+        /// Their names, in the order of the table.
+        names: Vec<&'static str>,
+    },
+    /// A value that cannot be used.
+    Value {
+        /// The variable as it was spelled.
+        name: String,
+        /// Where the value came from.
+        origin: Origin,
+        /// The value as it may be shown: secrets masked, control characters escaped, cut.
+        shown: String,
+        /// What is wrong with it.
+        problem: Problem,
+    },
+    /// An env file that cannot be read.
+    EnvFile {
+        /// Its path.
+        path: String,
+        /// Why not.
+        trouble: FileTrouble,
+    },
+    /// A line of the env file that cannot be understood. What stands in it is not shown: it may be a secret.
+    Line {
+        /// The path of the file.
+        path: String,
+        /// The number of the line, from 1.
+        line: usize,
+        /// Why not.
+        problem: LineProblem,
+    },
+}
+
+/// What is wrong with a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Problem {
+    /// It does not have the form that its kind asks for.
+    Form {
+        /// What is allowed, to stand behind "expected".
+        allowed: String,
+    },
+    /// A blank, a control character or a letter outside ASCII in a token, key or id.
+    Character {
+        /// Where, counted in characters from 1.
+        position: usize,
+    },
+    /// A control character in a text.
+    Control {
+        /// Where, counted in characters from 1.
+        position: usize,
+    },
+    /// More characters than allowed.
+    TooLong {
+        /// How many there are.
+        chars: usize,
+        /// How many there may be.
+        chars_max: usize,
+    },
+    /// Not UTF-8.
+    NotText,
+    /// An address that cannot be used.
+    Url {
+        /// What is wrong with it.
+        reason: BadUrl,
+        /// Whether it has a scheme, one other than http and https.
+        foreign_scheme: bool,
+        /// A good one.
+        example: &'static str,
+    },
+    /// The address of a deployment's HTTP actions instead of its functions.
+    ConvexSite {
+        /// The address to use instead.
+        instead: String,
+    },
+    /// A service token that does not begin like one.
+    TokenPrefix,
+    /// A service token without account or secret.
+    TokenStructure,
+    /// A service token of another account.
+    TokenAccount {
+        /// The account it is for, if that looks like an account id and so may be shown.
+        token_account: Option<String>,
+        /// The account it should be for.
+        account: String,
+    },
+    /// An account id with an underscore in it.
+    Underscore,
+    /// A service token where the account id should be.
+    TokenAsAccount,
+    /// No token for a gateway on another host.
+    GatewayTokenRequired,
+    /// Both `NAME` and `NAME_FILE` are given, and they differ.
+    GivenTwice {
+        /// The one to drop.
+        file_name: String,
+    },
+    /// The path given as `NAME_FILE` does not look like one.
+    NotAPath,
+    /// The named file cannot be used.
+    File(FileTrouble),
+}
+
+/// Why a file cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileTrouble {
+    /// There is none.
+    Missing,
+    /// It is a directory.
+    Directory,
+    /// It is no ordinary file.
+    Special,
+    /// It belongs to somebody else.
+    Forbidden,
+    /// It cannot be read for another reason.
+    Unreadable,
+    /// It is larger than it may be.
+    TooLarge {
+        /// How large it may be.
+        bytes_max: u64,
+    },
+    /// There is nothing in it.
+    Empty,
+    /// It is not UTF-8 text.
+    NotText,
+}
+
+/// Why a line of the env file cannot be understood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LineProblem {
+    /// There is no `=` in it.
+    NoEquals,
+    /// What stands before the `=` is no name.
+    Name,
+    /// A quote that is opened but not closed at the end of the line.
+    OpenQuote,
+    /// A control character.
+    Control,
+}
+
+impl FileTrouble {
+    /// To stand behind "… cannot be used: ".
+    pub fn explain(self) -> String {
+        match self {
+            Self::Missing => "there is no such file".to_owned(),
+            Self::Directory => "it is a directory, not a file".to_owned(),
+            Self::Special => "it is no ordinary file".to_owned(),
+            Self::Forbidden => "this user may not read it".to_owned(),
+            Self::Unreadable => "it cannot be read".to_owned(),
+            Self::TooLarge { bytes_max } => format!("it is larger than {} KiB", bytes_max / 1024),
+            Self::Empty => "it is empty".to_owned(),
+            Self::NotText => "it is not UTF-8 text".to_owned(),
+        }
+    }
+}
+
+impl LineProblem {
+    /// To stand behind "line N ".
+    pub fn explain(self) -> &'static str {
+        match self {
+            Self::NoEquals => "has no =; expected NAME=value, or a # in front of a comment",
+            Self::Name => "has no usable name before the =; expected letters, digits and underscores",
+            Self::OpenQuote => "opens a quote that is not closed at the end of the line; a value is one line",
+            Self::Control => "has a control character in it",
+        }
+    }
+}
+
+impl Problem {
+    /// What is wrong and what is allowed; `name` is the variable.
+    pub fn explain(&self, name: &str) -> String {
+        match self {
+            Self::Form { allowed } => format!("expected {allowed}."),
+            Self::Character { position } => format!(
+                "character {position} is a blank, a control character or outside ASCII; \
+                 expected visible ASCII characters only."
+            ),
+            Self::Control { position } => {
+                format!("character {position} is a control character; expected plain text.")
+            }
+            Self::TooLong { chars, chars_max } => {
+                format!("it has {chars} characters; at most {chars_max} are allowed.")
+            }
+            Self::NotText => "it is not UTF-8 text.".to_owned(),
+            Self::Url { reason, foreign_scheme, example } => {
+                if *foreign_scheme {
+                    format!("Invalid {name}. Only http and https are allowed. An example: {example}")
+                } else {
+                    let reason = reason.explain();
+                    format!("Invalid {name}. Expected a valid URL like {example}. The fault: {reason}.")
+                }
+            }
+            Self::ConvexSite { instead } => format!(
+                "Invalid {name}. The .convex.site address serves a deployment's web hooks, not its functions; \
+                 use {instead}"
+            ),
+            Self::TokenPrefix => {
+                format!("Invalid {name} format. Expected a token starting with mc_service_.")
+            }
+            Self::TokenStructure => {
+                format!("Invalid {name} structure. Expected mc_service_{{accountId}}_{{secret}}.")
+            }
+            Self::TokenAccount { token_account, account } => {
+                let token_account = token_account.as_deref().unwrap_or("another account");
+                format!(
+                    "{name} account mismatch. Token is for {token_account}, but ACCOUNT_ID is {account}. \
+                     Copy both from the same account."
+                )
+            }
+            Self::Underscore => "an account id has no underscore; no service token can match this one. \
+                                 Copy the id from the account that the token is for."
+                .to_owned(),
+            Self::TokenAsAccount => {
+                "this is a service token; expected the id of an account. Give the token as SERVICE_TOKEN."
+                    .to_owned()
+            }
+            Self::GatewayTokenRequired => {
+                format!("{name} is required for non-local OPENCLAW_GATEWAY_URL. Blank counts as not set.")
+            }
+            Self::GivenTwice { file_name } => {
+                format!("{file_name} is given too, with another value; drop one of the two.")
+            }
+            Self::NotAPath => {
+                "expected the path of a file, beginning with /, ./ or ../ (the value itself belongs in the \
+                 variable without _FILE)."
+                    .to_owned()
+            }
+            Self::File(trouble) => format!("the file cannot be used: {}.", trouble.explain()),
+        }
+    }
+}
+
+impl Mistake {
+    /// The variable's value is unusable.
+    pub(super) fn value(name: impl Into<String>, origin: Origin, shown: String, problem: Problem) -> Self {
+        Self::Value { name: name.into(), origin, shown, problem }
+    }
+
+    /// The file that this variable names is unusable; for checks at the edge.
+    pub fn named_file(variable: &'static Variable, origin: Origin, path: &str, trouble: FileTrouble) -> Self {
+        Self::value(variable.name, origin, quoted(path), Problem::File(trouble))
+    }
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing { names } => write!(
+                f,
+                "Missing required environment variables: {}. Set {} in the environment or in the env file; \
+                 blank counts as not set.",
+                names.join(", "),
+                if names.len() == 1 { "it" } else { "them" },
+            ),
+            Self::Value { name, origin, shown, problem } => {
+                let explained = problem.explain(name);
+                match origin {
+                    Origin::Default | Origin::Derived(_) => write!(f, "{name}: {explained}"),
+                    Origin::Environment | Origin::File { .. } | Origin::NameFile { .. } => {
+                        write!(f, "{name} ({origin}) is {shown}: {explained}")
+                    }
+                }
+            }
+            Self::EnvFile { path, trouble } => {
+                write!(f, "The env file {path} cannot be used: {}.", trouble.explain())
+            }
+            Self::Line { path, line, problem } => {
+                write!(f, "The env file {path}: line {line} {}.", problem.explain())
+            }
+        }
+    }
+}
+
+/// A value in quotes on one line: control characters escaped, the end of a long one left out.
+pub(super) fn quoted(value: &str) -> String {
+    /// Enough to recognise a value, little enough for a log line.
+    const CHARS_MAX: usize = 80;
+    let mut start: String = value.chars().take(CHARS_MAX).collect();
+    if start.len() < value.len() {
+        start.push('…');
+    }
+    format!("{start:?}")
+}

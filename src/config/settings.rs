@@ -1,0 +1,304 @@
+//! The typed result: everything the service needs to know, by subject.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::address::{self, bracketed, is_everywhere};
+use super::credentials;
+use super::reader::Reader;
+use super::table::{
+    AGENT_SYNC_INTERVAL, AI_GATEWAY_API_KEY, DELIVERY_BACKOFF_BASE_MS, DELIVERY_BACKOFF_MAX_MS,
+    DELIVERY_INTERVAL, DELIVERY_LIST_LIMIT, DELIVERY_MAX_CONCURRENT_SESSIONS, DELIVERY_STREAM_TIMEOUT_MS,
+    DROPLET_ID, DROPLET_IP, DROPLET_REGION, HEALTH_CHECK_INTERVAL, LOG_FORMAT, LOG_LEVEL,
+    OPENCLAW_MAX_CONCURRENT, OPENCLAW_PROFILE_SYNC, OPENCLAW_VERSION, OPENCLAW_WORKSPACE_ROOT,
+    RUNTIME_VERSION, SSL_CERT_FILE, STATE_DIR, UPGRADE_MODE,
+};
+use super::warning::Warning;
+use crate::model::BaseUrl;
+use crate::secret::Secret;
+
+/// Everything the service needs to know before it starts.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The account and its backend.
+    pub account: Account,
+    /// The runtime's own HTTP server.
+    pub http: HttpServer,
+    /// The OpenClaw gateway.
+    pub gateway: Gateway,
+    /// Polling and delivery.
+    pub delivery: Delivery,
+    /// The roster of agents.
+    pub agents: Agents,
+    /// Agent workspaces.
+    pub workspace: Workspace,
+    /// This machine, for reports.
+    pub droplet: Droplet,
+    /// The time between two status reports.
+    pub report_interval: Duration,
+    /// The version this runtime reports.
+    pub runtime_version: String,
+    /// The version reported for OpenClaw; nothing: to be detected.
+    pub openclaw_version: Option<String>,
+    /// The folder for what must survive a crash.
+    pub state_dir: PathBuf,
+    /// Certificate authorities to trust, instead of the system's.
+    pub ssl_cert_file: Option<PathBuf>,
+    /// The least important log lines that are still written.
+    pub log_level: LogLevel,
+    /// How log lines look.
+    pub log_format: LogFormat,
+    /// What a restart or upgrade request does.
+    pub upgrade_mode: UpgradeMode,
+    secrets: Vec<Secret>,
+}
+
+/// The account and its backend.
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// The account's id.
+    pub id: String,
+    /// The backend.
+    pub convex_url: BaseUrl,
+    /// The key for every backend call; for this account.
+    pub service_token: Secret,
+}
+
+/// Where the runtime's own server listens, and what agents are told about it.
+#[derive(Clone, Debug)]
+pub struct HttpServer {
+    /// An address or host name, without brackets.
+    pub host: String,
+    /// The port; 0 takes any free one.
+    pub port: u16,
+    pub(super) base_url: Option<BaseUrl>,
+}
+
+impl HttpServer {
+    /// What agents are told, when the server listens on this port (which `port` 0 leaves open until then).
+    pub fn base_url(&self, port: u16) -> BaseUrl {
+        match &self.base_url {
+            Some(url) => url.clone(),
+            None => BaseUrl::parse(&format!("http://{}:{}", bracketed(self.connect_host()), port.max(1)))
+                .expect("a checked host and a port make an address"),
+        }
+    }
+
+    /// The host under which this machine reaches the server.
+    pub fn connect_host(&self) -> &str {
+        if is_everywhere(&self.host) { "127.0.0.1" } else { &self.host }
+    }
+}
+
+/// The OpenClaw gateway.
+#[derive(Clone, Debug)]
+pub struct Gateway {
+    /// Its address; nothing: there is no gateway, and nothing is sent to agents.
+    pub url: Option<BaseUrl>,
+    /// Its bearer token; nothing: no `Authorization` header.
+    pub token: Option<Secret>,
+    /// The longest silence of a turn, in all its signs of life, before it counts as stuck.
+    pub silence_max: Duration,
+    /// Whether agents are offered function tools.
+    pub client_tools: bool,
+}
+
+/// Polling and delivery.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// The time between two looks for new notifications.
+    pub interval: Duration,
+    /// The first pause after a failed look.
+    pub backoff_base: Duration,
+    /// The longest pause after failed looks.
+    pub backoff_max: Duration,
+    /// How many turns may run at once.
+    pub concurrent_sessions_max: usize,
+    /// How many notifications one look asks for.
+    pub list_limit: usize,
+}
+
+/// The roster of agents.
+#[derive(Clone, Debug)]
+pub struct Agents {
+    /// The time between two looks at it.
+    pub sync_interval: Duration,
+}
+
+/// Agent workspaces.
+#[derive(Clone, Debug)]
+pub struct Workspace {
+    /// Whether the runtime writes them.
+    pub profile_sync: bool,
+    /// The folder they are in.
+    pub root: PathBuf,
+    /// Whether generated model names get the Vercel gateway's prefix.
+    pub vercel_models: bool,
+}
+
+/// This machine, for reports.
+#[derive(Clone, Debug)]
+pub struct Droplet {
+    /// Its id.
+    pub id: String,
+    /// Its address.
+    pub ip: String,
+    /// Its region.
+    pub region: String,
+}
+
+/// The least important log lines that are still written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogLevel {
+    /// Only what failed.
+    Error,
+    /// And what somebody should look at.
+    Warn,
+    /// And what happened.
+    Info,
+    /// And how.
+    Debug,
+    /// And everything else.
+    Trace,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// What a restart or upgrade request from the dashboard does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UpgradeMode {
+    /// The process ends, for its supervisor to start it again.
+    Exit,
+    /// Nothing.
+    None,
+}
+
+impl Settings {
+    /// Every configured secret, also those that only the gateway container reads.
+    pub fn secrets(&self) -> impl Iterator<Item = &Secret> {
+        self.secrets.iter()
+    }
+
+    pub(super) fn with_secrets(mut self, secrets: &[Secret]) -> Self {
+        self.secrets = secrets.to_vec();
+        self
+    }
+}
+
+/// Reads everything, in the order of the sentences: the account first.
+pub(super) fn assemble(reader: &mut Reader) -> Option<Settings> {
+    let account = credentials::account(reader);
+    let http = address::http_server(reader);
+    let gateway = address::gateway(reader);
+    let delivery = delivery(reader, &gateway);
+    let runtime_version = runtime_version(reader);
+    let settings = Settings {
+        http,
+        gateway,
+        delivery,
+        agents: Agents { sync_interval: reader.millis(&AGENT_SYNC_INTERVAL) },
+        workspace: Workspace {
+            profile_sync: reader.flag(&OPENCLAW_PROFILE_SYNC),
+            root: reader.path(&OPENCLAW_WORKSPACE_ROOT),
+            vercel_models: reader.secret(&AI_GATEWAY_API_KEY).is_some(),
+        },
+        droplet: Droplet {
+            id: reader.text(&DROPLET_ID),
+            ip: reader.text(&DROPLET_IP),
+            region: reader.text(&DROPLET_REGION),
+        },
+        report_interval: reader.millis(&HEALTH_CHECK_INTERVAL),
+        runtime_version,
+        openclaw_version: reader.given_text(&OPENCLAW_VERSION),
+        state_dir: state_dir(reader),
+        ssl_cert_file: reader.given_text(&SSL_CERT_FILE).map(PathBuf::from),
+        log_level: log_level(reader),
+        log_format: log_format(reader),
+        upgrade_mode: upgrade_mode(reader),
+        secrets: Vec::new(),
+        // Last, so that everything has been read even if there is no account.
+        account: account?,
+    };
+    Some(settings)
+}
+
+fn delivery(reader: &mut Reader, gateway: &Gateway) -> Delivery {
+    let backoff_base_ms = reader.number(&DELIVERY_BACKOFF_BASE_MS);
+    let concurrent_sessions_max = reader.number(&DELIVERY_MAX_CONCURRENT_SESSIONS);
+    let delivery = Delivery {
+        interval: reader.millis(&DELIVERY_INTERVAL),
+        backoff_base: Duration::from_millis(backoff_base_ms),
+        backoff_max: Duration::from_millis(reader.number_from(&DELIVERY_BACKOFF_MAX_MS, backoff_base_ms)),
+        concurrent_sessions_max: count(concurrent_sessions_max),
+        list_limit: count(reader.number(&DELIVERY_LIST_LIMIT)),
+    };
+    let gateway_turns = reader.number(&OPENCLAW_MAX_CONCURRENT);
+    if gateway_turns < concurrent_sessions_max && reader.is_given(&OPENCLAW_MAX_CONCURRENT) {
+        reader.warn(Warning::NarrowGateway { gateway: gateway_turns, runtime: concurrent_sessions_max });
+    }
+    stream_timeout(reader, gateway);
+    delivery
+}
+
+/// It has no effect any more, but the old default is still shown to those who look for it.
+fn stream_timeout(reader: &mut Reader, gateway: &Gateway) {
+    const CEILING_MS: u128 = 300_000;
+    reader.number(&DELIVERY_STREAM_TIMEOUT_MS);
+    let derived_ms = (2 * gateway.silence_max.as_millis()).min(CEILING_MS);
+    reader.derive(&DELIVERY_STREAM_TIMEOUT_MS, &derived_ms.to_string(), "OPENCLAW_REQUEST_TIMEOUT_MS");
+}
+
+fn runtime_version(reader: &mut Reader) -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    let given = reader.given_text(&RUNTIME_VERSION);
+    reader.derive(&RUNTIME_VERSION, version, "this binary");
+    given.unwrap_or_else(|| version.to_owned())
+}
+
+fn state_dir(reader: &mut Reader) -> PathBuf {
+    if let Some(given) = reader.given_text(&STATE_DIR) {
+        return PathBuf::from(given);
+    }
+    let (dir, from) = match reader.state_directory() {
+        Some(dir) => (dir, "STATE_DIRECTORY, which systemd sets"),
+        None => ("./.mission-control-runtime".to_owned(), "the working directory"),
+    };
+    reader.derive(&STATE_DIR, &dir, from);
+    PathBuf::from(dir)
+}
+
+fn log_level(reader: &mut Reader) -> LogLevel {
+    match reader.text(&LOG_LEVEL).as_str() {
+        "error" => LogLevel::Error,
+        "warn" => LogLevel::Warn,
+        "debug" => LogLevel::Debug,
+        "trace" => LogLevel::Trace,
+        _ => LogLevel::Info,
+    }
+}
+
+fn log_format(reader: &mut Reader) -> LogFormat {
+    match reader.text(&LOG_FORMAT).as_str() {
+        "json" => LogFormat::Json,
+        _ => LogFormat::Text,
+    }
+}
+
+fn upgrade_mode(reader: &mut Reader) -> UpgradeMode {
+    match reader.text(&UPGRADE_MODE).as_str() {
+        "none" => UpgradeMode::None,
+        _ => UpgradeMode::Exit,
+    }
+}
+
+/// Counts come from the table's small ranges.
+fn count(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}

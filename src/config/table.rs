@@ -1,0 +1,427 @@
+//! The one table of every variable. Parser, `.env.example`, the README's tables and `doctor` are read off it.
+//!
+//! The one file that may be long: a new variable is a new row here, and a line where `settings.rs` reads it.
+
+use super::variable::{Before, Fallback, Kind, ReadBy, Section, Variable};
+
+/// Nobody means to wait longer than a day between two steps.
+const DAY_MS: u64 = 86_400_000;
+
+/// The backend refuses longer tokens.
+pub(super) const SERVICE_TOKEN_CHARS_MAX: usize = 512;
+
+/// Other keys: more than any provider hands out, little enough for one header line.
+const KEY_CHARS_MAX: usize = 4096;
+
+/// Below this the gateway's own silent retries look like a stuck turn.
+pub(super) const QUIET_GATEWAY_MS: u64 = 300_000;
+
+/// Versions and droplet names travel in every status report.
+const NAME_CHARS_MAX: usize = 200;
+
+/// What most rows have in common.
+const PLAIN: Variable = Variable {
+    name: "",
+    aliases: &[],
+    section: Section::Operation,
+    kind: Kind::Text { chars_max: NAME_CHARS_MAX },
+    fallback: Fallback::Unset("not set"),
+    blank: None,
+    read_by: ReadBy::Runtime,
+    common: false,
+    idle: None,
+    about: "",
+    before: None,
+};
+
+/// A key that only the gateway container reads.
+const CONTAINER_KEY: Variable = Variable {
+    section: Section::Container,
+    kind: Kind::Secret { chars_max: KEY_CHARS_MAX },
+    read_by: ReadBy::Gateway,
+    common: true,
+    ..PLAIN
+};
+
+/// Makes a named row of each entry, and the table of all rows in the same order.
+macro_rules! variables {
+    ($($name:ident { $($fields:tt)* })*) => {
+        $(
+            #[doc = concat!("The row of `", stringify!($name), "`.")]
+            pub static $name: Variable = Variable { name: stringify!($name), $($fields)* };
+        )*
+
+        /// Every variable, in the order of the documents.
+        pub static TABLE: &[&Variable] = &[$(&$name),*];
+    };
+}
+
+variables! {
+    ACCOUNT_ID {
+        section: Section::Account,
+        kind: Kind::Identifier,
+        fallback: Fallback::Required,
+        about: "The account this runtime serves; the service token must be made for the same one.",
+        ..PLAIN
+    }
+    CONVEX_URL {
+        section: Section::Account,
+        kind: Kind::Url { example: "https://happy-otter-123.convex.cloud" },
+        fallback: Fallback::Required,
+        about: "The address of the Mission Control backend (the `.convex.cloud` one, not `.convex.site`).",
+        ..PLAIN
+    }
+    SERVICE_TOKEN {
+        section: Section::Account,
+        kind: Kind::Secret { chars_max: SERVICE_TOKEN_CHARS_MAX },
+        fallback: Fallback::Required,
+        about: "The key for every backend call: `mc_service_{accountId}_{secret}`, as the dashboard issues it.",
+        ..PLAIN
+    }
+    SSL_CERT_FILE {
+        section: Section::Account,
+        kind: Kind::Path,
+        fallback: Fallback::Unset("the system's certificates, else bundled ones"),
+        common: true,
+        about: "A PEM file with the certificate authorities to trust for `https` addresses.",
+        ..PLAIN
+    }
+
+    HEALTH_HOST {
+        section: Section::Server,
+        kind: Kind::Host,
+        fallback: Fallback::Value("127.0.0.1"),
+        about: "Where the HTTP server listens (`/health`, `/agent/*`). `0.0.0.0` or `::` for every interface.",
+        ..PLAIN
+    }
+    HEALTH_PORT {
+        section: Section::Server,
+        kind: Kind::Integer { min: 0, max: 65_535, why: "there are no other ports; 0 takes any free one" },
+        fallback: Fallback::Value("3001"),
+        about: "The port of the HTTP server; 0 takes any free one.",
+        before: Some(Before {
+            there: "`3000`, any number",
+            why: "its README and container example already promised 3001. A published port or a health check \
+                  that names 3000 must change, or set `HEALTH_PORT=3000`.",
+        }),
+        ..PLAIN
+    }
+    TASK_STATUS_BASE_URL {
+        section: Section::Server,
+        kind: Kind::Url { example: "http://runtime:3000" },
+        fallback: Fallback::Derived("`http://{HEALTH_HOST}:{HEALTH_PORT}`, loopback where that listens everywhere"),
+        about: "The address under which agents reach this runtime; it stands in their prompts.",
+        before: Some(Before {
+            there: "the same with port 3000; any scheme; IPv6 hosts without brackets",
+            why: "it follows `HEALTH_PORT`; agents can only use http or https; `http://::1:3000` was no address.",
+        }),
+        ..PLAIN
+    }
+
+    OPENCLAW_GATEWAY_URL {
+        section: Section::Gateway,
+        kind: Kind::Url { example: "http://127.0.0.1:18789" },
+        fallback: Fallback::Value("http://127.0.0.1:18789"),
+        blank: Some("no gateway: nothing is sent to agents"),
+        about: "The address of the OpenClaw gateway. Set but blank: no gateway, nothing is sent to agents.",
+        ..PLAIN
+    }
+    OPENCLAW_GATEWAY_TOKEN {
+        section: Section::Gateway,
+        kind: Kind::Secret { chars_max: KEY_CHARS_MAX },
+        fallback: Fallback::Unset("none; required for a gateway on another host"),
+        read_by: ReadBy::Both,
+        about: "The bearer token of the gateway. In the gateway container: with one it listens on the network, without on loopback only.",
+        before: Some(Before {
+            there: "the word `local` was sent as a token; a blank value switched the rule for other hosts off",
+            why: "without a token no `Authorization` header is sent, and blank counts as not set.",
+        }),
+        ..PLAIN
+    }
+    OPENCLAW_REQUEST_TIMEOUT_MS {
+        section: Section::Gateway,
+        kind: Kind::Integer {
+            min: 5_000,
+            max: DAY_MS,
+            why: "less than 5 s would cut off healthy turns, more than a day would never notice a stuck one",
+        },
+        fallback: Fallback::Value("900000"),
+        about: "The longest silence of an agent's turn, in all its signs of life, before it counts as stuck. Not its length. Below 300000 is warned: the gateway's own retries are silent for three minutes.",
+        before: Some(Before {
+            there: "`300000`, 5000–600000, for the whole request",
+            why: "a working turn is never cut off by the clock; only silence counts, so there can be more patience.",
+        }),
+        ..PLAIN
+    }
+    OPENCLAW_CLIENT_TOOLS_ENABLED {
+        section: Section::Gateway,
+        kind: Kind::Boolean,
+        fallback: Fallback::Value("true"),
+        about: "Whether agents are offered function tools; otherwise their prompts describe the HTTP endpoints.",
+        ..PLAIN
+    }
+
+    DELIVERY_INTERVAL {
+        section: Section::Delivery,
+        kind: Kind::Integer { min: 1_000, max: DAY_MS, why: "oftener than every second only loads the backend, and a day is as good as off" },
+        fallback: Fallback::Value("5000"),
+        about: "Milliseconds between two looks for new notifications while all is well.",
+        before: Some(Before {
+            there: "`15000`",
+            why: "its README already promised 5000, and a person who waits for an agent notices ten seconds.",
+        }),
+        ..PLAIN
+    }
+    DELIVERY_BACKOFF_BASE_MS {
+        section: Section::Delivery,
+        kind: Kind::Integer { min: 1_000, max: DAY_MS, why: "a backend in trouble needs at least a second, and nobody means to wait more than a day" },
+        fallback: Fallback::Value("5000"),
+        about: "The first pause after a failed look; it doubles up to the ceiling.",
+        ..PLAIN
+    }
+    DELIVERY_BACKOFF_MAX_MS {
+        section: Section::Delivery,
+        kind: Kind::Integer { min: 1_000, max: DAY_MS, why: "the ceiling cannot lie below the base, and nobody means to wait more than a day" },
+        fallback: Fallback::Value("300000"),
+        about: "The longest pause after failed looks; never less than `DELIVERY_BACKOFF_BASE_MS`.",
+        ..PLAIN
+    }
+    DELIVERY_MAX_CONCURRENT_SESSIONS {
+        section: Section::Delivery,
+        kind: Kind::Integer { min: 1, max: 100, why: "one turn at a time is the least, and each one is a thread and a connection" },
+        fallback: Fallback::Value("10"),
+        about: "How many agent turns may run at once.",
+        ..PLAIN
+    }
+    DELIVERY_LIST_LIMIT {
+        section: Section::Delivery,
+        kind: Kind::Integer { min: 1, max: 500, why: "one at least, and one answer of the backend should stay small" },
+        fallback: Fallback::Value("50"),
+        about: "How many notifications one look asks for.",
+        ..PLAIN
+    }
+    DELIVERY_STREAM_TIMEOUT_MS {
+        section: Section::Delivery,
+        kind: Kind::Integer { min: 5_000, max: 300_000, why: "the range of the TypeScript runtime" },
+        fallback: Fallback::Derived("2 × `OPENCLAW_REQUEST_TIMEOUT_MS`, at most `300000`"),
+        idle: Some("a turn is judged by its signs of life, see `OPENCLAW_REQUEST_TIMEOUT_MS`"),
+        about: "The time limit of a session stream in the TypeScript runtime.",
+        ..PLAIN
+    }
+    DELIVERY_CONTEXT_FETCH_BATCH_SIZE {
+        section: Section::Delivery,
+        kind: Kind::Integer { min: 1, max: 50, why: "the range of the TypeScript runtime" },
+        fallback: Fallback::Value("15"),
+        idle: Some("each delivery fetches its own context, right before it is needed"),
+        about: "How many contexts the TypeScript runtime fetched in parallel.",
+        ..PLAIN
+    }
+
+    STATE_DIR {
+        section: Section::Operation,
+        kind: Kind::Path,
+        fallback: Fallback::Derived("`$STATE_DIRECTORY` under systemd, else `./.mission-control-runtime`"),
+        about: "The folder for what must survive a crash.",
+        before: Some(Before {
+            there: "no such variable: nothing survived a restart",
+            why: "deliveries continue at their last recorded step.",
+        }),
+        ..PLAIN
+    }
+    AGENT_SYNC_INTERVAL {
+        section: Section::Operation,
+        kind: Kind::Integer { min: 5_000, max: 3_600_000, why: "oftener than every 5 s only loads the backend, and a new agent should not wait more than an hour" },
+        fallback: Fallback::Value("60000"),
+        about: "Milliseconds between two looks at the roster of agents.",
+        before: Some(Before {
+            there: "`300000`, any number",
+            why: "its README already promised 60000: a new or paused agent is noticed within a minute. Zero or a huge number made its timer spin.",
+        }),
+        ..PLAIN
+    }
+    HEALTH_CHECK_INTERVAL {
+        section: Section::Operation,
+        kind: Kind::Integer { min: 5_000, max: 45_000, why: "the backend calls a runtime dead after 90 s without a report, so one must be allowed to get lost" },
+        fallback: Fallback::Value("30000"),
+        about: "Milliseconds between two status reports to the backend, which calls a runtime dead after 90 s without one.",
+        before: Some(Before {
+            there: "`30000`, any number; its sample file said 300000",
+            why: "the same default, but 300000 showed the account offline most of the time, and zero or a huge number made its timer spin.",
+        }),
+        ..PLAIN
+    }
+    LOG_LEVEL {
+        section: Section::Operation,
+        kind: Kind::Choice {
+            options: &["error", "warn", "info", "debug", "trace"],
+            synonyms: &[("warning", "warn")],
+        },
+        fallback: Fallback::Value("info"),
+        about: "The least important log lines that are still written.",
+        ..PLAIN
+    }
+    LOG_FORMAT {
+        section: Section::Operation,
+        kind: Kind::Choice { options: &["text", "json"], synonyms: &[] },
+        fallback: Fallback::Value("text"),
+        about: "Log lines for people, or one JSON object per line for machines.",
+        before: Some(Before { there: "no such variable: text", why: "log collectors want JSON." }),
+        ..PLAIN
+    }
+    UPGRADE_MODE {
+        section: Section::Operation,
+        kind: Kind::Choice { options: &["exit", "none"], synonyms: &[] },
+        fallback: Fallback::Value("exit"),
+        about: "What a restart or upgrade request from the dashboard does: `exit` ends the process, for its supervisor to start it again; `none` only takes note of it.",
+        before: Some(Before {
+            there: "`exit`; any other word meant that nothing happens",
+            why: "a misspelt `exit` should not switch upgrades off in silence; the other word is `none`.",
+        }),
+        ..PLAIN
+    }
+
+    OPENCLAW_PROFILE_SYNC {
+        section: Section::Workspace,
+        kind: Kind::Boolean,
+        fallback: Fallback::Value("false"),
+        about: "Whether the runtime writes agent workspaces and the gateway's generated configuration.",
+        ..PLAIN
+    }
+    OPENCLAW_WORKSPACE_ROOT {
+        section: Section::Workspace,
+        kind: Kind::Path,
+        fallback: Fallback::Value("/root/clawd/agents"),
+        read_by: ReadBy::Both,
+        about: "The folder of the agents' workspaces; both sides must mean the same one.",
+        ..PLAIN
+    }
+    AI_GATEWAY_API_KEY {
+        aliases: &["VERCEL_AI_GATEWAY_API_KEY"],
+        section: Section::Workspace,
+        kind: Kind::Secret { chars_max: KEY_CHARS_MAX },
+        read_by: ReadBy::Both,
+        about: "If set, generated model names get the Vercel gateway's prefix. The runtime sends the key nowhere.",
+        ..PLAIN
+    }
+
+    RUNTIME_VERSION {
+        section: Section::Identity,
+        fallback: Fallback::Derived("the version of this binary"),
+        about: "The version this runtime reports.",
+        before: Some(Before {
+            there: "`npm_package_version`, else `0.1.0`",
+            why: "a container that reports `0.1.0` for ever looks outdated after each upgrade and is restarted in a loop.",
+        }),
+        ..PLAIN
+    }
+    OPENCLAW_VERSION {
+        section: Section::Identity,
+        fallback: Fallback::Unset("detected, else `unknown`"),
+        about: "The version reported for OpenClaw; if set, nothing is detected.",
+        ..PLAIN
+    }
+    DROPLET_ID {
+        section: Section::Identity,
+        fallback: Fallback::Value("unknown"),
+        about: "The id of this machine, for reports.",
+        ..PLAIN
+    }
+    DROPLET_IP {
+        section: Section::Identity,
+        fallback: Fallback::Value("unknown"),
+        about: "The address of this machine, for reports.",
+        ..PLAIN
+    }
+    DROPLET_REGION {
+        section: Section::Identity,
+        fallback: Fallback::Value("unknown"),
+        about: "The region of this machine, for reports.",
+        ..PLAIN
+    }
+
+    OPENCLAW_MAX_CONCURRENT {
+        section: Section::Container,
+        kind: Kind::Integer { min: 1, max: 16, why: "the gateway container's own range" },
+        fallback: Fallback::Value("10"),
+        read_by: ReadBy::Gateway,
+        about: "How many turns the gateway runs at once; should not be less than `DELIVERY_MAX_CONCURRENT_SESSIONS`.",
+        ..PLAIN
+    }
+    OPENCLAW_SESSION_RETENTION_DAYS {
+        section: Section::Container,
+        kind: Kind::Integer { min: 0, max: 36_500, why: "a hundred years is for ever" },
+        fallback: Fallback::Unset("nothing is removed"),
+        read_by: ReadBy::Gateway,
+        about: "Entries of the session index older than so many days are removed; 0 removes all.",
+        ..PLAIN
+    }
+    OPENCLAW_CONFIG_RELOAD {
+        section: Section::Container,
+        kind: Kind::Boolean,
+        fallback: Fallback::Value("false"),
+        read_by: ReadBy::Gateway,
+        about: "Whether the gateway restarts when its generated configuration changes.",
+        ..PLAIN
+    }
+    ANTHROPIC_API_KEY {
+        about: "Key of a model provider, used without the Vercel key.",
+        ..CONTAINER_KEY
+    }
+    OPENAI_API_KEY {
+        about: "Key of a model provider, used without the Vercel key.",
+        ..CONTAINER_KEY
+    }
+    BRAVE_API_KEY {
+        about: "Key of the web search provider.",
+        ..CONTAINER_KEY
+    }
+    GH_TOKEN {
+        aliases: &["GITHUB_TOKEN"],
+        about: "The agents' access to git and GitHub.",
+        ..CONTAINER_KEY
+    }
+    GIT_AUTHOR_NAME {
+        section: Section::Container,
+        fallback: Fallback::Unset("the container's own"),
+        read_by: ReadBy::Gateway,
+        common: true,
+        about: "The name on the agents' commits.",
+        ..PLAIN
+    }
+    GIT_AUTHOR_EMAIL {
+        section: Section::Container,
+        fallback: Fallback::Unset("the container's own"),
+        read_by: ReadBy::Gateway,
+        common: true,
+        about: "The address on the agents' commits.",
+        ..PLAIN
+    }
+    OPENCLAW_BROWSER_EXECUTABLE_PATH {
+        section: Section::Container,
+        kind: Kind::Path,
+        fallback: Fallback::Unset("detected"),
+        read_by: ReadBy::Gateway,
+        about: "The browser that agents drive.",
+        ..PLAIN
+    }
+}
+
+/// Names of the image build, the compose file and its scripts, which may share our env file. Nobody here reads
+/// them, and nobody is warned about them.
+pub(super) const NEIGHBOURS: &[&str] = &[
+    "EXTRA_APT_PACKAGES",
+    "DOCKER_UID",
+    "DOCKER_GID",
+    "COMPOSE_FILE",
+    "COMPOSE_PROJECT_NAME",
+    "PROFILE",
+    "DAEMON",
+    "BUILD",
+    "PRUNE_ON_FAIL",
+    "DOCKER_BUILDKIT",
+    "COMPOSE_DOCKER_CLI_BUILD",
+    "GITHUB_REPO",
+];
+
+/// Where systemd says that state belongs; consulted for [`STATE_DIR`], in the environment only.
+pub(super) const STATE_DIRECTORY: &str = "STATE_DIRECTORY";

@@ -1,0 +1,111 @@
+//! The kinds of values, read strictly: the whole text must be what it should be, or it is refused with a reason.
+
+use super::mistake::Problem;
+use super::variable::{ALLOWED_BOOLEAN, Kind, Variable, either};
+
+/// A whole number, and whether it had to be moved into its range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Whole {
+    pub(super) used: u64,
+    pub(super) clamped: bool,
+}
+
+/// Digits and nothing else: no sign, no exponent, no `0x`, no unit. Any length; what is too large is clamped.
+pub(super) fn whole(text: &str, min: u64, max: u64) -> Result<Whole, Problem> {
+    if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(Problem::Form { allowed: format!("a whole number from {min} to {max}, digits only") });
+    }
+    // Digits that do not parse are more than 64 bits can hold.
+    let given = text.parse().unwrap_or(u64::MAX);
+    let used = given.clamp(min, max);
+    Ok(Whole { used, clamped: used != given })
+}
+
+/// Yes or no, in any case.
+pub(super) fn boolean(text: &str) -> Result<bool, Problem> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "1" | "yes" | "on" => Ok(true),
+        "false" | "0" | "no" | "off" => Ok(false),
+        _ => Err(Problem::Form { allowed: ALLOWED_BOOLEAN.to_owned() }),
+    }
+}
+
+/// One of the words, in any case.
+pub(super) fn choice(
+    text: &str,
+    options: &[&'static str],
+    synonyms: &[(&str, &'static str)],
+) -> Result<&'static str, Problem> {
+    let text = text.to_ascii_lowercase();
+    let synonym = synonyms.iter().find(|(accepted, _)| *accepted == text).map(|(_, means)| *means);
+    let option = options.iter().find(|option| **option == text).copied();
+    option.or(synonym).ok_or_else(|| Problem::Form { allowed: either(options) })
+}
+
+/// Visible ASCII characters, not too many.
+pub(super) fn visible(text: &str, chars_max: usize) -> Result<(), Problem> {
+    let chars = text.chars().count();
+    if chars > chars_max {
+        return Err(Problem::TooLong { chars, chars_max });
+    }
+    match text.chars().position(|c| !c.is_ascii_graphic()) {
+        Some(index) => Err(Problem::Character { position: index + 1 }),
+        None => Ok(()),
+    }
+}
+
+/// A line of text, not too long.
+pub(super) fn line(text: &str, chars_max: usize) -> Result<(), Problem> {
+    let chars = text.chars().count();
+    if chars > chars_max {
+        return Err(Problem::TooLong { chars, chars_max });
+    }
+    match text.chars().position(char::is_control) {
+        Some(index) => Err(Problem::Control { position: index + 1 }),
+        None => Ok(()),
+    }
+}
+
+/// The longest id we expect; those of the backend have 32 characters.
+pub(super) const IDENTIFIER_CHARS_MAX: usize = 128;
+
+/// The longest path a system takes.
+const PATH_CHARS_MAX: usize = 4096;
+
+/// Checks a text by the kind of its variable, and gives it back in the spelling that is used.
+pub(super) fn text(variable: &Variable, text: &str) -> Result<String, Problem> {
+    match variable.kind {
+        Kind::Text { chars_max } => line(text, chars_max)?,
+        Kind::Identifier => visible(text, IDENTIFIER_CHARS_MAX)?,
+        Kind::Secret { chars_max } => visible(text, chars_max)?,
+        Kind::Path => line(text, PATH_CHARS_MAX)?,
+        Kind::Host => return super::address::host(text),
+        Kind::Url { .. } => drop(super::address::url(variable, text)?),
+        Kind::Integer { min, max, .. } => drop(whole(text, min, max)?),
+        Kind::Boolean => return boolean(text).map(|flag| flag.to_string()),
+        Kind::Choice { options, synonyms } => return choice(text, options, synonyms).map(str::to_owned),
+    }
+    Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_digits_are_numbers() {
+        for text in ["30000abc", "1e3", "-1", "+1", "70000.5", "0x10", "５", "", "1 000", "1_000", "∞"] {
+            assert!(matches!(whole(text, 1, 9), Err(Problem::Form { .. })), "{text:?}");
+        }
+        let rows = [
+            ("5", 5, false),
+            ("0005", 5, false),
+            ("0", 1, true),
+            ("10", 9, true),
+            ("99999999999999999999", 9, true),
+        ];
+        for (text, used, clamped) in rows {
+            assert_eq!(whole(text, 1, 9), Ok(Whole { used, clamped }), "{text}");
+        }
+    }
+}

@@ -1,1 +1,0 @@
-//! What the rest of the house sees of HTTP: plain requests and replies.

@@ -1,1 +1,0 @@
-//! The bounded HTTP server.

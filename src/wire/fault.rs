@@ -1,0 +1,236 @@
+//! What broke on the way, and how much of the request had been handed over by then.
+//!
+//! The library's errors are made for all of HTTP; the house needs to know two things: may the server have acted,
+//! and will another try do better. The first is not guessed from the error: [`Outgoing`] counts the bytes of the
+//! body that the library took, and a server that lacks even one of the announced bytes cannot have acted.
+
+use std::io::{self, Read};
+
+use rustls::CertificateError;
+use ureq::Timeout;
+
+/// How much of a request's body had been handed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// Nothing: there was no connection, or at most the head went out.
+    Nothing,
+    /// Not all of it: the server cannot have read the request.
+    Part,
+    /// All of it, at least to the operating system: the server may have acted.
+    Whole,
+}
+
+/// A request body that knows how far it got.
+#[derive(Debug)]
+pub struct Outgoing<'a> {
+    bytes: &'a [u8],
+    taken: usize,
+}
+
+impl<'a> Outgoing<'a> {
+    /// A body, not yet begun. Its length must be announced (`Content-Length`), or [`Sent::Part`] proves nothing.
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, taken: 0 }
+    }
+
+    /// How far it got.
+    pub fn sent(&self) -> Sent {
+        match self.taken {
+            0 => Sent::Nothing,
+            taken if taken < self.bytes.len() => Sent::Part,
+            _ => Sent::Whole,
+        }
+    }
+}
+
+impl Read for Outgoing<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut left = &self.bytes[self.taken..];
+        let taken = left.read(buffer)?;
+        self.taken += taken;
+        Ok(taken)
+    }
+}
+
+/// What broke.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The name of the host has no address, or its name server did not say.
+    NameNotFound,
+    /// There is no connection to the address, or no more; with the system's words.
+    Unreachable(String),
+    /// The proxy of the environment did not let us through.
+    Proxy(String),
+    /// The server's certificate is not good.
+    Certificate(CertificateFault),
+    /// The other side does not speak TLS as we do.
+    NoTls(String),
+    /// A limit of time was reached.
+    TooSlow,
+    /// The connection ended before the answer was complete.
+    Lost,
+    /// What came back is no HTTP.
+    NotHttp,
+    /// The head of the answer is larger than 12 KiB.
+    HeadTooLarge,
+    /// The body of the answer is larger than the caller takes.
+    BodyTooLarge,
+    /// The request could not be made: our own mistake.
+    BadRequest(String),
+}
+
+/// What is wrong with a certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CertificateFault {
+    /// Its time is over.
+    Expired,
+    /// Its time has not come; or our clock is slow.
+    NotYetValid,
+    /// It is for other names.
+    WrongName(Vec<String>),
+    /// Nobody we trust has signed it.
+    UnknownIssuer,
+    /// It names an authority we trust, but another key has signed it: usually an authority that was made anew.
+    WrongSignature,
+    /// Something else, in the library's words.
+    Other(String),
+}
+
+impl CertificateFault {
+    /// What is wrong and what to do, to stand behind "the certificate".
+    pub fn explain(&self) -> String {
+        match self {
+            Self::Expired => "has expired (or this machine's clock is wrong)".to_owned(),
+            Self::NotYetValid => "is not valid yet (or this machine's clock is wrong)".to_owned(),
+            Self::WrongName(names) if names.is_empty() => "is not made for this host".to_owned(),
+            Self::WrongName(names) => format!("is not made for this host, but for {}", names.join(", ")),
+            Self::UnknownIssuer => {
+                "is signed by an authority that is not trusted here (name a private one's PEM file in SSL_CERT_FILE)"
+                    .to_owned()
+            }
+            Self::WrongSignature => {
+                "is not signed with the key of the trusted authority that it names (is SSL_CERT_FILE out of date?)"
+                    .to_owned()
+            }
+            Self::Other(words) => format!("is not acceptable ({words})"),
+        }
+    }
+}
+
+impl Fault {
+    /// Reads the library's error.
+    pub fn of(error: &ureq::Error) -> Self {
+        match error {
+            ureq::Error::Io(error) => Self::of_io(error),
+            ureq::Error::Rustls(error) => Self::of_tls(error),
+            ureq::Error::HostNotFound | ureq::Error::Timeout(Timeout::Resolve) => Self::NameNotFound,
+            ureq::Error::Timeout(Timeout::Connect) => Self::Unreachable("no answer in time".to_owned()),
+            ureq::Error::Timeout(_) => Self::TooSlow,
+            ureq::Error::Tls(words) => Self::NoTls((*words).to_owned()),
+            ureq::Error::Protocol(_) => Self::NotHttp,
+            ureq::Error::LargeResponseHeader(..) => Self::HeadTooLarge,
+            ureq::Error::BodyExceedsLimit(_) => Self::BodyTooLarge,
+            ureq::Error::ConnectProxyFailed(words) => Self::Proxy(words.clone()),
+            ureq::Error::InvalidProxyUrl => Self::Proxy("its address is malformed".to_owned()),
+            ureq::Error::ConnectionFailed => Self::Unreachable("no connection".to_owned()),
+            ureq::Error::BodyStalled => Self::Lost,
+            // The library's list is open; what is left today is said before anything is sent (bad address or
+            // header). What is new must not be taken for proof of anything: the caller looks at `Sent`.
+            other => Self::BadRequest(other.to_string()),
+        }
+    }
+
+    /// Reads an error met on a socket, or while reading a body.
+    pub fn of_io(error: &io::Error) -> Self {
+        if let Some(inner) = error.get_ref() {
+            if let Some(inner) = inner.downcast_ref::<ureq::Error>() {
+                return Self::of(inner);
+            }
+            if let Some(inner) = inner.downcast_ref::<rustls::Error>() {
+                return Self::of_tls(inner);
+            }
+        }
+        match error.kind() {
+            io::ErrorKind::UnexpectedEof
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::BrokenPipe
+            | io::ErrorKind::NotConnected
+            | io::ErrorKind::WriteZero
+            | io::ErrorKind::InvalidData => Self::Lost,
+            io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => Self::TooSlow,
+            // The standard library has no kind for a failed lookup, only these words.
+            _ if error.to_string().contains("lookup address information") => Self::NameNotFound,
+            // Refused, no route, not permitted, no descriptors left, …: the system's words say it best.
+            _ => Self::Unreachable(error.to_string()),
+        }
+    }
+
+    fn of_tls(error: &rustls::Error) -> Self {
+        let rustls::Error::InvalidCertificate(fault) = error else {
+            return Self::NoTls(error.to_string());
+        };
+        Self::Certificate(match fault {
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => CertificateFault::Expired,
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                CertificateFault::NotYetValid
+            }
+            CertificateError::NotValidForName => CertificateFault::WrongName(Vec::new()),
+            CertificateError::NotValidForNameContext { presented, .. } => {
+                // A handful tells whose certificate it is; there may be hundreds.
+                CertificateFault::WrongName(presented.iter().take(3).map(|name| bare_name(name)).collect())
+            }
+            CertificateError::UnknownIssuer => CertificateFault::UnknownIssuer,
+            CertificateError::BadSignature => CertificateFault::WrongSignature,
+            other => CertificateFault::Other(other.to_string()),
+        })
+    }
+}
+
+/// `elsewhere.example` of `DnsName("elsewhere.example")`, as the library writes it.
+fn bare_name(presented: &str) -> String {
+    let inside = presented.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
+    inside.unwrap_or(presented).trim_matches('"').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_knows_how_far_it_got() {
+        let mut body = Outgoing::new(b"four");
+        assert_eq!(body.sent(), Sent::Nothing);
+        let mut buffer = [0; 3];
+        assert_eq!(body.read(&mut buffer).unwrap(), 3);
+        assert_eq!(body.sent(), Sent::Part);
+        assert_eq!(body.read(&mut buffer).unwrap(), 1);
+        assert_eq!(body.sent(), Sent::Whole);
+        assert_eq!(body.read(&mut buffer).unwrap(), 0);
+    }
+
+    #[test]
+    fn errors_are_read_by_what_they_wrap() {
+        let wrapped = |error: ureq::Error| io::Error::other(error);
+        let rows = [
+            (wrapped(ureq::Error::BodyExceedsLimit(3)), Fault::BodyTooLarge),
+            (wrapped(ureq::Error::Timeout(Timeout::RecvBody)), Fault::TooSlow),
+            (
+                io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer),
+                ),
+                Fault::Certificate(CertificateFault::UnknownIssuer),
+            ),
+            (io::Error::other("failed to lookup address information: Try again"), Fault::NameNotFound),
+            (io::Error::from(io::ErrorKind::ConnectionReset), Fault::Lost),
+            (io::Error::from(io::ErrorKind::UnexpectedEof), Fault::Lost),
+        ];
+        for (error, fault) in rows {
+            let words = format!("{error:?}");
+            assert_eq!(Fault::of_io(&error), fault, "{words}");
+        }
+        let resolved = ureq::Error::Timeout(Timeout::Resolve);
+        assert_eq!(Fault::of(&resolved), Fault::NameNotFound);
+    }
+}

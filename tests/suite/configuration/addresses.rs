@@ -1,0 +1,124 @@
+//! Where the backend and the gateway are, where we listen, and what agents are told (§1.2, §1.4).
+
+use super::{Start, check_mistake};
+
+/// Issue "Bad input": a `.convex.site` URL; §1.2: an address that is none.
+#[test]
+fn a_backend_address_is_checked() {
+    check_mistake("CONVEX_URL", "https://otter-1.convex.site", "use https://otter-1.convex.cloud");
+    check_mistake("CONVEX_URL", "https://OTTER-1.eu.CONVEX.SITE/", "use https://otter-1.eu.convex.cloud");
+    let expected = "Invalid CONVEX_URL. Expected a valid URL like https://happy-otter-123.convex.cloud.";
+    for text in ["otter.convex.cloud", "https://", "https://otter.convex.cloud/?x=1", "http://a b"] {
+        check_mistake("CONVEX_URL", text, expected);
+    }
+    check_mistake("CONVEX_URL", "ws://otter.convex.cloud", "Only http and https are allowed");
+    let user = Start::good().set("CONVEX_URL", "https://me:hunter2@otter.convex.cloud").mistake();
+    assert!(user.contains("user or password") && !user.contains("hunter2"), "{user}");
+    assert!(Start::good().set("CONVEX_URL", "http://127.0.0.1:3210").warnings().is_empty());
+    let warnings = Start::good().set("CONVEX_URL", "http://10.0.0.7:3210").warnings();
+    assert!(warnings[0].contains("SERVICE_TOKEN travels unencrypted"), "{warnings:?}");
+}
+
+/// §9.1, rows 1–4.
+#[test]
+fn a_gateway_address_is_checked() {
+    let only = "Invalid OPENCLAW_GATEWAY_URL. Only http and https are allowed.";
+    for text in ["file:///etc/passwd", "file:/etc/passwd", "ftp://gateway", "gateway:18789"] {
+        check_mistake("OPENCLAW_GATEWAY_URL", text, only);
+    }
+    let expected = "Invalid OPENCLAW_GATEWAY_URL. Expected a valid URL like http://127.0.0.1:18789.";
+    for text in ["gateway", "http://", "http://[::1", "http:/gateway"] {
+        check_mistake("OPENCLAW_GATEWAY_URL", text, expected);
+    }
+    let kept = |start: Start| start.settings().gateway.url.unwrap().as_str().to_owned();
+    let local = "http://127.0.0.1:18789";
+    assert_eq!(kept(Start::good().set("OPENCLAW_GATEWAY_URL", local)), local);
+    let remote = "https://gateway.example.com";
+    let start = Start::good().set("OPENCLAW_GATEWAY_URL", remote).set("OPENCLAW_GATEWAY_TOKEN", "t0k3n");
+    assert_eq!(kept(start), remote);
+}
+
+/// §1.2 `OPENCLAW_GATEWAY_TOKEN`, W15: who may go without a token, and what blank means.
+#[test]
+fn a_gateway_elsewhere_needs_a_token() {
+    let local = [
+        "http://localhost:1",
+        "http://127.0.0.1",
+        "http://127.0.0.2",
+        "http://[::1]:18789",
+        "http://0.0.0.0:1",
+        "http://openclaw-gateway:18789",
+        "http://LOCALHOST",
+    ];
+    for url in local {
+        let settings = Start::good().set("OPENCLAW_GATEWAY_URL", url).settings();
+        assert!(settings.gateway.token.is_none(), "{url}");
+    }
+    for url in ["https://gateway.example.com", "http://10.0.0.1", "http://localhost.example.com"] {
+        for token in [None, Some(""), Some("  "), Some("''")] {
+            let start = Start::good().set("OPENCLAW_GATEWAY_URL", url);
+            let start = token.iter().fold(start, |start, token| start.set("OPENCLAW_GATEWAY_TOKEN", token));
+            let mistake = start.mistake();
+            let words = "OPENCLAW_GATEWAY_TOKEN is required for non-local OPENCLAW_GATEWAY_URL.";
+            assert!(mistake.contains(words), "{url} {token:?}: {mistake}");
+        }
+    }
+    // One mistake is one sentence: a token that cannot be used is not also missing.
+    let start = Start::good().set("OPENCLAW_GATEWAY_URL", "https://gateway.example.com");
+    assert!(start.set("OPENCLAW_GATEWAY_TOKEN", "a b").mistake().contains("character 2 is a blank"));
+    let start =
+        Start::good().set("OPENCLAW_GATEWAY_URL", "http://10.0.0.1").set("OPENCLAW_GATEWAY_TOKEN", "t");
+    assert!(start.warnings()[0].contains("OPENCLAW_GATEWAY_TOKEN travels unencrypted"));
+}
+
+/// §1.2: "Set-but-blank = gateway disabled"; unset is the default.
+#[test]
+fn a_blank_gateway_address_means_no_gateway() {
+    for blank in ["", "  ", "\"\"", "' '"] {
+        let start = Start::good().set("OPENCLAW_GATEWAY_URL", blank);
+        assert_eq!(start.settings().gateway.url, None, "{blank:?}");
+        assert_eq!(start.effective("OPENCLAW_GATEWAY_URL"), "(blank)");
+        // A blank in the environment has a meaning here, so it comes before the file.
+        let start = start.file("OPENCLAW_GATEWAY_URL=http://127.0.0.1:1\n");
+        assert_eq!(start.settings().gateway.url, None, "{blank:?}");
+    }
+    assert_eq!(Start::good().file("OPENCLAW_GATEWAY_URL=\n").settings().gateway.url, None);
+}
+
+/// §1.4: connectHost, base URL, warnings A and B; IPv6 in brackets.
+#[test]
+fn agents_are_told_an_address_that_works() {
+    let rows = [
+        ("127.0.0.1", "http://127.0.0.1:3001", false),
+        ("localhost", "http://localhost:3001", false),
+        ("10.1.2.3", "http://10.1.2.3:3001", false),
+        ("0.0.0.0", "http://127.0.0.1:3001", true),
+        ("::", "http://127.0.0.1:3001", true),
+        ("[::]", "http://127.0.0.1:3001", true),
+        ("0:0:0:0:0:0:0:0", "http://127.0.0.1:3001", true),
+        ("::1", "http://[::1]:3001", false),
+        ("[::1]", "http://[::1]:3001", false),
+        ("fd00::7", "http://[fd00::7]:3001", false),
+    ];
+    for (host, base_url, warned) in rows {
+        let start = Start::good().set("HEALTH_HOST", host);
+        assert_eq!(start.settings().http.base_url(3001).as_str(), base_url, "{host}");
+        assert_eq!(start.effective("TASK_STATUS_BASE_URL"), base_url, "{host}");
+        let warnings = start.warnings();
+        assert_eq!(warnings.iter().any(|w| w.contains("TASK_STATUS_BASE_URL is not set")), warned, "{host}");
+        assert_eq!(warnings.len(), usize::from(warned), "{host}: {warnings:?}");
+    }
+    for host in ["local host", "127.0.0.1:80", "http://h", "300.1.1.1", "fe80::1%eth0", "[::1", "a/b", "ü"] {
+        check_mistake("HEALTH_HOST", host, "expected an IP address or a host name, without a port");
+    }
+    let any = Start::good().set("HEALTH_PORT", "0");
+    assert_eq!(any.settings().http.base_url(40123).as_str(), "http://127.0.0.1:40123");
+
+    let told = Start::good().set("TASK_STATUS_BASE_URL", "'http://runtime:3000/'");
+    assert_eq!(told.settings().http.base_url(1).as_str(), "http://runtime:3000", "one slash removed");
+    assert!(told.warnings()[0].contains("may be unreachable for others"), "warning B");
+    assert!(told.clone().set("HEALTH_HOST", "0.0.0.0").warnings().is_empty());
+    assert!(Start::good().set("TASK_STATUS_BASE_URL", "http://[::1]:1").warnings().is_empty());
+    let invalid = "Invalid TASK_STATUS_BASE_URL. Expected a valid URL like http://runtime:3000.";
+    check_mistake("TASK_STATUS_BASE_URL", "runtime", invalid);
+}

@@ -1,0 +1,90 @@
+//! What people read is written from the table. `UPDATE_DOCS=1` writes it anew.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use mission_control_runtime::config::{TABLE, documents};
+
+use super::{ACCOUNT, Start, TOKEN};
+
+fn in_the_house(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+/// Compares a document with what the table says, or writes it.
+fn check_fresh(name: &str, make: impl Fn(&str) -> String) {
+    let path = in_the_house(name);
+    let found = fs::read_to_string(&path).unwrap_or_default();
+    let fresh = make(&found);
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(&path, fresh).unwrap();
+    } else {
+        let hint = "run `UPDATE_DOCS=1 cargo test --test suite configuration`";
+        assert!(found == fresh, "{name} does not say what the table says: {hint}");
+    }
+}
+
+/// The document with the text between two marks replaced.
+fn with_block(document: &str, mark: &str, text: &str) -> String {
+    let (begin, end) = (format!("<!-- {mark}:begin -->"), format!("<!-- {mark}:end -->"));
+    let missing = || panic!("README.md has no {begin} … {end}");
+    let (before, rest) = document.split_once(&begin).unwrap_or_else(missing);
+    let (_, after) = rest.split_once(&end).unwrap_or_else(missing);
+    format!("{before}{begin}\n{text}{end}{after}")
+}
+
+#[test]
+fn the_documents_say_what_the_table_says() {
+    check_fresh(".env.example", |_| documents::env_example());
+    check_fresh("README.md", |readme| {
+        let readme = with_block(readme, "configuration", &documents::configuration_table());
+        with_block(&readme, "migration", &documents::migration_table())
+    });
+}
+
+/// The example is a good env file: only what it leaves blank is missing, and with that it says the defaults.
+#[test]
+fn the_example_can_be_used() {
+    let example = documents::env_example();
+    let mistake = Start::default().file(&example).mistake();
+    assert!(mistake.contains("variables: ACCOUNT_ID, CONVEX_URL, SERVICE_TOKEN."), "{mistake}");
+
+    let filled = example
+        .replace("\nACCOUNT_ID=\n", &format!("\nACCOUNT_ID={ACCOUNT}\n"))
+        .replace("\nCONVEX_URL=\n", "\nCONVEX_URL=https://happy-otter-123.convex.cloud\n")
+        .replace("\nSERVICE_TOKEN=\n", &format!("\nSERVICE_TOKEN={TOKEN}\n"));
+    assert!(Start::default().file(&filled).warnings().is_empty());
+
+    // With every default uncommented nothing changes; only the blank gateway address would.
+    let uncommented: String = filled
+        .lines()
+        .map(|line| match line.strip_prefix('#') {
+            Some(rest) if rest.starts_with(|c: char| c.is_ascii_uppercase()) => format!("{rest}\n"),
+            _ => format!("{line}\n"),
+        })
+        .collect();
+    let (plain, full) = (Start::good().go().report, Start::default().file(&uncommented).go().report);
+    assert!(full.mistakes.is_empty() && full.warnings.is_empty(), "{full:?}");
+    for (plain, full) in plain.rows.iter().zip(&full.rows) {
+        assert_eq!((plain.name, &plain.value), (full.name, &full.value));
+    }
+}
+
+#[test]
+fn every_row_can_be_read_by_a_person() {
+    let table = documents::configuration_table();
+    let example = documents::env_example();
+    for variable in TABLE {
+        assert!(variable.about.ends_with('.'), "{}: a sentence ends with a full stop", variable.name);
+        for name in variable.spellings() {
+            assert!(table.contains(&format!("`{name}`")) && example.contains(name), "{name}");
+        }
+    }
+    for line in table.lines().chain(documents::migration_table().lines()).filter(|l| l.starts_with("| `")) {
+        let bars = line.replace("\\|", "").matches('|').count();
+        assert!(bars == 6 || bars == 5, "{line}");
+    }
+    for name in ["HEALTH_PORT", "DELIVERY_INTERVAL", "AGENT_SYNC_INTERVAL", "OPENCLAW_REQUEST_TIMEOUT_MS"] {
+        assert!(documents::migration_table().contains(name), "{name} differs");
+    }
+}

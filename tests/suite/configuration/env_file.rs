@@ -1,0 +1,125 @@
+//! The env file: how it stands to the environment, and what is said of its lines.
+
+use mission_control_runtime::config::{FileSource, FileTrouble, Origin};
+
+use super::{ACCOUNT, Start, TOKEN, mistakes};
+
+/// Per variable: the environment, then the file; blank in the environment hides nothing.
+#[test]
+fn the_environment_comes_before_the_file() {
+    let start = Start::good().file("HEALTH_PORT=4000\nDROPLET_ID=from-file\nDROPLET_IP=1.2.3.4\n");
+    let start = start.set("HEALTH_PORT", "5000").set("DROPLET_ID", " ");
+    let settings = start.settings();
+    assert_eq!(settings.http.port, 5000);
+    assert_eq!(settings.droplet.id, "from-file");
+    assert_eq!(settings.droplet.ip, "1.2.3.4");
+    let report = start.go().report;
+    assert_eq!(report.row("HEALTH_PORT").unwrap().origin, Origin::Environment);
+    let from_file = Origin::File { path: "test.env".into(), line: 2 };
+    assert_eq!(report.row("DROPLET_ID").unwrap().origin, from_file);
+    assert_eq!(report.row("DROPLET_REGION").unwrap().origin, Origin::Default);
+}
+
+#[test]
+fn everything_can_stand_in_the_file() {
+    let text = format!(
+        "\u{feff}# our account\r\nexport ACCOUNT_ID='{ACCOUNT}'\r\n\
+         CONVEX_URL = https://happy-otter-123.convex.cloud\r\n\r\nSERVICE_TOKEN=\"{TOKEN}\"\r\n"
+    );
+    let settings = Start::default().file(&text).settings();
+    assert_eq!(settings.account.service_token.expose(), TOKEN);
+}
+
+/// Issue "Bad input": a mistake says in which line it is, and shows nothing of what may be a secret.
+#[test]
+fn a_bad_line_is_named_by_its_number() {
+    let rows = [
+        ("s3cr3t\n", "line 1 has no ="),
+        ("\n\nA B=s3cr3t\n", "line 3 has no usable name"),
+        ("SERVICE_TOKEN=\"s3cr3t\n", "line 1 opens a quote"),
+        ("DROPLET_ID='s3cr3t' # x\n", "line 1 opens a quote"),
+        ("DROPLET_ID=s3cr\u{0}3t\n", "line 1 has a control character"),
+        ("s3cr3t==\u{1}\n", "line 1 has a control character"),
+    ];
+    for (text, words) in rows {
+        let mistake = Start::good().file(text).mistake();
+        assert!(mistake.contains(words) && mistake.contains("test.env"), "{text:?}: {mistake}");
+        assert!(!mistake.contains("s3cr"), "{mistake}");
+    }
+    let all: String = rows.iter().map(|(text, _)| *text).collect();
+    assert_eq!(mistakes(&Start::good().file(&all).go()).len(), rows.len());
+}
+
+#[test]
+fn doubtful_lines_are_warned() {
+    let warned = |text: &str| Start::good().file(text).warnings();
+    let twice = warned("HEALTH_PORT=1\nDROPLET_ID=x\nHEALTH_PORT=2\n");
+    assert!(twice[0].contains("line 3 sets the same name as line 1"), "{twice:?}");
+    assert_eq!(Start::good().file("HEALTH_PORT=1\nHEALTH_PORT=2\n").settings().http.port, 2);
+    assert!(warned("DROPLET_ID=x # the first\n")[0].contains("the # in line 1 is part of the value"));
+    assert!(warned("DROPLET_ID='x # the first'\n").is_empty());
+    assert!(warned("DROPLET_ID=x#1\n").is_empty());
+    // In a strict value it is a mistake by itself.
+    assert!(Start::good().file("HEALTH_PORT=1 # x\n").mistake().contains("test.env, line 1"));
+}
+
+/// Issue "Bad input": unknown variables in the file, with the nearest name.
+#[test]
+fn unknown_names_are_warned_with_the_nearest() {
+    let rows = [
+        ("HELTH_PORT=1", "nobody reads HELTH_PORT (line 1); did you mean HEALTH_PORT?"),
+        ("health_port=1", "nobody reads health_port (line 1); did you mean HEALTH_PORT?"),
+        ("DELIVERY_INTERVALL=1", "did you mean DELIVERY_INTERVAL?"),
+        ("SERVICE_TOKKEN=s3cr3t", "did you mean SERVICE_TOKEN?"),
+        ("SERVICE_TOKEN_FLE=/x", "did you mean SERVICE_TOKEN_FILE?"),
+        ("GITHUB_TOKENS=s3cr3t", "did you mean GITHUB_TOKEN?"),
+        ("SOMETHING_ELSE=s3cr3t", "nobody reads SOMETHING_ELSE (line 1)."),
+        // A broken line of base64 passes for a name; it may be a secret.
+        ("c3VwZXIgczNjcjN0=", "nobody reads what line 1 sets."),
+    ];
+    for (line, words) in rows {
+        let warnings = Start::good().file(line).warnings();
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+        assert!(warnings[0].contains(words) && !warnings[0].contains("s3cr3t"), "{line}: {warnings:?}");
+    }
+    let neighbours = "DOCKER_UID=1\nCOMPOSE_FILE=x\nEXTRA_APT_PACKAGES=\nGITHUB_REPO=a/b\n";
+    assert!(Start::good().file(neighbours).warnings().is_empty());
+}
+
+#[test]
+fn an_unusable_file_is_a_sentence() {
+    let rows = [
+        (FileTrouble::Missing, "there is no such file"),
+        (FileTrouble::Directory, "it is a directory, not a file"),
+        (FileTrouble::Special, "it is no ordinary file"),
+        (FileTrouble::Forbidden, "this user may not read it"),
+        (FileTrouble::Unreadable, "it cannot be read"),
+        (FileTrouble::TooLarge { bytes_max: 1_048_576 }, "it is larger than 1024 KiB"),
+        (FileTrouble::NotText, "it is not UTF-8 text"),
+    ];
+    for (trouble, words) in rows {
+        let mut start = Start::good();
+        start.file = FileSource::Unusable { path: "/x/y.env".into(), trouble };
+        assert_eq!(start.mistake(), format!("The env file /x/y.env cannot be used: {words}."));
+    }
+}
+
+/// systemd reads the file as root and hands its values to a service that may not.
+#[test]
+fn the_usual_file_may_be_withheld() {
+    let mut start = Start::good();
+    start.file = FileSource::Withheld { path: "/etc/x.env".into() };
+    let warnings = start.warnings();
+    assert!(warnings[0].contains("/etc/x.env exists, but this user may not read it"), "{warnings:?}");
+}
+
+#[test]
+fn a_file_with_secrets_that_all_can_read_is_warned() {
+    let with = |text: &str| {
+        let mut start = Start::good();
+        start.file = FileSource::Text { path: "e".into(), text: text.into(), open_to_all: true };
+        start.warnings()
+    };
+    assert!(with("SERVICE_TOKEN=x_y\n")[0].contains("chmod 600"));
+    assert!(with("HEALTH_PORT=1\nSERVICE_TOKEN=\n").is_empty());
+}

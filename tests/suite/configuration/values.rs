@@ -1,0 +1,244 @@
+//! Each value and what becomes of it.
+
+use std::path::Path;
+use std::time::Duration;
+
+use mission_control_runtime::config::{Kind, LogFormat, LogLevel, TABLE, UpgradeMode};
+
+use super::{ACCOUNT, Start, TOKEN, check_mistake};
+
+/// §1.2, issue item 2: what counts when only the required variables are given.
+#[test]
+fn the_defaults_are_those_of_the_brief() {
+    let settings = Start::good().settings();
+    assert_eq!(settings.account.id, ACCOUNT);
+    assert_eq!(settings.account.service_token.expose(), TOKEN);
+    assert_eq!((settings.http.host.as_str(), settings.http.port), ("127.0.0.1", 3001));
+    assert_eq!(settings.http.base_url(3001).as_str(), "http://127.0.0.1:3001");
+    assert_eq!(settings.gateway.url.unwrap().as_str(), "http://127.0.0.1:18789");
+    assert!(settings.gateway.token.is_none(), "W15: no token, and never the word `local`");
+    assert_eq!(settings.gateway.silence_max, Duration::from_mins(15));
+    assert!(settings.gateway.client_tools);
+    assert_eq!(settings.delivery.interval, Duration::from_secs(5));
+    assert_eq!(settings.delivery.backoff_base, Duration::from_secs(5));
+    assert_eq!(settings.delivery.backoff_max, Duration::from_mins(5));
+    assert_eq!(settings.delivery.concurrent_sessions_max, 10);
+    assert_eq!(settings.delivery.list_limit, 50);
+    assert_eq!(settings.agents.sync_interval, Duration::from_mins(1));
+    assert_eq!(settings.report_interval, Duration::from_secs(30));
+    assert!(!settings.workspace.profile_sync && !settings.workspace.vercel_models);
+    assert_eq!(settings.workspace.root, Path::new("/root/clawd/agents"));
+    assert_eq!(settings.droplet.id, "unknown");
+    assert_eq!(settings.droplet.ip, "unknown");
+    assert_eq!(settings.droplet.region, "unknown");
+    assert_eq!(settings.runtime_version, env!("CARGO_PKG_VERSION"), "W14");
+    assert_eq!(settings.openclaw_version, None);
+    assert_eq!(settings.state_dir, Path::new("./.mission-control-runtime"));
+    assert_eq!(settings.ssl_cert_file, None);
+    assert_eq!((settings.log_level, settings.log_format), (LogLevel::Info, LogFormat::Text));
+    assert_eq!(settings.upgrade_mode, UpgradeMode::Exit);
+    assert_eq!(Start::good().warnings(), Vec::<String>::new());
+}
+
+/// §1.1 clamped-int and [REC]: every number of the table, below, above, far above, and at its ends.
+#[test]
+fn every_number_is_clamped_with_a_warning() {
+    let mut numbers = 0;
+    for variable in TABLE {
+        let Kind::Integer { min, max, .. } = variable.kind else { continue };
+        numbers += 1;
+        // The warnings of these two would stand in the way.
+        let start =
+            Start::good().set("OPENCLAW_MAX_CONCURRENT", "16").set("DELIVERY_BACKOFF_BASE_MS", "1000");
+        let above = (max + 1).to_string();
+        let mut rows = vec![(above, max, true), ("99999999999999999999".to_owned(), max, true)];
+        rows.extend([(min.to_string(), min, false), (max.to_string(), max, false)]);
+        rows.push((format!(" {max} "), max, false));
+        rows.push((format!("'00{max}'"), max, false));
+        if min > 0 {
+            rows.extend([((min - 1).to_string(), min, true), ("0".to_owned(), min, true)]);
+        }
+        for (given, used, clamped) in rows {
+            let start = start.clone().set(variable.name, &given);
+            assert_eq!(start.effective(variable.name), used.to_string(), "{}={given}", variable.name);
+            let words = format!("{} (environment) is {given}; {used} is used", variable.name);
+            let warned = start.warnings().iter().filter(|warning| warning.contains(&words)).count();
+            assert_eq!(warned, usize::from(clamped), "{}={given}: {:?}", variable.name, start.warnings());
+        }
+    }
+    assert_eq!(numbers, 13);
+}
+
+/// §1.1 [REC]: "parse integers strictly". The issue makes each of these a mistake.
+#[test]
+fn what_is_no_number_is_a_mistake() {
+    for garbage in ["30000abc", "1e3", "-1", "+1", "70000.5", "0x10", "５", "1 000", "1_000", "ten", "\"5"] {
+        for variable in TABLE {
+            let Kind::Integer { min, max, .. } = variable.kind else { continue };
+            let start = Start::good().set("DELIVERY_BACKOFF_BASE_MS", "1000");
+            let configuration = start.set(variable.name, garbage).go();
+            let mut sentences = super::mistakes(&configuration);
+            sentences.extend(super::warnings(&configuration));
+            let words = format!("expected a whole number from {min} to {max}, digits only");
+            let about: Vec<_> = sentences.iter().filter(|s| s.starts_with(variable.name)).collect();
+            assert_eq!(about.len(), 1, "{}={garbage}: {sentences:?}", variable.name);
+            assert!(about[0].contains(&words) && about[0].contains(garbage.trim_matches('"')), "{about:?}");
+        }
+    }
+}
+
+/// What only the gateway container reads does not keep the runtime from starting.
+#[test]
+fn a_mistake_of_the_gateway_container_is_a_warning_here() {
+    for (name, value) in [
+        ("OPENCLAW_MAX_CONCURRENT", "many"),
+        ("OPENCLAW_SESSION_RETENTION_DAYS", "-3"),
+        ("OPENCLAW_CONFIG_RELOAD", "perhaps"),
+        ("ANTHROPIC_API_KEY", "two words"),
+        ("GH_TOKEN_FILE", "/nowhere"),
+    ] {
+        let warnings = Start::good().set(name, value).warnings();
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+        assert!(warnings[0].starts_with(name) && warnings[0].contains("starts all the same"), "{warnings:?}");
+    }
+    let narrow = Start::good().set("OPENCLAW_MAX_CONCURRENT", "4").warnings();
+    assert!(narrow[0].contains("less than DELIVERY_MAX_CONCURRENT_SESSIONS (10)"), "{narrow:?}");
+}
+
+/// §1.2: the ceiling lies between max(1000, base) and a day.
+#[test]
+fn the_ceiling_of_the_pauses_is_not_below_their_base() {
+    let rows =
+        [("20000", "10000", 20_000, true), ("20000", "20000", 20_000, false), ("1000", "5000", 5_000, false)];
+    for (base, max, used_ms, warned) in rows {
+        let start = Start::good().set("DELIVERY_BACKOFF_BASE_MS", base).set("DELIVERY_BACKOFF_MAX_MS", max);
+        assert_eq!(start.settings().delivery.backoff_max, Duration::from_millis(used_ms));
+        assert_eq!(!start.warnings().is_empty(), warned, "{base} {max}");
+    }
+    let default = Start::good().set("DELIVERY_BACKOFF_BASE_MS", "400000");
+    assert_eq!(default.settings().delivery.backoff_max, Duration::from_secs(400));
+    assert!(default.warnings().is_empty(), "nobody gave the ceiling, so nobody is blamed");
+}
+
+/// Issue item 2: the ranges that differ, and the two warnings.
+#[test]
+fn the_numbers_of_the_brief() {
+    let warned = |name, value| Start::good().set(name, value).warnings();
+    assert!(warned("HEALTH_CHECK_INTERVAL", "300000")[0].contains("dead after 90 s"), "W12");
+    assert_eq!(
+        Start::good().set("HEALTH_CHECK_INTERVAL", "300000").effective("HEALTH_CHECK_INTERVAL"),
+        "45000"
+    );
+    assert!(warned("OPENCLAW_REQUEST_TIMEOUT_MS", "299999")[0].contains("silent for three minutes"));
+    assert!(warned("OPENCLAW_REQUEST_TIMEOUT_MS", "300000").is_empty());
+    let derived = |timeout| {
+        Start::good().set("OPENCLAW_REQUEST_TIMEOUT_MS", timeout).effective("DELIVERY_STREAM_TIMEOUT_MS")
+    };
+    assert_eq!((derived("5000"), derived("900000")), ("10000".to_owned(), "300000".to_owned()));
+    for name in ["DELIVERY_STREAM_TIMEOUT_MS", "DELIVERY_CONTEXT_FETCH_BATCH_SIZE"] {
+        let report = Start::good().set(name, "20").go().report;
+        assert!(report.row(name).unwrap().note.as_ref().unwrap().contains("has no effect"), "{report:?}");
+    }
+}
+
+/// §1.1 bool: every spelling, in any case, quoted or not.
+#[test]
+fn every_spelling_of_yes_and_no() {
+    for (spellings, flag) in [(["true", "1", "yes", "on"], true), (["false", "0", "no", "off"], false)] {
+        for spelling in spellings {
+            let upper = spelling.to_uppercase();
+            for text in [spelling, &upper, &format!(" {spelling} "), &format!("\"{spelling}\"")] {
+                let start = Start::good()
+                    .set("OPENCLAW_CLIENT_TOOLS_ENABLED", text)
+                    .set("OPENCLAW_PROFILE_SYNC", text);
+                let settings = start.settings();
+                assert_eq!((settings.gateway.client_tools, settings.workspace.profile_sync), (flag, flag));
+            }
+        }
+    }
+    for text in ["maybe", "2", "tru", "y", "ja"] {
+        check_mistake("OPENCLAW_PROFILE_SYNC", text, "expected true, 1, yes, on, false, 0, no or off.");
+    }
+}
+
+/// W27: `LOG_LEVEL` is trimmed, and unknown words are not ignored.
+#[test]
+fn words_are_checked() {
+    let level = |text: &str| Start::good().set("LOG_LEVEL", text).settings().log_level;
+    assert_eq!(level(" DEBUG "), LogLevel::Debug);
+    assert_eq!((level("warn"), level("Warning")), (LogLevel::Warn, LogLevel::Warn));
+    assert_eq!(
+        (level("error"), level("trace"), level("")),
+        (LogLevel::Error, LogLevel::Trace, LogLevel::Info)
+    );
+    assert_eq!(Start::good().set("LOG_LEVEL", "WARNING").effective("LOG_LEVEL"), "warn");
+    check_mistake("LOG_LEVEL", "verbose", "expected error, warn, info, debug or trace.");
+    check_mistake("LOG_FORMAT", "xml", "expected text or json.");
+    check_mistake("UPGRADE_MODE", "exti", "expected exit or none.");
+    assert_eq!(Start::good().set("LOG_FORMAT", "JSON").settings().log_format, LogFormat::Json);
+    assert_eq!(Start::good().set("UPGRADE_MODE", "none").settings().upgrade_mode, UpgradeMode::None);
+}
+
+/// §1.1 quoted-string, [REC] for all variables: one layer of matching quotes, and blanks around it.
+#[test]
+fn quotes_around_a_value_do_not_count() {
+    let rows = [
+        ("\"fra1\"", "fra1"),
+        ("'fra1'", "fra1"),
+        ("  'fra1'  ", "fra1"),
+        ("'\"fra1\"'", "\"fra1\""),
+        ("' fra1 '", "fra1"),
+        ("'fra1\"", "'fra1\""),
+        ("\"", "\""),
+        ("it's", "it's"),
+    ];
+    for (given, used) in rows {
+        assert_eq!(Start::good().set("DROPLET_REGION", given).settings().droplet.region, used, "{given}");
+    }
+    let quoted = Start::good()
+        .set("ACCOUNT_ID", &format!("\"{ACCOUNT}\""))
+        .set("CONVEX_URL", "'https://happy-otter-123.convex.cloud'")
+        .set("SERVICE_TOKEN", &format!("'{TOKEN}'"))
+        .set("HEALTH_PORT", "\"4000\"");
+    assert_eq!(quoted.settings().http.port, 4000);
+    assert_eq!(quoted.settings().account.service_token.expose(), TOKEN);
+}
+
+/// A word that the table offers means something of its own in the settings.
+#[test]
+fn every_word_of_the_table_is_understood() {
+    for (name, means) in [
+        ("LOG_LEVEL", (|start| format!("{:?}", start.settings().log_level)) as fn(&Start) -> String),
+        ("LOG_FORMAT", |start| format!("{:?}", start.settings().log_format)),
+        ("UPGRADE_MODE", |start| format!("{:?}", start.settings().upgrade_mode)),
+    ] {
+        let variable = TABLE.iter().find(|variable| variable.name == name).unwrap();
+        let Kind::Choice { options, .. } = variable.kind else { panic!("{name}") };
+        for option in options {
+            assert_eq!(means(&Start::good().set(name, option)).to_lowercase(), *option);
+        }
+    }
+    let choices = TABLE.iter().filter(|variable| matches!(variable.kind, Kind::Choice { .. }));
+    assert_eq!(choices.count(), 3);
+}
+
+/// Texts that travel in reports: no control characters, no novels.
+#[test]
+fn texts_are_bounded() {
+    check_mistake("DROPLET_ID", "a\tb", "character 2 is a control character");
+    check_mistake("RUNTIME_VERSION", &"1".repeat(201), "it has 201 characters; at most 200 are allowed");
+    check_mistake("STATE_DIR", "/a\u{0}b", "character 3 is a control character");
+    let given = Start::good().set("RUNTIME_VERSION", "1.2.3").set("OPENCLAW_VERSION", " 2026.2.19 ");
+    assert_eq!(given.settings().runtime_version, "1.2.3");
+    assert_eq!(given.settings().openclaw_version.as_deref(), Some("2026.2.19"));
+}
+
+/// Issue item 2: `STATE_DIR`, then `$STATE_DIRECTORY`, then a folder here.
+#[test]
+fn the_state_folder_is_found() {
+    let dir = |start: &Start| start.settings().state_dir;
+    let systemd = Start::good().set("STATE_DIRECTORY", "/var/lib/mc:/var/lib/other");
+    assert_eq!(dir(&systemd), Path::new("/var/lib/mc"));
+    assert_eq!(dir(&systemd.clone().set("STATE_DIR", "/data")), Path::new("/data"));
+    assert_eq!(dir(&systemd.set("STATE_DIRECTORY", " ")), Path::new("./.mission-control-runtime"));
+}

@@ -1,0 +1,174 @@
+//! Connections that are cut or go silent, at each point of the conversation: what is known of the function, and
+//! that no unsafe request is ever sent twice.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use mission_control_runtime::convex::{Backoff, Class, Convex, Limits, Ran, Why};
+use serde_json::value::RawValue;
+
+use super::{
+    Caller, GOOD, MAYBE, PATIENT, asks_again, asks_once, check, check_with, class_for, client, phases,
+};
+use crate::support::scripted_http::{Move, Refusing, ScriptedHttp, answer};
+
+/// More than the buffers of both ends of a socket hold, so that a server that does not read stops the sending.
+const LARGE: usize = 14 * 1024 * 1024;
+
+fn large_args() -> Box<RawValue> {
+    RawValue::from_string(format!("{{\"x\":\"{}\"}}", "x".repeat(LARGE))).unwrap()
+}
+
+#[test]
+fn a_connection_cut_after_the_request_may_have_run_it() {
+    let cut = |text: &str| Move::SendAndCut(text.into());
+    let rows = [
+        ("at once", Move::CutAtOnce, Why::LostAnswer),
+        ("after the head", Move::CutAfterHead, Why::LostAnswer),
+        // The body of a small request is on its way before anybody notices.
+        ("in the body", Move::CutInBody(5), Why::LostAnswer),
+        ("before the answer", cut(""), Why::LostAnswer),
+        ("in the status line", cut("HTTP/1.1 2"), Why::LostAnswer),
+        ("in the headers", cut("HTTP/1.1 200 OK\r\nContent-Le"), Why::LostAnswer),
+        ("before the body", cut("HTTP/1.1 200 OK\r\nContent-Length: 60\r\n\r\n"), Why::LostAnswer),
+        (
+            "in the body",
+            cut("HTTP/1.1 200 OK\r\nContent-Length: 60\r\n\r\n{\"status\":\"succ"),
+            Why::LostAnswer,
+        ),
+        (
+            "in a chunk",
+            cut("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n20\r\n{\"status"),
+            Why::LostAnswer,
+        ),
+        (
+            "in the body of an error",
+            cut("HTTP/1.1 503 X\r\nContent-Length: 60\r\n\r\n{\"code\":"),
+            Why::LostAnswer,
+        ),
+        ("in a body without length", cut("HTTP/1.1 200 OK\r\n\r\n{\"status\":\"succ"), Why::NotUnderstood),
+    ];
+    for (name, bad, why) in rows {
+        check(&format!("cut {name}"), &bad, why, MAYBE);
+    }
+}
+
+/// Two seconds of waiting, side by side.
+#[test]
+fn a_connection_gone_silent_after_the_request_may_have_run_it() {
+    let rows = [
+        ("at once", Move::StallAtOnce),
+        ("before the answer", Move::SendAndStall(Vec::new())),
+        ("in the status line", Move::SendAndStall(b"HTTP/1.1 2".to_vec())),
+        ("in the headers", Move::SendAndStall(b"HTTP/1.1 200 OK\r\nContent-Le".to_vec())),
+        ("in the body", Move::SendAndStall(b"HTTP/1.1 200 OK\r\nContent-Length: 60\r\n\r\n{".to_vec())),
+    ];
+    let short = phases(Duration::from_millis(200));
+    thread::scope(|scope| {
+        for (name, bad) in &rows {
+            scope.spawn(move || {
+                for caller in Caller::ALL {
+                    let server = ScriptedHttp::start([bad.clone()]);
+                    let convex = client(&server.url(), Limits { phases: short, ..asks_once() });
+                    let error = caller.ask(&convex, PATIENT).unwrap_err();
+                    let expected = (Why::TimedOut, class_for(MAYBE, caller));
+                    assert_eq!((error.why, error.class), expected, "silent {name}: {error:?}");
+                }
+                for caller in [Caller::UnsafeAction, Caller::UnsafeMutation] {
+                    let server = ScriptedHttp::start([bad.clone(), Move::Send(answer(200, GOOD))]);
+                    let convex = client(&server.url(), Limits { phases: short, ..asks_again() });
+                    assert!(caller.ask(&convex, PATIENT).is_err());
+                    assert_eq!(server.connections(), 1, "silent {name}: sent once");
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn a_request_that_did_not_reach_the_backend_whole_did_not_run() {
+    let args = large_args();
+    let limits = |limits: Limits, ms| Limits { phases: phases(Duration::from_millis(ms)), ..limits };
+    let rows = [
+        ("cut", Move::CutInBody(1000), 20_000, Why::LostAnswer),
+        ("silent", Move::StallAtOnce, 300, Why::TimedOut),
+    ];
+    for (name, bad, ms, why) in rows {
+        for caller in [Caller::UnsafeAction, Caller::UnsafeMutation] {
+            let server = ScriptedHttp::start([bad.clone()]);
+            let convex = client(&server.url(), limits(asks_once(), ms));
+            let error = caller.ask_with(&convex, &args, PATIENT).unwrap_err();
+            assert_eq!(
+                (error.why, error.class, error.ran),
+                (why, Class::Transient, Ran::No),
+                "{name}: {error:?}"
+            );
+            assert_eq!(server.seen().len(), 0);
+        }
+    }
+    let server = ScriptedHttp::start([Move::CutInBody(1000), Move::Send(answer(200, GOOD))]);
+    let convex = client(&server.url(), asks_again());
+    assert!(
+        Caller::UnsafeAction.ask_with(&convex, &args, PATIENT).is_ok(),
+        "so it is sent again, even this one"
+    );
+    assert_eq!(server.seen().len(), 1, "and seen once");
+}
+
+#[test]
+fn nobody_listening_is_asked_again_even_for_unsafe_calls() {
+    let refusing = Refusing::new();
+    // An attempt that begins in the last milliseconds may be ended by the deadline instead of the refusal.
+    let backoff = Backoff { shortest_attempt: Duration::from_millis(500), ..asks_again().backoff };
+    let convex = client(&format!("http://{}", refusing.address()), Limits { backoff, ..asks_again() });
+    let error = Caller::UnsafeAction.ask(&convex, Duration::from_millis(800)).unwrap_err();
+    assert!(error.attempts > 1, "{error:?}");
+    assert_eq!((error.why, error.class, error.ran), (Why::Unreachable, Class::Transient, Ran::No));
+}
+
+#[test]
+fn the_call_s_own_deadline_ends_a_silent_attempt() {
+    let server = ScriptedHttp::start([Move::SendAndStall(Vec::new())]);
+    let begun = Instant::now();
+    let error = Caller::UnsafeAction
+        .ask(&client(&server.url(), asks_again()), Duration::from_millis(400))
+        .unwrap_err();
+    assert_eq!((error.why, error.class), (Why::TimedOut, Class::Ambiguous));
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+}
+
+/// A front closes idle connections at any moment. That is noticed before the next request is written.
+#[test]
+fn an_idle_connection_closed_by_the_server_costs_nothing() {
+    for caller in Caller::ALL {
+        let server = ScriptedHttp::start([Move::Send(answer(200, GOOD))]);
+        let convex = client(&server.url(), asks_once());
+        caller.ask(&convex, PATIENT).unwrap();
+        server.close_connections();
+        caller.ask(&convex, PATIENT).unwrap();
+        assert_eq!((server.seen().len(), server.connections()), (2, 2));
+    }
+}
+
+/// Between that look and the write lies a moment: then the fate of the request is unknown, as on any connection.
+#[test]
+fn a_kept_connection_lost_under_a_request_is_not_silently_replaced() {
+    check_with(
+        "kept",
+        &Move::SendAndCut(Vec::new()),
+        asks_once(),
+        asks_again(),
+        |caller, convex: &dyn Convex| {
+            (caller.ask(convex, PATIENT), Why::LostAnswer, class_for(MAYBE, caller))
+        },
+    );
+    let server = ScriptedHttp::start([
+        Move::Send(answer(200, GOOD)),
+        Move::SendAndCut(Vec::new()),
+        Move::Send(answer(200, GOOD)),
+    ]);
+    let convex = client(&server.url(), asks_again());
+    Caller::UnsafeAction.ask(&convex, PATIENT).unwrap();
+    let error = Caller::UnsafeAction.ask(&convex, PATIENT).unwrap_err();
+    assert_eq!((error.class, server.seen().len(), server.connections()), (Class::Ambiguous, 2, 1));
+}

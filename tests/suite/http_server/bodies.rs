@@ -1,0 +1,139 @@
+//! Bodies: checked before they are read, counted while they are read (notes §6.5, §6.6, §6.7).
+
+use super::*;
+
+fn post(path: &str, body: &str) -> String {
+    format!("POST {path} HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+}
+
+fn chunked(chunks: &[usize]) -> Vec<u8> {
+    let mut request = b"POST /length HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
+    for &size in chunks {
+        request.extend(format!("{size:x}\r\n{}\r\n", "x".repeat(size)).into_bytes());
+    }
+    request.extend(b"0\r\n\r\n");
+    request
+}
+
+#[test]
+fn a_body_at_the_limit_is_read_and_one_byte_more_is_refused() {
+    let limits = Limits { body_bytes: 1000, ..short_limits() }.with_body_limit("/length", 100_000);
+    let server = serve(limits);
+    let rows = [
+        (post("/echo", &"x".repeat(1000)), 200),
+        (post("/echo", &"x".repeat(1001)), 413),
+        (post("/length?query", &"x".repeat(100_000)), 200),
+        (post("/length", &"x".repeat(100_001)), 413),
+        (post("/length/", &"x".repeat(1001)), 413),
+    ];
+    for (request, status) in rows {
+        let answer = Client::connect(server.local_addr()).ask(&request);
+        assert_eq!(answer.status, status, "of {:?}", &request[..60]);
+    }
+}
+
+#[test]
+fn chunks_may_add_up_to_the_limit_and_no_further() {
+    let server = serve(Limits { body_bytes: 40_000, ..short_limits() });
+    for (chunks, status, body) in [
+        (vec![], 200, "0"),
+        (vec![40_000], 200, "40000"),
+        (vec![1, 20_000, 19_999], 200, "40000"),
+        (vec![1; 3000], 200, "3000"),
+        (vec![40_001], 413, r#"{"success":false,"error":"Request body too large"}"#),
+        (vec![20_000, 20_000, 1], 413, r#"{"success":false,"error":"Request body too large"}"#),
+    ] {
+        let mut client = Client::connect(server.local_addr());
+        let answer = client.ask(chunked(&chunks));
+        assert_eq!((answer.status, answer.body.as_str()), (status, body), "of {} chunks", chunks.len());
+        if status == 200 {
+            client.expect_health();
+        } else {
+            client.expect_end();
+        }
+    }
+}
+
+#[test]
+fn chunks_end_where_the_next_request_begins() {
+    let server = serve(short_limits());
+    let mut client = Client::connect(server.local_addr());
+    client.send([chunked(&[3, 4]), HEALTH.to_vec(), chunked(&[5])].concat());
+    assert_eq!(client.answer().body, "7");
+    assert_eq!(client.answer().body, r#"{"status":"ok"}"#);
+    assert_eq!(client.answer().body, "5");
+}
+
+#[test]
+fn a_gigabyte_after_a_413_is_not_read() {
+    // Notes §5: it was read to the end by a handler thread. §6.7: at most 256 KiB for at most a second.
+    let server = serve(short_limits());
+    let mut client = Client::connect(server.local_addr());
+    client.send(b"POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 1073741824\r\n\r\n");
+    let piece = vec![b'x'; 64 * 1024];
+    let start = Instant::now();
+    let sent = (0..16 * 1024).take_while(|_| client.socket().write_all(&piece).is_ok()).count() / 16;
+    assert!(sent < 100, "{sent} MiB were taken");
+    assert!(start.elapsed() < Duration::from_secs(3), "it took {:?}", start.elapsed());
+    Client::connect(server.local_addr()).expect_health();
+}
+
+#[test]
+fn a_client_in_the_middle_of_its_body_still_reads_its_413() {
+    // Notes §6.7: closing with unread input resets the connection and takes the answer along.
+    let server = serve(short_limits());
+    let head = "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 1048577\r\n\r\n";
+    for round in 0..20 {
+        let mut client = Client::connect(server.local_addr());
+        let answer = client.ask(format!("{head}{}", "x".repeat(200_000)));
+        assert_eq!(answer.status, 413, "in round {round}");
+    }
+}
+
+#[test]
+fn continue_is_said_only_to_who_waits_for_it() {
+    // Notes §6.8.
+    let server = serve(short_limits());
+    let head = |length: usize| {
+        format!(
+            "POST /length HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: {length}\r\n\r\n"
+        )
+    };
+    let mut client = Client::connect(server.local_addr());
+    assert_eq!(client.ask(head(2)).status, 100);
+    let answer = client.ask("hi");
+    assert_eq!((answer.status, answer.body.as_str()), (200, "2"));
+    assert_eq!(client.ask(head(2) + "hi").status, 200, "the body is there already");
+    assert_eq!(client.ask(head(0)).status, 200, "there is no body");
+    assert_eq!(client.ask(head(2_000_000)).status, 413, "before it is sent in vain");
+    client.expect_end();
+}
+
+#[test]
+fn bodies_share_a_bound() {
+    let (gate, handler) = gate();
+    let limits = Limits { bodies_in_flight: 150_000, ..short_limits() };
+    let server = Server::bind("127.0.0.1:0", limits, handler).unwrap();
+    let mut first = Client::connect(server.local_addr());
+    first.send(post("/gate", &"x".repeat(100_000)));
+    gate.await_waiting(1);
+    let answer = Client::connect(server.local_addr()).ask(post("/length", &"x".repeat(100_000)));
+    assert_eq!((answer.status, answer.header("retry-after")), (503, Some("1")));
+    gate.open();
+    assert_eq!(first.answer().status, 404);
+    let answer = Client::connect(server.local_addr()).ask(post("/length", &"x".repeat(100_000)));
+    assert_eq!(answer.status, 200, "there is room again");
+}
+
+#[test]
+fn deep_json_fits_the_stack_of_a_connection() {
+    let server = serve(short_limits());
+    for (depth, status) in [(127, 200), (128, 400), (100_000, 400)] {
+        let body = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        assert_eq!(
+            Client::connect(server.local_addr()).ask(post("/json", &body)).status,
+            status,
+            "{depth} deep"
+        );
+    }
+}

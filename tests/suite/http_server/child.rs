@@ -1,0 +1,107 @@
+//! The other side of tests that need a process of their own: a server whose memory or descriptors are counted, or
+//! clients that need more descriptors than one process may have.
+//!
+//! The child is this very test binary, asked for one test ([`role`]) that does nothing unless a variable gives it a
+//! part to play. It speaks in lines that begin with `child:` and ends when its standard input does.
+
+use std::io::{self, stdin, stdout};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use super::*;
+
+/// Names the part to play: `server`, or `crowd ADDRESS COUNT`.
+const PART: &str = "HTTP_SERVER_TEST_PART";
+
+/// A child process, ended when dropped.
+pub(super) struct Actor {
+    process: Child,
+    cue: Option<ChildStdin>,
+    lines: BufReader<ChildStdout>,
+}
+
+impl Actor {
+    /// Starts a child. `limits` are words for `ulimit`, such as `-n 64`.
+    pub(super) fn start(part: &str, limits: Option<&str>) -> Self {
+        let itself = std::env::current_exe().unwrap();
+        let mut command = match limits {
+            Some(limits) => {
+                let mut shell = Command::new("sh");
+                shell.arg("-c").arg(format!("ulimit {limits} && exec \"$0\" \"$@\"")).arg(itself);
+                shell
+            }
+            None => Command::new(itself),
+        };
+        command.args(["--exact", "http_server::child::role", "--nocapture", "--test-threads=1"]);
+        command.env(PART, part).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut process = command.spawn().unwrap();
+        let lines = BufReader::new(process.stdout.take().expect("it is piped"));
+        Self { cue: process.stdin.take(), process, lines }
+    }
+
+    /// The next line meant for us, without its mark.
+    pub(super) fn hear(&mut self) -> String {
+        let mut line = String::new();
+        while self.lines.read_line(&mut line).unwrap() > 0 {
+            // The harness writes "test … ... " before, without an end of line.
+            if let Some((_, words)) = line.trim_end().split_once("child: ") {
+                return words.to_owned();
+            }
+            line.clear();
+        }
+        panic!("the child ended without a word");
+    }
+
+    /// A server in a child process, and where it listens.
+    pub(super) fn server(limits: Option<&str>) -> (Self, SocketAddr) {
+        let mut actor = Self::start("server", limits);
+        let address = actor.hear().parse().unwrap();
+        (actor, address)
+    }
+
+    /// A line of `/proc/PID/status` in KiB: `VmRSS`, `VmHWM`.
+    pub(super) fn kib(&self, name: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with(name)).expect("a line of that name");
+        line.split_whitespace().nth(1).and_then(|figure| figure.parse().ok()).expect("a figure")
+    }
+}
+
+impl Drop for Actor {
+    fn drop(&mut self) {
+        drop(self.cue.take());
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn say(words: &str) {
+    let mut out = stdout().lock();
+    writeln!(out, "child: {words}").and_then(|()| out.flush()).unwrap();
+}
+
+#[test]
+fn role() {
+    let Ok(part) = std::env::var(PART) else { return };
+    let words: Vec<&str> = part.split(' ').collect();
+    match words[..] {
+        ["server"] => {
+            let limits = Limits { head_time: GUARD, idle_time: GUARD * 3, ..Limits::default() };
+            let server = Server::bind("127.0.0.1:0", limits, |request| routes(&request)).unwrap();
+            say(&server.local_addr().to_string());
+            io::copy(&mut stdin(), &mut io::sink()).unwrap();
+        }
+        ["crowd", address, count] => {
+            let address: SocketAddr = address.parse().unwrap();
+            // At a pace: the kernel holds 128 connections that wait to be accepted, and lets a client beyond
+            // that try again after a second, whatever the server does.
+            let connect = |_| {
+                std::thread::sleep(Duration::from_millis(2));
+                TcpStream::connect_timeout(&address, GUARD).unwrap()
+            };
+            let crowd: Vec<TcpStream> = (0..count.parse::<usize>().unwrap()).map(connect).collect();
+            say(&format!("{} connected", crowd.len()));
+            io::copy(&mut stdin(), &mut io::sink()).unwrap();
+        }
+        _ => panic!("no such part: {part}"),
+    }
+}

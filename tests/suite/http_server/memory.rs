@@ -1,0 +1,53 @@
+//! What connections cost, counted in a process of its own (debug builds count too).
+
+use super::child::Actor;
+use super::*;
+
+/// All places of a server with default limits.
+const PLACES: usize = 256;
+const MIB: u64 = 1024;
+
+/// Bytes that have arrived at this port and that the server has not read, over all its connections.
+fn unread_bytes(port: u16) -> u64 {
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let of_line = |line: &str| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let ours = words.get(1)?.strip_suffix(&format!(":{port:04X}")).is_some();
+        let (_, unread) = words.get(4)?.split_once(':')?;
+        ours.then_some(u64::from_str_radix(unread, 16).ok()?)
+    };
+    table.lines().skip(1).filter_map(of_line).sum()
+}
+
+/// How much the server grows, in KiB, when `occupy` has been done to every place.
+fn growth(occupy: impl Fn(&mut Client)) -> u64 {
+    let (actor, address) = Actor::server(None);
+    Client::connect(address).expect_health();
+    let before = actor.kib("VmRSS");
+    let mut clients: Vec<Client> = (0..PLACES).map(|_| Client::connect(address)).collect();
+    clients.iter_mut().for_each(occupy);
+    wait_until("all is read", || unread_bytes(address.port()) == 0);
+    let growth = actor.kib("VmRSS").saturating_sub(before);
+    for (n, client) in clients.iter_mut().enumerate() {
+        assert_eq!(client.ask("\r\n\r\n").status, 200, "connection {n} is still there");
+    }
+    growth
+}
+
+#[test]
+fn idle_connections_cost_next_to_nothing() {
+    let growth = growth(|client| {
+        client.expect_health();
+        client.send("GET /health HTTP/1.1\r\nHost: h");
+    });
+    assert!(growth <= 5 * MIB, "{PLACES} connections cost {growth} KiB");
+}
+
+#[test]
+fn full_heads_cost_little_more_than_themselves() {
+    let head = format!("GET /health HTTP/1.1\r\nHost: h\r\nX: {}", "x".repeat(15 * 1024));
+    let growth = growth(|client| {
+        client.send(&head);
+    });
+    assert!(growth <= 12 * MIB, "{PLACES} heads of 15 KiB cost {growth} KiB");
+}

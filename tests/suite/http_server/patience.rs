@@ -1,0 +1,154 @@
+//! Clients that take their time, and stopping (notes §5.6, §6.1, §6.9).
+
+use std::thread;
+
+use super::*;
+
+/// Sends a byte now and then until the server has had enough; its answer, and how long it took.
+fn drip(address: SocketAddr, start: &str) -> (u16, Duration) {
+    let mut client = Client::connect(address);
+    client.send(start);
+    let begun = Instant::now();
+    client.socket().set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+    while client.socket().peek(&mut [0]).is_err() {
+        client.send(b"x");
+        assert!(begun.elapsed() < GUARD, "never had enough");
+    }
+    client.socket().set_read_timeout(Some(GUARD)).unwrap();
+    (client.answer().status, begun.elapsed())
+}
+
+#[test]
+fn one_byte_per_interval_does_not_beat_a_deadline() {
+    // Notes §6.1: a time-out per read would be satisfied by each byte.
+    let server = serve(short_limits());
+    for start in [
+        "GET /",
+        "GET / HTTP/1.1\r\nHost: h",
+        "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\n",
+        "POST /echo HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nffff\r\n",
+    ] {
+        let (status, took) = drip(server.local_addr(), start);
+        assert_eq!(status, 408, "of {start:?}");
+        assert!((300..1200).contains(&took.as_millis()), "{start:?} took {took:?}, not 400 ms");
+    }
+}
+
+#[test]
+fn idle_connections_end_in_silence() {
+    let idle_time = Duration::from_millis(200);
+    let server = serve(Limits { idle_time, ..short_limits() });
+    let mut fresh = Client::connect(server.local_addr());
+    let mut used = Client::connect(server.local_addr());
+    used.expect_health();
+    let start = Instant::now();
+    fresh.expect_end();
+    used.expect_end();
+    assert!(start.elapsed() < Duration::from_millis(900), "{:?}", start.elapsed());
+}
+
+#[test]
+fn a_client_that_does_not_read_is_given_up() {
+    let server = serve(short_limits());
+    let mut client = Client::connect(server.local_addr());
+    client.send(b"GET /large HTTP/1.1\r\nHost: h\r\n\r\n".repeat(20));
+    wait_until("it has its place", || server.connections() == 1);
+    wait_until("its place is free", || server.connections() == 0);
+}
+
+#[test]
+fn slow_bodies_cost_only_themselves() {
+    // Notes §5.8: as many slow bodies as handlers, and `/health` was dead.
+    let server = serve(Limits { body_time: GUARD, ..short_limits() });
+    let mut clients: Vec<Client> = (0..100).map(|_| Client::connect(server.local_addr())).collect();
+    for client in &mut clients {
+        client.send(b"POST /length HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nx");
+    }
+    for _ in 0..10 {
+        assert!(health_takes(server.local_addr()) < Duration::from_secs(1));
+    }
+    for client in &mut clients {
+        assert_eq!(client.ask("x").body, "2");
+    }
+}
+
+#[test]
+fn stopping_lets_the_busy_finish_and_the_idle_go() {
+    let (gate, handler) = gate();
+    let server = Server::bind("127.0.0.1:0", short_limits(), handler).unwrap();
+    let mut idle = Client::connect(server.local_addr());
+    idle.expect_health();
+    let mut half = Client::connect(server.local_addr());
+    half.send(b"GET /health HT");
+    let mut busy = Client::connect(server.local_addr());
+    busy.send(GATE).send(HEALTH);
+    gate.await_waiting(1);
+    wait_until("all have places", || server.connections() == 3);
+    thread::scope(|scope| {
+        let stop = scope.spawn(|| server.stop(GUARD));
+        idle.expect_end();
+        half.expect_end();
+        gate.open();
+        assert_eq!(busy.answer().header("connection"), Some("close"));
+        busy.expect_end();
+        assert_eq!(stop.join().unwrap(), 0, "connections that failed to end");
+    });
+    assert!(TcpStream::connect(server.local_addr()).is_err(), "nobody listens any more");
+    assert_eq!(server.stop(GUARD), 0, "stopping twice is harmless");
+}
+
+#[test]
+fn stopping_does_not_wait_for_the_stuck_and_says_so() {
+    let (gate, handler) = gate();
+    let server = Server::bind("127.0.0.1:0", short_limits(), handler).unwrap();
+    let mut busy = Client::connect(server.local_addr());
+    busy.send(GATE);
+    gate.await_waiting(1);
+    let start = Instant::now();
+    assert_eq!(server.stop(Duration::from_millis(50)), 1);
+    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+    busy.expect_end();
+    gate.open();
+}
+
+#[test]
+fn stopping_is_quick_with_many_idle_connections() {
+    // Notes §6: 7 ms.
+    let server = serve(short_limits());
+    let clients: Vec<Client> = (0..100).map(|_| Client::connect(server.local_addr())).collect();
+    wait_until("all have places", || server.connections() == 100);
+    let start = Instant::now();
+    assert_eq!(server.stop(GUARD), 0);
+    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+    drop(clients);
+}
+
+#[test]
+fn a_server_on_all_addresses_stops_as_well() {
+    // Notes §6.9: knock on loopback, not on 0.0.0.0.
+    for address in ["0.0.0.0:0", "[::]:0"] {
+        let Ok(server) = Server::bind(address, short_limits(), |request| routes(&request)) else { continue };
+        let address = SocketAddr::from(([127, 0, 0, 1], server.local_addr().port()));
+        Client::connect(address).expect_health();
+        assert_eq!(server.stop(GUARD), 0);
+        assert!(TcpStream::connect(address).is_err());
+    }
+}
+
+#[test]
+fn a_dropped_server_frees_its_port() {
+    let server = serve(short_limits());
+    let address = server.local_addr();
+    let mut client = Client::connect(address);
+    client.expect_health();
+    drop(server);
+    client.expect_end();
+    assert!(TcpStream::connect(address).is_err());
+}
+
+#[test]
+fn a_taken_port_is_an_error_not_a_panic() {
+    let server = serve(short_limits());
+    let second = Server::bind(server.local_addr(), short_limits(), |request| routes(&request));
+    assert_eq!(second.err().map(|error| error.kind()), Some(ErrorKind::AddrInUse));
+}

@@ -1,0 +1,122 @@
+//! The program itself, as a process with an environment of its own.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::Duration;
+
+/// The longest that anything here may take; far more than it ever does.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The program, ready to be started.
+pub(crate) struct Program(Command);
+
+impl Program {
+    /// With an empty environment, and a folder that holds no file of ours.
+    pub(crate) fn new<const N: usize>(args: [&str; N]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mission-control-runtime"));
+        command.env_clear().args(args).current_dir(std::env::temp_dir());
+        Self(command)
+    }
+
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
+        self.0.env(name, value);
+        self
+    }
+
+    /// An account, a token for it, and a backend.
+    pub(crate) fn configured(self, backend: &str, token: &str) -> Self {
+        self.with("ACCOUNT_ID", "acc0unt").with("SERVICE_TOKEN", token).with("CONVEX_URL", backend)
+    }
+
+    /// Runs it to its end.
+    pub(crate) fn output(mut self) -> Output {
+        self.0.stdin(Stdio::null()).output().unwrap()
+    }
+
+    /// Starts it, to be listened to.
+    pub(crate) fn start(mut self) -> Running {
+        let mut child =
+            self.0.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let (lines, heard) = channel();
+        thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| lines.send(line)));
+        Running { child, heard, log: String::new() }
+    }
+}
+
+/// The program while it runs; killed when dropped.
+pub(crate) struct Running {
+    child: Child,
+    heard: Receiver<String>,
+    log: String,
+}
+
+impl Running {
+    /// Waits for a log line that holds these words.
+    pub(crate) fn hear(&mut self, words: &str) -> String {
+        while let Ok(line) = self.heard.recv_timeout(PATIENCE) {
+            self.log.push_str(&line);
+            self.log.push('\n');
+            if line.contains(words) {
+                return line;
+            }
+        }
+        panic!("never heard {words:?} in:\n{}", self.log);
+    }
+
+    /// The address it says it listens on.
+    pub(crate) fn address(&mut self) -> String {
+        let line = self.hear("listening on http://");
+        let (_, rest) = line.split_once("http://").unwrap();
+        rest.split(['"', ' ']).next().unwrap().to_owned()
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
+        assert!(sent.unwrap().success());
+    }
+
+    /// Waits for its end: the exit code and all it wrote.
+    pub(crate) fn end(mut self) -> (Option<i32>, String) {
+        let status = self.child.wait().unwrap();
+        self.log.extend(self.heard.iter().flat_map(|line| [line, "\n".to_owned()]));
+        let mut out = String::new();
+        self.child.stdout.take().unwrap().read_to_string(&mut out).unwrap();
+        (status.code(), format!("{out}{}", self.log))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Fails where it has ended already, which is what is wanted.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// All that a finished program wrote.
+pub(crate) fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// `GET` of a path at an address: status and body.
+pub(crate) fn get(address: &str, path: &str) -> (u16, String) {
+    let agent: ureq::Agent = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .proxy(None)
+        .timeout_global(Some(PATIENCE))
+        .build()
+        .into();
+    let mut answer = agent.get(format!("http://{address}{path}")).call().unwrap();
+    (answer.status().as_u16(), answer.body_mut().read_to_string().unwrap())
+}
+
+/// A folder of its own for a test's files.
+pub(crate) fn folder() -> (tempfile::TempDir, impl Fn(&str) -> PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_owned();
+    (folder, move |name: &str| path.join(name))
+}
