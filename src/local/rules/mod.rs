@@ -6,3 +6,4 @@ pub(super) mod follow;
 pub(super) mod notify;
 pub(super) mod reach;
 pub(super) mod sessions;
+pub(super) mod thread;
