@@ -2,11 +2,14 @@
 
 pub(super) mod activity;
 pub(super) mod attachments;
+pub(super) mod collation;
 pub(super) mod flags;
 pub(super) mod follow;
 pub(super) mod mentions;
 pub(super) mod notify;
+pub(super) mod overview;
 pub(super) mod post;
+pub(super) mod profiles;
 pub(super) mod reach;
 pub(super) mod sessions;
 pub(super) mod thread;

@@ -120,7 +120,13 @@ fn named(call: &Call<'_>, content: &str, author: &Party) -> Result<Vec<Mention>,
     Ok(mentions::in_text(content, author, &members, &agents))
 }
 
-fn write(call: &Call<'_>, task: &Doc<Task>, author: &Author, content: String, mentions: Vec<Mention>) -> Message {
+fn write(
+    call: &Call<'_>,
+    task: &Doc<Task>,
+    author: &Author,
+    content: String,
+    mentions: Vec<Mention>,
+) -> Message {
     Message {
         account_id: task.row.account_id.clone(),
         task_id: task.id.clone(),
