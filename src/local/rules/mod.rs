@@ -10,3 +10,4 @@ pub(super) mod notify;
 pub(super) mod reach;
 pub(super) mod sessions;
 pub(super) mod status;
+pub(super) mod thread;
