@@ -9,6 +9,9 @@ use crate::local::rows::{Agent, Task};
 use crate::local::store::{Doc, Id};
 use crate::model::{Assignees, limits};
 
+/// What a task has if nobody says otherwise (§2.17, §8).
+pub(in crate::local) const DEFAULT_PRIORITY: f64 = 3.0;
+
 /// What may change at once; absent fields stay as they are.
 #[derive(Default)]
 pub(in crate::local) struct Changes {

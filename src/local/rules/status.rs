@@ -158,22 +158,17 @@ fn step(
     if let Some(unmet) = requirement(to, assignees::any(&task.row), reason.unwrap_or_default()) {
         return Err(Refusal::thrown(format!("Invalid status change: {unmet}")));
     }
-    set(call, task, to, reason)?;
+    if to == TaskStatus::Blocked {
+        task.row.blocked_reason = reason.map(ToOwned::to_owned);
+    } else if from == TaskStatus::Blocked {
+        task.row.blocked_reason = None;
+    }
+    set(call, task, to)?;
     Ok(())
 }
 
 /// The task stands there from now on, whatever the table says.
-pub(in crate::local) fn set(
-    call: &Call<'_>,
-    task: &mut Doc<Task>,
-    to: TaskStatus,
-    reason: Option<&str>,
-) -> Result<(), StoreError> {
-    if to == TaskStatus::Blocked {
-        task.row.blocked_reason = reason.map(ToOwned::to_owned);
-    } else if task.row.status == TaskStatus::Blocked.as_str() {
-        task.row.blocked_reason = None;
-    }
+pub(in crate::local) fn set(call: &Call<'_>, task: &mut Doc<Task>, to: TaskStatus) -> Result<(), StoreError> {
     to.as_str().clone_into(&mut task.row.status);
     task.row.updated_at = call.now();
     call.tx.put(task)?;
