@@ -72,17 +72,14 @@ fn announce(
     status: RuntimeStatus,
 ) -> Result<(), StoreError> {
     let name = &account.row.name;
-    match (before, status) {
-        ("online" | "degraded", RuntimeStatus::Offline) => {
-            let body = format!("Mission Control runtime for \"{name}\" went offline.");
-            notify::runtime(tx, account, "Runtime is offline", &body)
-        }
-        ("offline" | "error" | "provisioning", RuntimeStatus::Online) => {
-            let body = format!("Mission Control runtime for \"{name}\" is back online.");
-            notify::runtime(tx, account, "Runtime is online", &body)
-        }
-        _ => Ok(()),
-    }
+    let (title, event) = if matches!(before, "online" | "degraded") && status == RuntimeStatus::Offline {
+        ("Runtime is offline", "went offline")
+    } else if matches!(before, "offline" | "error" | "provisioning") && status == RuntimeStatus::Online {
+        ("Runtime is online", "is back online")
+    } else {
+        return Ok(());
+    };
+    notify::runtime(tx, account, title, &format!("Mission Control runtime for \"{name}\" {event}."))
 }
 
 /// Without a runtime no agent is there, and none is writing.
