@@ -1,6 +1,7 @@
 //! Who is told what (backend-contract §5.3–5.5).
 
 use super::follow::{self, Party};
+use super::reach;
 use crate::local::call::Options;
 use crate::local::rows::{Account, Agent, Message, Notification, Preferences, Task};
 use crate::local::store::{Doc, Id, StoreError, TOLD_OF_TASK, Tx};
@@ -211,4 +212,31 @@ fn answered_since(tx: &Tx<'_>, task: &Doc<Task>, agent: &Doc<Agent>, since: f64)
         let row = &message.row;
         row.author_type == "agent" && agent.id == *row.author_id.as_str() && row.created_at > since
     }))
+}
+
+/// The account's runtime came or went: every person is told, whatever they have chosen (§2.1).
+pub(in crate::local) fn runtime(
+    tx: &Tx<'_>,
+    account: &Doc<Account>,
+    title: &str,
+    body: &str,
+) -> Result<(), StoreError> {
+    let mut told: Vec<String> = Vec::new();
+    for member in reach::members(tx, &account.id)? {
+        if told.contains(&member.row.user_id) {
+            continue;
+        }
+        tx.insert(Notification {
+            account_id: account.id.clone(),
+            kind: "status_change".to_owned(),
+            recipient_type: "user".to_owned(),
+            recipient_id: member.row.user_id.clone(),
+            title: title.to_owned(),
+            body: body.to_owned(),
+            created_at: tx.now(),
+            ..Notification::default()
+        })?;
+        told.push(member.row.user_id);
+    }
+    Ok(())
 }
