@@ -5,3 +5,5 @@ mod seeds;
 
 /// Who is named in a message.
 mod mentions;
+/// What follows from a message.
+mod posting;
