@@ -9,6 +9,8 @@ use super::store::StoreError;
 pub enum Refusal {
     /// The function's own word: `throw new Error(literal)`.
     Thrown(String),
+    /// The platform's word on an argument of one of its own functions: a `TypeError`.
+    BadType(String),
     /// The arguments do not fit; nothing ran.
     Arguments(String),
     /// There is no such public function.
@@ -37,6 +39,9 @@ impl Refusal {
         match self {
             Self::Thrown(literal) => Some(format!(
                 "Uncaught Error: {literal}\n    at handler (../convex/service/actions.ts:1:1)\n"
+            )),
+            Self::BadType(literal) => Some(format!(
+                "Uncaught TypeError: {literal}\n    at handler (../convex/service/actions.ts:1:1)\n"
             )),
             Self::Arguments(detail) => Some(format!("ArgumentValidationError: {detail}\n")),
             Self::NoFunction(path) => Some(format!(

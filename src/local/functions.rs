@@ -55,7 +55,32 @@ pub(super) struct Function {
     pub(super) guard: Guard,
     pub(super) access: Access,
     pub(super) args: &'static [Arg],
-    pub(super) run: fn(&Call<'_>) -> Answer,
+    pub(super) run: Run,
+}
+
+/// What a function does.
+pub(super) type Run = fn(&Call<'_>) -> Answer;
+
+impl Function {
+    /// A service function that only looks.
+    pub(super) const fn looks(path: &'static str, args: &'static [Arg], run: Run) -> Self {
+        Self { path, kind: Kind::Action, guard: Guard::ServiceToken, access: Access::Reads, args, run }
+    }
+
+    /// A service function that changes something.
+    pub(super) const fn acts(path: &'static str, args: &'static [Arg], run: Run) -> Self {
+        Self { path, kind: Kind::Action, guard: Guard::ServiceToken, access: Access::Writes, args, run }
+    }
+
+    /// What a person may see.
+    pub(super) const fn query(path: &'static str, args: &'static [Arg], run: Run) -> Self {
+        Self { path, kind: Kind::Query, guard: Guard::Admin, access: Access::Reads, args, run }
+    }
+
+    /// What a person may do.
+    pub(super) const fn mutation(path: &'static str, args: &'static [Arg], run: Run) -> Self {
+        Self { path, kind: Kind::Mutation, guard: Guard::Admin, access: Access::Writes, args, run }
+    }
 }
 
 /// The function of this name; `module.js:name` is the same as `module:name`.

@@ -14,6 +14,7 @@ mod founding;
 mod functions;
 mod human;
 mod number;
+mod plant;
 mod rows;
 mod rules;
 mod service;

@@ -50,6 +50,12 @@ pub(super) fn optional<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Opti
     Ok(read(&Value::deserialize(from)?))
 }
 
+/// The same for a number that is to be stored: rows are JSON, which has no word for those that are not finite, so such
+/// a one counts as absent.
+pub(super) fn finite<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<f64>, D::Error> {
+    Ok(optional(from)?.filter(|number| number.is_finite()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

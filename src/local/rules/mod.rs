@@ -1,8 +1,21 @@
 //! The contract's rules, each once: what follows from a message, an assignment, a status, whoever caused it.
 
 pub(super) mod activity;
+pub(super) mod assignees;
+pub(super) mod attachments;
+pub(super) mod collation;
+pub(super) mod fields;
 pub(super) mod flags;
 pub(super) mod follow;
+pub(super) mod limit;
+pub(super) mod mentions;
 pub(super) mod notify;
+pub(super) mod offline;
+pub(super) mod overview;
+pub(super) mod post;
+pub(super) mod profiles;
 pub(super) mod reach;
 pub(super) mod sessions;
+pub(super) mod status;
+pub(super) mod thread;
+pub(super) mod upgrade;

@@ -1,6 +1,26 @@
 //! The service functions: what a runtime may ask and do (backend-contract §2).
 
+mod agents;
+mod context;
+mod documents;
+mod find;
+mod messages;
+mod notifications;
+pub(super) mod runtime;
+mod task_status;
+mod tasks;
+
 use super::functions::Function;
 
 /// Every service function.
-pub(super) const FUNCTIONS: &[&[Function]] = &[];
+pub(super) const FUNCTIONS: &[&[Function]] = &[
+    agents::FUNCTIONS,
+    context::FUNCTIONS,
+    documents::FUNCTIONS,
+    find::FUNCTIONS,
+    messages::FUNCTIONS,
+    notifications::FUNCTIONS,
+    runtime::FUNCTIONS,
+    task_status::FUNCTIONS,
+    tasks::FUNCTIONS,
+];

@@ -152,6 +152,10 @@ indexes! {
     DOCUMENTS_OF_TASK = Documents by ["taskId"], then "updatedAt";
     /// Documents of a type, in the order of their creation.
     DOCUMENTS_BY_TYPE = Documents by ["accountId", "type"];
+    /// Documents of a type by their title.
+    DOCUMENTS_BY_TITLE = Documents by ["accountId", "type", "title"];
+    /// Documents of a type by their name.
+    DOCUMENTS_BY_NAME = Documents by ["accountId", "type", "name"];
     /// An account's skills.
     SKILLS = Skills by ["accountId"];
     /// The skill that a slug names.
@@ -196,7 +200,7 @@ pub(super) fn create() -> String {
     });
     let indexes = INDEXES.iter().map(|(name, index)| {
         let fields = index.by.iter().copied().chain(index.then).map(field).collect::<Vec<_>>().join(", ");
-        format!("CREATE INDEX {} ON {} ({fields}, at);\n", name.to_lowercase(), index.table.name())
+        format!("CREATE INDEX by_{} ON {} ({fields}, at);\n", name.to_lowercase(), index.table.name())
     });
     let kept = "CREATE TABLE kept (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;\n";
     tables.into_iter().chain(indexes).chain([kept.to_owned()]).collect()

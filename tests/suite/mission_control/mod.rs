@@ -1,3 +1,9 @@
 //! The embedded Mission Control behaves as the hosted one: the tables of backend-contract.md as rows.
 
 mod board;
+mod seeds;
+
+/// Who is named in a message.
+mod mentions;
+/// What follows from a message.
+mod posting;

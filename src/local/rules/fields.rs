@@ -1,0 +1,103 @@
+//! A task's fields change, by an agent's hand or a person's (backend-contract §2.16, "field update routine").
+
+use super::assignees;
+use super::follow::Party;
+use crate::local::Refusal;
+use crate::local::answer::ensure;
+use crate::local::call::Call;
+use crate::local::rows::{Agent, Task};
+use crate::local::store::{Doc, Id};
+use crate::model::{Assignees, limits};
+
+/// What a task has if nobody says otherwise (§2.17, §8).
+pub(in crate::local) const DEFAULT_PRIORITY: f64 = 3.0;
+
+/// What may change at once; absent fields stay as they are.
+#[derive(Default)]
+pub(in crate::local) struct Changes {
+    /// The title, with the blanks around it.
+    pub(in crate::local) title: Option<String>,
+    /// Markdown.
+    pub(in crate::local) description: Option<String>,
+    /// 1 to 5.
+    pub(in crate::local) priority: Option<f64>,
+    /// The new list.
+    pub(in crate::local) labels: Option<Vec<String>>,
+    /// The new list.
+    pub(in crate::local) agents: Option<Vec<Id<Agent>>>,
+    /// The new list.
+    pub(in crate::local) users: Option<Vec<String>>,
+    /// The new date, or none.
+    pub(in crate::local) due_date: Option<Option<f64>>,
+}
+
+/// Refuses what is longer than it may be, before anything is looked up.
+pub(in crate::local) fn check_lengths(title: Option<&str>, description: Option<&str>) -> Result<(), Refusal> {
+    let within = |text: Option<&str>, limit: usize| text.is_none_or(|text| limits::chars(text) <= limit);
+    ensure!(within(title, limits::TITLE_CHARS), "Title too long (max 2000 characters)");
+    ensure!(within(description, limits::DESCRIPTION_CHARS), "Description too long (max 100000 characters)");
+    Ok(())
+}
+
+/// Refuses a priority that is none.
+pub(in crate::local) fn check_priority(priority: Option<f64>) -> Result<(), Refusal> {
+    let fits = priority.is_none_or(|priority| (1.0..=5.0).contains(&priority));
+    ensure!(fits, "Invalid priority: must be between 1 (highest) and 5 (lowest)");
+    Ok(())
+}
+
+impl Changes {
+    /// The names of the fields that are given, whether or not they differ.
+    pub(in crate::local) fn names(&self) -> Vec<&'static str> {
+        let given = [
+            (self.title.is_some(), "title"),
+            (self.description.is_some(), "description"),
+            (self.priority.is_some(), "priority"),
+            (self.labels.is_some(), "labels"),
+            (self.agents.is_some(), "assignedAgentIds"),
+            (self.users.is_some(), "assignedUserIds"),
+            (self.due_date.is_some(), "dueDate"),
+        ];
+        given.into_iter().filter(|(given, _)| *given).map(|(_, name)| name).collect()
+    }
+
+    /// Whether the lists of who is on the task are among them.
+    pub(in crate::local) fn assigns(&self) -> bool {
+        self.agents.is_some() || self.users.is_some()
+    }
+
+    /// Makes the changes; whoever is new on the task comes back.
+    pub(in crate::local) fn apply(
+        self,
+        call: &Call<'_>,
+        task: &mut Doc<Task>,
+    ) -> Result<Vec<Party>, Refusal> {
+        let assigns = self.assigns();
+        assignees::check_agents(call, self.agents.as_deref().unwrap_or_default(), "")?;
+        let users = self.users.map(|ids| without_blanks(&ids));
+        assignees::check_users(call, users.as_deref().unwrap_or_default())?;
+        let came = if assigns { assignees::replace(call, task, users, self.agents)? } else { Vec::new() };
+        let status = &task.row.status;
+        let wants_somebody = matches!(status.as_str(), "assigned" | "in_progress");
+        ensure!(
+            !wants_somebody || assignees::any(&task.row) == Assignees::Some,
+            "Invalid assignees: status '{status}' requires at least one assignee"
+        );
+        if let Some(title) = self.title {
+            task.row.title = title.trim().to_owned();
+        }
+        if let Some(description) = self.description {
+            task.row.description = Some(description.trim().to_owned());
+        }
+        task.row.priority = self.priority.unwrap_or(task.row.priority);
+        task.row.labels = self.labels.unwrap_or_else(|| std::mem::take(&mut task.row.labels));
+        task.row.due_date = self.due_date.unwrap_or(task.row.due_date);
+        task.row.updated_at = call.now();
+        call.tx.put(task)?;
+        Ok(came)
+    }
+}
+
+fn without_blanks(ids: &[String]) -> Vec<String> {
+    ids.iter().filter(|id| !id.trim().is_empty()).cloned().collect()
+}

@@ -1,0 +1,112 @@
+//! A task's thread as readers get it (backend-contract §3.4): whoever asks for it (the delivery context, the tools, the
+//! history, the page) gets the same items.
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+
+use super::reach;
+use crate::local::rows::{Account, Agent, Message, Task};
+use crate::local::store::{Doc, Id, StoreError, THREAD, Tx};
+
+/// A message as a thread shows it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::local) struct ThreadItem {
+    /// Which message.
+    pub(in crate::local) message_id: Id<Message>,
+    /// `user` or `agent`.
+    pub(in crate::local) author_type: String,
+    /// A person's id or an agent's.
+    pub(in crate::local) author_id: String,
+    /// Their name today; `null`, never absent, where the account no longer knows them.
+    pub(in crate::local) author_name: Option<String>,
+    /// Markdown, uncut.
+    pub(in crate::local) content: String,
+    /// When.
+    pub(in crate::local) created_at: f64,
+}
+
+/// The newest `limit` messages of the task, oldest first.
+pub(in crate::local) fn newest(
+    tx: &Tx<'_>,
+    account: &Id<Account>,
+    task: &Id<Task>,
+    limit: usize,
+) -> Result<Vec<ThreadItem>, StoreError> {
+    let mut names = Names::of(account);
+    let messages = newest_messages(tx, task, limit)?.into_iter();
+    messages
+        .map(|message| {
+            let author_name = names.author(tx, &message.row)?;
+            let Message { author_type, author_id, content, created_at, .. } = message.row;
+            Ok(ThreadItem {
+                message_id: message.id,
+                author_type,
+                author_id,
+                author_name,
+                content,
+                created_at,
+            })
+        })
+        .collect()
+}
+
+/// The rows behind [`newest`].
+pub(in crate::local) fn newest_messages(
+    tx: &Tx<'_>,
+    task: &Id<Task>,
+    limit: usize,
+) -> Result<Vec<Doc<Message>>, StoreError> {
+    let mut messages = tx.find(THREAD, &[Some(task.as_str())]).newest_first().limit(limit).rows()?;
+    messages.reverse();
+    Ok(messages)
+}
+
+/// What the authors of an account's messages are called today; each is looked up once.
+pub(in crate::local) struct Names<'a> {
+    account: &'a Id<Account>,
+    people: Option<HashMap<String, String>>,
+    agents: HashMap<String, Option<String>>,
+}
+
+impl<'a> Names<'a> {
+    /// Nobody is looked up yet.
+    pub(in crate::local) fn of(account: &'a Id<Account>) -> Self {
+        Self { account, people: None, agents: HashMap::new() }
+    }
+
+    /// The name of a message's author, if the account still knows them.
+    pub(in crate::local) fn author(
+        &mut self,
+        tx: &Tx<'_>,
+        message: &Message,
+    ) -> Result<Option<String>, StoreError> {
+        if message.author_type == "agent" {
+            self.agent(tx, &message.author_id)
+        } else {
+            self.person(tx, &message.author_id)
+        }
+    }
+
+    fn agent(&mut self, tx: &Tx<'_>, id: &str) -> Result<Option<String>, StoreError> {
+        if let Some(known) = self.agents.get(id) {
+            return Ok(known.clone());
+        }
+        let agent = tx.get::<Agent>(&Id::new(id))?.filter(|agent| agent.row.account_id == *self.account);
+        let name = agent.map(|agent| agent.row.name);
+        self.agents.insert(id.to_owned(), name.clone());
+        Ok(name)
+    }
+
+    fn person(&mut self, tx: &Tx<'_>, id: &str) -> Result<Option<String>, StoreError> {
+        let people = match &mut self.people {
+            Some(people) => people,
+            none => {
+                let members = reach::members(tx, self.account)?.into_iter();
+                none.insert(members.map(|member| (member.row.user_id, member.row.user_name)).collect())
+            }
+        };
+        Ok(people.get(id).cloned())
+    }
+}
