@@ -1,6 +1,6 @@
 //! Answers on their way out: `tiny_http` writes them, we say when and how far.
 
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
 use tiny_http::{HTTPVersion, Response, StatusCode};
@@ -8,12 +8,10 @@ use tiny_http::{HTTPVersion, Response, StatusCode};
 use super::wire::Wire;
 use crate::http::message::{Header, Sink};
 
-/// Bytes: answers up to this size leave in one write, larger ones in pieces of it.
-const PIECE: usize = 32 * 1024;
+/// Bytes: an answer up to this size leaves in one write; the body of a larger one is not copied behind its head.
+const ONE_WRITE: usize = 16 * 1024;
 /// Bytes: room for a usual head.
-const HEAD: usize = 1024;
-/// Bytes: the least room in a buffer that `io::copy` reads into directly.
-const COPIED_IN_PLACE: usize = 8 * 1024;
+const HEAD: usize = 512;
 /// What we call ourselves, since `tiny_http` would else say its own name.
 const NAME: (&str, &str) = ("Server", "mission-control-runtime");
 
@@ -42,70 +40,32 @@ impl Manner {
     }
 }
 
-/// What `tiny_http` writes to: passes pieces on to the wire, and mends the head in the first one.
-struct Outgoing<'w, 's> {
-    wire: &'w mut Wire<'s>,
-    until: Instant,
-    /// To follow the status line.
-    extra: &'static [u8],
-    /// To be left out: there are two cases where `tiny_http` writes a header that should not be.
-    struck_out: &'static [u8],
-    /// Whether the first piece is still to come.
-    at_start: bool,
-    /// The buffer before us drops its last piece's error, so we keep it.
-    outcome: io::Result<()>,
+/// The head of an answer, as `tiny_http` writes it, with what it leaves to its own listener.
+///
+/// It is given no body to copy: that would cost a buffer on every connection's stack, and the body is at hand.
+fn head(
+    manner: Manner,
+    status: u16,
+    headers: Vec<Header>,
+    length: Option<usize>,
+    struck_out: &[u8],
+) -> io::Result<Vec<u8>> {
+    let response = Response::new(StatusCode(valid(status)), with_name(headers), io::empty(), length, None)
+        // By itself `tiny_http` would chunk what is larger than 32 KiB, which old clients cannot read.
+        .with_chunked_threshold(usize::MAX);
+    let mut head = Vec::with_capacity(HEAD);
+    response.raw_print(&mut head, HTTPVersion(1, 1), &[], true, None)?;
+    if let Some(at) = position(&head, struck_out) {
+        head.drain(at..at + struck_out.len());
+    }
+    let line_end = position(&head, b"\r\n").map_or(head.len(), |at| at + 2);
+    head.splice(line_end..line_end, manner.connection_line().iter().copied());
+    Ok(head)
 }
 
-impl<'w, 's> Outgoing<'w, 's> {
-    fn new(wire: &'w mut Wire<'s>, until: Instant, manner: Manner, struck_out: &'static [u8]) -> Self {
-        let extra = manner.connection_line();
-        Self { wire, until, extra, struck_out, at_start: true, outcome: Ok(()) }
-    }
-
-    /// Has `response` written by `tiny_http`: in one write if it is small, else in pieces.
-    ///
-    /// The buffer is handed over by value and has [`COPIED_IN_PLACE`] to spare, because then `io::copy` reads the
-    /// body straight into it. With less it would send the head by itself first, or go by way of the stack.
-    fn print<R: Read>(mut self, response: Response<R>, size: usize, head_only: bool) -> io::Result<()> {
-        let buffer = BufWriter::with_capacity((size + COPIED_IN_PLACE).min(PIECE), &mut self);
-        response.raw_print(buffer, HTTPVersion(1, 1), &[], head_only, None)?;
-        self.outcome
-    }
-
-    /// The first piece, with the whole head in it, as it should be.
-    fn mended(&self, piece: &[u8]) -> Vec<u8> {
-        let line_end = |line: &[u8]| line == b"\r\n";
-        let after_status = piece.windows(2).position(line_end).map_or(0, |at| at + 2);
-        let (status, rest) = piece.split_at(after_status);
-        let unwanted = self.struck_out.len();
-        let wanted = rest.windows(unwanted.max(1)).position(|line| line == self.struck_out);
-        let (before, after) = match wanted {
-            Some(at) => (&rest[..at], &rest[at + unwanted..]),
-            None => (rest, &[][..]),
-        };
-        [status, self.extra, before, after].concat()
-    }
-}
-
-impl Write for Outgoing<'_, '_> {
-    fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
-        let mend =
-            std::mem::take(&mut self.at_start) && !(self.extra.is_empty() && self.struck_out.is_empty());
-        let sent = if mend {
-            self.wire.write_all(&self.mended(piece), self.until)
-        } else {
-            self.wire.write_all(piece, self.until)
-        };
-        if let Err(error) = sent {
-            self.outcome = Err(error.kind().into());
-            return Err(error);
-        }
-        Ok(piece.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+/// Where `part` stands first; nowhere if it is empty.
+fn position(bytes: &[u8], part: &[u8]) -> Option<usize> {
+    bytes.windows(part.len().max(1)).position(|window| window == part)
 }
 
 /// Sends a whole answer.
@@ -118,10 +78,14 @@ pub(super) fn send_whole(
     // RFC 9110 §8.6: never with 204.
     let struck_out: &[u8] = if status == 204 { b"Content-Length: 0\r\n" } else { b"" };
     let body = if status == 204 { b"" } else { body };
-    let response = Response::new(StatusCode(valid(status)), with_name(headers), body, Some(body.len()), None)
-        // By itself `tiny_http` would chunk what is larger than 32 KiB, which old clients cannot read.
-        .with_chunked_threshold(usize::MAX);
-    Outgoing::new(wire, until, manner, struck_out).print(response, HEAD + body.len(), manner.head_only)
+    let mut answer = head(manner, status, headers, Some(body.len()), struck_out)?;
+    let body = if manner.head_only { b"" } else { body };
+    if answer.len() + body.len() <= ONE_WRITE {
+        answer.extend_from_slice(body);
+        return wire.write_all(&answer, until);
+    }
+    wire.write_all(&answer, until)?;
+    wire.write_all(body, until)
 }
 
 /// Sends the head of a stream. It is chunked; for HTTP/1.0 it ends where the connection ends.
@@ -132,8 +96,7 @@ pub(super) fn send_stream_head(
     (status, headers): (u16, Vec<Header>),
 ) -> io::Result<()> {
     let struck_out: &[u8] = if manner.old { b"Transfer-Encoding: chunked\r\n" } else { b"" };
-    let response = Response::new(StatusCode(valid(status)), with_name(headers), io::empty(), None, None);
-    Outgoing::new(wire, until, manner, struck_out).print(response, HEAD, true)
+    wire.write_all(&head(manner, status, headers, None, struck_out)?, until)
 }
 
 /// A stream under way.
