@@ -5,5 +5,7 @@ mod seeds;
 
 /// Who is named in a message.
 mod mentions;
+/// What waits for agents, and who may ask.
+mod notifications;
 /// What follows from a message.
 mod posting;
