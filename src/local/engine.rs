@@ -68,6 +68,11 @@ impl Engine {
         }
     }
 
+    /// The number of the last change.
+    pub fn changes(&self) -> u64 {
+        self.store.changes()
+    }
+
     /// Waits until something has changed behind `seen`, or the time is over; the number of the last change.
     pub fn wait_for_change(&self, seen: u64, patience: Duration) -> u64 {
         self.store.wait_for_change(seen, patience)

@@ -9,6 +9,7 @@
 mod answer;
 mod auth;
 mod call;
+pub mod door;
 mod engine;
 mod founding;
 mod functions;

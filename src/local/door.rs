@@ -1,0 +1,250 @@
+//! The way in: the platform's HTTP API, the page, and who is behind a request.
+//!
+//! Three kinds of callers. Runtimes and agents show the service token among the arguments; the page shows a cookie that
+//! the admin key bought; programs of people show the admin key itself (`Authorization: Convex KEY`, as deploy keys are
+//! shown). A page of somebody else's that a browser on this machine has open gets nowhere: its `Origin` is foreign, and
+//! a name that was bent to this machine is not a `Host` that we answer to.
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::auth::same;
+use super::engine::{Caller, Engine};
+use super::functions::Kind;
+use crate::http::message::{Method, Reply, Request, Sink};
+use crate::secret::Secret;
+
+/// The page, one file. `{{NONCE}}` in it is new for every answer.
+const PAGE: &str = include_str!("page.html");
+
+/// What the page may do: run its own script and style, and speak to us.
+const POLICY: &str = "default-src 'none'; script-src 'nonce-{{NONCE}}'; style-src 'nonce-{{NONCE}}'; \
+    connect-src 'self'; img-src data:; form-action 'none'; base-uri 'none'; frame-ancestors 'none'";
+
+/// The cookie that stands for the admin key in a browser.
+const COOKIE: &str = "mission-control";
+
+/// Browsers that are logged in at the same time; the oldest is forgotten first.
+const LOGINS: usize = 64;
+
+/// How often an event stream without news says that it lives, and looks whether anybody is there.
+const QUIET: Duration = Duration::from_secs(1);
+
+/// Request bodies: the platform's own limit.
+pub const BODY_BYTES: usize = 16 * 1024 * 1024 + 2_000;
+
+/// The paths that take such bodies.
+pub const API_PATHS: [&str; 3] = ["/api/action", "/api/mutation", "/api/query"];
+
+/// The door of one embedded Mission Control.
+pub struct Door {
+    engine: Arc<Engine>,
+    admin_key: Secret,
+    /// The host name that people gave to listen on, besides this machine's own ones.
+    host: String,
+    logins: Mutex<Vec<String>>,
+}
+
+/// A refusal of the platform itself, before any function.
+fn platform_error(status: u16, code: &str, message: &str) -> Reply {
+    Reply::json_of(&json!({"code": code, "message": message})).with_status(status).no_store()
+}
+
+impl Door {
+    /// For this backend, opened to people by this key.
+    pub fn new(engine: Arc<Engine>, admin_key: Secret, host: &str) -> Self {
+        Self { engine, admin_key, host: host.to_ascii_lowercase(), logins: Mutex::default() }
+    }
+
+    /// Answers a request.
+    pub fn answer(&self, request: &Request) -> Reply {
+        if let Some(refusal) = self.foreign(request) {
+            return refusal;
+        }
+        let path = request.path();
+        match (request.method(), path.as_ref()) {
+            (Method::Post, "/api/action") => self.call(Kind::Action, request),
+            (Method::Post, "/api/mutation") => self.call(Kind::Mutation, request),
+            (Method::Post, "/api/query") => self.call(Kind::Query, request),
+            (Method::Post, "/login") => self.log_in(request),
+            (Method::Post, "/logout") => self.log_out(request),
+            (Method::Get, "/changes") => self.changes(request),
+            (Method::Get | Method::Head, "/") => page(),
+            (Method::Get | Method::Head, "/version") => Reply::text(env!("CARGO_PKG_VERSION")).no_store(),
+            (_, "/api/action" | "/api/mutation" | "/api/query" | "/login" | "/logout") => not_allowed("POST"),
+            (_, "/changes" | "/" | "/version") => not_allowed("GET"),
+            // As the platform answers for a route that it does not have.
+            _ => Reply::empty(404).no_store(),
+        }
+    }
+
+    /// Whoever does not speak to us, or not from us.
+    fn foreign(&self, request: &Request) -> Option<Reply> {
+        let host = request.header("Host").unwrap_or_default().to_ascii_lowercase();
+        let name = host_name(&host);
+        // A name can be bent to any address, an address cannot.
+        let ours = name == "localhost" || name == self.host || name.parse::<IpAddr>().is_ok();
+        if !ours && request.header("Host").is_some() {
+            return Some(platform_error(403, "ForeignHost", "This host name is not one of this server's"));
+        }
+        let origin = request.header("Origin")?.to_ascii_lowercase();
+        let same_site =
+            origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://")) == Some(&host);
+        (!same_site).then(|| platform_error(403, "ForeignOrigin", "Pages of other origins may not ask here"))
+    }
+
+    fn call(&self, kind: Kind, request: &Request) -> Reply {
+        let (body, caller) = match self.read_call(request) {
+            Ok(read) => read,
+            Err(refusal) => return refusal,
+        };
+        let Some(path) = body.get("path").and_then(Value::as_str) else {
+            return platform_error(400, "BadJsonBody", "The field `path` is missing or no text");
+        };
+        let args = match body.get("args") {
+            Some(Value::Array(positional)) if positional.len() == 1 => &positional[0],
+            Some(args) => args,
+            None => return platform_error(400, "BadJsonBody", "The field `args` is missing"),
+        };
+        let id =
+            request.header("Convex-Request-Id").map_or_else(random_hex, |id| id.chars().take(64).collect());
+        let (status, answer) = self.engine.call(kind, path, args, caller, &id);
+        // As on the platform: looked at only after the function has run.
+        match body.get("format").map(|format| format.as_str().unwrap_or_default()) {
+            None | Some("json" | "convex_clean_json" | "convex_encoded_json" | "convex_json") => {}
+            Some(other) => {
+                let message = format!("The format {} is not known", other.escape_debug());
+                return platform_error(400, "BadFormat", &message);
+            }
+        }
+        Reply::json_of(&answer).with_status(status).no_store()
+    }
+
+    /// The body as JSON, and who sent it.
+    fn read_call(&self, request: &Request) -> Result<(Value, Caller), Reply> {
+        let kind = request.header("Content-Type").unwrap_or_default();
+        let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        if kind != "application/json" && !(kind.starts_with("application/") && kind.ends_with("+json")) {
+            return Err(platform_error(400, "BadJsonBody", "Content-Type must be application/json"));
+        }
+        if request.header("Convex-Client").is_some_and(|client| !client.contains('-')) {
+            let message = "The header Convex-Client must be NAME-VERSION";
+            return Err(platform_error(400, "InvalidClientVersion", message));
+        }
+        let caller = self.caller(request)?;
+        let body = serde_json::from_slice::<Value>(request.body());
+        let body =
+            body.map_err(|why| platform_error(400, "BadJsonBody", &format!("The body is no JSON: {why}")))?;
+        Ok((body, caller))
+    }
+
+    /// A person, if the admin key or its cookie is shown.
+    fn caller(&self, request: &Request) -> Result<Caller, Reply> {
+        match request.header("Authorization") {
+            Some(header) => match header.strip_prefix("Convex ") {
+                Some(key) if self.is_admin_key(key) => Ok(Caller::Person),
+                Some(_) => Err(platform_error(403, "BadDeployKey", "The admin key is not this server's")),
+                None => {
+                    Err(platform_error(401, "InvalidAuthHeader", "Only `Authorization: Convex KEY` is known"))
+                }
+            },
+            None if self.is_logged_in(request) => Ok(Caller::Person),
+            None => Ok(Caller::Stranger),
+        }
+    }
+
+    fn is_admin_key(&self, key: &str) -> bool {
+        same(key.trim().as_bytes(), self.admin_key.expose().as_bytes())
+    }
+
+    fn log_in(&self, request: &Request) -> Reply {
+        let body: Value = serde_json::from_slice(request.body()).unwrap_or_default();
+        if !self.is_admin_key(body["key"].as_str().unwrap_or_default()) {
+            return Reply::error(401, "This is not the admin key; it was printed when the server started")
+                .no_store();
+        }
+        let login = random_hex() + &random_hex();
+        let mut logins = self.logins();
+        if logins.len() >= LOGINS {
+            logins.remove(0);
+        }
+        logins.push(login.clone());
+        let cookie = format!("{COOKIE}={login}; HttpOnly; SameSite=Strict; Path=/");
+        Reply::empty(204).with_header("Set-Cookie", &cookie).no_store()
+    }
+
+    fn log_out(&self, request: &Request) -> Reply {
+        let shown = cookie(request);
+        self.logins().retain(|login| shown.is_none_or(|shown| !same(login.as_bytes(), shown.as_bytes())));
+        let cookie = format!("{COOKIE}=; HttpOnly; SameSite=Strict; Path=/; Max-Age=0");
+        Reply::empty(204).with_header("Set-Cookie", &cookie).no_store()
+    }
+
+    fn is_logged_in(&self, request: &Request) -> bool {
+        cookie(request)
+            .is_some_and(|shown| self.logins().iter().any(|login| same(login.as_bytes(), shown.as_bytes())))
+    }
+
+    fn logins(&self) -> std::sync::MutexGuard<'_, Vec<String>> {
+        self.logins.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A stream of the numbers of changes, for the page; the first one comes at once.
+    fn changes(&self, request: &Request) -> Reply {
+        if !self.is_logged_in(request) {
+            return Reply::error(401, "Log in first").no_store();
+        }
+        let engine = self.engine.clone();
+        Reply::events(move |sink: &mut dyn Sink| {
+            let mut seen = engine.changes();
+            sink.send(format!("data: {seen}\n\n").as_bytes())?;
+            while sink.is_open() {
+                let last = engine.wait_for_change(seen, QUIET);
+                let line = if last == seen { ":\n\n".to_owned() } else { format!("data: {last}\n\n") };
+                seen = last;
+                sink.send(line.as_bytes())?;
+            }
+            Ok(())
+        })
+    }
+}
+
+fn page() -> Reply {
+    let nonce = random_hex();
+    Reply::html(PAGE.replace("{{NONCE}}", &nonce).into_bytes())
+        .with_header("Content-Security-Policy", &POLICY.replace("{{NONCE}}", &nonce))
+        .with_header("X-Content-Type-Options", "nosniff")
+        .with_header("Referrer-Policy", "no-referrer")
+        .no_store()
+}
+
+fn not_allowed(allowed: &str) -> Reply {
+    Reply::error(405, "Method Not Allowed").with_header("Allow", allowed).no_store()
+}
+
+/// The host without its port, an IPv6 address without its brackets.
+fn host_name(host: &str) -> &str {
+    match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => host.split(':').next().unwrap_or_default(),
+    }
+}
+
+fn cookie(request: &Request) -> Option<&str> {
+    let pairs = request.headers_named("Cookie").flat_map(|header| header.split(';'));
+    pairs
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find(|(name, _)| *name == COOKIE)
+        .map(|(_, value)| value)
+}
+
+/// 16 hex digits that nobody can guess: request ids, nonces, halves of logins.
+fn random_hex() -> String {
+    let mut random = [0_u8; 8];
+    // Without randomness there is nothing that could be given out: the handler's panic becomes a 500.
+    getrandom::fill(&mut random).expect("the system has randomness once it runs");
+    random.iter().map(|byte| format!("{byte:02x}")).collect()
+}
