@@ -12,4 +12,4 @@ mod notifications;
 /// What follows from a message.
 mod posting;
 /// The team, as a runtime sees it.
-mod team;
+mod roster;
