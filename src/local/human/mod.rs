@@ -2,10 +2,12 @@
 //! has one person, the owner of the account.
 
 mod board;
+mod messages;
 mod runtimes;
 mod tasks;
 
 use super::functions::Function;
 
 /// Every function for people.
-pub(super) const FUNCTIONS: &[&[Function]] = &[board::FUNCTIONS, runtimes::FUNCTIONS, tasks::FUNCTIONS];
+pub(super) const FUNCTIONS: &[&[Function]] =
+    &[board::FUNCTIONS, messages::FUNCTIONS, runtimes::FUNCTIONS, tasks::FUNCTIONS];

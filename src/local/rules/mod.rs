@@ -2,12 +2,18 @@
 
 pub(super) mod activity;
 pub(super) mod assignees;
+pub(super) mod attachments;
+pub(super) mod collation;
 pub(super) mod fields;
 pub(super) mod flags;
 pub(super) mod follow;
 pub(super) mod limit;
+pub(super) mod mentions;
 pub(super) mod notify;
 pub(super) mod offline;
+pub(super) mod overview;
+pub(super) mod post;
+pub(super) mod profiles;
 pub(super) mod reach;
 pub(super) mod sessions;
 pub(super) mod status;

@@ -112,6 +112,8 @@ pub(in crate::local) struct Posted<'a> {
     pub(in crate::local) names_agents: bool,
     /// Whether agents shall learn nothing of it.
     pub(in crate::local) suppressed: bool,
+    /// Whether the rules for the talk with the orchestrator hold.
+    pub(in crate::local) in_chat: bool,
 }
 
 /// A thread went on: whoever follows it is told, by the rules of §5.4.
@@ -122,7 +124,6 @@ pub(in crate::local) fn thread_update(
     posted: &Posted<'_>,
     options: Options,
 ) -> Result<(), StoreError> {
-    let chat = reach::is_orchestrator_chat(account, task);
     let orchestrator = account.row.settings.orchestrator_agent_id.as_ref().map(Id::as_str);
     let asleep = matches!(task.row.status.as_str(), "done" | "blocked");
     for row in follow::all(tx, &task.id)? {
@@ -132,10 +133,10 @@ pub(in crate::local) fn thread_update(
         };
         let is_orchestrator = orchestrator == Some(who.id.as_str());
         let agent_is_left_out = who.kind == "agent"
-            && ((chat && !is_orchestrator)
+            && ((posted.in_chat && !is_orchestrator)
                 || asleep
                 || posted.suppressed
-                || (posted.names_agents && !(chat && is_orchestrator)));
+                || (posted.names_agents && !(posted.in_chat && is_orchestrator)));
         if agent_is_left_out
             || who == *posted.author
             || posted.mentioned.contains(&who.id)

@@ -1,7 +1,11 @@
 //! The service functions: what a runtime may ask and do (backend-contract §2).
 
+mod agents;
+mod context;
 mod documents;
 mod find;
+mod messages;
+mod notifications;
 pub(super) mod runtime;
 mod task_status;
 mod tasks;
@@ -9,5 +13,14 @@ mod tasks;
 use super::functions::Function;
 
 /// Every service function.
-pub(super) const FUNCTIONS: &[&[Function]] =
-    &[documents::FUNCTIONS, find::FUNCTIONS, runtime::FUNCTIONS, task_status::FUNCTIONS, tasks::FUNCTIONS];
+pub(super) const FUNCTIONS: &[&[Function]] = &[
+    agents::FUNCTIONS,
+    context::FUNCTIONS,
+    documents::FUNCTIONS,
+    find::FUNCTIONS,
+    messages::FUNCTIONS,
+    notifications::FUNCTIONS,
+    runtime::FUNCTIONS,
+    task_status::FUNCTIONS,
+    tasks::FUNCTIONS,
+];

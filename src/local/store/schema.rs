@@ -152,6 +152,10 @@ indexes! {
     DOCUMENTS_OF_TASK = Documents by ["taskId"], then "updatedAt";
     /// Documents of a type, in the order of their creation.
     DOCUMENTS_BY_TYPE = Documents by ["accountId", "type"];
+    /// Documents of a type by their title.
+    DOCUMENTS_BY_TITLE = Documents by ["accountId", "type", "title"];
+    /// Documents of a type by their name.
+    DOCUMENTS_BY_NAME = Documents by ["accountId", "type", "name"];
     /// An account's skills.
     SKILLS = Skills by ["accountId"];
     /// The skill that a slug names.

@@ -55,10 +55,17 @@ impl<'a> Tx<'a> {
     pub(in crate::local) fn insert<R: Row>(&self, row: R) -> Result<Doc<R>, StoreError> {
         let made = id::make(R::TABLE).map_err(|why| StoreError::Fault(why.to_string()))?;
         let created = self.now.max(self.last_instant.get() + STEP_MS);
-        self.last_instant.set(created);
+        let doc = Doc { id: Id::new(made), created, row };
+        self.restore(&doc)?;
+        Ok(doc)
+    }
+
+    /// Adds a row that had its id and its instant before, from a copy of this data or another's.
+    pub(in crate::local) fn restore<R: Row>(&self, doc: &Doc<R>) -> Result<(), StoreError> {
+        self.last_instant.set(self.last_instant.get().max(doc.created));
         let sql = format!("INSERT INTO {} (id, at, row) VALUES (?1, ?2, ?3)", R::TABLE.name());
-        self.database.prepare_cached(&sql)?.execute((&made, created, to_json(&row)?))?;
-        Ok(Doc { id: Id::new(made), created, row })
+        self.database.prepare_cached(&sql)?.execute((doc.id.as_str(), doc.created, to_json(&doc.row)?))?;
+        Ok(())
     }
 
     /// Writes a changed row back.

@@ -1,0 +1,177 @@
+//! Who is named in a text (backend-contract §5.2). Pure: the people and the agents are arguments.
+//!
+//! Three steps: what is quoted or code is taken out ([`prepare`]), what stands behind an `@` becomes candidates
+//! ([`candidates`]), and each candidate is held against the names of the account ([`Roll`]).
+
+use std::collections::{HashMap, HashSet};
+use std::hash::Hash;
+
+use super::follow::Party;
+use super::reach;
+use crate::local::rows::{Agent, Membership, Mention};
+use crate::local::store::Doc;
+
+/// Everybody whom the content names, in the order in which they are named. `@all` names everybody but the author;
+/// otherwise an author who names themselves is named like anybody else.
+pub(in crate::local) fn in_text(
+    content: &str,
+    author: &Party,
+    members: &[Doc<Membership>],
+    agents: &[Doc<Agent>],
+) -> Vec<Mention> {
+    let text = prepare(content);
+    if names_all(&text) {
+        let people = members.iter().map(|member| person(&member.row));
+        let everybody = people.chain(agents.iter().map(|found| agent(found, &found.row.slug)));
+        return everybody.filter(|mention| mention.id != author.id).collect();
+    }
+    let roll = Roll::of(members, agents);
+    let mut seen = HashSet::new();
+    let named = candidates(&text).into_iter().filter_map(|candidate| roll.find(&candidate));
+    named.filter(|mention| seen.insert((mention.kind.clone(), mention.id.clone()))).collect()
+}
+
+fn person(member: &Membership) -> Mention {
+    Mention {
+        kind: "user".to_owned(),
+        id: member.user_id.clone(),
+        name: member.user_name.clone(),
+        slug: None,
+    }
+}
+
+fn agent(agent: &Doc<Agent>, slug: &str) -> Mention {
+    let name = agent.row.name.clone();
+    Mention { kind: "agent".to_owned(), id: agent.id.to_string(), name, slug: Some(slug.to_owned()) }
+}
+
+/// The text without fenced blocks, then without inline code, then without quoted lines.
+fn prepare(content: &str) -> String {
+    let spoken = without_enclosed(&without_enclosed(content, "```"), "`");
+    let quoted = |line: &&str| line.trim_start_matches(is_space).starts_with('>');
+    spoken.split('\n').filter(|line| !quoted(line)).collect::<Vec<_>>().join("\n")
+}
+
+/// Whatever stands between a mark and the next one goes, the marks too; a mark without a second one stays.
+fn without_enclosed(text: &str, mark: &str) -> String {
+    let mut kept = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, behind)) = rest.split_once(mark) {
+        let Some((_, after)) = behind.split_once(mark) else { break };
+        kept.push_str(before);
+        rest = after;
+    }
+    kept.push_str(rest);
+    kept
+}
+
+/// `@all` and a word boundary, anywhere: `@all-hands` and `x@all.org`, too.
+fn names_all(text: &str) -> bool {
+    let text = text.as_bytes();
+    text.windows(4).enumerate().any(|(at, word)| {
+        word.eq_ignore_ascii_case(b"@all") && !text.get(at + 4).copied().is_some_and(is_word_byte)
+    })
+}
+
+/// What stands behind each `@`, trimmed, in lower case, each once: a text in double quotes, or a chunk of words.
+fn candidates(text: &str) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    let mut rest = text;
+    while let Some((_, behind)) = rest.split_once('@') {
+        // What is no token leaves the scan right behind its `@`.
+        let (token, after) = quoted(behind).or_else(|| chunk(behind)).unwrap_or(("", behind));
+        rest = after;
+        let candidate = token.trim_matches(is_space).to_lowercase();
+        if !candidate.is_empty() && !found.contains(&candidate) {
+            found.push(candidate);
+        }
+    }
+    found
+}
+
+/// `"([^"]+)"`: the inside and what follows.
+fn quoted(text: &str) -> Option<(&str, &str)> {
+    text.strip_prefix('"')?.split_once('"').filter(|(inside, _)| !inside.is_empty())
+}
+
+/// `\w+([\s-]\w+)*`: words with a single blank or hyphen between them, as many as there are, and what follows.
+fn chunk(text: &str) -> Option<(&str, &str)> {
+    let mut end = word_len(text);
+    if end == 0 {
+        return None;
+    }
+    while let Some(joint) = text[end..].chars().next().filter(|c| *c == '-' || is_space(*c)) {
+        let next = end + joint.len_utf8();
+        match word_len(&text[next..]) {
+            0 => break,
+            len => end = next + len,
+        }
+    }
+    Some(text.split_at(end))
+}
+
+fn word_len(text: &str) -> usize {
+    text.bytes().take_while(|byte| is_word_byte(*byte)).count()
+}
+
+/// JavaScript's `\w`, which knows ASCII only.
+fn is_word_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
+}
+
+/// JavaScript's `\s`, which is also what its `trim` removes: the byte order mark is one, the "next line" is none.
+pub(in crate::local) fn is_space(c: char) -> bool {
+    c == '\u{feff}' || (c.is_whitespace() && c != '\u{85}')
+}
+
+/// The names that people and agents go by, in lower case. Of two with the same name the later one answers to it.
+struct Roll<'a> {
+    people: HashMap<String, &'a Membership>,
+    addresses: HashMap<String, &'a Membership>,
+    slugs: HashMap<String, &'a Doc<Agent>>,
+    names: HashMap<String, &'a Doc<Agent>>,
+    qa: Option<&'a Doc<Agent>>,
+}
+
+impl<'a> Roll<'a> {
+    fn of(members: &'a [Doc<Membership>], agents: &'a [Doc<Agent>]) -> Self {
+        let local_part =
+            |member: &Membership| member.user_email.split('@').next().unwrap_or_default().to_lowercase();
+        let people = || members.iter().map(|member| &member.row);
+        let reviewers = || agents.iter().filter(|agent| reach::is_qa(&agent.row));
+        Self {
+            people: keyed(people(), |member| member.user_name.to_lowercase()),
+            addresses: keyed(people(), |member| local_part(member)),
+            slugs: keyed(agents, |agent| agent.row.slug.to_lowercase()),
+            names: keyed(agents, |agent| agent.row.name.to_lowercase()),
+            qa: reviewers().find(|agent| agent.row.slug.eq_ignore_ascii_case("qa")).or(reviewers().next()),
+        }
+    }
+
+    /// The first that fits, by the order of §5.2: a whole name, then the longest name that the candidate begins with.
+    fn find(&self, candidate: &str) -> Option<Mention> {
+        let by_slug = |found: &Doc<Agent>| agent(found, &found.row.slug);
+        let whole = |people: &HashMap<String, &Membership>| people.get(candidate).map(|found| person(found));
+        let whole_agent =
+            |agents: &HashMap<String, &Doc<Agent>>| agents.get(candidate).map(|found| by_slug(found));
+        let qa = || self.qa.filter(|_| candidate == "qa").map(|found| agent(found, "qa"));
+        whole(&self.people)
+            .or_else(|| whole(&self.addresses))
+            .or_else(|| whole_agent(&self.slugs))
+            .or_else(|| whole_agent(&self.names))
+            .or_else(qa)
+            .or_else(|| beginning(&self.people, candidate).map(|found| person(found)))
+            .or_else(|| beginning(&self.slugs, candidate).map(|found| by_slug(found)))
+            .or_else(|| beginning(&self.names, candidate).map(|found| by_slug(found)))
+    }
+}
+
+fn keyed<K: Eq + Hash, V>(values: impl IntoIterator<Item = V>, key: impl Fn(&V) -> K) -> HashMap<K, V> {
+    values.into_iter().map(|value| (key(&value), value)).collect()
+}
+
+/// Whoever has the longest name that the candidate begins with, up to a space or a new line.
+fn beginning<V: Copy>(names: &HashMap<String, V>, candidate: &str) -> Option<V> {
+    let ends = candidate.char_indices().rev().filter(|(_, c)| matches!(c, ' ' | '\n'));
+    ends.into_iter().find_map(|(end, _)| names.get(&candidate[..end]).copied())
+}
