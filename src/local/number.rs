@@ -4,8 +4,6 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::answer::Refusal;
-
 /// The bytes of a base64 text, strict about its alphabet and its padding.
 pub(super) fn base64_decode(text: &str) -> Option<Vec<u8>> {
     let text = text.as_bytes();
@@ -56,21 +54,6 @@ pub(super) fn optional<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Opti
 /// a one counts as absent.
 pub(super) fn finite<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<f64>, D::Error> {
     Ok(optional(from)?.filter(|number| number.is_finite()))
-}
-
-/// How many rows a caller gets of those it wants, where the platform takes the number as it is: it refuses what is not
-/// whole, or below nothing.
-pub(super) fn rows(wanted: f64, most: u32) -> Result<usize, Refusal> {
-    let wanted = if wanted > f64::from(most) { f64::from(most) } else { wanted };
-    if wanted.fract() == 0.0 && wanted >= 0.0 {
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "whole, from 0 to `most`"
-        )]
-        return Ok(wanted as usize);
-    }
-    Err(Refusal::BadType("Arg 1 `n` to `take` must be a non-negative integer".to_owned()))
 }
 
 #[cfg(test)]

@@ -55,10 +55,12 @@ pub(in crate::local) fn members(
     tx.find(MEMBERS, &[Some(account.as_str())]).rows()
 }
 
-/// The person who acts: the account's owner, who was its first member.
-pub(in crate::local) fn person(call: &Call<'_>) -> Result<Doc<Membership>, Refusal> {
-    let first = call.tx.find(MEMBERS, &[Some(call.account_id().as_str())]).first()?;
-    first.ok_or_else(|| Refusal::thrown("Forbidden: User is not a member of this account"))
+/// The person who acts: the embedded backend has one, the account's first member.
+pub(in crate::local) fn person(call: &Call<'_>) -> Result<Membership, Refusal> {
+    let first = call.tx.find::<Membership>(MEMBERS, &[Some(call.account_id().as_str())]).first()?;
+    first
+        .map(|member| member.row)
+        .ok_or_else(|| Refusal::thrown("Forbidden: User is not a member of this account"))
 }
 
 /// The label of the task that carries the talk with the orchestrator.

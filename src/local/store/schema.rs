@@ -200,7 +200,7 @@ pub(super) fn create() -> String {
     });
     let indexes = INDEXES.iter().map(|(name, index)| {
         let fields = index.by.iter().copied().chain(index.then).map(field).collect::<Vec<_>>().join(", ");
-        format!("CREATE INDEX {} ON {} ({fields}, at);\n", name.to_lowercase(), index.table.name())
+        format!("CREATE INDEX by_{} ON {} ({fields}, at);\n", name.to_lowercase(), index.table.name())
     });
     let kept = "CREATE TABLE kept (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;\n";
     tables.into_iter().chain(indexes).chain([kept.to_owned()]).collect()
