@@ -72,3 +72,9 @@ pub fn outcome(answer: Result<Value, String>) -> String {
         Err(text) => super::seeds::refusal(Err(text)),
     }
 }
+
+/// An id like this one, of a row that is not there.
+pub fn gone(id: &str) -> String {
+    let (table, _) = id.split_at(2);
+    format!("{table}{}", "0".repeat(id.len() - 2))
+}

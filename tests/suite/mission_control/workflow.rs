@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::board::Board;
 use super::seeds::refusal;
-use super::team::{Team, outcome};
+use super::team::{Team, gone, outcome};
 
 const ALL: [&str; 7] = ["inbox", "assigned", "in_progress", "review", "done", "blocked", "archived"];
 
@@ -139,7 +139,7 @@ fn a_status_by_an_agent_is_refused_in_order() {
     let team = Team::new();
     let other_task = team.board.foreign("tasks", &team.task("assigned", &[&team.ada]));
     let other_agent = team.board.foreign("agents", &team.ada);
-    let gone_agent = team.ada.replace(&team.ada[10..14], "0000");
+    let gone_agent = gone(&team.ada);
     let task = team.task("inbox", &[]);
     let rows = [
         (&team.ada, &task, "in_progress", "Invalid transition: Cannot move from 'inbox' to 'in_progress'"),
@@ -257,7 +257,7 @@ fn a_reason_comes_with_blocked_and_goes_with_it() {
 fn whoever_is_on_a_task_hears_where_it_stands() {
     // §4.4: the agent that moves it is left out; a person is not.
     let team = Team::new();
-    let gone = team.board.foreign("agents", &team.ben).replace('a', "b");
+    let gone = gone(&team.ben);
     let row = json!({
         "status": "in_progress", "title": "Fix", "assignedUserIds": ["user_dana"],
         "assignedAgentIds": [team.ada, team.ben, gone],
