@@ -12,6 +12,11 @@ pub(super) fn refusal(answer: Result<Value, String>) -> String {
     first.strip_prefix("Uncaught Error: ").unwrap_or(first).to_owned()
 }
 
+/// The texts of a list.
+pub(super) fn texts(list: &Value) -> Vec<&str> {
+    list.as_array().unwrap().iter().map(|text| text.as_str().unwrap()).collect()
+}
+
 fn merged(mut base: Value, over: Value) -> Value {
     let Value::Object(over) = over else { panic!("fields come as an object") };
     base.as_object_mut().unwrap().extend(over);
