@@ -10,7 +10,7 @@ use crate::local::functions::{ACCOUNT, Function, done};
 use crate::local::number;
 use crate::local::rows::{Activity, Agent, Membership, Message, Notification, Subscription, Task};
 use crate::local::rules::activity::{self, Actor, Target};
-use crate::local::rules::fields::{self, Changes};
+use crate::local::rules::fields::{self, Changes, Due};
 use crate::local::rules::status::{self, STATUS};
 use crate::local::rules::{assignees, follow, reach};
 use crate::local::store::{
@@ -151,7 +151,7 @@ fn update(call: &Call<'_>) -> Answer {
         description: args.description,
         priority: args.priority,
         labels: args.labels,
-        due_date: call.args.contains_key("dueDate").then_some(args.due_date),
+        due: call.args.contains_key("dueDate").then(|| args.due_date.map_or(Due::Whenever, Due::On)),
         ..Changes::default()
     };
     let names = changes.names();

@@ -7,7 +7,7 @@ use crate::local::answer::ensure;
 use crate::local::call::Call;
 use crate::local::rows::{Agent, Task};
 use crate::local::store::{Doc, Id};
-use crate::model::{Assignees, limits};
+use crate::model::limits;
 
 /// What a task has if nobody says otherwise (§2.17, §8).
 pub(in crate::local) const DEFAULT_PRIORITY: f64 = 3.0;
@@ -27,8 +27,26 @@ pub(in crate::local) struct Changes {
     pub(in crate::local) agents: Option<Vec<Id<Agent>>>,
     /// The new list.
     pub(in crate::local) users: Option<Vec<String>>,
-    /// The new date, or none.
-    pub(in crate::local) due_date: Option<Option<f64>>,
+    /// The new date, or that there is none.
+    pub(in crate::local) due: Option<Due>,
+}
+
+/// When a task should be finished.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::local) enum Due {
+    /// Then.
+    On(f64),
+    /// Whenever; only a person may say so.
+    Whenever,
+}
+
+impl Due {
+    fn date(self) -> Option<f64> {
+        match self {
+            Self::On(date) => Some(date),
+            Self::Whenever => None,
+        }
+    }
 }
 
 /// Refuses what is longer than it may be, before anything is looked up.
@@ -56,7 +74,7 @@ impl Changes {
             (self.labels.is_some(), "labels"),
             (self.agents.is_some(), "assignedAgentIds"),
             (self.users.is_some(), "assignedUserIds"),
-            (self.due_date.is_some(), "dueDate"),
+            (self.due.is_some(), "dueDate"),
         ];
         given.into_iter().filter(|(given, _)| *given).map(|(_, name)| name).collect()
     }
@@ -77,21 +95,15 @@ impl Changes {
         let users = self.users.map(|ids| without_blanks(&ids));
         assignees::check_users(call, users.as_deref().unwrap_or_default())?;
         let came = if assigns { assignees::replace(call, task, users, self.agents)? } else { Vec::new() };
-        let status = &task.row.status;
-        let wants_somebody = matches!(status.as_str(), "assigned" | "in_progress");
-        ensure!(
-            !wants_somebody || assignees::any(&task.row) == Assignees::Some,
-            "Invalid assignees: status '{status}' requires at least one assignee"
-        );
         if let Some(title) = self.title {
-            task.row.title = title.trim().to_owned();
+            title.trim().clone_into(&mut task.row.title);
         }
         if let Some(description) = self.description {
             task.row.description = Some(description.trim().to_owned());
         }
         task.row.priority = self.priority.unwrap_or(task.row.priority);
         task.row.labels = self.labels.unwrap_or_else(|| std::mem::take(&mut task.row.labels));
-        task.row.due_date = self.due_date.unwrap_or(task.row.due_date);
+        task.row.due_date = self.due.map_or(task.row.due_date, Due::date);
         task.row.updated_at = call.now();
         call.tx.put(task)?;
         Ok(came)

@@ -121,7 +121,8 @@ fn record_upgrade(call: &Call<'_>) -> Answer {
         row.openclaw_version.clone_from(&args.to_openclaw_version);
         row.runtime_service_version.clone_from(&args.to_runtime_version);
     }
-    row.status = if args.status == "failed" { "error" } else { "online" }.to_owned();
+    let status = if args.status == "failed" { "error" } else { "online" };
+    status.clone_into(&mut row.status);
     row.updated_at = call.now();
     let began = pending.as_ref().map(|pending| pending.initiated_at);
     let entry = UpgradeEntry {

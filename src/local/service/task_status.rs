@@ -14,13 +14,13 @@ use crate::local::functions::{ACCOUNT, Function, TOKEN};
 use crate::local::number;
 use crate::local::rows::{Agent, Task};
 use crate::local::rules::activity::{self, Actor, Target};
-use crate::local::rules::fields::{self, Changes};
+use crate::local::rules::fields::{self, Changes, Due};
 use crate::local::rules::follow::Party;
 use crate::local::rules::status::{self, STATUS};
 use crate::local::rules::{assignees, flags, reach};
 use crate::local::store::{Doc, Id, Table};
 use crate::local::validate::{Is, may, need};
-use crate::model::{TaskStatus, limits, plan_for_agent};
+use crate::model::{Assignees, TaskStatus, limits, plan_for_agent};
 
 pub(in crate::local) const FUNCTIONS: &[Function] = &[
     Function::acts(
@@ -138,7 +138,7 @@ fn update(call: &Call<'_>) -> Answer {
         labels: args.labels,
         agents: args.assigned_agent_ids,
         users: args.assigned_user_ids,
-        due_date: args.due_date.map(Some),
+        due: args.due_date.map(Due::On),
     };
     fields::check_priority(changes.priority)?;
     if let Some(to) = args.status {
@@ -147,23 +147,23 @@ fn update(call: &Call<'_>) -> Answer {
         ensure!(to != TaskStatus::Blocked || explained, "blockedReason is required when status is 'blocked'");
     }
 
-    let mut changed = changes.names();
+    let mut named = changes.names();
     // Whoever is put on a task that starts must be there before it starts.
     let starts = args.status == Some(TaskStatus::InProgress) && status::of(&task)? != TaskStatus::InProgress;
     let fields_first = changes.assigns() && starts;
     let mut changes = Some(changes);
     if fields_first {
-        changes.take().map_or(Ok(()), |changes| set_fields(call, &agent, &mut task, changes))?;
+        changes.take().map_or(Ok(()), |first| set_fields(call, &agent, &mut task, first))?;
     }
     let moved = match args.status {
         Some(to) => status::drive(call, &agent, &mut task, to, reason.as_deref())?,
         None => false,
     };
-    changes.map_or(Ok(()), |changes| set_fields(call, &agent, &mut task, changes))?;
+    changes.map_or(Ok(()), |then| set_fields(call, &agent, &mut task, then))?;
     if moved {
-        changed.push("status");
+        named.push("status");
     }
-    Ok(json!({"taskId": task.id, "changedFields": changed}))
+    Ok(json!({"taskId": task.id, "changedFields": named}))
 }
 
 /// The field part of an update. The original leaves agents that are put on a task without a word; here they are told
@@ -179,6 +179,12 @@ fn set_fields(
         return Ok(());
     }
     let mut came = changes.apply(call, task)?;
+    let status = &task.row.status;
+    let wants_somebody = matches!(status::of(task)?, TaskStatus::Assigned | TaskStatus::InProgress);
+    ensure!(
+        !wants_somebody || assignees::any(&task.row) == Assignees::Some,
+        "Invalid assignees: status '{status}' requires at least one assignee"
+    );
     if !call.options.original {
         came.retain(|who| *who != Party::agent(agent.id.as_str()));
         assignees::tell(call, task, &came, &agent.row.name)?;

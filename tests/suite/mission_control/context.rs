@@ -362,7 +362,7 @@ fn sessions_are_opened_kept_and_renewed() {
     let task = board.task(json!({"status": "in_progress", "assignedAgentIds": [engineer]}));
     let account = board.account.clone();
     let key = |agent: &str, task: Option<&str>| {
-        let fields = task.map_or(json!({}), |task| json!({"taskId": task}));
+        let fields = task.map_or_else(|| json!({}), |task| json!({"taskId": task}));
         context(&board, &board.notification(agent, fields))["deliverySessionKey"].as_str().unwrap().to_owned()
     };
     let of_task = |slug: &str, generation: u32| format!("task:{task}:agent:{slug}:{account}:v{generation}");

@@ -1,0 +1,366 @@
+//! Tasks: created, handed out, put away, linked, paused, reopened (backend-contract §2.17–2.20, §5.6, §8).
+
+use serde_json::{Value, json};
+
+use super::seeds::refusal;
+use super::team::{Team, outcome};
+
+fn long(chars: usize) -> String {
+    // Two code units each.
+    "🦀".repeat(chars / 2) + &"x".repeat(chars % 2)
+}
+
+#[test]
+fn a_created_task_stands_where_its_assignees_put_it() {
+    // §2.17: status asked for, assignees, status then, whether the creator was put on it.
+    let team = Team::new();
+    let rows = [
+        (None, false, "inbox", false),
+        (Some("inbox"), false, "inbox", false),
+        (Some("inbox"), true, "assigned", false),
+        (None, true, "assigned", false),
+        (Some("assigned"), false, "assigned", true),
+        (Some("in_progress"), false, "in_progress", true),
+        (Some("in_progress"), true, "in_progress", false),
+        (Some("review"), false, "review", false),
+        (Some("done"), false, "done", false),
+        (Some("blocked"), true, "blocked", false),
+        (Some("archived"), false, "archived", false),
+    ];
+    for (asked, with_ben, stands, with_creator) in rows {
+        let mut args = json!({"agentId": team.ada, "title": " Fix ", "blockedReason": "no key"});
+        if let Some(status) = asked {
+            args["status"] = json!(status);
+        }
+        if with_ben {
+            args["assignedAgentIds"] = json!([team.ben]);
+        }
+        let answer = team.board.service("createTaskFromAgent", args).unwrap();
+        let row = team.board.row("tasks", answer["taskId"].as_str().unwrap());
+        let rule = format!("{asked:?} {with_ben}");
+        assert_eq!(row["status"], stands, "{rule}");
+        let on_it = if with_creator {
+            json!([team.ada])
+        } else if with_ben {
+            json!([team.ben])
+        } else {
+            json!([])
+        };
+        assert_eq!(row["assignedAgentIds"], on_it, "{rule}");
+        assert_eq!(row.get("blockedReason").is_some(), stands == "blocked", "{rule}");
+        assert_eq!(row["assignedUserIds"], json!([]), "{rule}");
+        assert_eq!((&row["priority"], &row["labels"]), (&json!(3.0), &json!([])), "{rule}");
+        assert_eq!((&row["title"], &row["createdBy"]), (&json!(" Fix "), &json!(team.ada)), "{rule}");
+        assert_eq!(row.get("description"), None, "{rule}");
+    }
+}
+
+#[test]
+fn a_created_task_is_followed_and_its_assignees_told() {
+    let team = Team::new();
+    let args = json!({
+        "agentId": team.ada, "title": "Fix", "description": "d", "priority": 9.5, "labels": ["bug"], "dueDate": 5,
+        "assignedAgentIds": [team.ada, team.ben, team.ben],
+    });
+    let answer = team.board.service("createTaskFromAgent", args).unwrap();
+    let task = answer["taskId"].as_str().unwrap();
+    // The creator is told of its own assignment, and a duplicate twice (D16, D26).
+    assert_eq!(team.board.told(&team.ada), ["assignment: Ada assigned you"]);
+    assert_eq!(team.board.told(&team.ben), ["assignment: Ada assigned you", "assignment: Ada assigned you"]);
+    assert_eq!(team.board.followers(task), [&*team.lead, &team.ada, &team.ben]);
+    assert_eq!(team.happened(task)[0].0, "task_created");
+    let row = team.board.row("tasks", task);
+    assert_eq!((&row["priority"], &row["dueDate"]), (&json!(9.5), &json!(5.0)));
+    let body = &team.board.rows("notifications")[0]["body"];
+    assert_eq!(body, "You were assigned to task \"Fix\"");
+}
+
+#[test]
+fn creating_is_refused_in_order() {
+    let team = Team::new();
+    let stranger = team.board.foreign("agents", &team.ada);
+    let create = |agent: &str, more: Value| {
+        let mut args = json!({"agentId": agent, "title": "Fix"});
+        args.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        outcome(team.board.service("createTaskFromAgent", args))
+    };
+    let invalid = format!("Invalid agent: {stranger}");
+    let rows = [
+        (&team.ada, json!({"title": long(2000)}), "ok"),
+        (
+            &team.ada,
+            json!({"status": "blocked"}),
+            "Invalid status at creation: Cannot move to 'blocked' without providing a reason",
+        ),
+        (&team.ada, json!({"status": "blocked", "assignedAgentIds": [stranger]}), &invalid),
+        (
+            &team.ada,
+            json!({"description": long(100_001), "assignedAgentIds": [stranger]}),
+            "Description too long (max 100000 characters)",
+        ),
+        (
+            &team.ada,
+            json!({"title": long(2001), "description": long(100_001)}),
+            "Title too long (max 2000 characters)",
+        ),
+        (&team.ben, json!({"title": long(2001)}), "Forbidden: Agent is not allowed to create tasks"),
+        (&stranger, json!({"title": long(2001)}), "Forbidden: Agent belongs to different account"),
+        (&stranger, json!({"blockedReason": long(2001)}), "blockedReason must be at most 2000 characters"),
+    ];
+    for (agent, more, expected) in rows {
+        assert_eq!(create(agent, more), expected);
+    }
+}
+
+#[test]
+fn assigning_adds_and_starts_what_waits_in_the_inbox() {
+    // §2.18: from, agents and people on it, agents added, status then, who is told.
+    let rows: [(&str, &[&str], bool, &[&str], &str, &[&str]); 8] = [
+        ("inbox", &[], false, &["ada"], "in_progress", &["ada"]),
+        ("inbox", &[], false, &["ada", "ben", "ada"], "in_progress", &["ada", "ben"]),
+        ("inbox", &["ada"], false, &[], "in_progress", &[]),
+        ("inbox", &[], true, &[], "assigned", &[]),
+        ("inbox", &[], false, &[], "inbox", &[]),
+        ("assigned", &["ada"], false, &["ada", "ben"], "assigned", &["ben"]),
+        ("blocked", &[], false, &["ben"], "blocked", &["ben"]),
+        ("archived", &[], false, &["ben"], "archived", &["ben"]),
+    ];
+    for (from, before, person, added, stands, told) in rows {
+        let team = Team::new();
+        let ids = |slugs: &[&str]| -> Vec<String> {
+            slugs
+                .iter()
+                .map(|slug| if *slug == "ada" { team.ada.clone() } else { team.ben.clone() })
+                .collect()
+        };
+        let people = if person { json!(["user_dana"]) } else { json!([]) };
+        let row = json!({"status": from, "assignedAgentIds": ids(before), "assignedUserIds": people});
+        let task = team.board.task(row);
+        let args = json!({"agentId": team.lead, "taskId": task, "assignedAgentIds": ids(added)});
+        let answer = team.board.service("assignTaskFromAgent", args).unwrap();
+        assert_eq!(answer, json!({"taskId": task}));
+        let rule = format!("§2.18 {from} {before:?} + {added:?}");
+        assert_eq!(team.board.row("tasks", &task)["status"], stands, "{rule}");
+        for (slug, id) in [("ada", &team.ada), ("ben", &team.ben)] {
+            let expected: &[&str] =
+                if told.contains(&slug) { &["assignment: Lead assigned you"] } else { &[] };
+            assert_eq!(team.board.told(id), expected, "{rule}");
+        }
+        assert!(team.board.told("user_dana").is_empty(), "{rule}: no status_change");
+        let mut followers = ids(told);
+        followers.push(team.lead.clone());
+        assert_eq!(team.board.followers(&task), followers, "{rule}");
+        let happened = team.happened(&task);
+        let newly = happened.iter().find(|(kind, _)| kind == "task_updated").unwrap();
+        assert_eq!(newly.1, json!({"assignedAgentIds": ids(told)}), "{rule}");
+        let moved = happened.iter().find(|(kind, _)| kind == "task_status_changed").map(|(_, meta)| meta);
+        let expected = json!({"oldStatus": from, "newStatus": stands, "reason": "auto_assignment"});
+        assert_eq!(moved, (from != stands).then_some(&expected), "{rule}");
+    }
+}
+
+#[test]
+fn only_the_orchestrator_hands_out_puts_away_and_links() {
+    let team = Team::new();
+    let task = team.task("inbox", &[]);
+    let stranger = team.board.foreign("agents", &team.ada);
+    let foreign = team.board.foreign("tasks", &task);
+    let rows = [
+        ("assignTaskFromAgent", json!({"assignedAgentIds": []}), "assign agents"),
+        ("deleteTaskFromAgent", json!({"reason": "old"}), "archive/delete tasks"),
+        ("linkTaskToPrForAgentTool", json!({"prNumber": 7}), "link tasks to PRs"),
+    ];
+    for (name, more, what) in rows {
+        let call = |agent: &str, task: &str| {
+            let mut args = json!({"agentId": agent, "taskId": task});
+            args.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            outcome(team.board.service(name, args))
+        };
+        assert_eq!(call(&team.ada, &foreign), format!("Forbidden: Only the orchestrator can {what}"));
+        assert_eq!(call(&stranger, &foreign), "Forbidden: Agent belongs to different account");
+        assert_eq!(call(&team.lead, &foreign), "Forbidden: Task belongs to different account");
+        assert_eq!(call(&team.lead, &task), "ok");
+    }
+    let args = json!({"agentId": team.lead, "taskId": task, "assignedAgentIds": [stranger]});
+    assert_eq!(
+        refusal(team.board.service("assignTaskFromAgent", args)),
+        format!("Invalid agent: {stranger}")
+    );
+
+    // A stale assignee blocks every further assignment.
+    let stale = team.task("assigned", &[&stranger]);
+    let args = json!({"agentId": team.lead, "taskId": stale, "assignedAgentIds": [team.ada]});
+    assert_eq!(
+        refusal(team.board.service("assignTaskFromAgent", args)),
+        format!("Invalid agent: {stranger}")
+    );
+    assert!(team.board.told(&team.ada).is_empty());
+}
+
+#[test]
+fn deleting_archives_from_anywhere_and_tells_nobody() {
+    // §2.19.
+    for from in ["inbox", "assigned", "in_progress", "review", "done", "blocked", "archived"] {
+        let team = Team::new();
+        let task = team.task(from, &[&team.ada]);
+        let delete = |reason: &str| {
+            let args = json!({"agentId": team.lead, "taskId": task, "reason": reason});
+            team.board.service("deleteTaskFromAgent", args)
+        };
+        assert_eq!(refusal(delete(&long(2001))), "reason must be at most 2000 characters");
+        assert_eq!(delete("").unwrap(), json!({"success": true}));
+        let row = team.board.row("tasks", &task);
+        assert_eq!(row["status"], "archived", "{from}");
+        assert_eq!(row["archivedAt"], row["updatedAt"], "{from}");
+        assert_eq!(row.get("blockedReason").is_some(), from == "blocked", "only a normal step takes it away");
+        let meta =
+            json!({"oldStatus": from, "newStatus": "archived", "reason": "", "action": "task_deleted"});
+        assert_eq!(team.happened(&task), [("task_status_changed".to_owned(), meta)]);
+        assert!(team.board.rows("notifications").is_empty(), "{from}");
+
+        team.board.pass(5000);
+        delete("again").unwrap();
+        assert_ne!(team.board.row("tasks", &task)["archivedAt"], row["archivedAt"], "it can be repeated");
+    }
+}
+
+#[test]
+fn a_link_to_a_pull_request_is_kept() {
+    let team = Team::new();
+    let task = team.task("review", &[]);
+    for number in [65.0, 0.5, -3.0] {
+        let args = json!({"agentId": team.lead, "taskId": task, "prNumber": number});
+        team.board.service("linkTaskToPrForAgentTool", args).unwrap();
+        let row = team.board.row("tasks", &task);
+        assert_eq!(row["metadata"], json!({"prNumber": number}));
+        assert_eq!(row["updatedAt"], 1_765_526_400_000.0);
+    }
+    assert!(team.happened(&task).is_empty());
+}
+
+#[test]
+fn a_person_creates_a_task_that_only_the_orchestrator_follows() {
+    // §8, §5.6.
+    let team = Team::new();
+    let task = team.board.person("tasks:create", json!({"title": "Fix"})).unwrap();
+    let task = task.as_str().unwrap();
+    let row = team.board.look("tasks:get", json!({"taskId": task})).unwrap();
+    assert_eq!((&row["status"], &row["priority"]), (&json!("inbox"), &json!(3.0)));
+    assert_eq!(row["createdBy"], "user_dana");
+    assert_eq!(team.board.followers(task), [&*team.lead]);
+    assert!(team.board.rows("notifications").is_empty());
+    let created = &team.board.look("activities:listByTask", json!({"taskId": task})).unwrap()[0];
+    assert_eq!((&created["type"], &created["actorName"]), (&json!("task_created"), &json!("Dana Reyes")));
+    assert_eq!(team.board.look("tasks:list", json!({})).unwrap(), json!([row]));
+}
+
+#[test]
+fn a_person_assigns_whom_they_like() {
+    let team = Team::new();
+    let task = team.task("inbox", &[]);
+    let assign = |more: Value| {
+        let mut args = json!({"taskId": task});
+        args.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        team.board.person("tasks:assign", args)
+    };
+    // The lists given, the status then, who follows it then.
+    let (ada, ben, lead) = (&*team.ada, &*team.ben, &*team.lead);
+    let rows = [
+        (json!({"assignedAgentIds": [ada, ben]}), "assigned", vec![ada, ben, lead]),
+        (json!({"assignedUserIds": ["user_dana"]}), "assigned", vec![ada, ben, lead, "user_dana"]),
+        (json!({"assignedAgentIds": [ben, lead]}), "assigned", vec![ben, lead, "user_dana"]),
+        // The orchestrator goes on following what it is taken from.
+        (json!({"assignedAgentIds": []}), "assigned", vec![lead, "user_dana"]),
+        (json!({"assignedUserIds": []}), "inbox", vec![lead]),
+    ];
+    for (lists, stands, followers) in rows {
+        assign(lists.clone()).unwrap();
+        assert_eq!(team.board.row("tasks", &task)["status"], stands, "{lists}");
+        assert_eq!(team.board.followers(&task), followers, "{lists}");
+    }
+    for who in [ada, ben, lead, "user_dana"] {
+        assert_eq!(team.board.told(who), ["assignment: Dana Reyes assigned you"], "{who}");
+    }
+    let moved: Vec<_> =
+        team.happened(&task).into_iter().filter(|row| row.0 == "task_status_changed").collect();
+    let back = json!({"oldStatus": "assigned", "newStatus": "inbox", "reason": "auto_assignment"});
+    assert_eq!((moved.len(), &moved[0].1), (2, &back));
+
+    let stranger = team.board.foreign("agents", ada);
+    let text = format!("Invalid agent: {stranger} does not belong to account");
+    assert_eq!(refusal(assign(json!({"assignedAgentIds": [stranger]}))), text);
+    let text = "Invalid user: user_eve is not a member of this account";
+    assert_eq!(refusal(assign(json!({"assignedUserIds": ["user_eve"]}))), text);
+}
+
+#[test]
+fn stop_blocks_a_task_and_its_agents_put_it_down() {
+    let text = "Task can only be paused when status is Assigned, In progress, or Review";
+    let rows = [
+        ("inbox", text),
+        ("assigned", "ok"),
+        ("in_progress", "ok"),
+        ("review", "ok"),
+        ("done", text),
+        ("blocked", "ok"),
+        ("archived", text),
+    ];
+    for (from, expected) in rows {
+        let team = Team::new();
+        let task = team.task(from, &[&team.ada]);
+        team.board.edit("agents", &team.ada, json!({"status": "busy", "currentTaskId": task}));
+        let answer = team.board.person("tasks:pauseAgents", json!({"taskId": task}));
+        let paused = answer.as_ref().map_or(json!(null), |answer| answer["paused"].clone());
+        assert_eq!(outcome(answer), expected, "{from}");
+        let agent = team.board.row("agents", &team.ada);
+        let row = team.board.row("tasks", &task);
+        if paused == true {
+            assert_eq!((&row["status"], &agent["status"]), (&json!("blocked"), &json!("idle")), "{from}");
+            assert_eq!(row["blockedReason"], "Paused by user (/stop)", "{from}");
+            assert_eq!(agent.get("currentTaskId"), None, "{from}");
+            assert_eq!(agent["lastHeartbeat"], 1_765_526_400_000.0, "{from}");
+            assert_eq!(team.board.told(&team.ada), ["status_change: Task status changed to blocked"]);
+        } else {
+            assert_eq!((&row["status"], &agent["status"]), (&json!(from), &json!("busy")), "{from}");
+            assert!(team.board.rows("notifications").is_empty(), "{from}");
+        }
+        assert_eq!(from == "blocked", paused == false, "{from}: nothing to do, and no error");
+    }
+}
+
+#[test]
+fn only_done_tasks_are_reopened() {
+    let team = Team::new();
+    for from in ["inbox", "assigned", "in_progress", "review", "blocked", "archived"] {
+        let args = json!({"taskId": team.task(from, &[&team.ada])});
+        let text = "Invalid operation: Can only reopen done tasks";
+        assert_eq!(refusal(team.board.person("tasks:reopen", args)), text, "{from}");
+    }
+    let task = team.task("done", &[&team.ada]);
+    team.board.person("tasks:reopen", json!({"taskId": task})).unwrap();
+    assert_eq!(team.board.row("tasks", &task)["status"], "review");
+    let meta = json!({"oldStatus": "done", "newStatus": "review", "reopened": true});
+    assert_eq!(team.happened(&task), [("task_status_changed".to_owned(), meta)]);
+    assert!(team.board.rows("notifications").is_empty());
+}
+
+#[test]
+fn a_removed_task_takes_its_thread_along() {
+    let team = Team::new();
+    let (task, other) = (team.task("in_progress", &[&team.ben]), team.task("in_progress", &[&team.ben]));
+    for task in [&task, &other] {
+        team.board.follows(task, "agent", &team.ben);
+        team.board.says(&team.ada, task, "hello @ben");
+        team.moves(&team.ada, task, "review").unwrap();
+    }
+    let count = |table: &str| team.board.rows(table).len();
+    let before = ["messages", "subscriptions", "notifications"].map(count);
+    team.board.person("tasks:remove", json!({"taskId": task})).unwrap();
+    let after = ["messages", "subscriptions", "notifications"].map(count);
+    assert_eq!(before.map(|rows| rows / 2), after);
+    assert_eq!(team.board.look("tasks:get", json!({"taskId": task})).unwrap(), json!(null));
+    assert!(team.happened(&task).is_empty());
+    assert_eq!(team.happened(&other).len(), 1);
+    let again = team.board.person("tasks:remove", json!({"taskId": task}));
+    assert_eq!(refusal(again), "Not found: Task does not exist");
+}
