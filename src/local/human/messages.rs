@@ -99,15 +99,15 @@ struct Reading {
 fn list_by_task(call: &Call<'_>) -> Answer {
     let args: Reading = call.args()?;
     let task = reach::task(call, &args.task_id)?;
-    let limit = rows(args.limit.unwrap_or(limits::LIST_ROWS.into()))?;
+    let limit = rows(args.limit.unwrap_or(f64::INFINITY))?;
     let mut names = Names::of(call.account_id());
     let messages = thread::newest_messages(call.tx, &task.id, limit)?;
-    let named = messages.iter().map(|message| {
-        let mut listed = value(message)?;
-        listed["authorName"] = json!(names.author(call.tx, &message.row)?);
-        Ok(listed)
+    let with_author = messages.iter().map(|message| {
+        let mut row = value(message)?;
+        row["authorName"] = json!(names.author(call.tx, &message.row)?);
+        Ok(row)
     });
-    named.collect()
+    with_author.collect()
 }
 
 /// The task that carries the talk with the orchestrator, made where there is none; its id.

@@ -129,6 +129,7 @@ fn list_task_thread(call: &Call<'_>) -> Answer {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_field_names, reason = "these are the arguments' own names")]
 struct Registering {
     task_id: Id<Task>,
     agent_id: Id<Agent>,

@@ -94,7 +94,7 @@ fn mark(call: &Call<'_>, mark: impl FnOnce(&mut Notification)) -> Answer {
 /// §2.9: an attempt begins; the time of the first one stays.
 fn mark_read(call: &Call<'_>) -> Answer {
     mark(call, |row| {
-        row.read_at.get_or_insert(call.now());
+        row.read_at.get_or_insert_with(|| call.now());
         row.delivery_ended_at = None;
     })
 }
@@ -102,7 +102,7 @@ fn mark_read(call: &Call<'_>) -> Answer {
 /// §2.11.
 fn mark_delivered(call: &Call<'_>) -> Answer {
     mark(call, |row| {
-        row.delivered_at.get_or_insert(call.now());
+        row.delivered_at.get_or_insert_with(|| call.now());
     })
 }
 
@@ -110,7 +110,7 @@ fn mark_delivered(call: &Call<'_>) -> Answer {
 fn mark_delivery_ended(call: &Call<'_>) -> Answer {
     mark(call, |row| {
         if row.delivered_at.is_none() {
-            row.delivery_ended_at.get_or_insert(call.now());
+            row.delivery_ended_at.get_or_insert_with(|| call.now());
         }
     })
 }

@@ -142,6 +142,8 @@ indexes! {
     UNDELIVERED = Notifications by ["accountId", "recipientType", "deliveredAt"], then "createdAt";
     /// What somebody is told of a task, by type; oldest first.
     TOLD_OF_TASK = Notifications by ["taskId", "recipientId", "type"], then "createdAt";
+    /// The same with what is delivered apart: give no instant for what waits.
+    WAITING_OF_TASK = Notifications by ["taskId", "recipientId", "type", "deliveredAt"], then "createdAt";
     /// Everybody who is told of a task.
     NOTIFICATIONS_OF_TASK = Notifications by ["taskId"];
     /// Everything somebody is told.

@@ -77,7 +77,8 @@ fn a_persons_message_leaves_the_task_alone() {
 #[test]
 fn agents_are_named_only_by_those_who_may() {
     // Rule, the flag, suppressed, what the designer and what the person is told, whether the designer follows.
-    let rows: &[(&str, Value, Value, &[&str], &[&str], bool)] = &[
+    type Row<'a> = (&'a str, Value, Value, &'a [&'a str], &'a [&'a str], bool);
+    let rows: &[Row<'_>] = &[
         ("may", json!(true), json!(false), &MENTION, &MENTION, true),
         ("may by default", Value::Null, Value::Null, &MENTION, &MENTION, true),
         ("may not", json!(false), json!(false), &NOTHING, &MENTION, false),
