@@ -22,6 +22,11 @@ pub(in crate::local) fn task(call: &Call<'_>, id: &Id<Task>) -> Result<Doc<Task>
     Ok(task)
 }
 
+/// The task, if the account has it, for those who answer without a refusal.
+pub(in crate::local) fn own_task(call: &Call<'_>, id: &Id<Task>) -> Result<Option<Doc<Task>>, StoreError> {
+    Ok(call.tx.get(id)?.filter(|task: &Doc<Task>| task.row.account_id == *call.account_id()))
+}
+
 /// ORCH("…"): `what` completes "Only the orchestrator can …".
 pub(in crate::local) fn be_orchestrator(
     call: &Call<'_>,

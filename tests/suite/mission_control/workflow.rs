@@ -188,13 +188,16 @@ fn an_expected_status_that_is_not_there_changes_nothing() {
     }
 }
 
+/// Who else is in the team (slug, role), whether an orchestrator is set, who acts, what is said.
+type Approving<'a> = (&'a [(&'a str, &'a str)], bool, &'a str, &'a str);
+
 #[test]
 fn who_may_mark_done() {
-    // §4.5: who else is in the team (slug, role), whether an orchestrator is set, who acts, what is said.
+    // §4.5.
     let qa_only = "Forbidden: QA must approve and mark tasks as done";
     let nobody_set = "Forbidden: Orchestrator must be set to mark tasks as done";
     let lead_only = "Forbidden: Only the orchestrator can mark tasks as done";
-    let rows: [(&[(&str, &str)], bool, &str, &str); 17] = [
+    let rows: [Approving<'_>; 17] = [
         (&[], true, "lead", "ok"),
         (&[], true, "ada", lead_only),
         (&[], false, "lead", nobody_set),
@@ -264,8 +267,8 @@ fn whoever_is_on_a_task_hears_where_it_stands() {
     });
     let task = team.board.task(row);
     team.moves(&team.ada, &task, "review").unwrap();
-    let title = "status_change: Task status changed to review".to_owned();
-    assert_eq!(team.board.told("user_dana"), [title.clone()]);
+    let title = "status_change: Task status changed to review";
+    assert_eq!(team.board.told("user_dana"), [title]);
     assert_eq!(team.board.told(&team.ben), [title]);
     assert!(team.board.told(&team.ada).is_empty(), "the one that moved it");
     assert!(team.board.told(&team.lead).is_empty(), "the orchestrator is not on it");
