@@ -1,0 +1,222 @@
+//! The way in (convex-http-api A.2, A.3; backend-contract §1.4): what the platform refuses before any function runs, the
+//! forms of errors, and who counts as a person.
+
+use mission_control_runtime::local::Options;
+use serde_json::{Value, json};
+use ureq::http::Response;
+
+use super::board::{ADMIN_KEY, Board, agent};
+
+/// Posts a body with headers; status, headers and body of the answer.
+fn post(board: &Board, path: &str, headers: &[(&str, &str)], body: &str) -> Response<String> {
+    let mut request = agent().post(format!("{}{path}", board.url()));
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let answer = request.send(body).unwrap();
+    let (parts, mut body) = answer.into_parts();
+    Response::from_parts(parts, body.read_to_string().unwrap())
+}
+
+const JSON: (&str, &str) = ("Content-Type", "application/json");
+
+fn list_agents(board: &Board) -> Value {
+    json!({"path": "service/actions:listAgents", "args": {"accountId": board.account, "serviceToken": board.token}})
+}
+
+#[test]
+fn requests_that_are_no_calls_are_refused_in_the_platforms_words() {
+    let board = Board::new();
+    let good = list_agents(&board).to_string();
+    let cut = &good[..good.len() - 1];
+    let no_args = json!({"path": "service/actions:listAgents"}).to_string();
+    let typo =
+        json!({"path": "service/actions:listAgents", "format": "jsno", "args": list_agents(&board)["args"]})
+            .to_string();
+    type Row<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str, u16, &'a str);
+    let rows: [Row<'_>; 16] = [
+        ("/api/action", &[JSON], &good, 200, "success"),
+        ("/api/action", &[("Content-Type", "application/json; charset=utf-8")], &good, 200, "success"),
+        ("/api/action", &[("Content-Type", "application/vnd.x+json")], &good, 200, "success"),
+        ("/api/action", &[JSON, ("Convex-Client", "npm-1.31.7")], &good, 200, "success"),
+        ("/api/action", &[JSON, ("Convex-Client", "nonsense")], &good, 400, "InvalidClientVersion"),
+        ("/api/action", &[("Content-Type", "text/plain")], &good, 400, "BadJsonBody"),
+        ("/api/action", &[], &good, 400, "BadJsonBody"),
+        ("/api/action", &[JSON], cut, 400, "BadJsonBody"),
+        ("/api/action", &[JSON], "", 400, "BadJsonBody"),
+        ("/api/action", &[JSON], "null", 400, "BadJsonBody"),
+        ("/api/action", &[JSON], &no_args, 400, "BadJsonBody"),
+        ("/api/action", &[JSON], &typo, 400, "BadFormat"),
+        ("/api/action", &[JSON, ("Authorization", "Bearer x")], &good, 401, "InvalidAuthHeader"),
+        ("/api/action", &[JSON, ("Authorization", "Convex wrong")], &good, 403, "BadDeployKey"),
+        ("/api/nothing", &[JSON], &good, 404, ""),
+        ("/login", &[JSON], r#"{"key":"wrong"}"#, 401, "admin key"),
+    ];
+    for (path, headers, body, status, words) in rows {
+        let answer = post(&board, path, headers, body);
+        assert_eq!(answer.status(), status, "{path} {headers:?} {body}: {}", answer.body());
+        assert!(answer.body().contains(words), "{path} {headers:?}: {}", answer.body());
+        assert!(!answer.body().contains(&board.token) && !answer.body().contains(ADMIN_KEY));
+    }
+}
+
+#[test]
+fn the_positional_form_and_js_paths_are_the_same_call() {
+    let board = Board::new();
+    let args = &list_agents(&board)["args"];
+    for (path, args) in
+        [("service/actions.js:listAgents", json!([args])), ("service/actions:listAgents", args.clone())]
+    {
+        let body =
+            json!({"path": path, "format": "convex_encoded_json", "args": args, "unknown": 1}).to_string();
+        let answer: Value = serde_json::from_str(post(&board, "/api/action", &[JSON], &body).body()).unwrap();
+        assert_eq!(answer, json!({"status": "success", "value": []}));
+    }
+}
+
+/// §1.4, each form, as it is and redacted.
+#[test]
+fn errors_have_the_platforms_forms() {
+    let literal = "Uncaught Error: Not found: Agent does not exist\n    at handler";
+    let missing = format!("js{}", "0".repeat(30));
+    let other = format!("kx{}", "0".repeat(30));
+    let rows = [
+        ("action", "getTaskForAgentTool", json!({"agentId": missing, "taskId": other}), literal),
+        (
+            "action",
+            "getTaskForAgentTool",
+            json!({"agentId": other, "taskId": other}),
+            "ArgumentValidationError: Found ID",
+        ),
+        (
+            "action",
+            "getTaskForAgentTool",
+            json!({"agentId": "abc", "taskId": other}),
+            "ArgumentValidationError: Value does not match validator.\nPath: .agentId\nValue: \"abc\"\nValidator: v.id(\"agents\")",
+        ),
+        (
+            "action",
+            "getTaskForAgentTool",
+            json!({"agentId": missing}),
+            "ArgumentValidationError: Object is missing the required field `taskId`",
+        ),
+        (
+            "action",
+            "listAgents",
+            json!({"extra": 1}),
+            "ArgumentValidationError: Object contains extra field `extra` that is not in the validator.",
+        ),
+        ("action", "nothing", json!({}), "Could not find public function for 'service/actions:nothing'"),
+        (
+            "query",
+            "listAgents",
+            json!({}),
+            "Trying to execute service/actions.js:listAgents as Query, but it is defined as Action.",
+        ),
+    ];
+    for redact in [false, true] {
+        let board = Board::with(Options { redact, ..Options::default() });
+        for (endpoint, name, args, words) in &rows {
+            let mut args = args.clone();
+            args["accountId"] = json!(board.account);
+            args["serviceToken"] = json!(board.token);
+            let body = json!({"path": format!("service/actions:{name}"), "args": args}).to_string();
+            let id = ("Convex-Request-Id", "feedfacefeedface");
+            let answer = post(&board, &format!("/api/{endpoint}"), &[JSON, id], &body);
+            assert_eq!(answer.status(), 200);
+            let answer: Value = serde_json::from_str(answer.body()).unwrap();
+            assert_eq!(answer["status"], "error");
+            let message = answer["errorMessage"].as_str().unwrap();
+            let head = "[Request ID: feedfacefeedface] Server Error";
+            if redact {
+                assert_eq!(message, head);
+            } else {
+                let text = message.strip_prefix(&format!("{head}\n")).unwrap();
+                assert!(text.starts_with(words), "{name}: {text}");
+            }
+            assert!(!message.contains(&board.token));
+        }
+    }
+}
+
+#[test]
+fn a_request_id_is_made_where_none_is_sent() {
+    let board = Board::new();
+    let body = json!({"path": "a:b", "args": {}}).to_string();
+    let answer = post(&board, "/api/query", &[JSON], &body);
+    let id = answer.body().split("[Request ID: ").nth(1).unwrap().split(']').next().unwrap().to_owned();
+    assert!(id.len() == 16 && id.bytes().all(|b| b.is_ascii_hexdigit()), "{id}");
+}
+
+/// Otherwise every agent on the host could approve its own work, and every page in a browser here could ask.
+#[test]
+fn only_who_has_the_admin_key_is_a_person() {
+    let board = Board::new();
+    let body = json!({"path": "tasks:list", "args": {"accountId": board.account}}).to_string();
+    let ask = |headers: &[(&str, &str)]| {
+        let answer = post(&board, "/api/query", &[&[JSON], headers].concat(), &body);
+        (
+            answer.status().as_u16(),
+            answer.body().contains("\"success\""),
+            answer.body().contains("Unauthenticated"),
+        )
+    };
+    let (no, yes) = ((200, false, true), (200, true, false));
+    assert_eq!(ask(&[]), no);
+    assert_eq!(ask(&[("Cookie", "mission-control=guess")]), no);
+    assert_eq!(ask(&[("Authorization", &format!("Convex {ADMIN_KEY}"))]), yes);
+
+    let login = post(&board, "/login", &[JSON], &json!({"key": ADMIN_KEY}).to_string());
+    assert_eq!(login.status(), 204);
+    let cookie = login.headers()["Set-Cookie"].to_str().unwrap().to_owned();
+    assert!(cookie.contains("HttpOnly; SameSite=Strict") && !cookie.contains(ADMIN_KEY), "{cookie}");
+    let cookie = cookie.split(';').next().unwrap().to_owned();
+    assert_eq!(ask(&[("Cookie", &cookie)]), yes);
+    assert_eq!(ask(&[("Cookie", &format!("a=b; {cookie}"))]), yes);
+
+    // A page of another origin, and a name that was bent to this machine.
+    let host = board.url().strip_prefix("http://").unwrap().to_owned();
+    assert_eq!(ask(&[("Cookie", &cookie), ("Origin", &format!("http://{host}"))]), yes);
+    for header in [("Origin", "http://evil.example"), ("Origin", "null"), ("Host", "evil.example")] {
+        assert_eq!(ask(&[("Cookie", &cookie), header]).0, 403, "{header:?}");
+    }
+
+    let out = post(&board, "/logout", &[JSON, ("Cookie", &cookie)], "");
+    assert_eq!((out.status().as_u16(), ask(&[("Cookie", &cookie)])), (204, no));
+}
+
+#[test]
+fn the_page_comes_with_a_strict_policy_and_a_fresh_nonce() {
+    let board = Board::new();
+    let page = || {
+        let mut answer = agent().get(format!("{}/", board.url())).call().unwrap();
+        let policy = answer.headers()["Content-Security-Policy"].to_str().unwrap().to_owned();
+        (policy, answer.body_mut().read_to_string().unwrap())
+    };
+    let (policy, text) = page();
+    let nonce = policy.split("script-src 'nonce-").nth(1).unwrap().split('\'').next().unwrap().to_owned();
+    assert!(policy.starts_with("default-src 'none'; ") && !policy.contains("unsafe"), "{policy}");
+    assert!(text.contains(&format!("nonce=\"{nonce}\"")) && !text.contains("{{NONCE}}"));
+    assert_ne!(page().0, policy, "a nonce that is known is none");
+}
+
+#[test]
+fn changes_are_told_as_they_happen() {
+    use std::io::{BufRead, BufReader};
+    let board = Board::new();
+    let without = agent().get(format!("{}/changes", board.url())).call().unwrap();
+    assert_eq!(without.status(), 401);
+
+    let login = post(&board, "/login", &[JSON], &json!({"key": ADMIN_KEY}).to_string());
+    let cookie = login.headers()["Set-Cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+    let stream = agent().get(format!("{}/changes", board.url())).header("Cookie", &cookie).call().unwrap();
+    assert_eq!(stream.headers()["Content-Type"], "text/event-stream");
+    let mut lines = BufReader::new(stream.into_body().into_reader()).lines().map(Result::unwrap);
+    let mut next = || -> u64 {
+        let line = lines.by_ref().find(|line| line.starts_with("data: ")).unwrap();
+        line["data: ".len()..].parse().unwrap()
+    };
+    let before = next();
+    board.person("tasks:create", json!({"title": "Write it down"})).unwrap();
+    assert!(next() > before);
+}
