@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use lexopt::{Arg, Parser, ValueExt};
 
 use crate::app::{self, Exit};
+use crate::redact::Redactor;
 
 /// What the program is asked to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -141,7 +142,7 @@ fn misuse(why: lexopt::Error) -> Misuse {
     Misuse(tame(&why.to_string()))
 }
 
-/// A terminal must not be painted by what was typed.
+/// A terminal must not be painted by what was typed, nor a token repeated that was typed in the wrong place.
 fn tame(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+    Redactor::default().clean(text).chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }

@@ -71,7 +71,7 @@ fn serve(settings: &Settings, way: &Way, redactor: Arc<Redactor>) -> Exit {
         return Exit::Failed;
     }
     let stop = Stop::new();
-    let state = Arc::new(State::new(settings));
+    let state = Arc::new(State::new(settings, &redactor));
     let answering = state.clone();
     let address = (settings.http.host.as_str(), settings.http.port);
     let server = match Server::bind(address, Limits::default(), move |request| answering.answer(&request)) {
@@ -182,17 +182,18 @@ struct State {
 }
 
 impl State {
-    fn new(settings: &Settings) -> Self {
+    /// What people set is shown to whoever asks: a secret in the wrong variable must not be.
+    fn new(settings: &Settings, redactor: &Redactor) -> Self {
         let version = Version {
-            runtime_service_version: settings.runtime_version.clone(),
-            openclaw_version: settings.openclaw_version.clone().unwrap_or_else(|| "unknown".to_owned()),
-            droplet_id: settings.droplet.id.clone(),
-            region: settings.droplet.region.clone(),
+            runtime_service_version: redactor.clean(&settings.runtime_version),
+            openclaw_version: redactor.clean(settings.openclaw_version.as_deref().unwrap_or("unknown")),
+            droplet_id: redactor.clean(&settings.droplet.id),
+            region: redactor.clean(&settings.droplet.region),
         };
         Self {
             began: Instant::now(),
             version,
-            ip_address: settings.droplet.ip.clone(),
+            ip_address: redactor.clean(&settings.droplet.ip),
             backend: Mutex::default(),
         }
     }

@@ -123,7 +123,7 @@ pub(super) enum Pace {
 /// After an overload, and after a failure nobody can read: what the official clients wait (3 s).
 const OVERLOAD_PAUSE: Duration = Duration::from_secs(3);
 /// Where a person has to act first, asking more often only fills logs.
-const PERSON_PAUSE: Duration = Duration::from_mins(1);
+pub(super) const PERSON_PAUSE: Duration = Duration::from_mins(1);
 /// A paused deployment stays so until somebody pays or presses a button.
 const PAUSED_PAUSE: Duration = Duration::from_mins(5);
 
@@ -205,11 +205,6 @@ impl Why {
 
     pub(super) fn pace(self) -> Pace {
         match self {
-            Self::Unreachable
-            | Self::NameNotFound
-            | Self::LostAnswer
-            | Self::TimedOut
-            | Self::ServerFault => Pace::Soon,
             Self::Overloaded | Self::Throttled | Self::DatabaseTimedOut | Self::FunctionTimedOut => {
                 Pace::Slowly
             }
@@ -222,14 +217,21 @@ impl Why {
             | Self::NoSuchFunction
             | Self::WrongKind
             | Self::BadArguments
-            | Self::TokenRefused
+            | Self::TokenRefused => Pace::Minutes,
+            // These pass by themselves, or are about this one call: no reason to slow down for the others.
+            Self::Unreachable
+            | Self::NameNotFound
+            | Self::LostAnswer
+            | Self::TimedOut
+            | Self::ServerFault
+            | Self::Forbidden
+            | Self::NotFound
+            | Self::Invalid
+            | Self::FunctionFailed
             | Self::TooLarge
             | Self::ResultTooLarge
-            | Self::AnswerTooLarge => Pace::Minutes,
-            // The function's own no, about one thing: no reason to slow down for the others.
-            Self::Forbidden | Self::NotFound | Self::Invalid | Self::FunctionFailed | Self::Stopped => {
-                Pace::Soon
-            }
+            | Self::AnswerTooLarge
+            | Self::Stopped => Pace::Soon,
         }
     }
 
