@@ -2,6 +2,7 @@
 
 BIN   := mission-control-runtime
 CARGO ?= cargo
+export MCR_COMMIT ?= $(shell git rev-parse --short HEAD 2>/dev/null)
 
 .DEFAULT_GOAL := help
 .PHONY: help fetch check test run doctor bench docs clean
@@ -24,7 +25,7 @@ test: ## All tests, offline once the dependencies are there
 run: ## The service, configured by the environment or ENV_FILE=path
 	$(CARGO) run --release --locked -- run $(if $(ENV_FILE),--env-file $(ENV_FILE))
 
-doctor: ## What is wrong with the configuration and how to mend it
+doctor: ## What is wrong with the configuration and how to fix it
 	$(CARGO) run --release --locked -- doctor $(if $(ENV_FILE),--env-file $(ENV_FILE))
 
 bench: ## Figures as ratios, each measured in one run

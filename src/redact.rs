@@ -24,8 +24,9 @@ const WORTH_HIDING_BYTES: usize = 4;
 /// The fewest characters behind a provider's prefix that make a key of it; real ones have 20 and more.
 const PROVIDER_KEY_CHARS: usize = 16;
 
-/// Prefixes of keys and tokens that providers give out: OpenAI and Anthropic, GitHub, Slack, Google, AWS, Vercel.
-const PROVIDER_PREFIXES: [&str; 15] = [
+/// Prefixes of keys and tokens that providers give out: OpenAI and Anthropic, GitHub, GitLab, Slack, Google, AWS,
+/// Vercel, DigitalOcean, Brave.
+const PROVIDER_PREFIXES: [&str; 17] = [
     "sk-",
     "ghp_",
     "gho_",
@@ -40,6 +41,8 @@ const PROVIDER_PREFIXES: [&str; 15] = [
     "AIza",
     "AKIA",
     "vck_",
+    "dop_v1_",
+    "BSA",
     "eyJ",
 ];
 
@@ -76,8 +79,10 @@ impl Redactor {
         for at in 0..forms.len() {
             let quoted = json_escaped(&forms[at]);
             // A JSON text inside a JSON text quotes it twice.
-            let travelling = [json_escaped(&quoted), quoted, percent_encoded(&forms[at])];
-            forms.extend(travelling);
+            let address = percent_encoded(&forms[at]);
+            let ascii = quoted.chars().map(ascii_escaped).collect();
+            let slashed = quoted.replace('/', "\\/");
+            forms.extend([json_escaped(&quoted), quoted, ascii, slashed, lower_escapes(&address), address]);
         }
         forms.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         forms.dedup();
@@ -180,7 +185,8 @@ fn shape_at(text: &str, at: usize) -> Option<Found> {
 fn service_token_at(text: &str, at: usize) -> Option<Found> {
     let from = at + prefix_of(&text[at..], "mc_service_")?;
     let to = from + run(&text[from..], |c| !ends_a_value(c));
-    (to > from).then_some(Found { from, to, mask: MASK })
+    // "begins with mc_service_." names the form, not a token.
+    text[from..to].contains(char::is_alphanumeric).then_some(Found { from, to, mask: MASK })
 }
 
 /// `sk-…`, `ghp_…` and their like.
@@ -313,6 +319,24 @@ fn word_before(text: &str, at: usize) -> bool {
 fn json_escaped(value: &str) -> String {
     let quoted = serde_json::to_string(value).unwrap_or_default();
     quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(&quoted).to_owned()
+}
+
+/// A letter as JSON writers that only trust ASCII put it.
+fn ascii_escaped(c: char) -> String {
+    if c.is_ascii() {
+        return c.to_string();
+    }
+    c.encode_utf16(&mut [0; 2]).iter().fold(String::new(), |text, unit| text + &format!("\\u{unit:04x}"))
+}
+
+/// The same address with `%2f` instead of `%2F`.
+fn lower_escapes(address: &str) -> String {
+    let mut parts = address.split('%');
+    let head = parts.next().unwrap_or_default().to_owned();
+    parts.fold(head, |text, part| {
+        let (digits, rest) = part.split_at(part.len().min(2));
+        text + "%" + &digits.to_ascii_lowercase() + rest
+    })
 }
 
 /// The value as it stands inside an address.

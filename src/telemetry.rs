@@ -6,9 +6,10 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::sync::{Arc, OnceLock};
+use std::{panic, thread};
 
 use env_logger::{Builder, Target};
-use log::{Level, LevelFilter};
+use log::{Level, LevelFilter, error};
 
 use crate::clock::{Clock, Millis, SystemClock};
 use crate::config::LogFormat;
@@ -31,6 +32,13 @@ pub fn start(level: LevelFilter, format: LogFormat, redactor: Arc<Redactor>) {
                 out.write_all(line(format, SystemClock.now(), record.level(), component, &message).as_bytes())
             })
             .init();
+        // A panic's words pass the same redaction and have the same form as everything else.
+        panic::set_hook(Box::new(|info| {
+            let thread = thread::current();
+            let name = thread.name().unwrap_or("nameless");
+            let place = info.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
+            error!("the thread {name} panicked at {place}: {}", info.payload_as_str().unwrap_or("no words"));
+        }));
     });
 }
 

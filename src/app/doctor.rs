@@ -1,6 +1,8 @@
-//! `doctor`: is the ground sound, and if not, how is it mended?
+//! `doctor`: is the ground sound, and if not, what is to be done?
 
 use std::fmt::Write as _;
+use std::io::ErrorKind;
+use std::net::TcpListener;
 use std::path::Path;
 use std::time::Duration;
 
@@ -41,12 +43,12 @@ impl Verdict {
 struct Check {
     name: &'static str,
     verdict: Verdict,
-    /// What was found; what is wrong comes with its mend.
+    /// What was found; what is wrong comes with what to do.
     sentences: Vec<String>,
 }
 
 /// Checks everything that can be checked, and prints it.
-pub fn doctor(env_file: Option<&Path>, as_json: bool) -> Exit {
+pub fn doctor(env_file: Option<&Path>, all: bool, as_json: bool) -> Exit {
     let ground = Ground::survey(env_file);
     // What the calls would log stands in the findings.
     telemetry::start(LevelFilter::Off, LogFormat::Text, ground.redactor.clone());
@@ -57,7 +59,7 @@ pub fn doctor(env_file: Option<&Path>, as_json: bool) -> Exit {
     let text = if as_json {
         as_data(&ground.configuration, &checks)
     } else {
-        as_text(&ground.configuration, &checks)
+        as_text(&ground.configuration, &checks, all)
     };
     let printed = print(&text);
     if checks.iter().any(|check| check.verdict == Verdict::Wrong) { Exit::Failed } else { printed }
@@ -65,16 +67,18 @@ pub fn doctor(env_file: Option<&Path>, as_json: bool) -> Exit {
 
 fn examine(ground: &Ground) -> Vec<Check> {
     let report = &ground.configuration.report;
-    let sentences = report.mistakes.iter().map(ToString::to_string).collect::<Vec<_>>();
-    let verdict = if sentences.is_empty() { Verdict::Good } else { Verdict::Wrong };
-    let mut checks = vec![Check { name: "configuration", verdict, sentences }];
+    let verdict = if report.mistakes.is_empty() { Verdict::Good } else { Verdict::Wrong };
+    let mistakes = report.mistakes.iter().map(ToString::to_string);
+    let warnings = report.warnings.iter().map(|warning| format!("warning: {warning}"));
+    let mut checks =
+        vec![Check { name: "configuration", verdict, sentences: mistakes.chain(warnings).collect() }];
+    let skipped = |name, first: &str| Check {
+        name,
+        verdict: Verdict::Skipped,
+        sentences: vec![format!("fix the {first} first")],
+    };
     let Some(settings) = &ground.configuration.settings else {
-        let skipped = |name| Check {
-            name,
-            verdict: Verdict::Skipped,
-            sentences: vec!["first mend the configuration".to_owned()],
-        };
-        checks.extend([skipped("certificates"), skipped("backend")]);
+        checks.extend(["certificates", "backend", "port"].map(|name| skipped(name, "configuration")));
         return checks;
     };
     // Tried once: whoever asks wants to know how it is now.
@@ -90,11 +94,27 @@ fn examine(ground: &Ground) -> Vec<Check> {
                 verdict: Verdict::Wrong,
                 sentences: vec![bad.to_string()],
             });
-            let sentences = vec!["first mend the certificates".to_owned()];
-            checks.push(Check { name: "backend", verdict: Verdict::Skipped, sentences });
+            checks.push(skipped("backend", "certificates"));
         }
     }
+    checks.push(try_port(settings));
+    let sentences = vec!["this version does not speak to it yet".to_owned()];
+    checks.push(Check { name: "gateway", verdict: Verdict::Skipped, sentences });
     checks
+}
+
+/// Whether the service could listen; a running service is a good reason why not.
+fn try_port(settings: &Settings) -> Check {
+    let (host, port) = (settings.http.host.as_str(), settings.http.port);
+    let (verdict, sentence) = match TcpListener::bind((host, port)) {
+        Ok(_) => (Verdict::Good, format!("{host} port {port} is free")),
+        Err(why) if why.kind() == ErrorKind::AddrInUse => (
+            Verdict::Good,
+            format!("{host} port {port} is taken: by the running service, one hopes (HEALTH_PORT)"),
+        ),
+        Err(why) => (Verdict::Wrong, format!("{host} port {port}: {why}; see HEALTH_HOST and HEALTH_PORT")),
+    };
+    Check { name: "port", verdict, sentences: vec![sentence] }
 }
 
 /// One call that only reads: it takes address, trust, token and account to be right.
@@ -104,9 +124,9 @@ fn ask_backend(settings: &Settings, way: &Way) -> Check {
     let answer = way.mission(settings, &Stop::new()).ask_within(PATIENCE, &GetOrchestrator {});
     match answer {
         Ok(found) => {
-            let lead = if found.orchestrator_agent_id.is_some() { "has" } else { "has no" };
+            let lead = if found.orchestrator_agent_id.is_some() { "an" } else { "no" };
             let known =
-                format!("{} knows the account, which {lead} orchestrator", settings.account.convex_url);
+                format!("{} knows the account; it has {lead} orchestrator", settings.account.convex_url);
             Check { name, verdict: Verdict::Good, sentences: [known].into_iter().chain(through).collect() }
         }
         Err(error) => {
@@ -116,7 +136,7 @@ fn ask_backend(settings: &Settings, way: &Way) -> Check {
     }
 }
 
-fn as_text(configuration: &Configuration, checks: &[Check]) -> String {
+fn as_text(configuration: &Configuration, checks: &[Check], all: bool) -> String {
     let mut text = String::new();
     for check in checks {
         let _ = writeln!(text, "{:<15} {}", check.name, check.verdict.word());
@@ -124,13 +144,18 @@ fn as_text(configuration: &Configuration, checks: &[Check]) -> String {
             let _ = writeln!(text, "  {sentence}");
         }
     }
-    for warning in &configuration.report.warnings {
-        let _ = writeln!(text, "warning: {warning}");
-    }
     text.push_str("\nvariable = value (where from)\n");
-    for row in &configuration.report.rows {
+    for row in configuration.report.rows.iter().filter(|row| all || row.origin.is_given()) {
         let note = row.note.as_ref().map_or(String::new(), |note| format!("; {note}"));
         let _ = writeln!(text, "{} = {} ({}{note})", row.name, row.value, row.origin);
+    }
+    if !all {
+        text.push_str("(--all lists the others, too)\n");
+    }
+    let wrong = checks.iter().filter(|check| check.verdict == Verdict::Wrong).map(|check| check.name);
+    match wrong.collect::<Vec<_>>().join(", ") {
+        none if none.is_empty() => text.push_str("\nready to run\n"),
+        names => text.push_str(&["\nnot ready to run: ", &names, "\n"].concat()),
     }
     text
 }

@@ -7,11 +7,11 @@ use std::process::ExitCode;
 pub enum Exit {
     /// As it should.
     Done,
-    /// Something outside refused.
+    /// Something failed.
     Failed,
-    /// The command line makes no sense.
+    /// The command line is invalid.
     Misused,
-    /// The configuration makes no sense.
+    /// The configuration is invalid.
     Misconfigured,
 }
 
@@ -34,11 +34,11 @@ impl Exit {
         match self {
             Self::Done => "Done, or stopped as asked",
             Self::Failed => {
-                "Something outside failed: the port is taken, or doctor found something; trying again may help"
+                "Something failed: the port is taken, or doctor found something wrong; once that is fixed, try again"
             }
-            Self::Misused => "The command line makes no sense; trying again will not help",
+            Self::Misused => "The command line is invalid; trying again will not help",
             Self::Misconfigured => {
-                "The configuration makes no sense; each mistake was printed as a sentence; trying again will not help"
+                "The configuration is invalid; every mistake was printed as a sentence; trying again will not help"
             }
         }
     }

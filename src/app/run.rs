@@ -12,7 +12,7 @@ use super::exit::Exit;
 use super::ground::{Ground, Way};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Settings;
-use crate::convex::Backoff;
+use crate::convex::{Backoff, CallError};
 use crate::http::health::{BackendHealth, Health, Version};
 use crate::http::message::{Reply, Request};
 use crate::http::routes::{Route, route};
@@ -28,6 +28,9 @@ const LAST_ANSWERS: Duration = Duration::from_secs(5);
 /// The longest that a thread may take to end after it was told.
 const FAREWELL: Duration = Duration::from_secs(5);
 
+/// How soon a backend that did not answer is asked again; doubled with every failure.
+const FIRST_AGAIN: Duration = Duration::from_secs(1);
+
 /// The longest error that `/health` repeats.
 const ERROR_CHARS: usize = 500;
 
@@ -41,10 +44,11 @@ pub fn run(env_file: Option<&Path>) -> Exit {
     report.warnings.iter().for_each(|warning| warn!("{warning}"));
     report.mistakes.iter().for_each(|mistake| error!("{mistake}"));
     let Some(settings) = &ground.configuration.settings else {
-        error!("not started: {} to be mended", count(report.mistakes.len(), "mistake"));
+        error!("not started: {} in the configuration", count(report.mistakes.len(), "mistake"));
         return Exit::Misconfigured;
     };
-    let way = match ground.way(settings, Backoff::default()) {
+    // Tried once each time: the watch has its own rhythm, and `/health` learns of every failure.
+    let way = match ground.way(settings, Backoff::never()) {
         Ok(way) => way,
         Err(bad) => {
             error!("not started: {bad}");
@@ -67,7 +71,7 @@ fn serve(settings: &Settings, way: &Way, redactor: Arc<Redactor>) -> Exit {
         return Exit::Failed;
     }
     let stop = Stop::new();
-    let state = Arc::new(State::new(settings));
+    let state = Arc::new(State::new(settings, &redactor));
     let answering = state.clone();
     let address = (settings.http.host.as_str(), settings.http.port);
     let server = match Server::bind(address, Limits::default(), move |request| answering.answer(&request)) {
@@ -93,7 +97,7 @@ fn serve(settings: &Settings, way: &Way, redactor: Arc<Redactor>) -> Exit {
         state,
         redactor,
         stop: stop.clone(),
-        pause: settings.report_interval,
+        interval: settings.report_interval,
         _alive: alive,
     };
     if let Err(why) = thread::Builder::new().name("backend".into()).spawn(move || watch.run()) {
@@ -122,27 +126,49 @@ struct Watch {
     state: Arc<State>,
     redactor: Arc<Redactor>,
     stop: Stop,
-    pause: Duration,
+    interval: Duration,
     _alive: Sender<()>,
 }
 
 impl Watch {
     fn run(self) {
+        let mut failures = 0;
         while !self.stop.is_closed() {
             let answer = self.mission.ask(&GetOrchestrator {});
             if self.stop.is_closed() {
                 return;
             }
-            let last_error = answer.err().map(|error| self.redactor.excerpt(&error.to_string(), ERROR_CHARS));
-            let before = self.state.note(BackendHealth {
-                reachable: Some(last_error.is_none()),
-                checked_at: Some(SystemClock.now()),
-                last_error,
-            });
-            if before.reachable != Some(true) && self.state.backend().reachable == Some(true) {
-                info!("Mission Control answers and knows the account");
-            }
-            self.stop.wait(self.pause);
+            failures = if answer.is_ok() { 0 } else { failures + 1 };
+            let pause = self.pause(failures, answer.as_ref().err());
+            self.tell(answer.err());
+            self.stop.wait(pause);
+        }
+    }
+
+    /// While it is out of reach, soon at first and then less often; where a person has to act first, seldom.
+    fn pause(&self, failures: u32, error: Option<&CallError>) -> Duration {
+        let patience = error.and_then(|error| error.not_before).unwrap_or_default();
+        let soon = FIRST_AGAIN.saturating_mul(1 << failures.saturating_sub(1).min(16));
+        let usual = if failures == 0 { self.interval } else { soon.min(self.interval) };
+        usual.max(patience)
+    }
+
+    /// Notes the news for `/health`; the log hears only of what has changed.
+    fn tell(&self, error: Option<CallError>) {
+        let answered = error.as_ref().is_none_or(|error| error.status.is_some());
+        let accepted = error.is_none();
+        let last_error = error.map(|error| self.redactor.excerpt(&error.to_string(), ERROR_CHARS));
+        let before = self.state.note(BackendHealth {
+            reachable: Some(answered),
+            accepted: answered.then_some(accepted),
+            checked_at: Some(SystemClock.now()),
+            last_error: last_error.clone(),
+        });
+        let changed = (before.reachable, before.accepted) != (Some(answered), answered.then_some(accepted));
+        match last_error {
+            None if changed => info!("Mission Control answers and knows the account"),
+            Some(sentence) if changed => warn!("{sentence}"),
+            None | Some(_) => {}
         }
     }
 }
@@ -156,17 +182,18 @@ struct State {
 }
 
 impl State {
-    fn new(settings: &Settings) -> Self {
+    /// What people set is shown to whoever asks: a secret in the wrong variable must not be.
+    fn new(settings: &Settings, redactor: &Redactor) -> Self {
         let version = Version {
-            runtime_service_version: settings.runtime_version.clone(),
-            openclaw_version: settings.openclaw_version.clone().unwrap_or_else(|| "unknown".to_owned()),
-            droplet_id: settings.droplet.id.clone(),
-            region: settings.droplet.region.clone(),
+            runtime_service_version: redactor.clean(&settings.runtime_version),
+            openclaw_version: redactor.clean(settings.openclaw_version.as_deref().unwrap_or("unknown")),
+            droplet_id: redactor.clean(&settings.droplet.id),
+            region: redactor.clean(&settings.droplet.region),
         };
         Self {
             began: Instant::now(),
             version,
-            ip_address: settings.droplet.ip.clone(),
+            ip_address: redactor.clean(&settings.droplet.ip),
             backend: Mutex::default(),
         }
     }

@@ -22,6 +22,17 @@ pub enum Class {
     Ambiguous,
 }
 
+impl fmt::Display for Class {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Transient => "transient",
+            Self::Refused => "refused",
+            Self::Gone => "gone",
+            Self::Ambiguous => "ambiguous",
+        })
+    }
+}
+
 /// Whether the function ran, as far as can be known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Ran {
@@ -112,7 +123,7 @@ pub(super) enum Pace {
 /// After an overload, and after a failure nobody can read: what the official clients wait (3 s).
 const OVERLOAD_PAUSE: Duration = Duration::from_secs(3);
 /// Where a person has to act first, asking more often only fills logs.
-const PERSON_PAUSE: Duration = Duration::from_mins(1);
+pub(super) const PERSON_PAUSE: Duration = Duration::from_mins(1);
 /// A paused deployment stays so until somebody pays or presses a button.
 const PAUSED_PAUSE: Duration = Duration::from_mins(5);
 
@@ -124,16 +135,16 @@ impl Why {
             Self::NameNotFound => "the backend's host name is not known",
             Self::Proxy => "the proxy of the environment did not let us through",
             Self::CertificateRefused => "the backend's certificate was refused",
-            Self::NoTls => "the other side does not speak TLS as we do",
+            Self::NoTls => "the other side did not answer in TLS",
             Self::LostAnswer => "the connection ended before the answer was complete",
             Self::TimedOut => "no complete answer came in time",
-            Self::Overloaded => "the backend has no room now",
+            Self::Overloaded => "the backend is overloaded",
             Self::Throttled => "the backend gets too many calls",
-            Self::ServerFault => "the backend, or the front before it, failed",
+            Self::ServerFault => "the backend, or a proxy in front of it, failed",
             Self::Paused => "the deployment is paused or disabled",
-            Self::NotConvex => "what answered is no Convex deployment",
+            Self::NotConvex => "what answered is not a Convex deployment",
             Self::OurRequest => "the backend does not accept the form of our request",
-            Self::Unauthorised => "the backend wants another identity",
+            Self::Unauthorised => "the backend did not accept our identity",
             Self::NoSuchFunction => "the backend has no such public function",
             Self::WrongKind => "the function is of another kind on this backend",
             Self::BadArguments => "the arguments do not fit the deployed backend",
@@ -173,11 +184,11 @@ impl Why {
                 "The backend may be older or newer than this runtime: deploy both from matching versions.",
             ),
             Self::Unknown => Some("The deployment's log shows the reason under the request id."),
+            Self::TimedOut => Some("Check that CONVEX_URL is a Convex deployment that is not overloaded."),
+            Self::ServerFault => Some("If it stays, the deployment's log may say more under the request id."),
             Self::LostAnswer
-            | Self::TimedOut
             | Self::Overloaded
             | Self::Throttled
-            | Self::ServerFault
             | Self::Forbidden
             | Self::NotFound
             | Self::Invalid
@@ -194,11 +205,6 @@ impl Why {
 
     pub(super) fn pace(self) -> Pace {
         match self {
-            Self::Unreachable
-            | Self::NameNotFound
-            | Self::LostAnswer
-            | Self::TimedOut
-            | Self::ServerFault => Pace::Soon,
             Self::Overloaded | Self::Throttled | Self::DatabaseTimedOut | Self::FunctionTimedOut => {
                 Pace::Slowly
             }
@@ -211,14 +217,21 @@ impl Why {
             | Self::NoSuchFunction
             | Self::WrongKind
             | Self::BadArguments
-            | Self::TokenRefused
+            | Self::TokenRefused => Pace::Minutes,
+            // These pass by themselves, or are about this one call: no reason to slow down for the others.
+            Self::Unreachable
+            | Self::NameNotFound
+            | Self::LostAnswer
+            | Self::TimedOut
+            | Self::ServerFault
+            | Self::Forbidden
+            | Self::NotFound
+            | Self::Invalid
+            | Self::FunctionFailed
             | Self::TooLarge
             | Self::ResultTooLarge
-            | Self::AnswerTooLarge => Pace::Minutes,
-            // The function's own no, about one thing: no reason to slow down for the others.
-            Self::Forbidden | Self::NotFound | Self::Invalid | Self::FunctionFailed | Self::Stopped => {
-                Pace::Soon
-            }
+            | Self::AnswerTooLarge
+            | Self::Stopped => Pace::Soon,
         }
     }
 

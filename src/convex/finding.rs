@@ -1,6 +1,8 @@
 //! What was found out about a failed attempt, and the class that follows from it and the call.
 
-use super::error::{CallError, Class, EXCERPT_CHARS_MAX, Ran, Why};
+use std::time::Duration;
+
+use super::error::{CallError, Class, EXCERPT_CHARS_MAX, PERSON_PAUSE, Pace, Ran, Why};
 use super::{Call, Kind};
 use crate::redact::Redactor;
 
@@ -63,6 +65,17 @@ impl Finding {
         self.class(call) == Class::Transient && self.outlook == Outlook::Passes
     }
 
+    /// How long to leave the backend alone. What stays as it is until a person acts (a wrong address, say) wants
+    /// minutes, whatever its reason may be at other times.
+    fn not_before(&self) -> Option<Duration> {
+        let stays = self.outlook == Outlook::Stays && self.why.pace() != Pace::Soon;
+        if stays {
+            Some(PERSON_PAUSE.max(self.why.not_before().unwrap_or_default()))
+        } else {
+            self.why.not_before()
+        }
+    }
+
     /// The one way out: every text that came from elsewhere is cut and redacted here.
     pub(super) fn into_error(
         self,
@@ -83,7 +96,7 @@ impl Finding {
             ran: self.ran,
             status: self.status,
             attempts,
-            not_before: self.why.not_before(),
+            not_before: self.not_before(),
             code: code.map(Into::into),
             literal: literal.map(Into::into),
             request_id: request_id.into(),

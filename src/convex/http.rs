@@ -10,12 +10,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use log::{debug, info, warn};
+use log::{Level, debug, log, warn};
 use serde_json::value::RawValue;
 use ureq::{Agent, SendBody, http};
 
 use super::answer::{self, Answer};
-use super::error::{Ran, Why};
+use super::error::{Class, Ran, Why};
 use super::finding::{Finding, Outlook};
 use super::repeat::{Backoff, Next};
 use super::{Call, CallError, Convex, failure};
@@ -131,7 +131,13 @@ impl Convex for HttpConvex {
             })
             .map_err(|finding| {
                 let error = finding.into_error(call, attempts, &id, &self.shared.redactor);
-                warn!("{error} {:?}/{:?} after {took} ms", error.class, error.why);
+                // What passes by itself is the caller's to report, if it lasts.
+                let level = match (error.why, error.class) {
+                    (Why::Stopped, _) => Level::Debug,
+                    (_, Class::Transient) => Level::Info,
+                    (_, Class::Refused | Class::Gone | Class::Ambiguous) => Level::Warn,
+                };
+                log!(level, "{} ({}, {took} ms, request {id})", error.sentence, error.class);
                 error
             })
     }
@@ -165,8 +171,12 @@ impl HttpConvex {
                 Next::Wait(pause) => pause,
             };
             let why = finding.why.explain();
+            let detail = finding.detail.as_deref().map_or(String::new(), |detail| format!(" ({detail})"));
+            let detail = self.shared.redactor.excerpt(&detail, super::error::EXCERPT_CHARS_MAX);
             let millis = pause.as_millis();
-            info!("{}: {why}; asking again in {millis} ms (request {id})", call.path);
+            // The first is news, the others are patience.
+            let level = if *attempts == 1 { Level::Info } else { Level::Debug };
+            log!(level, "{}: {why}{detail}; asking again in {millis} ms (request {id})", call.path);
             if self.stop.wait(pause) {
                 // What was transient stays so: asking again is harmless, only not for us.
                 return Err(Finding { why: Why::Stopped, ..finding });

@@ -5,6 +5,7 @@
 //! hides its errors sends only the first line; then nothing is known.
 
 use serde::Deserialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::error::Why;
@@ -19,7 +20,10 @@ pub(super) struct Said {
 }
 
 /// What the platform says itself: words (in lower case) that all must appear, and what they mean.
-const PLATFORM: [(&[&str], Why); 8] = [
+const PLATFORM: [(&[&str], Why); 10] = [
+    // A value of ours does not fit: an id that somebody made up, say. Only the shape tells of another version.
+    (&["argumentvalidationerror", "value does not match validator"], Why::Invalid),
+    (&["argumentvalidationerror", "found id"], Why::Invalid),
     (&["argumentvalidationerror"], Why::BadArguments),
     (&["could not find public function for"], Why::NoSuchFunction),
     (&["could not find function for"], Why::NoSuchFunction),
@@ -73,13 +77,15 @@ fn structured(data: &RawValue) -> Option<Said> {
     #[derive(Deserialize)]
     struct Data {
         message: Option<String>,
-        code: Option<String>,
+        /// A word as a rule, a number now and then.
+        code: Option<Value>,
     }
     let (literal, code) = if let Ok(text) = serde_json::from_str::<String>(data.get()) {
         (text, None)
     } else {
         let data: Data = serde_json::from_str(data.get()).ok()?;
-        (data.message.or_else(|| data.code.clone())?, data.code)
+        let code = data.code.map(|code| code.as_str().map_or_else(|| code.to_string(), ToOwned::to_owned));
+        (data.message.or_else(|| code.clone())?, code)
     };
     let literal = first_line(&literal);
     Some(Said { why: family(&literal), literal: Some(literal), code })
@@ -238,7 +244,7 @@ mod tests {
             &format!(
                 "{id}\nArgumentValidationError: Value does not match validator.\nPath: .taskId\nValue: \"abc\""
             ),
-            Why::BadArguments,
+            Why::Invalid,
             Some("Value does not match validator. Path: .taskId"),
         );
     }
@@ -251,6 +257,8 @@ mod tests {
         assert_eq!(said.why, Why::NotFound);
         let said = read(hidden, Some(&raw(r#"{"code":"FORBIDDEN","message":"Forbidden: no","more":[1]}"#)));
         assert_eq!((said.why, said.code.as_deref()), (Why::Forbidden, Some("FORBIDDEN")));
+        let said = read(hidden, Some(&raw(r#"{"code":404,"message":"Forbidden: no"}"#)));
+        assert_eq!((said.why, said.code.as_deref()), (Why::Forbidden, Some("404")));
         let said = read(hidden, Some(&raw("[1,2]")));
         assert_eq!((said.why, said.literal), (Why::Unknown, None));
     }

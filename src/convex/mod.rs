@@ -21,6 +21,7 @@ mod http;
 mod literal;
 mod repeat;
 
+use std::fmt;
 use std::time::Duration;
 
 use serde_json::value::RawValue;
@@ -57,8 +58,8 @@ impl Kind {
     }
 }
 
-/// One function of the backend, asked once.
-#[derive(Clone, Copy, Debug)]
+/// One function of the backend, asked once. Its arguments hold the service token, so it does not show them.
+#[derive(Clone, Copy)]
 pub struct Call<'a> {
     /// What kind of function it is.
     pub kind: Kind,
@@ -70,6 +71,17 @@ pub struct Call<'a> {
     pub deadline: Duration,
     /// Whether a second run adds nothing to the first, so that a lost answer may be asked for again.
     pub may_repeat: bool,
+}
+
+impl fmt::Debug for Call<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = self.args.get().len();
+        write!(
+            f,
+            "Call({:?} {}, {bytes} bytes of arguments, within {:?})",
+            self.kind, self.path, self.deadline
+        )
+    }
 }
 
 impl Call<'_> {

@@ -67,7 +67,9 @@ impl Backoff {
         // 2^32 half seconds is over any limit; more doublings would only overflow.
         let doublings = attempt.saturating_sub(1).min(31);
         let span = self.first.saturating_mul(1 << doublings).min(self.most);
-        let pause = least.saturating_add(span.mul_f64(dice.clamp(0.0, 1.0)));
+        let share =
+            Duration::try_from_secs_f64(span.as_secs_f64() * dice.clamp(0.0, 1.0)).unwrap_or(Duration::MAX);
+        let pause = least.saturating_add(share);
         if pause.saturating_add(self.shortest_attempt) > left { Next::GiveUp } else { Next::Wait(pause) }
     }
 }

@@ -21,14 +21,16 @@ pub struct Version {
 }
 
 /// What is known of the backend.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BackendHealth {
-    /// Whether the last call was answered; none before the first.
+    /// Whether it answered, whatever it said; none before the first call.
     pub reachable: Option<bool>,
+    /// Whether it knows account and token; none where it did not answer.
+    pub accepted: Option<bool>,
     /// When that was.
     pub checked_at: Option<Millis>,
-    /// Why it was not, redacted.
+    /// What went wrong, redacted; none if nothing did.
     pub last_error: Option<String>,
 }
 

@@ -79,8 +79,9 @@ catalog! {
     MARK_DELIVERED = "markNotificationDelivered", Runtime, Yes, Always;
     POST_MESSAGE = "createMessageFromAgent", AnyAgent, Yes, WithSourceNotification;
     POST_MESSAGE_AS_ORCHESTRATOR = "createTaskMessageForAgentTool", Orchestrator, Yes, Never;
-    // A repeat creates nothing while the first is unanswered, and then answers with an empty list (§5.5).
-    REQUEST_RESPONSES = "createResponseRequestNotifications", Flag("canMentionAgents"), Yes, Always;
+    // A repeat creates nothing while the first is unanswered (§5.5), but it answers with an empty list: only whoever
+    // knows that it is a repeat can read that as "asked already".
+    REQUEST_RESPONSES = "createResponseRequestNotifications", Flag("canMentionAgents"), Yes, Never;
     UPDATE_TASK_STATUS = "updateTaskStatusFromAgent", Flag("canModifyTaskStatus"), Yes, Always;
     // These two would only add activity rows, but could also undo what somebody did in between.
     UPDATE_TASK = "updateTaskFromAgent", Flag("canModifyTaskStatus"), Yes, Never;

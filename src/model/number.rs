@@ -1,10 +1,11 @@
 //! Numbers as the backend writes them: every one is a float, and whole ones come as `3.0`.
 //!
 //! For `#[serde(with = …)]` on whole-number fields: [`whole`] and [`optional`]. A number that is not whole is
-//! refused, except instants (`_creationTime` is fractional), which are cut down to the millisecond.
+//! refused where it counts, except instants (`_creationTime` is fractional), which are cut down to the millisecond.
 
-use serde::de::{Error, Unexpected, Visitor};
+use serde::de::{DeserializeOwned, Error, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
 
 use crate::clock::Millis;
 
@@ -65,6 +66,12 @@ impl Serialize for Millis {
 pub fn whole<'de, D: Deserializer<'de>, T: TryFrom<i64>>(from: D) -> Result<T, D::Error> {
     let Whole(value) = Whole::deserialize(from)?;
     T::try_from(value).map_err(|_| D::Error::invalid_value(Unexpected::Signed(value), &"a number in range"))
+}
+
+/// A number that the backend does not check and nothing depends on: whatever is not usable counts as absent, so that
+/// one odd value does not make a whole list unreadable. Use with `#[serde(default)]`.
+pub fn unchecked<'de, D: Deserializer<'de>, T: DeserializeOwned>(from: D) -> Result<Option<T>, D::Error> {
+    Ok(serde_json::from_value(Value::deserialize(from)?).ok())
 }
 
 /// A whole number that may be absent; use with `#[serde(default)]`.

@@ -52,8 +52,8 @@ pub struct Task {
     /// Free, except for the reserved [`Task::ORCHESTRATOR_CHAT`].
     #[serde(default)]
     pub labels: Vec<String>,
-    /// When it should be finished.
-    #[serde(default)]
+    /// When it should be finished; set by anybody to anything.
+    #[serde(default, deserialize_with = "number::unchecked")]
     pub due_date: Option<Millis>,
     /// Why it is blocked.
     #[serde(default)]
@@ -89,9 +89,9 @@ impl Task {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TaskMetadata {
-    /// The pull request.
-    #[serde(default, deserialize_with = "number::optional")]
-    pub pr_number: Option<i64>,
+    /// The pull request; neither whole nor in range by the backend's doing.
+    #[serde(default, deserialize_with = "number::unchecked")]
+    pub pr_number: Option<f64>,
 }
 
 /// A find of `searchTasksForAgentTool` (§2.24).

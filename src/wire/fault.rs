@@ -4,6 +4,7 @@
 //! and will another try do better. The first is not guessed from the error: [`Outgoing`] counts the bytes of the
 //! body that the library took, and a server that lacks even one of the announced bytes cannot have acted.
 
+use std::fmt;
 use std::io::{self, Read};
 
 use rustls::CertificateError;
@@ -20,8 +21,7 @@ pub enum Sent {
     Whole,
 }
 
-/// A request body that knows how far it got.
-#[derive(Debug)]
+/// A request body that knows how far it got. It may hold secrets, so it shows only how much of it there is.
 pub struct Outgoing<'a> {
     bytes: &'a [u8],
     taken: usize,
@@ -40,6 +40,12 @@ impl<'a> Outgoing<'a> {
             taken if taken < self.bytes.len() => Sent::Part,
             _ => Sent::Whole,
         }
+    }
+}
+
+impl fmt::Debug for Outgoing<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Outgoing({} of {} bytes)", self.taken, self.bytes.len())
     }
 }
 

@@ -31,23 +31,31 @@ fn throwing(text: &str) -> ScriptedHttp {
 #[test]
 fn the_command_line_is_understood_or_refused_with_a_word() {
     let run = |file: Option<&str>| Ok(Command::Run { env_file: file.map(Into::into) });
-    let rows: [(&str, Result<Command, &str>); 16] = [
+    let rows: [(&str, Result<Command, &str>); 21] = [
         ("", run(None)),
         ("run", run(None)),
         ("--env-file f", run(Some("f"))),
         ("run --env-file=f", run(Some("f"))),
-        ("doctor", Ok(Command::Doctor { env_file: None, json: false })),
-        ("--json doctor --env-file f", Ok(Command::Doctor { env_file: Some("f".into()), json: true })),
+        ("doctor", Ok(Command::Doctor { env_file: None, all: false, json: false })),
+        (
+            "--json doctor --env-file f",
+            Ok(Command::Doctor { env_file: Some("f".into()), all: false, json: true }),
+        ),
         ("version", Ok(Command::Version)),
         ("-V", Ok(Command::Version)),
         ("help", Ok(Command::Help)),
         ("run --help", Ok(Command::Help)),
-        ("--json", Err("`run` does not take --json")),
-        ("version --env-file f", Err("`version` does not take --env-file")),
-        ("dance", Err("there is no command `dance`")),
-        ("run fast", Err("fast")),
-        ("run --env-file", Err("--env-file")),
-        ("--nonsense", Err("--nonsense")),
+        ("doctor --all", Ok(Command::Doctor { env_file: None, all: true, json: false })),
+        ("--json", Err("--json does not go with this command")),
+        ("version --env-file f", Err("--env-file does not go with this command")),
+        ("dance", Err("there is no command `dance`;")),
+        ("doctr", Err("there is no command `doctr`; did you mean `doctor`?")),
+        ("run fast", Err("there is no argument `fast`")),
+        ("run --env-file", Err("--env-file needs a path")),
+        ("run --env-file=", Err("--env-file needs a path")),
+        ("--envfile f", Err("there is no option `--envfile`; did you mean `--env-file`?")),
+        ("-x", Err("there is no option `-x`")),
+        ("--nonsense", Err("there is no option `--nonsense`;")),
     ];
     for (line, expected) in rows {
         let got = parse(["program"].into_iter().chain(line.split_whitespace()).map(Into::into));
@@ -127,7 +135,7 @@ fn ten_mistakes_are_ten_sentences_and_code_3() {
             "{name}:\n{text}"
         );
     }
-    assert!(errors[10].contains("10 mistakes"), "{text}");
+    assert!(errors[10].contains("10 mistakes in the configuration"), "{text}");
     assert!(!text.contains("c4n4ry"), "{text}");
 }
 
@@ -219,11 +227,29 @@ fn the_service_lives_and_says_so_while_the_backend_does_not() {
     let backend = format!("http://{}", nobody.address());
     let mut service = Program::new(["run"]).configured(&backend, TOKEN).with("HEALTH_PORT", "0").start();
     let address = service.address();
-    service.hear("asking again");
-    assert_eq!(get(&address, "/health").0, 200);
+    service.hear("nobody answers at the backend's address");
+    let (status, health) = get(&address, "/health");
+    let health: Value = serde_json::from_str(&health).unwrap();
+    assert_eq!((status, &health["backend"]["reachable"]), (200, &json!(false)));
+    assert_eq!(health["backend"]["accepted"], Value::Null);
     service.signal("TERM");
     let (code, log) = service.end();
     assert_eq!(code, Some(0), "{log}");
+}
+
+#[test]
+fn a_backend_that_refuses_the_token_is_reachable_all_the_same() {
+    let backend = throwing("Invalid service token");
+    let mut service =
+        Program::new(["run"]).configured(&backend.url(), TOKEN).with("HEALTH_PORT", "0").start();
+    let address = service.address();
+    service.hear("Check ACCOUNT_ID and SERVICE_TOKEN");
+    let health: Value = serde_json::from_str(&get(&address, "/health").1).unwrap();
+    assert_eq!(
+        (&health["backend"]["reachable"], &health["backend"]["accepted"]),
+        (&json!(true), &json!(false))
+    );
+    assert!(health["backend"]["lastError"].as_str().unwrap().contains("was not accepted"), "{health}");
 }
 
 #[test]
@@ -232,7 +258,12 @@ fn doctor_finds_a_sound_ground_sound() {
     let output = Program::new(["doctor"]).configured(&backend.url(), TOKEN).output();
     let text = text(&output);
     assert_eq!(output.status.code(), Some(0), "{text}");
-    assert!(text.contains("backend         ok") && text.contains("knows the account"), "{text}");
+    assert!(
+        text.contains("backend         ok")
+            && text.contains("knows the account; it has an orchestrator")
+            && text.ends_with("\nready to run\n"),
+        "{text}"
+    );
     assert!(text.contains("SERVICE_TOKEN = *** (environment)"), "{text}");
     assert_eq!(backend.seen().len(), 1, "doctor asks once");
 }
@@ -273,9 +304,13 @@ fn doctor_lists_every_mistake_and_goes_on() {
     let output = Program::new(["doctor"]).with("ACCOUNT_ID", "acc0unt").with("HEALTH_PORT", "x").output();
     let text = text(&output);
     assert_eq!(output.status.code(), Some(1), "{text}");
-    for words in
-        ["configuration   WRONG", "HEALTH_PORT", "CONVEX_URL, SERVICE_TOKEN", "backend         skipped"]
-    {
+    for words in [
+        "configuration   WRONG",
+        "HEALTH_PORT",
+        "CONVEX_URL, SERVICE_TOKEN",
+        "backend         skipped",
+        "not ready to run: configuration",
+    ] {
         assert!(text.contains(words), "{words}:\n{text}");
     }
 }

@@ -103,6 +103,7 @@ fn the_catalogue_has_each_function_once() {
     let unsafe_ones = [
         "checkAndClearRestartRequested",
         "createTaskMessageForAgentTool",
+        "createResponseRequestNotifications",
         "updateTaskFromAgent",
         "createTaskFromAgent",
         "deleteTaskFromAgent",
@@ -240,7 +241,7 @@ fn the_notifications_calls() {
         RequestResponses { requester_agent_id: &a, task_id: &t, recipient_slugs: &slugs, message: "please" };
     let sent = json!({"requesterAgentId": "a", "taskId": "t", "recipientSlugs": ["qa"], "message": "please"});
     let got =
-        check(&ask, "createResponseRequestNotifications", sent, true, &json!({"notificationIds": ["n1"]}));
+        check(&ask, "createResponseRequestNotifications", sent, false, &json!({"notificationIds": ["n1"]}));
     assert_eq!(got.notification_ids, [NotificationId::new("n1")]);
 }
 

@@ -222,14 +222,11 @@ fn no_secret_is_committed() {
     assert_eq!(credentials_committed(&planted), [1, 2], "the check must be able to fail");
 
     for (file, path) in files(".") {
-        let local = [".env", ".mission-control-runtime"]
-            .iter()
-            .any(|name| file.starts_with(name) && file != ".env.example");
+        // As in `.gitignore`: people keep their own tokens in `*.env`.
+        let local = file.starts_with(".mission-control-runtime")
+            || Path::new(&file).extension().is_some_and(|end| end == "env");
         let Ok(text) = fs::read_to_string(path) else { continue };
-        assert!(
-            local || credentials_committed(&text).is_empty(),
-            "{file}: lines {:?} hold a credential",
-            credentials_committed(&text)
-        );
+        let lines = if local { Vec::new() } else { credentials_committed(&text) };
+        assert!(lines.is_empty(), "{file}: lines {lines:?} hold a credential");
     }
 }

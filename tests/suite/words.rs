@@ -213,7 +213,7 @@ fn a_delivery_context_is_read_as_the_platform_renders_it() {
     assert_eq!(context.notification.created_at, Millis(1_765_526_400_120));
     assert_eq!(context.notification.kind, NotificationType::ThreadUpdate);
     let task = context.task.unwrap();
-    assert_eq!((task.status.known(), task.metadata.unwrap().pr_number), (Some(InProgress), Some(65)));
+    assert_eq!((task.status.known(), task.metadata.unwrap().pr_number), (Some(InProgress), Some(65.0)));
     assert_eq!(context.message.unwrap().mentions[0].slug.as_deref(), Some("qa"));
     assert_eq!(context.thread[0].author_name, None);
     assert_eq!(context.primary_user_mention.unwrap().email, None);
@@ -229,4 +229,19 @@ fn a_delivery_context_is_read_as_the_platform_renders_it() {
     let least: DeliveryContext = serde_json::from_value(least).unwrap();
     assert_eq!(least.notification.kind.to_string(), "brand_new");
     assert_eq!(least.effective_behavior_flags, BehaviorFlags::default());
+}
+
+/// Numbers that the backend does not check (§2.16, §2.20) must not make a task, and with it a whole list, unreadable.
+#[test]
+fn an_odd_number_in_a_task_is_its_own_problem() {
+    let odd = ["0.5", "1e300", "-1", "\"NaN\"", "{\"$float\":\"AAAAAAAA8H8=\"}", "null"];
+    for (pr, due) in odd.iter().flat_map(|pr| odd.iter().map(move |due| (pr, due))) {
+        let text = format!(
+            r#"[{{"_id":"t","title":"T","status":"review","priority":{{}},"createdBy":"u","createdAt":1,"updatedAt":2,
+                "metadata":{{"prNumber":{pr}}},"dueDate":{due}}}]"#
+        );
+        let text = text.replace("{}", "2.5");
+        let tasks: Vec<Task> = serde_json::from_str(&text).unwrap_or_else(|why| panic!("{why}: {text}"));
+        assert_eq!(tasks[0].id, TaskId::new("t"));
+    }
 }

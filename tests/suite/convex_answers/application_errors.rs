@@ -47,11 +47,21 @@ fn each_family_of_words_has_its_class() {
 #[test]
 fn the_platform_s_own_words_have_their_class() {
     let rows: &[(&str, Why, Classes)] = &[
+        // A value that does not fit is this call's problem; a shape that does not is the deployment's.
         (
             "ArgumentValidationError: Value does not match validator.\nPath: .x\nValue: 1",
-            Why::BadArguments,
+            Why::Invalid,
             REFUSED,
         ),
+        (
+            "ArgumentValidationError: Found ID \"x\" from table `tasks`, which does not match",
+            Why::Invalid,
+            REFUSED,
+        ),
+        ("ArgumentValidationError: Object is missing the required field `x`.", Why::BadArguments, REFUSED),
+        ("ArgumentValidationError: Object contains extra field `x`", Why::BadArguments, REFUSED),
+        ("ArgumentValidationError: Object has multiple validation errors:\n- x", Why::BadArguments, REFUSED),
+        ("Uncaught ConvexError: Forbidden: no", Why::Forbidden, REFUSED),
         ("Could not find public function for 'a:b'.", Why::NoSuchFunction, REFUSED),
         (
             "Could not find function for 'a:b'. Did you forget to run `npx convex dev`?",

@@ -51,8 +51,15 @@ fn a_token_that_comes_back_is_not_passed_on() {
         let args = serde_json::value::to_raw_value(&json!({"serviceToken": token})).unwrap();
         let convex = endpoint.client(&Stop::new());
         let error = Caller::UnsafeAction.ask_with(&convex, &args, PATIENT).unwrap_err();
-        for text in [error.to_string(), format!("{error:?}"), format!("{convex:?}"), format!("{endpoint:?}")]
-        {
+        let call =
+            Call { kind: Kind::Action, path: "a:b", args: &args, deadline: PATIENT, may_repeat: false };
+        for text in [
+            format!("{call:?}"),
+            error.to_string(),
+            format!("{error:?}"),
+            format!("{convex:?}"),
+            format!("{endpoint:?}"),
+        ] {
             assert!(!text.contains(CANARY), "{name}: {text}");
         }
         assert!(!error.sentence.is_empty());
