@@ -7,6 +7,7 @@ use super::auth;
 use super::rows::{Account, Membership, Settings};
 use super::rules::activity::{self, Actor, Target};
 use super::store::{ACCOUNT_BY_SLUG, Doc, StoreError, Tx};
+use super::vault;
 
 /// A new account and what opens it. The token is kept by nobody: only its hash is stored.
 pub(super) struct Founded {
@@ -59,9 +60,8 @@ pub(super) fn found(
 
 /// Gives the account a new token; the one before opens nothing any more.
 pub(super) fn new_token(tx: &Tx<'_>, account: &mut Doc<Account>) -> Result<String, StoreError> {
-    let mut random = [0_u8; 32];
-    getrandom::fill(&mut random).map_err(|why| StoreError::Fault(why.to_string()))?;
-    let secret: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+    let random: [u8; 32] = vault::random().map_err(|why| StoreError::Fault(why.to_string()))?;
+    let secret = vault::hex(&random);
     account.row.service_token_hash = Some(auth::hash(&secret));
     tx.put(account)?;
     Ok(format!("mc_service_{}_{secret}", account.id))

@@ -8,21 +8,29 @@
 
 mod answer;
 mod auth;
+mod base64;
 mod call;
+mod copy;
+mod data;
 mod engine;
 mod founding;
 mod functions;
 mod human;
+mod keys;
 mod number;
 mod plant;
 mod rows;
 mod rules;
+mod seed;
 mod service;
 mod store;
 mod validate;
+mod vault;
 
 pub use answer::Refusal;
 pub use call::Options;
+
 pub use engine::{Caller, Engine};
 pub use functions::Kind;
 pub use store::StoreError;
+pub use vault::{MasterKey, Place, Sealed, Vault, VaultError};

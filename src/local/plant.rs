@@ -38,17 +38,28 @@ impl Engine {
     /// a row that has it already; without one it is new. A row that does not fit its table is refused.
     pub fn plant(&self, table: &str, row: Value) -> Result<String, Refusal> {
         let table = named(table)?;
-        self.store.write(|tx| for_rows_of!(table, plant(tx, row)))
+        self.store.write(|tx| plant_row(tx, table, row))
     }
 
     /// All rows of a table in the order of their creation, each with its `_id` and its `_creationTime`.
     pub fn dig(&self, table: &str) -> Result<Vec<Value>, Refusal> {
         let table = named(table)?;
-        self.store.read(|tx| for_rows_of!(table, dig(tx)))
+        self.store.read(|tx| dig_table(tx, table))
     }
 }
 
-fn named(name: &str) -> Result<Table, Refusal> {
+/// Puts a row into a table inside a transaction.
+pub(super) fn plant_row(tx: &Tx<'_>, table: Table, row: Value) -> Result<String, Refusal> {
+    for_rows_of!(table, plant(tx, row))
+}
+
+/// All rows of a table inside a transaction.
+pub(super) fn dig_table(tx: &Tx<'_>, table: Table) -> Result<Vec<Value>, Refusal> {
+    for_rows_of!(table, dig(tx))
+}
+
+/// The table of this name.
+pub(super) fn named(name: &str) -> Result<Table, Refusal> {
     let table = Table::ALL.into_iter().find(|table| table.name() == name);
     table.ok_or_else(|| Refusal::thrown(format!("there is no table {name}")))
 }
