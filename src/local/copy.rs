@@ -64,12 +64,15 @@ pub(super) fn import(tx: &Tx<'_>, copy: &Value, vault: Option<&Vault>) -> Result
             return Err(Refusal::thrown(format!("the export's table {name} is no list")));
         };
         for row in rows {
-            let whole = row["_id"].is_string() && row["_creationTime"].is_f64();
+            let whole = row["_id"].is_string() && row["_creationTime"].is_number();
             ensure!(whole, "the export has a row of {name} without its _id or its _creationTime");
             plant_row(tx, table, row.clone())?;
         }
         // A row that takes another's place would be lost without a word.
-        ensure!(dig_table(tx, table)?.len() == rows.len(), "the export has two rows of {name} with the same _id");
+        ensure!(
+            dig_table(tx, table)?.len() == rows.len(),
+            "the export has two rows of {name} with the same _id"
+        );
         count += rows.len();
     }
     if let Some(vault) = vault {

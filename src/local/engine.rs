@@ -12,8 +12,8 @@ use super::founding::found;
 use super::functions::{self, Access, Function, Guard, Kind};
 use super::rows::Account;
 use super::store::{Doc, Id, Store, StoreError, Tx};
-use super::vault::Vault;
 use super::validate::validate;
+use super::vault::Vault;
 use crate::clock::Clock;
 use crate::secret::Secret;
 
@@ -104,7 +104,9 @@ impl Engine {
     ) -> Result<Doc<Account>, Refusal> {
         match (function.guard, caller) {
             (Guard::ServiceToken, _) => auth::by_service_token(tx, args),
-            (Guard::Admin | Guard::AdminOfAll, Caller::Stranger) => Err(Refusal::thrown(function.kind.stranger())),
+            (Guard::Admin | Guard::AdminOfAll, Caller::Stranger) => {
+                Err(Refusal::thrown(function.kind.stranger()))
+            }
             (Guard::AdminOfAll, Caller::Person) => {
                 Ok(Doc { id: Id::default(), created: 0.0, row: Account::default() })
             }

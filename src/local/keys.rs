@@ -1,5 +1,6 @@
 //! Providers' keys in the database, which only the vault can read.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use ring::digest;
@@ -105,6 +106,12 @@ impl Engine {
         self.store.read(|tx| check(tx, &vault))?;
         self.vault = Some(vault);
         Ok(self)
+    }
+
+    /// Which master keys sealed what is stored.
+    pub fn sealed_with(&self) -> Result<BTreeSet<String>, StoreError> {
+        let keys = self.store.read(|tx| tx.all::<ProviderKey>())?;
+        Ok(keys.into_iter().map(|key| key.row.key_id).collect())
     }
 
     /// Seals all providers' keys with another master key, all or none, and goes on with that; how many there were.

@@ -29,8 +29,10 @@ mod vault;
 
 pub use answer::Refusal;
 pub use call::Options;
+pub use data::{Data, DataError, Opening, Seed, Whereabouts};
 
 pub use engine::{Caller, Engine};
 pub use functions::Kind;
+pub use keys::KeyError;
 pub use store::StoreError;
 pub use vault::{MasterKey, Place, Sealed, Vault, VaultError};

@@ -148,7 +148,8 @@ impl Vault {
     pub fn new(master: &MasterKey) -> Self {
         // 32 bytes are what this algorithm takes; a key of ours has no other length.
         let key = UnboundKey::new(&AES_256_GCM, &master.0).unwrap_or_else(|_| unreachable!("32 bytes"));
-        let digest = digest::digest(&digest::SHA256, &[b"mission-control master key\n", &master.0[..]].concat());
+        let digest =
+            digest::digest(&digest::SHA256, &[b"mission-control master key\n", &master.0[..]].concat());
         Self { key: LessSafeKey::new(key), id: hex(&digest.as_ref()[..ID_BYTES]) }
     }
 
@@ -170,7 +171,8 @@ impl Vault {
     /// The value again, if it was sealed with this key for this place.
     pub fn open(&self, place: Place<'_>, sealed: &Sealed) -> Result<Secret, VaultError> {
         self.check(&sealed.key_id)?;
-        let nonce = unhex(&sealed.nonce).and_then(|bytes| bytes.try_into().ok()).ok_or(VaultError::Damaged)?;
+        let nonce =
+            unhex(&sealed.nonce).and_then(|bytes| bytes.try_into().ok()).ok_or(VaultError::Damaged)?;
         let mut bytes = unhex(&sealed.ciphertext).ok_or(VaultError::Damaged)?;
         if bytes.len() < AES_256_GCM.tag_len() {
             return Err(VaultError::Damaged);

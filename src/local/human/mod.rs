@@ -14,8 +14,7 @@ mod tasks;
 use super::functions::Function;
 
 /// Every function for people.
-pub(super) const FUNCTIONS: &[&[Function]] =
-    &[
+pub(super) const FUNCTIONS: &[&[Function]] = &[
     accounts::FUNCTIONS,
     agents::FUNCTIONS,
     board::FUNCTIONS,

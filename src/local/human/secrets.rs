@@ -48,7 +48,9 @@ struct Provider {
 impl Provider {
     /// By its name or its variable; both mean the same provider.
     fn parse(text: &str) -> Result<Self, Refusal> {
-        if let Some((name, variable)) = NAMED.iter().find(|(name, variable)| [name, variable].contains(&&text)) {
+        if let Some((name, variable)) =
+            NAMED.iter().find(|(name, variable)| [name, variable].contains(&&text))
+        {
             return Ok(Self { name: (*name).to_owned(), env_name: (*variable).to_owned() });
         }
         let letters = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
@@ -73,7 +75,10 @@ fn key(text: &str) -> Result<Secret, Refusal> {
     ensure!(!key.is_empty(), "Invalid key: must not be blank");
     ensure!(limits::chars(key) <= KEY_CHARS, "Invalid key: too long (max {KEY_CHARS} characters)");
     let printable = key.chars().all(|c| c.is_ascii_graphic());
-    ensure!(printable, "Invalid key: only printable characters without blanks; was more pasted than the key?");
+    ensure!(
+        printable,
+        "Invalid key: only printable characters without blanks; was more pasted than the key?"
+    );
     Ok(Secret::new(key))
 }
 
@@ -156,7 +161,9 @@ fn runtime_secrets(call: &Call<'_>) -> Answer {
     let open = |key: &ProviderKey| -> Answer {
         let value = key.open(call.vault()?)?;
         let Provider { name, env_name } = Provider::parse(&key.provider)?;
-        Ok(json!({"provider": name, "envName": env_name, "value": value.expose(), "updatedAt": key.updated_at}))
+        Ok(
+            json!({"provider": name, "envName": env_name, "value": value.expose(), "updatedAt": key.updated_at}),
+        )
     };
     let opened: Value = stored.iter().map(|key| open(&key.row)).collect::<Answer>()?;
     Ok(json!({"version": keys::version(&stored), "keys": opened}))

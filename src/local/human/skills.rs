@@ -76,7 +76,9 @@ fn list(call: &Call<'_>) -> Answer {
 }
 
 fn skill(call: &Call<'_>, id: &Id<Skill>) -> Result<Doc<Skill>, Refusal> {
-    let Some(skill) = call.tx.get(id)? else { return Err(Refusal::thrown("Not found: Skill does not exist")) };
+    let Some(skill) = call.tx.get(id)? else {
+        return Err(Refusal::thrown("Not found: Skill does not exist"));
+    };
     ensure!(skill.row.account_id == *call.account_id(), "Forbidden: Skill belongs to different account");
     Ok(skill)
 }

@@ -159,7 +159,9 @@ pub(in crate::local) fn defaults(given: &Map<String, Value>) -> Result<Value, Re
 
 fn finite(what: &str, given: &Map<String, Value>) -> Result<Map<String, Value>, Refusal> {
     let plain = given.iter().map(|(name, value)| Some((name.clone(), number::plain(value)?)));
-    plain.collect::<Option<_>>().ok_or_else(|| Refusal::thrown(format!("{what}: every number must be finite")))
+    plain
+        .collect::<Option<_>>()
+        .ok_or_else(|| Refusal::thrown(format!("{what}: every number must be finite")))
 }
 
 /// The limits of those keys that are there; both kinds of configuration have them under the same names.

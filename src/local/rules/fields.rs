@@ -14,8 +14,7 @@ use crate::model::{Assignees, limits};
 pub(in crate::local) const DEFAULT_PRIORITY: f64 = 3.0;
 
 /// An argument that says what a document is for (§3.0).
-pub(in crate::local) const DOCUMENT_TYPE: Is =
-    Is::OneOf(&["deliverable", "note", "template", "reference"]);
+pub(in crate::local) const DOCUMENT_TYPE: Is = Is::OneOf(&["deliverable", "note", "template", "reference"]);
 
 /// What may change at once; absent fields stay as they are.
 #[derive(Default)]

@@ -32,7 +32,13 @@ pub(in crate::local) const FUNCTIONS: &[Function] = &[
     ),
     Function::looks(
         "service/actions:listDocumentsForAgent",
-        &[ACCOUNT, TOKEN, may("taskId", Is::Id(Table::Tasks)), may("type", fields::DOCUMENT_TYPE), may("limit", Is::Number)],
+        &[
+            ACCOUNT,
+            TOKEN,
+            may("taskId", Is::Id(Table::Tasks)),
+            may("type", fields::DOCUMENT_TYPE),
+            may("limit", Is::Number),
+        ],
         list,
     ),
 ];
