@@ -3,27 +3,30 @@
 //!
 //! `:memory:` in the place of a directory keeps everything in memory.
 
-use std::fmt;
-use std::fs::{self, DirBuilder, File, OpenOptions};
+mod error;
+mod files;
+
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::answer::Refusal;
 use super::auth;
 use super::call::Options;
 use super::copy;
 use super::engine::Engine;
 use super::founding::{found, new_token};
-use super::keys::KeyError;
 use super::rows::Account;
 use super::seed;
-use super::store::{Doc, StoreError, Tx};
+use super::store::{Doc, Tx};
 use super::vault::{self, MasterKey, Vault, VaultError};
 use crate::clock::Clock;
 use crate::secret::Secret;
+
+pub use error::DataError;
+use files::{claim, make_directory, read_secret, rename, write_secret};
 
 const DATABASE: &str = "mission-control.sqlite";
 const ADMIN_KEY: &str = "admin-key";
@@ -96,108 +99,6 @@ pub struct Data {
     pub is_new: bool,
     directory: Option<PathBuf>,
     key_is_given: bool,
-}
-
-/// Why data could not be opened, copied or sealed anew.
-#[derive(Debug)]
-pub enum DataError {
-    /// Where the directory should be there is something else.
-    NotADirectory(PathBuf),
-    /// A file or directory could not be used.
-    File {
-        /// Which.
-        path: PathBuf,
-        /// `made`, `read`, `written`.
-        what: &'static str,
-        /// What the machine says.
-        why: io::Error,
-    },
-    /// A file of ours does not hold what it should.
-    Content {
-        /// Which.
-        path: PathBuf,
-        /// What is wrong with it.
-        what: String,
-    },
-    /// Keys are sealed, but the file with the master key is gone.
-    MasterKeyGone(PathBuf),
-    /// The master key is given from outside, so its successor must be, too.
-    NextKeyMissing,
-    /// An export that cannot be taken in.
-    Copy {
-        /// Which.
-        path: PathBuf,
-        /// What is wrong with it.
-        what: String,
-    },
-    /// The database refused.
-    Store(StoreError),
-    /// The master key does not fit, or is none.
-    Key(VaultError),
-    /// The engine refused.
-    Refused(Refusal),
-}
-
-impl fmt::Display for DataError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotADirectory(path) => {
-                write!(f, "{} is not a directory; give --data a directory of its own", path.display())
-            }
-            Self::File { path, what, why } => write!(f, "{} could not be {what} ({why})", path.display()),
-            Self::Content { path, what } => write!(f, "{}: {what}", path.display()),
-            Self::MasterKeyGone(path) => write!(
-                f,
-                "provider keys are stored here, but the master key that seals them is gone; put {} back, or set \
-                 SECRETS_MASTER_KEY_BASE64",
-                path.display()
-            ),
-            Self::NextKeyMissing => f.write_str(
-                "the master key comes from SECRETS_MASTER_KEY_BASE64, so the next one must be given, too (32 bytes in \
-                 base64)",
-            ),
-            Self::Copy { path, what } => write!(f, "{} was not taken in: {what}", path.display()),
-            Self::Store(why) => why.fmt(f),
-            Self::Key(why) => why.fmt(f),
-            Self::Refused(why) => why.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for DataError {}
-
-impl From<StoreError> for DataError {
-    fn from(why: StoreError) -> Self {
-        Self::Store(why)
-    }
-}
-
-impl From<VaultError> for DataError {
-    fn from(why: VaultError) -> Self {
-        Self::Key(why)
-    }
-}
-
-impl From<KeyError> for DataError {
-    fn from(why: KeyError) -> Self {
-        match why {
-            KeyError::Store(why) => Self::Store(why),
-            KeyError::Vault(why) => Self::Key(why),
-        }
-    }
-}
-
-impl From<Refusal> for DataError {
-    fn from(why: Refusal) -> Self {
-        match why {
-            Refusal::Store(why) => Self::Store(why),
-            other @ (Refusal::Thrown(_)
-            | Refusal::BadType(_)
-            | Refusal::Arguments(_)
-            | Refusal::NoFunction(_)
-            | Refusal::WrongKind { .. }) => Self::Refused(other),
-        }
-    }
 }
 
 impl Data {
@@ -415,65 +316,4 @@ fn finish_rotation(engine: &Engine, directory: &Path) -> Result<(), DataError> {
 
 fn take_over(directory: &Path) -> Result<(), DataError> {
     rename(&directory.join(NEXT_MASTER_KEY), &directory.join(MASTER_KEY))
-}
-
-/// Makes the directory, for its owner alone, if it is not there.
-fn make_directory(path: &Path) -> Result<(), DataError> {
-    if path.exists() && !path.is_dir() {
-        return Err(DataError::NotADirectory(path.to_owned()));
-    }
-    let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
-    made.map_err(|why| DataError::File { path: path.to_owned(), what: "made", why })
-}
-
-/// Sees that the file is there and only its owner's, whatever the directory allows others.
-fn claim(path: &Path) -> Result<PathBuf, DataError> {
-    let failed = |why| DataError::File { path: path.to_owned(), what: "opened", why };
-    let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path).map_err(failed)?;
-    close_to_others(&file).map_err(failed)?;
-    Ok(path.to_owned())
-}
-
-fn close_to_others(file: &File) -> io::Result<()> {
-    let mut permissions = file.metadata()?.permissions();
-    if permissions.mode() & 0o077 != 0 {
-        permissions.set_mode(0o600);
-        file.set_permissions(permissions)?;
-    }
-    Ok(())
-}
-
-/// A file of ours, if it is there.
-fn read_secret(path: &Path) -> Result<Option<Vec<u8>>, DataError> {
-    let failed = |why| DataError::File { path: path.to_owned(), what: "read", why };
-    match File::open(path) {
-        Ok(file) => {
-            close_to_others(&file).map_err(failed)?;
-            fs::read(path).map(Some).map_err(failed)
-        }
-        Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(why) => Err(failed(why)),
-    }
-}
-
-/// Writes a file of ours, so that it is there as a whole or not at all.
-fn write_secret(path: &Path, secret: &Secret) -> Result<(), DataError> {
-    let mut draft = path.as_os_str().to_owned();
-    draft.push(".new");
-    let draft = PathBuf::from(draft);
-    let write = || {
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
-        close_to_others(&file)?;
-        file.write_all(secret.expose().as_bytes())?;
-        file.write_all(b"\n")?;
-        file.sync_all()
-    };
-    write().map_err(|why| DataError::File { path: path.to_owned(), what: "written", why })?;
-    rename(&draft, path)
-}
-
-fn rename(from: &Path, to: &Path) -> Result<(), DataError> {
-    let directory = to.parent().unwrap_or(Path::new("."));
-    let moved = fs::rename(from, to).and_then(|()| File::open(directory)?.sync_all());
-    moved.map_err(|why| DataError::File { path: to.to_owned(), what: "written", why })
 }
