@@ -6,7 +6,7 @@ use super::answer::{Refusal, ensure};
 use super::engine::Engine;
 use super::keys::{self, KeyError};
 use super::plant::{dig_table, named, plant_row};
-use super::store::{Table, Tx};
+use super::store::{StoreError, Table, Tx};
 use super::vault::Vault;
 
 /// What says that a value is such a copy.
@@ -33,8 +33,20 @@ impl Engine {
     }
 }
 
+/// A row that does not fit is a fault of the copy here, not of ours.
+fn misfit(why: StoreError) -> Refusal {
+    match why {
+        StoreError::Fault(what) => Refusal::thrown(format!("the export does not fit ({what})")),
+        other @ (StoreError::Full
+        | StoreError::Locked
+        | StoreError::Newer { .. }
+        | StoreError::Corrupt(_)
+        | StoreError::Disk(_)) => Refusal::Store(other),
+    }
+}
+
 /// Whether nothing is there yet.
-pub(super) fn is_empty(tx: &Tx<'_>) -> Result<bool, Refusal> {
+fn is_empty(tx: &Tx<'_>) -> Result<bool, StoreError> {
     for table in Table::ALL {
         if !dig_table(tx, table)?.is_empty() {
             return Ok(false);
@@ -59,14 +71,14 @@ pub(super) fn import(tx: &Tx<'_>, copy: &Value, vault: Option<&Vault>) -> Result
     };
     let mut count = 0;
     for (name, rows) in tables {
-        let table = named(name)?;
+        let table = named(name).map_err(misfit)?;
         let Some(rows) = rows.as_array() else {
             return Err(Refusal::thrown(format!("the export's table {name} is no list")));
         };
         for row in rows {
             let whole = row["_id"].is_string() && row["_creationTime"].is_number();
             ensure!(whole, "the export has a row of {name} without its _id or its _creationTime");
-            plant_row(tx, table, row.clone())?;
+            plant_row(tx, table, row.clone()).map_err(misfit)?;
         }
         // A row that takes another's place would be lost without a word.
         ensure!(

@@ -12,7 +12,6 @@ use super::vault;
 /// A new account and what opens it. The token is kept by nobody: only its hash is stored.
 pub(super) struct Founded {
     pub(super) account: Doc<Account>,
-    pub(super) owner: Doc<Membership>,
     pub(super) service_token: String,
 }
 
@@ -55,7 +54,7 @@ pub(super) fn found(
         &target,
         Some(json!({})),
     )?;
-    Ok(Founded { account, owner, service_token })
+    Ok(Founded { account, service_token })
 }
 
 /// Gives the account a new token; the one before opens nothing any more.

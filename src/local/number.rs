@@ -4,7 +4,6 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::answer::Refusal;
 use super::base64;
 
 /// The number that a value stands for, if it stands for one.
@@ -41,21 +40,6 @@ pub(super) fn plain(value: &Value) -> Option<Value> {
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Some(value.clone()),
     }
-}
-
-/// How many rows a caller gets of those it wants, where the platform takes the number as it is: it refuses what is not
-/// whole, or below nothing.
-pub(super) fn rows(wanted: f64, most: u32) -> Result<usize, Refusal> {
-    let wanted = if wanted > f64::from(most) { f64::from(most) } else { wanted };
-    if wanted.fract() == 0.0 && wanted >= 0.0 {
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "whole, from 0 to `most`"
-        )]
-        return Ok(wanted as usize);
-    }
-    Err(Refusal::BadType("Arg 1 `n` to `take` must be a non-negative integer".to_owned()))
 }
 
 #[cfg(test)]

@@ -1,14 +1,14 @@
-//! Rows as JSON, in and out, past the functions: the way for imports, exports and tests.
+//! Rows put in from outside and taken out as they are, without the rules: how an import brings data back, how an export
+//! takes it along, and how a test lays out the board it needs. What does not fit its table is refused.
 
 use serde_json::{Map, Value};
 
-use super::answer::{Refusal, ensure};
-use super::engine::Engine;
+use super::Engine;
 use super::rows::{
     Account, Activity, Agent, Document, Membership, Message, Notification, ProviderKey, Runtime, Session,
     Skill, Stored, Subscription, Task, Upload,
 };
-use super::store::{Doc, Id, Row, Table, Tx};
+use super::store::{Doc, Id, Row, StoreError, Table, Tx};
 
 /// Runs a function that is generic over rows for the rows of a table.
 macro_rules! for_rows_of {
@@ -34,69 +34,77 @@ macro_rules! for_rows_of {
 }
 
 impl Engine {
-    /// Puts a row into a table; its id. With an `_id` (and its `_creationTime`) the row keeps it, and takes the place of
-    /// a row that has it already; without one it is new. A row that does not fit its table is refused.
-    pub fn plant(&self, table: &str, row: Value) -> Result<String, Refusal> {
+    /// Puts a row into a table; its id. A row with the `_id` of one that is there changes the fields it names (`null`
+    /// takes one away); one with another `_id` keeps it, and its `_creationTime`.
+    pub fn plant(&self, table: &str, row: Value) -> Result<String, StoreError> {
         let table = named(table)?;
         self.store.write(|tx| plant_row(tx, table, row))
     }
 
     /// All rows of a table in the order of their creation, each with its `_id` and its `_creationTime`.
-    pub fn dig(&self, table: &str) -> Result<Vec<Value>, Refusal> {
+    pub fn dig(&self, table: &str) -> Result<Vec<Value>, StoreError> {
         let table = named(table)?;
         self.store.read(|tx| dig_table(tx, table))
     }
 }
 
 /// Puts a row into a table inside a transaction.
-pub(super) fn plant_row(tx: &Tx<'_>, table: Table, row: Value) -> Result<String, Refusal> {
+pub(super) fn plant_row(tx: &Tx<'_>, table: Table, row: Value) -> Result<String, StoreError> {
+    let Value::Object(row) = row else { return Err(StoreError::Fault("a row is an object".to_owned())) };
     for_rows_of!(table, plant(tx, row))
 }
 
 /// All rows of a table inside a transaction.
-pub(super) fn dig_table(tx: &Tx<'_>, table: Table) -> Result<Vec<Value>, Refusal> {
+pub(super) fn dig_table(tx: &Tx<'_>, table: Table) -> Result<Vec<Value>, StoreError> {
     for_rows_of!(table, dig(tx))
 }
 
 /// The table of this name.
-pub(super) fn named(name: &str) -> Result<Table, Refusal> {
+pub(super) fn named(name: &str) -> Result<Table, StoreError> {
     let table = Table::ALL.into_iter().find(|table| table.name() == name);
-    table.ok_or_else(|| Refusal::thrown(format!("there is no table {name}")))
+    table.ok_or_else(|| StoreError::Fault(format!("there is no table {name}")))
 }
 
-fn plant<R: Row>(tx: &Tx<'_>, row: Value) -> Result<String, Refusal> {
-    let table = R::TABLE.name();
-    let misfit = |why: &dyn std::fmt::Display| Refusal::thrown(format!("a row does not fit {table}: {why}"));
-    let Value::Object(mut fields) = row else { return Err(misfit(&"it is no object")) };
-    let id = fields.remove("_id");
-    let created = fields.remove("_creationTime").and_then(|at| at.as_f64());
-    let row: R = serde_json::from_value(Value::Object(fields.clone())).map_err(|why| misfit(&why))?;
-    if let Some(lost) = lost(&fields, &row) {
-        return Err(misfit(&format!("it has no field {lost}")));
-    }
-    let Some(id) = id else { return Ok(tx.insert(row)?.id.to_string()) };
+fn plant<R: Row>(tx: &Tx<'_>, mut row: Map<String, Value>) -> Result<String, StoreError> {
+    let Some(id) = row.remove("_id") else { return Ok(tx.insert(decode::<R>(row)?)?.id.to_string()) };
     let Some(id) = id.as_str().and_then(Id::<R>::parse) else {
-        return Err(misfit(&"its id is another table's"));
+        return Err(misfit::<R>(&format!("{id} is no id of its rows")));
     };
-    match tx.get::<R>(&id)? {
-        Some(before) => {
-            ensure!(
-                created.is_none_or(|at| at.total_cmp(&before.created).is_eq()),
-                "a row does not fit {table}: another one has its id"
-            );
-            tx.put(&Doc { row, ..before })?;
+    let created = row.remove("_creationTime").and_then(|at| at.as_f64());
+    match (tx.get(&id)?, created) {
+        (Some(mut there), _) => {
+            let Value::Object(mut fields) = encode(&there.row)? else {
+                return Err(misfit::<R>(&"no object"));
+            };
+            fields.extend(row);
+            there.row = decode(fields)?;
+            tx.put(&there)?;
         }
-        None => tx.restore(&Doc { id: id.clone(), created: created.unwrap_or(tx.now()), row })?,
+        (None, Some(created)) => tx.restore(&Doc { id: id.clone(), created, row: decode::<R>(row)? })?,
+        (None, None) => return Err(misfit::<R>(&format!("it has no row {id}"))),
     }
     Ok(id.to_string())
 }
 
-/// A field that the row would not keep.
-fn lost(fields: &Map<String, Value>, row: &impl Row) -> Option<String> {
-    let kept = serde_json::to_value(row).unwrap_or_default();
-    fields.keys().find(|name| kept.get(name.as_str()).is_none()).cloned()
+fn dig<R: Row>(tx: &Tx<'_>) -> Result<Vec<Value>, StoreError> {
+    tx.all::<R>()?.iter().map(encode).collect()
 }
 
-fn dig<R: Row>(tx: &Tx<'_>) -> Result<Vec<Value>, Refusal> {
-    tx.all::<R>()?.iter().map(super::call::value).collect()
+/// The row, if all of its fields fit; `null` stands for an absent one.
+fn decode<R: Row>(mut fields: Map<String, Value>) -> Result<R, StoreError> {
+    fields.retain(|_, value| !value.is_null());
+    let row: R = serde_json::from_value(Value::Object(fields.clone())).map_err(|why| misfit::<R>(&why))?;
+    let kept = encode(&row)?;
+    match fields.keys().find(|name| kept.get(name.as_str()).is_none()) {
+        Some(lost) => Err(misfit::<R>(&format!("there is no field {lost}"))),
+        None => Ok(row),
+    }
+}
+
+fn encode(row: &impl serde::Serialize) -> Result<Value, StoreError> {
+    serde_json::to_value(row).map_err(|why| StoreError::Fault(why.to_string()))
+}
+
+fn misfit<R: Row>(why: &dyn std::fmt::Display) -> StoreError {
+    StoreError::Fault(format!("{}: {why}", R::TABLE.name()))
 }

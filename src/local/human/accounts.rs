@@ -109,7 +109,7 @@ fn update_settings(call: &Call<'_>) -> Answer {
     call.tx.put(&account)?;
 
     let names: Vec<&String> = call.args.keys().filter(|name| *name != "accountId").collect();
-    record(call, "account_updated", &Actor::person(&person.row), json!({"changedFields": names}))?;
+    record(call, "account_updated", &Actor::person(&person), json!({"changedFields": names}))?;
     done()
 }
 

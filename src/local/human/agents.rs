@@ -118,7 +118,7 @@ fn create(call: &Call<'_>) -> Answer {
         created_at: call.now(),
         ..Agent::default()
     })?;
-    record(call, &Actor::person(&person.row), &agent, json!({"action": "created", "status": "offline"}))?;
+    record(call, &Actor::person(&person), &agent, json!({"action": "created", "status": "offline"}))?;
     Ok(json!(agent.id))
 }
 
@@ -180,7 +180,7 @@ fn update(call: &Call<'_>) -> Answer {
 
     let names: Vec<&String> =
         call.args.keys().filter(|name| !["accountId", "agentId"].contains(&name.as_str())).collect();
-    record(call, &Actor::person(&person.row), &agent, json!({"action": "updated", "changedFields": names}))?;
+    record(call, &Actor::person(&person), &agent, json!({"action": "updated", "changedFields": names}))?;
     done()
 }
 
@@ -209,6 +209,6 @@ fn remove(call: &Call<'_>) -> Answer {
         clear::<Session>(call, SESSIONS_OF_AGENT, &[of, who])?;
     }
     tx.delete(id)?;
-    record(call, &Actor::person(&person.row), &agent, json!({"action": "removed"}))?;
+    record(call, &Actor::person(&person), &agent, json!({"action": "removed"}))?;
     done()
 }

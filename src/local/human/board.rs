@@ -8,7 +8,8 @@ use crate::local::functions::{ACCOUNT, Function};
 use crate::local::number;
 use crate::local::rows::{Activity, Document, Task};
 use crate::local::rules::limit::{clamp, take};
-use crate::local::store::{DOCUMENTS_OF_TASK, Doc, HAPPENED, HAPPENED_TO, Id, StoreError, TASKS, Table};
+use crate::local::rules::reach;
+use crate::local::store::{DOCUMENTS_OF_TASK, Doc, HAPPENED, HAPPENED_TO, Id, TASKS, Table};
 use crate::local::validate::{Arg, Is, may, need};
 
 const TASK: Arg = need("taskId", Is::Id(Table::Tasks));
@@ -36,20 +37,15 @@ struct OneTask {
     limit: Option<f64>,
 }
 
-/// The task, if the account has it.
-fn task(call: &Call<'_>, id: &Id<Task>) -> Result<Option<Doc<Task>>, StoreError> {
-    Ok(call.tx.get(id)?.filter(|task| task.row.account_id == *call.account_id()))
-}
-
 fn get(call: &Call<'_>) -> Answer {
     let args: OneTask = call.args()?;
-    value(&task(call, &args.task_id)?)
+    value(&reach::own_task(call, &args.task_id)?)
 }
 
 /// The task's documents, last changed first, without the deleted ones.
 fn documents(call: &Call<'_>) -> Answer {
     let args: OneTask = call.args()?;
-    let Some(task) = task(call, &args.task_id)? else { return Ok(json!([])) };
+    let Some(task) = reach::own_task(call, &args.task_id)? else { return Ok(json!([])) };
     let found = call.tx.find(DOCUMENTS_OF_TASK, &[Some(task.id.as_str())]).newest_first().rows()?;
     let kept = found.into_iter().filter(|document: &Doc<Document>| document.row.deleted_at.is_none());
     value(&kept.collect::<Vec<_>>())

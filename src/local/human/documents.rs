@@ -116,7 +116,7 @@ fn create(call: &Call<'_>) -> Answer {
     let args: New = call.args()?;
     fields::check_document(Some(&args.title), Some(&args.content))?;
     args.task_id.as_ref().map(|id| reach::task(call, id)).transpose()?;
-    let person = reach::person(call)?.row;
+    let person = reach::person(call)?;
     let mut meta = Map::new();
     meta.insert("type".to_owned(), json!(args.document_type));
     meta.extend(args.task_id.as_ref().map(|id| ("taskId".to_owned(), json!(id))));
@@ -183,7 +183,7 @@ fn remove(call: &Call<'_>) -> Answer {
 }
 
 fn record(call: &Call<'_>, document: &Doc<Document>, kind: &str, meta: Value) -> Result<(), Refusal> {
-    let actor = Actor::person(&reach::person(call)?.row);
+    let actor = Actor::person(&reach::person(call)?);
     let name = document.row.title.as_deref();
     let target = Target { kind: "document", id: document.id.as_str(), name };
     Ok(activity::record(call.tx, call.account_id(), kind, &actor, &target, Some(meta))?)

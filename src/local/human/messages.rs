@@ -13,7 +13,7 @@ use crate::local::rows::{Notification, Task};
 use crate::local::rules::activity::{self, Actor, Target};
 use crate::local::rules::follow::{self, Party};
 use crate::local::rules::thread::{self, Names};
-use crate::local::rules::{post, reach};
+use crate::local::rules::{limit, post, reach};
 use crate::local::store::{Doc, Id, NOTIFICATIONS_OF, StoreError, Table, UNDELIVERED};
 use crate::local::validate::{Arg, Is, may, need};
 use crate::model::limits;
@@ -67,6 +67,11 @@ pub(in crate::local) const FUNCTIONS: &[Function] = &[
     },
 ];
 
+/// How many rows of a list the person gets.
+fn rows(wanted: f64) -> Result<usize, Refusal> {
+    limit::take(limit::at_most(wanted, limits::LIST_ROWS.into()))
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Writing {
@@ -79,7 +84,7 @@ fn create(call: &Call<'_>) -> Answer {
     let args: Writing = call.args()?;
     let person = reach::person(call)?;
     let task = reach::task(call, &args.task_id)?;
-    value(&post::by_person(call, &person.row, &task, args.content)?)
+    value(&post::by_person(call, &person, &task, args.content)?)
 }
 
 #[derive(Deserialize)]
@@ -94,15 +99,15 @@ struct Reading {
 fn list_by_task(call: &Call<'_>) -> Answer {
     let args: Reading = call.args()?;
     let task = reach::task(call, &args.task_id)?;
-    let limit = number::rows(args.limit.unwrap_or(limits::LIST_ROWS.into()), limits::LIST_ROWS)?;
+    let limit = rows(args.limit.unwrap_or(f64::INFINITY))?;
     let mut names = Names::of(call.account_id());
     let messages = thread::newest_messages(call.tx, &task.id, limit)?;
-    let named = messages.iter().map(|message| {
-        let mut listed = value(message)?;
-        listed["authorName"] = json!(names.author(call.tx, &message.row)?);
-        Ok(listed)
+    let with_author = messages.iter().map(|message| {
+        let mut row = value(message)?;
+        row["authorName"] = json!(names.author(call.tx, &message.row)?);
+        Ok(row)
     });
-    named.collect()
+    with_author.collect()
 }
 
 /// The task that carries the talk with the orchestrator, made where there is none; its id.
@@ -110,9 +115,9 @@ fn open_orchestrator_chat(call: &Call<'_>) -> Answer {
     let person = reach::person(call)?;
     let task = match orchestrator_chat(call)? {
         Some(task) => task,
-        None => make_orchestrator_chat(call, &Actor::person(&person.row))?,
+        None => make_orchestrator_chat(call, &Actor::person(&person))?,
     };
-    follow::add(call.tx, &task, &Party::user(&person.row.user_id))?;
+    follow::add(call.tx, &task, &Party::user(&person.user_id))?;
     follow::ensure_orchestrator(call.tx, &call.account, &task)?;
     value(&task.id)
 }
@@ -174,7 +179,7 @@ struct Listing {
 fn list(call: &Call<'_>) -> Answer {
     let args: Listing = call.args()?;
     let person = reach::person(call)?;
-    let limit = number::rows(args.limit.unwrap_or(50.0), limits::LIST_ROWS)?;
-    let key = [Some(call.account_id().as_str()), Some(person.row.user_id.as_str())];
+    let limit = rows(args.limit.unwrap_or(50.0))?;
+    let key = [Some(call.account_id().as_str()), Some(person.user_id.as_str())];
     value(&call.tx.find::<Notification>(NOTIFICATIONS_OF, &key).newest_first().limit(limit).rows()?)
 }

@@ -55,7 +55,7 @@ struct UpgradeArgs {
 
 fn request_upgrade(call: &Call<'_>) -> Answer {
     let args: UpgradeArgs = call.args()?;
-    let person = reach::person(call)?.row;
+    let person = reach::person(call)?;
     let mut runtime = runtime(call)?;
     let row = &mut runtime.row;
     let openclaw = args.target_openclaw_version.unwrap_or_else(|| row.openclaw_version.clone());
@@ -82,7 +82,7 @@ struct RollbackArgs {
 /// The way back is written down at once, before anybody has gone it; only a target sends somebody.
 fn roll_back(call: &Call<'_>) -> Answer {
     let args: RollbackArgs = call.args()?;
-    let person = reach::person(call)?.row;
+    let person = reach::person(call)?;
     let mut runtime = runtime(call)?;
     let row = &mut runtime.row;
     let last = row.upgrade_history.iter().rev().find(|entry| entry.status == "success");

@@ -125,7 +125,7 @@ fn upsert(call: &Call<'_>) -> Answer {
 fn record(call: &Call<'_>, provider: &str, action: &str) -> Result<(), Refusal> {
     let person = reach::person(call)?;
     let meta = json!({"provider": provider, "action": action});
-    Ok(accounts::record(call, "secret_updated", &Actor::person(&person.row), meta)?)
+    Ok(accounts::record(call, "secret_updated", &Actor::person(&person), meta)?)
 }
 
 #[derive(Deserialize)]

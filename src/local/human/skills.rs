@@ -98,7 +98,7 @@ fn config(given: Map<String, Value>) -> Result<Value, Refusal> {
 fn record(call: &Call<'_>, skill: &Skill, action: &str) -> Result<(), Refusal> {
     let person = reach::person(call)?;
     let meta = json!({"action": action, "skill": skill.slug});
-    Ok(accounts::record(call, "account_updated", &Actor::person(&person.row), meta)?)
+    Ok(accounts::record(call, "account_updated", &Actor::person(&person), meta)?)
 }
 
 #[derive(Deserialize)]

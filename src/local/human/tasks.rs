@@ -76,7 +76,7 @@ struct OneTask {
 
 /// The person and the task that a call is about.
 fn person_and_task(call: &Call<'_>, id: &Id<Task>) -> Result<(Membership, Doc<Task>), Refusal> {
-    Ok((reach::person(call)?.row, reach::task(call, id)?))
+    Ok((reach::person(call)?, reach::task(call, id)?))
 }
 
 fn record(
@@ -106,7 +106,7 @@ struct CreateArgs {
 /// Nobody is on it yet and nobody is told; the orchestrator follows it.
 fn create(call: &Call<'_>) -> Answer {
     let args: CreateArgs = call.args()?;
-    let person = reach::person(call)?.row;
+    let person = reach::person(call)?;
     fields::check_lengths(Some(&args.title), args.description.as_deref())?;
     fields::check_priority(args.priority)?;
     let task = call.tx.insert(Task {

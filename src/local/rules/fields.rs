@@ -8,7 +8,7 @@ use crate::local::call::Call;
 use crate::local::rows::{Agent, Task};
 use crate::local::store::{Doc, Id};
 use crate::local::validate::Is;
-use crate::model::{Assignees, limits};
+use crate::model::limits;
 
 /// What a task has if nobody says otherwise (§2.17, §8).
 pub(in crate::local) const DEFAULT_PRIORITY: f64 = 3.0;
@@ -112,12 +112,6 @@ impl Changes {
         let users = self.users.map(|ids| without_blanks(&ids));
         assignees::check_users(call, users.as_deref().unwrap_or_default())?;
         let came = if assigns { assignees::replace(call, task, users, self.agents)? } else { Vec::new() };
-        let status = &task.row.status;
-        let wants_somebody = matches!(status.as_str(), "assigned" | "in_progress");
-        ensure!(
-            !wants_somebody || assignees::any(&task.row) == Assignees::Some,
-            "Invalid assignees: status '{status}' requires at least one assignee"
-        );
         if let Some(title) = self.title {
             title.trim().clone_into(&mut task.row.title);
         }

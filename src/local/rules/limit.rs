@@ -1,11 +1,14 @@
 //! How many rows an answer may have. Limits come as any number; what the platform makes of an odd one differs between
 //! reading rows (`take`) and cutting a list (`slice`), and callers can see it (backend-contract §2.21, §2.25).
 
-use crate::local::{Refusal, number};
+use crate::local::Refusal;
 
 /// The number of rows to read: a whole number that is not negative, or the platform's own refusal.
 pub(in crate::local) fn take(rows: f64) -> Result<usize, Refusal> {
-    number::rows(rows, u32::MAX)
+    if rows.fract() == 0.0 && rows >= 0.0 {
+        return Ok(whole(rows));
+    }
+    Err(Refusal::BadType("Arg 1 `n` to `take` must be a non-negative integer".to_owned()))
 }
 
 /// The first rows of a list, as `slice(0, end)` gives them: a negative end counts from the other side, a fraction is

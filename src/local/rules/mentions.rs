@@ -136,33 +136,32 @@ struct Roll<'a> {
 impl<'a> Roll<'a> {
     fn of(members: &'a [Doc<Membership>], agents: &'a [Doc<Agent>]) -> Self {
         let local_part =
-            |member: &Membership| member.user_email.split('@').next().unwrap_or_default().to_lowercase();
+            |member: &&Membership| member.user_email.split('@').next().unwrap_or_default().to_lowercase();
         let people = || members.iter().map(|member| &member.row);
         let reviewers = || agents.iter().filter(|agent| reach::is_qa(&agent.row));
         Self {
             people: keyed(people(), |member| member.user_name.to_lowercase()),
-            addresses: keyed(people(), |member| local_part(member)),
+            addresses: keyed(people(), local_part),
             slugs: keyed(agents, |agent| agent.row.slug.to_lowercase()),
             names: keyed(agents, |agent| agent.row.name.to_lowercase()),
-            qa: reviewers().find(|agent| agent.row.slug.eq_ignore_ascii_case("qa")).or(reviewers().next()),
+            qa: reviewers()
+                .find(|agent| agent.row.slug.eq_ignore_ascii_case("qa"))
+                .or_else(|| reviewers().next()),
         }
     }
 
     /// The first that fits, by the order of §5.2: a whole name, then the longest name that the candidate begins with.
     fn find(&self, candidate: &str) -> Option<Mention> {
+        let whole_person = || self.people.get(candidate).or_else(|| self.addresses.get(candidate));
+        let whole_agent = || self.slugs.get(candidate).or_else(|| self.names.get(candidate));
+        let qa = || self.qa.filter(|_| candidate == "qa");
+        let begun_agent = || beginning(&self.slugs, candidate).or_else(|| beginning(&self.names, candidate));
         let by_slug = |found: &Doc<Agent>| agent(found, &found.row.slug);
-        let whole = |people: &HashMap<String, &Membership>| people.get(candidate).map(|found| person(found));
-        let whole_agent =
-            |agents: &HashMap<String, &Doc<Agent>>| agents.get(candidate).map(|found| by_slug(found));
-        let qa = || self.qa.filter(|_| candidate == "qa").map(|found| agent(found, "qa"));
-        whole(&self.people)
-            .or_else(|| whole(&self.addresses))
-            .or_else(|| whole_agent(&self.slugs))
-            .or_else(|| whole_agent(&self.names))
-            .or_else(qa)
-            .or_else(|| beginning(&self.people, candidate).map(|found| person(found)))
-            .or_else(|| beginning(&self.slugs, candidate).map(|found| by_slug(found)))
-            .or_else(|| beginning(&self.names, candidate).map(|found| by_slug(found)))
+        (whole_person().map(|found| person(found)))
+            .or_else(|| whole_agent().map(|found| by_slug(found)))
+            .or_else(|| qa().map(|found| agent(found, "qa")))
+            .or_else(|| beginning(&self.people, candidate).map(person))
+            .or_else(|| begun_agent().map(by_slug))
     }
 }
 

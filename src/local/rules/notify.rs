@@ -4,7 +4,7 @@ use super::follow::{self, Party};
 use super::reach;
 use crate::local::call::Options;
 use crate::local::rows::{Account, Agent, Message, Notification, Preferences, Task};
-use crate::local::store::{Doc, Id, StoreError, TOLD_OF_TASK, Tx};
+use crate::local::store::{Doc, Id, StoreError, TOLD_OF_TASK, Tx, WAITING_OF_TASK};
 
 /// After this long an unanswered request may be made again.
 const ASK_AGAIN_AFTER_MS: f64 = 4.0 * 3_600_000.0;
@@ -165,12 +165,10 @@ fn fold_into_waiting(
     body: &str,
     options: Options,
 ) -> Result<bool, StoreError> {
-    let key = [Some(task.id.as_str()), Some(who.id.as_str()), Some("thread_update")];
-    let rows = tx.find::<Notification>(TOLD_OF_TASK, &key).newest_first().rows()?;
+    let key = [Some(task.id.as_str()), Some(who.id.as_str()), Some("thread_update"), None];
+    let rows = tx.find::<Notification>(WAITING_OF_TASK, &key).newest_first().rows()?;
     let at_work = |row: &Notification| row.read_at.is_some() && row.delivery_ended_at.is_none();
-    let waiting = rows
-        .into_iter()
-        .find(|row| row.row.delivered_at.is_none() && (options.original || !at_work(&row.row)));
+    let waiting = rows.into_iter().find(|row| options.original || !at_work(&row.row));
     let Some(mut row) = waiting else { return Ok(false) };
     row.row.message_id = Some(message.clone());
     row.row.title = title.to_owned();

@@ -22,6 +22,11 @@ pub(in crate::local) fn task(call: &Call<'_>, id: &Id<Task>) -> Result<Doc<Task>
     Ok(task)
 }
 
+/// The task, if the account has it, for those who answer without a refusal.
+pub(in crate::local) fn own_task(call: &Call<'_>, id: &Id<Task>) -> Result<Option<Doc<Task>>, StoreError> {
+    Ok(call.tx.get(id)?.filter(|task: &Doc<Task>| task.row.account_id == *call.account_id()))
+}
+
 /// ORCH("…"): `what` completes "Only the orchestrator can …".
 pub(in crate::local) fn be_orchestrator(
     call: &Call<'_>,
@@ -55,10 +60,12 @@ pub(in crate::local) fn members(
     tx.find(MEMBERS, &[Some(account.as_str())]).rows()
 }
 
-/// The person who acts: the account's owner, who was its first member.
-pub(in crate::local) fn person(call: &Call<'_>) -> Result<Doc<Membership>, Refusal> {
-    let first = call.tx.find(MEMBERS, &[Some(call.account_id().as_str())]).first()?;
-    first.ok_or_else(|| Refusal::thrown("Forbidden: User is not a member of this account"))
+/// The person who acts: the embedded backend has one, the account's first member.
+pub(in crate::local) fn person(call: &Call<'_>) -> Result<Membership, Refusal> {
+    let first = call.tx.find::<Membership>(MEMBERS, &[Some(call.account_id().as_str())]).first()?;
+    first
+        .map(|member| member.row)
+        .ok_or_else(|| Refusal::thrown("Forbidden: User is not a member of this account"))
 }
 
 /// The label of the task that carries the talk with the orchestrator.

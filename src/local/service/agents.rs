@@ -162,6 +162,7 @@ fn resolved_skills(
 }
 
 /// §2.6: as it is set, whether or not that agent is still there.
+#[expect(clippy::unnecessary_wraps, reason = "this is what a function of the catalogue looks like")]
 fn get_orchestrator_agent_id(call: &Call<'_>) -> Answer {
     Ok(json!({"orchestratorAgentId": call.account.row.settings.orchestrator_agent_id}))
 }

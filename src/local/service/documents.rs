@@ -64,7 +64,7 @@ fn write(call: &Call<'_>) -> Answer {
         "Forbidden: Agent is not allowed to create documents"
     );
     if let Some(id) = &args.task_id {
-        let ours = own_task(call, id)?.is_some();
+        let ours = reach::own_task(call, id)?.is_some();
         ensure!(ours, "Not found: Task does not exist or belongs to different account");
     }
     fields::check_document(Some(&args.title), Some(&args.content))?;
@@ -137,10 +137,6 @@ fn record(
     activity::record(call.tx, call.account_id(), kind, &Actor::agent(agent), &target, Some(meta))
 }
 
-fn own_task(call: &Call<'_>, id: &Id<Task>) -> Result<Option<Doc<Task>>, StoreError> {
-    Ok(call.tx.get(id)?.filter(|task| task.row.account_id == *call.account_id()))
-}
-
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct ListArgs {
@@ -181,7 +177,7 @@ fn list(call: &Call<'_>) -> Answer {
     let cap = if args.task_id.is_some() { 200.0 } else { 100.0 };
     let (limit, reads) = (take(limit)?, take(at_most(limit * 2.0, cap))?);
     let found = match &args.task_id {
-        Some(id) if own_task(call, id)?.is_none() => return Ok(json!({"documents": []})),
+        Some(id) if reach::own_task(call, id)?.is_none() => return Ok(json!({"documents": []})),
         Some(id) => call.tx.find::<Document>(DOCUMENTS_OF_TASK, &[Some(id.as_str())]),
         None => call.tx.find(DOCUMENTS, &[Some(call.account_id().as_str())]),
     };

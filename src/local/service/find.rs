@@ -129,8 +129,7 @@ fn get(call: &Call<'_>) -> Answer {
     let args: OneTask = call.args()?;
     let agent = reach::agent(call, &args.agent_id)?;
     reach::be_orchestrator(call, &agent, "get tasks")?;
-    let task = call.tx.get(&args.task_id)?.filter(|task| task.row.account_id == *call.account_id());
-    value(&task)
+    value(&reach::own_task(call, &args.task_id)?)
 }
 
 #[derive(Deserialize)]
@@ -265,11 +264,7 @@ fn history(call: &Call<'_>) -> Answer {
 }
 
 /// What happened to a task itself, newest first.
-pub(in crate::local) fn happened_to(
-    call: &Call<'_>,
-    task: &Id<Task>,
-    most: usize,
-) -> Result<Vec<Doc<Activity>>, StoreError> {
+fn happened_to(call: &Call<'_>, task: &Id<Task>, most: usize) -> Result<Vec<Doc<Activity>>, StoreError> {
     let key = [Some(call.account_id().as_str()), Some("task"), Some(task.as_str())];
     call.tx.find(HAPPENED_TO, &key).newest_first().limit(most).rows()
 }

@@ -10,7 +10,7 @@ use crate::local::number;
 use crate::local::rows::{Agent, Message, Notification, Stored, Task, Upload};
 use crate::local::rules::attachments::{self, Offered};
 use crate::local::rules::post::{self, Draft};
-use crate::local::rules::{reach, thread};
+use crate::local::rules::{limit, reach, thread};
 use crate::local::store::{Doc, Id, Table};
 use crate::local::validate::{Arg, Is, may, need};
 use crate::model::limits;
@@ -123,12 +123,13 @@ fn list_task_thread(call: &Call<'_>) -> Answer {
     if task.is_none_or(|task| task.row.account_id != *call.account_id()) {
         return Ok(json!([]));
     }
-    let limit = number::rows(args.limit.unwrap_or(50.0), limits::LIST_ROWS)?;
+    let limit = limit::take(limit::at_most(args.limit.unwrap_or(50.0), limits::LIST_ROWS.into()))?;
     value(&thread::newest(call.tx, call.account_id(), &args.task_id, limit)?)
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_field_names, reason = "these are the arguments' own names")]
 struct Registering {
     task_id: Id<Task>,
     agent_id: Id<Agent>,

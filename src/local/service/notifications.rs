@@ -10,7 +10,7 @@ use crate::local::functions::{ACCOUNT, Access, Function, Guard, Kind, TOKEN, don
 use crate::local::number;
 use crate::local::rows::{Agent, Notification, Task};
 use crate::local::rules::mentions::is_space;
-use crate::local::rules::{flags, notify, reach};
+use crate::local::rules::{flags, limit, notify, reach};
 use crate::local::store::{Doc, Id, Table, UNDELIVERED};
 use crate::local::validate::{Arg, Is, may, need};
 use crate::model::limits;
@@ -64,7 +64,7 @@ struct Listing {
 fn list_undelivered(call: &Call<'_>) -> Answer {
     let args: Listing = call.args()?;
     let wanted = args.limit.filter(|limit| limit.is_finite()).unwrap_or(100.0);
-    let limit = number::rows(wanted.floor().max(1.0), limits::UNDELIVERED_ROWS)?;
+    let limit = limit::take(limit::clamp(wanted.floor(), 1.0, limits::UNDELIVERED_ROWS.into()))?;
     let key = [Some(call.account_id().as_str()), Some("agent"), None];
     value(&call.tx.find::<Notification>(UNDELIVERED, &key).limit(limit).rows()?)
 }
@@ -94,7 +94,7 @@ fn mark(call: &Call<'_>, mark: impl FnOnce(&mut Notification)) -> Answer {
 /// §2.9: an attempt begins; the time of the first one stays.
 fn mark_read(call: &Call<'_>) -> Answer {
     mark(call, |row| {
-        row.read_at.get_or_insert(call.now());
+        row.read_at.get_or_insert_with(|| call.now());
         row.delivery_ended_at = None;
     })
 }
@@ -102,7 +102,7 @@ fn mark_read(call: &Call<'_>) -> Answer {
 /// §2.11.
 fn mark_delivered(call: &Call<'_>) -> Answer {
     mark(call, |row| {
-        row.delivered_at.get_or_insert(call.now());
+        row.delivered_at.get_or_insert_with(|| call.now());
     })
 }
 
@@ -110,7 +110,7 @@ fn mark_delivered(call: &Call<'_>) -> Answer {
 fn mark_delivery_ended(call: &Call<'_>) -> Answer {
     mark(call, |row| {
         if row.delivered_at.is_none() {
-            row.delivery_ended_at.get_or_insert(call.now());
+            row.delivery_ended_at.get_or_insert_with(|| call.now());
         }
     })
 }

@@ -20,7 +20,7 @@ use crate::local::rules::status::{self, STATUS};
 use crate::local::rules::{assignees, flags, reach};
 use crate::local::store::{Doc, Id, Table};
 use crate::local::validate::{Is, may, need};
-use crate::model::{TaskStatus, limits, plan_for_agent};
+use crate::model::{Assignees, TaskStatus, limits, plan_for_agent};
 
 pub(in crate::local) const FUNCTIONS: &[Function] = &[
     Function::acts(
@@ -179,6 +179,12 @@ fn set_fields(
         return Ok(());
     }
     let mut came = changes.apply(call, task)?;
+    let status = &task.row.status;
+    let wants_somebody = matches!(status::of(task)?, TaskStatus::Assigned | TaskStatus::InProgress);
+    ensure!(
+        !wants_somebody || assignees::any(&task.row) == Assignees::Some,
+        "Invalid assignees: status '{status}' requires at least one assignee"
+    );
     if !call.options.original {
         came.retain(|who| *who != Party::agent(agent.id.as_str()));
         assignees::tell(call, task, &came, &agent.row.name)?;

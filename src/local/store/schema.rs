@@ -142,6 +142,8 @@ indexes! {
     UNDELIVERED = Notifications by ["accountId", "recipientType", "deliveredAt"], then "createdAt";
     /// What somebody is told of a task, by type; oldest first.
     TOLD_OF_TASK = Notifications by ["taskId", "recipientId", "type"], then "createdAt";
+    /// The same with what is delivered apart: give no instant for what waits.
+    WAITING_OF_TASK = Notifications by ["taskId", "recipientId", "type", "deliveredAt"], then "createdAt";
     /// Everybody who is told of a task.
     NOTIFICATIONS_OF_TASK = Notifications by ["taskId"];
     /// Everything somebody is told.
@@ -202,7 +204,7 @@ pub(super) fn create() -> String {
     });
     let indexes = INDEXES.iter().map(|(name, index)| {
         let fields = index.by.iter().copied().chain(index.then).map(field).collect::<Vec<_>>().join(", ");
-        format!("CREATE INDEX {} ON {} ({fields}, at);\n", name.to_lowercase(), index.table.name())
+        format!("CREATE INDEX by_{} ON {} ({fields}, at);\n", name.to_lowercase(), index.table.name())
     });
     let kept = "CREATE TABLE kept (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;\n";
     tables.into_iter().chain(indexes).chain([kept.to_owned()]).collect()

@@ -112,10 +112,13 @@ fn creating_is_refused_in_order() {
     }
 }
 
+/// From, agents and whether a person is on it, agents added, status then, who is told.
+type Assigning<'a> = (&'a str, &'a [&'a str], bool, &'a [&'a str], &'a str, &'a [&'a str]);
+
 #[test]
 fn assigning_adds_and_starts_what_waits_in_the_inbox() {
-    // §2.18: from, agents and people on it, agents added, status then, who is told.
-    let rows: [(&str, &[&str], bool, &[&str], &str, &[&str]); 8] = [
+    // §2.18.
+    let rows: [Assigning<'_>; 8] = [
         ("inbox", &[], false, &["ada"], "in_progress", &["ada"]),
         ("inbox", &[], false, &["ada", "ben", "ada"], "in_progress", &["ada", "ben"]),
         ("inbox", &["ada"], false, &[], "in_progress", &[]),

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::board::Board;
 use super::seeds::refusal;
-use super::team::{Team, outcome};
+use super::team::{Team, gone, outcome};
 
 const ALL: [&str; 7] = ["inbox", "assigned", "in_progress", "review", "done", "blocked", "archived"];
 
@@ -139,7 +139,7 @@ fn a_status_by_an_agent_is_refused_in_order() {
     let team = Team::new();
     let other_task = team.board.foreign("tasks", &team.task("assigned", &[&team.ada]));
     let other_agent = team.board.foreign("agents", &team.ada);
-    let gone_agent = team.ada.replace(&team.ada[10..14], "0000");
+    let gone_agent = gone(&team.ada);
     let task = team.task("inbox", &[]);
     let rows = [
         (&team.ada, &task, "in_progress", "Invalid transition: Cannot move from 'inbox' to 'in_progress'"),
@@ -188,13 +188,16 @@ fn an_expected_status_that_is_not_there_changes_nothing() {
     }
 }
 
+/// Who else is in the team (slug, role), whether an orchestrator is set, who acts, what is said.
+type Approving<'a> = (&'a [(&'a str, &'a str)], bool, &'a str, &'a str);
+
 #[test]
 fn who_may_mark_done() {
-    // §4.5: who else is in the team (slug, role), whether an orchestrator is set, who acts, what is said.
+    // §4.5.
     let qa_only = "Forbidden: QA must approve and mark tasks as done";
     let nobody_set = "Forbidden: Orchestrator must be set to mark tasks as done";
     let lead_only = "Forbidden: Only the orchestrator can mark tasks as done";
-    let rows: [(&[(&str, &str)], bool, &str, &str); 17] = [
+    let rows: [Approving<'_>; 17] = [
         (&[], true, "lead", "ok"),
         (&[], true, "ada", lead_only),
         (&[], false, "lead", nobody_set),
@@ -257,15 +260,15 @@ fn a_reason_comes_with_blocked_and_goes_with_it() {
 fn whoever_is_on_a_task_hears_where_it_stands() {
     // §4.4: the agent that moves it is left out; a person is not.
     let team = Team::new();
-    let gone = team.board.foreign("agents", &team.ben).replace('a', "b");
+    let gone = gone(&team.ben);
     let row = json!({
         "status": "in_progress", "title": "Fix", "assignedUserIds": ["user_dana"],
         "assignedAgentIds": [team.ada, team.ben, gone],
     });
     let task = team.board.task(row);
     team.moves(&team.ada, &task, "review").unwrap();
-    let title = "status_change: Task status changed to review".to_owned();
-    assert_eq!(team.board.told("user_dana"), [title.clone()]);
+    let title = "status_change: Task status changed to review";
+    assert_eq!(team.board.told("user_dana"), [title]);
     assert_eq!(team.board.told(&team.ben), [title]);
     assert!(team.board.told(&team.ada).is_empty(), "the one that moved it");
     assert!(team.board.told(&team.lead).is_empty(), "the orchestrator is not on it");

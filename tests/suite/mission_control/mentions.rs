@@ -1,0 +1,188 @@
+//! Who is named in a message: every sentence of backend-contract §5.2.
+
+use serde_json::{Value, json};
+
+use super::board::Board;
+
+/// Dana (the author of people's messages) and three more, four agents of which the last one approves.
+fn crew() -> Board {
+    let board = Board::new();
+    board.member("user_ann", "Ann", "ann.lee@example.com");
+    board.member("user_annie", "Ann Lee", "annie@example.com");
+    board.member("user_sam1", "Sam", "sam.old@example.com");
+    board.member("user_sam2", "SAM", "sam.new@example.com");
+    board.agent("squad-lead", "Squad Lead", "Orchestrator", json!({}));
+    board.agent("engineer", "Engineer", "Builds", json!({}));
+    board.agent("pixel", "Pixel Smith", "Designer", json!({}));
+    board.agent("checker", "Checker", "QA reviewer", json!({}));
+    board
+}
+
+/// People by their id, agents as `name/slug`.
+fn named(message: &Value) -> Vec<String> {
+    let mentions = message["mentions"].as_array().unwrap().iter();
+    let shown = mentions.map(|mention| match mention["type"].as_str() {
+        Some("agent") => {
+            format!("{}/{}", mention["name"].as_str().unwrap(), mention["slug"].as_str().unwrap())
+        }
+        _ => mention["id"].as_str().unwrap().to_owned(),
+    });
+    shown.collect()
+}
+
+fn check(board: &Board, rows: &[(&str, &str, &[&str])]) {
+    for (rule, text, expected) in rows {
+        let task = board.task(json!({}));
+        board.person_says(&task, text);
+        let thread = board.look("messages:listByTask", json!({"taskId": task})).unwrap();
+        assert_eq!(named(&thread[0]), *expected, "{rule}: {text:?}");
+    }
+}
+
+#[test]
+fn code_and_quotes_name_nobody() {
+    let rows: &[(&str, &str, &[&str])] = &[
+        ("a fenced block is taken out", "```\n@engineer\n``` and @pixel", &["Pixel Smith/pixel"]),
+        ("a fence ends at the first one after it", "```@ann``` @sam ```@engineer```", &["user_sam2"]),
+        ("an unclosed fence hides nothing", "```\nlook, @engineer", &["Engineer/engineer"]),
+        ("inline code is taken out", "`@engineer` and @pixel", &["Pixel Smith/pixel"]),
+        ("inline code may span lines", "`a\n@engineer\nb` @pixel", &["Pixel Smith/pixel"]),
+        ("a single back-tick hides nothing", "it`s @engineer", &["Engineer/engineer"]),
+        ("what is left joins up", "@pi`cut`xel", &["Pixel Smith/pixel"]),
+        ("fences go before inline code", "```a`b``` @engineer `@pixel`", &["Engineer/engineer"]),
+        ("a quoted line is taken out", "> @engineer\n@pixel", &["Pixel Smith/pixel"]),
+        ("a quoted line may be indented", "  \t> @engineer\n@pixel", &["Pixel Smith/pixel"]),
+        ("a > inside a line is no quote", "1 > 0, @engineer", &["Engineer/engineer"]),
+        ("code goes before quotes", "`x\n> `@engineer", &["Engineer/engineer"]),
+    ];
+    check(&crew(), rows);
+}
+
+#[test]
+fn all_means_everybody_but_the_author() {
+    let everybody: &[&str] = &[
+        "user_ann",
+        "user_annie",
+        "user_sam1",
+        "user_sam2",
+        "Squad Lead/squad-lead",
+        "Engineer/engineer",
+        "Pixel Smith/pixel",
+        "Checker/checker",
+    ];
+    let rows: &[(&str, &str, &[&str])] = &[
+        ("people, then agents", "@all please look", everybody),
+        ("in any case", "hello @ALL", everybody),
+        ("a hyphen is a word boundary", "the @all-hands on Monday", everybody),
+        ("nothing is asked of what stands before", "write to x@all.org", everybody),
+        ("single names are not looked at any more", "@all and @engineer", everybody),
+        ("a word that only begins so is none", "@allen and @all_of", &[]),
+        ("none in code", "`@all` @engineer", &["Engineer/engineer"]),
+        ("none in a quote", "> @all\n@engineer", &["Engineer/engineer"]),
+    ];
+    check(&crew(), rows);
+}
+
+#[test]
+fn tokens_are_cut_as_the_original_cuts_them() {
+    let rows: &[(&str, &str, &[&str])] = &[
+        ("a quoted name", "@\"Pixel Smith\", look", &["Pixel Smith/pixel"]),
+        ("a quoted name is trimmed", "@\"  Pixel Smith \"", &["Pixel Smith/pixel"]),
+        ("an empty quote is none", "@\"\" and @engineer", &["Engineer/engineer"]),
+        ("an unclosed quote is none", "@\"engineer", &[]),
+        ("words with blanks and hyphens", "@Squad Lead, @squad-lead", &["Squad Lead/squad-lead"]),
+        ("a chunk runs on through the sentence", "@engineer can you look?", &["Engineer/engineer"]),
+        ("a chunk runs on over a line", "@Pixel\nSmith", &["Pixel Smith/pixel"]),
+        ("punctuation ends a chunk", "@engineer: look", &["Engineer/engineer"]),
+        ("a double space ends a chunk", "@dana  look", &["user_dana"]),
+        ("a single one does not, and an address must be whole", "@ann.lee look", &["user_ann"]),
+        ("a letter outside ASCII ends a chunk", "@danaé", &["user_dana"]),
+        ("the next @ ends a chunk", "@engineer @pixel", &["Engineer/engineer", "Pixel Smith/pixel"]),
+        ("nothing is asked of what stands before", "mail me@engineer.org", &["Engineer/engineer"]),
+        ("an address makes candidates", "dana@example.com", &[]),
+        ("a lone @ is none", "@ engineer @", &[]),
+        ("a dangling hyphen is not part of it", "@engineer- now", &["Engineer/engineer"]),
+        (
+            "in the order in which they are named",
+            "@pixel, @ann, @engineer",
+            &["Pixel Smith/pixel", "user_ann", "Engineer/engineer"],
+        ),
+    ];
+    check(&crew(), rows);
+}
+
+#[test]
+fn candidates_are_resolved_in_the_contracts_order() {
+    let board = crew();
+    board.agent("sam", "Ann", "has a person's names", json!({}));
+    board.agent("Loud", "annie", "has a person's address", json!({}));
+    board.agent("lead", "squad", "a short name", json!({}));
+    board.member("user_lead", "Lead", "pixel@example.com");
+    let rows: &[(&str, &str, &[&str])] = &[
+        ("1 a member's name before an agent's slug", "@sam", &["user_sam2"]),
+        ("1 a member's name before an agent's name", "@ANN", &["user_ann"]),
+        ("1 a member's name before an agent's slug, again", "@lead", &["user_lead"]),
+        ("2 a member's address before an agent's slug", "@pixel", &["user_lead"]),
+        ("2 a member's address before an agent's name", "@annie", &["user_annie"]),
+        ("2 only the part before the @ counts", "@dana", &["user_dana"]),
+        ("3 an agent's slug, in any case", "@loud", &["annie/Loud"]),
+        ("4 an agent's name", "@\"pixel smith\"", &["Pixel Smith/pixel"]),
+        ("6 the longest member's name that it begins with", "@ann lee knows", &["user_annie"]),
+        ("6 the shorter one, where the longer does not fit", "@ann leeds", &["user_ann"]),
+        ("6 a member's name before an agent's slug", "@lead the way", &["user_lead"]),
+        ("6 up to a new line", "@ann\nlook", &["user_ann"]),
+        ("6 not up to a hyphen", "@ann-look", &[]),
+        ("7 an agent's slug that it begins with", "@squad-lead take over", &["Squad Lead/squad-lead"]),
+        ("8 an agent's name that it begins with", "@squad please", &["squad/lead"]),
+        ("8 the longest one", "@squad lead please", &["Squad Lead/squad-lead"]),
+        ("2 has no beginning", "@annie knows", &["annie/Loud"]),
+        ("nobody", "@nobody here", &[]),
+        ("the same one twice counts once", "@engineer, @Engineer, @engineer now", &["Engineer/engineer"]),
+        ("of two with one name the later answers", "@Sam, @sam", &["user_sam2"]),
+        ("the author is not left out", "to @dana, later", &["user_dana"]),
+    ];
+    check(&board, rows);
+}
+
+#[test]
+fn qa_is_whoever_approves() {
+    let board = crew();
+    check(
+        &board,
+        &[
+            ("5 the first one by role, whose slug then reads qa", "@QA, look", &["Checker/qa"]),
+            ("5 only as the whole word", "@qa look", &[]),
+        ],
+    );
+    board.agent("tester", "Tester", "Quality", json!({}));
+    check(&board, &[("5 the first", "@qa", &["Checker/qa"])]);
+    board.agent("QA", "Guard", "Guards", json!({}));
+    check(
+        &board,
+        &[
+            ("3 an agent of that slug comes first, in its own spelling", "@qa", &["Guard/QA"]),
+            ("7 and then it has a beginning", "@qa look", &["Guard/QA"]),
+        ],
+    );
+    let nobody = Board::new();
+    nobody.agent("equality", "Equality", "Aqua", json!({}));
+    check(&nobody, &[("no such agent", "@qa", &[])]);
+}
+
+#[test]
+fn an_agent_may_name_itself_but_not_by_all() {
+    let board = crew();
+    let engineer = board.rows("agents")[1]["_id"].as_str().unwrap().to_owned();
+    let task = board.task(json!({}));
+    board.says(&engineer, &task, "@engineer continues");
+    board.says(&engineer, &task, "@all");
+    let thread = board.look("messages:listByTask", json!({"taskId": task})).unwrap();
+    assert_eq!(named(&thread[0]), ["Engineer/engineer"]);
+    let all = named(&thread[1]);
+    assert!(
+        all.contains(&"user_dana".to_owned()) && !all.contains(&"Engineer/engineer".to_owned()),
+        "{all:?}"
+    );
+    assert!(thread[0]["mentions"][0]["id"] == *engineer, "{thread}");
+    assert_eq!(thread[1]["mentions"][0].get("slug"), None, "people have no slug");
+}
