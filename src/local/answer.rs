@@ -1,8 +1,11 @@
 //! What a function answers, in the platform's words (convex-http-api A.3, backend-contract §1.4).
 
+use std::fmt;
+
 use serde_json::{Value, json};
 
 use super::store::StoreError;
+use super::vault::VaultError;
 
 /// Why a function did not bring a value.
 #[derive(Debug)]
@@ -68,6 +71,26 @@ impl Refusal {
                 (500, json!({"code": "InternalServerError", "message": why.to_string()}))
             }
         }
+    }
+}
+
+/// The reason alone, for people who use the engine without a way in.
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Thrown(text) | Self::BadType(text) | Self::Arguments(text) => f.write_str(text),
+            Self::NoFunction(path) => write!(f, "there is no function {path}"),
+            Self::WrongKind { path, asked, defined } => write!(f, "{path} is no {asked}, it is a {defined}"),
+            Self::Store(why) => why.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+impl From<VaultError> for Refusal {
+    fn from(why: VaultError) -> Self {
+        Self::thrown(why.to_string())
     }
 }
 

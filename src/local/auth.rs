@@ -6,10 +6,11 @@ use serde_json::{Map, Value};
 use super::answer::{Refusal, ensure};
 use super::rows::Account;
 use super::store::{Doc, Id, Tx};
+use super::vault::hex;
 use crate::model::limits;
 
 /// How every service token begins.
-const PREFIX: &str = "mc_service_";
+pub(super) const PREFIX: &str = "mc_service_";
 
 /// AUTH of §2: the account that the token opens, which must be the one that is meant.
 pub(super) fn by_service_token(tx: &Tx<'_>, args: &Map<String, Value>) -> Result<Doc<Account>, Refusal> {
@@ -36,8 +37,7 @@ pub(super) fn by_service_token(tx: &Tx<'_>, args: &Map<String, Value>) -> Result
 
 /// What is stored of a token: the SHA-256 of its last part, in lower-case hex.
 pub(super) fn hash(secret: &str) -> String {
-    let digest = digest::digest(&digest::SHA256, secret.as_bytes());
-    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(digest::digest(&digest::SHA256, secret.as_bytes()).as_ref())
 }
 
 /// Whether two texts are the same, in a time that tells nothing of where they differ.

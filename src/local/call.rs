@@ -1,11 +1,13 @@
 //! One call as a function sees it.
 
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use super::answer::Refusal;
 use super::rows::Account;
 use super::store::{Doc, Id, StoreError, Tx};
+use super::vault::{Vault, VaultError};
 
 /// How the embedded backend behaves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,6 +28,8 @@ pub(super) struct Call<'a> {
     pub(super) account: Doc<Account>,
     /// How we behave.
     pub(super) options: Options,
+    /// What seals providers' keys, if there is a master key.
+    pub(super) vault: Option<&'a Vault>,
 }
 
 /// What functions give back.
@@ -43,10 +47,23 @@ impl Call<'_> {
         &self.account.id
     }
 
+    /// What seals providers' keys; without a master key a sentence.
+    pub(super) fn vault(&self) -> Result<&Vault, Refusal> {
+        self.vault.ok_or_else(|| VaultError::Missing.into())
+    }
+
     /// The time of the whole call.
     pub(super) fn now(&self) -> f64 {
         self.tx.now()
     }
+}
+
+/// For `#[serde(default, deserialize_with)]`: an argument that may be absent (`None`), or `null` to take the field away
+/// (`Some(None)`).
+pub(super) fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    from: D,
+) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(from).map(Some)
 }
 
 /// A row or any other record as the value of an answer.

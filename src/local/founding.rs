@@ -7,11 +7,11 @@ use super::auth;
 use super::rows::{Account, Membership, Settings};
 use super::rules::activity::{self, Actor, Target};
 use super::store::{ACCOUNT_BY_SLUG, Doc, StoreError, Tx};
+use super::vault;
 
 /// A new account and what opens it. The token is kept by nobody: only its hash is stored.
 pub(super) struct Founded {
     pub(super) account: Doc<Account>,
-    pub(super) owner: Doc<Membership>,
     pub(super) service_token: String,
 }
 
@@ -54,14 +54,13 @@ pub(super) fn found(
         &target,
         Some(json!({})),
     )?;
-    Ok(Founded { account, owner, service_token })
+    Ok(Founded { account, service_token })
 }
 
 /// Gives the account a new token; the one before opens nothing any more.
 pub(super) fn new_token(tx: &Tx<'_>, account: &mut Doc<Account>) -> Result<String, StoreError> {
-    let mut random = [0_u8; 32];
-    getrandom::fill(&mut random).map_err(|why| StoreError::Fault(why.to_string()))?;
-    let secret: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+    let random: [u8; 32] = vault::random().map_err(|why| StoreError::Fault(why.to_string()))?;
+    let secret = vault::hex(&random);
     account.row.service_token_hash = Some(auth::hash(&secret));
     tx.put(account)?;
     Ok(format!("mc_service_{}_{secret}", account.id))

@@ -27,6 +27,14 @@ impl Kind {
             Self::Action => "Action",
         }
     }
+
+    /// What somebody is told who should have shown that they are a person (backend-contract §8; §2.33 for actions).
+    pub(super) fn stranger(self) -> &'static str {
+        match self {
+            Self::Query | Self::Mutation => "Unauthenticated: No valid identity found",
+            Self::Action => "Unauthorized: Must be authenticated",
+        }
+    }
 }
 
 /// Who may call.
@@ -36,6 +44,8 @@ pub(super) enum Guard {
     ServiceToken,
     /// Whoever has the admin key of this backend: the people.
     Admin,
+    /// The same, for what is not about one account: the call's account is an empty one, which stands nowhere.
+    AdminOfAll,
 }
 
 /// Whether a function may write.
@@ -75,6 +85,16 @@ impl Function {
     /// What a person may see.
     pub(super) const fn query(path: &'static str, args: &'static [Arg], run: Run) -> Self {
         Self { path, kind: Kind::Query, guard: Guard::Admin, access: Access::Reads, args, run }
+    }
+
+    /// What a person may see of all accounts.
+    pub(super) const fn query_of_all(path: &'static str, run: Run) -> Self {
+        Self { path, kind: Kind::Query, guard: Guard::AdminOfAll, access: Access::Reads, args: &[], run }
+    }
+
+    /// A service function that a person calls, without a token.
+    pub(super) const fn office(path: &'static str, args: &'static [Arg], run: Run) -> Self {
+        Self { path, kind: Kind::Action, guard: Guard::Admin, access: Access::Writes, args, run }
     }
 
     /// What a person may do.

@@ -8,22 +8,32 @@
 
 mod answer;
 mod auth;
+mod base64;
 mod call;
+mod copy;
+mod data;
 pub mod door;
 mod engine;
 mod founding;
 mod functions;
 mod human;
+mod keys;
 mod number;
 mod plant;
 mod rows;
 mod rules;
+mod seed;
 mod service;
 mod store;
 mod validate;
+mod vault;
 
 pub use answer::Refusal;
 pub use call::Options;
+pub use data::{Data, DataError, Opening, Seed, Whereabouts};
+
 pub use engine::{Caller, Engine};
 pub use functions::Kind;
+pub use keys::KeyError;
 pub use store::StoreError;
+pub use vault::{MasterKey, Place, Sealed, Vault, VaultError};

@@ -4,36 +4,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-/// The bytes of a base64 text, strict about its alphabet and its padding.
-pub(super) fn base64_decode(text: &str) -> Option<Vec<u8>> {
-    let text = text.as_bytes();
-    if text.len() % 4 != 0 {
-        return None;
-    }
-    let padding = text.iter().rev().take_while(|c| **c == b'=').count();
-    if padding > 2 {
-        return None;
-    }
-    let mut out = Vec::with_capacity(text.len() / 4 * 3);
-    let (mut bits, mut held) = (0_u32, 0_u32);
-    for c in &text[..text.len() - padding] {
-        let sextet = match c {
-            b'A'..=b'Z' => c - b'A',
-            b'a'..=b'z' => c - b'a' + 26,
-            b'0'..=b'9' => c - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => return None,
-        };
-        bits = bits << 6 | u32::from(sextet);
-        held += 6;
-        if held >= 8 {
-            held -= 8;
-            out.push(u8::try_from(bits >> held & 0xff).ok()?);
-        }
-    }
-    Some(out)
-}
+use super::base64;
 
 /// The number that a value stands for, if it stands for one.
 pub(super) fn read(value: &Value) -> Option<f64> {
@@ -41,7 +12,7 @@ pub(super) fn read(value: &Value) -> Option<f64> {
         return Some(number);
     }
     let fields = value.as_object().filter(|fields| fields.len() == 1)?;
-    let bytes = base64_decode(fields.get("$float")?.as_str()?)?;
+    let bytes = base64::decode(fields.get("$float")?.as_str()?)?;
     Some(f64::from_le_bytes(bytes.try_into().ok()?))
 }
 
@@ -54,6 +25,21 @@ pub(super) fn optional<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Opti
 /// a one counts as absent.
 pub(super) fn finite<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<f64>, D::Error> {
     Ok(optional(from)?.filter(|number| number.is_finite()))
+}
+
+/// A value for a row, with every number in it plain; none if one of them is not finite.
+pub(super) fn plain(value: &Value) -> Option<Value> {
+    if let Some(number) = read(value) {
+        return serde_json::Number::from_f64(number).map(Value::Number);
+    }
+    match value {
+        Value::Array(items) => items.iter().map(plain).collect(),
+        Value::Object(fields) => {
+            let fields = fields.iter().map(|(name, value)| Some((name.clone(), plain(value)?)));
+            fields.collect::<Option<serde_json::Map<_, _>>>().map(Value::Object)
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Some(value.clone()),
+    }
 }
 
 #[cfg(test)]

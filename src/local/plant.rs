@@ -38,18 +38,29 @@ impl Engine {
     /// takes one away); one with another `_id` keeps it, and its `_creationTime`.
     pub fn plant(&self, table: &str, row: Value) -> Result<String, StoreError> {
         let table = named(table)?;
-        let Value::Object(row) = row else { return Err(StoreError::Fault("a row is an object".to_owned())) };
-        self.store.write(|tx| for_rows_of!(table, plant(tx, row)))
+        self.store.write(|tx| plant_row(tx, table, row))
     }
 
     /// All rows of a table in the order of their creation, each with its `_id` and its `_creationTime`.
     pub fn dig(&self, table: &str) -> Result<Vec<Value>, StoreError> {
         let table = named(table)?;
-        self.store.read(|tx| for_rows_of!(table, dig(tx)))
+        self.store.read(|tx| dig_table(tx, table))
     }
 }
 
-fn named(name: &str) -> Result<Table, StoreError> {
+/// Puts a row into a table inside a transaction.
+pub(super) fn plant_row(tx: &Tx<'_>, table: Table, row: Value) -> Result<String, StoreError> {
+    let Value::Object(row) = row else { return Err(StoreError::Fault("a row is an object".to_owned())) };
+    for_rows_of!(table, plant(tx, row))
+}
+
+/// All rows of a table inside a transaction.
+pub(super) fn dig_table(tx: &Tx<'_>, table: Table) -> Result<Vec<Value>, StoreError> {
+    for_rows_of!(table, dig(tx))
+}
+
+/// The table of this name.
+pub(super) fn named(name: &str) -> Result<Table, StoreError> {
     let table = Table::ALL.into_iter().find(|table| table.name() == name);
     table.ok_or_else(|| StoreError::Fault(format!("there is no table {name}")))
 }

@@ -115,11 +115,10 @@ fn check_id(value: &Value, table: Table, path: &str) -> Result<(), String> {
 
 fn mismatch(value: &Value, is: &Is, path: &str) -> String {
     let place = if path.is_empty() { String::new() } else { format!("Path: {path}\n") };
-    // Whoever mixes up two arguments must not find the token in the answer.
+    // Whoever mixes up two arguments must not find the token in the answer, nor a provider's key.
+    let is_token = value.as_str().is_some_and(|text| text.starts_with("mc_service_"));
     let shown = match value {
-        Value::String(text) if text.starts_with("mc_service_") || path == ".serviceToken" => {
-            "\"***\"".to_owned()
-        }
+        _ if is_token || matches!(path, ".serviceToken" | ".key") => "\"***\"".to_owned(),
         Value::Array(_) => "[...]".to_owned(),
         Value::Object(_) => "{...}".to_owned(),
         other => other.to_string(),

@@ -13,6 +13,10 @@ pub const REASON_CHARS: usize = 2_000;
 pub const MESSAGE_CHARS: usize = 100_000;
 /// A document.
 pub const DOCUMENT_CHARS: usize = 1_000_000;
+/// USER.md, and each agent's IDENTITY.md.
+pub const PROFILE_CHARS: usize = 50_000;
+/// A skill's text, in UTF-8 bytes.
+pub const SKILL_BYTES: usize = 524_288;
 /// What a response request says, trimmed.
 pub const REQUEST_MESSAGE_CHARS: usize = 1_000;
 /// Whom a response request may name.

@@ -1,13 +1,27 @@
 //! What people do on the board (backend-contract §8): mutations and queries behind the admin key. The embedded backend
 //! has one person, the owner of the account.
 
+mod accounts;
+mod agents;
 mod board;
+mod documents;
 mod messages;
 mod runtimes;
+mod secrets;
+mod skills;
 mod tasks;
 
 use super::functions::Function;
 
 /// Every function for people.
-pub(super) const FUNCTIONS: &[&[Function]] =
-    &[board::FUNCTIONS, messages::FUNCTIONS, runtimes::FUNCTIONS, tasks::FUNCTIONS];
+pub(super) const FUNCTIONS: &[&[Function]] = &[
+    accounts::FUNCTIONS,
+    agents::FUNCTIONS,
+    board::FUNCTIONS,
+    documents::FUNCTIONS,
+    messages::FUNCTIONS,
+    runtimes::FUNCTIONS,
+    secrets::FUNCTIONS,
+    skills::FUNCTIONS,
+    tasks::FUNCTIONS,
+];

@@ -274,6 +274,7 @@ fn remove(call: &Call<'_>) -> Answer {
     done()
 }
 
-fn clear<R: Row>(call: &Call<'_>, index: Index, key: &[Option<&str>]) -> Result<(), StoreError> {
+/// Removes every row that is found so.
+pub(super) fn clear<R: Row>(call: &Call<'_>, index: Index, key: &[Option<&str>]) -> Result<(), StoreError> {
     call.tx.find::<R>(index, key).rows()?.iter().try_for_each(|row| call.tx.delete(&row.id))
 }

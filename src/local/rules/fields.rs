@@ -7,10 +7,14 @@ use crate::local::answer::ensure;
 use crate::local::call::Call;
 use crate::local::rows::{Agent, Task};
 use crate::local::store::{Doc, Id};
+use crate::local::validate::Is;
 use crate::model::limits;
 
 /// What a task has if nobody says otherwise (§2.17, §8).
 pub(in crate::local) const DEFAULT_PRIORITY: f64 = 3.0;
+
+/// An argument that says what a document is for (§3.0).
+pub(in crate::local) const DOCUMENT_TYPE: Is = Is::OneOf(&["deliverable", "note", "template", "reference"]);
 
 /// What may change at once; absent fields stay as they are.
 #[derive(Default)]
@@ -54,6 +58,19 @@ pub(in crate::local) fn check_lengths(title: Option<&str>, description: Option<&
     let within = |text: Option<&str>, limit: usize| text.is_none_or(|text| limits::chars(text) <= limit);
     ensure!(within(title, limits::TITLE_CHARS), "Title too long (max 2000 characters)");
     ensure!(within(description, limits::DESCRIPTION_CHARS), "Description too long (max 100000 characters)");
+    Ok(())
+}
+
+/// The platform's own limit for a row, in bytes.
+const ROW_BYTES: usize = 1_048_576;
+
+/// The same for a document (§2.28).
+pub(in crate::local) fn check_document(title: Option<&str>, content: Option<&str>) -> Result<(), Refusal> {
+    check_lengths(title, None)?;
+    let content = content.unwrap_or_default();
+    let fits = limits::chars(content) <= limits::DOCUMENT_CHARS;
+    ensure!(fits, "Content too long (max 1000000 characters)");
+    ensure!(content.len() <= ROW_BYTES, "Value is too large (maximum size 1 MiB)");
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! The contract's rules, each once: what follows from a message, an assignment, a status, whoever caused it.
 
 pub(super) mod activity;
+pub(super) mod agent_config;
 pub(super) mod assignees;
 pub(super) mod attachments;
 pub(super) mod collation;
@@ -16,6 +17,7 @@ pub(super) mod post;
 pub(super) mod profiles;
 pub(super) mod reach;
 pub(super) mod sessions;
+pub(super) mod slug;
 pub(super) mod status;
 pub(super) mod thread;
 pub(super) mod upgrade;

@@ -11,12 +11,9 @@ use crate::local::number;
 use crate::local::rows::{Agent, Document, Task};
 use crate::local::rules::activity::{self, Actor, Target};
 use crate::local::rules::limit::{at_most, clamp, take};
-use crate::local::rules::{flags, reach};
+use crate::local::rules::{fields, flags, reach};
 use crate::local::store::{DOCUMENTS, DOCUMENTS_OF_TASK, Doc, Id, StoreError, Table};
 use crate::local::validate::{Is, may, need};
-use crate::model::limits;
-
-const TYPE: Is = Is::OneOf(&["deliverable", "note", "template", "reference"]);
 
 pub(in crate::local) const FUNCTIONS: &[Function] = &[
     Function::acts(
@@ -29,19 +26,22 @@ pub(in crate::local) const FUNCTIONS: &[Function] = &[
             may("taskId", Is::Id(Table::Tasks)),
             need("title", Is::Text),
             need("content", Is::Text),
-            need("type", TYPE),
+            need("type", fields::DOCUMENT_TYPE),
         ],
         write,
     ),
     Function::looks(
         "service/actions:listDocumentsForAgent",
-        &[ACCOUNT, TOKEN, may("taskId", Is::Id(Table::Tasks)), may("type", TYPE), may("limit", Is::Number)],
+        &[
+            ACCOUNT,
+            TOKEN,
+            may("taskId", Is::Id(Table::Tasks)),
+            may("type", fields::DOCUMENT_TYPE),
+            may("limit", Is::Number),
+        ],
         list,
     ),
 ];
-
-/// The platform's own limit for a row, in bytes.
-const ROW_BYTES: usize = 1_048_576;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -67,12 +67,7 @@ fn write(call: &Call<'_>) -> Answer {
         let ours = reach::own_task(call, id)?.is_some();
         ensure!(ours, "Not found: Task does not exist or belongs to different account");
     }
-    ensure!(limits::chars(&args.title) <= limits::TITLE_CHARS, "Title too long (max 2000 characters)");
-    ensure!(
-        limits::chars(&args.content) <= limits::DOCUMENT_CHARS,
-        "Content too long (max 1000000 characters)"
-    );
-    ensure!(args.content.len() <= ROW_BYTES, "Value is too large (maximum size 1 MiB)");
+    fields::check_document(Some(&args.title), Some(&args.content))?;
     let document = match args.document_id.clone() {
         Some(id) => overwrite(call, &agent, &id, args)?,
         None => create(call, &agent, args)?,

@@ -5,12 +5,18 @@ mod door;
 mod seeds;
 mod team;
 
+/// Agents hired, changed, dismissed.
+mod agents;
 /// What comes with a notification, and the session keys.
 mod context;
+/// The data directory and copies of the data.
+mod data;
 /// What agents write down.
 mod documents;
 /// Tasks found again.
 mod finding;
+/// The account, its token, its skills, its documents.
+mod house;
 /// Who is named in a message.
 mod mentions;
 /// What waits for agents, and who may ask.
@@ -21,9 +27,13 @@ mod posting;
 mod roster;
 /// The runtime's reports, silences, restarts and upgrades.
 mod runtime;
+/// What a newcomer finds.
+mod seed;
 /// Tasks created, handed out, put away.
 mod tasks;
 /// Tasks' fields changed.
 mod updates;
+/// Providers' keys.
+mod vault;
 /// Who may move a task where.
 mod workflow;

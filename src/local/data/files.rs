@@ -1,0 +1,71 @@
+//! Files that only their owner can read, written as a whole or not at all.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use super::DataError;
+use crate::secret::Secret;
+
+/// Makes the directory, for its owner alone, if it is not there.
+pub(super) fn make_directory(path: &Path) -> Result<(), DataError> {
+    if path.exists() && !path.is_dir() {
+        return Err(DataError::NotADirectory(path.to_owned()));
+    }
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(|why| DataError::File { path: path.to_owned(), what: "made", why })
+}
+
+/// Sees that the file is there and only its owner's, whatever the directory allows others.
+pub(super) fn claim(path: &Path) -> Result<PathBuf, DataError> {
+    let failed = |why| DataError::File { path: path.to_owned(), what: "opened", why };
+    let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path).map_err(failed)?;
+    close_to_others(&file).map_err(failed)?;
+    Ok(path.to_owned())
+}
+
+fn close_to_others(file: &File) -> io::Result<()> {
+    let mut permissions = file.metadata()?.permissions();
+    if permissions.mode() & 0o077 != 0 {
+        permissions.set_mode(0o600);
+        file.set_permissions(permissions)?;
+    }
+    Ok(())
+}
+
+/// A file of ours, if it is there.
+pub(super) fn read_secret(path: &Path) -> Result<Option<Vec<u8>>, DataError> {
+    let failed = |why| DataError::File { path: path.to_owned(), what: "read", why };
+    match File::open(path) {
+        Ok(file) => {
+            close_to_others(&file).map_err(failed)?;
+            fs::read(path).map(Some).map_err(failed)
+        }
+        Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(why) => Err(failed(why)),
+    }
+}
+
+/// Writes a file of ours, so that it is there as a whole or not at all.
+pub(super) fn write_secret(path: &Path, secret: &Secret) -> Result<(), DataError> {
+    let mut draft = path.as_os_str().to_owned();
+    draft.push(".new");
+    let draft = PathBuf::from(draft);
+    let write = || {
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+        close_to_others(&file)?;
+        file.write_all(secret.expose().as_bytes())?;
+        file.write_all(b"\n")?;
+        file.sync_all()
+    };
+    write().map_err(|why| DataError::File { path: path.to_owned(), what: "written", why })?;
+    rename(&draft, path)
+}
+
+/// Puts a finished file in its place, and sees that the place is on the disk.
+pub(super) fn rename(from: &Path, to: &Path) -> Result<(), DataError> {
+    let directory = to.parent().unwrap_or(Path::new("."));
+    let moved = fs::rename(from, to).and_then(|()| File::open(directory)?.sync_all());
+    moved.map_err(|why| DataError::File { path: to.to_owned(), what: "written", why })
+}

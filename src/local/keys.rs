@@ -1,0 +1,133 @@
+//! Providers' keys in the database, which only the vault can read.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use ring::digest;
+
+use super::engine::Engine;
+use super::rows::{Account, ProviderKey};
+use super::store::{Doc, Id, PROVIDER_KEY, PROVIDER_KEYS, StoreError, Tx};
+use super::vault::{Place, Sealed, Vault, VaultError, hex};
+use crate::secret::Secret;
+
+/// Why providers' keys could not be taken care of.
+#[derive(Debug)]
+pub enum KeyError {
+    /// The data could not be read or written.
+    Store(StoreError),
+    /// The vault refused.
+    Vault(VaultError),
+}
+
+impl fmt::Display for KeyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Store(why) => why.fmt(f),
+            Self::Vault(why) => why.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for KeyError {}
+
+impl From<StoreError> for KeyError {
+    fn from(why: StoreError) -> Self {
+        Self::Store(why)
+    }
+}
+
+impl From<VaultError> for KeyError {
+    fn from(why: VaultError) -> Self {
+        Self::Vault(why)
+    }
+}
+
+impl ProviderKey {
+    fn place(&self) -> Place<'_> {
+        Place { account: self.account_id.as_str(), provider: &self.provider }
+    }
+
+    fn sealed(&self) -> Sealed {
+        let Self { key_id, nonce, ciphertext, .. } = self;
+        Sealed { key_id: key_id.clone(), nonce: nonce.clone(), ciphertext: ciphertext.clone() }
+    }
+
+    /// With another sealed value; last four and date stay.
+    fn put_in(&mut self, sealed: Sealed) {
+        let Sealed { key_id, nonce, ciphertext } = sealed;
+        (self.key_id, self.nonce, self.ciphertext) = (key_id, nonce, ciphertext);
+    }
+
+    /// The key itself.
+    pub(super) fn open(&self, vault: &Vault) -> Result<Secret, VaultError> {
+        vault.open(self.place(), &self.sealed())
+    }
+
+    /// Puts a key in.
+    pub(super) fn seal(&mut self, vault: &Vault, key: &Secret) -> Result<(), VaultError> {
+        let sealed = vault.seal(self.place(), key)?;
+        self.put_in(sealed);
+        Ok(())
+    }
+}
+
+/// An account's keys, in the order in which the providers were added.
+pub(super) fn all(tx: &Tx<'_>, account: &Id<Account>) -> Result<Vec<Doc<ProviderKey>>, StoreError> {
+    tx.find(PROVIDER_KEYS, &[Some(account.as_str())]).rows()
+}
+
+/// An account's key for a provider.
+pub(super) fn find(
+    tx: &Tx<'_>,
+    account: &Id<Account>,
+    provider: &str,
+) -> Result<Option<Doc<ProviderKey>>, StoreError> {
+    tx.find(PROVIDER_KEY, &[Some(account.as_str()), Some(provider)]).first()
+}
+
+/// Another text whenever a key is added, replaced or removed: every sealed value has a nonce that no other has.
+pub(super) fn version(keys: &[Doc<ProviderKey>]) -> String {
+    let nonces: Vec<&str> = keys.iter().map(|key| key.row.nonce.as_str()).collect();
+    hex(&digest::digest(&digest::SHA256, nonces.join("\n").as_bytes()).as_ref()[..8])
+}
+
+/// Refuses a vault that cannot open what is there.
+pub(super) fn check(tx: &Tx<'_>, vault: &Vault) -> Result<(), KeyError> {
+    for key in tx.all::<ProviderKey>()? {
+        vault.check(&key.row.key_id)?;
+    }
+    Ok(())
+}
+
+impl Engine {
+    /// Gives the engine its vault; refused if keys are there that another master key sealed.
+    pub fn with_vault(mut self, vault: Vault) -> Result<Self, KeyError> {
+        self.store.read(|tx| check(tx, &vault))?;
+        self.vault = Some(vault);
+        Ok(self)
+    }
+
+    /// Which master keys sealed what is stored.
+    pub fn sealed_with(&self) -> Result<BTreeSet<String>, StoreError> {
+        let keys = self.store.read(|tx| tx.all::<ProviderKey>())?;
+        Ok(keys.into_iter().map(|key| key.row.key_id).collect())
+    }
+
+    /// Seals all providers' keys with another master key, all or none, and goes on with that; how many there were.
+    pub fn rotate(&mut self, next: Vault) -> Result<usize, KeyError> {
+        let vault = self.vault.as_ref().ok_or(VaultError::Missing)?;
+        let count = self.store.write(|tx| {
+            let keys = tx.all::<ProviderKey>()?;
+            for key in &keys {
+                let mut key = key.clone();
+                let sealed = vault.rotate(&next, key.row.place(), &key.row.sealed())?;
+                key.row.put_in(sealed);
+                tx.put(&key)?;
+            }
+            Ok::<_, KeyError>(keys.len())
+        })?;
+        self.vault = Some(next);
+        Ok(count)
+    }
+}

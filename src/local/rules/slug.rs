@@ -1,0 +1,29 @@
+//! Slugs: the names that stand in mentions, sessions and paths.
+
+use crate::local::Refusal;
+use crate::local::answer::ensure;
+use crate::local::call::Call;
+use crate::local::store::{Id, Index, Row};
+
+/// The longest slug; it becomes a folder's name.
+const CHARS: usize = 64;
+
+/// Refuses a slug that another row has already, and, unless all is as in the original (which takes any text), one that
+/// could not be a folder's name. `of_itself` may keep it.
+pub(in crate::local) fn check<R: Row>(
+    call: &Call<'_>,
+    (what, index): (&str, Index),
+    slug: &str,
+    of_itself: Option<&Id<R>>,
+) -> Result<(), Refusal> {
+    let plain = slug.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+    let well_formed = plain && !slug.is_empty() && slug.len() <= CHARS;
+    ensure!(
+        call.options.original || well_formed,
+        "Invalid slug: only lower-case letters, digits and hyphens, at most {CHARS}"
+    );
+    let found = call.tx.find::<R>(index, &[Some(call.account_id().as_str()), Some(slug)]).rows()?;
+    let taken = found.iter().any(|other| Some(&other.id) != of_itself);
+    ensure!(!taken, "Conflict: {what} slug already exists in this account");
+    Ok(())
+}

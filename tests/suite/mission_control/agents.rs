@@ -1,0 +1,269 @@
+//! Agents hired, changed and dismissed by a person (backend-contract §3.2, §8).
+
+use mission_control_runtime::local::Options;
+use serde_json::{Value, json};
+
+use super::board::Board;
+use super::seeds::refusal;
+
+fn hire(board: &Board, slug: &str, more: Value) -> Result<Value, String> {
+    let mut args = json!({"name": "Ada", "slug": slug, "role": "Engineer"});
+    args.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    board.person("agents:create", args)
+}
+
+fn change(board: &Board, id: &Value, mut args: Value) -> Result<Value, String> {
+    args["agentId"] = id.clone();
+    board.person("agents:update", args)
+}
+
+fn get(board: &Board, id: &Value) -> Value {
+    board.look("agents:get", json!({"agentId": id})).unwrap()
+}
+
+fn shared_flags() -> Value {
+    json!({
+        "canCreateTasks": false, "canModifyTaskStatus": true, "canCreateDocuments": true, "canMentionAgents": true,
+        "canReviewTasks": false, "canMarkDone": false,
+    })
+}
+
+#[test]
+fn a_new_agent_has_what_the_contract_gives_it() {
+    let board = Board::new();
+    let id = hire(&board, "ada", json!({})).unwrap();
+    let agent = get(&board, &id);
+    assert_eq!(
+        agent["openclawConfig"],
+        json!({
+            "model": "minimax-m2.5", "temperature": 0.7, "maxTokens": 4096.0, "skillIds": [],
+            "contextConfig": {"maxHistoryMessages": 50.0, "includeTaskContext": true, "includeTeamContext": true},
+            "behaviorFlags": shared_flags(),
+        })
+    );
+    assert_eq!((&agent["status"], &agent["heartbeatInterval"]), (&json!("offline"), &json!(15.0)));
+    assert!(agent["soulContent"].as_str().unwrap().starts_with("# SOUL: Ada"), "§3.2.2: made at creation");
+    assert_eq!(board.look("agents:list", json!({})).unwrap(), json!([agent]));
+    let happened = board.look("activities:list", json!({})).unwrap();
+    assert_eq!(happened[0]["type"], "agent_status_changed");
+    assert_eq!(happened[0]["meta"], json!({"action": "created", "status": "offline"}));
+
+    let given = json!({
+        "description": "Builds", "heartbeatInterval": -3.5, "icon": "x", "soulContent": "Be.", "identityContent": "I",
+        "openclawConfig": {"model": "gpt-5-nano", "maxTokens": null, "rateLimits": {"requestsPerMinute": 3}},
+    });
+    let agent = get(&board, &hire(&board, "eve", given).unwrap());
+    assert_eq!((&agent["soulContent"], &agent["heartbeatInterval"]), (&json!("Be."), &json!(-3.5)), "D29");
+    assert_eq!(agent["openclawConfig"].get("maxTokens"), None);
+    assert_eq!(agent["openclawConfig"]["model"], "gpt-5-nano");
+    assert_eq!(agent["openclawConfig"]["temperature"], 0.7, "what is not given is as for everybody");
+}
+
+#[test]
+fn the_accounts_defaults_come_between() {
+    let board = Board::new();
+    let mut flags = shared_flags();
+    flags["canCreateTasks"] = json!(true);
+    let defaults = json!({
+        "model": "kimi-k2.5", "temperature": 0, "maxHistoryMessages": 12, "behaviorFlags": flags,
+        "rateLimits": {"tokensPerDay": 5},
+    });
+    board.person("accounts:updateSettings", json!({"agentDefaults": defaults})).unwrap();
+    let id = hire(&board, "ada", json!({"openclawConfig": {"temperature": 1.5}})).unwrap();
+    let config = get(&board, &id)["openclawConfig"].clone();
+    assert_eq!((&config["model"], &config["temperature"]), (&json!("kimi-k2.5"), &json!(1.5)));
+    assert_eq!((&config["maxTokens"], &config["behaviorFlags"]), (&json!(4096.0), &flags));
+    // D33: where the schema has a place for it.
+    assert_eq!(config["contextConfig"]["maxHistoryMessages"], 12.0);
+    assert_eq!(config.get("maxHistoryMessages").or(config.get("rateLimits")), None);
+
+    // The original's own schema refuses it, from then on for every agent.
+    let original = Board::with(Options { original: true, ..Options::default() });
+    hire(&original, "before", json!({})).unwrap();
+    let defaults = json!({"agentDefaults": {"maxHistoryMessages": 12}});
+    original.person("accounts:updateSettings", defaults).unwrap();
+    assert!(refusal(hire(&original, "after", json!({}))).contains("extra field `maxHistoryMessages`"));
+    assert_eq!(original.rows("agents").len(), 1);
+}
+
+#[test]
+fn what_is_given_changes_and_nothing_else() {
+    let board = Board::new();
+    let id =
+        hire(&board, "ada", json!({"description": "Builds", "icon": "x", "identityContent": "I"})).unwrap();
+    let before = get(&board, &id);
+    assert_eq!(change(&board, &id, json!({})).unwrap(), json!({"success": true}));
+    assert_eq!(get(&board, &id), before);
+    let skill = board.person("skills:create", json!({"name": "Sail", "slug": "sail"})).unwrap();
+    change(
+        &board,
+        &id,
+        json!({
+            "name": "Ben", "role": "QA", "description": null, "icon": null, "identityContent": null,
+            "soulContent": "New", "heartbeatInterval": 5,
+            "openclawConfig": {
+                "skillIds": [skill], "temperature": 2, "systemPromptPrefix": "Hm.", "contextConfig": null,
+                "behaviorFlags": shared_flags(),
+            },
+        }),
+    )
+    .unwrap();
+    let after = get(&board, &id);
+    for gone in ["description", "icon", "identityContent"] {
+        assert_eq!(after.get(gone), None, "{gone}");
+    }
+    assert_eq!(
+        (&after["name"], &after["slug"], &after["role"]),
+        (&json!("Ben"), &json!("ada"), &json!("QA"))
+    );
+    let config = &after["openclawConfig"];
+    assert_eq!((&config["temperature"], &config["model"]), (&json!(2.0), &json!("minimax-m2.5")));
+    assert_eq!((&config["skillIds"], config.get("contextConfig")), (&json!([skill]), None));
+
+    let newest = board.look("activities:list", json!({})).unwrap()[0].clone();
+    assert_eq!((&newest["meta"]["action"], &newest["targetName"]), (&json!("updated"), &json!("Ben")));
+
+    // A skill that the agent has may be switched off meanwhile and is still the agent's.
+    board.person("skills:update", json!({"skillId": skill, "isEnabled": false})).unwrap();
+    change(&board, &id, json!({"openclawConfig": {"skillIds": [skill]}})).unwrap();
+    let new = hire(&board, "new", json!({"openclawConfig": {"skillIds": [skill]}}));
+    assert_eq!(refusal(new), format!("Invalid skill: {} is not enabled", skill.as_str().unwrap()));
+}
+
+#[test]
+fn a_changed_slug_leaves_open_sessions_alone() {
+    let board = Board::new();
+    let id = hire(&board, "ada", json!({})).unwrap();
+    let key = || board.service("listAgents", json!({})).unwrap()[0]["systemSessionKey"].clone();
+    let before = key();
+    change(&board, &id, json!({"slug": "ada-2"})).unwrap();
+    assert_eq!(get(&board, &id)["slug"], "ada-2");
+    assert_eq!(key(), before, "§6: the slug is frozen in the open session");
+    // Its own slug it may always keep; the old one is free again.
+    change(&board, &id, json!({"slug": "ada-2"})).unwrap();
+    hire(&board, "ada", json!({})).unwrap();
+}
+
+#[test]
+fn agents_have_limits() {
+    let board = Board::new();
+    let ada = hire(&board, "ada", json!({})).unwrap();
+    let ben = hire(&board, "ben", json!({})).unwrap();
+    let foreign = board.foreign("agents", ada.as_str().unwrap());
+    let skill = board.person("skills:create", json!({"name": "Sail", "slug": "sail"})).unwrap();
+    let foreign_skill = board.foreign("skills", skill.as_str().unwrap());
+    let config = |config: Value| change(&board, &ben, json!({"openclawConfig": config}));
+    let names = |names: Value| {
+        let mut flags = shared_flags();
+        flags["requiresApprovalForActions"] = names;
+        change(&board, &ben, json!({"openclawConfig": {"behaviorFlags": flags}}))
+    };
+    let sources = json!({
+        "maxHistoryMessages": 1, "includeTaskContext": true, "includeTeamContext": true,
+        "customContextSources": ["x".repeat(201)],
+    });
+    let slug = "Invalid slug: only lower-case letters, digits and hyphens, at most 64";
+    let taken = "Conflict: Agent slug already exists in this account";
+    let tokens = "maxTokens must be a whole number between 1 and 128000";
+    let foreign_text = format!("Invalid skill: {foreign_skill} does not belong to account");
+    let rows = [
+        (hire(&board, "ada", json!({})), taken),
+        (change(&board, &ben, json!({"slug": "ada"})), taken),
+        (hire(&board, "Ada", json!({})), slug),
+        (hire(&board, "a b", json!({})), slug),
+        (hire(&board, "", json!({})), slug),
+        (change(&board, &ben, json!({"slug": "a/b"})), slug),
+        (hire(&board, "new", json!({"name": " "})), "Invalid name: must not be blank"),
+        (
+            hire(&board, "new", json!({"identityContent": "x".repeat(50_001)})),
+            "identityContent too long (max 50000 characters)",
+        ),
+        (config(json!({"temperature": -0.1})), "temperature must be between 0 and 2"),
+        (config(json!({"maxTokens": 0})), tokens),
+        (config(json!({"maxTokens": 128_001})), tokens),
+        (config(json!({"maxTokens": 10.5})), tokens),
+        (
+            config(json!({"model": "x"})),
+            "Invalid model: x (known are minimax-m2.5, claude-haiku-4.5, kimi-k2.5, gpt-5-nano)",
+        ),
+        (
+            config(json!({"systemPromptPrefix": "x".repeat(4_001)})),
+            "systemPromptPrefix too long (max 4000 characters)",
+        ),
+        (config(json!({"skillIds": [foreign_skill]})), foreign_text.as_str()),
+        (
+            config(json!({"contextConfig": sources})),
+            "customContextSources has an entry that is too long (max 200 characters)",
+        ),
+        (names(json!(vec!["x"; 21])), "requiresApprovalForActions has too many entries (max 20)"),
+        (change(&board, &json!(foreign), json!({})), "Forbidden: Agent belongs to different account"),
+        (
+            board.person("agents:remove", json!({"agentId": foreign})),
+            "Forbidden: Agent belongs to different account",
+        ),
+    ];
+    for (answer, expected) in rows {
+        assert_eq!(refusal(answer), expected);
+    }
+    names(json!(vec!["x".repeat(200); 20])).unwrap();
+    assert_eq!(board.look("agents:get", json!({"agentId": foreign})).unwrap(), Value::Null);
+    assert_eq!(board.look("agents:list", json!({})).unwrap().as_array().unwrap().len(), 2);
+
+    // The original looks only whether the slug is free.
+    let original = Board::with(Options { original: true, ..Options::default() });
+    hire(&original, "../Ada B", json!({})).unwrap();
+    assert_eq!(refusal(hire(&original, "../Ada B", json!({}))), taken);
+}
+
+/// A board where an agent is everywhere: orchestrator, on a task, told, following, with sessions.
+fn everywhere(options: Options) -> (Board, Value, String) {
+    let board = Board::with(options);
+    let ada = hire(&board, "ada", json!({})).unwrap();
+    let id = ada.as_str().unwrap().to_owned();
+    let ben = hire(&board, "ben", json!({})).unwrap();
+    board.person("accounts:updateSettings", json!({"orchestratorAgentId": ada})).unwrap();
+    let task = board.person("tasks:create", json!({"title": "Sail"})).unwrap();
+    board.person("tasks:assign", json!({"taskId": task, "assignedAgentIds": [ada, ben]})).unwrap();
+    let task = task.as_str().unwrap().to_owned();
+    board.says(&id, &task, "I am here");
+    for told in board.rows("notifications") {
+        let args = json!({"notificationId": told["_id"]});
+        board.service("getNotificationForDelivery", args).unwrap();
+    }
+    board.service("listAgents", json!({})).unwrap();
+    (board, ada, task)
+}
+
+fn counts(board: &Board, agent: &Value) -> [usize; 3] {
+    let of = |table: &str, field: &str| board.rows(table).iter().filter(|row| row[field] == *agent).count();
+    [
+        of("notifications", "recipientId"),
+        of("subscriptions", "subscriberId"),
+        of("agentRuntimeSessions", "agentId"),
+    ]
+}
+
+#[test]
+fn a_dismissed_agent_leaves_every_list() {
+    for original in [false, true] {
+        let (board, ada, task) = everywhere(Options { original, ..Options::default() });
+        let [told, follows, sessions] = counts(&board, &ada);
+        assert!(told > 0 && follows > 0 && sessions > 0, "{told} {follows} {sessions}");
+        let ben = board.rows("agents")[1]["_id"].clone();
+        let of_ben = counts(&board, &ben);
+        board.person("agents:remove", json!({"agentId": ada})).unwrap();
+
+        assert_eq!(board.row("accounts", &board.account)["settings"].get("orchestratorAgentId"), None);
+        let row = board.row("tasks", &task);
+        assert_eq!((&row["assignedAgentIds"], &row["status"]), (&json!([ben]), &json!("assigned")));
+        // D32: the original leaves the sessions.
+        assert_eq!(counts(&board, &ada), [0, 0, if original { sessions } else { 0 }]);
+        assert_eq!(counts(&board, &ben), of_ben);
+        assert_eq!(get(&board, &ada), Value::Null);
+        assert_eq!(board.rows("messages").len(), 1, "what it wrote stays");
+        let thread = board.look("messages:listByTask", json!({"taskId": task})).unwrap();
+        assert_eq!(thread[0]["authorName"], Value::Null);
+        let again = board.person("agents:remove", json!({"agentId": ada}));
+        assert_eq!(refusal(again), "Not found: Agent does not exist");
+    }
+}

@@ -1,0 +1,374 @@
+//! The data directory: what is in it, who may read it, what happens when it is not as it should be; copies.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use mission_control_runtime::clock::SystemClock;
+use mission_control_runtime::local::{Caller, Data, Engine, Kind, Opening, Options, Seed, Whereabouts};
+use mission_control_runtime::secret::Secret;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// 32 bytes in base64.
+const MASTER: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+
+fn opening(directory: &Path) -> Opening {
+    Opening {
+        whereabouts: Whereabouts::Directory(directory.to_owned()),
+        seed: Seed::Nothing,
+        master_key: None,
+        options: Options::default(),
+    }
+}
+
+fn open(directory: &Path) -> Result<Data, String> {
+    Data::open(&opening(directory), Box::new(SystemClock)).map_err(|why| why.to_string())
+}
+
+fn refused(directory: &Path) -> String {
+    open(directory).err().expect("this should have been refused")
+}
+
+fn call(data: &Data, kind: Kind, path: &str, mut args: Value) -> Value {
+    args["accountId"] = json!(data.account);
+    let (status, answer) = data.engine.call(kind, path, &args, Caller::Person, "0123456789abcdef");
+    assert_eq!((status, &answer["status"]), (200, &json!("success")), "{path}: {answer}");
+    answer["value"].clone()
+}
+
+fn store_key(data: &Data) {
+    let args = json!({"provider": "openai", "key": "sk-test-0123456789"});
+    call(data, Kind::Mutation, "secrets:upsertProviderKey", args);
+}
+
+fn stored_key(data: &Data) -> Value {
+    let args = json!({"serviceToken": data.service_token.as_ref().unwrap().expose()});
+    call(data, Kind::Action, "service/actions:getRuntimeSecrets", args)["keys"][0]["value"].clone()
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[test]
+fn a_directory_is_its_owners_and_remembers() {
+    let home = TempDir::new().unwrap();
+    let directory = home.path().join("deep/data");
+    let first = open(&directory).unwrap();
+    assert!(first.is_new);
+    let (account, admin_key) = (first.account.clone(), first.admin_key.clone());
+    let token = first.service_token.clone().unwrap();
+    store_key(&first);
+    drop(first);
+
+    assert_eq!(mode(&directory), 0o700);
+    let mut names: Vec<String> = fs::read_dir(&directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["admin-key", "master-key", "mission-control.sqlite", "service-token"]);
+    for name in names {
+        assert_eq!(mode(&directory.join(&name)), 0o600, "{name}");
+    }
+
+    let again = open(&directory).unwrap();
+    assert!(!again.is_new);
+    assert_eq!((&again.account, &again.admin_key), (&account, &admin_key));
+    assert_eq!(again.service_token, Some(token));
+    assert_eq!(stored_key(&again), "sk-test-0123456789");
+}
+
+#[test]
+fn files_that_others_could_read_are_closed_to_them() {
+    let home = TempDir::new().unwrap();
+    drop(open(home.path()).unwrap());
+    for name in ["admin-key", "master-key", "mission-control.sqlite", "service-token"] {
+        fs::set_permissions(home.path().join(name), fs::Permissions::from_mode(0o644)).unwrap();
+    }
+    drop(open(home.path()).unwrap());
+    for name in ["admin-key", "master-key", "mission-control.sqlite", "service-token"] {
+        assert_eq!(mode(&home.path().join(name)), 0o600, "{name}");
+    }
+}
+
+#[test]
+fn a_token_that_opens_nothing_any_more_is_not_told() {
+    let home = TempDir::new().unwrap();
+    let data = open(home.path()).unwrap();
+    call(&data, Kind::Action, "service/actions:provisionServiceToken", json!({}));
+    drop(data);
+    assert_eq!(open(home.path()).unwrap().service_token, None);
+    fs::remove_file(home.path().join("service-token")).unwrap();
+    assert_eq!(open(home.path()).unwrap().service_token, None);
+}
+
+#[test]
+fn in_memory_there_are_no_files() {
+    let opening = Opening { whereabouts: Whereabouts::parse(":memory:"), ..opening(Path::new("unused")) };
+    let data = Data::open(&opening, Box::new(SystemClock)).unwrap();
+    store_key(&data);
+    assert_eq!(stored_key(&data), "sk-test-0123456789");
+    assert!(data.is_new && data.admin_key.expose().starts_with("mc_admin_"));
+    assert!(!Path::new(":memory:").exists());
+}
+
+#[test]
+fn every_mistake_is_a_sentence() {
+    let home = TempDir::new().unwrap();
+    let file = home.path().join("file");
+    fs::write(&file, "x").unwrap();
+    assert!(refused(&file).ends_with("/file is not a directory; give --data a directory of its own"));
+    assert!(refused(&file.join("below")).contains("/file/below could not be made ("));
+
+    let directory = home.path().join("data");
+    drop(open(&directory).unwrap());
+    let with = |name: &str, content: &[u8]| {
+        let path = directory.join(name);
+        let before = fs::read(&path).unwrap();
+        fs::write(&path, content).unwrap();
+        let why = refused(&directory);
+        fs::write(&path, before).unwrap();
+        why
+    };
+    assert!(with("admin-key", b"short").contains("/admin-key: this is no admin key (at least 16"));
+    assert!(with("admin-key", b"").contains("/admin-key: this is no admin key (at least 16"));
+    assert!(
+        with("master-key", b"c2hvcnQ=").contains("/master-key: the master key has 5 bytes; it must have 32")
+    );
+    assert!(with("master-key", b"what?").contains("/master-key: the master key is not base64"));
+    fs::remove_file(directory.join("admin-key")).unwrap();
+    fs::create_dir(directory.join("admin-key")).unwrap();
+    assert!(refused(&directory).contains("/admin-key could not be read ("));
+    fs::remove_dir(directory.join("admin-key")).unwrap();
+    open(&directory).unwrap();
+}
+
+#[test]
+fn a_wrong_or_missing_master_key_is_a_sentence() {
+    let home = TempDir::new().unwrap();
+    let data = open(home.path()).unwrap();
+    store_key(&data);
+    drop(data);
+    let path = home.path().join("master-key");
+    let right = fs::read(&path).unwrap();
+
+    fs::write(&path, MASTER).unwrap();
+    assert!(refused(home.path()).starts_with("the provider keys are sealed with master key "));
+    fs::remove_file(&path).unwrap();
+    let why = refused(home.path());
+    assert!(
+        why.starts_with("provider keys are stored here, but the master key that seals them is gone"),
+        "{why}"
+    );
+    assert!(!path.exists(), "no other one is put in its place");
+
+    // From the environment it comes before the file.
+    let given = |key: &str| {
+        let opening = Opening { master_key: Some(Secret::new(key)), ..opening(home.path()) };
+        Data::open(&opening, Box::new(SystemClock))
+    };
+    assert_eq!(stored_key(&given(str::from_utf8(&right).unwrap()).unwrap()), "sk-test-0123456789");
+    let why = given(MASTER).err().unwrap().to_string();
+    assert!(why.starts_with("the provider keys are sealed with master key "), "{why}");
+    let why = given("short").err().unwrap().to_string();
+    assert!(why.starts_with("the master key is not base64"), "{why}");
+}
+
+#[test]
+fn the_database_says_what_is_wrong_with_it() {
+    let home = TempDir::new().unwrap();
+    let data = open(home.path()).unwrap();
+    let why = refused(home.path());
+    assert!(why.starts_with("another process has the data open"), "{why}");
+    drop(data);
+
+    let path = home.path().join("mission-control.sqlite");
+    let good = fs::read(&path).unwrap();
+    let sql = |statement: &str| {
+        rusqlite::Connection::open(&path).unwrap().execute_batch(statement).unwrap();
+        let why = refused(home.path());
+        fs::write(&path, &good).unwrap();
+        why
+    };
+    let why = sql("PRAGMA user_version = 99");
+    assert!(
+        why.starts_with("the data was written by a newer version (layout 99, this program knows 1)"),
+        "{why}"
+    );
+    let why = sql("PRAGMA application_id = 7");
+    assert!(why.starts_with("the data is damaged (it is another program's database)"), "{why}");
+
+    fs::write(&path, "this is a letter to my aunt, and by no means a database").unwrap();
+    let why = refused(home.path());
+    assert!(why.starts_with("the data is damaged (file is not a database)"), "{why}");
+    fs::write(&path, &good[..good.len() / 2]).unwrap();
+    let why = refused(home.path());
+    assert!(why.starts_with("the data is damaged ("), "{why}");
+    fs::write(&path, &good).unwrap();
+    open(home.path()).unwrap();
+}
+
+#[test]
+fn keys_are_sealed_anew_with_the_file() {
+    let home = TempDir::new().unwrap();
+    let path = home.path().join("master-key");
+    let mut data = open(home.path()).unwrap();
+    store_key(&data);
+    let old = fs::read(&path).unwrap();
+    assert_eq!(data.rotate_key(None).unwrap(), 1);
+    assert_eq!(stored_key(&data), "sk-test-0123456789");
+    let new = fs::read(&path).unwrap();
+    assert!(old != new && mode(&path) == 0o600);
+    assert_eq!(data.rotate_key(Some(&Secret::new(MASTER))).unwrap(), 1);
+    drop(data);
+    assert_eq!(fs::read_to_string(&path).unwrap().trim(), MASTER);
+    let data = open(home.path()).unwrap();
+    assert_eq!(stored_key(&data), "sk-test-0123456789");
+    drop(data);
+
+    // Interrupted before the database was sealed anew: the old key stays. The next one may be half written.
+    let next = home.path().join("master-key.next");
+    for content in [old.as_slice(), b"AAEC"] {
+        fs::write(&next, content).unwrap();
+        assert_eq!(stored_key(&open(home.path()).unwrap()), "sk-test-0123456789");
+        assert!(!next.exists());
+    }
+    // Interrupted afterwards: the next one takes over.
+    fs::rename(&path, &next).unwrap();
+    fs::write(&path, &old).unwrap();
+    assert_eq!(stored_key(&open(home.path()).unwrap()), "sk-test-0123456789");
+    assert_eq!(fs::read_to_string(&path).unwrap().trim(), MASTER);
+    assert!(!next.exists());
+}
+
+#[test]
+fn a_key_from_outside_is_sealed_anew_with_another_from_outside() {
+    let home = TempDir::new().unwrap();
+    let given = Opening { master_key: Some(Secret::new(MASTER)), ..opening(home.path()) };
+    let mut data = Data::open(&given, Box::new(SystemClock)).unwrap();
+    store_key(&data);
+    assert!(!home.path().join("master-key").exists(), "it is written nowhere");
+    let why = data.rotate_key(None).unwrap_err().to_string();
+    assert!(why.starts_with("the master key comes from SECRETS_MASTER_KEY_BASE64, so the next one"), "{why}");
+    let why = data.rotate_key(Some(&Secret::new("AAEC"))).unwrap_err().to_string();
+    assert!(why.starts_with("the master key has 3 bytes"), "{why}");
+    assert_eq!(data.rotate_key(Some(&Secret::new(MASTER.replace('A', "B")))).unwrap(), 1);
+    assert_eq!(stored_key(&data), "sk-test-0123456789");
+    assert!(!home.path().join("master-key").exists());
+}
+
+#[test]
+fn a_copy_is_the_same_again() {
+    let home = TempDir::new().unwrap();
+    let master = Some(Secret::new(MASTER));
+    let demo = Opening { seed: Seed::Demo, master_key: master.clone(), ..opening(&home.path().join("one")) };
+    let one = Data::open(&demo, Box::new(SystemClock)).unwrap();
+    store_key(&one);
+    let file = home.path().join("copy.json");
+    one.export(&file).unwrap();
+    assert_eq!(mode(&file), 0o600);
+    let why = one.export(&file).unwrap_err().to_string();
+    assert!(why.contains("/copy.json could not be written ("), "not overwritten: {why}");
+
+    let two = Opening { master_key: master, ..opening(&home.path().join("two")) };
+    let two = Data::import(&two, &file, Box::new(SystemClock)).unwrap();
+    assert_eq!(stored_key(&two), "sk-test-0123456789");
+    let mut copies = [&one, &two].map(|data| data.engine.export().unwrap());
+    // The one thing that is new: its token, because of the old one there is only a hash.
+    for copy in &mut copies {
+        let hash = copy["tables"]["accounts"][0].as_object_mut().unwrap().remove("serviceTokenHash");
+        assert!(hash.is_some());
+    }
+    // Not `assert_eq!`, which would print both.
+    assert!(copies[0] == copies[1]);
+    assert!(one.service_token != two.service_token);
+
+    let Err(why) = Data::import(&demo_in(&home, "two"), &file, Box::new(SystemClock)) else {
+        panic!("twice")
+    };
+    assert!(why.to_string().contains("another process has the data open"));
+    drop(two);
+    let Err(why) = Data::import(&demo_in(&home, "two"), &file, Box::new(SystemClock)) else {
+        panic!("twice")
+    };
+    assert!(why.to_string().ends_with("there are data already; give --data an empty directory"), "{why}");
+    // Without the master key the sealed keys would be lost, so nothing is taken in.
+    let Err(why) = Data::import(&opening(&home.path().join("three")), &file, Box::new(SystemClock)) else {
+        panic!("without its key")
+    };
+    assert!(why.to_string().contains("the provider keys are sealed with master key "), "{why}");
+    assert!(open(&home.path().join("three")).unwrap().is_new, "and the place is still empty");
+}
+
+fn demo_in(home: &TempDir, name: &str) -> Opening {
+    Opening { master_key: Some(Secret::new(MASTER)), ..opening(&home.path().join(name)) }
+}
+
+#[test]
+fn what_is_no_copy_is_refused_as_a_whole() {
+    let engine = || Engine::in_memory(Box::new(SystemClock), Options::default()).unwrap();
+    let source = engine();
+    source.found("Acme", "acme", ("u", "Dana", "d@example.com")).unwrap();
+    let good = source.export().unwrap();
+    let with = |change: &dyn Fn(&mut Value)| {
+        let mut copy = good.clone();
+        change(&mut copy);
+        let engine = engine();
+        let why = engine.import(&copy).unwrap_err().to_string();
+        assert_eq!(engine.export().unwrap()["tables"]["accounts"], json!([]), "nothing is half there: {why}");
+        why
+    };
+    let rows: [(&dyn Fn(&mut Value), &str); 11] = [
+        (&|copy| *copy = json!([]), "this is no export of the embedded Mission Control"),
+        (&|copy| copy["format"] = json!("other"), "this is no export of the embedded Mission Control"),
+        (
+            &|copy| copy["version"] = json!(2),
+            "the export was made by a newer version (form 2, this program knows 1)",
+        ),
+        (&|copy| copy["version"] = Value::Null, "the export does not say its version"),
+        (&|copy| copy["tables"] = json!(1), "the export has no tables"),
+        (&|copy| copy["tables"]["boats"] = json!([]), "the export does not fit (there is no table boats)"),
+        (&|copy| copy["tables"]["tasks"] = json!({}), "the export's table tasks is no list"),
+        (
+            &|copy| copy["tables"]["accounts"][0]["_id"] = Value::Null,
+            "the export has a row of accounts without its _id or its _creationTime",
+        ),
+        (
+            &|copy| copy["tables"]["memberships"][0]["boat"] = json!(1),
+            "the export does not fit (memberships: there is no field boat)",
+        ),
+        (
+            &|copy| copy["tables"]["memberships"][0]["role"] = json!(1),
+            "the export does not fit (memberships: invalid type",
+        ),
+        (
+            &|copy| {
+                let row = copy["tables"]["memberships"][0].clone();
+                copy["tables"]["memberships"].as_array_mut().unwrap().push(row);
+            },
+            "the export has two rows of memberships with the same _id",
+        ),
+    ];
+    for (change, begins) in rows {
+        let why = with(change);
+        assert!(why.starts_with(begins), "{why}");
+    }
+    let why = source.import(&good).unwrap_err().to_string();
+    assert!(why.starts_with("there are data already"), "{why}");
+    let target = engine();
+    assert_eq!(target.import(&good).unwrap(), 3);
+    assert_eq!(target.export().unwrap(), good);
+
+    let home = TempDir::new().unwrap();
+    let file = home.path().join("copy");
+    let Err(why) = Data::import(&opening(&home.path().join("data")), &file, Box::new(SystemClock)) else {
+        panic!("there is no such file")
+    };
+    assert!(why.to_string().contains("/copy could not be read ("), "{why}");
+    fs::write(&file, "{").unwrap();
+    let seeded = Opening { seed: Seed::parse(file.to_str().unwrap()), ..opening(&home.path().join("data")) };
+    let Err(why) = Data::open(&seeded, Box::new(SystemClock)) else { panic!("that is no JSON") };
+    assert!(why.to_string().contains("/copy was not taken in: it is no JSON ("), "{why}");
+}

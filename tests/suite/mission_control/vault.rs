@@ -1,0 +1,303 @@
+//! Providers' keys: sealed, opened for the runtime alone, sealed anew; and every way in which that can fail.
+
+use std::collections::HashSet;
+
+use mission_control_runtime::local::{Caller, Kind, MasterKey, Place, Sealed, Vault, VaultError};
+use mission_control_runtime::secret::Secret;
+use serde_json::{Value, json};
+
+use super::board::Board;
+use super::seeds::refusal;
+
+/// 32 bytes, all alike, in base64.
+fn master(byte: u8) -> MasterKey {
+    MasterKey::from_file(&[byte; 32]).unwrap()
+}
+
+/// Put together here so that no file of ours holds one.
+fn key(tail: &str) -> String {
+    ["sk-", "test-", "0123456789abcdef", tail].concat()
+}
+
+fn board() -> Board {
+    let mut board = Board::new();
+    board.engine = board.engine.with_vault(Vault::new(&master(7))).unwrap();
+    board
+}
+
+fn upsert(board: &Board, provider: &str, key: &str) -> Result<Value, String> {
+    board.person("secrets:upsertProviderKey", json!({"provider": provider, "key": key}))
+}
+
+fn for_runtime(board: &Board) -> Value {
+    board.service("getRuntimeSecrets", json!({})).unwrap()
+}
+
+const PLACE: Place<'static> = Place { account: "k1account", provider: "openai" };
+
+#[test]
+fn a_sealed_value_opens_only_where_it_belongs() {
+    let vault = Vault::new(&master(1));
+    let sealed = vault.seal(PLACE, &Secret::new("the key")).unwrap();
+    assert_eq!(vault.open(PLACE, &sealed).unwrap().expose(), "the key");
+    assert_eq!(sealed.key_id, vault.key_id());
+
+    let elsewhere = [
+        Place { account: "k1another", ..PLACE },
+        Place { provider: "anthropic", ..PLACE },
+        Place { account: "k1accountopenai", provider: "" },
+        Place { account: "k1account\nopenai", provider: "" },
+    ];
+    for place in elsewhere {
+        assert_eq!(vault.open(place, &sealed).unwrap_err(), VaultError::NotForThis, "{place:?}");
+    }
+    let wrong = Vault::new(&master(2)).open(PLACE, &sealed).unwrap_err();
+    assert!(matches!(wrong, VaultError::WrongKey { .. }), "{wrong}");
+
+    let damaged = |change: &dyn Fn(&mut Sealed)| {
+        let mut sealed = sealed.clone();
+        change(&mut sealed);
+        vault.open(PLACE, &sealed).unwrap_err()
+    };
+    let rows: [(&dyn Fn(&mut Sealed), VaultError); 6] = [
+        (&|sealed| sealed.nonce.clear(), VaultError::Damaged),
+        (&|sealed| sealed.nonce.push('0'), VaultError::Damaged),
+        (&|sealed| sealed.ciphertext.clear(), VaultError::Damaged),
+        (&|sealed| sealed.ciphertext.replace_range(0..1, "ü"), VaultError::Damaged),
+        (&|sealed| sealed.ciphertext.replace_range(0..2, "zz"), VaultError::Damaged),
+        (&|sealed| sealed.ciphertext.extend(['0', '0']), VaultError::NotForThis),
+    ];
+    for (change, expected) in rows {
+        assert_eq!(damaged(change), expected);
+    }
+}
+
+#[test]
+fn a_nonce_is_never_used_twice() {
+    let vault = Vault::new(&master(1));
+    let sealed: Vec<Sealed> = (0..2_000).map(|_| vault.seal(PLACE, &Secret::new("same")).unwrap()).collect();
+    let nonces: HashSet<&str> = sealed.iter().map(|sealed| sealed.nonce.as_str()).collect();
+    let texts: HashSet<&str> = sealed.iter().map(|sealed| sealed.ciphertext.as_str()).collect();
+    assert_eq!((nonces.len(), texts.len()), (2_000, 2_000));
+}
+
+#[test]
+fn a_master_key_is_32_bytes_or_a_sentence() {
+    let good = master(9).to_base64();
+    let again = MasterKey::from_base64(&format!(" {}\n", good.expose())).unwrap();
+    assert_eq!(again.to_base64().expose(), good.expose());
+    assert_eq!(MasterKey::from_file(format!("{}\n", good.expose()).as_bytes()).unwrap().to_base64(), good);
+    let rows = [
+        ("", "the master key has 0 bytes; it must have 32"),
+        ("c2hvcnQ=", "the master key has 5 bytes; it must have 32"),
+        ("not base64 at all", "the master key is not base64"),
+        // 32 characters of base64 are 24 bytes: no key as it is
+        ("QUJDREVGR0hJSktMTU5PUFFSU1RVVldY", "the master key has 24 bytes; it must have 32"),
+    ];
+    for (text, begins) in rows {
+        let why = MasterKey::from_base64(text).unwrap_err().to_string();
+        assert!(why.starts_with(begins), "{text}: {why}");
+    }
+    assert_eq!(MasterKey::from_file(&[0xff; 31]).unwrap_err(), VaultError::WrongLength(31));
+    assert_eq!(format!("{:?}", master(9)), "MasterKey(***)");
+    let (one, other) = (Vault::new(&master(1)), Vault::new(&master(2)));
+    assert!(one.key_id() != other.key_id() && one.key_id().len() == 16, "{one:?} {other:?}");
+}
+
+#[test]
+fn keys_come_out_for_the_runtime_alone() {
+    let board = board();
+    assert_eq!(for_runtime(&board)["keys"], json!([]));
+    let keys = [
+        ("anthropic", "anthropic", "ANTHROPIC_API_KEY", "aaaa"),
+        ("OPENAI_API_KEY", "openai", "OPENAI_API_KEY", "bbbb"),
+        ("vercel-ai-gateway", "vercel-ai-gateway", "AI_GATEWAY_API_KEY", "cccc"),
+        ("BRAVE_API_KEY", "BRAVE_API_KEY", "BRAVE_API_KEY", "dddd"),
+        ("GITHUB_TOKEN", "GITHUB_TOKEN", "GITHUB_TOKEN", "eeee"),
+    ];
+    for (provider, ..) in keys {
+        let tail = keys.iter().find(|row| row.0 == provider).unwrap().3;
+        assert_eq!(
+            upsert(&board, provider, &format!("  {}\n", key(tail))).unwrap(),
+            json!({"success": true})
+        );
+    }
+    let given = for_runtime(&board);
+    let listed = board.look("secrets:listProviderKeys", json!({})).unwrap();
+    for (at, (_, provider, env_name, tail)) in keys.into_iter().enumerate() {
+        let expected = json!({
+            "provider": provider, "envName": env_name, "value": key(tail), "updatedAt": 1_765_526_400_000.0,
+        });
+        assert_eq!(given["keys"][at], expected);
+        let key_id = Vault::new(&master(7)).key_id().to_owned();
+        let expected = json!({
+            "provider": provider, "keyId": key_id, "last4": tail, "updatedAt": 1_765_526_400_000.0,
+        });
+        assert_eq!(listed[at], expected);
+    }
+    // Neither the list, nor what is stored, nor what happened holds a key.
+    let stored = board.engine.export().unwrap().to_string();
+    let happened = board.look("activities:list", json!({})).unwrap();
+    for text in [listed.to_string(), stored, happened.to_string()] {
+        assert!(!text.contains("sk-test-"), "{text}");
+    }
+    let newest = &happened[0];
+    assert_eq!((&newest["type"], &newest["targetType"]), (&json!("secret_updated"), &json!("account")));
+    assert_eq!(newest["meta"], json!({"provider": "GITHUB_TOKEN", "action": "added"}));
+}
+
+#[test]
+fn the_version_changes_with_every_change() {
+    let board = board();
+    let mut seen = vec![for_runtime(&board)["version"].clone()];
+    let mut step = |what: &str| {
+        let version = for_runtime(&board)["version"].clone();
+        assert_eq!(version, for_runtime(&board)["version"], "{what}: without a change it stays");
+        assert!(!seen.contains(&version), "{what}: {version}");
+        seen.push(version);
+    };
+    upsert(&board, "openai", &key("1")).unwrap();
+    step("added");
+    upsert(&board, "openai", &key("2")).unwrap();
+    step("replaced");
+    upsert(&board, "openai", &key("2")).unwrap();
+    step("the same again");
+    upsert(&board, "anthropic", &key("3")).unwrap();
+    step("another");
+    board.person("secrets:removeProviderKey", json!({"provider": "OPENAI_API_KEY"})).unwrap();
+    step("removed");
+    assert_eq!(for_runtime(&board)["keys"].as_array().unwrap().len(), 1);
+    // What is not there can be removed, too, and nothing happens.
+    let before = board.rows("activities").len();
+    board.person("secrets:removeProviderKey", json!({"provider": "openai"})).unwrap();
+    assert_eq!(board.rows("activities").len(), before);
+}
+
+#[test]
+fn what_is_no_provider_or_no_key_is_refused_without_repeating_it() {
+    let board = board();
+    let long = "x".repeat(9_000);
+    let (oops, name) = (key("oops"), format!("{}_KEY", "A".repeat(61)));
+    let rows = [
+        (oops.as_str(), "anthropic", "Invalid provider: use anthropic"),
+        ("Anthropic", "k", "Invalid provider: use anthropic"),
+        ("brave_api_key", "k", "Invalid provider: use anthropic"),
+        ("PATH", "k", "Invalid provider: use anthropic"),
+        ("1_KEY", "k", "Invalid provider: use anthropic"),
+        ("LD_PRELOAD", "k", "Invalid provider: use anthropic"),
+        (name.as_str(), "k", "Invalid provider: use anthropic"),
+        ("SERVICE_TOKEN", "k", "Invalid provider: SERVICE_TOKEN is a variable of the runtime itself"),
+        ("ADMIN_KEY", "k", "Invalid provider: ADMIN_KEY is a variable of the runtime itself"),
+        ("openai", "", "Invalid key: must not be blank"),
+        ("openai", " \n ", "Invalid key: must not be blank"),
+        ("openai", "sk-test-one sk-test-two", "Invalid key: only printable characters without blanks"),
+        ("openai", "sk-test-\u{7}", "Invalid key: only printable characters without blanks"),
+        ("openai", long.as_str(), "Invalid key: too long (max 8192 characters)"),
+    ];
+    for (provider, value, begins) in rows {
+        let why = refusal(upsert(&board, provider, value));
+        assert!(why.starts_with(begins), "{provider}: {why}");
+        assert!(!why.contains("sk-test-"), "{why}");
+    }
+    // Of a wrong type, the platform's own text must not show it either.
+    let misplaced = json!({"accountId": board.account, "provider": "openai", "key": 1_234_567_890});
+    let why = board.call(Kind::Mutation, "secrets:upsertProviderKey", &misplaced).unwrap_err();
+    assert!(why.contains("Path: .key\nValue: \"***\"") && !why.contains("1234567890"), "{why}");
+    assert_eq!(board.rows("providerKeys").len(), 0);
+}
+
+#[test]
+fn a_short_key_is_not_half_told() {
+    let board = board();
+    upsert(&board, "openai", "secret").unwrap();
+    assert_eq!(board.look("secrets:listProviderKeys", json!({})).unwrap()[0]["last4"], "");
+}
+
+#[test]
+fn strangers_get_nothing() {
+    let board = board();
+    upsert(&board, "openai", &key("1")).unwrap();
+    let ask = |kind, path: &str, args: Value| {
+        let (_, answer) = board.engine.call(kind, path, &args, Caller::Stranger, "0123456789abcdef");
+        answer.to_string()
+    };
+    let list = ask(Kind::Query, "secrets:listProviderKeys", json!({"accountId": board.account}));
+    assert!(list.contains("Unauthenticated: No valid identity found"), "{list}");
+    let wrong = format!("mc_service_{}_guess", board.account);
+    let args = json!({"accountId": board.account, "serviceToken": wrong});
+    let secrets = ask(Kind::Action, "service/actions:getRuntimeSecrets", args);
+    assert!(secrets.contains("Invalid service token") && !secrets.contains("guess"), "{secrets}");
+}
+
+#[test]
+fn without_a_master_key_nothing_is_kept() {
+    let board = Board::new();
+    assert_eq!(for_runtime(&board)["keys"], json!([]));
+    let why = refusal(upsert(&board, "openai", &key("1")));
+    assert!(why.starts_with("there is no master key"), "{why}");
+}
+
+#[test]
+fn a_row_that_was_carried_elsewhere_does_not_open() {
+    let mut board = board();
+    upsert(&board, "openai", &key("1")).unwrap();
+    let row = board.rows("providerKeys").remove(0);
+    let id = row["_id"].as_str().unwrap();
+
+    // To another provider, as somebody with the database, but without the master key, might.
+    board.edit("providerKeys", id, json!({"provider": "BRAVE_API_KEY"}));
+    let why = refusal(board.service("getRuntimeSecrets", json!({})));
+    assert!(why.starts_with("a stored provider key was sealed for another account or provider"), "{why}");
+    // To another account.
+    let (other, token) = board.engine.found("Other", "other", ("u", "Eve", "e@example.com")).unwrap();
+    board.edit("providerKeys", id, json!({"provider": "openai", "accountId": other}));
+    let args = json!({"accountId": other, "serviceToken": token.expose()});
+    let why = refusal(board.call(Kind::Action, "service/actions:getRuntimeSecrets", &args));
+    assert!(why.starts_with("a stored provider key was sealed for another account or provider"), "{why}");
+    assert_eq!(for_runtime(&board)["keys"], json!([]));
+    // Damaged on the way.
+    board.edit("providerKeys", id, json!({"accountId": board.account, "ciphertext": "00"}));
+    let why = refusal(board.service("getRuntimeSecrets", json!({})));
+    assert_eq!(why, "a stored provider key is damaged; store it again");
+    // Under a key that nobody here has.
+    board.edit("providerKeys", id, json!({"keyId": "0123456789abcdef"}));
+    let why = refusal(board.service("getRuntimeSecrets", json!({})));
+    assert!(why.starts_with("the provider keys are sealed with master key 0123456789abcdef"), "{why}");
+    let why = board.engine.rotate(Vault::new(&master(8))).unwrap_err().to_string();
+    assert!(why.starts_with("the provider keys are sealed with master key 0123456789abcdef"), "{why}");
+    let again = board.engine.with_vault(Vault::new(&master(7))).err().unwrap().to_string();
+    assert!(again.starts_with("the provider keys are sealed with master key 0123456789abcdef"), "{again}");
+}
+
+#[test]
+fn rotation_seals_everything_anew() {
+    let mut board = board();
+    upsert(&board, "openai", &key("1")).unwrap();
+    upsert(&board, "anthropic", &key("2")).unwrap();
+    let (before, rows) = (for_runtime(&board), board.rows("providerKeys"));
+    assert_eq!(board.engine.rotate(Vault::new(&master(8))).unwrap(), 2);
+    let (after, anew) = (for_runtime(&board), board.rows("providerKeys"));
+    assert_eq!(before["keys"], after["keys"], "values and dates stay");
+    let next = Vault::new(&master(8)).key_id().to_owned();
+    for (old, new) in rows.iter().zip(&anew) {
+        assert_eq!(new["keyId"], next.as_str());
+        assert!(old["nonce"] != new["nonce"] && old["ciphertext"] != new["ciphertext"]);
+    }
+    assert_eq!(board.engine.sealed_with().unwrap().into_iter().collect::<Vec<_>>(), [next]);
+    assert!(board.engine.with_vault(Vault::new(&master(7))).is_err(), "the old key opens nothing");
+}
+
+#[test]
+fn a_rotation_that_cannot_open_one_key_changes_none() {
+    let mut board = board();
+    upsert(&board, "openai", &key("1")).unwrap();
+    upsert(&board, "anthropic", &key("2")).unwrap();
+    let broken = board.rows("providerKeys").remove(1);
+    board.edit("providerKeys", broken["_id"].as_str().unwrap(), json!({"nonce": "00"}));
+    let before = board.rows("providerKeys");
+    assert_eq!(
+        board.engine.rotate(Vault::new(&master(8))).unwrap_err().to_string(),
+        "a stored provider key is damaged; store it again"
+    );
+    assert_eq!(board.rows("providerKeys"), before);
+}
