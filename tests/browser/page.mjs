@@ -1,0 +1,290 @@
+// The page in a real browser. It needs a running `mission-control-runtime local` and what that prints:
+//
+//   BASE_URL=http://… ADMIN_KEY=… ACCOUNT_ID=… SERVICE_TOKEN=… node tests/browser/page.mjs
+//
+// and the package `playwright-core` with a Chromium (CHROMIUM=/path, else /usr/bin/chromium). SCREENSHOTS=/folder keeps
+// pictures. One line per check; the last line counts; the exit code is 0 only if all passed.
+
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { chromium } from 'playwright-core';
+
+const { ADMIN_KEY, ACCOUNT_ID, SERVICE_TOKEN, CHROMIUM = '/usr/bin/chromium', SCREENSHOTS } = process.env;
+const BASE_URL = (process.env.BASE_URL ?? process.env.CONVEX_URL ?? '').replace(/\/$/, '');
+for (const [name, value] of Object.entries({ BASE_URL, ADMIN_KEY, ACCOUNT_ID, SERVICE_TOKEN })) {
+  if (!value) { console.error(`${name} is not set; \`mission-control-runtime local\` prints it`); process.exit(2); }
+}
+
+const ARGS = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
+const PHONE = { width: 390, height: 844 };
+const WIDE = { width: 1440, height: 900 };
+const sleep = ms => new Promise(done => setTimeout(done, ms));
+
+let passed = 0;
+let failed = 0;
+async function check(name, run) {
+  try {
+    const note = await run();
+    passed++;
+    console.log(`ok    ${name}${note ? ` (${note})` : ''}`);
+  } catch (error) {
+    failed++;
+    console.log(`FAIL  ${name}: ${String(error.message).split('\n').slice(0, 6).join(' | ')}`);
+  }
+}
+
+/** Another client: the runtime's side of the service functions. */
+async function action(name, args) {
+  const answer = await fetch(`${BASE_URL}/api/action`, {
+    method: 'POST', headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify({ path: `service/actions:${name}`, args: { accountId: ACCOUNT_ID, serviceToken: SERVICE_TOKEN, ...args }, format: 'json' }),
+  });
+  const body = await answer.json();
+  assert.equal(body.status, 'success', `${name}: ${body.errorMessage ?? answer.status}`);
+  return body.value;
+}
+
+const profile = mkdtempSync(join(tmpdir(), 'page-test-'));
+const browser = await chromium.launchPersistentContext(profile, { executablePath: CHROMIUM, args: ARGS, viewport: WIDE, colorScheme: 'light' });
+const page = browser.pages()[0] ?? await browser.newPage();
+page.setDefaultTimeout(6000);
+
+const complaints = []; // whatever the browser's console reports as an error, policy violations among it
+page.on('console', message => { if (message.type() === 'error') complaints.push(message.text()); });
+page.on('pageerror', error => complaints.push(error.stack));
+const requests = [];
+page.on('request', request => { if (new URL(request.url()).pathname.startsWith('/api/')) requests.push(Date.now()); });
+const outside = [];
+page.on('request', request => { if (!request.url().startsWith(BASE_URL) && !request.url().startsWith('data:')) outside.push(request.url()); });
+
+const picture = name => SCREENSHOTS && page.screenshot({ path: join(SCREENSHOTS, `${name}.png`) });
+const place = name => page.evaluate(hash => { location.hash = hash; }, `#/${name}`);
+const overflow = () => page.evaluate(() => {
+  const width = document.documentElement.clientWidth;
+  const beyond = [document.documentElement.scrollWidth, document.body.scrollWidth, ...[...document.querySelectorAll('.main, .scroll, .thread-scroll')].map(el => el.scrollWidth - el.clientWidth + width)];
+  return Math.max(...beyond) - width;
+});
+const title = `Browser test ${Date.now()}`;
+let taskId;
+let agent;
+
+await check('the policy is strict and the page asks nobody else', async () => {
+  const answer = await page.goto(`${BASE_URL}/`);
+  const policy = answer.headers()['content-security-policy'] ?? '';
+  assert.match(policy, /default-src 'none'/);
+  assert.match(policy, /script-src 'nonce-[^']+'/);
+  assert.doesNotMatch(policy, /unsafe/);
+  await page.waitForSelector('#login');
+  assert.doesNotMatch(await page.content(), /\{\{NONCE\}\}/);
+  assert.deepEqual(requests, [], 'a first visit asks for nothing');
+});
+
+await check('a wrong admin key is refused with a sentence', async () => {
+  const before = complaints.length;
+  await page.fill('#key', 'not-the-key');
+  await page.press('#key', 'Enter');
+  await page.waitForSelector('#login-error');
+  assert.ok((await page.textContent('#login-error')).trim().length > 5);
+  // The browser reports every 401 by itself; that one was asked for.
+  await sleep(100);
+  complaints.splice(before, complaints.length, ...complaints.slice(before).filter(text => !text.includes('401')));
+});
+
+await check('the admin key opens the board', async () => {
+  await page.fill('#key', ADMIN_KEY);
+  await page.press('#key', 'Enter');
+  await page.waitForSelector('#board');
+  assert.equal(await page.evaluate(() => document.cookie), '', 'the cookie is for the server only');
+  const kept = await page.evaluate(() => JSON.stringify({ ...localStorage, ...sessionStorage }));
+  assert.ok(!kept.includes(ADMIN_KEY), 'the key is kept nowhere');
+});
+
+await check('a task is created', async () => {
+  [agent] = (await action('listAgents')).filter(one => /^[a-z0-9-]+$/.test(one.slug));
+  assert.ok(agent, 'there is an agent (start with --seed demo)');
+  await page.click('#new-task');
+  await page.fill('#dialog [name=title]', title);
+  await page.fill('#dialog [name=description]', 'Made by the **browser test**.');
+  await page.click('#dialog-submit');
+  await page.waitForSelector('#task');
+  taskId = await page.getAttribute('#task', 'data-task');
+  assert.equal((await page.textContent('#view-title')).trim(), title);
+});
+
+await check('an agent is assigned, and the task leaves the inbox', async () => {
+  await page.click('#assign');
+  await page.check(`#dialog [data-value="${agent._id}"]`);
+  await page.click('#dialog-submit');
+  await page.waitForSelector('#task[data-status=assigned]');
+  assert.ok((await page.textContent('#assignees')).includes(agent.name));
+});
+
+await check('only the allowed steps are offered', async () => {
+  const steps = await page.$$eval('#steps [data-step]', buttons => buttons.map(button => button.dataset.step).sort());
+  assert.deepEqual(steps, ['archived', 'blocked', 'in_progress', 'inbox']);
+  await page.click('[data-step=in_progress]');
+  await page.waitForSelector('#task[data-status=in_progress]');
+});
+
+await check('the composer completes a mention and sends with Ctrl Enter', async () => {
+  await page.click('#message');
+  await page.keyboard.type(`Please look, @${agent.slug.slice(0, 3)}`);
+  await page.waitForSelector('#suggest [role=option]');
+  await page.keyboard.press('Enter');
+  assert.equal(await page.inputValue('#message'), `Please look, @${agent.slug} `);
+  await page.keyboard.type('thank you');
+  await page.keyboard.press('Control+Enter');
+  await page.waitForSelector('.msg[data-message]:not(.sending)');
+  assert.equal((await page.textContent('.msg:last-child .at')).trim(), `@${agent.slug}`);
+  assert.equal(await page.inputValue('#message'), '');
+});
+
+await check('another client’s answer appears within 1.5 s without a reload', async () => {
+  await page.evaluate(() => { window.sameDocument = true; });
+  await sleep(1200);
+  await page.click('#message');
+  await page.keyboard.type('half a thought');
+  const began = Date.now();
+  await action('createMessageFromAgent', { taskId, agentId: agent._id, content: 'On it: **done by noon**.' });
+  await page.waitForFunction(() => [...document.querySelectorAll('.msg strong')].some(el => el.textContent === 'done by noon'), null, { timeout: 1500, polling: 20 });
+  const took = Date.now() - began;
+  assert.ok(took <= 1500, `${took} ms`);
+  assert.equal(await page.evaluate(() => window.sameDocument), true);
+  assert.equal(await page.inputValue('#message'), 'half a thought', 'what is being written stays');
+  assert.equal(await page.evaluate(() => document.activeElement?.id), 'message', 'and the caret with it');
+  await page.fill('#message', '');
+  return `${took} ms`;
+});
+
+await check('markup in a message stays text', async () => {
+  const evil = '<script>window.pwned=1</script><img src=x onerror="window.pwned=1"> [click](javascript:window.pwned=1) <svg onload=window.pwned=1> **<b onmouseover=window.pwned=1>bold</b>**';
+  await action('createMessageFromAgent', { taskId, agentId: agent._id, content: evil });
+  await page.waitForFunction(() => document.querySelector('.msg:last-child .md')?.textContent.includes('<script>window.pwned=1</script>'));
+  await sleep(200);
+  assert.equal(await page.evaluate(() => window.pwned), undefined);
+  assert.equal(await page.locator('.msg script, .msg img, .msg .md svg, .msg a[href^="javascript"], .msg b').count(), 0);
+});
+
+await check('Markdown is rendered, and links go to the web only', async () => {
+  const text = '# Head\n\n- one\n  - deeper\n- two\n\n```js\nlet a = "<b>";\n```\n\n`code`, *it*, https://example.com/a_b_c and [words](https://example.com/x).\n\n> quoted';
+  await action('createMessageFromAgent', { taskId, agentId: agent._id, content: text });
+  await page.waitForSelector('.msg:last-child blockquote');
+  const last = page.locator('.msg:last-child .md');
+  assert.equal(await last.locator('h1').textContent(), 'Head');
+  assert.equal(await last.locator('ul ul li').textContent(), 'deeper');
+  assert.equal(await last.locator('pre code').textContent(), 'let a = "<b>";');
+  assert.deepEqual(await last.locator('a').evaluateAll(links => links.map(link => [link.href, link.rel.includes('noopener')])), [['https://example.com/a_b_c', true], ['https://example.com/x', true]]);
+});
+
+await check('at most one request a second while messages pour in', async () => {
+  await sleep(1500);
+  requests.length = 0;
+  const began = Date.now();
+  const pouring = (async () => { for (let n = 1; n <= 20; n++) { await action('createMessageFromAgent', { taskId, agentId: agent._id, content: `message ${n} of 20` }); await sleep(180); } })();
+  await sleep(5000 - (Date.now() - began));
+  const count = requests.length;
+  await pouring;
+  const closest = Math.min(...requests.slice(1).map((at, n) => at - requests[n]));
+  await page.waitForFunction(() => document.querySelector('.msg:last-child')?.textContent.includes('message 20 of 20'), null, { timeout: 2500 });
+  assert.ok(count >= 2 && count <= 6, `${count} requests in 5 s`); // the first one at once, then one a second
+  assert.ok(closest >= 900, `two requests within ${closest} ms`);
+  return `${count} in 5 s, never closer than ${closest} ms`;
+});
+
+await check('the newest message is in sight', async () => {
+  const rest = await page.$eval('#thread-scroll', el => el.scrollHeight - el.scrollTop - el.clientHeight);
+  assert.ok(rest < 40, `${rest} px above the end`);
+  await picture('task-wide-light');
+});
+
+await check('every place opens', async () => {
+  for (const [name, mark] of [['agents', '.agent'], ['documents', '.page'], ['skills', '.scroll'], ['settings', '#runtime'], ['board', '#board']]) {
+    await place(name);
+    await page.waitForSelector(mark);
+    await picture(`${name}-wide-light`);
+  }
+});
+
+await check('a dialog opens and closes by keyboard and gives the focus back', async () => {
+  await page.focus('#new-task');
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('#dialog[open]');
+  assert.equal(await page.evaluate(() => document.activeElement?.getAttribute('name')), 'title');
+  await page.keyboard.press('Escape');
+  await page.waitForSelector('#dialog', { state: 'detached' });
+  assert.equal(await page.evaluate(() => document.activeElement?.id), 'new-task');
+});
+
+await check('the dark scheme is dark and readable', async () => {
+  const colours = () => page.evaluate(() => {
+    const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+    const light = colour => { canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1); const [r, g, b] = [...canvas.getImageData(0, 0, 1, 1).data].map(part => (part /= 255) <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4); return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+    const contrast = (a, b) => (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    const ground = light(getComputedStyle(document.documentElement).backgroundColor);
+    const muted = light(getComputedStyle(document.querySelector('.nav:not([aria-current])')).color);
+    const card = document.querySelector('.avatar');
+    const avatar = card ? contrast(light(getComputedStyle(card).backgroundColor), light(getComputedStyle(card).color)) : 21;
+    return { ground, ink: contrast(ground, light(getComputedStyle(document.body).color)), muted: contrast(ground, muted), avatar };
+  });
+  const day = await colours();
+  await page.emulateMedia({ colorScheme: 'dark' });
+  const night = await colours();
+  await picture('board-wide-dark');
+  assert.ok(day.ground > 0.8 && night.ground < 0.05, JSON.stringify({ day, night }));
+  for (const one of [day, night]) assert.ok(one.ink >= 7 && one.muted >= 4.5 && one.avatar >= 4.5, JSON.stringify({ day, night }));
+});
+
+await check('on a phone nothing scrolls sideways', async () => {
+  await page.setViewportSize(PHONE);
+  for (const name of ['board', `task/${taskId}`, 'agents', 'documents', 'skills', 'settings']) {
+    await place(name);
+    await sleep(250);
+    await picture(`${name.split('/')[0]}-phone-dark`);
+    assert.ok(await overflow() <= 0, `${name} is ${await overflow()} px too wide`);
+  }
+  await place('board');
+  await page.click('[data-switch=in_progress]');
+  await page.waitForSelector(`[data-task="${taskId}"]:visible`);
+  await page.click(`[data-task="${taskId}"]:visible`);
+  await page.click('#show-details');
+  assert.ok(await page.isVisible('#steps'));
+  await picture('details-phone-dark');
+  assert.ok(await overflow() <= 0);
+});
+
+await check('a blocked task asks for its reason', async () => {
+  await page.click('[data-step=blocked]');
+  await page.fill('#dialog [name=blockedReason]', 'The test says so');
+  await page.click('#dialog-submit');
+  await page.waitForSelector('#task[data-status=blocked]');
+  await page.click('#show-details');
+  await page.waitForSelector('.notice.bad:visible');
+  assert.ok((await page.textContent('.notice.bad')).includes('The test says so'));
+});
+
+await check('the task is deleted again', async () => {
+  await page.setViewportSize(WIDE);
+  await page.click('#delete-task');
+  await page.click('#dialog-submit');
+  await page.waitForSelector('#board');
+  await page.waitForFunction(id => !document.querySelector(`[data-task="${id}"]`), taskId);
+});
+
+await check('signing out asks for the key again', async () => {
+  await place('settings');
+  await page.click('#sign-out');
+  await page.waitForSelector('#login');
+  assert.equal(await page.locator('.task-card, .agent, #runtime').count(), 0);
+});
+
+await check('no errors in the console, no policy violation, no request elsewhere', () => {
+  assert.deepEqual(complaints, []);
+  assert.deepEqual(outside, []);
+});
+
+await browser.close();
+rmSync(profile, { recursive: true, force: true });
+console.log(`${passed} passed, ${failed} failed`);
+process.exit(failed ? 1 : 0);
