@@ -1,12 +1,14 @@
 //! The command line: what was typed, as a [`Command`]; everything else happens in [`crate::app`].
 
+use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 
 use lexopt::{Arg, Parser, ValueExt};
 
-use crate::app::{self, Exit};
+use crate::app::{self, Exit, Local};
+use crate::local::Options;
 use crate::redact::Redactor;
 
 /// What the program is asked to do.
@@ -26,6 +28,8 @@ pub enum Command {
         /// `--json`.
         json: bool,
     },
+    /// The embedded Mission Control.
+    Local(Local),
     /// Which build this is.
     Version,
     /// What can be asked.
@@ -50,10 +54,13 @@ to the right OpenClaw session, and the answers back.
 Usage: mission-control-runtime [COMMAND] [OPTIONS]
 
 Commands:
-  run       The service (this is also what happens without a command)
-  doctor    Check configuration, certificates, port, backend and token; say how to fix what is wrong
-  version   Print version, target and commit
-  help      Print this
+  run               The service (this is also what happens without a command)
+  doctor            Check configuration, certificates, port, backend and token; say how to fix what is wrong
+  local             An embedded Mission Control on this machine: its API, its page, its data
+  local export FILE, local import FILE, local rotate-key
+                    Copy all of its data; seal its provider keys with a new master key
+  version           Print version, target and commit
+  help              Print this
 
 Options of run and doctor:
   --env-file FILE   Read variables from FILE where the environment does not set them
@@ -61,6 +68,12 @@ Options of run and doctor:
 Options of doctor:
   --all             List every variable, not only those that are set
   --json            Print the findings as JSON, every variable included
+Options of local:
+  --listen ADDRESS  Where to listen (default: 127.0.0.1:3210)
+  --data DIR        Where the data are (default: ./.mission-control), or :memory:
+  --seed demo|FILE  What an empty place begins with: the demo team, or an export
+  --redact          Answer as a production deployment does: without reasons
+  --original        Keep the hosted backend's defects
 
 Exit codes:
 ";
@@ -70,6 +83,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> Exit {
     match parse(args) {
         Ok(Command::Run { env_file }) => app::run(env_file.as_deref()),
         Ok(Command::Doctor { env_file, all, json }) => app::doctor(env_file.as_deref(), all, json),
+        Ok(Command::Local(what)) => app::local(&what),
         Ok(Command::Version) => app::print(&app::version()),
         Ok(Command::Help) => app::print(&help()),
         Err(misuse) => app::misused(&misuse.to_string()),
@@ -82,50 +96,106 @@ fn help() -> String {
     HELP.chars().chain(codes.collect::<String>().chars()).collect()
 }
 
+/// Everything that can stand behind a command; each command takes what is its own, and the rest must be empty.
+#[derive(Debug, Default)]
+struct Given {
+    words: VecDeque<String>,
+    values: Vec<(&'static str, OsString)>,
+    flags: Vec<&'static str>,
+}
+
+/// Options with a value, and without one.
+const VALUES: [&str; 4] = ["--env-file", "--listen", "--data", "--seed"];
+const FLAGS: [&str; 4] = ["--all", "--json", "--redact", "--original"];
+const COMMANDS: [&str; 5] = ["run", "doctor", "local", "version", "help"];
+
+impl Given {
+    fn value(&mut self, option: &str) -> Option<OsString> {
+        let at = self.values.iter().rposition(|(name, _)| *name == option)?;
+        let (_, value) = self.values.remove(at);
+        self.values.retain(|(name, _)| *name != option);
+        Some(value)
+    }
+
+    fn text(&mut self, option: &str, default: &str) -> String {
+        self.value(option).map_or_else(|| default.to_owned(), |value| value.to_string_lossy().into_owned())
+    }
+
+    fn flag(&mut self, option: &str) -> bool {
+        let before = self.flags.len();
+        self.flags.retain(|name| *name != option);
+        self.flags.len() < before
+    }
+}
+
 /// Reads the command line; the first argument is the program's own name.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Misuse> {
     let mut parser = Parser::from_iter(args);
-    let mut command = None;
-    let (mut env_file, mut all, mut json) = (None, false, false);
+    let mut given = Given::default();
     while let Some(arg) = parser.next().map_err(misuse)? {
         match arg {
             Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
             Arg::Short('V') | Arg::Long("version") => return Ok(Command::Version),
-            Arg::Long("env-file") => {
-                let file = parser.value().ok().filter(|file| !file.is_empty());
-                env_file =
-                    Some(PathBuf::from(file.ok_or_else(|| Misuse("--env-file needs a path".to_owned()))?));
-            }
-            Arg::Long("all") => all = true,
-            Arg::Long("json") => json = true,
-            Arg::Value(word) if command.is_none() => command = Some(word.string().map_err(misuse)?),
-            Arg::Value(word) => return Err(unknown("argument", &word.to_string_lossy(), &[])),
-            Arg::Long(name) => return Err(unknown("option", &format!("--{name}"), &OPTIONS)),
+            Arg::Value(word) => given.words.push_back(word.string().map_err(misuse)?),
             Arg::Short(letter) => return Err(unknown("option", &format!("-{letter}"), &[])),
+            Arg::Long(name) => {
+                let name = format!("--{name}");
+                if let Some(option) = FLAGS.into_iter().find(|option| *option == name) {
+                    given.flags.push(option);
+                } else if let Some(option) = VALUES.into_iter().find(|option| *option == name) {
+                    let value = parser.value().ok().filter(|value| !value.is_empty());
+                    given
+                        .values
+                        .push((option, value.ok_or_else(|| Misuse(format!("{option} needs a value")))?));
+                } else {
+                    return Err(unknown("option", &name, &[&VALUES[..], &FLAGS[..]].concat()));
+                }
+            }
         }
     }
-    let command = command.as_deref().unwrap_or("run");
-    let given = [(env_file.is_some(), "--env-file"), (all, "--all"), (json, "--json")];
-    let takes: &[&str] = match command {
-        "run" => &OPTIONS[..1],
-        "doctor" => &OPTIONS,
-        _ => &[],
-    };
-    let command = match command {
-        "run" => Command::Run { env_file },
-        "doctor" => Command::Doctor { env_file, all, json },
-        "version" => Command::Version,
-        "help" => Command::Help,
-        other => return Err(unknown("command", other, &["run", "doctor", "version", "help"])),
-    };
-    match given.into_iter().find(|(given, option)| *given && !takes.contains(option)) {
-        Some((_, option)) => Err(Misuse(format!("{option} does not go with this command"))),
+    let command = command(&mut given)?;
+    if let Some(word) = given.words.pop_front() {
+        return Err(unknown("argument", &word, &[]));
+    }
+    match given.values.iter().map(|(option, _)| option).chain(&given.flags).next() {
+        Some(option) => Err(Misuse(format!("{option} does not go with this command"))),
         None => Ok(command),
     }
 }
 
-/// The options that carry something; `run` takes the first.
-const OPTIONS: [&str; 3] = ["--env-file", "--all", "--json"];
+fn command(given: &mut Given) -> Result<Command, Misuse> {
+    let word = given.words.pop_front();
+    Ok(match word.as_deref().unwrap_or("run") {
+        "run" => Command::Run { env_file: given.value("--env-file").map(Into::into) },
+        "doctor" => Command::Doctor {
+            env_file: given.value("--env-file").map(Into::into),
+            all: given.flag("--all"),
+            json: given.flag("--json"),
+        },
+        "local" => Command::Local(local(given)?),
+        "version" => Command::Version,
+        "help" => Command::Help,
+        other => return Err(unknown("command", other, &COMMANDS)),
+    })
+}
+
+fn local(given: &mut Given) -> Result<Local, Misuse> {
+    let data = given.text("--data", app::DATA);
+    let Some(verb) = given.words.pop_front() else {
+        let options = Options { original: given.flag("--original"), redact: given.flag("--redact") };
+        let seed = given.value("--seed").map(|seed| seed.to_string_lossy().into_owned());
+        return Ok(Local::Serve { listen: given.text("--listen", app::LISTEN), data, seed, options });
+    };
+    if verb == "rotate-key" {
+        return Ok(Local::RotateKey { data });
+    }
+    if !["export", "import"].contains(&verb.as_str()) {
+        return Err(unknown("command `local` with", &verb, &["export", "import", "rotate-key"]));
+    }
+    let file = given.words.pop_front().map(PathBuf::from);
+    let file = file.ok_or_else(|| Misuse(format!("`local {verb}` needs a file")))?;
+    Ok(if verb == "export" { Local::Export { data, file } } else { Local::Import { data, file } })
+}
 
 /// Something that is not there, and what may have been meant: a word with the same letters but for a slip or two.
 fn unknown(what: &str, typed: &str, known: &[&str]) -> Misuse {

@@ -4,12 +4,14 @@ mod doctor;
 mod exit;
 mod ground;
 pub mod load;
+mod local;
 mod run;
 
 use std::io::{ErrorKind, Write as _};
 
 pub use doctor::doctor;
 pub use exit::Exit;
+pub use local::{DATA, LISTEN, Local, local};
 pub use run::run;
 
 /// Which build this is.
@@ -26,6 +28,13 @@ pub fn print(text: &str) -> Exit {
         Err(why) if why.kind() == ErrorKind::BrokenPipe => Exit::Done,
         Err(_) => Exit::Failed,
     }
+}
+
+/// Says on standard error why something did not work.
+fn complain(why: &str) -> Exit {
+    // Where even standard error is closed, the exit code still tells.
+    let _ = writeln!(std::io::stderr(), "{why}");
+    Exit::Failed
 }
 
 /// Says on standard error why the command line makes no sense.

@@ -3,8 +3,9 @@
 use std::fs;
 use std::net::TcpListener;
 
-use mission_control_runtime::app::Exit;
+use mission_control_runtime::app::{Exit, Local};
 use mission_control_runtime::cli::{Command, parse};
+use mission_control_runtime::local::Options;
 use serde_json::{Value, json};
 
 use crate::support::program::{Program, folder, get, text};
@@ -31,7 +32,11 @@ fn throwing(text: &str) -> ScriptedHttp {
 #[test]
 fn the_command_line_is_understood_or_refused_with_a_word() {
     let run = |file: Option<&str>| Ok(Command::Run { env_file: file.map(Into::into) });
-    let rows: [(&str, Result<Command, &str>); 21] = [
+    let serve = |listen: &str, data: &str, seed: Option<&str>, redact, original| {
+        let (listen, data, seed) = (listen.to_owned(), data.to_owned(), seed.map(ToOwned::to_owned));
+        Ok(Command::Local(Local::Serve { listen, data, seed, options: Options { original, redact } }))
+    };
+    let rows: [(&str, Result<Command, &str>); 31] = [
         ("", run(None)),
         ("run", run(None)),
         ("--env-file f", run(Some("f"))),
@@ -45,14 +50,30 @@ fn the_command_line_is_understood_or_refused_with_a_word() {
         ("-V", Ok(Command::Version)),
         ("help", Ok(Command::Help)),
         ("run --help", Ok(Command::Help)),
+        ("local", serve("127.0.0.1:3210", "./.mission-control", None, false, false)),
+        (
+            "local --listen [::1]:0 --data :memory: --seed demo --redact --original",
+            serve("[::1]:0", ":memory:", Some("demo"), true, true),
+        ),
+        (
+            "local export f",
+            Ok(Command::Local(Local::Export { data: "./.mission-control".into(), file: "f".into() })),
+        ),
+        ("--data d local import f", Ok(Command::Local(Local::Import { data: "d".into(), file: "f".into() }))),
+        ("local rotate-key --data d", Ok(Command::Local(Local::RotateKey { data: "d".into() }))),
+        ("local export", Err("`local export` needs a file")),
+        ("local exprt f", Err("did you mean `export`?")),
+        ("local --env-file f", Err("--env-file does not go with this command")),
+        ("local export f --seed demo", Err("--seed does not go with this command")),
+        ("run --data d", Err("--data does not go with this command")),
         ("doctor --all", Ok(Command::Doctor { env_file: None, all: true, json: false })),
         ("--json", Err("--json does not go with this command")),
         ("version --env-file f", Err("--env-file does not go with this command")),
         ("dance", Err("there is no command `dance`;")),
         ("doctr", Err("there is no command `doctr`; did you mean `doctor`?")),
         ("run fast", Err("there is no argument `fast`")),
-        ("run --env-file", Err("--env-file needs a path")),
-        ("run --env-file=", Err("--env-file needs a path")),
+        ("run --env-file", Err("--env-file needs a value")),
+        ("run --env-file=", Err("--env-file needs a value")),
         ("--envfile f", Err("there is no option `--envfile`; did you mean `--env-file`?")),
         ("-x", Err("there is no option `-x`")),
         ("--nonsense", Err("there is no option `--nonsense`;")),

@@ -1,0 +1,167 @@
+//! `local`: the embedded Mission Control, on this machine and for it.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::RecvTimeoutError;
+use log::{LevelFilter, error, info, warn};
+
+use super::exit::Exit;
+use super::{complain, print};
+use crate::clock::SystemClock;
+use crate::config::LogFormat;
+use crate::http::server::{Limits, Server};
+use crate::local::door::{API_PATHS, BODY_BYTES, Door};
+use crate::local::{Data, DataError, Opening, Options, Seed, Whereabouts};
+use crate::redact::Redactor;
+use crate::secret::Secret;
+use crate::telemetry;
+
+/// Where it listens unless told otherwise: this machine alone.
+pub const LISTEN: &str = "127.0.0.1:3210";
+
+/// Where it keeps its data unless told otherwise.
+pub const DATA: &str = "./.mission-control";
+
+/// The variable that may hold the master key of the provider keys.
+const MASTER_KEY: &str = "SECRETS_MASTER_KEY_BASE64";
+
+/// How often runtimes that have fallen silent are looked for (backend-contract §7.2).
+const SWEEP: Duration = Duration::from_secs(30);
+
+/// How long requests that have arrived may take once we were told to stop.
+const LAST_ANSWERS: Duration = Duration::from_secs(5);
+
+/// What `local` is asked to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Local {
+    /// Serve.
+    Serve {
+        /// `--listen`.
+        listen: String,
+        /// `--data`.
+        data: String,
+        /// `--seed`.
+        seed: Option<String>,
+        /// `--redact` and `--original`.
+        options: Options,
+    },
+    /// `local export FILE`.
+    Export {
+        /// `--data`.
+        data: String,
+        /// Where to.
+        file: PathBuf,
+    },
+    /// `local import FILE`.
+    Import {
+        /// `--data`.
+        data: String,
+        /// Where from.
+        file: PathBuf,
+    },
+    /// `local rotate-key`.
+    RotateKey {
+        /// `--data`.
+        data: String,
+    },
+}
+
+/// Does it.
+pub fn local(what: &Local) -> Exit {
+    let done = match what {
+        Local::Serve { listen, data, seed, options } => {
+            return serve(listen, data, seed.as_deref(), *options);
+        }
+        Local::Export { data, file } => export(data, file),
+        Local::Import { data, file } => import(data, file),
+        Local::RotateKey { data } => rotate(data),
+    };
+    match done {
+        Ok(words) => print(&words),
+        Err(why) => complain(&why.to_string()),
+    }
+}
+
+/// How the data in a place are opened; only an empty one takes the seed.
+fn opening(data: &str, seed: Seed, options: Options) -> Opening {
+    let master_key = std::env::var(MASTER_KEY).ok().filter(|key| !key.trim().is_empty()).map(Secret::new);
+    Opening { whereabouts: Whereabouts::parse(data), seed, master_key, options }
+}
+
+/// The data that are there already: an empty place is not made one with data by looking into it.
+fn existing(data: &str) -> Result<Data, DataError> {
+    if !Path::new(data).is_dir() {
+        let path = PathBuf::from(data);
+        return Err(DataError::File { path, what: "read", why: ErrorKind::NotFound.into() });
+    }
+    Data::open(&opening(data, Seed::Nothing, Options::default()), Box::new(SystemClock))
+}
+
+fn export(data: &str, file: &Path) -> Result<String, DataError> {
+    existing(data)?.export(file)?;
+    Ok(format!("exported to {}; provider keys in it need the master key of {data}\n", file.display()))
+}
+
+fn import(data: &str, file: &Path) -> Result<String, DataError> {
+    let opening = opening(data, Seed::Nothing, Options::default());
+    let made = Data::import(&opening, file, Box::new(SystemClock))?;
+    Ok(format!("imported the account {} into {data}\n", made.account))
+}
+
+fn rotate(data: &str) -> Result<String, DataError> {
+    let next = std::env::var(format!("NEXT_{MASTER_KEY}")).ok().map(Secret::new);
+    let count = existing(data)?.rotate_key(next.as_ref())?;
+    Ok(format!("provider keys sealed again: {count}\n"))
+}
+
+fn serve(listen: &str, data: &str, seed: Option<&str>, options: Options) -> Exit {
+    let seed = seed.map_or(Seed::Nothing, Seed::parse);
+    let data = match Data::open(&opening(data, seed, options), Box::new(SystemClock)) {
+        Ok(data) => data,
+        Err(why) => return complain(&why.to_string()),
+    };
+    let redactor = Redactor::new([Some(&data.admin_key), data.service_token.as_ref()].into_iter().flatten());
+    telemetry::start(LevelFilter::Info, LogFormat::Text, Arc::new(redactor));
+
+    let (told, signals) = crossbeam_channel::bounded(1);
+    let heard = ctrlc::set_handler(move || {
+        // A full channel has the news already.
+        let _ = told.try_send(());
+    });
+    if let Err(why) = heard {
+        return complain(&format!("signals cannot be handled: {why}"));
+    }
+    let engine = Arc::new(data.engine);
+    let host = listen.rsplit_once(':').map_or(listen, |(host, _)| host).trim_matches(['[', ']']);
+    let door = Door::new(engine.clone(), data.admin_key.clone(), host);
+    let limits =
+        API_PATHS.iter().fold(Limits::default(), |limits, path| limits.with_body_limit(path, BODY_BYTES));
+    let server = match Server::bind(listen, limits, move |request| door.answer(&request)) {
+        Ok(server) => server,
+        Err(why) => return complain(&format!("cannot listen on {listen}: {why}; see --listen")),
+    };
+    let url = format!("http://{}", server.local_addr());
+    // The one place where secrets are printed: whoever starts it wants to use them.
+    let token = data.service_token.as_ref().map_or("", Secret::expose);
+    print(&format!(
+        "listening on {url}\nACCOUNT_ID={}\nCONVEX_URL={url}\nSERVICE_TOKEN={token}\nADMIN_KEY={}\n",
+        data.account,
+        data.admin_key.expose()
+    ));
+    if data.service_token.is_none() {
+        warn!("the service token was made anew on the page; this program does not know it");
+    }
+
+    // The handler lives as long as the process, so the channel ends with a signal only.
+    while signals.recv_timeout(SWEEP) == Err(RecvTimeoutError::Timeout) {
+        if let Err(why) = engine.sweep() {
+            error!("silent runtimes could not be looked for: {why}");
+        }
+    }
+    let cut_off = server.stop(LAST_ANSWERS);
+    info!("stopped; requests cut off: {cut_off}");
+    Exit::Done
+}
