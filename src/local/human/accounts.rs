@@ -58,11 +58,11 @@ fn list(call: &Call<'_>) -> Answer {
     call.tx.all::<Account>()?.iter().map(seen).collect()
 }
 
-fn get(call: &Call<'_>) -> Answer {
+pub(super) fn get(call: &Call<'_>) -> Answer {
     seen(&call.account)
 }
 
-fn members(call: &Call<'_>) -> Answer {
+pub(super) fn members(call: &Call<'_>) -> Answer {
     value(&reach::members(call.tx, call.account_id())?)
 }
 

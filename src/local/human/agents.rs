@@ -71,7 +71,7 @@ struct OneAgent {
 }
 
 /// The team, in the order in which it was hired.
-fn list(call: &Call<'_>) -> Answer {
+pub(super) fn list(call: &Call<'_>) -> Answer {
     value(&reach::agents(call.tx, call.account_id())?)
 }
 

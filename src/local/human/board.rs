@@ -24,7 +24,7 @@ pub(in crate::local) const FUNCTIONS: &[Function] = &[
 ];
 
 /// All tasks, whatever their status, in the order of their creation.
-fn list(call: &Call<'_>) -> Answer {
+pub(super) fn list(call: &Call<'_>) -> Answer {
     let tasks: Vec<Doc<Task>> = call.tx.find(TASKS, &[Some(call.account_id().as_str())]).rows()?;
     value(&tasks)
 }

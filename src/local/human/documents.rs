@@ -58,7 +58,7 @@ struct Wanted {
 }
 
 /// What there is, last changed first, without contents: a list of a hundred documents stays small.
-fn list(call: &Call<'_>) -> Answer {
+pub(super) fn list(call: &Call<'_>) -> Answer {
     let wanted: Wanted = call.args()?;
     let found = match &wanted.task_id {
         Some(id) => call.tx.find::<Document>(DOCUMENTS_OF_TASK, &[Some(id.as_str())]),

@@ -148,7 +148,7 @@ fn make_orchestrator_chat(call: &Call<'_>, maker: &Actor) -> Result<Doc<Task>, R
 }
 
 /// Which agents are writing an answer right now, and where (§5.1); nobody while the runtime is away.
-fn list_typing(call: &Call<'_>) -> Answer {
+pub(super) fn list_typing(call: &Call<'_>) -> Answer {
     if call.account.row.runtime_status == "offline" {
         return Ok(json!([]));
     }

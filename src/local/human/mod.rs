@@ -9,6 +9,7 @@ mod messages;
 mod runtimes;
 mod secrets;
 mod skills;
+mod snapshot;
 mod tasks;
 
 use super::functions::Function;
@@ -23,5 +24,6 @@ pub(super) const FUNCTIONS: &[&[Function]] = &[
     runtimes::FUNCTIONS,
     secrets::FUNCTIONS,
     skills::FUNCTIONS,
+    snapshot::FUNCTIONS,
     tasks::FUNCTIONS,
 ];

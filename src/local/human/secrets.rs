@@ -145,7 +145,7 @@ fn remove(call: &Call<'_>) -> Answer {
 }
 
 /// Which keys there are: enough to recognise one, too little to use it.
-fn list(call: &Call<'_>) -> Answer {
+pub(super) fn list(call: &Call<'_>) -> Answer {
     let keys = keys::all(call.tx, call.account_id())?;
     let seen = keys.iter().map(|key| {
         let ProviderKey { provider, key_id, updated_at, last4, .. } = &key.row;

@@ -70,7 +70,7 @@ pub(in crate::local) const FUNCTIONS: &[Function] = &[
 ];
 
 /// All of them, switched on or not, in the order of their creation.
-fn list(call: &Call<'_>) -> Answer {
+pub(super) fn list(call: &Call<'_>) -> Answer {
     let skills: Vec<Doc<Skill>> = call.tx.find(SKILLS, &[Some(call.account_id().as_str())]).rows()?;
     value(&skills)
 }

@@ -21,7 +21,7 @@ pub(in crate::local) use id::{Id, table_of};
 pub(in crate::local) use schema::*;
 pub(in crate::local) use tx::{Doc, Tx};
 
-use crate::clock::{Clock, Millis};
+use crate::clock::Clock;
 
 /// What a table holds.
 pub(in crate::local) trait Row: Serialize + DeserializeOwned {
@@ -154,11 +154,6 @@ impl Store {
     pub(in crate::local) fn wait_for_change(&self, seen: u64, patience: Duration) -> u64 {
         let waited = self.changed.wait_timeout_while(self.lock(), patience, |inside| inside.changes <= seen);
         waited.unwrap_or_else(PoisonError::into_inner).0.changes
-    }
-
-    /// The time, as rows are stamped with it.
-    pub(in crate::local) fn now(&self) -> Millis {
-        self.clock.now()
     }
 
     /// A panic inside a transaction has rolled it back: the data behind a poisoned lock is sound.

@@ -206,8 +206,7 @@ pub(super) fn create() -> String {
         let fields = index.by.iter().copied().chain(index.then).map(field).collect::<Vec<_>>().join(", ");
         format!("CREATE INDEX by_{} ON {} ({fields}, at);\n", name.to_lowercase(), index.table.name())
     });
-    let kept = "CREATE TABLE kept (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;\n";
-    tables.into_iter().chain(indexes).chain([kept.to_owned()]).collect()
+    tables.into_iter().chain(indexes).collect()
 }
 
 /// A field of the row as an expression; the same text in index and query, so that the one serves the other.

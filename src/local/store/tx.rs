@@ -110,19 +110,6 @@ impl<'a> Tx<'a> {
         let sql = format!("SELECT id, at, row FROM {} ORDER BY at", R::TABLE.name());
         self.database.prepare_cached(&sql)?.query_map([], raw)?.map(|found| doc(found?)).collect()
     }
-
-    /// Something that is kept beside the tables, by name.
-    pub(in crate::local) fn kept(&self, name: &str) -> Result<Option<String>, StoreError> {
-        let mut query = self.database.prepare_cached("SELECT value FROM kept WHERE name = ?1")?;
-        Ok(query.query_row([name], |row| row.get(0)).optional()?)
-    }
-
-    /// Keeps something beside the tables.
-    pub(in crate::local) fn keep(&self, name: &str, value: &str) -> Result<(), StoreError> {
-        let sql = "INSERT INTO kept VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2";
-        self.database.prepare_cached(sql)?.execute([name, value])?;
-        Ok(())
-    }
 }
 
 /// Rows to be looked up.
