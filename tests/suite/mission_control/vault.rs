@@ -35,6 +35,9 @@ fn for_runtime(board: &Board) -> Value {
 
 const PLACE: Place<'static> = Place { account: "k1account", provider: "openai" };
 
+/// What is done to a sealed value.
+type Change = &'static dyn Fn(&mut Sealed);
+
 #[test]
 fn a_sealed_value_opens_only_where_it_belongs() {
     let vault = Vault::new(&master(1));
@@ -54,12 +57,12 @@ fn a_sealed_value_opens_only_where_it_belongs() {
     let wrong = Vault::new(&master(2)).open(PLACE, &sealed).unwrap_err();
     assert!(matches!(wrong, VaultError::WrongKey { .. }), "{wrong}");
 
-    let damaged = |change: &dyn Fn(&mut Sealed)| {
+    let damaged = |change: Change| {
         let mut sealed = sealed.clone();
         change(&mut sealed);
         vault.open(PLACE, &sealed).unwrap_err()
     };
-    let rows: [(&dyn Fn(&mut Sealed), VaultError); 6] = [
+    let rows: [(Change, VaultError); 6] = [
         (&|sealed| sealed.nonce.clear(), VaultError::Damaged),
         (&|sealed| sealed.nonce.push('0'), VaultError::Damaged),
         (&|sealed| sealed.ciphertext.clear(), VaultError::Damaged),
