@@ -233,6 +233,40 @@ fn strangers_get_nothing() {
 }
 
 #[test]
+fn no_list_holds_a_secret() {
+    let board = board();
+    upsert(&board, "openai", &key("1")).unwrap();
+    let agent = board.agent("ada", "Ada", "Engineer", json!({}));
+    let hash = board.row("accounts", &board.account)["serviceTokenHash"].as_str().unwrap().to_owned();
+    let secrets = ["sk-test-".to_owned(), board.token.clone(), hash];
+    let lists = [
+        "accounts:get",
+        "memberships:list",
+        "agents:list",
+        "skills:list",
+        "documents:list",
+        "tasks:list",
+        "activities:list",
+        "notifications:list",
+        "notifications:listTyping",
+        "runtimes:getForAccount",
+        "secrets:listProviderKeys",
+    ];
+    let mut answers: Vec<Value> = lists.map(|path| board.look(path, json!({})).unwrap()).into();
+    answers.push(board.call(Kind::Query, "accounts:list", &json!({})).unwrap());
+    for name in
+        ["listAgents", "listAgentsForRuntime", "getOrchestratorAgentId", "listUndeliveredNotifications"]
+    {
+        answers.push(board.service(name, json!({})).unwrap());
+    }
+    answers.push(board.service("getAgentSkillsForTool", json!({"agentId": agent})).unwrap());
+    for answer in answers {
+        let text = answer.to_string();
+        assert!(secrets.iter().all(|secret| !text.contains(secret)), "{text}");
+    }
+}
+
+#[test]
 fn without_a_master_key_nothing_is_kept() {
     let board = Board::new();
     assert_eq!(for_runtime(&board)["keys"], json!([]));
