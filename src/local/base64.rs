@@ -19,7 +19,7 @@ pub(super) fn encode(bytes: &[u8]) -> String {
 /// The bytes of a text, strict about its alphabet and its padding.
 pub(super) fn decode(text: &str) -> Option<Vec<u8>> {
     let text = text.as_bytes();
-    if text.len() % 4 != 0 {
+    if !text.len().is_multiple_of(4) {
         return None;
     }
     let padding = text.iter().rev().take_while(|c| **c == b'=').count();

@@ -58,12 +58,38 @@ impl Call<'_> {
     }
 }
 
-/// For `#[serde(default, deserialize_with)]`: an argument that may be absent (`None`), or `null` to take the field away
-/// (`Some(None)`).
-pub(super) fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
-    from: D,
-) -> Result<Option<Option<T>>, D::Error> {
-    Option::deserialize(from).map(Some)
+/// A row's optional field as an argument: absent, `null` to take it away, or its new value.
+#[derive(Default)]
+pub(super) enum Given<T> {
+    #[default]
+    Absent,
+    Null,
+    New(T),
+}
+
+impl<T> Given<T> {
+    /// The new value, if there is one.
+    pub(super) fn value(&self) -> Option<&T> {
+        match self {
+            Self::New(value) => Some(value),
+            Self::Absent | Self::Null => None,
+        }
+    }
+
+    /// Changes the field, unless nothing is said of it.
+    pub(super) fn change(self, field: &mut Option<T>) {
+        match self {
+            Self::Absent => {}
+            Self::Null => *field = None,
+            Self::New(value) => *field = Some(value),
+        }
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Given<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Option::deserialize(from).map(|value| value.map_or(Self::Null, Self::New))
+    }
 }
 
 /// A row or any other record as the value of an answer.

@@ -17,7 +17,7 @@ use super::auth;
 use super::call::Options;
 use super::copy;
 use super::engine::Engine;
-use super::founding::{found, new_token};
+use super::founding::{Founded, found, new_token};
 use super::rows::Account;
 use super::seed;
 use super::store::{Doc, Tx};
@@ -120,15 +120,12 @@ impl Data {
         let engine = engine.with_vault(Vault::new(&master))?;
         let admin_key = admin_key(directory.as_deref())?;
         let first = |tx: &Tx<'_>| Ok::<_, DataError>(tx.all::<Account>()?.into_iter().next());
-        let (account, service_token, is_new) = match engine.store.read(first)? {
-            Some(account) => {
-                let token = known_token(directory.as_deref(), &account)?;
-                (account, token, false)
-            }
-            None => {
-                let (account, token) = begin(&engine, &opening.seed, directory.as_deref())?;
-                (account, Some(token), true)
-            }
+        let (account, service_token, is_new) = if let Some(account) = engine.store.read(first)? {
+            let token = known_token(directory.as_deref(), &account)?;
+            (account, token, false)
+        } else {
+            let (account, token) = begin(&engine, &opening.seed, directory.as_deref())?;
+            (account, Some(token), true)
         };
         Ok(Self {
             engine,
@@ -188,24 +185,15 @@ fn begin(
     seed: &Seed,
     directory: Option<&Path>,
 ) -> Result<(Doc<Account>, Secret), DataError> {
-    let copy = match seed {
-        Seed::Export(path) => Some((path, read_copy(path)?)),
-        Seed::Nothing | Seed::Demo => None,
-    };
     engine.store.write(|tx| {
-        let (account, token) = match &copy {
-            Some((path, copy)) => take_in(tx, engine, path, copy)?,
-            None => {
-                let founded = match seed {
-                    Seed::Demo => seed::demo(tx, engine.options)?,
-                    Seed::Nothing | Seed::Export(_) => {
-                        found(tx, "Mission Control", "local", ("user_owner", "Owner", "owner@example.com"))?
-                    }
-                };
-                (founded.account, founded.service_token)
+        let Founded { account, service_token } = match seed {
+            Seed::Nothing => {
+                found(tx, "Mission Control", "local", ("user_owner", "Owner", "owner@example.com"))?
             }
+            Seed::Demo => seed::demo(tx, engine.options)?,
+            Seed::Export(path) => take_in(tx, engine, path)?,
         };
-        let token = Secret::new(token);
+        let token = Secret::new(service_token);
         if let Some(directory) = directory {
             write_secret(&directory.join(SERVICE_TOKEN), &token)?;
         }
@@ -220,18 +208,13 @@ fn read_copy(path: &Path) -> Result<Value, DataError> {
 }
 
 /// The export's first account gets a new token, because nobody here knows the old one.
-fn take_in(
-    tx: &Tx<'_>,
-    engine: &Engine,
-    path: &Path,
-    copy: &Value,
-) -> Result<(Doc<Account>, String), DataError> {
+fn take_in(tx: &Tx<'_>, engine: &Engine, path: &Path) -> Result<Founded, DataError> {
     let refused = |what: String| DataError::Copy { path: path.to_owned(), what };
-    copy::import(tx, copy, engine.vault.as_ref()).map_err(|why| refused(why.to_string()))?;
+    copy::import(tx, &read_copy(path)?, engine.vault.as_ref()).map_err(|why| refused(why.to_string()))?;
     let first = tx.all::<Account>()?.into_iter().next();
     let mut account = first.ok_or_else(|| refused("there is no account in it".to_owned()))?;
-    let token = new_token(tx, &mut account)?;
-    Ok((account, token))
+    let service_token = new_token(tx, &mut account)?;
+    Ok(Founded { account, service_token })
 }
 
 /// The token in the file, if it still opens the account.

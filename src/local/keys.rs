@@ -110,8 +110,10 @@ impl Engine {
 
     /// Which master keys sealed what is stored.
     pub fn sealed_with(&self) -> Result<BTreeSet<String>, StoreError> {
-        let keys = self.store.read(|tx| tx.all::<ProviderKey>())?;
-        Ok(keys.into_iter().map(|key| key.row.key_id).collect())
+        self.store.read(|tx| {
+            let keys = tx.all::<ProviderKey>()?;
+            Ok(keys.into_iter().map(|key| key.row.key_id).collect())
+        })
     }
 
     /// Seals all providers' keys with another master key, all or none, and goes on with that; how many there were.

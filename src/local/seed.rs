@@ -3,14 +3,16 @@
 //! Everything is made by the same functions that people and agents use, in one transaction: so the demo obeys every
 //! rule, and is there as a whole or not at all.
 
+use std::cell::Cell;
+
 use serde_json::{Map, Value, json};
 
 use super::answer::Refusal;
 use super::call::{Call, Options};
 use super::founding::{Founded, found};
 use super::functions;
-use super::rows::{Account, Message, Notification, Task};
-use super::store::{Doc, Id, StoreError, THREAD, Tx};
+use super::rows::{Account, Notification};
+use super::store::{Id, StoreError, Tx};
 use super::validate::validate;
 
 /// One of the team.
@@ -151,7 +153,7 @@ const TASKS: [Plan; 8] = [
         priority: 2,
         labels: &["texts"],
         agents: &["writer"],
-        steps: &["in_progress", "review"],
+        steps: &["in_progress"],
         blocked: None,
     },
     Plan {
@@ -210,8 +212,10 @@ const RULES: &str = "Explain the cancellation rules in plain words";
 
 /// Founds the demo account with all that belongs to it.
 pub(super) fn demo(tx: &Tx<'_>, options: Options) -> Result<Founded, Refusal> {
-    let founded = found(tx, "Demo", "demo", ("user_robin", "Robin Vale", "robin@example.com"))?;
-    let hand = Hand { tx, options, account: founded.account.id.clone() };
+    let clock = Cell::new(tx.now() - PAST);
+    let founded =
+        found(&tx.at(clock.get()), "Demo", "demo", ("user_robin", "Robin Vale", "robin@example.com"))?;
+    let hand = Hand { tx, options, account: founded.account.id.clone(), clock };
     hand.act("accounts:updateSettings", json!({"userMd": include_str!("seed/user.md")}))?;
     let skills = hand.skills()?;
     let team = hand.team(&skills)?;
@@ -225,11 +229,18 @@ pub(super) fn demo(tx: &Tx<'_>, options: Options) -> Result<Founded, Refusal> {
     Ok(founded)
 }
 
+/// How long ago it begins, and how long each step takes, in milliseconds: a day in twenty minutes each leaves room for
+/// all of them before now.
+const PAST: f64 = 24.0 * 3_600_000.0;
+const STEP: f64 = 20.0 * 60_000.0;
+
 /// Whoever does all this: Robin, and the agents in Robin's house.
 struct Hand<'a> {
     tx: &'a Tx<'a>,
     options: Options,
     account: Id<Account>,
+    /// What time it is in the demo.
+    clock: Cell<f64>,
 }
 
 impl Hand<'_> {
@@ -238,11 +249,13 @@ impl Hand<'_> {
         args["accountId"] = json!(self.account);
         let function = functions::find(path).ok_or_else(|| Refusal::NoFunction(path.to_owned()))?;
         validate(&args, function.args).map_err(Refusal::Arguments)?;
+        self.clock.set(self.clock.get() + STEP);
+        let tx = &self.tx.at(self.clock.get());
         // Read each time: the call before may have changed it.
-        let account = self.tx.get(&self.account)?;
+        let account = tx.get(&self.account)?;
         let account = account.ok_or_else(|| StoreError::Fault("the new account is gone".to_owned()))?;
         let args = args.as_object().cloned().unwrap_or_default();
-        (function.run)(&Call { tx: self.tx, args: &args, account, options: self.options, vault: None })
+        (function.run)(&Call { tx, args: &args, account, options: self.options, vault: None })
     }
 
     /// Calls a service function; no token is asked for in here.
@@ -310,7 +323,7 @@ impl Hand<'_> {
         Ok((plan.title.to_owned(), task))
     }
 
-    /// What was said about the cancellation rules, and the draft.
+    /// What was said and done about the cancellation rules.
     fn thread(&self, tasks: &Map<String, Value>, team: &Map<String, Value>) -> Result<(), Refusal> {
         let task = &tasks[RULES];
         let say = |slug: &str, content: &str| {
@@ -341,6 +354,8 @@ impl Hand<'_> {
             "The second draft is on this task. It is 120 words long and takes half a minute to read. Open: which \
              telephone number goes at the end. @qa, could you hold it against the rules in the briefing?",
         )?;
+        let review = json!({"agentId": team["writer"], "taskId": task, "status": "review"});
+        self.serve("updateTaskStatusFromAgent", review)?;
         say(
             "qa",
             "I went through the checklist. The 24 hours and the refund for wind are as in the briefing. I cannot find \
@@ -351,34 +366,17 @@ impl Hand<'_> {
     }
 }
 
-/// How far apart the messages of the thread and the tasks are.
-const MINUTES: f64 = 60_000.0;
-
-/// Lets it look as if it had come about in the last days, and puts everything that agents were told behind them, but
-/// for the task that two are on: nobody needs to answer old news when the first runtime connects.
+/// Puts what agents were told behind them, but for the task that two are on: nobody needs to answer old news when the
+/// first runtime connects.
 fn settle(tx: &Tx<'_>, tasks: &Map<String, Value>) -> Result<(), StoreError> {
     let together = tasks.get(TOGETHER).and_then(Value::as_str).unwrap_or_default();
     for mut told in tx.all::<Notification>()? {
         let waits = told.row.task_id.as_ref().is_some_and(|task| *task == *together);
         if told.row.recipient_type == "agent" && !waits {
-            told.row.read_at = Some(tx.now());
-            told.row.delivered_at = Some(tx.now());
+            told.row.read_at = Some(told.row.created_at);
+            told.row.delivered_at = Some(told.row.created_at);
             tx.put(&told)?;
         }
-    }
-    let mut ago = 10.0;
-    for mut task in tx.all::<Task>()?.into_iter().rev() {
-        let thread: Vec<Doc<Message>> = tx.find(THREAD, &[Some(task.id.as_str())]).rows()?;
-        let mut said = tx.now() - ago * MINUTES;
-        for mut message in thread.into_iter().rev() {
-            message.row.created_at = said;
-            tx.put(&message)?;
-            said -= 26.0 * MINUTES;
-        }
-        task.row.created_at = said;
-        task.row.updated_at = tx.now() - ago * MINUTES;
-        tx.put(&task)?;
-        ago += 170.0;
     }
     Ok(())
 }

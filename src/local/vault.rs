@@ -4,7 +4,7 @@
 //! so a ciphertext that is carried to another row does not open there. Which master key sealed a value is written
 //! beside it, as a short digest; so a wrong key is called one, instead of a damaged value.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::digest;
@@ -213,7 +213,10 @@ pub(super) fn random<const N: usize>() -> Result<[u8; N], VaultError> {
 
 /// Lower-case hex.
 pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 fn unhex(text: &str) -> Option<Vec<u8>> {

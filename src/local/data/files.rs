@@ -65,7 +65,7 @@ pub(super) fn write_secret(path: &Path, secret: &Secret) -> Result<(), DataError
 
 /// Puts a finished file in its place, and sees that the place is on the disk.
 pub(super) fn rename(from: &Path, to: &Path) -> Result<(), DataError> {
-    let directory = to.parent().unwrap_or(Path::new("."));
+    let directory = to.parent().unwrap_or_else(|| Path::new("."));
     let moved = fs::rename(from, to).and_then(|()| File::open(directory)?.sync_all());
     moved.map_err(|why| DataError::File { path: to.to_owned(), what: "written", why })
 }

@@ -4,11 +4,11 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::local::answer::ensure;
-use crate::local::call::{Answer, Call, given, value};
+use crate::local::call::{Answer, Call, Given, value};
 use crate::local::functions::{ACCOUNT, Function, TOKEN, done};
 use crate::local::rows::{Account, Agent, Preferences, Task};
 use crate::local::rules::activity::{self, Actor, Target};
-use crate::local::rules::assignees::own_agent;
+use crate::local::rules::assignees::check_agents;
 use crate::local::rules::{agent_config, reach};
 use crate::local::store::{Doc, Id, StoreError, Table};
 use crate::local::validate::{Is, may, need};
@@ -74,10 +74,10 @@ struct Chosen {
     notification_preferences: Option<Preferences>,
     user_md: Option<String>,
     agent_defaults: Option<Map<String, Value>>,
-    #[serde(default, deserialize_with = "given")]
-    orchestrator_agent_id: Option<Option<Id<Agent>>>,
-    #[serde(default, deserialize_with = "given")]
-    orchestrator_chat_task_id: Option<Option<Id<Task>>>,
+    #[serde(default)]
+    orchestrator_agent_id: Given<Id<Agent>>,
+    #[serde(default)]
+    orchestrator_chat_task_id: Given<Id<Task>>,
 }
 
 /// The settings that are given, each as a whole; `null` takes the orchestrator, or its talk, away.
@@ -88,17 +88,12 @@ fn update_settings(call: &Call<'_>) -> Answer {
     ensure!(fits, "userMd too long (max 50000 characters)");
     let mut account = call.account.clone();
     let settings = &mut account.row.settings;
-    if let Some(id) = chosen.orchestrator_agent_id {
-        if let Some(id) = &id {
-            let ours = own_agent(call, id)?.is_some();
-            ensure!(ours, "Invalid agent: {id} does not belong to account");
-        }
-        settings.orchestrator_agent_id = id;
+    if let Some(id) = chosen.orchestrator_agent_id.value() {
+        check_agents(call, std::slice::from_ref(id), " does not belong to account")?;
     }
-    if let Some(id) = chosen.orchestrator_chat_task_id {
-        id.as_ref().map(|id| reach::task(call, id)).transpose()?;
-        settings.orchestrator_chat_task_id = id;
-    }
+    chosen.orchestrator_chat_task_id.value().map(|id| reach::task(call, id)).transpose()?;
+    chosen.orchestrator_agent_id.change(&mut settings.orchestrator_agent_id);
+    chosen.orchestrator_chat_task_id.change(&mut settings.orchestrator_chat_task_id);
     if let Some(defaults) = chosen.agent_defaults {
         settings.agent_defaults = Some(agent_config::defaults(&defaults)?);
     }

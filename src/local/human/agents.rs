@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::tasks::clear;
 use crate::local::answer::ensure;
-use crate::local::call::{Answer, Call, given, value};
+use crate::local::call::{Answer, Call, Given, value};
 use crate::local::functions::{ACCOUNT, Function, done};
 use crate::local::rows::{Agent, Notification, Session, Subscription, Task};
 use crate::local::rules::activity::{self, Actor, Target};
@@ -141,16 +141,16 @@ struct Changes {
     name: Option<String>,
     slug: Option<String>,
     role: Option<String>,
-    #[serde(default, deserialize_with = "given")]
-    description: Option<Option<String>>,
+    #[serde(default)]
+    description: Given<String>,
     #[serde(default, deserialize_with = "number::finite")]
     heartbeat_interval: Option<f64>,
-    #[serde(default, deserialize_with = "given")]
-    icon: Option<Option<String>>,
-    #[serde(default, deserialize_with = "given")]
-    soul_content: Option<Option<String>>,
-    #[serde(default, deserialize_with = "given")]
-    identity_content: Option<Option<String>>,
+    #[serde(default)]
+    icon: Given<String>,
+    #[serde(default)]
+    soul_content: Given<String>,
+    #[serde(default)]
+    identity_content: Given<String>,
     openclaw_config: Option<Map<String, Value>>,
 }
 
@@ -160,7 +160,7 @@ fn update(call: &Call<'_>) -> Answer {
     let args: Changes = call.args()?;
     let person = reach::person(call)?;
     let mut agent = reach::agent(call, &args.agent_id)?;
-    check_texts(args.name.as_deref(), args.identity_content.as_ref().and_then(Option::as_deref))?;
+    check_texts(args.name.as_deref(), args.identity_content.value().map(String::as_str))?;
     let Doc { id, row, .. } = &mut agent;
     if let Some(slug) = args.slug {
         slug::check(call, SLUG, &slug, Some(id))?;
@@ -172,10 +172,10 @@ fn update(call: &Call<'_>) -> Answer {
     row.name = args.name.unwrap_or_else(|| std::mem::take(&mut row.name));
     row.role = args.role.unwrap_or_else(|| std::mem::take(&mut row.role));
     row.heartbeat_interval = args.heartbeat_interval.unwrap_or(row.heartbeat_interval);
-    row.description = args.description.unwrap_or_else(|| row.description.take());
-    row.icon = args.icon.unwrap_or_else(|| row.icon.take());
-    row.soul_content = args.soul_content.unwrap_or_else(|| row.soul_content.take());
-    row.identity_content = args.identity_content.unwrap_or_else(|| row.identity_content.take());
+    args.description.change(&mut row.description);
+    args.icon.change(&mut row.icon);
+    args.soul_content.change(&mut row.soul_content);
+    args.identity_content.change(&mut row.identity_content);
     call.tx.put(&agent)?;
 
     let names: Vec<&String> =

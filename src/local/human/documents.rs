@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::local::Refusal;
 use crate::local::answer::ensure;
-use crate::local::call::{Answer, Call, given, value};
+use crate::local::call::{Answer, Call, Given, value};
 use crate::local::functions::{ACCOUNT, Function, done};
 use crate::local::rows::{Document, Task};
 use crate::local::rules::activity::{self, Actor, Target};
@@ -146,8 +146,8 @@ struct Changes {
     content: Option<String>,
     #[serde(rename = "type")]
     document_type: Option<String>,
-    #[serde(default, deserialize_with = "given")]
-    task_id: Option<Option<Id<Task>>>,
+    #[serde(default)]
+    task_id: Given<Id<Task>>,
 }
 
 /// The fields that are given; `taskId: null` takes the document off its task. Other words make another version.
@@ -155,14 +155,14 @@ fn update(call: &Call<'_>) -> Answer {
     let args: Changes = call.args()?;
     let mut document = document(call, &args.document_id)?;
     fields::check_document(args.title.as_deref(), args.content.as_deref())?;
-    args.task_id.iter().flatten().try_for_each(|id| reach::task(call, id).map(|_| ()))?;
+    args.task_id.value().map(|id| reach::task(call, id)).transpose()?;
     let row = &mut document.row;
     let differs = args.content.is_some() && args.content != row.content;
     let version = row.version.unwrap_or(1.0) + if differs { 1.0 } else { 0.0 };
     row.title = args.title.or_else(|| row.title.take());
     row.content = args.content.or_else(|| row.content.take());
     row.document_type = args.document_type.or_else(|| row.document_type.take());
-    row.task_id = args.task_id.unwrap_or_else(|| row.task_id.take());
+    args.task_id.change(&mut row.task_id);
     row.version = Some(version);
     row.updated_at = call.now();
     call.tx.put(&document)?;

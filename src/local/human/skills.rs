@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::accounts;
 use crate::local::answer::ensure;
-use crate::local::call::{Answer, Call, given, value};
+use crate::local::call::{Answer, Call, Given, value};
 use crate::local::functions::{ACCOUNT, Function, done};
 use crate::local::rows::Skill;
 use crate::local::rules::activity::Actor;
@@ -144,12 +144,12 @@ struct Changes {
     name: Option<String>,
     slug: Option<String>,
     category: Option<String>,
-    #[serde(default, deserialize_with = "given")]
-    description: Option<Option<String>>,
-    #[serde(default, deserialize_with = "given")]
-    icon: Option<Option<String>>,
-    #[serde(default, deserialize_with = "given")]
-    content_markdown: Option<Option<String>>,
+    #[serde(default)]
+    description: Given<String>,
+    #[serde(default)]
+    icon: Given<String>,
+    #[serde(default)]
+    content_markdown: Given<String>,
     config: Option<Map<String, Value>>,
     is_enabled: Option<bool>,
 }
@@ -158,7 +158,7 @@ struct Changes {
 fn update(call: &Call<'_>) -> Answer {
     let args: Changes = call.args()?;
     let mut skill = skill(call, &args.skill_id)?;
-    check(args.name.as_deref(), args.content_markdown.as_ref().and_then(Option::as_deref))?;
+    check(args.name.as_deref(), args.content_markdown.value().map(String::as_str))?;
     let Doc { id, row, .. } = &mut skill;
     if let Some(slug) = args.slug {
         slug::check(call, SLUG, &slug, Some(id))?;
@@ -169,9 +169,9 @@ fn update(call: &Call<'_>) -> Answer {
     }
     row.name = args.name.unwrap_or_else(|| std::mem::take(&mut row.name));
     row.category = args.category.unwrap_or_else(|| std::mem::take(&mut row.category));
-    row.description = args.description.unwrap_or_else(|| row.description.take());
-    row.icon = args.icon.unwrap_or_else(|| row.icon.take());
-    row.content_markdown = args.content_markdown.unwrap_or_else(|| row.content_markdown.take());
+    args.description.change(&mut row.description);
+    args.icon.change(&mut row.icon);
+    args.content_markdown.change(&mut row.content_markdown);
     row.is_enabled = args.is_enabled.unwrap_or(row.is_enabled);
     row.updated_at = call.now();
     call.tx.put(&skill)?;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::{Condvar, Mutex};
+use std::time::Duration;
 
 use rusqlite::Connection;
 
@@ -24,7 +25,9 @@ impl Store {
     }
 
     fn over(mut database: Connection, clock: Box<dyn Clock>) -> Result<Self, StoreError> {
-        // One process has the data; a second is told so at once instead of at its first write.
+        // One process has the data; a second is told so at once instead of at its first write, after a moment for one
+        // that is just ending.
+        database.busy_timeout(Duration::from_secs(1))?;
         database.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
         database.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
         // An acknowledged write outlives the process, and the power, too.

@@ -47,6 +47,12 @@ impl<'a> Tx<'a> {
         self.now
     }
 
+    /// The same transaction at an earlier time, for data that shall have a past. Whoever goes back sees to it that the
+    /// times of one going never meet those of another.
+    pub(in crate::local) fn at(&self, now: f64) -> Tx<'a> {
+        Tx { database: self.database, now, last_instant: Cell::new(now) }
+    }
+
     pub(super) fn last_instant(&self) -> f64 {
         self.last_instant.get()
     }

@@ -306,13 +306,16 @@ fn demo_in(home: &TempDir, name: &str) -> Opening {
     Opening { master_key: Some(Secret::new(MASTER)), ..opening(&home.path().join(name)) }
 }
 
+/// What is done to a copy.
+type Change = &'static dyn Fn(&mut Value);
+
 #[test]
 fn what_is_no_copy_is_refused_as_a_whole() {
     let engine = || Engine::in_memory(Box::new(SystemClock), Options::default()).unwrap();
     let source = engine();
     source.found("Acme", "acme", ("u", "Dana", "d@example.com")).unwrap();
     let good = source.export().unwrap();
-    let with = |change: &dyn Fn(&mut Value)| {
+    let with = |change: Change| {
         let mut copy = good.clone();
         change(&mut copy);
         let engine = engine();
@@ -320,7 +323,7 @@ fn what_is_no_copy_is_refused_as_a_whole() {
         assert_eq!(engine.export().unwrap()["tables"]["accounts"], json!([]), "nothing is half there: {why}");
         why
     };
-    let rows: [(&dyn Fn(&mut Value), &str); 11] = [
+    let rows: [(Change, &str); 11] = [
         (&|copy| *copy = json!([]), "this is no export of the embedded Mission Control"),
         (&|copy| copy["format"] = json!("other"), "this is no export of the embedded Mission Control"),
         (

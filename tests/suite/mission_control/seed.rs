@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use mission_control_runtime::clock::SystemClock;
+use mission_control_runtime::clock::{Clock, SystemClock};
 use mission_control_runtime::local::{Caller, Data, Kind, Opening, Options, Seed, Whereabouts};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -93,6 +93,14 @@ fn the_board_shows_every_status_and_a_thread() {
     let times: Vec<f64> =
         thread.as_array().unwrap().iter().map(|message| message["createdAt"].as_f64().unwrap()).collect();
     assert!(times.is_sorted() && times[0] < times[4], "{times:?}");
+    let newest = look(&data, "activities:list")[0]["createdAt"].as_f64().unwrap();
+    let now = SystemClock.now().0 as f64;
+    assert!((1.0..12.0 * 3_600_000.0).contains(&(now - newest)), "it ends before now: {newest} {now}");
+    let made = data.engine.export().unwrap()["tables"].clone();
+    let made = made.as_object().unwrap().values().flat_map(|rows| rows.as_array().unwrap());
+    let mut instants: Vec<f64> = made.map(|row| row["_creationTime"].as_f64().unwrap()).collect();
+    instants.sort_by(f64::total_cmp);
+    assert!(instants.windows(2).all(|pair| pair[0] < pair[1]), "no two rows at the same instant");
     assert_eq!(thread[0]["mentions"][0]["slug"], "writer");
     let documents = call(&data, Kind::Query, "documents:listByTask", args);
     assert_eq!(documents[0]["title"], "Cancellation rules, second draft");

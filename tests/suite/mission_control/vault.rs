@@ -35,6 +35,9 @@ fn for_runtime(board: &Board) -> Value {
 
 const PLACE: Place<'static> = Place { account: "k1account", provider: "openai" };
 
+/// What is done to a sealed value.
+type Change = &'static dyn Fn(&mut Sealed);
+
 #[test]
 fn a_sealed_value_opens_only_where_it_belongs() {
     let vault = Vault::new(&master(1));
@@ -54,12 +57,12 @@ fn a_sealed_value_opens_only_where_it_belongs() {
     let wrong = Vault::new(&master(2)).open(PLACE, &sealed).unwrap_err();
     assert!(matches!(wrong, VaultError::WrongKey { .. }), "{wrong}");
 
-    let damaged = |change: &dyn Fn(&mut Sealed)| {
+    let damaged = |change: Change| {
         let mut sealed = sealed.clone();
         change(&mut sealed);
         vault.open(PLACE, &sealed).unwrap_err()
     };
-    let rows: [(&dyn Fn(&mut Sealed), VaultError); 6] = [
+    let rows: [(Change, VaultError); 6] = [
         (&|sealed| sealed.nonce.clear(), VaultError::Damaged),
         (&|sealed| sealed.nonce.push('0'), VaultError::Damaged),
         (&|sealed| sealed.ciphertext.clear(), VaultError::Damaged),
@@ -227,6 +230,40 @@ fn strangers_get_nothing() {
     let args = json!({"accountId": board.account, "serviceToken": wrong});
     let secrets = ask(Kind::Action, "service/actions:getRuntimeSecrets", args);
     assert!(secrets.contains("Invalid service token") && !secrets.contains("guess"), "{secrets}");
+}
+
+#[test]
+fn no_list_holds_a_secret() {
+    let board = board();
+    upsert(&board, "openai", &key("1")).unwrap();
+    let agent = board.agent("ada", "Ada", "Engineer", json!({}));
+    let hash = board.row("accounts", &board.account)["serviceTokenHash"].as_str().unwrap().to_owned();
+    let secrets = ["sk-test-".to_owned(), board.token.clone(), hash];
+    let lists = [
+        "accounts:get",
+        "memberships:list",
+        "agents:list",
+        "skills:list",
+        "documents:list",
+        "tasks:list",
+        "activities:list",
+        "notifications:list",
+        "notifications:listTyping",
+        "runtimes:getForAccount",
+        "secrets:listProviderKeys",
+    ];
+    let mut answers: Vec<Value> = lists.map(|path| board.look(path, json!({})).unwrap()).into();
+    answers.push(board.call(Kind::Query, "accounts:list", &json!({})).unwrap());
+    for name in
+        ["listAgents", "listAgentsForRuntime", "getOrchestratorAgentId", "listUndeliveredNotifications"]
+    {
+        answers.push(board.service(name, json!({})).unwrap());
+    }
+    answers.push(board.service("getAgentSkillsForTool", json!({"agentId": agent})).unwrap());
+    for answer in answers {
+        let text = answer.to_string();
+        assert!(secrets.iter().all(|secret| !text.contains(secret)), "{text}");
+    }
 }
 
 #[test]
