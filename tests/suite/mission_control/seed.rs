@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use mission_control_runtime::clock::{Clock, SystemClock};
+use mission_control_runtime::clock::{Clock, Millis, SystemClock};
 use mission_control_runtime::local::{Caller, Data, Kind, Opening, Options, Seed, Whereabouts};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -94,7 +94,7 @@ fn the_board_shows_every_status_and_a_thread() {
         thread.as_array().unwrap().iter().map(|message| message["createdAt"].as_f64().unwrap()).collect();
     assert!(times.is_sorted() && times[0] < times[4], "{times:?}");
     let newest = look(&data, "activities:list")[0]["createdAt"].as_f64().unwrap();
-    let now = SystemClock.now().0 as f64;
+    let now = SystemClock.now().since(Millis(0)).as_secs_f64() * 1000.0;
     assert!((1.0..12.0 * 3_600_000.0).contains(&(now - newest)), "it ends before now: {newest} {now}");
     let made = data.engine.export().unwrap()["tables"].clone();
     let made = made.as_object().unwrap().values().flat_map(|rows| rows.as_array().unwrap());
