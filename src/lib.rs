@@ -12,13 +12,13 @@
 //! |---|---|---|
 //! | 0 words | [`model`], [`clock`], [`secret`], [`redact`] | the standard library, serde |
 //! | 1 decisions | [`config`], [`http::message`], [`http::routes`], [`http::health`] | floor 0; pure: no sockets, files, threads, logging or clock reads |
-//! | 2 edges | [`wire`], [`convex`], [`mission`], [`http::server`], [`telemetry`] | floors 0–1; not each other, except `mission` → `convex` → `wire` |
+//! | 2 edges | [`wire`], [`convex`], [`mission`], [`http::server`], [`local`], [`telemetry`] | floors 0–1; not each other, except `mission` → `convex` → `wire` |
 //! | 3 workers | none yet | floors 0–2 |
 //! | 4 wiring | [`app`], [`cli`], `main` | everything; nobody imports it |
 //!
 //! ## The words
 //!
-//! **Mission Control**: the backend. **Account**: what one process serves. **Call**: one function of the
+//! **Mission Control**: the backend; [`local`] is one for this machine. **Account**: what one process serves. **Call**: one function of the
 //! backend, asked once ([`convex::Call`]). **Class**: what a failed call means for the caller
 //! ([`convex::Class`]). **Secret**: a value that cannot be printed ([`secret::Secret`]).
 

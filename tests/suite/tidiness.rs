@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use mission_control_runtime::redact::credentials_in;
 
 /// Which floor a room stands on. The longest matching path counts.
-const FLOORS: [(&str, u8); 16] = [
+const FLOORS: [(&str, u8); 17] = [
     ("model", 0),
     ("clock", 0),
     ("secret", 0),
@@ -17,6 +17,7 @@ const FLOORS: [(&str, u8); 16] = [
     ("http::routes", 1),
     ("wire", 2),
     ("convex", 2),
+    ("local", 2),
     ("mission", 2),
     ("http::server", 2),
     ("telemetry", 2),

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use mission_control_runtime::clock::{Clock, Millis};
 use mission_control_runtime::http::server::{Limits, Server};
 use mission_control_runtime::local::door::{API_PATHS, BODY_BYTES, Door};
-use mission_control_runtime::local::{Engine, Kind, Options};
+use mission_control_runtime::local::{Caller, Engine, Kind, Options};
 use mission_control_runtime::secret::Secret;
 use serde_json::{Value, json};
 
@@ -26,7 +26,7 @@ pub struct Board {
     pub account: String,
     pub token: String,
     hands: Hands,
-    server: Server,
+    server: Option<Server>,
     agent: ureq::Agent,
 }
 
@@ -37,20 +37,34 @@ impl Board {
     }
 
     pub fn with(options: Options) -> Self {
-        let hands = Hands(Arc::new(AtomicI64::new(1_765_526_400_000)));
-        let engine = Arc::new(Engine::in_memory(Box::new(hands.clone()), options).unwrap());
-        let (account, token) =
-            engine.found("Acme", "acme", ("user_dana", "Dana Reyes", "dana@example.com")).unwrap();
+        let mut board = Self::unserved(options);
+        let engine = board.engine.clone();
         let door = Door::new(engine.clone(), Secret::new(ADMIN_KEY), "127.0.0.1");
         let limits =
             API_PATHS.iter().fold(Limits::default(), |limits, path| limits.with_body_limit(path, BODY_BYTES));
         let server = Server::bind("127.0.0.1:0", limits, move |request| door.answer(&request)).unwrap();
-        Self { engine, account, token: token.expose().to_owned(), hands, server, agent: agent() }
+        board.server = Some(server);
+        board
+    }
+
+    /// Without a way in over HTTP: for tests that change the engine itself.
+    pub fn unserved(options: Options) -> Self {
+        let hands = Hands(Arc::new(AtomicI64::new(1_765_526_400_000)));
+        let engine = Engine::in_memory(Box::new(hands.clone()), options).unwrap();
+        let (account, token) =
+            engine.found("Acme", "acme", ("user_dana", "Dana Reyes", "dana@example.com")).unwrap();
+        let (engine, token) = (Arc::new(engine), token.expose().to_owned());
+        Self { engine, account, token, hands, server: None, agent: agent() }
+    }
+
+    /// The engine, of a board that is not served.
+    pub fn engine_mut(&mut self) -> &mut Engine {
+        Arc::get_mut(&mut self.engine).expect("nobody serves it")
     }
 
     /// Where it listens.
     pub fn url(&self) -> String {
-        format!("http://{}", self.server.local_addr())
+        format!("http://{}", self.server.as_ref().expect("it is served").local_addr())
     }
 
     /// Time goes on.
@@ -77,8 +91,19 @@ impl Board {
         self.call(Kind::Query, path, &args)
     }
 
-    /// Any call, as it stands, over HTTP, by somebody who has the admin key.
+    /// Any call, as it stands, by somebody who has the admin key: over HTTP, if it is served.
     pub fn call(&self, kind: Kind, path: &str, args: &Value) -> Result<Value, String> {
+        let answer = match &self.server {
+            Some(_) => self.post(kind, path, args),
+            None => self.engine.call(kind, path, args, Caller::Person, REQUEST_ID).1,
+        };
+        match answer["status"].as_str() {
+            Some("success") => Ok(answer["value"].clone()),
+            _ => Err(answer["errorMessage"].as_str().unwrap_or("a fault of the platform").to_owned()),
+        }
+    }
+
+    fn post(&self, kind: Kind, path: &str, args: &Value) -> Value {
         let endpoint = match kind {
             Kind::Query => "query",
             Kind::Mutation => "mutation",
@@ -88,16 +113,15 @@ impl Board {
         let request = request
             .header("Content-Type", "application/json")
             .header("Authorization", &format!("Convex {ADMIN_KEY}"))
-            .header("Convex-Request-Id", "0123456789abcdef");
+            .header("Convex-Request-Id", REQUEST_ID);
         let body = json!({"path": path, "args": [args], "format": "json"});
         let mut answer = request.send(body.to_string()).unwrap();
-        let answer: Value = serde_json::from_str(&answer.body_mut().read_to_string().unwrap()).unwrap();
-        match answer["status"].as_str() {
-            Some("success") => Ok(answer["value"].clone()),
-            _ => Err(answer["errorMessage"].as_str().unwrap_or("a fault of the platform").to_owned()),
-        }
+        serde_json::from_str(&answer.body_mut().read_to_string().unwrap()).unwrap()
     }
 }
+
+/// Under which every call of a test is made.
+const REQUEST_ID: &str = "0123456789abcdef";
 
 /// What opens the board to people.
 pub const ADMIN_KEY: &str = "admin-key-of-the-tests";

@@ -1,8 +1,9 @@
 //! Providers' keys: sealed, opened for the runtime alone, sealed anew; and every way in which that can fail.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
-use mission_control_runtime::local::{Caller, Kind, MasterKey, Place, Sealed, Vault, VaultError};
+use mission_control_runtime::local::{Caller, Kind, MasterKey, Options, Place, Sealed, Vault, VaultError};
 use mission_control_runtime::secret::Secret;
 use serde_json::{Value, json};
 
@@ -20,8 +21,9 @@ fn key(tail: &str) -> String {
 }
 
 fn board() -> Board {
-    let mut board = Board::new();
-    board.engine = board.engine.with_vault(Vault::new(&master(7))).unwrap();
+    let mut board = Board::unserved(Options::default());
+    let engine = Arc::into_inner(board.engine).unwrap();
+    board.engine = Arc::new(engine.with_vault(Vault::new(&master(7))).unwrap());
     board
 }
 
@@ -300,9 +302,10 @@ fn a_row_that_was_carried_elsewhere_does_not_open() {
     board.edit("providerKeys", id, json!({"keyId": "0123456789abcdef"}));
     let why = refusal(board.service("getRuntimeSecrets", json!({})));
     assert!(why.starts_with("the provider keys are sealed with master key 0123456789abcdef"), "{why}");
-    let why = board.engine.rotate(Vault::new(&master(8))).unwrap_err().to_string();
+    let why = board.engine_mut().rotate(Vault::new(&master(8))).unwrap_err().to_string();
     assert!(why.starts_with("the provider keys are sealed with master key 0123456789abcdef"), "{why}");
-    let again = board.engine.with_vault(Vault::new(&master(7))).err().unwrap().to_string();
+    let again =
+        Arc::into_inner(board.engine).unwrap().with_vault(Vault::new(&master(7))).err().unwrap().to_string();
     assert!(again.starts_with("the provider keys are sealed with master key 0123456789abcdef"), "{again}");
 }
 
@@ -312,7 +315,7 @@ fn rotation_seals_everything_anew() {
     upsert(&board, "openai", &key("1")).unwrap();
     upsert(&board, "anthropic", &key("2")).unwrap();
     let (before, rows) = (for_runtime(&board), board.rows("providerKeys"));
-    assert_eq!(board.engine.rotate(Vault::new(&master(8))).unwrap(), 2);
+    assert_eq!(board.engine_mut().rotate(Vault::new(&master(8))).unwrap(), 2);
     let (after, anew) = (for_runtime(&board), board.rows("providerKeys"));
     assert_eq!(before["keys"], after["keys"], "values and dates stay");
     let next = Vault::new(&master(8)).key_id().to_owned();
@@ -321,7 +324,10 @@ fn rotation_seals_everything_anew() {
         assert!(old["nonce"] != new["nonce"] && old["ciphertext"] != new["ciphertext"]);
     }
     assert_eq!(board.engine.sealed_with().unwrap().into_iter().collect::<Vec<_>>(), [next]);
-    assert!(board.engine.with_vault(Vault::new(&master(7))).is_err(), "the old key opens nothing");
+    assert!(
+        Arc::into_inner(board.engine).unwrap().with_vault(Vault::new(&master(7))).is_err(),
+        "the old key opens nothing"
+    );
 }
 
 #[test]
@@ -333,7 +339,7 @@ fn a_rotation_that_cannot_open_one_key_changes_none() {
     board.edit("providerKeys", broken["_id"].as_str().unwrap(), json!({"nonce": "00"}));
     let before = board.rows("providerKeys");
     assert_eq!(
-        board.engine.rotate(Vault::new(&master(8))).unwrap_err().to_string(),
+        board.engine_mut().rotate(Vault::new(&master(8))).unwrap_err().to_string(),
         "a stored provider key is damaged; store it again"
     );
     assert_eq!(board.rows("providerKeys"), before);
