@@ -129,8 +129,7 @@ fn as_text(configuration: &Configuration, checks: &[Check]) -> String {
     }
     text.push_str("\nvariable = value (where from)\n");
     for row in &configuration.report.rows {
-        let note = row.note.as_ref().map_or(String::new(), |note| format!("; {note}"));
-        let _ = writeln!(text, "{} = {} ({}{note})", row.name, row.value, row.origin);
+        let _ = writeln!(text, "{row}");
     }
     text
 }
