@@ -47,6 +47,8 @@ fn the_default_file_may_be_missing_and_a_named_one_may_not() {
     write(&around.default_env_file, "HEALTH_PORT=4001\n");
     assert_eq!(load(None, &around).settings.unwrap().http.port, 4001);
     let named = folder.path().join("named.env");
+    let bare = Surroundings { variables: Vec::new(), default_env_file: around.default_env_file.clone() };
+    check_one(&load(Some(&named), &bare), "named.env cannot be used: there is no such file");
     check_one(&load(Some(&named), &around), "named.env cannot be used: there is no such file");
     write(&named, "HEALTH_HOST=localhost\n");
     let settings = load(Some(&named), &around).settings.unwrap();
@@ -94,8 +96,19 @@ fn secrets_are_read_from_files() {
     let path = folder.path().join("gateway-token");
     let around = with(surroundings(&folder), "OPENCLAW_GATEWAY_TOKEN_FILE", &path);
     check_one(&load(None, &around), "there is no such file");
-    write(&path, "t0k3n\n");
-    assert_eq!(load(None, &around).settings.unwrap().gateway.token.unwrap().expose(), "t0k3n");
+    write(&path, "t0k3n-t0k3n\n");
+    let loaded = load(None, &around);
+    assert_eq!(warnings(&loaded), Vec::<String>::new());
+    assert_eq!(loaded.settings.unwrap().gateway.token.unwrap().expose(), "t0k3n-t0k3n");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    let shown = path.display();
+    assert_eq!(
+        warnings(&load(None, &around)),
+        [format!(
+            "OPENCLAW_GATEWAY_TOKEN_FILE={shown}: the file holds a secret and everybody on this machine can read \
+             it; chmod 600 prevents that."
+        )]
+    );
     write(&path, vec![b'x'; 64 * 1024 + 1]);
     check_one(&load(None, &around), "it is larger than 64 KiB");
     write(&path, b"\xff\xfe");
@@ -112,6 +125,12 @@ fn certificates_must_be_a_file() {
     let path = folder.path().join("roots.pem");
     let around = with(surroundings(&folder), "SSL_CERT_FILE", &path);
     check_one(&load(None, &around), "there is no such file");
+    let commented = surroundings(&folder);
+    write(&commented.default_env_file, format!("SSL_CERT_FILE={}  # our own\n", folder.path().display()));
+    let loaded = load(None, &commented);
+    check_one(&loaded, "default.env, line 1): a comment behind a value belongs to the value here");
+    assert_eq!(warnings(&loaded), Vec::<String>::new());
+    fs::remove_file(&commented.default_env_file).unwrap();
     fs::create_dir(&path).unwrap();
     check_one(&load(None, &around), "it is a directory, not a file");
     fs::remove_dir(&path).unwrap();
