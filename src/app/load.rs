@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::table::SSL_CERT_FILE;
 use crate::config::{self, Configuration, FileSource, FileTrouble, SecretFile, Sources};
+use crate::wire::{BadRootsReason, Roots};
 
 /// The env file that is read where it exists and no other is named.
 pub const DEFAULT_ENV_FILE: &str = "/etc/mission-control-runtime.env";
@@ -77,13 +78,26 @@ fn find_env_file(named: Option<&Path>, default: &Path) -> FileSource {
     }
 }
 
-/// The certificates are read when the first connection is made; that they can be is checked here, with the rest.
+/// The certificates are loaded when the first connection is made; that they can be is checked here, with the rest.
 fn check_certificates(configuration: &mut Configuration) {
     let row = configuration.report.row(SSL_CERT_FILE.name);
     // A note says that the value has been refused already.
     let Some(row) = row.filter(|row| row.origin.is_given() && row.note.is_none()) else { return };
     let Some(path) = &row.value else { return };
-    if let Err(trouble) = read_bytes(Path::new(path), CERT_FILE_BYTES_MAX) {
+    let path = PathBuf::from(path);
+    let read = read_bytes(&path, CERT_FILE_BYTES_MAX).map(drop);
+    let loaded = read.and_then(|()| match Roots::load(Some(&path)) {
+        Ok(_) => Ok(()),
+        Err(bad) => Err(match bad.reason {
+            BadRootsReason::Missing => FileTrouble::Missing,
+            BadRootsReason::Directory => FileTrouble::Directory,
+            BadRootsReason::Unreadable(_) => FileTrouble::Unreadable,
+            BadRootsReason::TooLarge => FileTrouble::TooLarge { bytes_max: CERT_FILE_BYTES_MAX },
+            BadRootsReason::Empty => FileTrouble::NoCertificate,
+            BadRootsReason::Malformed(number) => FileTrouble::BadCertificate(number),
+        }),
+    });
+    if let Err(trouble) = loaded {
         configuration.refuse_file(&SSL_CERT_FILE, trouble);
     }
 }

@@ -162,6 +162,10 @@ pub enum FileTrouble {
     Empty,
     /// It is not UTF-8 text.
     NotText,
+    /// There is no certificate in it.
+    NoCertificate,
+    /// This certificate in it, counted from 1, is malformed.
+    BadCertificate(usize),
 }
 
 /// Why a line of the env file cannot be understood.
@@ -191,6 +195,8 @@ impl FileTrouble {
             Self::TooLarge { bytes_max } => format!("it is larger than {} KiB", bytes_max / 1024),
             Self::Empty => "it is empty".to_owned(),
             Self::NotText => "it is not UTF-8 text".to_owned(),
+            Self::NoCertificate => "it holds no certificate; a PEM file is needed".to_owned(),
+            Self::BadCertificate(number) => format!("certificate {number} in it is malformed"),
         }
     }
 }

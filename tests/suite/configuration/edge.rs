@@ -118,7 +118,7 @@ fn secrets_are_read_from_files() {
     check_one(&load(None, &around), "it is a directory, not a file");
 }
 
-/// Issue "Bad input": "a directory as `SSL_CERT_FILE`".
+/// A file that cannot be trusted with trust is found with the rest of the mistakes.
 #[test]
 fn certificates_must_be_a_file() {
     let folder = TempDir::new().unwrap();
@@ -135,6 +135,9 @@ fn certificates_must_be_a_file() {
     check_one(&load(None, &around), "it is a directory, not a file");
     fs::remove_dir(&path).unwrap();
     write(&path, "");
+    check_one(&load(None, &around), "it holds no certificate");
+    let certificate = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap().cert.pem();
+    write(&path, certificate);
     assert_eq!(load(None, &around).settings.unwrap().ssl_cert_file, Some(path));
     let unset = with(surroundings(&folder), "SSL_CERT_FILE", "");
     assert_eq!(load(None, &unset).settings.unwrap().ssl_cert_file, None);

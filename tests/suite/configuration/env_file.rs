@@ -152,6 +152,8 @@ fn an_unusable_file_is_a_sentence() {
         (FileTrouble::Special, "it is no ordinary file"),
         (FileTrouble::Forbidden, "this user may not read it"),
         (FileTrouble::Unreadable, "it cannot be read"),
+        (FileTrouble::NoCertificate, "it holds no certificate; a PEM file is needed"),
+        (FileTrouble::BadCertificate(2), "certificate 2 in it is malformed"),
         (FileTrouble::TooLarge { bytes_max: 1_048_576 }, "it is larger than 1024 KiB"),
         (FileTrouble::NotText, "it is not UTF-8 text"),
     ];
