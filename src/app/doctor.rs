@@ -7,12 +7,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use log::LevelFilter;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::exit::Exit;
 use super::ground::{Ground, Way};
 use super::print;
-use crate::config::{Configuration, LogFormat, Settings};
+use crate::config::{LogFormat, Settings};
 use crate::convex::Backoff;
 use crate::mission::GetOrchestrator;
 use crate::telemetry;
@@ -56,11 +56,8 @@ pub fn doctor(env_file: Option<&Path>, all: bool, as_json: bool) -> Exit {
     for sentence in checks.iter_mut().flat_map(|check| &mut check.sentences) {
         *sentence = ground.redactor.clean(sentence);
     }
-    let text = if as_json {
-        as_data(&ground.configuration, &checks)
-    } else {
-        as_text(&ground.configuration, &checks, all)
-    };
+    let variables = variables(&ground);
+    let text = if as_json { as_data(&variables, &checks) } else { as_text(&variables, &checks, all) };
     let printed = print(&text);
     if checks.iter().any(|check| check.verdict == Verdict::Wrong) { Exit::Failed } else { printed }
 }
@@ -136,7 +133,30 @@ fn ask_backend(settings: &Settings, way: &Way) -> Check {
     }
 }
 
-fn as_text(configuration: &Configuration, checks: &[Check], all: bool) -> String {
+/// A variable as it is shown: a secret that was put into the wrong one is not repeated here either.
+struct Shown {
+    line: String,
+    is_given: bool,
+    data: Value,
+}
+
+fn variables(ground: &Ground) -> Vec<Shown> {
+    let clean = |text: &str| ground.redactor.clean(text);
+    let rows = ground.configuration.report.rows.iter();
+    let shown = rows.map(|row| Shown {
+        line: clean(&row.to_string()),
+        is_given: row.origin.is_given(),
+        data: json!({
+            "name": row.name,
+            "value": row.value.as_deref().map(clean),
+            "from": clean(&row.origin.to_string()),
+            "note": row.note.as_deref().map(clean),
+        }),
+    });
+    shown.collect()
+}
+
+fn as_text(variables: &[Shown], checks: &[Check], all: bool) -> String {
     let mut text = String::new();
     for check in checks {
         let _ = writeln!(text, "{:<15} {}", check.name, check.verdict.word());
@@ -145,9 +165,8 @@ fn as_text(configuration: &Configuration, checks: &[Check], all: bool) -> String
         }
     }
     text.push_str("\nvariable = value (where from)\n");
-    for row in configuration.report.rows.iter().filter(|row| all || row.origin.is_given()) {
-        let note = row.note.as_ref().map_or(String::new(), |note| format!("; {note}"));
-        let _ = writeln!(text, "{} = {} ({}{note})", row.name, row.value, row.origin);
+    for shown in variables.iter().filter(|shown| all || shown.is_given) {
+        let _ = writeln!(text, "{}", shown.line);
     }
     if !all {
         text.push_str("(--all lists the others, too)\n");
@@ -160,21 +179,15 @@ fn as_text(configuration: &Configuration, checks: &[Check], all: bool) -> String
     text
 }
 
-fn as_data(configuration: &Configuration, checks: &[Check]) -> String {
+fn as_data(variables: &[Shown], checks: &[Check]) -> String {
     let found = json!({
-        "ok": checks.iter().all(|check| check.verdict == Verdict::Good),
+        "ok": checks.iter().all(|check| check.verdict != Verdict::Wrong),
         "checks": checks.iter().map(|check| json!({
             "name": check.name,
             "verdict": check.verdict.word().to_lowercase(),
             "findings": check.sentences,
         })).collect::<Vec<_>>(),
-        "warnings": configuration.report.warnings.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        "variables": configuration.report.rows.iter().map(|row| json!({
-            "name": row.name,
-            "value": row.value,
-            "from": row.origin.to_string(),
-            "note": row.note,
-        })).collect::<Vec<_>>(),
+        "variables": variables.iter().map(|shown| &shown.data).collect::<Vec<_>>(),
     });
     format!("{found:#}\n")
 }

@@ -72,7 +72,7 @@ fn filter(level: LogLevel) -> LevelFilter {
 
 fn wished_format(report: &Report) -> LogFormat {
     match report.row(table::LOG_FORMAT.name) {
-        Some(row) if row.value == "json" => LogFormat::Json,
+        Some(row) if row.value.as_deref() == Some("json") => LogFormat::Json,
         Some(_) | None => LogFormat::Text,
     }
 }

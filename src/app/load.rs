@@ -11,7 +11,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::config::table::SSL_CERT_FILE;
-use crate::config::{self, Configuration, FileSource, FileTrouble, Mistake, Sources};
+use crate::config::{self, Configuration, FileSource, FileTrouble, SecretFile, Sources};
+use crate::wire::{BadRootsReason, Roots};
 
 /// The env file that is read where it exists and no other is named.
 pub const DEFAULT_ENV_FILE: &str = "/etc/mission-control-runtime.env";
@@ -57,7 +58,10 @@ pub fn load(env_file: Option<&Path>, surroundings: &Surroundings) -> Configurati
         environment: &environment,
         garbled: &garbled,
         file: &find_env_file(env_file, &surroundings.default_env_file),
-        read_secret: &|path| read_text(Path::new(path), SECRET_FILE_BYTES_MAX).map(|(text, _)| text),
+        read_secret: &|path| {
+            let (text, mode) = read_text(Path::new(path), SECRET_FILE_BYTES_MAX)?;
+            Ok(SecretFile { text, open_to_all: is_open_to_all(mode) })
+        },
     });
     check_certificates(&mut configuration);
     configuration
@@ -67,22 +71,39 @@ fn find_env_file(named: Option<&Path>, default: &Path) -> FileSource {
     let path = named.unwrap_or(default);
     let shown = path.display().to_string().replace(char::is_control, "?");
     match read_text(path, ENV_FILE_BYTES_MAX) {
-        Ok((text, mode)) => FileSource::Text { path: shown, text, open_to_all: mode & 0o004 != 0 },
+        Ok((text, mode)) => FileSource::Text { path: shown, text, open_to_all: is_open_to_all(mode) },
         Err(FileTrouble::Missing) if named.is_none() => FileSource::None,
         Err(FileTrouble::Forbidden) if named.is_none() => FileSource::Withheld { path: shown },
         Err(trouble) => FileSource::Unusable { path: shown, trouble },
     }
 }
 
-/// The certificates are read when the first connection is made; that they can be is checked here, with the rest.
+/// The certificates are loaded when the first connection is made; that they can be is checked here, with the rest.
 fn check_certificates(configuration: &mut Configuration) {
     let row = configuration.report.row(SSL_CERT_FILE.name);
     // A note says that the value has been refused already.
     let Some(row) = row.filter(|row| row.origin.is_given() && row.note.is_none()) else { return };
-    let (path, origin) = (row.value.clone(), row.origin.clone());
-    if let Err(trouble) = read_bytes(Path::new(&path), CERT_FILE_BYTES_MAX) {
-        configuration.refuse(Mistake::named_file(&SSL_CERT_FILE, origin, &path, trouble));
+    let Some(path) = &row.value else { return };
+    let path = PathBuf::from(path);
+    let read = read_bytes(&path, CERT_FILE_BYTES_MAX).map(drop);
+    let loaded = read.and_then(|()| match Roots::load(Some(&path)) {
+        Ok(_) => Ok(()),
+        Err(bad) => Err(match bad.reason {
+            BadRootsReason::Missing => FileTrouble::Missing,
+            BadRootsReason::Directory => FileTrouble::Directory,
+            BadRootsReason::Unreadable(_) => FileTrouble::Unreadable,
+            BadRootsReason::TooLarge => FileTrouble::TooLarge { bytes_max: CERT_FILE_BYTES_MAX },
+            BadRootsReason::Empty => FileTrouble::NoCertificate,
+            BadRootsReason::Malformed(number) => FileTrouble::BadCertificate(number),
+        }),
+    });
+    if let Err(trouble) = loaded {
+        configuration.refuse_file(&SSL_CERT_FILE, trouble);
     }
+}
+
+fn is_open_to_all(mode: u32) -> bool {
+    mode & 0o004 != 0
 }
 
 /// The text of a file and its permissions.

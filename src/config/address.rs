@@ -6,12 +6,15 @@ use super::mistake::Problem;
 use super::reader::Reader;
 use super::settings::{Gateway, HttpServer};
 use super::table::{
-    HEALTH_HOST, HEALTH_PORT, OPENCLAW_CLIENT_TOOLS_ENABLED, OPENCLAW_GATEWAY_TOKEN, OPENCLAW_GATEWAY_URL,
-    OPENCLAW_REQUEST_TIMEOUT_MS, QUIET_GATEWAY_MS, TASK_STATUS_BASE_URL,
+    CONVEX_URL, HEALTH_HOST, HEALTH_PORT, OPENCLAW_CLIENT_TOOLS_ENABLED, OPENCLAW_GATEWAY_TOKEN,
+    OPENCLAW_GATEWAY_URL, OPENCLAW_REQUEST_TIMEOUT_MS, QUIET_GATEWAY_MS, TASK_STATUS_BASE_URL,
 };
 use super::variable::{ALLOWED_HOST, Kind, Variable};
 use super::warning::Warning;
 use crate::model::{BadUrl, BaseUrl};
+
+/// What the TypeScript runtime sent to a gateway on this machine when it had no token.
+const TYPESCRIPT_GATEWAY_TOKEN: &str = "local";
 
 /// An address of the kind that the variable wants.
 pub(super) fn url(variable: &Variable, text: &str) -> Result<BaseUrl, Problem> {
@@ -23,7 +26,9 @@ pub(super) fn url(variable: &Variable, text: &str) -> Result<BaseUrl, Problem> {
             BadUrl::NoScheme => text.split_once(':').is_some_and(|(scheme, _)| is_scheme(scheme)),
             BadUrl::Host | BadUrl::Port | BadUrl::User | BadUrl::Tail | BadUrl::Character => false,
         };
-        Problem::Url { reason, foreign_scheme, example }
+        // The sentences about the two others are part of the contract.
+        let in_its_words = variable.name != CONVEX_URL.name;
+        Problem::Url { reason, foreign_scheme, example, in_its_words }
     })
 }
 
@@ -81,13 +86,9 @@ fn is_local_gateway(url: &BaseUrl) -> bool {
 /// The runtime's own server, and what agents are told about it.
 pub(super) fn http_server(reader: &mut Reader) -> HttpServer {
     let host = reader.text(&HEALTH_HOST);
-    let port = reader.number(&HEALTH_PORT);
+    let port = reader.port(&HEALTH_PORT);
     let base_url = reader.url(&TASK_STATUS_BASE_URL);
-    let server = HttpServer {
-        host,
-        port: u16::try_from(port).expect("the table keeps it within the ports"),
-        base_url,
-    };
+    let server = HttpServer { host, port, base_url };
     if let Some(url) = &server.base_url {
         if !is_this_machine(url.host()) && is_this_machine(&server.host) {
             let (base_host, health_host) = (reader.without_secrets(url.host()), server.host.clone());
@@ -96,7 +97,7 @@ pub(super) fn http_server(reader: &mut Reader) -> HttpServer {
         return server;
     }
     let derived = match server.port {
-        0 => format!("http://{}:(the port that was free)", bracketed(server.connect_host())),
+        0 => format!("http://{}:(the free port chosen at start)", bracketed(server.connect_host())),
         port => server.base_url(port).to_string(),
     };
     reader.derive(&TASK_STATUS_BASE_URL, &derived, "HEALTH_HOST and HEALTH_PORT");
@@ -109,14 +110,25 @@ pub(super) fn http_server(reader: &mut Reader) -> HttpServer {
 /// The gateway: where, with which token, how patiently.
 pub(super) fn gateway(reader: &mut Reader) -> Gateway {
     let url = reader.url(&OPENCLAW_GATEWAY_URL);
+    if reader.is_blank(&OPENCLAW_GATEWAY_URL) {
+        reader.warn(Warning::NoGateway);
+    }
     let token = reader.secret(&OPENCLAW_GATEWAY_TOKEN);
+    if let Some(token) = &token {
+        if token.expose() == TYPESCRIPT_GATEWAY_TOKEN {
+            reader.warn(Warning::FormerDefault { name: OPENCLAW_GATEWAY_TOKEN.name });
+        } else {
+            reader.warn_if_short(OPENCLAW_GATEWAY_TOKEN.name, token.expose());
+        }
+    }
     let silence_max = reader.millis(&OPENCLAW_REQUEST_TIMEOUT_MS);
     let client_tools = reader.flag(&OPENCLAW_CLIENT_TOOLS_ENABLED);
     if let Some(url) = &url
         && !is_local_gateway(url)
     {
         if token.is_none() && !reader.was_refused(&OPENCLAW_GATEWAY_TOKEN) {
-            reader.refuse(&OPENCLAW_GATEWAY_TOKEN, Problem::GatewayTokenRequired);
+            let host = reader.without_secrets(url.host());
+            reader.refuse(&OPENCLAW_GATEWAY_TOKEN, Problem::GatewayTokenRequired { host });
         }
         if token.is_some() && !url.is_https() {
             reader.warn(Warning::InTheClear {

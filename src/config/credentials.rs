@@ -57,7 +57,14 @@ fn service_token(reader: &mut Reader, account: Option<&str>) -> Option<Secret> {
             reader.refuse(&SERVICE_TOKEN, problem);
             None
         }
-        None => Some(token),
+        None => {
+            // The account's part is public.
+            let secret = token.expose().strip_prefix(TOKEN_START).and_then(|rest| rest.split_once('_'));
+            if let Some((_, secret)) = secret {
+                reader.warn_if_short("The secret part of SERVICE_TOKEN", secret);
+            }
+            Some(token)
+        }
     }
 }
 

@@ -7,21 +7,32 @@ use super::variable::{Fallback, Kind, ReadBy, Section, Variable};
 
 /// The text of `.env.example`: every variable with its default, commented out; the required ones blank.
 pub fn env_example() -> String {
-    let mut text = String::from(
-        "# Configuration of mission-control-runtime, with every default. Written from the table in\n\
-         # src/config/table.rs by `UPDATE_DOCS=1 cargo test --test suite configuration`; do not edit by hand.\n\
-         #\n\
-         # The environment comes before this file. Blank counts as not set, unless said otherwise. A # in front\n\
-         # makes a comment, behind a value it belongs to the value. Instead of a secret NAME you can give\n\
-         # NAME_FILE=/path of a file that holds it.\n",
+    let mut text = String::new();
+    comment(
+        &mut text,
+        "Configuration of mission-control-runtime, with every default. Written by `make docs` from the table in \
+         src/config/table.rs; do not edit by hand.",
+    );
+    text.push_str("#\n");
+    comment(
+        &mut text,
+        &format!(
+            "The environment comes before this file. Blank counts as not set, with one exception: {}.",
+            blanks()
+        ),
+    );
+    text.push_str("#\n");
+    comment(
+        &mut text,
+        "A comment needs a line of its own, or a value in quotes before it: NAME=\"value\"  # comment. Behind a \
+         value without quotes it belongs to the value. Instead of a secret NAME that the runtime reads you can \
+         give NAME_FILE=/path of a file that holds the secret and nothing else.",
     );
     for (section, variables) in sections() {
         push(&mut text, format_args!("\n## {}\n", section.title()));
         for variable in variables {
             text.push('\n');
-            for line in wrapped(&example_comment(variable), 108) {
-                push(&mut text, format_args!("# {line}\n"));
-            }
+            comment(&mut text, &example_comment(variable));
             let line = match variable.fallback {
                 Fallback::Required => format!("{}=\n", variable.name),
                 Fallback::Value(value) => format!("#{}={value}\n", variable.name),
@@ -31,6 +42,18 @@ pub fn env_example() -> String {
         }
     }
     text
+}
+
+/// The variables for which a blank value means something, and what.
+fn blanks() -> String {
+    let meanings = TABLE.iter().filter_map(|variable| Some((variable.name, variable.blank?)));
+    meanings.map(|(name, meaning)| format!("a blank {name} means {meaning}")).collect::<Vec<_>>().join(", ")
+}
+
+fn comment(text: &mut String, words: &str) {
+    for line in wrapped(words, 108) {
+        push(text, format_args!("# {line}\n"));
+    }
 }
 
 /// The README's table of every variable, by section.
@@ -67,6 +90,7 @@ pub fn migration_table() -> String {
         if let Some(before) = &variable.before {
             let here = match variable.kind {
                 Kind::Integer { min, max, .. } => format!("{}, {min}–{max}", variable.fallback_text()),
+                Kind::Port => format!("{}, 0–65535", variable.fallback_text()),
                 Kind::Text { .. }
                 | Kind::Identifier
                 | Kind::Secret { .. }
@@ -97,7 +121,7 @@ fn sections() -> impl Iterator<Item = (Section, impl Iterator<Item = &'static Va
 fn example_comment(variable: &Variable) -> String {
     let mut comment = what_it_does(variable).replace('`', "");
     let allowed = match variable.kind {
-        Kind::Integer { .. } | Kind::Boolean | Kind::Choice { .. } => Some(variable.allowed()),
+        Kind::Integer { .. } | Kind::Port | Kind::Boolean | Kind::Choice { .. } => Some(variable.allowed()),
         Kind::Text { .. }
         | Kind::Identifier
         | Kind::Secret { .. }
@@ -117,7 +141,14 @@ fn example_comment(variable: &Variable) -> String {
     }
     match variable.read_by {
         ReadBy::Runtime | ReadBy::Gateway => {}
+        ReadBy::Both if variable.is_secret() => push(
+            &mut comment,
+            format_args!(" The gateway container reads it too, but not {}_FILE.", variable.name),
+        ),
         ReadBy::Both => comment.push_str(" The gateway container reads it too."),
+    }
+    if variable.is_secret() && !variable.takes_file() {
+        push(&mut comment, format_args!(" Not as {}_FILE.", variable.name));
     }
     for alias in variable.aliases {
         push(&mut comment, format_args!(" Also read as {alias}."));
@@ -137,13 +168,17 @@ fn allowed(variable: &Variable) -> String {
         Kind::Text { .. } => "text".to_owned(),
         Kind::Identifier => "an id".to_owned(),
         Kind::Secret { .. } => match variable.read_by {
-            ReadBy::Runtime | ReadBy::Both => "a secret, also as a file".to_owned(),
-            ReadBy::Gateway => "a secret".to_owned(),
+            ReadBy::Runtime => format!("a secret, or its file in `{}_FILE`", variable.name),
+            ReadBy::Both => {
+                format!("a secret, or for the runtime its file in `{}_FILE`", variable.name)
+            }
+            ReadBy::Gateway => "a secret, not as a file".to_owned(),
         },
         Kind::Path => "a path".to_owned(),
         Kind::Host => "an address or host name".to_owned(),
         Kind::Url { .. } => "an http or https address".to_owned(),
         Kind::Integer { min, max, .. } => format!("{min}–{max}"),
+        Kind::Port => "0–65535".to_owned(),
         Kind::Boolean => "yes or no".to_owned(),
         Kind::Choice { options, .. } => {
             options.iter().map(|option| format!("`{option}`")).collect::<Vec<_>>().join(", ")

@@ -3,9 +3,10 @@
 //! The dialects of systemd, Docker and dotenv differ; a file written for any of them should work or be refused
 //! with a reason, never mean something else in silence. So: `NAME=value`, one per line, `export` in front is
 //! allowed, blanks around name and value do not count, one layer of matching quotes round the whole value is
-//! dropped, nothing is escaped or expanded. A `#` (or systemd's `;`) opens a comment only at the beginning of a
-//! line, as with systemd and Docker; elsewhere it belongs to the value, and is warned where it looks like a
-//! comment. Of two lines for one name the later counts, with a warning.
+//! dropped, nothing is escaped or expanded. A `#` (or systemd's `;`) opens a comment at the beginning of a line, and
+//! a `#` also behind a value in quotes, where nothing else can be meant. Behind a value without quotes it belongs to
+//! the value, as with systemd and Docker: a warning where the value can be used like that, a mistake where it cannot.
+//! Of two lines for one name the later counts, with a warning.
 
 use std::collections::BTreeMap;
 
@@ -31,8 +32,17 @@ pub struct EnvFile {
 /// A value and where it stands.
 #[derive(Clone)]
 pub(super) struct Entry {
-    pub(super) value: String,
+    pub(super) written: Written,
     pub(super) line: usize,
+}
+
+/// A value as it was meant.
+#[derive(Clone, Default)]
+pub(super) struct Written {
+    /// Without blanks and one layer of quotes around it.
+    pub(super) value: String,
+    /// What stands before something that would be a comment in other files, but belongs to the value here.
+    pub(super) before_comment: Option<String>,
 }
 
 impl EnvFile {
@@ -49,7 +59,7 @@ impl EnvFile {
 
     /// What it says of this name.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.entries.get(name).map(|entry| entry.value.as_str())
+        self.entries.get(name).map(|entry| entry.written.value.as_str())
     }
 
     /// The lines that cannot be understood.
@@ -73,7 +83,7 @@ impl EnvFile {
         let Some((name, raw)) = assignment.split_once('=') else {
             return self.refuse(line, LineProblem::NoEquals);
         };
-        let (name, raw) = (name.trim_end(), raw.trim_start());
+        let name = name.trim_end();
         if !is_name(name) {
             return self.refuse(line, LineProblem::Name);
         }
@@ -81,17 +91,21 @@ impl EnvFile {
             self.discarded.push((name.to_owned(), raw.to_owned()));
             return self.refuse(line, LineProblem::Control);
         }
-        let Some(value) = without_quotes(raw) else {
-            self.discarded.push((name.to_owned(), raw.to_owned()));
-            return self.refuse(line, LineProblem::OpenQuote);
+        let written = match Written::read(raw) {
+            Ok(written) => written,
+            Err(problem) => {
+                self.discarded.push((name.to_owned(), raw.to_owned()));
+                return self.refuse(line, problem);
+            }
         };
-        if value.len() == raw.len() && (raw.contains(" #") || raw.contains("\t#")) {
+        if let Some(before) = &written.before_comment {
             self.warnings.push(Warning::HashInValue { path: self.path.clone(), line });
+            self.discarded.push((name.to_owned(), before.clone()));
         }
-        let entry = Entry { value: value.trim().to_owned(), line };
+        let entry = Entry { written, line };
         if let Some(earlier) = self.entries.insert(name.to_owned(), entry) {
             self.warnings.push(Warning::Twice { path: self.path.clone(), line, earlier: earlier.line });
-            self.discarded.push((name.to_owned(), earlier.value));
+            self.discarded.push((name.to_owned(), earlier.written.value));
         }
     }
 
@@ -105,12 +119,28 @@ fn is_name(text: &str) -> bool {
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
-/// The value without its quotes, or nothing if it opens one and does not close it.
-fn without_quotes(raw: &str) -> Option<&str> {
-    match raw.chars().next() {
-        Some(quote @ ('"' | '\'')) => raw.get(1..)?.strip_suffix(quote),
-        Some(_) | None => Some(raw),
+impl Written {
+    /// Reads what stands behind the `=`.
+    pub(super) fn read(raw: &str) -> Result<Self, LineProblem> {
+        let text = raw.trim();
+        let Some(quote) = text.chars().next().filter(|c| matches!(c, '"' | '\'')) else {
+            let comment = [" #", "\t#"].iter().filter_map(|start| raw.find(start)).min();
+            let before_comment = comment.map(|at| raw[..at].trim().to_owned());
+            return Ok(Self { value: text.to_owned(), before_comment });
+        };
+        let inner = &text[1..];
+        let closing = inner.match_indices(quote).find(|(at, _)| may_end_a_line(&inner[at + 1..]));
+        match closing {
+            Some((at, _)) => Ok(Self { value: inner[..at].trim().to_owned(), before_comment: None }),
+            None if inner.contains(quote) => Err(LineProblem::BehindQuote),
+            None => Err(LineProblem::OpenQuote),
+        }
     }
+}
+
+/// Whether this may stand behind a closing quote: nothing, or blanks and a comment.
+fn may_end_a_line(rest: &str) -> bool {
+    rest.is_empty() || (rest.starts_with([' ', '\t']) && rest.trim_start().starts_with('#'))
 }
 
 #[cfg(test)]
@@ -135,6 +165,12 @@ mod tests {
         check("A=\"'b'\"", "A", Some("'b'"));
         check("A=b#c", "A", Some("b#c"));
         check("A=b # c", "A", Some("b # c"));
+        check("A='b c'  # d", "A", Some("b c"));
+        check("A=\"b\"\t# it's \"d\"", "A", Some("b"));
+        check("A='' # d", "A", Some(""));
+        check("A='b # c'", "A", Some("b # c"));
+        check("A='b'# c'", "A", Some("b'# c"));
+        check("A='b'#c", "A", None);
         check("A=b=c==", "A", Some("b=c=="));
         check("A=$HOME\\n", "A", Some("$HOME\\n"));
         check("\u{feff}A=b", "A", Some("b"));
@@ -158,7 +194,7 @@ mod tests {
             (2, LineProblem::NoEquals),
             (3, LineProblem::Name),
             (4, LineProblem::OpenQuote),
-            (5, LineProblem::OpenQuote),
+            (5, LineProblem::BehindQuote),
             (6, LineProblem::Control),
             (7, LineProblem::OpenQuote),
             (8, LineProblem::Name),

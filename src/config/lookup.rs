@@ -2,18 +2,21 @@
 //!
 //! Blank counts as not given, so a blank in the environment does not hide the file's value; only where the table
 //! gives blank a meaning of its own does it count. In each of the two places `NAME_FILE` may stand for a secret
-//! `NAME`. All secret values that are found on the way are noted, whether they count or not.
+//! `NAME` that the runtime reads. All secret values that are found on the way are noted, whether they count or not.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::env_file::EnvFile;
+use super::env_file::{EnvFile, Written};
 use super::mistake::{FileTrouble, Mistake, Problem, quoted};
 use super::nearest;
 use super::report::{Origin, Report};
 use super::table::{STATE_DIRECTORY, TABLE};
-use super::variable::{ReadBy, Variable};
+use super::variable::Variable;
 use super::warning::Warning;
 use crate::secret::Secret;
+
+/// Longer than most words.
+const WORD_CHARS_MAX: usize = 12;
 
 /// Where configuration comes from. Reading it is the caller's part.
 #[derive(Clone, Copy)]
@@ -25,7 +28,16 @@ pub struct Sources<'a> {
     /// The env file.
     pub file: &'a FileSource,
     /// Reads the file that a `NAME_FILE` names.
-    pub read_secret: &'a dyn Fn(&str) -> Result<String, FileTrouble>,
+    pub read_secret: &'a dyn Fn(&str) -> Result<SecretFile, FileTrouble>,
+}
+
+/// A file that holds a secret. It has no `Debug`.
+#[derive(Clone, Default)]
+pub struct SecretFile {
+    /// What stands in it.
+    pub text: String,
+    /// Whether everybody on the machine can read it.
+    pub open_to_all: bool,
 }
 
 /// The env file, as it was found.
@@ -77,6 +89,8 @@ pub(super) struct Found {
     pub(super) text: String,
     pub(super) origin: Origin,
     pub(super) spelled: String,
+    /// What stands before something that looks like a comment.
+    pub(super) before_comment: Option<String>,
 }
 
 /// What was found for every variable.
@@ -105,6 +119,7 @@ pub(super) fn look_up(sources: &Sources<'_>) -> LookedUp {
     report.warnings.extend(file.warnings.iter().cloned());
     let mut search = Search { sources, file, report };
     search.note_secrets();
+    search.warn_about_files();
     search.warn_about_names();
     search.warn_about_permissions();
     let findings = TABLE.iter().map(|variable| (variable.name, search.find(variable))).collect();
@@ -119,10 +134,10 @@ enum Place {
     File,
 }
 
-struct Search<'a> {
-    sources: &'a Sources<'a>,
-    file: EnvFile,
-    report: Report,
+pub(super) struct Search<'a> {
+    pub(super) sources: &'a Sources<'a>,
+    pub(super) file: EnvFile,
+    pub(super) report: Report,
 }
 
 impl Search<'_> {
@@ -157,13 +172,15 @@ impl Search<'_> {
                 self.refuse(variable, Mistake::value(spelled, origin.clone(), masked(), Problem::NotText));
                 return Finding::Broken(origin);
             }
-            Some((Ok(text), origin)) if text.is_empty() => match variable.blank {
+            Some((Ok(written), origin)) if written.value.is_empty() => match variable.blank {
                 Some(_) => Finding::Blank(origin),
                 None => Finding::Absent,
             },
-            Some((Ok(text), origin)) => Finding::Found(Found { text, origin, spelled: spelled.to_owned() }),
+            Some((Ok(Written { value: text, before_comment }), origin)) => {
+                Finding::Found(Found { text, origin, spelled: spelled.to_owned(), before_comment })
+            }
         };
-        if !variable.is_secret() {
+        if !variable.takes_file() {
             return direct;
         }
         match (direct, self.find_named_file(place, variable, &format!("{spelled}_FILE"))) {
@@ -179,9 +196,9 @@ impl Search<'_> {
 
     /// The content of the file that `NAME_FILE` names.
     fn find_named_file(&mut self, place: Place, variable: &'static Variable, name: &str) -> Finding {
-        let (path, origin) = match self.text(place, name) {
+        let (Written { value: path, before_comment }, origin) = match self.text(place, name) {
             None => return Finding::Absent,
-            Some((Ok(path), _)) if path.is_empty() => return Finding::Absent,
+            Some((Ok(path), _)) if path.value.is_empty() => return Finding::Absent,
             Some((Ok(path), origin)) => (path, origin),
             Some((Err(()), origin)) => {
                 self.refuse(variable, Mistake::value(name, origin.clone(), masked(), Problem::NotText));
@@ -189,42 +206,78 @@ impl Search<'_> {
             }
         };
         // What is no path may well be the secret itself, set by mistake: it is not shown.
-        let looks_like_a_path = ["/", "./", "../"].iter().any(|start| path.starts_with(start));
-        if !looks_like_a_path || path.contains(char::is_control) {
+        if !looks_like_a_path(&path) || path.contains(char::is_control) {
             self.note(&path);
             self.refuse(variable, Mistake::value(name, origin.clone(), masked(), Problem::NotAPath));
             return Finding::Broken(origin);
         }
-        let content = (self.sources.read_secret)(&path).and_then(|text| {
-            let text = text.trim_end_matches(['\r', '\n']).to_owned();
-            if text.trim().is_empty() { Err(FileTrouble::Empty) } else { Ok(text) }
-        });
-        match content {
-            Ok(text) => {
-                self.note(&text);
-                let origin = Origin::NameFile { name: name.to_owned(), path };
-                Finding::Found(Found { text, origin, spelled: name.to_owned() })
-            }
+        match (self.sources.read_secret)(&path) {
+            Ok(content) => self.take_secret(variable, name, path, origin, &content),
             Err(trouble) => {
-                let problem = Problem::File(trouble);
+                let problem = match trouble {
+                    FileTrouble::Missing if before_comment.is_some() => Problem::Comment,
+                    trouble => Problem::File(trouble),
+                };
                 self.refuse(variable, Mistake::value(name, origin.clone(), quoted(&path), problem));
                 Finding::Broken(origin)
             }
         }
     }
 
-    /// The text of a name in this place, without blanks and one layer of quotes around it.
-    fn text(&self, place: Place, name: &str) -> Option<(Result<String, ()>, Origin)> {
+    /// The secret in a file, which must be all there is in it.
+    fn take_secret(
+        &mut self,
+        variable: &'static Variable,
+        name: &str,
+        path: String,
+        origin: Origin,
+        content: &SecretFile,
+    ) -> Finding {
+        // Some editors put a byte order mark in front.
+        let text = content.text.trim_start_matches('\u{feff}').trim();
+        if text.is_empty() {
+            let problem = Problem::File(FileTrouble::Empty);
+            self.refuse(variable, Mistake::value(name, origin.clone(), quoted(&path), problem));
+            return Finding::Broken(origin);
+        }
+        self.note(text);
+        if content.open_to_all {
+            self.report.warnings.push(Warning::SecretOpenToAll { name: name.to_owned(), path: path.clone() });
+        }
+        let origin = Origin::NameFile { name: name.to_owned(), path };
+        let lines = text.contains(['\n', '\r']);
+        if lines || text.contains(char::is_whitespace) {
+            // The secret is some part of it; plain words and our own names are not.
+            let parts = text.split(|c: char| c.is_whitespace() || c == '=');
+            let secret = |part: &&str| {
+                (part.len() >= WORD_CHARS_MAX || part.contains(|c: char| c.is_ascii_digit()))
+                    && !nearest::is_known(part)
+            };
+            text.lines().map(str::trim).chain(parts.filter(secret)).for_each(|part| self.note(part));
+            let problem = Problem::NotOnlySecret { lines };
+            self.refuse(variable, Mistake::value(name, origin.clone(), masked(), problem));
+            return Finding::Broken(origin);
+        }
+        Finding::Found(Found {
+            text: text.to_owned(),
+            origin,
+            spelled: name.to_owned(),
+            before_comment: None,
+        })
+    }
+
+    /// The text of a name in this place.
+    fn text(&self, place: Place, name: &str) -> Option<(Result<Written, ()>, Origin)> {
         match place {
             Place::Environment if self.sources.garbled.contains(name) => Some((Err(()), Origin::Environment)),
             Place::Environment => {
                 let text = self.sources.environment.get(name)?;
-                Some((Ok(unquoted(text).to_owned()), Origin::Environment))
+                Some((Ok(from_environment(text)), Origin::Environment))
             }
             Place::File => {
                 let entry = self.file.entries.get(name)?;
                 let origin = Origin::File { path: self.file.path.clone(), line: entry.line };
-                Some((Ok(entry.value.clone()), origin))
+                Some((Ok(entry.written.clone()), origin))
             }
         }
     }
@@ -233,7 +286,7 @@ impl Search<'_> {
         self.report.refuse(variable, mistake);
     }
 
-    fn note(&mut self, secret: &str) {
+    pub(super) fn note(&mut self, secret: &str) {
         let secret = Secret::new(secret);
         if !secret.is_empty() && !self.report.secrets.contains(&secret) {
             self.report.secrets.push(secret);
@@ -246,10 +299,12 @@ impl Search<'_> {
         let mut secrets: Vec<String> = Vec::new();
         for (name, text) in self.sources.environment {
             if is_secret(name, text, nearest::in_environment) {
-                secrets.push(unquoted(text).to_owned());
+                let Written { value, before_comment } = from_environment(text);
+                secrets.push(value);
+                secrets.extend(before_comment);
             }
         }
-        let entries = self.file.entries.iter().map(|(name, entry)| (name, &entry.value));
+        let entries = self.file.entries.iter().map(|(name, entry)| (name, &entry.written.value));
         let discarded = self.file.discarded.iter().map(|(name, text)| (name, text));
         for (name, text) in entries.chain(discarded) {
             if is_secret(name, text, nearest::in_file) {
@@ -260,53 +315,10 @@ impl Search<'_> {
             self.note(secret);
         }
     }
-
-    fn warn_about_names(&mut self) {
-        for name in self.sources.environment.keys().filter(|name| !nearest::is_known(name)) {
-            if let Some(known) = nearest::in_environment(name) {
-                let warning = Warning::NearMiss { name: name.clone(), nearest: known.name };
-                self.report.warnings.push(warning);
-            }
-        }
-        let unknown = |name: &&String| !nearest::is_known(name) && !nearest::is_neighbour(name);
-        let mut warnings = Vec::new();
-        for name in self.file.entries.keys().filter(unknown) {
-            let nearest = nearest::in_file(name).map(|known| known.name);
-            let shown = nearest.is_some() || looks_like_a_name(name);
-            warnings.push(Warning::UnknownInFile {
-                path: self.file.path.clone(),
-                line: self.file.entries[name].line,
-                name: shown.then(|| name.clone()),
-                nearest,
-            });
-        }
-        self.report.warnings.extend(warnings);
-    }
-
-    fn warn_about_permissions(&mut self) {
-        let FileSource::Text { path, open_to_all: true, .. } = self.sources.file else { return };
-        let entries = &self.file.entries;
-        let secret = entries
-            .iter()
-            .any(|(name, entry)| !entry.value.is_empty() && is_secret(name, &entry.value, nearest::in_file));
-        if secret {
-            self.report.warnings.push(Warning::OpenToAll { path: path.clone() });
-        }
-    }
-}
-
-impl Report {
-    /// Notes a mistake; in a variable that only the gateway container reads it is but a warning.
-    pub(super) fn refuse(&mut self, variable: &Variable, mistake: Mistake) {
-        match variable.read_by {
-            ReadBy::Runtime | ReadBy::Both => self.mistakes.push(mistake),
-            ReadBy::Gateway => self.warnings.push(Warning::ForGateway(mistake)),
-        }
-    }
 }
 
 /// Whether what is given under this name is a secret; an unknown name counts as the one that was meant.
-fn is_secret(name: &str, text: &str, nearest: fn(&str) -> Option<nearest::Known>) -> bool {
+pub(super) fn is_secret(name: &str, text: &str, nearest: fn(&str) -> Option<nearest::Known>) -> bool {
     if nearest::names_a_file(name) {
         return false;
     }
@@ -321,11 +333,15 @@ pub(super) fn masked() -> String {
     "***".to_owned()
 }
 
-/// Whether an unknown name can be shown: a line of base64 that ends in `=` could pass for a name too.
-fn looks_like_a_name(name: &str) -> bool {
-    /// Longer than any name of ours.
-    const CHARS_MAX: usize = 40;
-    name.len() <= CHARS_MAX && name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+/// Whether this was meant for a path: a secret hardly ever begins like one.
+pub(super) fn looks_like_a_path(text: &str) -> bool {
+    ["/", "./", "../"].iter().any(|start| text.starts_with(start))
+}
+
+/// A value of the environment: read like one of the file, because Docker passes the lines of its env files on as
+/// they are, but a quote that is not closed is a part of it.
+pub(super) fn from_environment(text: &str) -> Written {
+    Written::read(text).unwrap_or_else(|_| Written { value: unquoted(text).to_owned(), before_comment: None })
 }
 
 /// The text without blanks around it and one layer of matching quotes.

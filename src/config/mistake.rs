@@ -5,10 +5,9 @@
 use std::fmt;
 
 use super::report::Origin;
-use super::variable::Variable;
 use crate::model::BadUrl;
 
-/// Something that must be mended before the service can start.
+/// Something that must be put right before the service can start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mistake {
     /// Required variables that are not given.
@@ -53,11 +52,17 @@ pub enum Problem {
         /// What is allowed, to stand behind "expected".
         allowed: String,
     },
-    /// A blank, a control character or a letter outside ASCII in a token, key or id.
+    /// Something other than visible ASCII in a token, key or id.
     Character {
         /// Where, counted in characters from 1.
         position: usize,
+        /// What it is.
+        stray: Stray,
     },
+    /// The `…` of an example.
+    Placeholder,
+    /// A comment behind the value, without which the value would be good.
+    Comment,
     /// A control character in a text.
     Control {
         /// Where, counted in characters from 1.
@@ -80,6 +85,8 @@ pub enum Problem {
         foreign_scheme: bool,
         /// A good one.
         example: &'static str,
+        /// Whether the sentence must hold the words that the original runtime has for this variable.
+        in_its_words: bool,
     },
     /// The address of a deployment's HTTP actions instead of its functions.
     ConvexSite {
@@ -102,7 +109,15 @@ pub enum Problem {
     /// A service token where the account id should be.
     TokenAsAccount,
     /// No token for a gateway on another host.
-    GatewayTokenRequired,
+    GatewayTokenRequired {
+        /// The other host.
+        host: String,
+    },
+    /// The file holds more than the secret.
+    NotOnlySecret {
+        /// Whether it is more lines, or else blanks.
+        lines: bool,
+    },
     /// Both `NAME` and `NAME_FILE` are given, and they differ.
     GivenTwice {
         /// The one to drop.
@@ -112,6 +127,17 @@ pub enum Problem {
     NotAPath,
     /// The named file cannot be used.
     File(FileTrouble),
+}
+
+/// What has no place in a token, key or id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stray {
+    /// A blank.
+    Blank,
+    /// A control character.
+    Control,
+    /// A letter or sign outside ASCII.
+    Foreign,
 }
 
 /// Why a file cannot be used.
@@ -136,6 +162,10 @@ pub enum FileTrouble {
     Empty,
     /// It is not UTF-8 text.
     NotText,
+    /// There is no certificate in it.
+    NoCertificate,
+    /// This certificate in it, counted from 1, is malformed.
+    BadCertificate(usize),
 }
 
 /// Why a line of the env file cannot be understood.
@@ -147,6 +177,8 @@ pub enum LineProblem {
     Name,
     /// A quote that is opened but not closed at the end of the line.
     OpenQuote,
+    /// Something other than a comment behind the closing quote.
+    BehindQuote,
     /// A control character.
     Control,
 }
@@ -163,6 +195,8 @@ impl FileTrouble {
             Self::TooLarge { bytes_max } => format!("it is larger than {} KiB", bytes_max / 1024),
             Self::Empty => "it is empty".to_owned(),
             Self::NotText => "it is not UTF-8 text".to_owned(),
+            Self::NoCertificate => "it holds no certificate; a PEM file is needed".to_owned(),
+            Self::BadCertificate(number) => format!("certificate {number} in it is malformed"),
         }
     }
 }
@@ -174,6 +208,9 @@ impl LineProblem {
             Self::NoEquals => "has no =; expected NAME=value, or a # in front of a comment",
             Self::Name => "has no usable name before the =; expected letters, digits and underscores",
             Self::OpenQuote => "opens a quote that is not closed at the end of the line; a value is one line",
+            Self::BehindQuote => {
+                "has text behind the closing quote; only a comment may stand there, after a blank and a #"
+            }
             Self::Control => "has a control character in it",
         }
     }
@@ -184,10 +221,20 @@ impl Problem {
     pub fn explain(&self, name: &str) -> String {
         match self {
             Self::Form { allowed } => format!("expected {allowed}."),
-            Self::Character { position } => format!(
-                "character {position} is a blank, a control character or outside ASCII; \
-                 expected visible ASCII characters only."
-            ),
+            Self::Character { position, stray } => {
+                let what = match stray {
+                    Stray::Blank => "a blank",
+                    Stray::Control => "a control character",
+                    Stray::Foreign => "not ASCII",
+                };
+                format!("character {position} is {what}; expected visible ASCII characters only.")
+            }
+            Self::Placeholder => {
+                "it still holds the placeholder \"…\" of an example; put the real value there.".to_owned()
+            }
+            Self::Comment => {
+                "a comment behind a value belongs to the value here; move it to a line of its own.".to_owned()
+            }
             Self::Control { position } => {
                 format!("character {position} is a control character; expected plain text.")
             }
@@ -195,21 +242,35 @@ impl Problem {
                 format!("it has {chars} characters; at most {chars_max} are allowed.")
             }
             Self::NotText => "it is not UTF-8 text.".to_owned(),
-            Self::Url { reason, foreign_scheme, example } => {
-                if *foreign_scheme {
-                    format!("Invalid {name}. Only http and https are allowed. An example: {example}")
-                } else {
-                    let reason = reason.explain();
-                    format!("Invalid {name}. Expected a valid URL like {example}. The fault: {reason}.")
+            Self::Url { reason, foreign_scheme, example, in_its_words } => {
+                let reason = match reason {
+                    BadUrl::Scheme => "it begins with another scheme",
+                    reason => reason.explain(),
+                };
+                match (foreign_scheme, in_its_words) {
+                    (true, true) => {
+                        format!(
+                            "{reason}. Invalid {name}. Only http and https are allowed. An example: {example}."
+                        )
+                    }
+                    (true, false) => {
+                        format!(
+                            "{reason}. Only http and https are allowed; expected something like {example}."
+                        )
+                    }
+                    (false, true) => {
+                        format!("{reason}. Invalid {name}. Expected a valid URL like {example}.")
+                    }
+                    (false, false) => format!("{reason}; expected something like {example}."),
                 }
             }
             Self::ConvexSite { instead } => format!(
-                "Invalid {name}. The .convex.site address serves a deployment's web hooks, not its functions; \
-                 use {instead}"
+                "the .convex.site address serves a deployment's web hooks, not its functions; use {instead}."
             ),
-            Self::TokenPrefix => {
-                format!("Invalid {name} format. Expected a token starting with mc_service_.")
-            }
+            // A full stop behind the prefix would pass for the rest of a token, and be hidden.
+            Self::TokenPrefix => format!(
+                "Invalid {name} format. Expected a token starting with mc_service_ as the dashboard issues it."
+            ),
             Self::TokenStructure => {
                 format!("Invalid {name} structure. Expected mc_service_{{accountId}}_{{secret}}.")
             }
@@ -227,8 +288,13 @@ impl Problem {
                 "this is a service token; expected the id of an account. Give the token as SERVICE_TOKEN."
                     .to_owned()
             }
-            Self::GatewayTokenRequired => {
-                format!("{name} is required for non-local OPENCLAW_GATEWAY_URL. Blank counts as not set.")
+            Self::GatewayTokenRequired { host } => format!(
+                "{name} is required for non-local OPENCLAW_GATEWAY_URL. That address names another host \
+                 ({host}): give its token as {name} or {name}_FILE; blank counts as not set."
+            ),
+            Self::NotOnlySecret { lines } => {
+                let what = if *lines { "more than one line" } else { "blanks in it" };
+                format!("the file has {what}; it must hold the secret and nothing else.")
             }
             Self::GivenTwice { file_name } => {
                 format!("{file_name} is given too, with another value; drop one of the two.")
@@ -248,11 +314,6 @@ impl Mistake {
     pub(super) fn value(name: impl Into<String>, origin: Origin, shown: String, problem: Problem) -> Self {
         Self::Value { name: name.into(), origin, shown, problem }
     }
-
-    /// The file that this variable names is unusable; for checks at the edge.
-    pub fn named_file(variable: &'static Variable, origin: Origin, path: &str, trouble: FileTrouble) -> Self {
-        Self::value(variable.name, origin, quoted(path), Problem::File(trouble))
-    }
 }
 
 impl fmt::Display for Mistake {
@@ -267,9 +328,17 @@ impl fmt::Display for Mistake {
             ),
             Self::Value { name, origin, shown, problem } => {
                 let explained = problem.explain(name);
-                match origin {
-                    Origin::Default | Origin::Derived(_) => write!(f, "{name}: {explained}"),
-                    Origin::Environment | Origin::File { .. } | Origin::NameFile { .. } => {
+                match (origin, problem) {
+                    (Origin::Unset | Origin::Default | Origin::Derived(_), _) => f.write_str(&explained),
+                    // What is wrong is wrong with the variable, not with the name of the file.
+                    (Origin::NameFile { .. }, _) => {
+                        let variable = name.strip_suffix("_FILE").unwrap_or(name);
+                        write!(f, "{origin}: {}", problem.explain(variable))
+                    }
+                    (Origin::Environment | Origin::File { .. }, Problem::Comment) => {
+                        write!(f, "{name} ({origin}): {explained}")
+                    }
+                    (Origin::Environment | Origin::File { .. }, _) => {
                         write!(f, "{name} ({origin}) is {shown}: {explained}")
                     }
                 }

@@ -12,6 +12,7 @@
 mod address;
 mod credentials;
 pub mod documents;
+mod doubts;
 mod env_file;
 mod lookup;
 mod mistake;
@@ -25,8 +26,9 @@ mod variable;
 mod warning;
 
 pub use env_file::EnvFile;
-pub use lookup::{FileSource, Sources};
-pub use mistake::{FileTrouble, LineProblem, Mistake, Problem};
+pub use lookup::{FileSource, SecretFile, Sources};
+use mistake::quoted;
+pub use mistake::{FileTrouble, LineProblem, Mistake, Problem, Stray};
 pub use report::{EffectiveRow, Origin, Report};
 pub use settings::{
     Account, Agents, Delivery, Droplet, Gateway, HttpServer, LogFormat, LogLevel, Settings, UpgradeMode,
@@ -46,10 +48,21 @@ pub struct Configuration {
 }
 
 impl Configuration {
-    /// Notes a mistake that was found later, at the edge; with one there are no settings.
-    pub fn refuse(&mut self, mistake: Mistake) {
+    /// Notes that the file which this variable names cannot be used, which shows at the edge only; with a mistake
+    /// there are no settings.
+    pub fn refuse_file(&mut self, variable: &'static Variable, trouble: FileTrouble) {
+        let Some(row) = self.report.row(variable.name) else { return };
+        let (origin, path) = (row.origin.clone(), row.shown().to_owned());
+        let commented = self.report.warnings.iter().any(|warning| match (warning, &origin) {
+            (Warning::HashInValue { line, .. }, Origin::File { line: given, .. }) => line == given,
+            _ => false,
+        });
+        let problem = match trouble {
+            FileTrouble::Missing if commented => Problem::Comment,
+            trouble => Problem::File(trouble),
+        };
         self.settings = None;
-        self.report.mistakes.push(mistake);
+        self.report.refuse(variable, Mistake::value(variable.name, origin, quoted(&path), problem));
     }
 }
 

@@ -20,19 +20,25 @@ const ORDINARY: &[&str] =
 /// From this length on a name may have two slips in it.
 const LONG_NAME: usize = 12;
 
-/// Every name that is read: each spelling, and `NAME_FILE` for secrets.
+/// Every name that is read: each spelling, and `NAME_FILE` for secrets that this runtime reads.
 fn known() -> impl Iterator<Item = Known> {
     TABLE.iter().flat_map(|variable| {
         variable.spellings().flat_map(|name| {
-            let file = variable.is_secret().then(|| Known { name: format!("{name}_FILE"), variable });
+            let file = variable.takes_file().then(|| Known { name: format!("{name}_FILE"), variable });
             std::iter::once(Known { name: name.to_owned(), variable }).chain(file)
         })
     })
 }
 
-/// Whether somebody reads this name.
+/// Whether this name is read.
 pub(super) fn is_known(name: &str) -> bool {
     known().any(|known| known.name == name)
+}
+
+/// The known name behind a `NAME_FILE` that is not read.
+pub(super) fn with_file_in_vain(name: &str) -> Option<Known> {
+    let meant = name.strip_suffix("_FILE").filter(|_| !is_known(name))?;
+    known().find(|known| known.name == meant)
 }
 
 /// Whether it belongs to somebody who may share our env file.

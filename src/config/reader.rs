@@ -18,8 +18,8 @@ use super::warning::Warning;
 use crate::model::BaseUrl;
 use crate::secret::Secret;
 
-/// What stands in a row for "nothing".
-const NOT_SET: &str = "(not set)";
+/// Shorter secrets are not hidden wherever they occur: they would tear texts apart.
+const SECRET_CHARS_MIN: usize = 8;
 
 /// Enough digits to recognise a number that is too large.
 const GIVEN_CHARS_MAX: usize = 30;
@@ -86,6 +86,11 @@ impl Reader {
         self.read(variable, check)
     }
 
+    /// A port.
+    pub(super) fn port(&mut self, variable: &'static Variable) -> u16 {
+        self.read(variable, |_, text| value::port(text)).unwrap_or_default()
+    }
+
     /// A number of milliseconds.
     pub(super) fn millis(&mut self, variable: &'static Variable) -> Duration {
         Duration::from_millis(self.number(variable))
@@ -108,7 +113,7 @@ impl Reader {
         let min = min.max(least).min(max);
         let number = self.read(variable, |_, text| value::whole(text, min, max))?;
         if number.clamped
-            && let Finding::Found(Found { text, origin, spelled: name }) =
+            && let Finding::Found(Found { text, origin, spelled: name, .. }) =
                 self.findings[variable.name].clone()
         {
             let given: String = text.chars().take(GIVEN_CHARS_MAX).collect();
@@ -118,7 +123,7 @@ impl Reader {
         if let Some(row) = self.rows.get_mut(variable.name)
             && !self.refused.contains(variable.name)
         {
-            row.value = number.used.to_string();
+            row.value = Some(number.used.to_string());
         }
         Some(number.used)
     }
@@ -130,32 +135,39 @@ impl Reader {
         check: impl Fn(&Variable, &str) -> Result<T, Problem>,
     ) -> Option<T> {
         match self.findings[variable.name].clone() {
-            Finding::Found(Found { text, origin, spelled }) => match check(variable, &text) {
+            Finding::Found(Found { text, origin, spelled, before_comment }) => match check(variable, &text) {
                 Ok(value) => {
                     let shown = if variable.is_secret() {
                         masked()
                     } else {
                         self.without_secrets(&value::text(variable, &text).unwrap_or(text))
                     };
-                    self.set_row(variable, shown, origin);
+                    self.set_row(variable, Some(shown), origin);
                     if spelled != variable.name && variable.aliases.contains(&spelled.as_str()) {
                         self.note(variable, format!("given as {spelled}"));
                     }
                     Some(value)
                 }
                 Err(problem) => {
+                    let comment = before_comment
+                        .is_some_and(|before| before.is_empty() || check(variable, &before).is_ok());
+                    let problem = match problem {
+                        _ if comment => Problem::Comment,
+                        _ if text.contains('…') => Problem::Placeholder,
+                        problem => problem,
+                    };
                     self.refuse(variable, problem);
                     fall_back(variable, check)
                 }
             },
             Finding::Broken(origin) => {
-                self.set_row(variable, masked(), origin);
+                self.set_row(variable, Some(masked()), origin);
                 self.note(variable, "cannot be used".to_owned());
                 self.refused.insert(variable.name);
                 fall_back(variable, check)
             }
             Finding::Blank(origin) => {
-                self.set_row(variable, "(blank)".to_owned(), origin);
+                self.set_row(variable, Some(String::new()), origin);
                 if let Some(meaning) = variable.blank {
                     self.note(variable, meaning.to_owned());
                 }
@@ -164,14 +176,16 @@ impl Reader {
             Finding::Absent => {
                 match variable.fallback {
                     Fallback::Required => {
-                        self.set_row(variable, NOT_SET.to_owned(), Origin::Default);
+                        self.set_row(variable, None, Origin::Unset);
                         self.note(variable, "required".to_owned());
                         self.missing.push(variable.name);
                         self.refused.insert(variable.name);
                     }
-                    Fallback::Value(text) => self.set_row(variable, text.to_owned(), Origin::Default),
+                    Fallback::Value(text) => {
+                        self.set_row(variable, Some(text.to_owned()), Origin::Default);
+                    }
                     Fallback::Derived(words) | Fallback::Unset(words) => {
-                        self.set_row(variable, NOT_SET.to_owned(), Origin::Default);
+                        self.set_row(variable, None, Origin::Unset);
                         if words != "not set" {
                             self.note(variable, words.replace('`', ""));
                         }
@@ -188,23 +202,40 @@ impl Reader {
             Finding::Found(Found { spelled, origin, .. }) if variable.is_secret() => {
                 (spelled.clone(), origin.clone(), masked())
             }
-            Finding::Found(Found { text, origin, spelled }) => {
+            Finding::Found(Found { text, origin, spelled, .. }) => {
                 (spelled.clone(), origin.clone(), quoted(&self.without_secrets(text)))
             }
             Finding::Blank(origin) | Finding::Broken(origin) => {
                 (variable.name.to_owned(), origin.clone(), masked())
             }
-            Finding::Absent => (variable.name.to_owned(), Origin::Default, NOT_SET.to_owned()),
+            Finding::Absent => (variable.name.to_owned(), Origin::Unset, masked()),
         };
         self.refused.insert(variable.name);
-        self.set_row(variable, shown.clone(), origin.clone());
-        self.note(variable, "cannot be used".to_owned());
+        let (value, note) = match origin {
+            Origin::Unset => (None, "required"),
+            _ => (Some(shown.clone()), "cannot be used"),
+        };
+        self.set_row(variable, value, origin.clone());
+        self.note(variable, note.to_owned());
         self.report.refuse(variable, Mistake::value(name, origin, shown, problem));
     }
 
     /// Whether something is wrong with this variable already, so that nothing more needs to be said of it.
     pub(super) fn was_refused(&self, variable: &Variable) -> bool {
         self.refused.contains(variable.name)
+    }
+
+    /// Whether it is set to nothing, where that means something.
+    pub(super) fn is_blank(&self, variable: &Variable) -> bool {
+        matches!(self.findings[variable.name], Finding::Blank(_))
+    }
+
+    /// Warns of a secret that is too short for the redaction; `what` is the secret in words.
+    pub(super) fn warn_if_short(&mut self, what: &'static str, secret: &str) {
+        let chars = secret.chars().count();
+        if chars < SECRET_CHARS_MIN {
+            self.warn(Warning::ShortSecret { what, chars });
+        }
     }
 
     /// Whether somebody gave it.
@@ -220,7 +251,7 @@ impl Reader {
     pub(super) fn derive(&mut self, variable: &'static Variable, value: &str, from: &'static str) {
         if matches!(self.findings[variable.name], Finding::Absent) {
             self.rows.remove(variable.name);
-            self.set_row(variable, self.without_secrets(value), Origin::Derived(from));
+            self.set_row(variable, Some(self.without_secrets(value)), Origin::Derived(from));
         }
     }
 
@@ -230,8 +261,8 @@ impl Reader {
         (!first.is_empty()).then(|| first.to_owned())
     }
 
-    fn set_row(&mut self, variable: &'static Variable, value: String, origin: Origin) {
-        let note = variable.idle.map(|why| format!("has no effect: {why}"));
+    fn set_row(&mut self, variable: &'static Variable, value: Option<String>, origin: Origin) {
+        let note = variable.idle.map(|why| format!("has no effect: {}", why.replace('`', "")));
         self.rows.insert(variable.name, EffectiveRow { name: variable.name, value, origin, note });
     }
 
@@ -271,7 +302,10 @@ impl Reader {
                 self.check(variable);
             }
         }
-        if !self.missing.is_empty() {
+        // Without the env file it is no news that something is missing.
+        let file_is_missing =
+            self.report.mistakes.iter().any(|mistake| matches!(mistake, Mistake::EnvFile { .. }));
+        if !self.missing.is_empty() && !file_is_missing {
             self.report.mistakes.insert(0, Mistake::Missing { names: std::mem::take(&mut self.missing) });
         }
         self.report.rows = TABLE.iter().filter_map(|variable| self.rows.remove(variable.name)).collect();
@@ -287,6 +321,7 @@ impl Reader {
             | Kind::Path
             | Kind::Host
             | Kind::Url { .. }
+            | Kind::Port
             | Kind::Boolean
             | Kind::Choice { .. } => drop(self.read(variable, value::text)),
         }

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::mistake::Mistake;
+use super::mistake::{Mistake, Problem};
+use super::variable::{ReadBy, Variable};
 use super::warning::Warning;
 use crate::secret::Secret;
 
@@ -24,8 +25,9 @@ pub struct Report {
 pub struct EffectiveRow {
     /// The variable.
     pub name: &'static str,
-    /// Its value; `***` for a secret that is set.
-    pub value: String,
+    /// Its value, `***` for a secret that is set. Nothing: it is not set. Empty: it is set, but blank, which means
+    /// something for this variable.
+    pub value: Option<String>,
     /// Where the value came from.
     pub origin: Origin,
     /// What else there is to know: a clamp, a mistake, no effect.
@@ -51,10 +53,38 @@ pub enum Origin {
         /// The path it has for value.
         path: String,
     },
+    /// Nobody gave it, and there is no default.
+    Unset,
     /// The table.
     Default,
     /// Worked out from these other things.
     Derived(&'static str),
+}
+
+impl EffectiveRow {
+    /// The value for people.
+    pub fn shown(&self) -> &str {
+        match self.value.as_deref() {
+            None => "(not set)",
+            Some("") => "(blank)",
+            Some(value) => value,
+        }
+    }
+}
+
+/// `NAME = value (where from; note)`, or `NAME = (not set; note)`.
+impl fmt::Display for EffectiveRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} = ", self.name)?;
+        if self.value.is_some() {
+            write!(f, "{} ", self.shown())?;
+        }
+        write!(f, "({}", self.origin)?;
+        if let Some(note) = &self.note {
+            write!(f, "; {note}")?;
+        }
+        f.write_str(")")
+    }
 }
 
 impl Origin {
@@ -62,7 +92,7 @@ impl Origin {
     pub fn is_given(&self) -> bool {
         match self {
             Self::Environment | Self::File { .. } | Self::NameFile { .. } => true,
-            Self::Default | Self::Derived(_) => false,
+            Self::Unset | Self::Default | Self::Derived(_) => false,
         }
     }
 }
@@ -73,6 +103,7 @@ impl fmt::Display for Origin {
             Self::Environment => f.write_str("environment"),
             Self::File { path, line } => write!(f, "{path}, line {line}"),
             Self::NameFile { name, path } => write!(f, "{name}={path}"),
+            Self::Unset => f.write_str("not set"),
             Self::Default => f.write_str("default"),
             Self::Derived(from) => write!(f, "derived from {from}"),
         }
@@ -80,15 +111,32 @@ impl fmt::Display for Origin {
 }
 
 impl Report {
+    /// Notes a mistake; in a variable that only the gateway container reads it is but a warning.
+    pub(super) fn refuse(&mut self, variable: &Variable, mistake: Mistake) {
+        if let Mistake::Value {
+            origin: Origin::File { line: wrong, .. }, problem: Problem::Comment, ..
+        } = &mistake
+        {
+            // The mistake says it all.
+            self.warnings
+                .retain(|warning| !matches!(warning, Warning::HashInValue { line, .. } if line == wrong));
+        }
+        match variable.read_by {
+            ReadBy::Runtime | ReadBy::Both => self.mistakes.push(mistake),
+            ReadBy::Gateway => self.warnings.push(Warning::ForGateway(mistake)),
+        }
+    }
+
     /// One line for the start of the log: every value that somebody gave, secrets masked.
     pub fn summary(&self) -> String {
         let given = self.rows.iter().filter(|row| row.origin.is_given());
         let words: Vec<String> = given
             .map(|row| {
                 // A value that cannot be used is in quotes already.
-                let plain = row.value.starts_with('"') || !row.value.contains(char::is_whitespace);
-                let value = if plain { row.value.clone() } else { format!("{:?}", row.value) };
-                format!("{}={value}", row.name)
+                let shown = row.shown();
+                let plain = shown.starts_with('"') || !shown.contains(char::is_whitespace);
+                let name = row.name;
+                if plain { format!("{name}={shown}") } else { format!("{name}={shown:?}") }
             })
             .collect();
         words.join(" ")

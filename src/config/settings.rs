@@ -106,22 +106,22 @@ pub struct Gateway {
 /// Polling and delivery.
 #[derive(Clone, Debug)]
 pub struct Delivery {
-    /// The time between two looks for new notifications.
+    /// The time between two polls for new notifications.
     pub interval: Duration,
-    /// The first pause after a failed look.
+    /// The first pause after a failed poll.
     pub backoff_base: Duration,
-    /// The longest pause after failed looks.
+    /// The longest pause after failed polls.
     pub backoff_max: Duration,
     /// How many turns may run at once.
     pub concurrent_sessions_max: usize,
-    /// How many notifications one look asks for.
+    /// How many notifications one poll asks for.
     pub list_limit: usize,
 }
 
 /// The roster of agents.
 #[derive(Clone, Debug)]
 pub struct Agents {
-    /// The time between two looks at it.
+    /// The time between two polls of it.
     pub sync_interval: Duration,
 }
 

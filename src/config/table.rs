@@ -96,24 +96,24 @@ variables! {
     }
     HEALTH_PORT {
         section: Section::Server,
-        kind: Kind::Integer { min: 0, max: 65_535, why: "there are no other ports; 0 takes any free one" },
+        kind: Kind::Port,
         fallback: Fallback::Value("3001"),
         about: "The port of the HTTP server; 0 takes any free one.",
         before: Some(Before {
             there: "`3000`, any number",
-            why: "its README and container example already promised 3001. A published port or a health check \
+            why: "the old README and container example already promised 3001. A published port or a health check \
                   that names 3000 must change, or set `HEALTH_PORT=3000`.",
         }),
         ..PLAIN
     }
     TASK_STATUS_BASE_URL {
         section: Section::Server,
-        kind: Kind::Url { example: "http://runtime:3000" },
+        kind: Kind::Url { example: "http://runtime:3001" },
         fallback: Fallback::Derived("`http://{HEALTH_HOST}:{HEALTH_PORT}`, loopback where that listens everywhere"),
         about: "The address under which agents reach this runtime; it stands in their prompts.",
         before: Some(Before {
             there: "the same with port 3000; any scheme; IPv6 hosts without brackets",
-            why: "it follows `HEALTH_PORT`; agents can only use http or https; `http://::1:3000` was no address.",
+            why: "it follows `HEALTH_PORT`; agents can only use http or https; `http://::1:3000` was not a valid address.",
         }),
         ..PLAIN
     }
@@ -129,9 +129,9 @@ variables! {
     OPENCLAW_GATEWAY_TOKEN {
         section: Section::Gateway,
         kind: Kind::Secret { chars_max: KEY_CHARS_MAX },
-        fallback: Fallback::Unset("none; required for a gateway on another host"),
+        fallback: Fallback::Unset("no token; required for a gateway on another host"),
         read_by: ReadBy::Both,
-        about: "The bearer token of the gateway. In the gateway container: with one it listens on the network, without on loopback only.",
+        about: "The bearer token of the gateway. The gateway container listens on the network if it has one, otherwise on loopback only.",
         before: Some(Before {
             there: "the word `local` was sent as a token; a blank value switched the rule for other hosts off",
             why: "without a token no `Authorization` header is sent, and blank counts as not set.",
@@ -143,13 +143,13 @@ variables! {
         kind: Kind::Integer {
             min: 5_000,
             max: DAY_MS,
-            why: "less than 5 s would cut off healthy turns, more than a day would never notice a stuck one",
+            why: "less than 5 s would cut off healthy turns, and more than a day would never notice a stuck one",
         },
         fallback: Fallback::Value("900000"),
-        about: "The longest silence of an agent's turn, in all its signs of life, before it counts as stuck. Not its length. Below 300000 is warned: the gateway's own retries are silent for three minutes.",
+        about: "How long an agent's turn may show no sign of life before it counts as stuck; the turn itself may take longer. In milliseconds. Values below 300000 draw a warning: the gateway's own retries are silent for three minutes.",
         before: Some(Before {
             there: "`300000`, 5000–600000, for the whole request",
-            why: "a working turn is never cut off by the clock; only silence counts, so there can be more patience.",
+            why: "a working turn is never cut off by the clock; only silence counts, so the limit can be generous.",
         }),
         ..PLAIN
     }
@@ -163,46 +163,46 @@ variables! {
 
     DELIVERY_INTERVAL {
         section: Section::Delivery,
-        kind: Kind::Integer { min: 1_000, max: DAY_MS, why: "oftener than every second only loads the backend, and a day is as good as off" },
+        kind: Kind::Integer { min: 1_000, max: DAY_MS, why: "polling more often than every second only loads the backend, and a day is as good as off" },
         fallback: Fallback::Value("5000"),
-        about: "Milliseconds between two looks for new notifications while all is well.",
+        about: "Milliseconds between two polls for new notifications while all is well.",
         before: Some(Before {
             there: "`15000`",
-            why: "its README already promised 5000, and a person who waits for an agent notices ten seconds.",
+            why: "the old README already promised 5000, and a person who waits for an agent notices ten seconds.",
         }),
         ..PLAIN
     }
     DELIVERY_BACKOFF_BASE_MS {
         section: Section::Delivery,
-        kind: Kind::Integer { min: 1_000, max: DAY_MS, why: "a backend in trouble needs at least a second, and nobody means to wait more than a day" },
+        kind: Kind::Integer { min: 1_000, max: DAY_MS, why: "a backend in trouble needs at least a second, and a pause of more than a day is as good as off" },
         fallback: Fallback::Value("5000"),
-        about: "The first pause after a failed look; it doubles up to the ceiling.",
+        about: "The first pause after a failed poll, in milliseconds; it doubles up to the ceiling.",
         ..PLAIN
     }
     DELIVERY_BACKOFF_MAX_MS {
         section: Section::Delivery,
-        kind: Kind::Integer { min: 1_000, max: DAY_MS, why: "the ceiling cannot lie below the base, and nobody means to wait more than a day" },
+        kind: Kind::Integer { min: 1_000, max: DAY_MS, why: "the ceiling cannot be below the base, and a pause of more than a day is as good as off" },
         fallback: Fallback::Value("300000"),
-        about: "The longest pause after failed looks; never less than `DELIVERY_BACKOFF_BASE_MS`.",
+        about: "The longest pause after failed polls, in milliseconds; never less than `DELIVERY_BACKOFF_BASE_MS`.",
         ..PLAIN
     }
     DELIVERY_MAX_CONCURRENT_SESSIONS {
         section: Section::Delivery,
-        kind: Kind::Integer { min: 1, max: 100, why: "one turn at a time is the least, and each one is a thread and a connection" },
+        kind: Kind::Integer { min: 1, max: 100, why: "at least one turn must be able to run, and each one takes a thread and a connection" },
         fallback: Fallback::Value("10"),
         about: "How many agent turns may run at once.",
         ..PLAIN
     }
     DELIVERY_LIST_LIMIT {
         section: Section::Delivery,
-        kind: Kind::Integer { min: 1, max: 500, why: "one at least, and one answer of the backend should stay small" },
+        kind: Kind::Integer { min: 1, max: 500, why: "a poll must ask for at least one, and the backend's answer should stay small" },
         fallback: Fallback::Value("50"),
-        about: "How many notifications one look asks for.",
+        about: "How many notifications one poll asks for.",
         ..PLAIN
     }
     DELIVERY_STREAM_TIMEOUT_MS {
         section: Section::Delivery,
-        kind: Kind::Integer { min: 5_000, max: 300_000, why: "the range of the TypeScript runtime" },
+        kind: Kind::Integer { min: 5_000, max: 300_000, why: "that is the range of the TypeScript runtime" },
         fallback: Fallback::Derived("2 × `OPENCLAW_REQUEST_TIMEOUT_MS`, at most `300000`"),
         idle: Some("a turn is judged by its signs of life, see `OPENCLAW_REQUEST_TIMEOUT_MS`"),
         about: "The time limit of a session stream in the TypeScript runtime.",
@@ -210,7 +210,7 @@ variables! {
     }
     DELIVERY_CONTEXT_FETCH_BATCH_SIZE {
         section: Section::Delivery,
-        kind: Kind::Integer { min: 1, max: 50, why: "the range of the TypeScript runtime" },
+        kind: Kind::Integer { min: 1, max: 50, why: "that is the range of the TypeScript runtime" },
         fallback: Fallback::Value("15"),
         idle: Some("each delivery fetches its own context, right before it is needed"),
         about: "How many contexts the TypeScript runtime fetched in parallel.",
@@ -230,22 +230,22 @@ variables! {
     }
     AGENT_SYNC_INTERVAL {
         section: Section::Operation,
-        kind: Kind::Integer { min: 5_000, max: 3_600_000, why: "oftener than every 5 s only loads the backend, and a new agent should not wait more than an hour" },
+        kind: Kind::Integer { min: 5_000, max: 3_600_000, why: "polling more often than every 5 s only loads the backend, and a new agent should not wait more than an hour" },
         fallback: Fallback::Value("60000"),
-        about: "Milliseconds between two looks at the roster of agents.",
+        about: "Milliseconds between two polls of the roster of agents.",
         before: Some(Before {
             there: "`300000`, any number",
-            why: "its README already promised 60000: a new or paused agent is noticed within a minute. Zero or a huge number made its timer spin.",
+            why: "the old README already promised 60000: a new or paused agent is noticed within a minute. Zero or a huge number made its timer spin.",
         }),
         ..PLAIN
     }
     HEALTH_CHECK_INTERVAL {
         section: Section::Operation,
-        kind: Kind::Integer { min: 5_000, max: 45_000, why: "the backend calls a runtime dead after 90 s without a report, so one must be allowed to get lost" },
+        kind: Kind::Integer { min: 5_000, max: 45_000, why: "the backend calls a runtime dead after 90 s without a report, and one report may get lost" },
         fallback: Fallback::Value("30000"),
         about: "Milliseconds between two status reports to the backend, which calls a runtime dead after 90 s without one.",
         before: Some(Before {
-            there: "`30000`, any number; its sample file said 300000",
+            there: "`30000`, any number; the old sample file said 300000",
             why: "the same default, but 300000 showed the account offline most of the time, and zero or a huge number made its timer spin.",
         }),
         ..PLAIN
@@ -274,8 +274,8 @@ variables! {
         fallback: Fallback::Value("exit"),
         about: "What a restart or upgrade request from the dashboard does: `exit` ends the process, for its supervisor to start it again; `none` only takes note of it.",
         before: Some(Before {
-            there: "`exit`; any other word meant that nothing happens",
-            why: "a misspelt `exit` should not switch upgrades off in silence; the other word is `none`.",
+            there: "`exit`; any other word meant that the request was dropped silently",
+            why: "a misspelt `exit` should not silently switch upgrades off; the other word is `none`.",
         }),
         ..PLAIN
     }
@@ -310,7 +310,7 @@ variables! {
         about: "The version this runtime reports.",
         before: Some(Before {
             there: "`npm_package_version`, else `0.1.0`",
-            why: "a container that reports `0.1.0` for ever looks outdated after each upgrade and is restarted in a loop.",
+            why: "a container that always reports `0.1.0` seems outdated after each upgrade and is restarted in a loop.",
         }),
         ..PLAIN
     }
@@ -341,7 +341,7 @@ variables! {
 
     OPENCLAW_MAX_CONCURRENT {
         section: Section::Container,
-        kind: Kind::Integer { min: 1, max: 16, why: "the gateway container's own range" },
+        kind: Kind::Integer { min: 1, max: 16, why: "that is the gateway container's own range" },
         fallback: Fallback::Value("10"),
         read_by: ReadBy::Gateway,
         about: "How many turns the gateway runs at once; should not be less than `DELIVERY_MAX_CONCURRENT_SESSIONS`.",
@@ -349,10 +349,10 @@ variables! {
     }
     OPENCLAW_SESSION_RETENTION_DAYS {
         section: Section::Container,
-        kind: Kind::Integer { min: 0, max: 36_500, why: "a hundred years is for ever" },
+        kind: Kind::Integer { min: 0, max: 36_500, why: "no session needs to be kept for more than a hundred years" },
         fallback: Fallback::Unset("nothing is removed"),
         read_by: ReadBy::Gateway,
-        about: "Entries of the session index older than so many days are removed; 0 removes all.",
+        about: "After how many days entries of the session index are removed; 0 removes all.",
         ..PLAIN
     }
     OPENCLAW_CONFIG_RELOAD {
@@ -406,8 +406,8 @@ variables! {
     }
 }
 
-/// Names of the image build, the compose file and its scripts, which may share our env file. Nobody here reads
-/// them, and nobody is warned about them.
+/// Names of the image build, the compose file and its scripts, which may share our env file. They are not
+/// read here, and draw no warning.
 pub(super) const NEIGHBOURS: &[&str] = &[
     "EXTRA_APT_PACKAGES",
     "DOCKER_UID",

@@ -1,6 +1,6 @@
 //! The kinds of values, read strictly: the whole text must be what it should be, or it is refused with a reason.
 
-use super::mistake::Problem;
+use super::mistake::{Problem, Stray};
 use super::variable::{ALLOWED_BOOLEAN, Kind, Variable, either};
 
 /// A whole number, and whether it had to be moved into its range.
@@ -13,12 +13,28 @@ pub(super) struct Whole {
 /// Digits and nothing else: no sign, no exponent, no `0x`, no unit. Any length; what is too large is clamped.
 pub(super) fn whole(text: &str, min: u64, max: u64) -> Result<Whole, Problem> {
     if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(Problem::Form { allowed: format!("a whole number from {min} to {max}, digits only") });
+        return Err(no_number(min, max));
     }
     // Digits that do not parse are more than 64 bits can hold.
     let given = text.parse().unwrap_or(u64::MAX);
     let used = given.clamp(min, max);
     Ok(Whole { used, clamped: used != given })
+}
+
+/// A port, in digits. Out of range it is a mistake: nobody who wrote 70000 wants 65535.
+pub(super) fn port(text: &str) -> Result<u16, Problem> {
+    match whole(text, 0, u64::from(u16::MAX)) {
+        Ok(Whole { used, clamped: false }) => u16::try_from(used).map_err(|_| no_port()),
+        Ok(Whole { clamped: true, .. }) | Err(_) => Err(no_port()),
+    }
+}
+
+fn no_port() -> Problem {
+    no_number(0, u64::from(u16::MAX))
+}
+
+fn no_number(min: u64, max: u64) -> Problem {
+    Problem::Form { allowed: format!("a whole number from {min} to {max}, digits only") }
 }
 
 /// Yes or no, in any case.
@@ -48,8 +64,16 @@ pub(super) fn visible(text: &str, chars_max: usize) -> Result<(), Problem> {
     if chars > chars_max {
         return Err(Problem::TooLong { chars, chars_max });
     }
-    match text.chars().position(|c| !c.is_ascii_graphic()) {
-        Some(index) => Err(Problem::Character { position: index + 1 }),
+    match text.chars().enumerate().find(|(_, c)| !c.is_ascii_graphic()) {
+        Some((index, c)) => {
+            let stray = match c {
+                ' ' | '\t' => Stray::Blank,
+                c if c.is_control() => Stray::Control,
+                c if c.is_whitespace() => Stray::Blank,
+                _ => Stray::Foreign,
+            };
+            Err(Problem::Character { position: index + 1, stray })
+        }
         None => Ok(()),
     }
 }
@@ -82,6 +106,7 @@ pub(super) fn text(variable: &Variable, text: &str) -> Result<String, Problem> {
         Kind::Host => return super::address::host(text),
         Kind::Url { .. } => drop(super::address::url(variable, text)?),
         Kind::Integer { min, max, .. } => drop(whole(text, min, max)?),
+        Kind::Port => return port(text).map(|port| port.to_string()),
         Kind::Boolean => return boolean(text).map(|flag| flag.to_string()),
         Kind::Choice { options, synonyms } => return choice(text, options, synonyms).map(str::to_owned),
     }

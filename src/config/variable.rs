@@ -69,6 +69,8 @@ pub enum Kind {
         /// Why not less and not more.
         why: &'static str,
     },
+    /// A port; 0 is any free one. Outside the range it is a mistake.
+    Port,
     /// Yes or no.
     Boolean,
     /// One of a few words.
@@ -170,6 +172,15 @@ impl Variable {
         matches!(self.kind, Kind::Secret { .. })
     }
 
+    /// Whether `NAME_FILE` may name a file that holds it. The gateway container does not read such files.
+    pub fn takes_file(&self) -> bool {
+        self.is_secret()
+            && match self.read_by {
+                ReadBy::Runtime | ReadBy::Both => true,
+                ReadBy::Gateway => false,
+            }
+    }
+
     /// Its name, then its aliases, in the order in which they are asked.
     pub fn spellings(&self) -> impl Iterator<Item = &'static str> + use<> {
         std::iter::once(self.name).chain(self.aliases.iter().copied())
@@ -187,6 +198,7 @@ impl Variable {
             Kind::Host => ALLOWED_HOST.to_owned(),
             Kind::Url { example } => format!("an http or https address like {example}"),
             Kind::Integer { min, max, .. } => format!("a whole number from {min} to {max}"),
+            Kind::Port => "a whole number from 0 to 65535".to_owned(),
             Kind::Boolean => ALLOWED_BOOLEAN.to_owned(),
             Kind::Choice { options, .. } => either(options),
         }

@@ -31,6 +31,20 @@ pub enum Warning {
         /// The silence that is allowed.
         given_ms: u64,
     },
+    /// There is no gateway, on purpose or not.
+    NoGateway,
+    /// The gateway's token is the word that the TypeScript runtime put there without being asked.
+    FormerDefault {
+        /// The variable.
+        name: &'static str,
+    },
+    /// A secret too short to be hidden wherever it occurs.
+    ShortSecret {
+        /// The secret, in words.
+        what: &'static str,
+        /// How long it is.
+        chars: usize,
+    },
     /// A token travels unencrypted to another machine.
     InTheClear {
         /// The variable with the address.
@@ -57,7 +71,7 @@ pub enum Warning {
         /// What the runtime sends.
         runtime: u64,
     },
-    /// A name in the env file that nobody reads.
+    /// A name in the env file that is not known.
     UnknownInFile {
         /// The path of the file.
         path: String,
@@ -68,7 +82,7 @@ pub enum Warning {
         /// A known name like it.
         nearest: Option<String>,
     },
-    /// A name in the environment that nobody reads, but which looks like a known one.
+    /// A name in the environment that is not known, but much like one that is.
     NearMiss {
         /// The name.
         name: String,
@@ -103,6 +117,24 @@ pub enum Warning {
         /// The path of the file.
         path: String,
     },
+    /// Everybody on the machine can read a file with a secret.
+    SecretOpenToAll {
+        /// The variable that names the file.
+        name: String,
+        /// The path of the file.
+        path: String,
+    },
+    /// A `NAME_FILE` that is not read.
+    FileInVain {
+        /// The name.
+        name: String,
+        /// Where it was given.
+        origin: Origin,
+        /// The name to give instead.
+        instead: String,
+        /// Whether that is a secret, one that only the gateway container reads.
+        secret: bool,
+    },
     /// The env file in the usual place may not be read by this user.
     Withheld {
         /// The path of the file.
@@ -118,7 +150,7 @@ impl fmt::Display for Warning {
             Self::Clamped { name, origin, given, used, min, max, why } => {
                 write!(
                     f,
-                    "{name} ({origin}) is {given}; {used} is used: allowed is {min} to {max}, as {why}."
+                    "{name} ({origin}) is {given}; {used} is used (allowed: {min} to {max}, because {why})."
                 )
             }
             Self::LittlePatience { given_ms } => write!(
@@ -126,6 +158,23 @@ impl fmt::Display for Warning {
                 "OPENCLAW_REQUEST_TIMEOUT_MS is {given_ms}, below {QUIET_GATEWAY_MS}: the gateway's own retries \
                  are silent for three minutes, so healthy turns may be taken for stuck ones."
             ),
+            Self::NoGateway => f.write_str(
+                "OPENCLAW_GATEWAY_URL is set but blank: there is no gateway and nothing is sent to agents. \
+                 Remove it for http://127.0.0.1:18789.",
+            ),
+            // Without the word itself: it is known as a secret now, and hidden.
+            Self::FormerDefault { name } => write!(
+                f,
+                "{name} has the default value of the TypeScript runtime, which is sent as a real token. \
+                 Remove it if the gateway has none."
+            ),
+            Self::ShortSecret { what, chars } => {
+                let characters = if *chars == 1 { "character" } else { "characters" };
+                write!(
+                    f,
+                    "{what} has {chars} {characters}: too short to be hidden reliably in logs; use a longer one."
+                )
+            }
             Self::InTheClear { name, token } => write!(
                 f,
                 "{name} is an http address of another machine: {token} travels unencrypted. Use https."
@@ -146,10 +195,10 @@ impl fmt::Display for Warning {
                  the gateway will make turns wait."
             ),
             Self::UnknownInFile { path, line, name, nearest } => {
-                write!(f, "The env file {path}: nobody reads ")?;
+                write!(f, "The env file {path}: ")?;
                 match name {
-                    Some(name) => write!(f, "{name} (line {line})")?,
-                    None => write!(f, "what line {line} sets")?,
+                    Some(name) => write!(f, "{name} (line {line}) is not a known variable")?,
+                    None => write!(f, "what line {line} sets is not a known variable")?,
                 }
                 match nearest {
                     Some(nearest) => write!(f, "; did you mean {nearest}?"),
@@ -157,7 +206,7 @@ impl fmt::Display for Warning {
                 }
             }
             Self::NearMiss { name, nearest } => {
-                write!(f, "The environment has {name}, which nobody reads; did you mean {nearest}?")
+                write!(f, "{name} (environment) is not a known variable; did you mean {nearest}?")
             }
             Self::Twice { path, line, earlier } => write!(
                 f,
@@ -165,15 +214,29 @@ impl fmt::Display for Warning {
             ),
             Self::HashInValue { path, line } => write!(
                 f,
-                "The env file {path}: the # in line {line} is part of the value; comments need lines of their \
-                 own. Put quotes around the value if the # belongs to it."
+                "The env file {path}: the # in line {line} belongs to the value; a comment needs a line of its \
+                 own or a value in quotes. Put quotes around all of it if the # is meant."
             ),
             Self::AliasDiffers { used, ignored } => {
                 write!(f, "{used} and {ignored} are both set, with different values; {used} counts.")
             }
             Self::OpenToAll { path } => write!(
                 f,
-                "The env file {path} holds secrets and everybody on this machine can read it; chmod 600 mends that."
+                "The env file {path} holds secrets and everybody on this machine can read it; chmod 600 prevents that."
+            ),
+            Self::SecretOpenToAll { name, path } => write!(
+                f,
+                "{name}={path}: the file holds a secret and everybody on this machine can read it; chmod 600 \
+                 prevents that."
+            ),
+            Self::FileInVain { name, origin, instead, secret: false } => write!(
+                f,
+                "{name} ({origin}) has no effect: only secrets can be given as a file. Set {instead} itself."
+            ),
+            Self::FileInVain { name, origin, instead, secret: true } => write!(
+                f,
+                "{name} ({origin}) has no effect: only the gateway container uses {instead}, and it does not read \
+                 files. Set {instead} itself."
             ),
             Self::Withheld { path } => write!(
                 f,

@@ -180,24 +180,29 @@ fn files_that_cannot_be_used_are_named_with_code_3() {
     fs::write(path("empty.pem"), "nothing").unwrap();
     fs::write(path("binary.env"), [0xff, 0xfe, 0]).unwrap();
     fs::create_dir(path("folder")).unwrap();
+    fs::write(path("bad.pem"), "-----BEGIN CERTIFICATE-----\nbm8=\n-----END CERTIFICATE-----\n").unwrap();
     let rows = [
         ("env", "missing.env", "no such file"),
         ("env", "folder", "directory"),
         ("env", "binary.env", "text"),
         ("cert", "missing.pem", "no such file"),
         ("cert", "folder", "directory"),
-        ("cert", "empty.pem", "certificate"),
+        ("cert", "empty.pem", "holds no certificate"),
+        ("cert", "bad.pem", "certificate 1 in it is malformed"),
     ];
     for (kind, name, words) in rows {
         let file = shown(name);
-        let program = match kind {
-            "env" => Program::new(["run", "--env-file", &file]).configured("http://127.0.0.1:9", TOKEN),
-            _ => Program::new(["run"]).configured("https://127.0.0.1:9", TOKEN).with("SSL_CERT_FILE", &file),
+        let program = if kind == "env" {
+            Program::new(["run", "--env-file", &file]).configured("http://127.0.0.1:9", TOKEN)
+        } else {
+            let program = Program::new(["run"]).configured("https://127.0.0.1:9", TOKEN);
+            program.with("SSL_CERT_FILE", &file).with("HEALTH_PORT", "together with the others")
         };
         let output = program.output();
         let text = text(&output);
         assert_eq!(output.status.code(), Some(3), "{name}: {text}");
         assert!(text.contains(&file) && text.contains(words), "{name}: {text}");
+        assert_eq!(kind == "cert", text.contains("HEALTH_PORT"), "{name}: {text}");
     }
 }
 

@@ -4,7 +4,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mission_control_runtime::config::{self, Configuration, FileSource, FileTrouble, Settings, Sources};
+use mission_control_runtime::config::{
+    self, Configuration, FileSource, FileTrouble, SecretFile, Settings, Sources,
+};
 
 /// Where the backend and the gateway are, where we listen, what agents are told.
 mod addresses;
@@ -16,7 +18,7 @@ mod documents;
 mod edge;
 /// The env file.
 mod env_file;
-/// Names that nobody reads.
+/// Names that are not known.
 mod names;
 /// No secret in any sentence.
 mod secrecy;
@@ -27,7 +29,7 @@ mod values;
 const ACCOUNT: &str = "k57a1b2c3d4e5f6g7h8j9k0m1n2p3q4r";
 
 /// A token for that account.
-const TOKEN: &str = "mc_service_k57a1b2c3d4e5f6g7h8j9k0m1n2p3q4r_s3cr3t";
+const TOKEN: &str = "mc_service_k57a1b2c3d4e5f6g7h8j9k0m1n2p3q4r_s3cr3ts3cr3t";
 
 /// What a start finds, built up row by row.
 #[derive(Clone, Default)]
@@ -35,7 +37,7 @@ struct Start {
     environment: BTreeMap<String, String>,
     garbled: BTreeSet<String>,
     file: FileSource,
-    secret_files: BTreeMap<String, Result<String, FileTrouble>>,
+    secret_files: BTreeMap<String, Result<SecretFile, FileTrouble>>,
 }
 
 impl Start {
@@ -63,7 +65,14 @@ impl Start {
     }
 
     fn secret_file(mut self, path: &str, content: Result<&str, FileTrouble>) -> Self {
-        self.secret_files.insert(path.to_owned(), content.map(str::to_owned));
+        let content = content.map(|text| SecretFile { text: text.to_owned(), open_to_all: false });
+        self.secret_files.insert(path.to_owned(), content);
+        self
+    }
+
+    fn open_secret_file(mut self, path: &str, text: &str) -> Self {
+        let content = SecretFile { text: text.to_owned(), open_to_all: true };
+        self.secret_files.insert(path.to_owned(), Ok(content));
         self
     }
 
@@ -101,7 +110,12 @@ impl Start {
 
     /// The effective value of a variable, as `doctor` shows it.
     fn effective(&self, name: &str) -> String {
-        self.go().report.row(name).unwrap_or_else(|| panic!("{name} has no row")).value.clone()
+        self.go().report.row(name).unwrap_or_else(|| panic!("{name} has no row")).shown().to_owned()
+    }
+
+    /// The row of a variable, as `doctor` shows it.
+    fn row(&self, name: &str) -> String {
+        self.go().report.row(name).unwrap_or_else(|| panic!("{name} has no row")).to_string()
     }
 }
 
@@ -158,6 +172,35 @@ fn every_variable_has_a_row() {
     }
     let distinct: BTreeSet<_> = config::TABLE.iter().flat_map(|variable| variable.spellings()).collect();
     assert_eq!(distinct.len(), config::TABLE.iter().map(|v| v.spellings().count()).sum::<usize>());
+}
+
+/// What people and what programs read of a value that is set, blank, or not set.
+#[test]
+fn a_row_says_whether_its_variable_is_set() {
+    let start = Start::default().set("OPENCLAW_GATEWAY_URL", "").set("HEALTH_PORT", "4000");
+    let rows = [
+        ("ACCOUNT_ID", None, "ACCOUNT_ID = (not set; required)"),
+        ("SERVICE_TOKEN", None, "SERVICE_TOKEN = (not set; required)"),
+        ("OPENAI_API_KEY", None, "OPENAI_API_KEY = (not set)"),
+        (
+            "OPENCLAW_SESSION_RETENTION_DAYS",
+            None,
+            "OPENCLAW_SESSION_RETENTION_DAYS = (not set; nothing is removed)",
+        ),
+        (
+            "OPENCLAW_GATEWAY_URL",
+            Some(""),
+            "OPENCLAW_GATEWAY_URL = (blank) (environment; no gateway: nothing is sent to agents)",
+        ),
+        ("HEALTH_PORT", Some("4000"), "HEALTH_PORT = 4000 (environment)"),
+        ("LOG_LEVEL", Some("info"), "LOG_LEVEL = info (default)"),
+    ];
+    for (name, value, shown) in rows {
+        assert_eq!(start.row(name), shown);
+        assert_eq!(start.go().report.row(name).unwrap().value.as_deref(), value, "{name}");
+    }
+    let remote = Start::good().set("OPENCLAW_GATEWAY_URL", "https://gateway.example.com");
+    assert_eq!(remote.row("OPENCLAW_GATEWAY_TOKEN"), "OPENCLAW_GATEWAY_TOKEN = (not set; required)");
 }
 
 /// W27: "one summary log line of effective config (secrets masked)".

@@ -184,6 +184,7 @@ fn canaries_come_out_of_no_command() {
         {
             let mut program = match command {
                 "doctor --json" => Program::new(["doctor", "--json"]),
+                "doctor" => Program::new(["doctor", "--all"]),
                 command => Program::new([command]),
             };
             program =
@@ -191,11 +192,18 @@ fn canaries_come_out_of_no_command() {
             for (name, canary) in &secrets {
                 program = program.with(name, &value(name, canary));
             }
+            // Secrets in variables that are shown.
+            let token = value("SERVICE_TOKEN", &secrets[0].1);
+            for name in ["DROPLET_ID", "DROPLET_IP", "DROPLET_REGION", "RUNTIME_VERSION", "OPENCLAW_VERSION"]
+            {
+                program = program.with(name, &token);
+            }
+            program = program.with("STATE_DIR", &format!("/tmp/{}", secrets[1].1));
             let text = if command == "run" {
                 let mut service = program.start();
                 let address = service.address();
                 service.hear("getOrchestratorAgentId");
-                let (_, health) = get(&address, "/health");
+                let health = get(&address, "/health").1 + &get(&address, "/version").1;
                 service.signal("TERM");
                 let (code, log) = service.end();
                 assert_eq!(code, Some(0), "{log}");

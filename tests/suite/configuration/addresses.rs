@@ -5,9 +5,16 @@ use super::{Start, check_mistake};
 /// Issue "Bad input": a `.convex.site` URL; §1.2: an address that is none.
 #[test]
 fn a_backend_address_is_checked() {
-    check_mistake("CONVEX_URL", "https://otter-1.convex.site", "use https://otter-1.convex.cloud");
-    check_mistake("CONVEX_URL", "https://OTTER-1.eu.CONVEX.SITE/", "use https://otter-1.eu.convex.cloud");
-    let expected = "Invalid CONVEX_URL. Expected a valid URL like https://happy-otter-123.convex.cloud.";
+    check_mistake("CONVEX_URL", "https://otter-1.convex.site", "use https://otter-1.convex.cloud.");
+    check_mistake("CONVEX_URL", "https://OTTER-1.eu.CONVEX.SITE/", "use https://otter-1.eu.convex.cloud.");
+    let bare =
+        Start::good().unset("CONVEX_URL").file("\nCONVEX_URL=your-deployment.convex.cloud\n").mistake();
+    assert_eq!(
+        bare,
+        "CONVEX_URL (test.env, line 2) is \"your-deployment.convex.cloud\": it has no http:// or https:// in front; \
+         expected something like https://happy-otter-123.convex.cloud."
+    );
+    let expected = "; expected something like https://happy-otter-123.convex.cloud.";
     for text in ["otter.convex.cloud", "https://", "https://otter.convex.cloud/?x=1", "http://a b"] {
         check_mistake("CONVEX_URL", text, expected);
     }
@@ -30,6 +37,19 @@ fn a_gateway_address_is_checked() {
     for text in ["gateway", "http://", "http://[::1", "http:/gateway"] {
         check_mistake("OPENCLAW_GATEWAY_URL", text, expected);
     }
+    assert_eq!(
+        Start::good().set("OPENCLAW_GATEWAY_URL", "gateway").mistake(),
+        format!(
+            "OPENCLAW_GATEWAY_URL (environment) is \"gateway\": it has no http:// or https:// in front. {expected}"
+        )
+    );
+    assert_eq!(
+        Start::good().set("OPENCLAW_GATEWAY_URL", "ftp://gateway").mistake(),
+        format!(
+            "OPENCLAW_GATEWAY_URL (environment) is \"ftp://gateway\": it begins with another scheme. {only} \
+             An example: http://127.0.0.1:18789."
+        )
+    );
     let kept = |start: Start| start.settings().gateway.url.unwrap().as_str().to_owned();
     let local = "http://127.0.0.1:18789";
     assert_eq!(kept(Start::good().set("OPENCLAW_GATEWAY_URL", local)), local);
@@ -60,14 +80,20 @@ fn a_gateway_elsewhere_needs_a_token() {
             let start = token.iter().fold(start, |start, token| start.set("OPENCLAW_GATEWAY_TOKEN", token));
             let mistake = start.mistake();
             let words = "OPENCLAW_GATEWAY_TOKEN is required for non-local OPENCLAW_GATEWAY_URL.";
-            assert!(mistake.contains(words), "{url} {token:?}: {mistake}");
+            assert!(mistake.starts_with(words), "{url} {token:?}: {mistake}");
+            let host = url.split("//").nth(1).unwrap();
+            assert!(
+                mistake.contains(&format!("({host}): give its token as OPENCLAW_GATEWAY_TOKEN or")),
+                "{mistake}"
+            );
         }
     }
     // One mistake is one sentence: a token that cannot be used is not also missing.
     let start = Start::good().set("OPENCLAW_GATEWAY_URL", "https://gateway.example.com");
     assert!(start.set("OPENCLAW_GATEWAY_TOKEN", "a b").mistake().contains("character 2 is a blank"));
-    let start =
-        Start::good().set("OPENCLAW_GATEWAY_URL", "http://10.0.0.1").set("OPENCLAW_GATEWAY_TOKEN", "t");
+    let start = Start::good()
+        .set("OPENCLAW_GATEWAY_URL", "http://10.0.0.1")
+        .set("OPENCLAW_GATEWAY_TOKEN", "l0ng-t0k3n");
     assert!(start.warnings()[0].contains("OPENCLAW_GATEWAY_TOKEN travels unencrypted"));
 }
 
@@ -78,6 +104,13 @@ fn a_blank_gateway_address_means_no_gateway() {
         let start = Start::good().set("OPENCLAW_GATEWAY_URL", blank);
         assert_eq!(start.settings().gateway.url, None, "{blank:?}");
         assert_eq!(start.effective("OPENCLAW_GATEWAY_URL"), "(blank)");
+        assert_eq!(
+            start.warnings(),
+            [
+                "OPENCLAW_GATEWAY_URL is set but blank: there is no gateway and nothing is sent to agents. Remove it \
+              for http://127.0.0.1:18789."
+            ]
+        );
         // A blank in the environment has a meaning here, so it comes before the file.
         let start = start.file("OPENCLAW_GATEWAY_URL=http://127.0.0.1:1\n");
         assert_eq!(start.settings().gateway.url, None, "{blank:?}");
@@ -112,6 +145,7 @@ fn agents_are_told_an_address_that_works() {
         check_mistake("HEALTH_HOST", host, "expected an IP address or a host name, without a port");
     }
     let any = Start::good().set("HEALTH_PORT", "0");
+    assert_eq!(any.effective("TASK_STATUS_BASE_URL"), "http://127.0.0.1:(the free port chosen at start)");
     assert_eq!(any.settings().http.base_url(40123).as_str(), "http://127.0.0.1:40123");
 
     let told = Start::good().set("TASK_STATUS_BASE_URL", "'http://runtime:3000/'");
@@ -119,6 +153,6 @@ fn agents_are_told_an_address_that_works() {
     assert!(told.warnings()[0].contains("may be unreachable for others"), "warning B");
     assert!(told.clone().set("HEALTH_HOST", "0.0.0.0").warnings().is_empty());
     assert!(Start::good().set("TASK_STATUS_BASE_URL", "http://[::1]:1").warnings().is_empty());
-    let invalid = "Invalid TASK_STATUS_BASE_URL. Expected a valid URL like http://runtime:3000.";
+    let invalid = "Invalid TASK_STATUS_BASE_URL. Expected a valid URL like http://runtime:3001.";
     check_mistake("TASK_STATUS_BASE_URL", "runtime", invalid);
 }

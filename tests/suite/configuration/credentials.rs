@@ -27,7 +27,7 @@ fn missing_variables_are_named_together() {
 /// §1.3.2–4, and what the backend would refuse (contract §1.3: 512 characters).
 #[test]
 fn a_bad_token_is_refused_in_the_words_of_the_contract() {
-    let prefix = "Invalid SERVICE_TOKEN format. Expected a token starting with mc_service_.";
+    let prefix = "Invalid SERVICE_TOKEN format. Expected a token starting with mc_service_ as the dashboard issues it.";
     let structure = "Invalid SERVICE_TOKEN structure. Expected mc_service_{accountId}_{secret}.";
     check_mistake("SERVICE_TOKEN", "sk-123", prefix);
     check_mistake("SERVICE_TOKEN", "MC_SERVICE_a_b", prefix);
@@ -46,21 +46,54 @@ fn a_bad_token_is_refused_in_the_words_of_the_contract() {
         check_mistake("SERVICE_TOKEN", token, "Token is for another account, but ACCOUNT_ID is k57");
     }
     check_mistake("SERVICE_TOKEN", &format!("{TOKEN}{}", "x".repeat(512)), "at most 512 are allowed");
-    check_mistake("SERVICE_TOKEN", &format!("{TOKEN} x"), "character 51 is a blank");
-    check_mistake("SERVICE_TOKEN", &format!("{TOKEN}\nx"), "character 51 is a blank, a control character");
-    check_mistake("SERVICE_TOKEN", &format!("{TOKEN}ü"), "character 51");
+    check_mistake("SERVICE_TOKEN", &format!("{TOKEN} x"), "character 57 is a blank;");
+    check_mistake("SERVICE_TOKEN", &format!("{TOKEN}\nx"), "character 57 is a control character;");
+    check_mistake("SERVICE_TOKEN", &format!("{TOKEN}ü"), "character 57 is not ASCII;");
     let token = format!("{TOKEN}_with_under_scores");
     assert_eq!(Start::good().set("SERVICE_TOKEN", &token).settings().account.service_token.expose(), token);
     let longest = format!("{TOKEN}{}", "x".repeat(512 - TOKEN.len()));
     Start::good().set("SERVICE_TOKEN", &longest).settings();
 }
 
+/// What the README's and other examples leave to be filled in.
+#[test]
+fn a_placeholder_is_called_one() {
+    for (name, value) in [
+        ("ACCOUNT_ID", "…"),
+        ("SERVICE_TOKEN", "mc_service_…"),
+        ("CONVEX_URL", "https://….convex.cloud"),
+        ("HEALTH_PORT", "…"),
+    ] {
+        check_mistake(name, value, "it still holds the placeholder \"…\" of an example");
+    }
+    // The comment is not why it fails.
+    let copied = Start::good().unset("ACCOUNT_ID").file("ACCOUNT_ID=…        # the account's id\n").mistake();
+    assert!(
+        copied.contains("(test.env, line 1)") && copied.contains("still holds the placeholder"),
+        "{copied}"
+    );
+}
+
+/// What the redaction cannot hide reliably, and the token that the TypeScript runtime invented.
+#[test]
+fn weak_secrets_are_warned() {
+    let gateway = |token| Start::good().set("OPENCLAW_GATEWAY_TOKEN", token).warnings();
+    assert!(gateway("8-letter").is_empty());
+    let tail = "too short to be hidden reliably in logs; use a longer one.";
+    assert_eq!(gateway("7-lette"), [format!("OPENCLAW_GATEWAY_TOKEN has 7 characters: {tail}")]);
+    assert_eq!(gateway("x"), [format!("OPENCLAW_GATEWAY_TOKEN has 1 character: {tail}")]);
+    let former = gateway("local");
+    assert!(former.len() == 1 && former[0].contains("Remove it if the gateway has none."), "{former:?}");
+    let short = Start::good().set("SERVICE_TOKEN", &format!("mc_service_{ACCOUNT}_a_b")).warnings();
+    assert_eq!(short, [format!("The secret part of SERVICE_TOKEN has 3 characters: {tail}")]);
+}
+
 /// §1.3.4: "An account id containing `_` can never match."
 #[test]
 fn an_account_id_that_can_never_match_is_refused() {
     check_mistake("ACCOUNT_ID", "acc_1", "no service token can match this one");
-    check_mistake("ACCOUNT_ID", "acc 1", "character 4 is a blank");
-    check_mistake("ACCOUNT_ID", "acc\u{7}1", "character 4 is a blank, a control character");
+    check_mistake("ACCOUNT_ID", "acc 1", "character 4 is a blank;");
+    check_mistake("ACCOUNT_ID", "acc\u{7}1", "character 4 is a control character;");
     let pasted = Start::good().set("ACCOUNT_ID", TOKEN).mistake();
     assert!(pasted.contains("this is a service token") && !pasted.contains("s3cr3t"), "{pasted}");
 }

@@ -19,7 +19,7 @@ fn check_fresh(name: &str, make: impl Fn(&str) -> String) {
     if std::env::var_os("UPDATE_DOCS").is_some() {
         fs::write(&path, fresh).unwrap();
     } else {
-        let hint = "run `UPDATE_DOCS=1 cargo test --test suite configuration`";
+        let hint = "run `make docs`";
         assert!(found == fresh, "{name} does not say what the table says: {hint}");
     }
 }
@@ -84,6 +84,21 @@ fn every_row_can_be_read_by_a_person() {
         let bars = line.replace("\\|", "").matches('|').count();
         assert!(bars == 6 || bars == 5, "{line}");
     }
+    for (name, words) in [
+        ("SERVICE_TOKEN", "| a secret, or its file in `SERVICE_TOKEN_FILE` |"),
+        (
+            "OPENCLAW_GATEWAY_TOKEN",
+            "| a secret, or for the runtime its file in `OPENCLAW_GATEWAY_TOKEN_FILE` |",
+        ),
+        ("OPENAI_API_KEY", "| a secret, not as a file |"),
+    ] {
+        let line = table.lines().find(|line| line.starts_with(&format!("| `{name}`"))).unwrap();
+        assert!(line.contains(words), "{line}");
+    }
+    let header = example.replace("\n# ", " ");
+    assert!(
+        header.contains("a blank OPENCLAW_GATEWAY_URL means no gateway") && header.contains("`make docs`")
+    );
     for name in ["HEALTH_PORT", "DELIVERY_INTERVAL", "AGENT_SYNC_INTERVAL", "OPENCLAW_REQUEST_TIMEOUT_MS"] {
         assert!(documents::migration_table().contains(name), "{name} differs");
     }

@@ -47,6 +47,8 @@ fn the_default_file_may_be_missing_and_a_named_one_may_not() {
     write(&around.default_env_file, "HEALTH_PORT=4001\n");
     assert_eq!(load(None, &around).settings.unwrap().http.port, 4001);
     let named = folder.path().join("named.env");
+    let bare = Surroundings { variables: Vec::new(), default_env_file: around.default_env_file.clone() };
+    check_one(&load(Some(&named), &bare), "named.env cannot be used: there is no such file");
     check_one(&load(Some(&named), &around), "named.env cannot be used: there is no such file");
     write(&named, "HEALTH_HOST=localhost\n");
     let settings = load(Some(&named), &around).settings.unwrap();
@@ -94,8 +96,19 @@ fn secrets_are_read_from_files() {
     let path = folder.path().join("gateway-token");
     let around = with(surroundings(&folder), "OPENCLAW_GATEWAY_TOKEN_FILE", &path);
     check_one(&load(None, &around), "there is no such file");
-    write(&path, "t0k3n\n");
-    assert_eq!(load(None, &around).settings.unwrap().gateway.token.unwrap().expose(), "t0k3n");
+    write(&path, "t0k3n-t0k3n\n");
+    let loaded = load(None, &around);
+    assert_eq!(warnings(&loaded), Vec::<String>::new());
+    assert_eq!(loaded.settings.unwrap().gateway.token.unwrap().expose(), "t0k3n-t0k3n");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    let shown = path.display();
+    assert_eq!(
+        warnings(&load(None, &around)),
+        [format!(
+            "OPENCLAW_GATEWAY_TOKEN_FILE={shown}: the file holds a secret and everybody on this machine can read \
+             it; chmod 600 prevents that."
+        )]
+    );
     write(&path, vec![b'x'; 64 * 1024 + 1]);
     check_one(&load(None, &around), "it is larger than 64 KiB");
     write(&path, b"\xff\xfe");
@@ -105,17 +118,26 @@ fn secrets_are_read_from_files() {
     check_one(&load(None, &around), "it is a directory, not a file");
 }
 
-/// Issue "Bad input": "a directory as `SSL_CERT_FILE`".
+/// A file that cannot be trusted with trust is found with the rest of the mistakes.
 #[test]
 fn certificates_must_be_a_file() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("roots.pem");
     let around = with(surroundings(&folder), "SSL_CERT_FILE", &path);
     check_one(&load(None, &around), "there is no such file");
+    let commented = surroundings(&folder);
+    write(&commented.default_env_file, format!("SSL_CERT_FILE={}  # our own\n", folder.path().display()));
+    let loaded = load(None, &commented);
+    check_one(&loaded, "default.env, line 1): a comment behind a value belongs to the value here");
+    assert_eq!(warnings(&loaded), Vec::<String>::new());
+    fs::remove_file(&commented.default_env_file).unwrap();
     fs::create_dir(&path).unwrap();
     check_one(&load(None, &around), "it is a directory, not a file");
     fs::remove_dir(&path).unwrap();
     write(&path, "");
+    check_one(&load(None, &around), "it holds no certificate");
+    let certificate = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap().cert.pem();
+    write(&path, certificate);
     assert_eq!(load(None, &around).settings.unwrap().ssl_cert_file, Some(path));
     let unset = with(surroundings(&folder), "SSL_CERT_FILE", "");
     assert_eq!(load(None, &unset).settings.unwrap().ssl_cert_file, None);

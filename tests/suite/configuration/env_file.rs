@@ -37,7 +37,8 @@ fn a_bad_line_is_named_by_its_number() {
         ("s3cr3t\n", "line 1 has no ="),
         ("\n\nA B=s3cr3t\n", "line 3 has no usable name"),
         ("SERVICE_TOKEN=\"s3cr3t\n", "line 1 opens a quote"),
-        ("DROPLET_ID='s3cr3t' # x\n", "line 1 opens a quote"),
+        ("DROPLET_ID='s3cr3t' x\n", "line 1 has text behind the closing quote"),
+        ("DROPLET_ID='s3cr3t'#x\n", "line 1 has text behind the closing quote"),
         ("DROPLET_ID=s3cr\u{0}3t\n", "line 1 has a control character"),
         ("s3cr3t==\u{1}\n", "line 1 has a control character"),
     ];
@@ -56,26 +57,83 @@ fn doubtful_lines_are_warned() {
     let twice = warned("HEALTH_PORT=1\nDROPLET_ID=x\nHEALTH_PORT=2\n");
     assert!(twice[0].contains("line 3 sets the same name as line 1"), "{twice:?}");
     assert_eq!(Start::good().file("HEALTH_PORT=1\nHEALTH_PORT=2\n").settings().http.port, 2);
-    assert!(warned("DROPLET_ID=x # the first\n")[0].contains("the # in line 1 is part of the value"));
+    assert!(warned("DROPLET_ID=x # the first\n")[0].contains("the # in line 1 belongs to the value"));
     assert!(warned("DROPLET_ID='x # the first'\n").is_empty());
     assert!(warned("DROPLET_ID=x#1\n").is_empty());
-    // In a strict value it is a mistake by itself.
-    assert!(Start::good().file("HEALTH_PORT=1 # x\n").mistake().contains("test.env, line 1"));
+}
+
+/// Where a comment behind a value is why the value cannot be used, the mistake says so, and shows no value.
+#[test]
+fn a_comment_behind_a_value_is_the_diagnosis() {
+    let tail = "a comment behind a value belongs to the value here; move it to a line of its own.";
+    let token = format!("SERVICE_TOKEN={TOKEN} # from the dashboard");
+    let rows = [
+        ("ACCOUNT_ID", "ACCOUNT_ID=jd7abc123     # the account's id"),
+        ("ACCOUNT_ID", "ACCOUNT_ID=      # the account's id"),
+        ("CONVEX_URL", "CONVEX_URL=https://happy-otter-123.convex.cloud\t# x"),
+        ("SERVICE_TOKEN", token.as_str()),
+        ("HEALTH_PORT", "HEALTH_PORT=1 # x"),
+        ("HEALTH_HOST", "HEALTH_HOST=localhost # x"),
+        ("LOG_LEVEL", "LOG_LEVEL=info # x"),
+        ("OPENCLAW_PROFILE_SYNC", "OPENCLAW_PROFILE_SYNC=yes # x"),
+        ("OPENCLAW_GATEWAY_TOKEN_FILE", "OPENCLAW_GATEWAY_TOKEN_FILE=/run/token # x"),
+    ];
+    for (name, line) in rows {
+        let configuration = Start::good().unset(name).file(line).go();
+        assert_eq!(mistakes(&configuration), [format!("{name} (test.env, line 1): {tail}")], "{line}");
+        assert_eq!(super::warnings(&configuration), Vec::<String>::new(), "the mistake says it all");
+        // Docker passes the lines of its env files on as they are.
+        let (_, value) = line.split_once('=').unwrap();
+        let mistake = Start::good().set(name, value).mistake();
+        assert_eq!(mistake, format!("{name} (environment): {tail}"));
+    }
+    let secrets = Start::good().unset("SERVICE_TOKEN").file(&token).go().report.secrets;
+    assert!(secrets.iter().any(|secret| secret.expose() == TOKEN), "the token itself is to be hidden too");
+    // The comment is not why it fails.
+    let mistake = Start::good().file("HEALTH_PORT=abc # x\n").mistake();
+    assert!(mistake.contains("(test.env, line 1) is \"abc # x\": expected a whole number"), "{mistake}");
+    let gateway = Start::good().file("OPENAI_API_KEY=k3y # x\n").warnings();
+    assert!(
+        gateway.len() == 1 && gateway[0].contains(tail) && gateway[0].contains("all the same"),
+        "{gateway:?}"
+    );
+}
+
+/// Behind a value in quotes nothing but a comment can be meant.
+#[test]
+fn a_comment_may_stand_behind_a_value_in_quotes() {
+    for value in ["\"fra 1\" # mine", "'fra 1'\t#mine", "\"fra 1\"   # it's \"mine\""] {
+        let start = Start::good().file(&format!("DROPLET_REGION={value}\n"));
+        assert_eq!(start.settings().droplet.region, "fra 1", "{value}");
+        assert!(start.warnings().is_empty());
+        assert_eq!(Start::good().set("DROPLET_REGION", value).settings().droplet.region, "fra 1", "{value}");
+    }
+}
+
+/// What cannot be in the environment either is no news when the file is missing.
+#[test]
+fn a_missing_file_is_said_first_and_its_consequences_are_not() {
+    let mut start = Start::default().set("LOG_LEVEL", "loud");
+    start.file = FileSource::Unusable { path: "/x/y.env".into(), trouble: FileTrouble::Missing };
+    let mistakes = mistakes(&start.go());
+    assert_eq!(mistakes.len(), 2, "{mistakes:?}");
+    assert_eq!(mistakes[0], "The env file /x/y.env cannot be used: there is no such file.");
+    assert!(mistakes[1].starts_with("LOG_LEVEL"), "{mistakes:?}");
 }
 
 /// Issue "Bad input": unknown variables in the file, with the nearest name.
 #[test]
 fn unknown_names_are_warned_with_the_nearest() {
     let rows = [
-        ("HELTH_PORT=1", "nobody reads HELTH_PORT (line 1); did you mean HEALTH_PORT?"),
-        ("health_port=1", "nobody reads health_port (line 1); did you mean HEALTH_PORT?"),
+        ("HELTH_PORT=1", "test.env: HELTH_PORT (line 1) is not a known variable; did you mean HEALTH_PORT?"),
+        ("health_port=1", "health_port (line 1) is not a known variable; did you mean HEALTH_PORT?"),
         ("DELIVERY_INTERVALL=1", "did you mean DELIVERY_INTERVAL?"),
         ("SERVICE_TOKKEN=s3cr3t", "did you mean SERVICE_TOKEN?"),
         ("SERVICE_TOKEN_FLE=/x", "did you mean SERVICE_TOKEN_FILE?"),
         ("GITHUB_TOKENS=s3cr3t", "did you mean GITHUB_TOKEN?"),
-        ("SOMETHING_ELSE=s3cr3t", "nobody reads SOMETHING_ELSE (line 1)."),
+        ("SOMETHING_ELSE=s3cr3t", "SOMETHING_ELSE (line 1) is not a known variable."),
         // A broken line of base64 passes for a name; it may be a secret.
-        ("c3VwZXIgczNjcjN0=", "nobody reads what line 1 sets."),
+        ("c3VwZXIgczNjcjN0=", "what line 1 sets is not a known variable."),
     ];
     for (line, words) in rows {
         let warnings = Start::good().file(line).warnings();
@@ -94,6 +152,8 @@ fn an_unusable_file_is_a_sentence() {
         (FileTrouble::Special, "it is no ordinary file"),
         (FileTrouble::Forbidden, "this user may not read it"),
         (FileTrouble::Unreadable, "it cannot be read"),
+        (FileTrouble::NoCertificate, "it holds no certificate; a PEM file is needed"),
+        (FileTrouble::BadCertificate(2), "certificate 2 in it is malformed"),
         (FileTrouble::TooLarge { bytes_max: 1_048_576 }, "it is larger than 1024 KiB"),
         (FileTrouble::NotText, "it is not UTF-8 text"),
     ];

@@ -30,7 +30,7 @@ fn near_misses_are_warned_with_the_nearest_name() {
     ];
     for (name, nearest) in rows {
         let warnings = Start::good().set(name, "canary").warnings();
-        let expected = format!("The environment has {name}, which nobody reads; did you mean {nearest}?");
+        let expected = format!("{name} (environment) is not a known variable; did you mean {nearest}?");
         if nearest == "OPENCLAW_REQUEST_TIMEOUT_MS" || nearest == "AGENT_SYNC_INTERVAL" {
             // Three slips: what is not near enough is left alone.
             assert!(warnings.is_empty(), "{warnings:?}");
@@ -38,6 +38,32 @@ fn near_misses_are_warned_with_the_nearest_name() {
             assert_eq!(warnings, [expected]);
         }
     }
+}
+
+/// `NAME_FILE` holds for secrets that the runtime reads, and for nothing else.
+#[test]
+fn files_that_are_not_read_are_warned() {
+    let rows = [
+        ("ACCOUNT_ID_FILE", "only secrets can be given as a file. Set ACCOUNT_ID itself."),
+        ("CONVEX_URL_FILE", "only secrets can be given as a file. Set CONVEX_URL itself."),
+        (
+            "OPENAI_API_KEY_FILE",
+            "only the gateway container uses OPENAI_API_KEY, and it does not read files. Set OPENAI_API_KEY itself.",
+        ),
+        (
+            "GITHUB_TOKEN_FILE",
+            "only the gateway container uses GITHUB_TOKEN, and it does not read files. Set GITHUB_TOKEN itself.",
+        ),
+    ];
+    for (name, words) in rows {
+        let warnings = Start::good().set(name, "/run/x").warnings();
+        assert_eq!(warnings, [format!("{name} (environment) has no effect: {words}")]);
+        let warnings = Start::good().file(&format!("{name}=/run/x\n")).warnings();
+        assert_eq!(warnings, [format!("{name} (test.env, line 1) has no effect: {words}")]);
+        assert!(Start::good().set(name, " ").warnings().is_empty());
+    }
+    let pasted = Start::good().set("OPENAI_API_KEY_FILE", "pasted-k3y").go().report;
+    assert!(pasted.secrets.iter().any(|secret| secret.expose() == "pasted-k3y"));
 }
 
 /// Names from ordinary shells, systemd units, containers, CI runs, cloud tools and our neighbours.

@@ -1,8 +1,10 @@
 //! No secret in any sentence, and every secret known to those who clean what is written.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use mission_control_runtime::config::{Configuration, FileTrouble, Origin, TABLE};
+use mission_control_runtime::config::{Configuration, FileSource, FileTrouble, Origin, TABLE};
+use mission_control_runtime::redact::Redactor;
 use proptest::prelude::*;
 
 use super::{ACCOUNT, Start, TOKEN, warnings};
@@ -18,7 +20,7 @@ fn everything_said(configuration: &Configuration) -> String {
         said.push_str(&sentence);
     }
     for row in &report.rows {
-        writeln!(said, "{} {} {} {:?}", row.name, row.value, row.origin, row.note).unwrap();
+        writeln!(said, "{row}").unwrap();
     }
     said
 }
@@ -109,11 +111,11 @@ fn every_secret_that_was_found_is_noted() {
         .set("AI_GATEWAY_API_KEY", "one-key")
         .set("VERCEL_AI_GATEWAY_API_KEY", "another-key")
         .set("GITHUB_TOKEN", "'gh-key'")
-        .set("OPENCLAW_GATEWAY_TOKEN", "bad token")
-        .set("BRAVE_API_KEY_FILE", "/run/brave")
+        .set("BRAVE_API_KEY", "bad key")
+        .set("OPENCLAW_GATEWAY_TOKEN_FILE", "/run/gateway")
         .set("SERVICE_TOKKEN", "misspelt-key")
         .set("DROPLET_ID", "mc_service_pasted_here")
-        .secret_file("/run/brave", Ok("brave-key\n"))
+        .secret_file("/run/gateway", Ok("gateway-key\n"))
         .file("SERVICE_TOKEN=hidden-key\nGITHUB_TOKENS=plural-key\nOPENAI_API_KEY=first-key\nOPENAI_API_KEY=second-key\n");
     let configuration = start.go();
     let secrets = [
@@ -121,8 +123,8 @@ fn every_secret_that_was_found_is_noted() {
         "one-key",
         "another-key",
         "gh-key",
-        "bad token",
-        "brave-key",
+        "bad key",
+        "gateway-key",
         "misspelt-key",
         "mc_service_pasted_here",
         "hidden-key",
@@ -134,9 +136,9 @@ fn every_secret_that_was_found_is_noted() {
         assert!(is_noted(&configuration, secret), "{secret}");
     }
     assert_eq!(configuration.report.secrets.len(), secrets.len());
-    let settings = start.set("OPENCLAW_GATEWAY_TOKEN", "good-token").settings();
+    let settings = start.set("BRAVE_API_KEY", "good-key").settings();
     assert_eq!(settings.secrets().count(), secrets.len());
-    assert!(settings.secrets().any(|secret| secret.expose() == "good-token"));
+    assert!(settings.secrets().any(|secret| secret.expose() == "good-key"));
     assert!(settings.workspace.vercel_models);
     assert!(!format!("{settings:?}").contains("s3cr3t"));
 }
@@ -158,7 +160,13 @@ fn two_names_for_one_thing_are_warned_if_they_differ() {
 #[test]
 fn a_secret_may_stand_in_a_file() {
     let start = Start::good().unset("SERVICE_TOKEN").set("SERVICE_TOKEN_FILE", " '/run/token' ");
-    for content in [TOKEN.to_owned(), format!("{TOKEN}\n"), format!("{TOKEN}\r\n")] {
+    for content in [
+        TOKEN.to_owned(),
+        format!("{TOKEN}\n"),
+        format!("{TOKEN}\r\n"),
+        format!("\u{feff}{TOKEN}\n"),
+        format!("\n \n  {TOKEN} \n\n"),
+    ] {
         let start = start.clone().secret_file("/run/token", Ok(&content));
         assert_eq!(start.settings().account.service_token.expose(), TOKEN);
         let origin = start.go().report.row("SERVICE_TOKEN").unwrap().origin.clone();
@@ -190,8 +198,22 @@ fn an_unusable_secret_file_is_a_sentence() {
             format!("SERVICE_TOKEN_FILE (environment) is \"/run/token\": the file cannot be used: {words}.")
         );
     }
-    let two_lines = start.secret_file("/run/token", Ok("mc_service\nx")).mistake();
-    assert!(two_lines.starts_with("SERVICE_TOKEN_FILE (SERVICE_TOKEN_FILE=/run/token) is ***: character 11"));
+    let said = |content| start.clone().secret_file("/run/token", Ok(content)).mistake();
+    let tail = "it must hold the secret and nothing else.";
+    let lines = format!("SERVICE_TOKEN_FILE=/run/token: the file has more than one line; {tail}");
+    assert_eq!(said("mc_service\nx"), lines);
+    assert_eq!(said("SERVICE_TOKEN=mc_service_a_b\nGH_TOKEN=x"), lines);
+    assert_eq!(
+        said("mc_service_a b"),
+        format!("SERVICE_TOKEN_FILE=/run/token: the file has blanks in it; {tail}")
+    );
+    assert_eq!(
+        said("sk-123"),
+        "SERVICE_TOKEN_FILE=/run/token: Invalid SERVICE_TOKEN format. Expected a token starting with mc_service_ as \
+         the dashboard issues it."
+    );
+    let canary = format!("# {ACCOUNT}\nSERVICE_TOKEN={TOKEN}");
+    assert!(is_noted(&start.secret_file("/run/token", Ok(&canary)).go(), TOKEN));
     // What is no path may be the secret itself.
     let pasted = Start::good().unset("SERVICE_TOKEN").set("SERVICE_TOKEN_FILE", TOKEN);
     let mistake = pasted.mistake();
@@ -206,4 +228,109 @@ fn a_secret_that_is_given_twice_must_be_the_same() {
     let mistake = start.secret_file("/run/token", Ok("mc_service_x_y")).mistake();
     let words = "SERVICE_TOKEN_FILE is given too, with another value; drop one of the two.";
     assert_eq!(mistake, format!("SERVICE_TOKEN (environment) is ***: {words}"));
+}
+
+/// Every kind of mistake and warning that values can cause, in both places.
+const RICH: &[(&str, &[&str])] = &[
+    ("ACCOUNT_ID", &["", "acc_1", "acc 1", "acc\u{7}", "é", "…", "acc # x", "other", "mc_service_a_b"]),
+    (
+        "CONVEX_URL",
+        &[
+            "",
+            "otter",
+            "https://otter.convex.site",
+            "ws://otter",
+            "http://10.0.0.7",
+            "https://a/?x",
+            "https://…",
+            "x # y",
+        ],
+    ),
+    (
+        "SERVICE_TOKEN",
+        &[
+            "",
+            "sk-123",
+            "mc_service_",
+            "mc_service_other_s3cr3t",
+            "a b",
+            "a\u{7}",
+            "é",
+            "mc_service_…",
+            "mc_service_a_b # x",
+        ],
+    ),
+    ("SERVICE_TOKEN_FILE", &["/missing", "/lines", "/blanks", "/wrong", "/open", "no-path", "/missing # x"]),
+    (
+        "OPENCLAW_GATEWAY_URL",
+        &["", "gateway", "ftp://gateway", "gateway:1", "http://10.0.0.1", "https://a:b@c"],
+    ),
+    ("OPENCLAW_GATEWAY_TOKEN", &["", "x", "local", "two words", "good-token"]),
+    ("OPENCLAW_GATEWAY_TOKEN_FILE", &["/open", "/missing", "no-path"]),
+    ("OPENCLAW_REQUEST_TIMEOUT_MS", &["1", "299999", "abc"]),
+    ("HEALTH_HOST", &["0.0.0.0", "local host"]),
+    ("HEALTH_PORT", &["70000", "-3", "1 # x"]),
+    ("TASK_STATUS_BASE_URL", &["runtime", "http://runtime:3001"]),
+    ("HEALTH_CHECK_INTERVAL", &["300000"]),
+    ("AGENT_SYNC_INTERVAL", &["0"]),
+    ("DELIVERY_BACKOFF_MAX_MS", &["0"]),
+    ("OPENCLAW_MAX_CONCURRENT", &["4", "many", "99"]),
+    ("DROPLET_ID", &["x # y", "a\tb", "'x' y"]),
+    ("LOG_LEVEL", &["loud"]),
+    ("OPENCLAW_PROFILE_SYNC", &["maybe"]),
+    ("SSL_CERT_FILE", &["a\u{7}"]),
+    ("GH_TOKEN", &["one", "two words"]),
+    ("GITHUB_TOKEN", &["two"]),
+    ("AI_GATEWAY_API_KEY", &["one key"]),
+    ("AI_GATEWAY_API_KEY_FILE", &["/missing"]),
+    ("OPENAI_API_KEY_FILE", &["/x", "pasted"]),
+    ("ACCOUNT_ID_FILE", &["/x"]),
+    ("SERVICE_TOKKEN", &["x"]),
+    ("HEALTH_PROT", &["1"]),
+];
+
+/// What we say ourselves passes the redaction unharmed: a sentence with a hole helps nobody.
+#[test]
+fn our_own_sentences_are_not_redacted() {
+    let redactor = Redactor::default();
+    let start = Start::good()
+        .secret_file("/lines", Ok("one\ntwo"))
+        .secret_file("/blanks", Ok("one two"))
+        .secret_file("/wrong", Ok("sk-123"))
+        .open_secret_file("/open", "mc_service_other_s3cr3t");
+    let mut starts = vec![Start::default()];
+    for file in [
+        FileSource::Withheld { path: "/e".into() },
+        FileSource::Unusable { path: "/e".into(), trouble: FileTrouble::Missing },
+    ] {
+        starts.push(Start { file, ..start.clone() });
+    }
+    let broken =
+        "no equals\nA B=x\nSERVICE_TOKEN=\"x\nSERVICE_TOKEN='x' y\nGH_TOKEN=a\nGH_TOKEN=b\nTOKEN=x\nabc=x\n";
+    let file = FileSource::Text { path: "/e".into(), text: broken.into(), open_to_all: true };
+    starts.push(Start { file, ..start.clone() });
+    for (name, values) in RICH {
+        for value in *values {
+            starts.push(start.clone().set(name, value));
+            starts.push(start.clone().unset("SERVICE_TOKEN").set(name, value));
+            starts.push(start.clone().unset(name).file(&format!("{name}={value}\n")));
+        }
+    }
+    starts.push(
+        start
+            .clone()
+            .set("OPENCLAW_GATEWAY_URL", "http://10.0.0.1")
+            .set("OPENCLAW_GATEWAY_TOKEN", "good-token"),
+    );
+    starts.push(start.set("GH_TOKEN", "one").set("GITHUB_TOKEN", "two"));
+    let mut said = BTreeSet::new();
+    for configuration in starts.iter().map(Start::go) {
+        said.extend(super::mistakes(&configuration));
+        said.extend(warnings(&configuration));
+        said.extend(configuration.report.rows.iter().map(ToString::to_string));
+    }
+    assert!(said.len() > 150, "{}", said.len());
+    for sentence in said {
+        assert_eq!(redactor.clean(&sentence), sentence);
+    }
 }

@@ -1,0 +1,78 @@
+//! What is not wrong, but doubtful: names that are not known, files that are not read, secrets open to all.
+
+use super::lookup::{FileSource, Search, from_environment, is_secret, looks_like_a_path};
+use super::nearest;
+use super::report::Origin;
+use super::warning::Warning;
+
+impl Search<'_> {
+    /// Names that say `_FILE` where no file is read.
+    pub(super) fn warn_about_files(&mut self) {
+        let environment = self
+            .sources
+            .environment
+            .iter()
+            .map(|(name, path)| (name.clone(), from_environment(path).value, Origin::Environment));
+        let file = self.file.entries.iter().map(|(name, entry)| {
+            let origin = Origin::File { path: self.file.path.clone(), line: entry.line };
+            (name.clone(), entry.written.value.clone(), origin)
+        });
+        for (name, path, origin) in environment.chain(file).collect::<Vec<_>>() {
+            let Some(known) = nearest::with_file_in_vain(&name).filter(|_| !path.is_empty()) else {
+                continue;
+            };
+            if known.variable.is_secret() && !looks_like_a_path(&path) {
+                self.note(&path);
+            }
+            let secret = known.variable.is_secret();
+            let warning = Warning::FileInVain { name, origin, instead: known.name, secret };
+            self.report.warnings.push(warning);
+        }
+    }
+
+    pub(super) fn warn_about_names(&mut self) {
+        for name in self.sources.environment.keys().filter(|name| is_unknown(name)) {
+            if let Some(known) = nearest::in_environment(name) {
+                let warning = Warning::NearMiss { name: name.clone(), nearest: known.name };
+                self.report.warnings.push(warning);
+            }
+        }
+        let unknown = |name: &&String| is_unknown(name) && !nearest::is_neighbour(name);
+        let mut warnings = Vec::new();
+        for name in self.file.entries.keys().filter(unknown) {
+            let nearest = nearest::in_file(name).map(|known| known.name);
+            let shown = nearest.is_some() || looks_like_a_name(name);
+            warnings.push(Warning::UnknownInFile {
+                path: self.file.path.clone(),
+                line: self.file.entries[name].line,
+                name: shown.then(|| name.clone()),
+                nearest,
+            });
+        }
+        self.report.warnings.extend(warnings);
+    }
+
+    pub(super) fn warn_about_permissions(&mut self) {
+        let FileSource::Text { path, open_to_all: true, .. } = self.sources.file else { return };
+        let entries = &self.file.entries;
+        let secret = entries
+            .iter()
+            .map(|(name, entry)| (name, &entry.written.value))
+            .any(|(name, value)| !value.is_empty() && is_secret(name, value, nearest::in_file));
+        if secret {
+            self.report.warnings.push(Warning::OpenToAll { path: path.clone() });
+        }
+    }
+}
+
+/// Whether nothing is known of this name.
+fn is_unknown(name: &str) -> bool {
+    !nearest::is_known(name) && nearest::with_file_in_vain(name).is_none()
+}
+
+/// Whether an unknown name can be shown: a line of base64 that ends in `=` could pass for a name too.
+fn looks_like_a_name(name: &str) -> bool {
+    /// Longer than any name of ours.
+    const CHARS_MAX: usize = 40;
+    name.len() <= CHARS_MAX && name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+}
