@@ -60,17 +60,16 @@ impl Refusal {
 
     /// Status and body. `redact` answers as a production deployment does: without the reason.
     pub fn into_answer(self, request_id: &str, redact: bool) -> (u16, Value) {
-        match self.text() {
-            Some(text) => {
-                let head = format!("[Request ID: {request_id}] Server Error");
-                let message = if redact { head } else { format!("{head}\n{text}") };
-                (200, json!({"status": "error", "errorMessage": message}))
+        let message = match (self.text(), self) {
+            (Some(_), _) if redact => String::new(),
+            (Some(text), _) => format!("\n{text}"),
+            (None, fault) => {
+                let answer = json!({"code": "InternalServerError", "message": fault.to_string()});
+                return (500, answer);
             }
-            None => {
-                let Self::Store(why) = self else { unreachable!("only a fault of the store has no text") };
-                (500, json!({"code": "InternalServerError", "message": why.to_string()}))
-            }
-        }
+        };
+        let message = format!("[Request ID: {request_id}] Server Error{message}");
+        (200, json!({"status": "error", "errorMessage": message}))
     }
 }
 

@@ -246,5 +246,5 @@ fn random_hex() -> String {
     let mut random = [0_u8; 8];
     // Without randomness there is nothing that could be given out: the handler's panic becomes a 500.
     getrandom::fill(&mut random).expect("the system has randomness once it runs");
-    random.iter().map(|byte| format!("{byte:02x}")).collect()
+    format!("{:016x}", u64::from_le_bytes(random))
 }

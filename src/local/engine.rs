@@ -90,7 +90,7 @@ impl Engine {
         let none = Map::new();
         let args = args.as_object().unwrap_or(&none);
         let work = |tx: &Tx<'_>| {
-            let account = self.admit(tx, function, args, caller)?;
+            let account = admit(tx, function, args, caller)?;
             (function.run)(&Call { tx, args, account, options: self.options, vault: self.vault.as_ref() })
         };
         match function.access {
@@ -98,27 +98,26 @@ impl Engine {
             Access::Writes => self.store.write(work),
         }
     }
+}
 
-    /// The account that the call is for, if the caller may call.
-    fn admit(
-        &self,
-        tx: &Tx<'_>,
-        function: &Function,
-        args: &Map<String, Value>,
-        caller: Caller,
-    ) -> Result<Doc<Account>, Refusal> {
-        match (function.guard, caller) {
-            (Guard::ServiceToken, _) => auth::by_service_token(tx, args),
-            (Guard::Admin | Guard::AdminOfAll, Caller::Stranger) => {
-                Err(Refusal::thrown(function.kind.stranger()))
-            }
-            (Guard::AdminOfAll, Caller::Person) => {
-                Ok(Doc { id: Id::default(), created: 0.0, row: Account::default() })
-            }
-            (Guard::Admin, Caller::Person) => {
-                let id = args.get("accountId").and_then(Value::as_str).unwrap_or_default();
-                tx.get(&Id::new(id))?.ok_or_else(|| Refusal::thrown("Not found: Account does not exist"))
-            }
+/// The account that the call is for, if the caller may call.
+fn admit(
+    tx: &Tx<'_>,
+    function: &Function,
+    args: &Map<String, Value>,
+    caller: Caller,
+) -> Result<Doc<Account>, Refusal> {
+    match (function.guard, caller) {
+        (Guard::ServiceToken, _) => auth::by_service_token(tx, args),
+        (Guard::Admin | Guard::AdminOfAll, Caller::Stranger) => {
+            Err(Refusal::thrown(function.kind.stranger()))
+        }
+        (Guard::AdminOfAll, Caller::Person) => {
+            Ok(Doc { id: Id::default(), created: 0.0, row: Account::default() })
+        }
+        (Guard::Admin, Caller::Person) => {
+            let id = args.get("accountId").and_then(Value::as_str).unwrap_or_default();
+            tx.get(&Id::new(id))?.ok_or_else(|| Refusal::thrown("Not found: Account does not exist"))
         }
     }
 }

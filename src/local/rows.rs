@@ -12,6 +12,7 @@ macro_rules! record {
         $(#[$doc])*
         #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
         #[serde(rename_all = "camelCase")]
+        #[allow(clippy::struct_field_names, clippy::struct_excessive_bools, reason = "the contract names the fields")]
         pub(super) struct $name {
             $($(#[$attr])* pub(super) $field: $type,)*
             $($($(#[$opt_attr])* #[serde(default, skip_serializing_if = "Option::is_none")] pub(super) $opt: Option<$opt_type>,)*)?

@@ -132,11 +132,9 @@ pub(in crate::local) fn thread_update(
             id: row.row.subscriber_id,
         };
         let is_orchestrator = orchestrator == Some(who.id.as_str());
-        let agent_is_left_out = who.kind == "agent"
-            && ((posted.in_chat && !is_orchestrator)
-                || asleep
-                || posted.suppressed
-                || (posted.names_agents && !(posted.in_chat && is_orchestrator)));
+        // In the talk with the orchestrator only the orchestrator is told, and a mention of others changes nothing.
+        let by_place = if posted.in_chat { !is_orchestrator } else { posted.names_agents };
+        let agent_is_left_out = who.kind == "agent" && (by_place || asleep || posted.suppressed);
         if agent_is_left_out
             || who == *posted.author
             || posted.mentioned.contains(&who.id)
@@ -171,8 +169,8 @@ fn fold_into_waiting(
     let waiting = rows.into_iter().find(|row| options.original || !at_work(&row.row));
     let Some(mut row) = waiting else { return Ok(false) };
     row.row.message_id = Some(message.clone());
-    row.row.title = title.to_owned();
-    row.row.body = body.to_owned();
+    title.clone_into(&mut row.row.title);
+    body.clone_into(&mut row.row.body);
     row.row.created_at = tx.now();
     tx.put(&row)?;
     Ok(true)

@@ -121,10 +121,10 @@ impl Store {
         let before = database.total_changes();
         let began =
             database.transaction_with_behavior(TransactionBehavior::Immediate).map_err(StoreError::from)?;
-        let tx = Tx::new(&began, self.clock.now(), *last_instant);
-        let answer = work(&tx)?;
-        let instant = tx.last_instant();
-        drop(tx);
+        let (answer, instant) = {
+            let tx = Tx::new(&began, self.clock.now(), *last_instant);
+            (work(&tx)?, tx.last_instant())
+        };
         began.commit().map_err(StoreError::from)?;
         *last_instant = instant;
         if database.total_changes() != before {

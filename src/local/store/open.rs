@@ -10,7 +10,7 @@ use super::schema::{MIGRATIONS, Table, VERSION, create};
 use super::{Inside, Store, StoreError};
 use crate::clock::Clock;
 
-/// Marks a database as one of ours ("MCRl"), so that another program's is not taken over.
+/// Marks a database as one of ours (the letters `MCRl`), so that another program's is not taken over.
 const APPLICATION: i64 = 0x4D43_526C;
 
 impl Store {

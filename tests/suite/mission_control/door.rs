@@ -24,6 +24,9 @@ fn list_agents(board: &Board) -> Value {
     json!({"path": "service/actions:listAgents", "args": {"accountId": board.account, "serviceToken": board.token}})
 }
 
+/// Path, headers, body; status and what the answer says.
+type Row<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str, u16, &'a str);
+
 #[test]
 fn requests_that_are_no_calls_are_refused_in_the_platforms_words() {
     let board = Board::new();
@@ -33,7 +36,6 @@ fn requests_that_are_no_calls_are_refused_in_the_platforms_words() {
     let typo =
         json!({"path": "service/actions:listAgents", "format": "jsno", "args": list_agents(&board)["args"]})
             .to_string();
-    type Row<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str, u16, &'a str);
     let rows: [Row<'_>; 16] = [
         ("/api/action", &[JSON], &good, 200, "success"),
         ("/api/action", &[("Content-Type", "application/json; charset=utf-8")], &good, 200, "success"),

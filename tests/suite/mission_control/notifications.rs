@@ -12,7 +12,7 @@ use super::seeds::refusal;
 fn the_oldest_come_first_and_never_too_many() {
     let board = Board::new();
     let engineer = board.agent("engineer", "Engineer", "Builds", json!({}));
-    let made = |at: f64, more: Value| {
+    let mut made = |at: f64, more: Value| {
         let mut more = more;
         more["createdAt"] = json!(at);
         board.notification(&engineer, more)
@@ -217,7 +217,8 @@ fn a_request_says_who_wants_what() {
         "requesterAgentId": lead, "taskId": task, "recipientSlugs": [" Designer ", "ENGINEER", "designer", "", "lead"],
         "message": "  what do you think?\n",
     });
-    let made = board.service("createResponseRequestNotifications", args).unwrap()["notificationIds"].clone();
+    let mut made =
+        board.service("createResponseRequestNotifications", args).unwrap()["notificationIds"].clone();
     let rows = board.rows("notifications");
     let ids: Vec<_> = rows.iter().map(|row| row["_id"].clone()).collect();
     assert_eq!(made, json!(ids));
@@ -360,8 +361,9 @@ fn ten_thousand_waiting_rows_slow_nothing_down() {
     let board = Board::new();
     let engineer = board.agent("engineer", "Engineer", "Builds", json!({}));
     let task = board.task(json!({}));
-    let made = (0..10_000).map(|at| board.notification(&engineer, json!({"taskId": task, "createdAt": at})));
-    let newest = made.last().unwrap();
+    let mut made =
+        (0..10_000).map(|at| board.notification(&engineer, json!({"taskId": task, "createdAt": at})));
+    let newest = made.next_back().unwrap();
     let fastest = |name: &str, args: &Value| {
         let times = (0..20).map(|_| {
             let began = Instant::now();
