@@ -1,9 +1,9 @@
 //! An embedded Mission Control: the real backend's behaviour on any machine.
 //!
-//! A request comes in over the HTTP server ([`door`]), names a function of the catalogue ([`functions`]), has its
-//! arguments held against that function's list ([`validate`]), and runs as one transaction of the [`store`]. What it
-//! changes follows the rules of the contract, which stand once each ([`rules`]) and serve agents ([`service`]) and
-//! people ([`human`]) alike. Where the original has a defect that the contract lets a stand-in mend, it is mended,
+//! A request comes in over the HTTP server ([`door`]), names a function of the catalogue (`functions`), has its
+//! arguments held against that function's list (`validate`), and runs as one transaction of the `store`. What it
+//! changes follows the rules of the contract, which stand once each (`rules`) and serve agents (`service`) and
+//! people (`human`) alike. Where the original has a defect that the contract lets a stand-in mend, it is mended,
 //! unless [`Options::original`] asks for it as it was.
 //!
 //! Around it stands the house: a directory with the database and three secrets ([`data`]), a vault for providers' keys
@@ -35,7 +35,6 @@ mod vault;
 pub use answer::Refusal;
 pub use call::Options;
 pub use data::{Data, DataError, Opening, Seed, Whereabouts};
-
 pub use engine::{Caller, Engine};
 pub use functions::Kind;
 pub use keys::KeyError;

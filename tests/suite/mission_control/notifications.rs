@@ -12,7 +12,7 @@ use super::seeds::refusal;
 fn the_oldest_come_first_and_never_too_many() {
     let board = Board::new();
     let engineer = board.agent("engineer", "Engineer", "Builds", json!({}));
-    let mut made = |at: f64, more: Value| {
+    let made = |at: f64, more: Value| {
         let mut more = more;
         more["createdAt"] = json!(at);
         board.notification(&engineer, more)
@@ -217,8 +217,7 @@ fn a_request_says_who_wants_what() {
         "requesterAgentId": lead, "taskId": task, "recipientSlugs": [" Designer ", "ENGINEER", "designer", "", "lead"],
         "message": "  what do you think?\n",
     });
-    let mut made =
-        board.service("createResponseRequestNotifications", args).unwrap()["notificationIds"].clone();
+    let made = board.service("createResponseRequestNotifications", args).unwrap()["notificationIds"].clone();
     let rows = board.rows("notifications");
     let ids: Vec<_> = rows.iter().map(|row| row["_id"].clone()).collect();
     assert_eq!(made, json!(ids));
