@@ -232,7 +232,7 @@ fn the_service_lives_and_says_so_while_the_backend_does_not() {
     let backend = format!("http://{}", nobody.address());
     let mut service = Program::new(["run"]).configured(&backend, TOKEN).with("HEALTH_PORT", "0").start();
     let address = service.address();
-    service.hear("nobody answers at the backend's address");
+    service.hear("WARN  app       service/actions:getOrchestratorAgentId: nobody answers");
     let (status, health) = get(&address, "/health");
     let health: Value = serde_json::from_str(&health).unwrap();
     assert_eq!((status, &health["backend"]["reachable"]), (200, &json!(false)));
@@ -248,7 +248,7 @@ fn a_backend_that_refuses_the_token_is_reachable_all_the_same() {
     let mut service =
         Program::new(["run"]).configured(&backend.url(), TOKEN).with("HEALTH_PORT", "0").start();
     let address = service.address();
-    service.hear("Check ACCOUNT_ID and SERVICE_TOKEN");
+    service.hear("WARN  app       service/actions:getOrchestratorAgentId: the service token");
     let health: Value = serde_json::from_str(&get(&address, "/health").1).unwrap();
     assert_eq!(
         (&health["backend"]["reachable"], &health["backend"]["accepted"]),
