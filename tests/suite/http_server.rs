@@ -1,6 +1,8 @@
 //! The HTTP server under attack. "Notes" are the measured traps of another server (§5) and the rules made of them
 //! (§6); each test names the one it proves.
 
+/// The attack list, each attack beside somebody who keeps asking for `/health`.
+mod attacks;
 /// Bodies: lengths, chunks, limits.
 mod bodies;
 /// The other side of tests that need a process of their own.
@@ -15,6 +17,8 @@ mod malformed;
 mod memory;
 /// Clients that take their time, and stopping.
 mod patience;
+/// How long `/health` takes while an attack goes on.
+mod prober;
 /// Answers that come piece by piece.
 mod streams;
 
@@ -47,6 +51,9 @@ fn serve(limits: Limits) -> Server {
     Server::bind("127.0.0.1:0", limits, |request| routes(&request)).unwrap()
 }
 
+/// More than the kernel takes in for a client that does not read.
+static LARGE: [u8; 3_000_000] = [b'x'; 3_000_000];
+
 /// What most tests talk to.
 fn routes(request: &Request) -> Reply {
     match request.path().as_ref() {
@@ -54,7 +61,7 @@ fn routes(request: &Request) -> Reply {
         "/echo" => Reply::text(format!("{} {:?}", request.method(), String::from_utf8_lossy(request.body()))),
         "/length" => Reply::text(request.body().len().to_string()),
         "/target" => Reply::text(request.target().to_owned()),
-        "/large" => Reply::whole("application/octet-stream", vec![b'x'; 3_000_000]),
+        "/large" => Reply::whole("application/octet-stream", LARGE.as_slice()),
         "/nothing" => Reply::empty(204),
         "/json" => match serde_json::from_slice::<serde_json::Value>(request.body()) {
             Ok(_) => Reply::json("true"),
@@ -174,13 +181,6 @@ impl Client {
     fn expect_health(&mut self) {
         assert_eq!(self.ask(HEALTH).status, 200);
     }
-}
-
-/// Asks once, on a connection of its own; how long it took, connecting included.
-fn health_takes(address: SocketAddr) -> Duration {
-    let start = Instant::now();
-    Client::connect(address).expect_health();
-    start.elapsed()
 }
 
 /// Looks again and again until it is so; `what` is missing if it never is.

@@ -89,7 +89,7 @@ impl Request {
 
     /// All header lines in order, names in lower case.
     ///
-    /// Lines whose value is not ASCII are not among them: nothing the house reads is written so.
+    /// What was not ASCII in a value is `?` here, byte for byte: nothing the house reads is written so.
     pub fn headers(&self) -> &[Header] {
         &self.headers
     }

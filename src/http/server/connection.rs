@@ -18,7 +18,7 @@ use super::registry::{Doing, Place};
 use super::wire::Wire;
 use crate::http::message::{Body, Reply, Request, Streamer};
 
-/// Bytes read at first: enough for most heads.
+/// Bytes read at first: enough for most heads, and for many bodies.
 const SMALL: usize = 2 * 1024;
 /// Bytes of a body read at once, at most.
 const LARGE: usize = 64 * 1024;
@@ -64,7 +64,7 @@ pub(super) fn serve(place: &Place, shared: &Shared) {
         match connection.answer(reply, manner) {
             Ok(true) => {}
             Ok(false) => return connection.linger(),
-            Err(error) => return debug!(target: super::LOG, "answer to {} not sent: {error}", place.peer),
+            Err(error) => return debug!("answer to {} not sent: {error}", place.peer),
         }
     }
 }
@@ -82,7 +82,7 @@ pub(super) fn turn_away(stream: &std::net::TcpStream, limits: &Limits) {
 fn handle(shared: &Shared, request: Request) -> Reply {
     let what = format_args!("{} {}", request.method(), request.path()).to_string();
     catch_unwind(AssertUnwindSafe(|| (shared.handler)(request))).unwrap_or_else(|_| {
-        error!(target: super::LOG, "the handler of {what} panicked");
+        error!("the handler of {what} panicked");
         Reply::error(500, "Internal server error")
     })
 }
@@ -156,9 +156,9 @@ impl<'a> Connection<'a> {
         let mut body: Vec<u8> = Vec::with_capacity(length.min(LARGE));
         body.extend(self.input.drain(..here));
         while body.len() < length {
-            // Memory follows what has come, not what is promised.
+            // Memory follows what has come, not what is promised: there is room for as much again.
             let had = body.len();
-            let room = length.min(had + LARGE);
+            let room = length.min(had + had.clamp(SMALL, LARGE));
             claim.grow_to(room)?;
             body.resize(room, 0);
             let read = self.wire.read(&mut body[had..], until);
@@ -223,14 +223,14 @@ impl<'a> Connection<'a> {
         let mut outflow = Outflow { wire: &mut self.wire, write_time, chunked, is_stopping };
         let written = catch_unwind(AssertUnwindSafe(|| write(&mut outflow)));
         written.unwrap_or_else(|_| {
-            error!(target: super::LOG, "a stream's writer panicked");
+            error!("a stream's writer panicked");
             Err(io::Error::other("its writer panicked"))
         })?;
         outflow.finish()
     }
 
     fn refuse(mut self, refusal: Refusal) {
-        debug!(target: super::LOG, "refused {}: {}", self.place.peer, refusal.explain());
+        debug!("refused {}: {}", self.place.peer, refusal.explain());
         let until = Instant::now() + self.shared.limits.write_time;
         if send_refusal(&mut self.wire, until, refusal).is_ok() {
             self.linger();

@@ -97,13 +97,17 @@ pub(super) fn read_head(bytes: &[u8], limits: &Limits) -> Result<Head, Refusal> 
     let keep_alive = keep_alive(parsed.headers, old);
 
     let method: Method = method.parse().map_err(|()| Refusal::RequestLine)?;
-    let lines = parsed.headers.iter().filter_map(|header| {
-        // A value outside ASCII is passed over: tiny_http's word for a header cannot hold it, and a stray
-        // cookie from another page of the same host must not make ours unreachable.
-        Header::from_bytes(header.name.to_ascii_lowercase(), header.value).ok()
-    });
-    let request = Request::new(method, target).with_headers(lines);
+    let lines: Result<Vec<Header>, Refusal> = parsed.headers.iter().map(header_line).collect();
+    let request = Request::new(method, target).with_headers(lines?);
     Ok(Head { request, body, keep_alive, old, expects_continue })
+}
+
+/// A header line as `tiny_http` has words for it: ASCII. Another byte in a value becomes `?`: a stray cookie of
+/// another page of the same host must not make ours unreachable, nor may such a byte hide that a name was sent.
+fn header_line(header: &httparse::Header<'_>) -> Result<Header, Refusal> {
+    let ascii = |&byte: &u8| if byte.is_ascii() { byte } else { b'?' };
+    let value: Vec<u8> = header.value.iter().map(ascii).collect();
+    Header::from_bytes(header.name.to_ascii_lowercase(), value).map_err(|()| Refusal::HeaderLine)
 }
 
 fn refusal_of(error: httparse::Error, bytes: &[u8]) -> Refusal {

@@ -197,10 +197,13 @@ fn only_100_continue_can_be_expected() {
 
 #[test]
 fn names_come_in_lower_case_and_values_as_sent() {
-    let head = judge(with_lines("X-Key:  Mixed Case \r\nx-odd: \u{e9}\r\n").as_bytes()).unwrap().unwrap();
+    let lines = with_lines("X-Key:  Mixed Case \r\nX-Forwarded-For: 10.0.0.1 \u{e9}\r\n");
+    let head = judge(lines.as_bytes()).unwrap().unwrap();
     let names: Vec<_> = head.request.headers().iter().map(|header| header.field.as_str().as_str()).collect();
-    assert_eq!(names, ["host", "x-key"], "what is not ASCII is passed over");
+    assert_eq!(names, ["host", "x-key", "x-forwarded-for"]);
     assert_eq!(head.request.header("X-KEY"), Some("Mixed Case"));
+    let forwarded = head.request.header("X-Forwarded-For");
+    assert_eq!(forwarded, Some("10.0.0.1 ??"), "a byte outside ASCII does not hide its line");
 }
 
 proptest! {

@@ -2,7 +2,7 @@
 //!
 //! One thread accepts, and each connection has its own thread, so a slow client costs itself only. Everything a
 //! client can make us hold is bounded and everything it can make us wait for has a deadline ([`Limits`]):
-//! `registry` bounds connections, `wire` time, `framing` and `chunked` what is a request at all, `connection` reads
+//! `acceptor` lets in, `registry` bounds connections, `wire` time, `framing` and `chunked` what is a request at all, `connection` reads
 //! and answers, `answer` writes through `tiny_http`. `tiny_http`'s own listener is not used: one packet aborts it.
 //!
 //! ```no_run
@@ -17,6 +17,7 @@
 //! # std::io::Result::Ok(())
 //! ```
 
+mod acceptor;
 mod answer;
 mod chunked;
 mod connection;
@@ -24,27 +25,22 @@ mod framing;
 mod limits;
 mod refusal;
 mod registry;
+mod trouble;
 mod wire;
 
-use std::io::{self, ErrorKind};
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use log::{debug, warn};
-
 pub use self::limits::Limits;
-use self::registry::{Admission, Place, Registry};
+use self::registry::Registry;
 use crate::http::message::{Reply, Request};
 
-/// Who speaks in the log.
-const LOG: &str = "http::server";
-/// After an accept error, mostly "too many open files": the machine gets a moment.
+/// Between two knocks at the door when the acceptor is to end.
 const PAUSE: Duration = Duration::from_millis(20);
-/// Clients told "no place" politely at the same time; above that they are just closed.
-const TURNED_AWAY_AT_ONCE: usize = 32;
 /// The least time the acceptor gets to end; it needs about a millisecond.
 const LAST_CALL: Duration = Duration::from_secs(1);
 
@@ -96,7 +92,7 @@ impl Server {
         let acceptor = Arc::clone(&shared);
         thread::Builder::new().name("http-accept".into()).stack_size(shared.limits.stack_bytes).spawn(
             move || {
-                accept(&listener, &acceptor);
+                acceptor::accept(&listener, &acceptor);
                 drop(listener);
                 acceptor.registry.acceptor_ended();
             },
@@ -116,6 +112,8 @@ impl Server {
 
     /// Stops listening, lets requests that have arrived be answered within `limit`, and cuts off the rest.
     /// Idle connections are closed at once. Says how many had to be cut off: 0 is a clean stop.
+    ///
+    /// A client that does not read its answer cannot be told from one that reads slowly, so it gets `limit` too.
     pub fn stop(&self, limit: Duration) -> usize {
         let until = Instant::now() + limit;
         let last_call = Instant::now() + limit.max(LAST_CALL);
@@ -149,60 +147,4 @@ fn knockable(address: SocketAddr) -> SocketAddr {
         ip => ip,
     };
     SocketAddr::new(ip, address.port())
-}
-
-/// Takes connections in until the server stops. No error ends it.
-fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
-    while !shared.is_stopping() {
-        match listener.accept() {
-            Ok((stream, peer)) => admit(shared, stream, peer),
-            Err(error) if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::Interrupted) => {}
-            Err(error) => {
-                // Mostly descriptors have run out. An idle connection's is the cheapest to have back.
-                let evicted = shared.registry.evict_one();
-                warn!(target: LOG, "cannot accept: {error}; idle connection closed for it: {evicted}");
-                thread::sleep(PAUSE);
-            }
-        }
-    }
-}
-
-fn admit(shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr) {
-    match shared.registry.admit(stream, peer) {
-        Admission::Admitted(place) => start(shared, place),
-        Admission::Full(stream) => turn_away(shared, stream, peer),
-        Admission::Closed => {}
-    }
-}
-
-fn start(shared: &Arc<Shared>, place: Place) {
-    // Answers leave in one write, so there is nothing for the kernel to wait for and collect.
-    let _ = place.stream().set_nodelay(true);
-    let on_thread = Arc::clone(shared);
-    let thread = thread::Builder::new().name("http-connection".into()).stack_size(shared.limits.stack_bytes);
-    // Without a thread the place is dropped with the closure, and the connection closed.
-    if let Err(error) = thread.spawn(move || connection::serve(&place, &on_thread)) {
-        warn!(target: LOG, "no thread for a connection: {error}");
-    }
-}
-
-/// Says 503 without holding up the acceptor.
-fn turn_away(shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr) {
-    debug!(target: LOG, "turned away {peer}: every connection is busy");
-    let tally = Tally(Arc::clone(shared));
-    if shared.turned_away.fetch_add(1, Ordering::AcqRel) >= TURNED_AWAY_AT_ONCE {
-        return;
-    }
-    let thread = thread::Builder::new().name("http-full".into()).stack_size(shared.limits.stack_bytes);
-    // Without a thread the connection is closed without a word.
-    let _ = thread.spawn(move || connection::turn_away(&stream, &tally.0.limits));
-}
-
-/// Counts one client turned away, until dropped.
-struct Tally(Arc<Shared>);
-
-impl Drop for Tally {
-    fn drop(&mut self) {
-        self.0.turned_away.fetch_sub(1, Ordering::AcqRel);
-    }
 }

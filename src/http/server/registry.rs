@@ -23,7 +23,7 @@ use super::limits::Limits;
 
 /// Connections above the cap while those told to leave are still on their way out.
 const LEAVING_AT_ONCE: usize = 32;
-/// How long a new connection may wait for one of those.
+/// How long the acceptor may wait for one of those.
 const WAY_OUT: Duration = Duration::from_millis(20);
 
 /// What a connection is doing.
@@ -87,12 +87,18 @@ pub(super) enum Admission {
 
 /// A connection's place, held by its thread.
 pub(super) struct Place {
-    registry: Arc<Registry>,
-    id: u64,
+    /// Before `entry`, so that it is dropped before it.
     seat: Arc<Seat>,
+    entry: Entry,
     /// The word we wrote last; another word there means that we are told to leave.
     mine: Cell<u64>,
     pub(super) peer: SocketAddr,
+}
+
+/// A connection's line in the registry, struck out when dropped.
+struct Entry {
+    registry: Arc<Registry>,
+    id: u64,
 }
 
 impl Registry {
@@ -129,13 +135,27 @@ impl Registry {
         let id = seats.next;
         seats.next += 1;
         seats.open.insert(id, Arc::clone(&seat));
-        Admission::Admitted(Place { registry: Arc::clone(self), id, seat, mine: Cell::new(word), peer })
+        let entry = Entry { registry: Arc::clone(self), id };
+        Admission::Admitted(Place { seat, entry, mine: Cell::new(word), peer })
     }
 
-    /// Sends one idle connection away, or one too slow; says whether there was any.
-    pub(super) fn evict_one(&self) -> bool {
+    /// Gets back some of what connections hold when the machine has no more of it (descriptors, threads): sends
+    /// away an eighth of the idle, or one too slow, and waits until any has ended, 20 ms at most.
+    ///
+    /// Whoever was sent away by the last call is waited for before anybody else has to go.
+    pub(super) fn make_way(&self) {
         let seats = self.lock();
-        self.make_room(&seats, 0)
+        let (now, before) = (self.millis(), seats.open.len());
+        let (mut idle, mut going) = (0_usize, false);
+        for (doing, since) in seats.open.values().map(|seat| seat.doing()) {
+            idle += usize::from(doing == Doing::Idle);
+            going |= doing == Doing::Leaving && u128::from(now.saturating_sub(since)) < WAY_OUT.as_millis();
+        }
+        if !going {
+            let _ = (0..idle.div_ceil(8).max(1)).all(|_| self.make_room(&seats, 0));
+        }
+        let all_stay = |seats: &mut Seats| seats.open.len() >= before && !seats.closed;
+        drop(self.ended.wait_timeout_while(seats, WAY_OUT, all_stay));
     }
 
     /// Makes room for one more if there is none: the longest idle goes first; if none is idle, the one that has
@@ -244,7 +264,7 @@ impl Place {
 
     /// Says what we do now. Without effect once we are told to leave.
     pub(super) fn now(&self, doing: Doing) {
-        let word = doing.since(self.registry.millis());
+        let word = doing.since(self.entry.registry.millis());
         let swapped =
             self.seat.doing.compare_exchange(self.mine.get(), word, Ordering::AcqRel, Ordering::Relaxed);
         if swapped.is_ok() {
@@ -258,12 +278,13 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for Entry {
     fn drop(&mut self) {
-        let seat = self.registry.lock().open.remove(&self.id);
-        // Ours is the last but one: the socket is closed when this value is gone, so hang up for good right now.
-        let _ = self.seat.stream.shutdown(Shutdown::Both);
-        drop(seat);
+        let mut seats = self.registry.lock();
+        // The place's own hold on the seat is gone already, so this closes the socket: who waits for a connection
+        // to end waits for its descriptor.
+        drop(seats.open.remove(&self.id));
+        drop(seats);
         self.registry.ended.notify_all();
     }
 }
@@ -337,7 +358,7 @@ mod tests {
         let (mut client, Some(place)) = come(&registry, &listener) else { panic!("no place") };
         client.write_all(b"request").unwrap();
         place.stream().peek(&mut [0]).unwrap();
-        assert!(registry.evict_one());
+        registry.make_way();
         place.now(Doing::Reading);
         assert!(place.is_leaving(), "what was decided stays decided");
         let mut heard = Vec::new();
@@ -349,6 +370,37 @@ mod tests {
         client.read_to_string(&mut answer).unwrap();
         assert_eq!(answer, "answer");
         assert_eq!(registry.open(), 0);
+    }
+
+    #[test]
+    fn making_way_costs_an_eighth_of_the_idle_and_waits_for_one_to_end() {
+        let limits = Limits { connections: 100, patience: Duration::MAX, ..Limits::default() };
+        let registry = Arc::new(Registry::new(&limits));
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let come = || {
+            grow_older(&registry);
+            come(&registry, &listener)
+        };
+        let (clients, mut places): (Vec<_>, Vec<_>) = (0..17).map(|_| come()).unzip();
+        let leaving = |places: &[Option<Place>]| {
+            places.iter().flatten().map(|place| usize::from(place.is_leaving())).sum::<usize>()
+        };
+        let start = Instant::now();
+        registry.make_way();
+        assert!(start.elapsed() >= WAY_OUT, "nobody ended");
+        assert_eq!(leaving(&places[..3]), 3, "the three oldest of seventeen");
+        assert_eq!(leaving(&places), 3);
+        // Now they are late, so others have to go: two of fourteen. The first to end ends the wait.
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| registry.make_way());
+            while leaving(&places[3..]) < 2 {
+                std::thread::yield_now();
+            }
+            places[3] = None;
+            waiting.join().unwrap();
+        });
+        assert_eq!(leaving(&places[3..]), 1, "the other one of the two; nobody else");
+        drop(clients);
     }
 
     #[test]

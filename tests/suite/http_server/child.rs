@@ -9,7 +9,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use super::*;
 
-/// Names the part to play: `server`, or `crowd ADDRESS COUNT`.
+/// Names the part to play: `server LIMITS`, or `crowd ADDRESS COUNT PACE`.
 const PART: &str = "HTTP_SERVER_TEST_PART";
 
 /// A child process, ended when dropped.
@@ -51,11 +51,16 @@ impl Actor {
         panic!("the child ended without a word");
     }
 
-    /// A server in a child process, and where it listens.
-    pub(super) fn server(limits: Option<&str>) -> (Self, SocketAddr) {
-        let mut actor = Self::start("server", limits);
+    /// A server in a child process, and where it listens. `server` are its limits as words (see [`limits_of`]).
+    pub(super) fn server(server: &str, limits: Option<&str>) -> (Self, SocketAddr) {
+        let mut actor = Self::start(format!("server {server}").trim_end(), limits);
         let address = actor.hear().parse().unwrap();
         (actor, address)
+    }
+
+    /// Says that the play is over: a server stops, and its last words are how many connections it had to cut off.
+    pub(super) fn end(&mut self) {
+        self.cue = None;
     }
 
     /// A line of `/proc/PID/status` in KiB: `VmRSS`, `VmHWM`.
@@ -84,18 +89,18 @@ fn role() {
     let Ok(part) = std::env::var(PART) else { return };
     let words: Vec<&str> = part.split(' ').collect();
     match words[..] {
-        ["server"] => {
-            let limits = Limits { head_time: GUARD, idle_time: GUARD * 3, ..Limits::default() };
+        ["server", ref limits @ ..] => {
+            let limits = limits_of(limits);
             let server = Server::bind("127.0.0.1:0", limits, |request| routes(&request)).unwrap();
             say(&server.local_addr().to_string());
             io::copy(&mut stdin(), &mut io::sink()).unwrap();
+            say(&format!("{} cut off", server.stop(GUARD)));
         }
-        ["crowd", address, count] => {
+        ["crowd", address, count, pace] => {
             let address: SocketAddr = address.parse().unwrap();
-            // At a pace: the kernel holds 128 connections that wait to be accepted, and lets a client beyond
-            // that try again after a second, whatever the server does.
+            let pace = Duration::from_micros(pace.parse().unwrap());
             let connect = |_| {
-                std::thread::sleep(Duration::from_millis(2));
+                std::thread::sleep(pace);
                 TcpStream::connect_timeout(&address, GUARD).unwrap()
             };
             let crowd: Vec<TcpStream> = (0..count.parse::<usize>().unwrap()).map(connect).collect();
@@ -104,4 +109,23 @@ fn role() {
         }
         _ => panic!("no such part: {part}"),
     }
+}
+
+/// Limits from words such as `head_time=400` (milliseconds, bytes).
+fn limits_of(words: &[&str]) -> Limits {
+    let mut limits = Limits { head_time: GUARD, idle_time: GUARD * 3, ..Limits::default() };
+    for word in words {
+        let (name, figure) = word.split_once('=').unwrap();
+        let figure: u64 = figure.parse().unwrap();
+        let time = Duration::from_millis(figure);
+        match name {
+            "head_time" => limits.head_time = time,
+            "body_time" => limits.body_time = time,
+            "write_time" => limits.write_time = time,
+            "linger_time" => limits.linger_time = time,
+            "stack_bytes" => limits.stack_bytes = usize::try_from(figure).unwrap(),
+            _ => panic!("no such limit: {name}"),
+        }
+    }
+    limits
 }

@@ -17,21 +17,6 @@ fn pipelined_requests_are_answered_in_order() {
 }
 
 #[test]
-fn who_pipelines_and_never_reads_is_cut_off() {
-    // Notes §5.9: 8 MB of requests became 140 MB of memory and a deaf server.
-    let server = serve(short_limits());
-    let client = Client::connect(server.local_addr());
-    let requests = b"GET /large HTTP/1.1\r\nHost: h\r\n\r\n".repeat(100);
-    let start = Instant::now();
-    while client.socket().write_all(&requests).is_ok() {
-        assert!(start.elapsed() < GUARD, "still taking requests after {GUARD:?}");
-        assert!(health_takes(server.local_addr()) < Duration::from_secs(1));
-    }
-    Client::connect(server.local_addr()).expect_health();
-    wait_until("its connection has ended", || server.connections() == 0);
-}
-
-#[test]
 fn head_is_get_without_the_body() {
     let server = serve(short_limits());
     let mut client = Client::connect(server.local_addr());

@@ -21,7 +21,7 @@ fn unread_bytes(port: u16) -> u64 {
 
 /// How much the server grows, in KiB, when `occupy` has been done to every place.
 fn growth(occupy: impl Fn(&mut Client)) -> u64 {
-    let (actor, address) = Actor::server(None);
+    let (actor, address) = Actor::server("", None);
     Client::connect(address).expect_health();
     let before = actor.kib("VmRSS");
     let mut clients: Vec<Client> = (0..PLACES).map(|_| Client::connect(address)).collect();

@@ -57,22 +57,6 @@ fn a_client_that_does_not_read_is_given_up() {
 }
 
 #[test]
-fn slow_bodies_cost_only_themselves() {
-    // Notes §5.8: as many slow bodies as handlers, and `/health` was dead.
-    let server = serve(Limits { body_time: GUARD, ..short_limits() });
-    let mut clients: Vec<Client> = (0..100).map(|_| Client::connect(server.local_addr())).collect();
-    for client in &mut clients {
-        client.send(b"POST /length HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nx");
-    }
-    for _ in 0..10 {
-        assert!(health_takes(server.local_addr()) < Duration::from_secs(1));
-    }
-    for client in &mut clients {
-        assert_eq!(client.ask("x").body, "2");
-    }
-}
-
-#[test]
 fn stopping_lets_the_busy_finish_and_the_idle_go() {
     let (gate, handler) = gate();
     let server = Server::bind("127.0.0.1:0", short_limits(), handler).unwrap();
@@ -112,6 +96,20 @@ fn stopping_does_not_wait_for_the_stuck_and_says_so() {
 }
 
 #[test]
+fn stopping_gives_those_who_do_not_read_the_limit_and_no_more() {
+    let server = serve(Limits { write_time: GUARD, ..short_limits() });
+    let mut clients: Vec<Client> = (0..20).map(|_| Client::connect(server.local_addr())).collect();
+    for client in &mut clients {
+        client.send(b"GET /large HTTP/1.1\r\nHost: h\r\n\r\n".repeat(20));
+        client.socket().peek(&mut [0]).unwrap();
+    }
+    let (start, limit) = (Instant::now(), Duration::from_millis(300));
+    assert_eq!(server.stop(limit), 20);
+    let took = start.elapsed();
+    assert!(took >= limit && took < Duration::from_secs(1), "{took:?}");
+}
+
+#[test]
 fn stopping_is_quick_with_many_idle_connections() {
     // Notes §6: 7 ms.
     let server = serve(short_limits());
@@ -126,8 +124,10 @@ fn stopping_is_quick_with_many_idle_connections() {
 #[test]
 fn a_server_on_all_addresses_stops_as_well() {
     // Notes §6.9: knock on loopback, not on 0.0.0.0.
-    for address in ["0.0.0.0:0", "[::]:0"] {
-        let Ok(server) = Server::bind(address, short_limits(), |request| routes(&request)) else { continue };
+    let bind = |address| Server::bind(address, short_limits(), |request| routes(&request)).ok();
+    let servers: Vec<Server> = ["0.0.0.0:0", "[::]:0"].into_iter().filter_map(bind).collect();
+    assert!(!servers.is_empty(), "a machine may lack IPv6 or IPv4, not both");
+    for server in servers {
         let address = SocketAddr::from(([127, 0, 0, 1], server.local_addr().port()));
         Client::connect(address).expect_health();
         assert_eq!(server.stop(GUARD), 0);

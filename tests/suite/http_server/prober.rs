@@ -1,0 +1,87 @@
+//! Somebody who asks for `/health` every few milliseconds, each time over a fresh connection, as a monitor would.
+//!
+//! What it hears is held against two marks: the usual answer within 50 ms (the promise), the worst within 250 ms.
+//! A machine that is busy with others is not the server's fault: in between the prober asks a second server that
+//! nobody attacks, and what that one needed (its median, its worst) is added to the marks.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+
+use super::*;
+
+/// The promise: what the median may be.
+const USUAL: Duration = Duration::from_millis(50);
+/// What the worst may be.
+const WORST: Duration = Duration::from_millis(250);
+/// Between two rounds.
+const PACE: Duration = Duration::from_millis(2);
+/// How long one question waits before the prober asks anew; its time counts from the first one. The kernel holds
+/// 128 connections that wait to be accepted and drops whoever comes on top of them, to be tried again by itself only
+/// after a second, whatever the server does.
+const ONE_QUESTION: Duration = Duration::from_millis(100);
+/// Fewer answers say nothing.
+const ENOUGH: usize = 30;
+
+/// The one who asks, until told to end.
+pub(super) struct Prober {
+    ends: Arc<AtomicBool>,
+    thread: JoinHandle<(Vec<Duration>, Vec<Duration>)>,
+}
+
+impl Prober {
+    pub(super) fn start(attacked: SocketAddr) -> Self {
+        let ends = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&ends);
+        let thread = thread::spawn(move || {
+            let left_alone = serve(Limits::default());
+            let (mut times, mut idle_times) = (Vec::new(), Vec::new());
+            while times.len() < ENOUGH || !told.load(Ordering::Acquire) {
+                times.push(health_takes(attacked));
+                idle_times.push(health_takes(left_alone.local_addr()));
+                thread::sleep(PACE);
+            }
+            (times, idle_times)
+        });
+        Self { ends, thread }
+    }
+
+    /// Ends, and holds what was heard against the marks.
+    #[allow(clippy::print_stdout, reason = "figures for whoever runs the tests with --nocapture")]
+    pub(super) fn expect_prompt(self, attack: &str) {
+        self.ends.store(true, Ordering::Release);
+        let (times, idle_times) = self.thread.join().expect("every question has its answer");
+        let (count, (median, worst), (idle_median, idle_worst)) =
+            (times.len(), median_and_worst(times), median_and_worst(idle_times));
+        let figures = format!(
+            "{attack}: of {count} answers the median took {median:.1?}, the worst {worst:.1?}; \
+             those of an idle server {idle_median:.1?} and {idle_worst:.1?}"
+        );
+        println!("{figures}");
+        assert!(median <= USUAL + idle_median, "the median is above {USUAL:?}; {figures}");
+        assert!(worst <= WORST + idle_worst, "the worst is above {WORST:?}; {figures}");
+    }
+}
+
+fn median_and_worst(mut times: Vec<Duration>) -> (Duration, Duration) {
+    times.sort();
+    (times[times.len() / 2], times[times.len() - 1])
+}
+
+/// How long it takes to hear 200: connecting included, and asking again where there was no such answer.
+fn health_takes(address: SocketAddr) -> Duration {
+    let start = Instant::now();
+    while ask(address) != Some(200) {
+        assert!(start.elapsed() < GUARD, "no answer for {GUARD:?}");
+        thread::sleep(Duration::from_millis(1));
+    }
+    start.elapsed()
+}
+
+fn ask(address: SocketAddr) -> Option<u16> {
+    let client = TcpStream::connect_timeout(&address, ONE_QUESTION).ok()?;
+    client.set_read_timeout(Some(ONE_QUESTION)).ok()?;
+    (&client).write_all(HEALTH).ok()?;
+    let mut head = [0; 12];
+    (&client).read_exact(&mut head).ok()?;
+    std::str::from_utf8(&head[9..]).ok()?.parse().ok()
+}
