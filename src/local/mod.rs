@@ -6,9 +6,9 @@
 //! people (`human`) alike. Where the original has a defect that the contract lets a stand-in mend, it is mended,
 //! unless [`Options::original`] asks for it as it was.
 //!
-//! Around it stands the house: a directory with the database and three secrets ([`data`]), a vault for providers' keys
-//! whose master key is not in the database ([`vault`], [`keys`]), copies of the whole ([`copy`]), and a demo to begin
-//! with ([`seed`]).
+//! Around it stands the house: a directory with the database and three secrets (`data`), a vault for providers' keys
+//! whose master key is not in the database (`vault`, `keys`), copies of the whole (`copy`), and a demo to begin
+//! with (`seed`).
 
 mod answer;
 mod auth;
