@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::auth::same;
 use super::engine::{Caller, Engine};
-use super::functions::Kind;
+use super::function::Kind;
 use crate::http::message::{Method, Reply, Request, Sink};
 use crate::secret::Secret;
 

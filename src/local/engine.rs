@@ -8,8 +8,9 @@ use serde_json::{Map, Value, json};
 use super::answer::Refusal;
 use super::auth;
 use super::call::{Call, Options};
+use super::catalog;
 use super::founding::found;
-use super::functions::{self, Access, Function, Guard, Kind};
+use super::function::{self, Access, Function, Guard, Kind};
 use super::rows::Account;
 use super::store::{Doc, Id, Store, StoreError, Tx};
 use super::validate::validate;
@@ -65,7 +66,7 @@ impl Engine {
         request_id: &str,
     ) -> (u16, Value) {
         match self.run(kind, path, args, caller) {
-            Ok(value) => (200, json!({"status": "success", "value": functions::with_floats(value)})),
+            Ok(value) => (200, json!({"status": "success", "value": function::with_floats(value)})),
             Err(refusal) => refusal.into_answer(request_id, self.options.redact),
         }
     }
@@ -81,7 +82,7 @@ impl Engine {
     }
 
     fn run(&self, kind: Kind, path: &str, args: &Value, caller: Caller) -> Result<Value, Refusal> {
-        let function = functions::find(path).ok_or_else(|| Refusal::NoFunction(path.to_owned()))?;
+        let function = catalog::find(path).ok_or_else(|| Refusal::NoFunction(path.to_owned()))?;
         if function.kind != kind {
             let (asked, defined) = (kind.word(), function.kind.word());
             return Err(Refusal::WrongKind { path: function.path.to_owned(), asked, defined });

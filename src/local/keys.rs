@@ -1,11 +1,9 @@
 //! Providers' keys in the database, which only the vault can read.
 
-use std::collections::BTreeSet;
 use std::fmt;
 
 use ring::digest;
 
-use super::engine::Engine;
 use super::rows::{Account, ProviderKey};
 use super::store::{Doc, Id, PROVIDER_KEY, PROVIDER_KEYS, StoreError, Tx};
 use super::vault::{Place, Sealed, Vault, VaultError, hex};
@@ -98,38 +96,4 @@ pub(super) fn check(tx: &Tx<'_>, vault: &Vault) -> Result<(), KeyError> {
         vault.check(&key.row.key_id)?;
     }
     Ok(())
-}
-
-impl Engine {
-    /// Gives the engine its vault; refused if keys are there that another master key sealed.
-    pub fn with_vault(mut self, vault: Vault) -> Result<Self, KeyError> {
-        self.store.read(|tx| check(tx, &vault))?;
-        self.vault = Some(vault);
-        Ok(self)
-    }
-
-    /// Which master keys sealed what is stored.
-    pub fn sealed_with(&self) -> Result<BTreeSet<String>, StoreError> {
-        self.store.read(|tx| {
-            let keys = tx.all::<ProviderKey>()?;
-            Ok(keys.into_iter().map(|key| key.row.key_id).collect())
-        })
-    }
-
-    /// Seals all providers' keys with another master key, all or none, and goes on with that; how many there were.
-    pub fn rotate(&mut self, next: Vault) -> Result<usize, KeyError> {
-        let vault = self.vault.as_ref().ok_or(VaultError::Missing)?;
-        let count = self.store.write(|tx| {
-            let keys = tx.all::<ProviderKey>()?;
-            for key in &keys {
-                let mut key = key.clone();
-                let sealed = vault.rotate(&next, key.row.place(), &key.row.sealed())?;
-                key.row.put_in(sealed);
-                tx.put(&key)?;
-            }
-            Ok::<_, KeyError>(keys.len())
-        })?;
-        self.vault = Some(next);
-        Ok(count)
-    }
 }

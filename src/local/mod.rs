@@ -1,6 +1,6 @@
 //! An embedded Mission Control: the real backend's behaviour on any machine.
 //!
-//! A request comes in over the HTTP server ([`door`]), names a function of the catalogue (`functions`), has its
+//! A request comes in over the HTTP server ([`door`]), names a function of the catalogue (`catalog`), has its
 //! arguments held against that function's list (`validate`), and runs as one transaction of the `store`. What it
 //! changes follows the rules of the contract, which stand once each (`rules`) and serve agents (`service`) and
 //! people (`human`) alike. Where the original has a defect that the contract lets a stand-in mend, it is mended,
@@ -14,12 +14,13 @@ mod answer;
 mod auth;
 mod base64;
 mod call;
+mod catalog;
 mod copy;
 mod data;
 pub mod door;
 mod engine;
 mod founding;
-mod functions;
+mod function;
 mod human;
 mod keys;
 mod number;
@@ -29,6 +30,7 @@ mod rules;
 mod seed;
 mod service;
 mod store;
+mod upkeep;
 mod validate;
 mod vault;
 
@@ -36,7 +38,7 @@ pub use answer::Refusal;
 pub use call::Options;
 pub use data::{Data, DataError, Opening, Seed, Whereabouts};
 pub use engine::{Caller, Engine};
-pub use functions::Kind;
+pub use function::Kind;
 pub use keys::KeyError;
 pub use store::StoreError;
 pub use vault::{MasterKey, Place, Sealed, Vault, VaultError};

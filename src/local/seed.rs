@@ -9,8 +9,8 @@ use serde_json::{Map, Value, json};
 
 use super::answer::Refusal;
 use super::call::{Call, Options};
+use super::catalog;
 use super::founding::{Founded, found};
-use super::functions;
 use super::rows::{Account, Notification};
 use super::store::{Id, StoreError, Tx};
 use super::validate::validate;
@@ -247,7 +247,7 @@ impl Hand<'_> {
     /// Calls a function of the catalogue.
     fn act(&self, path: &str, mut args: Value) -> Result<Value, Refusal> {
         args["accountId"] = json!(self.account);
-        let function = functions::find(path).ok_or_else(|| Refusal::NoFunction(path.to_owned()))?;
+        let function = catalog::find(path).ok_or_else(|| Refusal::NoFunction(path.to_owned()))?;
         validate(&args, function.args).map_err(Refusal::Arguments)?;
         self.clock.set(self.clock.get() + STEP);
         let tx = &self.tx.at(self.clock.get());

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::local::answer::ensure;
 use crate::local::call::{Answer, Call, Given, value};
-use crate::local::functions::{ACCOUNT, Function, TOKEN, done};
+use crate::local::function::{ACCOUNT, Function, TOKEN, done};
 use crate::local::rows::{Account, Agent, Preferences, Task};
 use crate::local::rules::activity::{self, Actor, Target};
 use crate::local::rules::assignees::check_agents;

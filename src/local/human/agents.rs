@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::tasks::clear;
 use crate::local::answer::ensure;
 use crate::local::call::{Answer, Call, Given, value};
-use crate::local::functions::{ACCOUNT, Function, done};
+use crate::local::function::{ACCOUNT, Function, done};
 use crate::local::rows::{Agent, Notification, Session, Subscription, Task};
 use crate::local::rules::activity::{self, Actor, Target};
 use crate::local::rules::assignees::own_agent;

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::local::call::{Answer, Call, value};
-use crate::local::functions::{ACCOUNT, Function};
+use crate::local::function::{ACCOUNT, Function};
 use crate::local::number;
 use crate::local::rows::{Activity, Document, Task};
 use crate::local::rules::limit::{clamp, take};

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::local::Refusal;
 use crate::local::answer::ensure;
 use crate::local::call::{Answer, Call, Given, value};
-use crate::local::functions::{ACCOUNT, Function, done};
+use crate::local::function::{ACCOUNT, Function, done};
 use crate::local::rows::{Document, Task};
 use crate::local::rules::activity::{self, Actor, Target};
 use crate::local::rules::{fields, reach};

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::local::Refusal;
 use crate::local::call::{Answer, Call, value};
-use crate::local::functions::{ACCOUNT, Access, Function, Guard, Kind};
+use crate::local::function::{ACCOUNT, Access, Function, Guard, Kind};
 use crate::local::number;
 use crate::local::rows::{Notification, Task};
 use crate::local::rules::activity::{self, Actor, Target};

@@ -12,7 +12,7 @@ mod skills;
 mod snapshot;
 mod tasks;
 
-use super::functions::Function;
+use super::function::Function;
 
 /// Every function for people.
 pub(super) const FUNCTIONS: &[&[Function]] = &[

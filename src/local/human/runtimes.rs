@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::local::Refusal;
 use crate::local::call::{Answer, Call, value};
-use crate::local::functions::{ACCOUNT, Function, done};
+use crate::local::function::{ACCOUNT, Function, done};
 use crate::local::rows::{Runtime, UpgradeEntry};
 use crate::local::rules::{reach, upgrade};
 use crate::local::service::runtime::NO_RUNTIME;

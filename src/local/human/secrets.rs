@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::accounts;
 use crate::local::answer::ensure;
 use crate::local::call::{Answer, Call};
-use crate::local::functions::{ACCOUNT, Function, TOKEN, done};
+use crate::local::function::{ACCOUNT, Function, TOKEN, done};
 use crate::local::rows::ProviderKey;
 use crate::local::rules::activity::Actor;
 use crate::local::rules::reach;

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::accounts;
 use crate::local::answer::ensure;
 use crate::local::call::{Answer, Call, Given, value};
-use crate::local::functions::{ACCOUNT, Function, done};
+use crate::local::function::{ACCOUNT, Function, done};
 use crate::local::rows::Skill;
 use crate::local::rules::activity::Actor;
 use crate::local::rules::{reach, slug};

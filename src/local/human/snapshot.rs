@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::{accounts, agents, board, documents, messages, secrets, skills};
 use crate::local::call::{Answer, Call, value};
-use crate::local::functions::{ACCOUNT, Function};
+use crate::local::function::{ACCOUNT, Function};
 use crate::local::rows::{Activity, Task};
 use crate::local::rules::{reach, thread, upgrade};
 use crate::local::store::{Doc, HAPPENED_TO, Id};

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::local::Refusal;
 use crate::local::answer::ensure;
 use crate::local::call::{Answer, Call};
-use crate::local::functions::{ACCOUNT, Function, done};
+use crate::local::function::{ACCOUNT, Function, done};
 use crate::local::number;
 use crate::local::rows::{Activity, Agent, Membership, Message, Notification, Subscription, Task};
 use crate::local::rules::activity::{self, Actor, Target};

@@ -6,7 +6,6 @@ use serde_json::{Map, Value, json};
 use super::activity::{self, Actor, Target};
 use super::{notify, reach, upgrade};
 use crate::local::call::Options;
-use crate::local::engine::Engine;
 use crate::local::number;
 use crate::local::rows::{Account, Notification, RuntimeConfig};
 use crate::local::store::{Doc, Id, StoreError, Tx, UNDELIVERED};
@@ -112,11 +111,4 @@ pub(in crate::local) fn sweep(tx: &Tx<'_>, options: Options) -> Result<(), Store
         }
     }
     Ok(())
-}
-
-impl Engine {
-    /// Looks for runtimes that fell silent; to be called every 30 s.
-    pub fn sweep(&self) -> Result<(), StoreError> {
-        self.store.write(|tx| sweep(tx, self.options))
-    }
 }

@@ -7,7 +7,7 @@ use crate::clock::Millis;
 use crate::local::Refusal;
 use crate::local::answer::ensure;
 use crate::local::call::{Answer, Call, value};
-use crate::local::functions::{ACCOUNT, Access, Function, Guard, Kind, TOKEN};
+use crate::local::function::{ACCOUNT, Access, Function, Guard, Kind, TOKEN};
 use crate::local::rows::{Account, Agent, OpenclawConfig, Skill, Task};
 use crate::local::rules::activity::{self, Actor, Target};
 use crate::local::rules::mentions::is_space;

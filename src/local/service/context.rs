@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::local::call::{Answer, Call, value};
-use crate::local::functions::{ACCOUNT, Access, Function, Guard, Kind, TOKEN};
+use crate::local::function::{ACCOUNT, Access, Function, Guard, Kind, TOKEN};
 use crate::local::rows::{Account, Agent, Document, Message, Notification, Task};
 use crate::local::rules::mentions::is_space;
 use crate::local::rules::overview::{self, Overview};

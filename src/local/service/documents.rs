@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use crate::local::Refusal;
 use crate::local::answer::ensure;
 use crate::local::call::{Answer, Call, value};
-use crate::local::functions::{ACCOUNT, Function, TOKEN};
+use crate::local::function::{ACCOUNT, Function, TOKEN};
 use crate::local::number;
 use crate::local::rows::{Agent, Document, Task};
 use crate::local::rules::activity::{self, Actor, Target};

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::local::call::{Answer, Call, value};
-use crate::local::functions::{ACCOUNT, Function, TOKEN};
+use crate::local::function::{ACCOUNT, Function, TOKEN};
 use crate::local::number;
 use crate::local::rows::{Activity, Agent, Task};
 use crate::local::rules::limit::{at_most, clamp, slice, take};

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::local::Refusal;
 use crate::local::call::{Answer, Call, value};
-use crate::local::functions::{ACCOUNT, Access, Function, Guard, Kind, TOKEN};
+use crate::local::function::{ACCOUNT, Access, Function, Guard, Kind, TOKEN};
 use crate::local::number;
 use crate::local::rows::{Agent, Message, Notification, Stored, Task, Upload};
 use crate::local::rules::attachments::{self, Offered};

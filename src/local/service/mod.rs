@@ -10,7 +10,7 @@ pub(super) mod runtime;
 mod task_status;
 mod tasks;
 
-use super::functions::Function;
+use super::function::Function;
 
 /// Every service function.
 pub(super) const FUNCTIONS: &[&[Function]] = &[

@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::local::Refusal;
 use crate::local::answer::ensure;
 use crate::local::call::{Answer, Call, value};
-use crate::local::functions::{ACCOUNT, Access, Function, Guard, Kind, TOKEN, done};
+use crate::local::function::{ACCOUNT, Access, Function, Guard, Kind, TOKEN, done};
 use crate::local::number;
 use crate::local::rows::{Agent, Notification, Task};
 use crate::local::rules::mentions::is_space;

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::local::Refusal;
 use crate::local::call::{Answer, Call, value};
-use crate::local::functions::{ACCOUNT, Function, TOKEN, done};
+use crate::local::function::{ACCOUNT, Function, TOKEN, done};
 use crate::local::number;
 use crate::local::rows::UpgradeEntry;
 use crate::local::rules::{offline, upgrade};

@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::local::Refusal;
 use crate::local::answer::ensure;
 use crate::local::call::{Answer, Call};
-use crate::local::functions::{ACCOUNT, Function, TOKEN};
+use crate::local::function::{ACCOUNT, Function, TOKEN};
 use crate::local::number;
 use crate::local::rows::{Agent, Task};
 use crate::local::rules::activity::{self, Actor, Target};

@@ -7,7 +7,7 @@ use super::task_status::check_reason;
 use crate::local::Refusal;
 use crate::local::answer::ensure;
 use crate::local::call::{Answer, Call};
-use crate::local::functions::{ACCOUNT, Function, TOKEN, done};
+use crate::local::function::{ACCOUNT, Function, TOKEN, done};
 use crate::local::number;
 use crate::local::rows::{Agent, Task, TaskMetadata};
 use crate::local::rules::activity::{self, Actor, Target};

@@ -1,10 +1,9 @@
-//! The catalogue: every public function with its kind, its guard, its arguments and what runs.
+//! What a public function is: its kind, its guard, its arguments and what runs.
 
 use serde_json::Value;
 
 use super::call::{Answer, Call};
 use super::validate::{Arg, Is, need};
-use super::{human, service};
 use crate::local::store::Table;
 
 /// The three kinds of public functions.
@@ -101,13 +100,6 @@ impl Function {
     pub(super) const fn mutation(path: &'static str, args: &'static [Arg], run: Run) -> Self {
         Self { path, kind: Kind::Mutation, guard: Guard::Admin, access: Access::Writes, args, run }
     }
-}
-
-/// The function of this name; `module.js:name` is the same as `module:name`.
-pub(super) fn find(path: &str) -> Option<&'static Function> {
-    let path = path.replacen(".js:", ":", 1);
-    let mut rooms = service::FUNCTIONS.iter().chain(human::FUNCTIONS).copied().flatten();
-    rooms.find(|function| function.path == path)
 }
 
 /// The arguments that every service function has.
