@@ -42,17 +42,17 @@ impl From<VaultError> for KeyError {
 }
 
 impl ProviderKey {
-    fn place(&self) -> Place<'_> {
+    pub(super) fn place(&self) -> Place<'_> {
         Place { account: self.account_id.as_str(), provider: &self.provider }
     }
 
-    fn sealed(&self) -> Sealed {
+    pub(super) fn sealed(&self) -> Sealed {
         let Self { key_id, nonce, ciphertext, .. } = self;
         Sealed { key_id: key_id.clone(), nonce: nonce.clone(), ciphertext: ciphertext.clone() }
     }
 
     /// With another sealed value; last four and date stay.
-    fn put_in(&mut self, sealed: Sealed) {
+    pub(super) fn put_in(&mut self, sealed: Sealed) {
         let Sealed { key_id, nonce, ciphertext } = sealed;
         (self.key_id, self.nonce, self.ciphertext) = (key_id, nonce, ciphertext);
     }
