@@ -1,0 +1,130 @@
+//! The embedded Mission Control as a command: what it prints, what it keeps, and that our own runtime takes it for the
+//! real one.
+
+use std::collections::HashMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use serde_json::{Value, json};
+
+use super::board::agent;
+use crate::support::program::{Program, Running, folder, get, text};
+
+/// Starts it on a folder; what it printed.
+fn start(data: &str, more: [&str; 2]) -> (Running, HashMap<String, String>) {
+    let args = ["local", "--listen", "127.0.0.1:0", "--data", data, more[0], more[1]];
+    let mut running = Program::new(args).start();
+    let printed = running.environment().expect("it starts");
+    (running, printed)
+}
+
+fn stop(running: Running) {
+    running.signal("TERM");
+    let (code, log) = running.end();
+    assert_eq!(code, Some(0), "{log}");
+}
+
+fn ask(printed: &HashMap<String, String>, kind: &str, path: &str, mut args: Value) -> Value {
+    args["accountId"] = json!(printed["ACCOUNT_ID"]);
+    let key = format!("Convex {}", printed["ADMIN_KEY"]);
+    let request = agent().post(format!("{}/api/{kind}", printed["CONVEX_URL"])).header("Authorization", &key);
+    let body = json!({"path": path, "args": args}).to_string();
+    let mut answer = request.header("Content-Type", "application/json").send(body).unwrap();
+    let answer: Value = serde_json::from_str(&answer.body_mut().read_to_string().unwrap()).unwrap();
+    assert_eq!(answer["status"], "success", "{answer}");
+    answer["value"].clone()
+}
+
+#[test]
+fn a_start_prints_lines_for_an_env_file_and_the_same_ones_again() {
+    let (_kept, path) = folder();
+    let data = path("data").to_str().unwrap().to_owned();
+    let (running, first) = start(&data, ["--seed", "demo"]);
+    for name in ["ACCOUNT_ID", "CONVEX_URL", "SERVICE_TOKEN", "ADMIN_KEY"] {
+        assert!(first[name].len() > 15, "{name}");
+    }
+    let tasks = ask(&first, "query", "tasks:list", json!({}));
+    assert!(tasks.as_array().unwrap().len() >= 5);
+    stop(running);
+    for file in fs::read_dir(path("data")).unwrap() {
+        let file = file.unwrap();
+        let mode = file.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode & 0o077, 0, "{}: others may read it ({mode:o})", file.file_name().display());
+    }
+
+    // `--seed` does nothing to data that are there.
+    let (running, again) = start(&data, ["--seed", "demo"]);
+    for name in ["ACCOUNT_ID", "SERVICE_TOKEN", "ADMIN_KEY"] {
+        assert_eq!(first[name], again[name], "{name}");
+    }
+    assert_eq!(ask(&again, "query", "tasks:list", json!({})), tasks);
+    stop(running);
+}
+
+#[test]
+fn our_own_runtime_takes_it_for_the_real_one() {
+    let (running, printed) = start(":memory:", ["--seed", "demo"]);
+    let configured = |program: Program| {
+        let names = ["ACCOUNT_ID", "CONVEX_URL", "SERVICE_TOKEN"];
+        names.into_iter().fold(program, |program, name| program.with(name, &printed[name]))
+    };
+    let output = configured(Program::new(["doctor"])).output();
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    assert!(text(&output).contains("knows the account; it has an orchestrator"), "{}", text(&output));
+
+    let mut service = configured(Program::new(["run"])).with("HEALTH_PORT", "0").start();
+    let address = service.address();
+    service.hear("answers and knows the account");
+    let health: Value = serde_json::from_str(&get(&address, "/health").1).unwrap();
+    assert_eq!(health["backend"]["accepted"], json!(true));
+    stop(service);
+    stop(running);
+}
+
+#[test]
+fn a_foreign_token_is_a_sentence_also_where_reasons_are_hidden() {
+    for (hidden, words) in [("--original", "the service token was not accepted"), ("--redact", "under the request id")] {
+        let (running, printed) = start(":memory:", ["--seed=demo", hidden]);
+        let foreign = [&printed["SERVICE_TOKEN"], "x"].concat();
+        let program = Program::new(["doctor"]).with("ACCOUNT_ID", &printed["ACCOUNT_ID"]);
+        let output = program.with("CONVEX_URL", &printed["CONVEX_URL"]).with("SERVICE_TOKEN", &foreign).output();
+        assert_eq!(output.status.code(), Some(1));
+        assert!(text(&output).contains(words), "{hidden}: {}", text(&output));
+        stop(running);
+    }
+}
+
+#[test]
+fn data_are_carried_over_and_keys_sealed_anew() {
+    let (_kept, path) = folder();
+    let shown = |name: &str| path(name).to_str().unwrap().to_owned();
+    let (one, two, file) = (shown("one"), shown("two"), shown("copy.json"));
+    let (running, first) = start(&one, ["--seed", "demo"]);
+    let key = ["sk-", "test-0123456789abcdef"].concat();
+    ask(&first, "mutation", "secrets:upsertProviderKey", json!({"provider": "openai", "key": key}));
+    let tasks = ask(&first, "query", "tasks:list", json!({}));
+    let told = Program::new(["local", "export", &file, "--data", &one]).output();
+    assert_eq!(told.status.code(), Some(1), "somebody has the data open: {}", text(&told));
+    stop(running);
+
+    let done = |args: [&str; 5]| {
+        let output = Program::new(args).output();
+        assert_eq!(output.status.code(), Some(0), "{args:?}: {}", text(&output));
+        text(&output)
+    };
+    let rotated = Program::new(["local", "rotate-key", "--data", &one]).output();
+    assert!(text(&rotated).contains("sealed again: 1"), "{}", text(&rotated));
+    done(["local", "export", &file, "--data", &one]);
+    let copy = fs::read_to_string(&file).unwrap();
+    assert!(!copy.contains(&key) && !copy.contains(&first["SERVICE_TOKEN"]) && !copy.contains(&first["ADMIN_KEY"]));
+    // The master key does not travel with the copy.
+    fs::create_dir(path("two")).unwrap();
+    fs::copy(path("one").join("master-key"), path("two").join("master-key")).unwrap();
+    done(["local", "import", &file, "--data", &two]);
+    let (running, second) = start(&two, ["--seed", "demo"]);
+    assert_eq!(ask(&second, "query", "tasks:list", json!({})), tasks);
+    let token = json!({"serviceToken": second["SERVICE_TOKEN"]});
+    let keys = ask(&second, "action", "service/actions:getRuntimeSecrets", token);
+    assert_eq!(keys["keys"][0]["value"], json!(key));
+    stop(running);
+}
