@@ -53,7 +53,7 @@ skipped() { echo "SKIPPED $1: $2"; }
 # start [OPTION…]: a server, and what it prints as variables of ours.
 start() {
     # Nothing of the server before.
-    : >"$scratch/out" >"$scratch/err"
+    : >"$scratch/out"
     "$binary" local --seed demo --data :memory: --listen 127.0.0.1:0 "$@" >"$scratch/out" 2>"$scratch/err" &
     server=$!
     local tenths=0
