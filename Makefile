@@ -32,7 +32,7 @@ test-browser: ## Its page in Chromium; fetches the package, and Chromium where i
 	$(CARGO) build --locked
 	tests/peers/run.sh browser
 
-demo: ## Mission Control on this machine, with a demo team, in memory; Ctrl-C ends it
+demo: ## Mission Control on this machine, with a demo team, in memory; LISTEN=ADDRESS moves it
 	$(CARGO) build --release --locked
 	@echo "Open http://$(LISTEN) and log in with the ADMIN_KEY below. Ctrl-C ends it; nothing is kept."
 	@$(CARGO) run --quiet --release --locked -- local --seed demo --data :memory: --listen $(LISTEN)
