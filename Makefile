@@ -2,13 +2,15 @@
 
 BIN   := mission-control-runtime
 CARGO ?= cargo
+# Where `make demo` listens.
+LISTEN ?= 127.0.0.1:3210
 export MCR_COMMIT ?= $(shell git rev-parse --short HEAD 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help fetch check test run doctor bench docs clean
+.PHONY: help fetch check test test-peers test-browser demo run doctor bench docs clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 fetch: ## Download the dependencies once; afterwards nothing here needs a network
 	$(CARGO) fetch --locked
@@ -21,6 +23,19 @@ check: ## Formatting, lints, documentation, floors, committed secrets
 
 test: ## All tests, offline once the dependencies are there
 	$(CARGO) test --locked
+
+test-peers: ## The embedded Mission Control against curl and the official npm client; fetches the package
+	$(CARGO) build --locked
+	tests/peers/run.sh curl client
+
+test-browser: ## Its page in Chromium; fetches the package, and Chromium where it is missing
+	$(CARGO) build --locked
+	tests/peers/run.sh browser
+
+demo: ## Mission Control on this machine, with a demo team, in memory; LISTEN=ADDRESS moves it
+	$(CARGO) build --release --locked
+	@echo "Open http://$(LISTEN) and log in with the ADMIN_KEY below. Ctrl-C ends it; nothing is kept."
+	@$(CARGO) run --quiet --release --locked -- local --seed demo --data :memory: --listen $(LISTEN)
 
 run: ## The service, configured by the environment or ENV_FILE=path
 	$(CARGO) run --release --locked -- run $(if $(ENV_FILE),--env-file $(ENV_FILE))

@@ -223,8 +223,8 @@ fn no_secret_is_committed() {
     assert_eq!(credentials_committed(&planted), [1, 2], "the check must be able to fail");
 
     for (file, path) in files(".") {
-        // As in `.gitignore`: people keep their own tokens in `*.env`.
-        let local = file.starts_with(".mission-control-runtime")
+        // As in `.gitignore`: people keep their own tokens in `*.env`, `local` in `.mission-control`.
+        let local = file.starts_with(".mission-control")
             || Path::new(&file).extension().is_some_and(|end| end == "env");
         let Ok(text) = fs::read_to_string(path) else { continue };
         let lines = if local { Vec::new() } else { credentials_committed(&text) };
