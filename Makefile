@@ -5,7 +5,7 @@ CARGO ?= cargo
 export MCR_COMMIT ?= $(shell git rev-parse --short HEAD 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help fetch check test run doctor bench docs clean
+.PHONY: help fetch check test test-kill run doctor bench docs clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,6 +21,9 @@ check: ## Formatting, lints, documentation, floors, committed secrets
 
 test: ## All tests, offline once the dependencies are there
 	$(CARGO) test --locked
+
+test-kill: ## SIGKILL in a write storm, 100 times, with the figures; KILL_SEED=n repeats one
+	KILLS=$(or $(KILLS),100) $(CARGO) test --locked --test suite -- --nocapture --test-threads=1 mission_control::kill
 
 run: ## The service, configured by the environment or ENV_FILE=path
 	$(CARGO) run --release --locked -- run $(if $(ENV_FILE),--env-file $(ENV_FILE))
