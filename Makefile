@@ -7,7 +7,7 @@ LISTEN ?= 127.0.0.1:3210
 export MCR_COMMIT ?= $(shell git rev-parse --short HEAD 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help fetch check test test-peers test-browser demo run doctor bench docs clean
+.PHONY: help fetch check test test-kill test-peers test-browser demo run doctor bench docs clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ demo: ## Mission Control on this machine, with a demo team, in memory; LISTEN=AD
 	$(CARGO) build --release --locked
 	@echo "Open http://$(LISTEN) and log in with the ADMIN_KEY below. Ctrl-C ends it; nothing is kept."
 	@$(CARGO) run --quiet --release --locked -- local --seed demo --data :memory: --listen $(LISTEN)
+
+test-kill: ## SIGKILL in a write storm, 100 times, with the figures; KILL_SEED=n repeats one
+	KILLS=$(or $(KILLS),100) $(CARGO) test --locked --test suite -- --nocapture --test-threads=1 mission_control::kill
 
 run: ## The service, configured by the environment or ENV_FILE=path
 	$(CARGO) run --release --locked -- run $(if $(ENV_FILE),--env-file $(ENV_FILE))

@@ -171,6 +171,18 @@ pub fn credentials_in(text: &str) -> Vec<Found> {
     found
 }
 
+/// The text without the tokens and provider keys that stand in it, for answers that repeat what was sent.
+pub fn without_credentials(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut at = 0;
+    for found in credentials_in(text) {
+        out.push_str(&text[at..found.from]);
+        out.push_str(found.mask);
+        at = found.to;
+    }
+    out + &text[at..]
+}
+
 /// Something that looks like a secret and begins here (the masked part may begin later).
 fn shape_at(text: &str, at: usize) -> Option<Found> {
     service_token_at(text, at)
@@ -181,9 +193,10 @@ fn shape_at(text: &str, at: usize) -> Option<Found> {
         .or_else(|| password_in_address(text, at))
 }
 
-/// `mc_service_…`: the prefix stays, so that a reader knows what was there.
+/// `mc_service_…`, or the admin key of an embedded Mission Control: the prefix stays, so that a reader knows what was
+/// there.
 fn service_token_at(text: &str, at: usize) -> Option<Found> {
-    let from = at + prefix_of(&text[at..], "mc_service_")?;
+    let from = at + ["mc_service_", "mc_admin_"].iter().find_map(|form| prefix_of(&text[at..], form))?;
     let to = from + run(&text[from..], |c| !ends_a_value(c));
     // "begins with mc_service_." names the form, not a token.
     text[from..to].contains(char::is_alphanumeric).then_some(Found { from, to, mask: MASK })

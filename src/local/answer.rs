@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::store::StoreError;
 use super::vault::VaultError;
+use crate::redact::without_credentials;
 
 /// Why a function did not bring a value.
 #[derive(Debug)]
@@ -58,18 +59,19 @@ impl Refusal {
         }
     }
 
-    /// Status and body. `redact` answers as a production deployment does: without the reason.
+    /// Status and body. `redact` answers as a production deployment does: without the reason. A reason may repeat what was
+    /// sent, but never a token or a key that stood in the wrong place there.
     pub fn into_answer(self, request_id: &str, redact: bool) -> (u16, Value) {
         let message = match (self.text(), self) {
             (Some(_), _) if redact => String::new(),
             (Some(text), _) => format!("\n{text}"),
             (None, fault) => {
-                let answer = json!({"code": "InternalServerError", "message": fault.to_string()});
+                let answer = json!({"code": "InternalServerError", "message": without_credentials(&fault.to_string())});
                 return (500, answer);
             }
         };
         let message = format!("[Request ID: {request_id}] Server Error{message}");
-        (200, json!({"status": "error", "errorMessage": message}))
+        (200, json!({"status": "error", "errorMessage": without_credentials(&message)}))
     }
 }
 

@@ -41,7 +41,8 @@ fn misfit(why: StoreError) -> Refusal {
         | StoreError::Locked
         | StoreError::Newer { .. }
         | StoreError::Corrupt(_)
-        | StoreError::Disk(_)) => Refusal::Store(other),
+        | StoreError::Disk(_)
+        | StoreError::Unwritable(_)) => Refusal::Store(other),
     }
 }
 

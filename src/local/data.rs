@@ -111,6 +111,9 @@ impl Data {
                 Some(path.clone())
             }
         };
+        if let Some(directory) = &directory {
+            refuse_emptied(directory)?;
+        }
         // The database first: it says so if another process has it, before any file is touched.
         let engine = match &directory {
             None => Engine::in_memory(clock, opening.options)?,
@@ -176,6 +179,20 @@ impl Data {
         }
         Ok(count)
     }
+}
+
+/// An account has its token only after the database has tables: a token beside nothing means that the database was
+/// lost, and beginning anew would overwrite what is left of it.
+fn refuse_emptied(directory: &Path) -> Result<(), DataError> {
+    let path = directory.join(DATABASE);
+    let is_empty = fs::metadata(&path).map_or(true, |file| file.len() == 0);
+    if is_empty && directory.join(SERVICE_TOKEN).exists() {
+        let what = "it is empty or gone, but the token of its account is still there; restore a copy, or start with \
+                    another --data directory"
+            .to_owned();
+        return Err(DataError::Content { path, what });
+    }
+    Ok(())
 }
 
 /// The first account, with what belongs to it. Its token is in its file before the account is: a start that ends in

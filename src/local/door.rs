@@ -15,6 +15,7 @@ use super::auth::same;
 use super::engine::{Caller, Engine};
 use super::function::Kind;
 use crate::http::message::{Method, Reply, Request, Sink};
+use crate::redact::without_credentials;
 use crate::secret::Secret;
 
 /// The page, one file. `{{NONCE}}` in it is new for every answer.
@@ -50,7 +51,9 @@ pub struct Door {
 
 /// A refusal of the platform itself, before any function.
 fn platform_error(status: u16, code: &str, message: &str) -> Reply {
-    Reply::json_of(&json!({"code": code, "message": message})).with_status(status).no_store()
+    Reply::json_of(&json!({"code": code, "message": without_credentials(message)}))
+        .with_status(status)
+        .no_store()
 }
 
 impl Door {

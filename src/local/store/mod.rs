@@ -62,6 +62,8 @@ pub enum StoreError {
     Corrupt(String),
     /// The disk, or whatever it is on, refused.
     Disk(String),
+    /// Nothing more can be written: a quota, a limit on the size of files, or the disk itself.
+    Unwritable(String),
     /// A row that does not fit its own table, or a fault of ours.
     Fault(String),
 }
@@ -84,6 +86,11 @@ impl fmt::Display for StoreError {
                 )
             }
             Self::Disk(what) => write!(f, "the data could not be read or written ({what})"),
+            Self::Unwritable(what) => write!(
+                f,
+                "the data could not be written ({what}): nothing was changed; look for a quota, a limit on the size of \
+                 files, or a failing disk, and try again"
+            ),
             Self::Fault(what) => write!(f, "the data does not fit ({what}); this is a fault of the program"),
         }
     }
@@ -96,6 +103,7 @@ impl From<rusqlite::Error> for StoreError {
         use rusqlite::ErrorCode;
         let text = why.to_string();
         match why.sqlite_error_code() {
+            Some(ErrorCode::SystemIoFailure) if is_of_writing(&why) => Self::Unwritable(text),
             Some(ErrorCode::DiskFull) => Self::Full,
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Locked,
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Corrupt(text),
@@ -108,6 +116,13 @@ impl From<rusqlite::Error> for StoreError {
             _ => Self::Fault(text),
         }
     }
+}
+
+/// Whether it was writing that failed, with something else than "no space left", which has a code of its own.
+fn is_of_writing(why: &rusqlite::Error) -> bool {
+    use rusqlite::ffi::{SQLITE_IOERR_FSYNC, SQLITE_IOERR_TRUNCATE, SQLITE_IOERR_WRITE};
+    let code = why.sqlite_error().map(|error| error.extended_code);
+    code.is_some_and(|code| [SQLITE_IOERR_WRITE, SQLITE_IOERR_FSYNC, SQLITE_IOERR_TRUNCATE].contains(&code))
 }
 
 impl Store {

@@ -29,6 +29,7 @@ impl Store {
         // that is just ending.
         database.busy_timeout(Duration::from_secs(1))?;
         database.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+        refuse_others(&database)?;
         database.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
         // An acknowledged write outlives the process, and the power, too.
         database.pragma_update(None, "synchronous", "FULL")?;
@@ -36,21 +37,14 @@ impl Store {
         database.set_prepared_statement_cache_capacity(128);
 
         let began = database.transaction_with_behavior(rusqlite::TransactionBehavior::Exclusive)?;
-        let version: i64 = began.pragma_query_value(None, "user_version", |row| row.get(0))?;
-        let application: i64 = began.pragma_query_value(None, "application_id", |row| row.get(0))?;
-        let tables: i64 = began.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-        if tables == 0 {
-            began.execute_batch(&create())?;
-        } else if application != APPLICATION {
-            return Err(StoreError::Corrupt("it is another program's database".to_owned()));
-        } else if version > VERSION {
-            return Err(StoreError::Newer { found: version, known: VERSION });
-        } else {
+        if let Some(version) = refuse_others(&began)? {
             let done =
                 usize::try_from(version - 1).map_err(|_| StoreError::Corrupt(format!("layout {version}")))?;
             for step in MIGRATIONS.iter().skip(done) {
                 began.execute_batch(step)?;
             }
+        } else {
+            began.execute_batch(&create())?;
         }
         began.pragma_update(None, "application_id", APPLICATION)?;
         began.pragma_update(None, "user_version", VERSION)?;
@@ -66,5 +60,22 @@ impl Store {
         let last_instant = database.query_row(&newest, [], |row| row.get(0))?;
         let inside = Inside { database, changes: 0, last_instant };
         Ok(Self { inside: Mutex::new(inside), changed: Condvar::new(), clock })
+    }
+}
+
+/// The version of our layout that is there, none in an empty database; another program's and a newer one are refused,
+/// before anything in them is changed.
+fn refuse_others(database: &Connection) -> Result<Option<i64>, StoreError> {
+    let number = |name| database.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let (version, application) = (number("user_version")?, number("application_id")?);
+    let tables: i64 = database.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if tables == 0 {
+        Ok(None)
+    } else if application != APPLICATION {
+        Err(StoreError::Corrupt("it is another program's database".to_owned()))
+    } else if version > VERSION {
+        Err(StoreError::Newer { found: version, known: VERSION })
+    } else {
+        Ok(Some(version))
     }
 }

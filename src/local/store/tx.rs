@@ -174,7 +174,7 @@ fn raw(row: &rusqlite::Row<'_>) -> rusqlite::Result<(String, f64, String)> {
 }
 
 fn doc<R: Row>((id, created, row): (String, f64, String)) -> Result<Doc<R>, StoreError> {
-    let row = serde_json::from_str(&row).map_err(|why| StoreError::Fault(format!("row {id}: {why}")))?;
+    let row = serde_json::from_str(&row).map_err(|why| StoreError::Corrupt(format!("row {id}: {why}")))?;
     Ok(Doc { id: Id::new(id), created, row })
 }
 

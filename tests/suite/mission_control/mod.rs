@@ -2,6 +2,7 @@
 
 mod board;
 mod door;
+mod process;
 mod seeds;
 mod team;
 
@@ -11,12 +12,16 @@ mod agents;
 mod context;
 /// The data directory and copies of the data.
 mod data;
+/// Disks that are full, closed, or hold something else.
+mod disk;
 /// What agents write down.
 mod documents;
 /// Tasks found again.
 mod finding;
 /// The account, its token, its skills, its documents.
 mod house;
+/// SIGKILL in a write storm.
+mod kill;
 /// Who is named in a message.
 mod mentions;
 /// What waits for agents, and who may ask.

@@ -1,8 +1,9 @@
 //! The program itself, as a process with an environment of its own.
 
+use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
@@ -18,6 +19,15 @@ impl Program {
     pub(crate) fn new<const N: usize>(args: [&str; N]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mission-control-runtime"));
         command.env_clear().args(args).current_dir(std::env::temp_dir());
+        Self(command)
+    }
+
+    /// The same after these words for a shell, such as `ulimit -n 64`.
+    pub(crate) fn after<const N: usize>(words: &str, args: [&str; N]) -> Self {
+        let mut command = Command::new("/bin/sh");
+        command.arg("-c").arg(format!("{words} && exec \"$0\" \"$@\""));
+        command.arg(env!("CARGO_BIN_EXE_mission-control-runtime")).args(args);
+        command.env_clear().env("PATH", "/usr/bin:/bin").current_dir(std::env::temp_dir());
         Self(command)
     }
 
@@ -41,15 +51,17 @@ impl Program {
         let mut child =
             self.0.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
+        let stdout = BufReader::new(child.stdout.take().unwrap());
         let (lines, heard) = channel();
         thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| lines.send(line)));
-        Running { child, heard, log: String::new() }
+        Running { child, stdout, heard, log: String::new() }
     }
 }
 
 /// The program while it runs; killed when dropped.
 pub(crate) struct Running {
     child: Child,
+    stdout: BufReader<ChildStdout>,
     heard: Receiver<String>,
     log: String,
 }
@@ -74,6 +86,32 @@ impl Running {
         rest.split(['"', ' ']).next().unwrap().to_owned()
     }
 
+    /// What `local` prints once it listens: `NAME=value` lines up to the admin key. None if it ends before.
+    pub(crate) fn environment(&mut self) -> Option<HashMap<String, String>> {
+        let mut found = HashMap::new();
+        let mut line = String::new();
+        while !found.contains_key("ADMIN_KEY") {
+            line.clear();
+            if self.stdout.read_line(&mut line).unwrap() == 0 {
+                return None;
+            }
+            if let Some((name, value)) = line.trim_end().split_once('=') {
+                found.insert(name.to_owned(), value.to_owned());
+            }
+        }
+        Some(found)
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Ends it at once, as nobody can prevent.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
     pub(crate) fn signal(&self, name: &str) {
         let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
         assert!(sent.unwrap().success());
@@ -84,7 +122,7 @@ impl Running {
         let status = self.child.wait().unwrap();
         self.log.extend(self.heard.iter().flat_map(|line| [line, "\n".to_owned()]));
         let mut out = String::new();
-        self.child.stdout.take().unwrap().read_to_string(&mut out).unwrap();
+        self.stdout.read_to_string(&mut out).unwrap();
         (status.code(), format!("{out}{}", self.log))
     }
 }
