@@ -83,11 +83,14 @@ fn our_own_runtime_takes_it_for_the_real_one() {
 
 #[test]
 fn a_foreign_token_is_a_sentence_also_where_reasons_are_hidden() {
-    for (hidden, words) in [("--original", "the service token was not accepted"), ("--redact", "under the request id")] {
+    for (hidden, words) in
+        [("--original", "the service token was not accepted"), ("--redact", "under the request id")]
+    {
         let (running, printed) = start(":memory:", ["--seed=demo", hidden]);
         let foreign = [&printed["SERVICE_TOKEN"], "x"].concat();
         let program = Program::new(["doctor"]).with("ACCOUNT_ID", &printed["ACCOUNT_ID"]);
-        let output = program.with("CONVEX_URL", &printed["CONVEX_URL"]).with("SERVICE_TOKEN", &foreign).output();
+        let output =
+            program.with("CONVEX_URL", &printed["CONVEX_URL"]).with("SERVICE_TOKEN", &foreign).output();
         assert_eq!(output.status.code(), Some(1));
         assert!(text(&output).contains(words), "{hidden}: {}", text(&output));
         stop(running);
@@ -116,7 +119,11 @@ fn data_are_carried_over_and_keys_sealed_anew() {
     assert!(text(&rotated).contains("sealed again: 1"), "{}", text(&rotated));
     done(["local", "export", &file, "--data", &one]);
     let copy = fs::read_to_string(&file).unwrap();
-    assert!(!copy.contains(&key) && !copy.contains(&first["SERVICE_TOKEN"]) && !copy.contains(&first["ADMIN_KEY"]));
+    assert!(
+        !copy.contains(&key)
+            && !copy.contains(&first["SERVICE_TOKEN"])
+            && !copy.contains(&first["ADMIN_KEY"])
+    );
     // The master key does not travel with the copy.
     fs::create_dir(path("two")).unwrap();
     fs::copy(path("one").join("master-key"), path("two").join("master-key")).unwrap();

@@ -1,6 +1,7 @@
 //! The embedded Mission Control behaves as the hosted one: the tables of backend-contract.md as rows.
 
 mod board;
+mod commands;
 mod door;
 mod process;
 mod seeds;
