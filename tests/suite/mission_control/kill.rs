@@ -19,7 +19,7 @@ use tempfile::TempDir;
 use super::process::{Client, Process, Refused, program};
 
 /// How many kills `make test` has time for.
-const KILLS: u64 = 20;
+const KILLS: u64 = 15;
 /// After so many kills a storm begins again in an empty directory.
 const KILLS_IN_A_PLACE: u64 = 25;
 /// How long a storm lasts at most, in microseconds.
