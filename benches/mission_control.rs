@@ -134,7 +134,7 @@ fn opening(directory: &Path) -> Opening {
 }
 
 /// Calls the engine, or the program.
-type Caller2<'a> = &'a mut dyn FnMut(&str, &str, Value) -> Value;
+type Ask<'a> = &'a mut dyn FnMut(&str, &str, Value) -> Value;
 
 /// The means of several runs, sorted, and the longest single call.
 struct Figures {
@@ -171,7 +171,7 @@ fn print(name: &str, figures: &Figures, target: Option<Duration>) -> bool {
 }
 
 /// The calls that a runtime makes.
-fn ask(call: Caller2<'_>, what: &str, number: usize) {
+fn ask(call: Ask<'_>, what: &str, number: usize) {
     let spread = number * 37 % WAITING;
     match what {
         "list" => {
@@ -260,7 +260,6 @@ impl Drop for Served {
 }
 
 fn main() {
-    // `cargo bench NAME` asks all benches; this one has no parts.
     let home = tempfile::tempdir().unwrap();
     let (file, directory) = (home.path().join("copy.json"), home.path().join("data"));
     std::fs::write(&file, copy().to_string()).unwrap();
