@@ -173,6 +173,12 @@ impl Store {
         work(&Tx::new(&began, self.clock.now(), last_instant))
     }
 
+    /// Brings everything from the log into the database file, so that this one file is whole.
+    pub(in crate::local) fn settle(&self) -> Result<(), StoreError> {
+        let inside = self.lock();
+        Ok(inside.database.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?)
+    }
+
     /// The number of the last change.
     pub(in crate::local) fn changes(&self) -> u64 {
         self.lock().changes
