@@ -46,8 +46,8 @@ run: ## The service, configured by the environment or ENV_FILE=path
 doctor: ## What is wrong with the configuration and how to fix it
 	$(CARGO) run --release --locked -- doctor $(if $(ENV_FILE),--env-file $(ENV_FILE))
 
-bench: ## Figures as ratios, each measured in one run
-	$(CARGO) bench --locked --bench http_server
+bench: ## Figures, each measured in one run: the HTTP server, and the embedded Mission Control with 10,000 rows
+	$(CARGO) bench --locked --bench http_server --bench mission_control
 
 docs: ## Write .env.example and the README's tables anew from the table of variables
 	UPDATE_DOCS=1 $(CARGO) test --locked --test suite -- --quiet documents

@@ -162,6 +162,10 @@ fn serve(listen: &str, data: &str, seed: Option<&str>, options: Options) -> Exit
         }
     }
     let cut_off = server.stop(LAST_ANSWERS);
+    // A thread that is just ending may hold the engine longer than this process lives, so nobody waits for its end.
+    if let Err(why) = engine.settle() {
+        warn!("the log could not be brought into the database file; the next start does it: {why}");
+    }
     info!("stopped; requests cut off: {cut_off}");
     Exit::Done
 }

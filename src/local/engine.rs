@@ -71,6 +71,11 @@ impl Engine {
         }
     }
 
+    /// Brings everything into the one database file, before the process ends.
+    pub fn settle(&self) -> Result<(), StoreError> {
+        self.store.settle()
+    }
+
     /// The number of the last change.
     pub fn changes(&self) -> u64 {
         self.store.changes()

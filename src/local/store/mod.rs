@@ -100,8 +100,21 @@ impl std::error::Error for StoreError {}
 
 impl From<rusqlite::Error> for StoreError {
     fn from(why: rusqlite::Error) -> Self {
+        use rusqlite::Error::{
+            FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error,
+        };
         use rusqlite::ErrorCode;
         let text = why.to_string();
+        if matches!(
+            why,
+            FromSqlConversionFailure(..)
+                | IntegralValueOutOfRange(..)
+                | InvalidColumnType(..)
+                | Utf8Error(..)
+        ) {
+            // What was written as text comes back as something else.
+            return Self::Corrupt(text);
+        }
         match why.sqlite_error_code() {
             Some(ErrorCode::SystemIoFailure) if is_of_writing(&why) => Self::Unwritable(text),
             Some(ErrorCode::DiskFull) => Self::Full,
@@ -160,6 +173,12 @@ impl Store {
         work(&Tx::new(&began, self.clock.now(), last_instant))
     }
 
+    /// Brings everything from the log into the database file, so that this one file is whole.
+    pub(in crate::local) fn settle(&self) -> Result<(), StoreError> {
+        let inside = self.lock();
+        Ok(inside.database.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?)
+    }
+
     /// The number of the last change.
     pub(in crate::local) fn changes(&self) -> u64 {
         self.lock().changes
@@ -174,5 +193,56 @@ impl Store {
     /// A panic inside a transaction has rolled it back: the data behind a poisoned lock is sound.
     fn lock(&self) -> MutexGuard<'_, Inside> {
         self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::local::rows::{Message, Task};
+
+    /// A task and some messages, so that a failure can come at any of them.
+    fn fill(store: &Store, letters: usize) -> Result<(), StoreError> {
+        store.write(|tx| {
+            let task = tx.insert(Task { title: "Task".to_owned(), ..Task::default() })?;
+            for _ in 0..10 {
+                let content = "x".repeat(letters);
+                tx.insert(Message { task_id: task.id.clone(), content, ..Message::default() })?;
+            }
+            Ok(())
+        })
+    }
+
+    fn count(store: &Store) -> (usize, usize) {
+        let counted =
+            store.read(|tx| Ok::<_, StoreError>((tx.all::<Task>()?.len(), tx.all::<Message>()?.len())));
+        counted.expect("reading goes on")
+    }
+
+    #[test]
+    fn a_call_that_does_not_fit_on_the_disk_changes_nothing_and_the_next_one_may() {
+        let store = Store::in_memory(Box::new(SystemClock)).expect("a new store");
+        let pages = |count: i64| {
+            let inside = store.lock();
+            let current: i64 =
+                inside.database.query_row("PRAGMA page_count", [], |row| row.get(0)).expect("a count");
+            inside
+                .database
+                .pragma_update_and_check(None, "max_page_count", current + count, |_| Ok(()))
+                .expect("a limit");
+        };
+        fill(&store, 10).expect("there is room");
+        for room in 0..12 {
+            pages(room);
+            let changes = store.changes();
+            let refused = fill(&store, 5_000).expect_err("20 pages do not fit");
+            assert!(matches!(refused, StoreError::Full), "{refused}");
+            assert!(refused.to_string().starts_with("the disk is full: nothing was changed"));
+            assert_eq!((count(&store), store.changes()), ((1, 10), changes), "with room for {room}");
+        }
+        pages(1_000);
+        fill(&store, 5_000).expect("there is room again");
+        assert_eq!(count(&store), (2, 20));
     }
 }

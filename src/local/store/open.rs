@@ -29,7 +29,10 @@ impl Store {
         // that is just ending.
         database.busy_timeout(Duration::from_secs(1))?;
         database.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
-        refuse_others(&database)?;
+        // Nothing is changed in what is refused.
+        if refuse_others(&database)?.is_some() {
+            refuse_damaged(&database)?;
+        }
         database.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
         // An acknowledged write outlives the process, and the power, too.
         database.pragma_update(None, "synchronous", "FULL")?;
@@ -37,7 +40,8 @@ impl Store {
         database.set_prepared_statement_cache_capacity(128);
 
         let began = database.transaction_with_behavior(rusqlite::TransactionBehavior::Exclusive)?;
-        if let Some(version) = refuse_others(&began)? {
+        let found = refuse_others(&began)?;
+        if let Some(version) = found {
             let done =
                 usize::try_from(version - 1).map_err(|_| StoreError::Corrupt(format!("layout {version}")))?;
             for step in MIGRATIONS.iter().skip(done) {
@@ -46,14 +50,12 @@ impl Store {
         } else {
             began.execute_batch(&create())?;
         }
-        began.pragma_update(None, "application_id", APPLICATION)?;
-        began.pragma_update(None, "user_version", VERSION)?;
+        if found != Some(VERSION) {
+            began.pragma_update(None, "application_id", APPLICATION)?;
+            began.pragma_update(None, "user_version", VERSION)?;
+        }
         began.commit()?;
 
-        let verdict: String = database.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-        if verdict != "ok" {
-            return Err(StoreError::Corrupt(verdict));
-        }
         let newest =
             Table::ALL.map(|table| format!("SELECT max(at) AS at FROM {}", table.name())).join(" UNION ALL ");
         let newest = format!("SELECT coalesce(max(at), 0.0) FROM ({newest})");
@@ -78,4 +80,14 @@ fn refuse_others(database: &Connection) -> Result<Option<i64>, StoreError> {
     } else {
         Ok(Some(version))
     }
+}
+
+/// Pages that are not what they should be.
+fn refuse_damaged(database: &Connection) -> Result<(), StoreError> {
+    let verdict: String = database.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if verdict == "ok" {
+        return Ok(());
+    }
+    // The last line is the one that says what.
+    Err(StoreError::Corrupt(verdict.lines().last().unwrap_or_default().to_owned()))
 }

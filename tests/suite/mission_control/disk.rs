@@ -15,6 +15,7 @@ use crate::support::program::{Program, folder, text};
 const FILE_BLOCKS: u32 = 4096;
 
 /// Says that a test cannot be had here.
+#[allow(clippy::print_stdout, reason = "whoever reads the tests' output should know")]
 fn skipped(why: &str) {
     println!("SKIPPED: {why}");
 }
@@ -102,13 +103,14 @@ fn a_full_disk_is_said_and_survived() {
     fill_up(&process, "the disk is full", || fs::remove_file(ballast).unwrap());
 }
 
-/// All files of a directory with their bytes.
+/// All files of a directory with their bytes; an empty log is as good as none.
 fn content(directory: &Path) -> Vec<(String, Vec<u8>)> {
     let mut files: Vec<(String, Vec<u8>)> = fs::read_dir(directory)
         .unwrap()
         .map(|entry| entry.unwrap())
         .map(|entry| (entry.file_name().into_string().unwrap(), fs::read(entry.path()).unwrap()))
         .collect();
+    files.retain(|(name, bytes)| !(name.ends_with("-wal") && bytes.is_empty()));
     files.sort();
     files
 }
@@ -259,9 +261,8 @@ fn a_flipped_byte_never_ends_the_process() {
                 assert!(process.client.service("listAgents", json!({})).is_ok());
             }
         }
-        for file in ["mission-control.sqlite-wal"] {
-            let _ = fs::remove_file(data.join(file));
-        }
+        // It was killed, and may have left its log.
+        let _ = fs::remove_file(data.join("mission-control.sqlite-wal"));
         fs::write(&path, &good).unwrap();
     }
 }

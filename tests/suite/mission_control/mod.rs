@@ -29,6 +29,8 @@ mod mentions;
 mod notifications;
 /// What follows from a message.
 mod posting;
+/// Requests of all sizes and shapes.
+mod requests;
 /// The agents, as a runtime sees them.
 mod roster;
 /// The runtime's reports, silences, restarts and upgrades.

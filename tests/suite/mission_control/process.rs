@@ -98,9 +98,10 @@ impl Client {
     pub(super) fn post(&self, path: &str, body: &[u8], as_person: bool) -> Result<(u16, String), String> {
         let request =
             self.agent.post(format!("{}{path}", self.url)).header("Content-Type", "application/json");
-        let request = match as_person {
-            true => request.header("Authorization", &format!("Convex {}", self.admin_key)),
-            false => request,
+        let request = if as_person {
+            request.header("Authorization", &format!("Convex {}", self.admin_key))
+        } else {
+            request
         };
         let mut answer = request.send(body).map_err(|why| why.to_string())?;
         let status = answer.status().as_u16();

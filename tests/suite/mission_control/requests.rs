@@ -1,0 +1,342 @@
+//! Requests of all sizes and shapes over HTTP (issue "Bad input"): a clear answer each, and a token in none.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+
+use mission_control_runtime::local::door::BODY_BYTES;
+use serde_json::{Value, json};
+
+use super::process::{Client, Process, program};
+use super::seeds::refusal;
+
+/// A house with an agent and a task, and all that must be in no answer.
+struct House {
+    process: Process,
+    agent: String,
+    task: String,
+}
+
+impl House {
+    fn new() -> Self {
+        let process =
+            Process::start(program(Path::new(":memory:"))).unwrap_or_else(|(_, why)| panic!("{why}"));
+        let args = json!({"name": "Ada", "slug": "ada", "role": "Engineer"});
+        let agent = process.client.person("agents:create", args).unwrap();
+        let task = process.client.person("tasks:create", json!({"title": "Fix login"})).unwrap();
+        let word = |value: &Value| value.as_str().unwrap().to_owned();
+        Self { agent: word(&agent), task: word(&task), process }
+    }
+
+    fn client(&self) -> &Client {
+        &self.process.client
+    }
+
+    /// Status and answer; none ever contains a token.
+    fn post(&self, body: &[u8], as_person: bool) -> (u16, String) {
+        let endpoint = if as_person { "/api/mutation" } else { "/api/action" };
+        let (status, answer) = self.client().post(endpoint, body, as_person).unwrap();
+        self.holds_no_secret(&answer);
+        (status, answer)
+    }
+
+    fn holds_no_secret(&self, answer: &str) {
+        let (_, secret) = self.client().token.rsplit_once('_').unwrap();
+        for secret in [&self.client().token, &self.client().admin_key, secret] {
+            assert!(!answer.contains(secret), "a secret is in an answer");
+        }
+    }
+
+    /// A service function with our token and these arguments besides: the words of its refusal.
+    fn refused(&self, name: &str, mut args: Value) -> String {
+        args["accountId"] = json!(self.client().account);
+        args["serviceToken"] = json!(self.client().token);
+        self.refused_as_it_is(name, &args)
+    }
+
+    fn refused_as_it_is(&self, name: &str, args: &Value) -> String {
+        let body = json!({"path": format!("service/actions:{name}"), "args": args}).to_string();
+        let (status, answer) = self.post(body.as_bytes(), false);
+        assert_eq!(status, 200, "{name}: {answer}");
+        let answer: Value = serde_json::from_str(&answer).unwrap();
+        assert_eq!(answer["status"], "error", "{name}: {answer}");
+        refusal(Err(answer["errorMessage"].as_str().unwrap().to_owned()))
+    }
+}
+
+/// The head of a call and as much of its body as the server takes; the first line of the answer.
+fn announced(house: &House, length: usize) -> String {
+    let host = house.client().url.strip_prefix("http://").unwrap();
+    let mut stream = TcpStream::connect(host).unwrap();
+    let head = format!(
+        "POST /api/action HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut answer = [0; 512];
+    let read = stream.read(&mut answer).unwrap();
+    String::from_utf8_lossy(&answer[..read]).lines().next().unwrap().to_owned()
+}
+
+#[test]
+fn a_body_may_be_as_large_as_on_the_platform_and_one_byte_more_is_refused() {
+    let house = House::new();
+    assert!(announced(&house, BODY_BYTES + 1).starts_with("HTTP/1.1 413 "));
+    assert!(announced(&house, usize::MAX).starts_with("HTTP/1.1 413 "));
+
+    let args = json!({"accountId": house.client().account, "title": "t", "description": ""});
+    let body = json!({"path": "tasks:create", "args": args}).to_string();
+    let padded = |length: usize| {
+        let letters = "x".repeat(length - body.len());
+        body.replace("\"description\":\"\"", &format!("\"description\":\"{letters}\""))
+    };
+    // The largest one is read as a whole, and then refused by the function.
+    let (status, answer) = house.post(padded(BODY_BYTES).as_bytes(), true);
+    assert_eq!(status, 200);
+    assert!(answer.contains("Description too long"), "{answer}");
+    // It goes on, and has kept nothing.
+    assert_eq!(house.client().look("tasks:list", json!({})).unwrap().as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn what_is_no_json_is_refused_whatever_it_is() {
+    let house = House::new();
+    let token = &house.client().token;
+    let wrap = |args: &str| format!(r#"{{"path":"service/actions:listAgents","args":{args}}}"#).into_bytes();
+    let deep = |open: &str, close: &str, depth: usize| open.repeat(depth) + "1" + &close.repeat(depth);
+    let rows: [(&str, Vec<u8>); 17] = [
+        ("nothing", Vec::new()),
+        ("a byte order mark", [b"\xEF\xBB\xBF".to_vec(), wrap("{}")].concat()),
+        ("nested lists", wrap(&deep("[", "]", 1_000))),
+        ("very nested lists", wrap(&deep("[", "]", 1_000_000))),
+        ("nested objects", wrap(&deep("{\"a\":", "}", 100_000))),
+        ("only opened", wrap(&"[".repeat(1_000_000))),
+        (
+            "invalid UTF-8",
+            wrap("{\"a\":\"\u{1}\"}").into_iter().map(|b| if b == 1 { 0xFF } else { b }).collect(),
+        ),
+        ("overlong UTF-8", [b"{\"path\":\"".as_slice(), b"\xC0\xAF\"}"].concat()),
+        ("an encoded surrogate", [b"{\"path\":\"".as_slice(), b"\xED\xA0\x80\"}"].concat()),
+        ("a lone leading surrogate", wrap(r#"{"a":"\ud800"}"#)),
+        ("a lone trailing surrogate", wrap(r#"{"a":"\udc00"}"#)),
+        ("two leading surrogates", wrap(r#"{"a":"\ud800\ud800"}"#)),
+        ("a control character", wrap("{\"a\":\"\u{0}\"}")),
+        ("a number beyond all", wrap(r#"{"limit":1e999}"#)),
+        ("not a number", wrap(r#"{"limit":NaN}"#)),
+        ("a second value", [wrap("{}"), b"{}".to_vec()].concat()),
+        ("a token in it", format!(r#"{{"serviceToken":"{token}" "{token}"}}"#).into_bytes()),
+    ];
+    for (name, body) in rows {
+        let (status, answer) = house.post(&body, false);
+        assert_eq!(status, 400, "{name}: {answer}");
+        let answer: Value = serde_json::from_str(&answer).unwrap();
+        assert_eq!(answer["code"], "BadJsonBody", "{name}: {answer}");
+    }
+    assert!(house.client().service("listAgents", json!({})).is_ok());
+}
+
+#[test]
+fn json_that_is_no_call_is_refused_by_its_arguments() {
+    let house = House::new();
+    let many = Value::from(vec![json!(house.agent); 100_000]);
+    let numbers = Value::from(vec![0; 1_000_000]);
+    let mismatch = "ArgumentValidationError: Value does not match validator.";
+    let (agent, task) = (&house.agent, &house.task);
+    let rows = [
+        ("listAgents", json!([]), mismatch),
+        ("listAgents", numbers.clone(), mismatch),
+        ("listAgents", json!("text"), mismatch),
+        ("listAgents", Value::Null, mismatch),
+    ];
+    for (name, args, words) in rows {
+        let said = house.refused_as_it_is(name, &args);
+        assert!(said.starts_with(words), "{name}: {said}");
+    }
+    let rows = [
+        ("listUndeliveredNotifications", json!({"limit": {"$integer": "AAAAAAAA8D8="}}), mismatch),
+        ("listUndeliveredNotifications", json!({"limit": {"$float": "AAAA"}}), mismatch),
+        ("listUndeliveredNotifications", json!({"limit": "5"}), mismatch),
+        ("listUndeliveredNotifications", json!({"limit": numbers}), mismatch),
+        (
+            "createTaskFromAgent",
+            json!({"agentId": agent, "title": "t", "priority": {"$bytes": "AAAA"}}),
+            mismatch,
+        ),
+        (
+            "assignTaskFromAgent",
+            json!({"agentId": agent, "taskId": task, "assignedAgentIds": numbers}),
+            mismatch,
+        ),
+        (
+            "createResponseRequestNotifications",
+            json!({"requesterAgentId": agent, "taskId": task, "recipientSlugs": many, "message": "m"}),
+            "Too many recipients: max 10 allowed per request",
+        ),
+        (
+            "createMessageFromAgent",
+            json!({"agentId": agent, "taskId": task, "content": "😀".repeat(50_001)}),
+            "Message content too long (max 100000 characters)",
+        ),
+        ("getTaskForAgentTool", json!({"agentId": agent, "taskId": "\u{0}"}), mismatch),
+        ("getTaskForAgentTool", json!({"agentId": agent, "taskId": "x".repeat(1_000_000)}), mismatch),
+        (
+            "getTaskForAgentTool",
+            json!({"agentId": agent, "taskId": agent}),
+            "ArgumentValidationError: Found ID",
+        ),
+    ];
+    for (name, args, words) in rows {
+        let said = house.refused(name, args);
+        assert!(said.starts_with(words), "{name}: {}", said.chars().take(200).collect::<String>());
+    }
+    // The platform's spelling of what JSON has no word for is taken, and bent to what makes sense.
+    for limit in [json!({"$float": "AAAAAAAA8H8="}), json!(1e308), json!(-1e308), json!(0.5)] {
+        assert_eq!(
+            house.client().service("listUndeliveredNotifications", json!({"limit": limit})).unwrap(),
+            json!([])
+        );
+    }
+}
+
+#[test]
+fn every_text_comes_back_as_it_was_written() {
+    let house = House::new();
+    let texts = [
+        "\u{0}",
+        "a\u{0}b",
+        "\u{7f}\u{80}\u{9f}",
+        "\u{feff}mark",
+        "\u{ffff}\u{fffe}",
+        "\u{10ffff}",
+        "👩‍👩‍👧",
+        "e\u{301}é",
+        "\u{202e}right to left",
+        "\u{2028}\u{2029}",
+        "'; DROP TABLE tasks; --",
+        "\\\"\\u0000",
+        "<script>",
+        "\r\n\t",
+        "@",
+        "@\u{0}",
+        "{\"$float\":\"AAAAAAAA8H8=\"}",
+        "%00%s$1{{NONCE}}",
+    ];
+    for content in texts {
+        let args = json!({"taskId": house.task, "agentId": house.agent, "content": content});
+        house.client().service("createMessageFromAgent", args).unwrap();
+        house.client().person("tasks:create", json!({"title": content, "labels": [content]})).unwrap();
+    }
+    let thread = house.client().look("messages:listByTask", json!({"taskId": house.task})).unwrap();
+    let thread: Vec<&str> =
+        thread.as_array().unwrap().iter().map(|row| row["content"].as_str().unwrap()).collect();
+    assert_eq!(thread, texts);
+    let tasks = house.client().look("tasks:list", json!({})).unwrap();
+    let titles: Vec<&str> =
+        tasks.as_array().unwrap()[1..].iter().map(|row| row["title"].as_str().unwrap()).collect();
+    assert_eq!(titles, texts);
+    // A pair of escapes is one character.
+    let body = format!(
+        r#"{{"path":"tasks:create","args":{{"accountId":"{}","title":"\ud83d\ude00"}}}}"#,
+        house.client().account
+    );
+    assert_eq!(house.post(body.as_bytes(), true).0, 200);
+    let tasks = house.client().look("tasks:list", json!({})).unwrap();
+    assert_eq!(tasks.as_array().unwrap().last().unwrap()["title"], "😀");
+}
+
+/// Whoever mixes things up must not find the token in the answer, and thereby in logs.
+#[test]
+fn a_token_in_the_wrong_place_is_not_repeated() {
+    let house = House::new();
+    let (client, agent, task) = (house.client(), &house.agent, &house.task);
+    for secret in [client.token.clone(), format!(" {}", client.token), client.admin_key.clone()] {
+        let rows = [
+            ("listAgents", json!({&secret: 1})),
+            ("listAgents", json!({"extra": {&secret: 1}})),
+            (&secret, json!({})),
+            ("getTaskForAgentTool", json!({"agentId": secret, "taskId": secret})),
+            ("getTaskForAgentTool", json!({"agentId": agent, "taskId": [secret]})),
+            ("updateTaskStatusFromAgent", json!({"agentId": agent, "taskId": task, "status": secret})),
+            (
+                "createResponseRequestNotifications",
+                json!({"requesterAgentId": agent, "taskId": task, "recipientSlugs": [secret], "message": "m"}),
+            ),
+        ];
+        for (name, args) in rows {
+            house.refused(name, args);
+        }
+        let token_elsewhere = json!({"accountId": secret, "serviceToken": client.account});
+        house.refused_as_it_is("listAgents", &token_elsewhere);
+        let bodies = [
+            json!({"path": secret, "args": {}}),
+            json!({"path": {"a": secret}, "args": {}}),
+            json!({"path": "service/actions:listAgents", "args": [secret]}),
+            json!({"path": "service/actions:listAgents", "args": {}, "format": secret}),
+            json!({"path": format!("{secret}:x.js:y"), "args": secret}),
+            json!(secret),
+        ];
+        for body in bodies {
+            house.post(body.to_string().as_bytes(), false);
+            house.post(body.to_string().as_bytes(), true);
+        }
+        // And in headers.
+        for name in
+            ["Convex-Request-Id", "Convex-Client", "Authorization", "Content-Type", "Origin", "Cookie"]
+        {
+            let request = super::board::agent().post(format!("{}/api/action", client.url));
+            let request = request.header("Content-Type", "application/json").header(name, &secret);
+            let body = json!({"path": "service/actions:nothing", "args": {}}).to_string();
+            let mut answer = request.send(body).unwrap();
+            let headers = format!("{:?}", answer.headers());
+            house.holds_no_secret(&(answer.body_mut().read_to_string().unwrap() + &headers));
+        }
+        let mut answer =
+            super::board::agent().get(format!("{}/{}", client.url, secret.trim())).call().unwrap();
+        house.holds_no_secret(&answer.body_mut().read_to_string().unwrap());
+    }
+}
+
+#[test]
+fn tokens_that_open_nothing_and_rows_that_are_not_there() {
+    let house = House::new();
+    let (client, agent) = (house.client(), &house.agent);
+    let (account, token) = (&client.account, &client.token);
+    let secret = token.rsplit_once('_').unwrap().1;
+    let other = format!("{}{}", &account[..2], "0".repeat(30));
+    let rows = [
+        (account, String::new(), "Invalid service token format"),
+        (account, "x".repeat(600), "Invalid service token"),
+        (account, "mc_service_x".to_owned(), "Invalid service token structure"),
+        (account, format!("mc_service_{other}_{secret}"), "Not found: Account does not exist"),
+        (account, format!("mc_service_{account}_"), "Invalid service token"),
+        (account, format!("mc_service_{account}_{secret}x"), "Invalid service token"),
+        (account, format!("mc_service_{account}_{}", secret.to_uppercase() + "x"), "Invalid service token"),
+        (account, format!("mc_service_{agent}_{secret}"), "ArgumentValidationError: Value does not match"),
+        (&other, token.clone(), "Forbidden: Service token does not match account"),
+    ];
+    for (account, token, words) in rows {
+        let said =
+            house.refused_as_it_is("listAgents", &json!({"accountId": account, "serviceToken": token}));
+        assert!(said.starts_with(words), "{said}");
+    }
+    let gone = |prefix: &str| format!("{prefix}{}", "0".repeat(30));
+    let rows = [
+        (
+            "getTaskForAgentTool",
+            json!({"agentId": gone("js"), "taskId": house.task}),
+            "Not found: Agent does not exist",
+        ),
+        (
+            "markNotificationRead",
+            json!({"notificationId": gone("jn")}),
+            "Not found: Notification does not exist",
+        ),
+        (
+            "createMessageFromAgent",
+            json!({"agentId": agent, "taskId": gone("kx"), "content": "c"}),
+            "Not found: Task does not exist",
+        ),
+    ];
+    for (name, args, words) in rows {
+        assert_eq!(house.refused(name, args), words);
+    }
+}
