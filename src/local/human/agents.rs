@@ -7,12 +7,12 @@ use super::tasks::clear;
 use crate::local::answer::ensure;
 use crate::local::call::{Answer, Call, Given, value};
 use crate::local::function::{ACCOUNT, Function, done};
-use crate::local::rows::{Agent, Notification, Session, Subscription, Task};
+use crate::local::rows::{Agent, Notification, Subscription, Task};
 use crate::local::rules::activity::{self, Actor, Target};
 use crate::local::rules::assignees::own_agent;
-use crate::local::rules::{agent_config, profiles, reach, slug};
+use crate::local::rules::{agent_config, profiles, reach, sessions, slug};
 use crate::local::store::{
-    AGENT_BY_SLUG, Doc, FOLLOWED_BY, Id, Index, NOTIFICATIONS_OF, SESSIONS_OF_AGENT, StoreError, TASKS, Table,
+    AGENT_BY_SLUG, Doc, FOLLOWED_BY, Id, Index, NOTIFICATIONS_OF, StoreError, TASKS, Table,
 };
 use crate::local::validate::{Arg, Is, may, need};
 use crate::local::{Refusal, number};
@@ -154,16 +154,18 @@ struct Changes {
     openclaw_config: Option<Map<String, Value>>,
 }
 
-/// The fields that are given; `null` takes one away. The original never changes a slug. Here it may change, and
-/// sessions that are open keep the old one in their keys until they are closed (§6: it is frozen in the row).
+/// The fields that are given; `null` takes one away. The original never changes a slug. Here it may change, and then
+/// its sessions are closed: their keys carry the old slug (§6), which somebody else may have tomorrow.
 fn update(call: &Call<'_>) -> Answer {
     let args: Changes = call.args()?;
     let person = reach::person(call)?;
     let mut agent = reach::agent(call, &args.agent_id)?;
     check_texts(args.name.as_deref(), args.identity_content.value().map(String::as_str))?;
     let Doc { id, row, .. } = &mut agent;
+    let mut slug_changed = false;
     if let Some(slug) = args.slug {
         slug::check(call, SLUG, &slug, Some(id))?;
+        slug_changed = slug != row.slug;
         row.slug = slug;
     }
     if let Some(config) = &args.openclaw_config {
@@ -177,6 +179,9 @@ fn update(call: &Call<'_>) -> Answer {
     args.soul_content.change(&mut row.soul_content);
     args.identity_content.change(&mut row.identity_content);
     call.tx.put(&agent)?;
+    if slug_changed {
+        sessions::close_of_agent(call.tx, &agent, "slug_changed")?;
+    }
 
     let names: Vec<&String> =
         call.args.keys().filter(|name| !["accountId", "agentId"].contains(&name.as_str())).collect();
@@ -185,7 +190,7 @@ fn update(call: &Call<'_>) -> Answer {
 }
 
 /// It leaves every list it was on; the tasks stay where they are. Its messages stay, too, without a name. Its sessions
-/// go with it, which they do not in the original (contract D32).
+/// are closed, which they are not in the original (contract D32).
 fn remove(call: &Call<'_>) -> Answer {
     let args: OneAgent = call.args()?;
     let person = reach::person(call)?;
@@ -206,7 +211,8 @@ fn remove(call: &Call<'_>) -> Answer {
     clear::<Notification>(call, NOTIFICATIONS_OF, &[of, who])?;
     clear::<Subscription>(call, FOLLOWED_BY, &[of, Some("agent"), who])?;
     if !call.options.original {
-        clear::<Session>(call, SESSIONS_OF_AGENT, &[of, who])?;
+        // The rows stay, so that their keys are never given out again.
+        sessions::close_of_agent(tx, &agent, "agent_removed")?;
     }
     tx.delete(id)?;
     record(call, &Actor::person(&person), &agent, json!({"action": "removed"}))?;

@@ -12,7 +12,7 @@ use crate::local::rows::{Activity, Agent, Membership, Message, Notification, Sub
 use crate::local::rules::activity::{self, Actor, Target};
 use crate::local::rules::fields::{self, Changes, Due};
 use crate::local::rules::status::{self, STATUS};
-use crate::local::rules::{assignees, follow, reach};
+use crate::local::rules::{assignees, follow, reach, sessions};
 use crate::local::store::{
     Doc, FOLLOWERS, HAPPENED_TO, Id, Index, NOTIFICATIONS_OF_TASK, Row, StoreError, THREAD, Table,
 };
@@ -270,6 +270,9 @@ fn remove(call: &Call<'_>) -> Answer {
     clear::<Notification>(call, NOTIFICATIONS_OF_TASK, &[id])?;
     let happened = [Some(call.account_id().as_str()), Some("task"), id];
     clear::<Activity>(call, HAPPENED_TO, &happened)?;
+    if !call.options.original {
+        sessions::close_of_task(call.tx, &task.id, "task_removed")?;
+    }
     call.tx.delete(&task.id)?;
     done()
 }

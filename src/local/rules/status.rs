@@ -173,7 +173,7 @@ pub(in crate::local) fn set(call: &Call<'_>, task: &mut Doc<Task>, to: TaskStatu
     task.row.updated_at = call.now();
     call.tx.put(task)?;
     match to {
-        TaskStatus::Archived => sessions::close_for(call.tx, &task.id),
+        TaskStatus::Archived => sessions::close_of_task(call.tx, &task.id, "task_archived"),
         TaskStatus::Inbox
         | TaskStatus::Assigned
         | TaskStatus::InProgress

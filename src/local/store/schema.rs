@@ -174,6 +174,8 @@ indexes! {
     HAPPENED = Activities by ["accountId"];
     /// An agent's sessions on a task, or without one.
     SESSIONS = Sessions by ["accountId", "agentId", "sessionType", "taskId"];
+    /// Sessions whose keys carry the same slug, on a task or without one.
+    SESSIONS_OF_SLUG = Sessions by ["accountId", "sessionType", "taskId", "agentSlug"];
     /// All of an agent's sessions.
     SESSIONS_OF_AGENT = Sessions by ["accountId", "agentId"];
     /// A task's sessions.

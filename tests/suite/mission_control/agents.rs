@@ -131,18 +131,46 @@ fn what_is_given_changes_and_nothing_else() {
     assert_eq!(refusal(new), format!("Invalid skill: {} is not enabled", skill.as_str().unwrap()));
 }
 
+/// §6: a key is what an agent shows to act for itself, so none is ever given out twice: not when a slug changes hands,
+/// not when somebody is dismissed and another one hired in the place.
 #[test]
-fn a_changed_slug_leaves_open_sessions_alone() {
+fn a_key_is_never_given_to_another_agent() {
     let board = Board::new();
-    let id = hire(&board, "ada", json!({})).unwrap();
+    let task = board.person("tasks:create", json!({"title": "Sail"})).unwrap();
+    let mut seen = std::collections::HashSet::new();
+    let mut fresh = |agent: &Value| {
+        let list = board.service("listAgents", json!({})).unwrap();
+        let own =
+            list.as_array().unwrap().iter().find(|row| row["_id"] == *agent).unwrap()["systemSessionKey"]
+                .clone();
+        board.person("tasks:assign", json!({"taskId": task, "assignedAgentIds": [agent]})).unwrap();
+        let told = board.rows("notifications").into_iter().rfind(|row| row["recipientId"] == *agent).unwrap();
+        let context =
+            board.service("getNotificationForDelivery", json!({"notificationId": told["_id"]})).unwrap();
+        assert!(seen.insert(own.clone()), "{own} again");
+        assert!(
+            seen.insert(context["deliverySessionKey"].clone()),
+            "{} again",
+            context["deliverySessionKey"]
+        );
+    };
+    let ada = hire(&board, "ada", json!({})).unwrap();
+    fresh(&ada);
+    change(&board, &ada, json!({"slug": "ada-2"})).unwrap();
+    assert_eq!(get(&board, &ada)["slug"], "ada-2");
+    fresh(&ada);
+    let other = hire(&board, "ada", json!({})).unwrap();
+    fresh(&other);
+    board.person("agents:remove", json!({"agentId": other})).unwrap();
+    fresh(&hire(&board, "ada", json!({})).unwrap());
+    change(&board, &ada, json!({"slug": "ada-3"})).unwrap();
+    change(&board, &ada, json!({"slug": "ada-2"})).unwrap();
+    fresh(&ada);
+    // A slug that stays is no change.
     let key = || board.service("listAgents", json!({})).unwrap()[0]["systemSessionKey"].clone();
     let before = key();
-    change(&board, &id, json!({"slug": "ada-2"})).unwrap();
-    assert_eq!(get(&board, &id)["slug"], "ada-2");
-    assert_eq!(key(), before, "§6: the slug is frozen in the open session");
-    // Its own slug it may always keep; the old one is free again.
-    change(&board, &id, json!({"slug": "ada-2"})).unwrap();
-    hire(&board, "ada", json!({})).unwrap();
+    change(&board, &ada, json!({"slug": "ada-2"})).unwrap();
+    assert_eq!(key(), before);
 }
 
 #[test]
@@ -236,7 +264,10 @@ fn everywhere(options: Options) -> (Board, Value, String) {
 }
 
 fn counts(board: &Board, agent: &Value) -> [usize; 3] {
-    let of = |table: &str, field: &str| board.rows(table).iter().filter(|row| row[field] == *agent).count();
+    let of = |table: &str, field: &str| {
+        let rows = board.rows(table);
+        rows.iter().filter(|row| row[field] == *agent && row.get("closedAt").is_none()).count()
+    };
     [
         of("notifications", "recipientId"),
         of("subscriptions", "subscriberId"),
@@ -257,7 +288,7 @@ fn a_dismissed_agent_leaves_every_list() {
         assert_eq!(board.row("accounts", &board.account)["settings"].get("orchestratorAgentId"), None);
         let row = board.row("tasks", &task);
         assert_eq!((&row["assignedAgentIds"], &row["status"]), (&json!([ben]), &json!("assigned")));
-        // D32: the original leaves the sessions.
+        // D32: the original leaves the sessions open.
         assert_eq!(counts(&board, &ada), [0, 0, if original { sessions } else { 0 }]);
         assert_eq!(counts(&board, &ben), of_ben);
         assert_eq!(get(&board, &ada), Value::Null);
