@@ -42,7 +42,8 @@ pub struct Misuse(String);
 
 impl fmt::Display for Misuse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}; `mission-control-runtime --help` lists what there is", self.0)
+        let pause = if self.0.ends_with('?') { " " } else { "; " };
+        write!(f, "{}{pause}`mission-control-runtime --help` lists what there is", self.0)
     }
 }
 
@@ -184,7 +185,15 @@ fn local(given: &mut Given) -> Result<Local, Misuse> {
     let Some(verb) = given.words.pop_front() else {
         let options = Options { original: given.flag("--original"), redact: given.flag("--redact") };
         let seed = given.value("--seed").map(|seed| seed.to_string_lossy().into_owned());
-        return Ok(Local::Serve { listen: given.text("--listen", app::LISTEN), data, seed, options });
+        let listen = given.text("--listen", app::LISTEN);
+        if !listen
+            .rsplit_once(':')
+            .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
+        {
+            let listen = tame(&listen);
+            return Err(Misuse(format!("--listen `{listen}`: expected HOST:PORT, such as {}", app::LISTEN)));
+        }
+        return Ok(Local::Serve { listen, data, seed, options });
     };
     if verb == "rotate-key" {
         return Ok(Local::RotateKey { data });

@@ -1,8 +1,8 @@
 //! `doctor`: is the ground sound, and if not, what is to be done?
 
 use std::fmt::Write as _;
-use std::io::ErrorKind;
-use std::net::TcpListener;
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream, ToSocketAddrs as _};
 use std::path::Path;
 use std::time::Duration;
 
@@ -20,6 +20,10 @@ use crate::wire::Stop;
 
 /// Somebody is waiting in front of the terminal.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long whoever has our port may think about its version, and how much it may say.
+const MOMENT: Duration = Duration::from_secs(1);
+const ANSWER_BYTES: u64 = 4096;
 
 /// How a check went.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -100,18 +104,31 @@ fn examine(ground: &Ground) -> Vec<Check> {
     checks
 }
 
-/// Whether the service could listen; a running service is a good reason why not.
+/// Whether the service could listen, or listens already.
 fn try_port(settings: &Settings) -> Check {
     let (host, port) = (settings.http.host.as_str(), settings.http.port);
     let (verdict, sentence) = match TcpListener::bind((host, port)) {
         Ok(_) => (Verdict::Good, format!("{host} port {port} is free")),
-        Err(why) if why.kind() == ErrorKind::AddrInUse => (
-            Verdict::Good,
-            format!("{host} port {port} is taken: by the running service, one hopes (HEALTH_PORT)"),
-        ),
+        Err(why) if why.kind() == ErrorKind::AddrInUse && is_ours(settings.http.connect_host(), port) => {
+            (Verdict::Good, format!("{host} port {port}: the running service has it"))
+        }
         Err(why) => (Verdict::Wrong, format!("{host} port {port}: {why}; see HEALTH_HOST and HEALTH_PORT")),
     };
     Check { name: "port", verdict, sentences: vec![sentence] }
+}
+
+/// Whether what listens there answers as a runtime does. Whoever takes longer than a moment does not.
+fn is_ours(host: &str, port: u16) -> bool {
+    let ask = || {
+        let address = (host, port).to_socket_addrs()?.next().ok_or(ErrorKind::NotFound)?;
+        let mut stream = TcpStream::connect_timeout(&address, MOMENT)?;
+        stream.set_read_timeout(Some(MOMENT))?;
+        stream.write_all(b"GET /version HTTP/1.0\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.take(ANSWER_BYTES).read_to_string(&mut answer)?;
+        Ok::<_, std::io::Error>(answer)
+    };
+    ask().is_ok_and(|answer| answer.contains("\"runtimeServiceVersion\""))
 }
 
 /// One call that only reads: it takes address, trust, token and account to be right.

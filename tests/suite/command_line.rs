@@ -36,7 +36,7 @@ fn the_command_line_is_understood_or_refused_with_a_word() {
         let (listen, data, seed) = (listen.to_owned(), data.to_owned(), seed.map(ToOwned::to_owned));
         Ok(Command::Local(Local::Serve { listen, data, seed, options: Options { original, redact } }))
     };
-    let rows: [(&str, Result<Command, &str>); 31] = [
+    let rows: [(&str, Result<Command, &str>); 33] = [
         ("", run(None)),
         ("run", run(None)),
         ("--env-file f", run(Some("f"))),
@@ -61,6 +61,8 @@ fn the_command_line_is_understood_or_refused_with_a_word() {
         ),
         ("--data d local import f", Ok(Command::Local(Local::Import { data: "d".into(), file: "f".into() }))),
         ("local rotate-key --data d", Ok(Command::Local(Local::RotateKey { data: "d".into() }))),
+        ("local --listen 3210", Err("--listen `3210`: expected HOST:PORT, such as 127.0.0.1:3210")),
+        ("local --listen foo:x", Err("expected HOST:PORT")),
         ("local export", Err("`local export` needs a file")),
         ("local exprt f", Err("did you mean `export`?")),
         ("local --env-file f", Err("--env-file does not go with this command")),
@@ -323,6 +325,26 @@ fn doctor_says_what_is_wrong_and_how_to_mend_it() {
         );
         assert!(check["findings"][0].as_str().unwrap().contains(mend), "{check}");
     }
+}
+
+/// A port is taken by the running service, which is well, or by somebody else, which is not.
+#[test]
+fn doctor_asks_who_has_the_port() {
+    let backend = good_backend();
+    let doctor = |port: &str| {
+        let output =
+            Program::new(["doctor"]).configured(&backend.url(), TOKEN).with("HEALTH_PORT", port).output();
+        (output.status.code(), text(&output))
+    };
+    let mut service =
+        Program::new(["run"]).configured(&backend.url(), TOKEN).with("HEALTH_PORT", "0").start();
+    let address = service.address();
+    let (code, found) = doctor(address.rsplit(':').next().unwrap());
+    assert!(code == Some(0) && found.contains("the running service has it"), "{found}");
+
+    let (_, port) = backend.url().rsplit_once(':').map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
+    let (code, found) = doctor(&port);
+    assert!(code == Some(1) && found.contains("port            WRONG"), "{found}");
 }
 
 #[test]
