@@ -145,15 +145,15 @@ fn serve(listen: &str, data: &str, seed: Option<&str>, options: Options) -> Exit
     };
     let url = format!("http://{}", server.local_addr());
     // The one place where secrets are printed: whoever starts it wants to use them.
-    let token = data.service_token.as_ref().map_or("", Secret::expose);
+    let token = data.service_token.as_ref().map_or_else(
+        || "# SERVICE_TOKEN: made elsewhere; make a new one on the page".to_owned(),
+        |token| format!("SERVICE_TOKEN={}", token.expose()),
+    );
     print(&format!(
-        "listening on {url}\nACCOUNT_ID={}\nCONVEX_URL={url}\nSERVICE_TOKEN={token}\nADMIN_KEY={}\n",
+        "listening on {url}\nACCOUNT_ID={}\nCONVEX_URL={url}\n{token}\nADMIN_KEY={}\n",
         data.account,
         data.admin_key.expose()
     ));
-    if data.service_token.is_none() {
-        warn!("the service token was made anew on the page; this program does not know it");
-    }
 
     // The handler lives as long as the process, so the channel ends with a signal only.
     while signals.recv_timeout(SWEEP) == Err(RecvTimeoutError::Timeout) {

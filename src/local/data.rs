@@ -5,6 +5,7 @@
 
 mod error;
 mod files;
+mod token;
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -13,7 +14,6 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::auth;
 use super::call::Options;
 use super::copy;
 use super::engine::Engine;
@@ -26,6 +26,8 @@ use crate::clock::Clock;
 use crate::secret::Secret;
 
 pub use error::DataError;
+pub(super) use token::TokenFiles;
+
 use files::{claim, make_directory, read_secret, rename, write_secret};
 
 const DATABASE: &str = "mission-control.sqlite";
@@ -124,11 +126,18 @@ impl Data {
         let admin_key = admin_key(directory.as_deref())?;
         let first = |tx: &Tx<'_>| Ok::<_, DataError>(tx.all::<Account>()?.into_iter().next());
         let (account, service_token, is_new) = if let Some(account) = engine.store.read(first)? {
-            let token = known_token(directory.as_deref(), &account)?;
-            (account, token, false)
+            let settled =
+                directory.as_deref().map(|directory| token::settle(directory, &account)).transpose()?;
+            (account, settled.flatten(), false)
         } else {
             let (account, token) = begin(&engine, &opening.seed, directory.as_deref())?;
             (account, Some(token), true)
+        };
+        let engine = match &directory {
+            None => engine,
+            Some(directory) => {
+                engine.with_token_files(TokenFiles::new(directory.clone(), account.id.clone()))
+            }
         };
         Ok(Self {
             engine,
@@ -232,16 +241,6 @@ fn take_in(tx: &Tx<'_>, engine: &Engine, path: &Path) -> Result<Founded, DataErr
     let mut account = first.ok_or_else(|| refused("there is no account in it".to_owned()))?;
     let service_token = new_token(tx, &mut account)?;
     Ok(Founded { account, service_token })
-}
-
-/// The token in the file, if it still opens the account.
-fn known_token(directory: Option<&Path>, account: &Doc<Account>) -> Result<Option<Secret>, DataError> {
-    let Some(directory) = directory else { return Ok(None) };
-    let Some(content) = read_secret(&directory.join(SERVICE_TOKEN))? else { return Ok(None) };
-    let text = String::from_utf8_lossy(&content);
-    let secret = text.trim().strip_prefix(&format!("{}{}_", auth::PREFIX, account.id)).map(auth::hash);
-    let fits = secret.is_some() && secret == account.row.service_token_hash;
-    Ok(fits.then(|| Secret::new(text.trim())))
 }
 
 fn admin_key(directory: Option<&Path>) -> Result<Secret, DataError> {

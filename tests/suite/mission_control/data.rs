@@ -93,13 +93,91 @@ fn files_that_others_could_read_are_closed_to_them() {
     }
 }
 
+/// A token that somebody else made.
+fn foreign_token(data: &Data, end: &str) -> String {
+    format!("mc_service_{}_{end}", data.account)
+}
+
+#[test]
+fn the_token_in_the_file_follows_the_one_that_opens_the_account() {
+    let home = TempDir::new().unwrap();
+    let next = home.path().join("service-token.next");
+    let data = open(home.path()).unwrap();
+    let mut made = String::new();
+    for _ in 0..3 {
+        let answer = call(&data, Kind::Action, "service/actions:provisionServiceToken", json!({}));
+        made = answer["token"].as_str().unwrap().to_owned();
+        // At once, not only at the next start.
+        assert!(fs::read_to_string(home.path().join("service-token")).unwrap().trim() == made);
+    }
+    assert!(!next.exists() && mode(&home.path().join("service-token")) == 0o600);
+    drop(data);
+    let data = open(home.path()).unwrap();
+    assert!(data.service_token == Some(Secret::new(made)));
+
+    let foreign = foreign_token(&data, "made_elsewhere");
+    let args = json!({"serviceToken": format!(" {foreign} ")});
+    call(&data, Kind::Action, "service/actions:syncServiceToken", args);
+    drop(data);
+    assert!(open(home.path()).unwrap().service_token == Some(Secret::new(foreign)));
+    assert!(!next.exists());
+}
+
+#[test]
+fn a_new_token_that_cannot_be_kept_is_refused_and_the_old_one_goes_on() {
+    let home = TempDir::new().unwrap();
+    let data = open(home.path()).unwrap();
+    store_key(&data);
+    let before = data.service_token.clone();
+    let obstacle = home.path().join("service-token.next");
+    fs::create_dir(&obstacle).unwrap();
+    let foreign = json!({"accountId": data.account, "serviceToken": foreign_token(&data, "x")});
+    for (name, args) in
+        [("provisionServiceToken", json!({"accountId": data.account})), ("syncServiceToken", foreign)]
+    {
+        let path = format!("service/actions:{name}");
+        let (status, answer) =
+            data.engine.call(Kind::Action, &path, &args, Caller::Person, "0123456789abcdef");
+        assert_eq!((status, &answer["code"]), (500, &json!("InternalServerError")), "{answer}");
+        let why = answer["message"].as_str().unwrap();
+        assert!(why.contains("/service-token.next could not be removed"), "{why}");
+    }
+    assert_eq!(stored_key(&data), "sk-test-0123456789");
+    fs::remove_dir(&obstacle).unwrap();
+    drop(data);
+    assert!(open(home.path()).unwrap().service_token == before);
+}
+
+#[test]
+fn a_new_token_that_was_interrupted_is_found_or_thrown_away() {
+    let home = TempDir::new().unwrap();
+    let (path, next) = (home.path().join("service-token"), home.path().join("service-token.next"));
+    let data = open(home.path()).unwrap();
+    let token = data.service_token.clone();
+    let strange = foreign_token(&data, "x");
+    drop(data);
+    // Interrupted before the database knew it: the old one stays.
+    fs::write(&next, &strange).unwrap();
+    assert!(open(home.path()).unwrap().service_token == token);
+    assert!(!next.exists());
+    // Interrupted afterwards: the next one takes over.
+    fs::rename(&path, &next).unwrap();
+    fs::write(&path, &strange).unwrap();
+    assert!(open(home.path()).unwrap().service_token == token);
+    assert!(!next.exists() && open(home.path()).unwrap().service_token == token);
+}
+
 #[test]
 fn a_token_that_opens_nothing_any_more_is_not_told() {
     let home = TempDir::new().unwrap();
     let data = open(home.path()).unwrap();
-    call(&data, Kind::Action, "service/actions:provisionServiceToken", json!({}));
+    let token = fs::read(home.path().join("service-token")).unwrap();
+    // What would be more than one line of an env file is not kept.
+    let strange = foreign_token(&data, "x\nADMIN_KEY=y");
+    call(&data, Kind::Action, "service/actions:syncServiceToken", json!({"serviceToken": strange}));
     drop(data);
     assert_eq!(open(home.path()).unwrap().service_token, None);
+    assert!(fs::read(home.path().join("service-token")).unwrap() == token);
     fs::remove_file(home.path().join("service-token")).unwrap();
     assert_eq!(open(home.path()).unwrap().service_token, None);
 }
