@@ -1,6 +1,5 @@
 //! `local`: the embedded Mission Control, on this machine and for it.
 
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -91,13 +90,9 @@ fn opening(data: &str, seed: Seed, options: Options) -> Opening {
     Opening { whereabouts: Whereabouts::parse(data), seed, master_key, options }
 }
 
-/// The data that are there already: an empty place is not made one with data by looking into it.
+/// The data that are there already.
 fn existing(data: &str) -> Result<Data, DataError> {
-    if !Path::new(data).is_dir() {
-        let path = PathBuf::from(data);
-        return Err(DataError::File { path, what: "read", why: ErrorKind::NotFound.into() });
-    }
-    Data::open(&opening(data, Seed::Nothing, Options::default()), Box::new(SystemClock))
+    Data::existing(&opening(data, Seed::Nothing, Options::default()), Box::new(SystemClock))
 }
 
 fn export(data: &str, file: &Path) -> Result<String, DataError> {

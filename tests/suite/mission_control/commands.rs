@@ -122,6 +122,29 @@ fn a_foreign_token_is_a_sentence_also_where_reasons_are_hidden() {
 }
 
 #[test]
+fn what_is_not_there_is_not_copied_and_what_would_be_lost_not_taken_in() {
+    let (_kept, path) = folder();
+    let shown = |name: &str| path(name).to_str().unwrap().to_owned();
+    fs::create_dir(path("other")).unwrap();
+    let (file, other) = (shown("copy.json"), shown("other"));
+    let nothing = "there are no data of a Mission Control in";
+    let memory = "what is in memory ends with this command";
+    let rows = [
+        (Program::new(["local", "export", &file, "--data", &other]), nothing),
+        (Program::new(["local", "rotate-key", "--data", &other]), nothing),
+        (Program::new(["local", "rotate-key", "--data", ":memory:"]), memory),
+        (Program::new(["local", "import", &file, "--data", ":memory:"]), memory),
+    ];
+    for (program, words) in rows {
+        let output = program.output();
+        assert_eq!(output.status.code(), Some(1), "{words}: {}", text(&output));
+        assert!(text(&output).contains(words), "{words}: {}", text(&output));
+    }
+    assert_eq!(fs::read_dir(path("other")).unwrap().count(), 0);
+    assert!(!path("copy.json").exists());
+}
+
+#[test]
 fn data_are_carried_over_and_keys_sealed_anew() {
     let (_kept, path) = folder();
     let shown = |name: &str| path(name).to_str().unwrap().to_owned();

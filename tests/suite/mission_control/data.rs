@@ -380,6 +380,58 @@ fn a_copy_is_the_same_again() {
     assert!(open(&home.path().join("three")).unwrap().is_new, "and the place is still empty");
 }
 
+#[test]
+fn an_export_replaces_nothing_and_leaves_no_draft() {
+    let home = TempDir::new().unwrap();
+    let data = open(&home.path().join("data")).unwrap();
+    let place = home.path().join("copies");
+    fs::create_dir(&place).unwrap();
+    std::os::unix::fs::symlink("nowhere", place.join("dangling")).unwrap();
+    fs::write(place.join("letter"), "to my aunt").unwrap();
+    for name in ["dangling", "letter"] {
+        let why = data.export(&place.join(name)).unwrap_err().to_string();
+        assert!(why.ends_with(" could not be written (entity already exists)"), "{why}");
+    }
+    let why = data.export(&place.join("deep/copy")).unwrap_err().to_string();
+    assert!(why.contains("/deep/copy could not be written (No such file"), "{why}");
+    assert_eq!(fs::read_to_string(place.join("letter")).unwrap(), "to my aunt");
+    assert_eq!(fs::read_dir(&place).unwrap().count(), 2);
+    data.export(&place.join("copy")).unwrap();
+    assert_eq!((fs::read_dir(&place).unwrap().count(), mode(&place.join("copy"))), (3, 0o600));
+}
+
+#[test]
+fn only_data_that_are_there_are_copied() {
+    let home = TempDir::new().unwrap();
+    let existing = |opening: &Opening| Data::existing(opening, Box::new(SystemClock));
+    let refused = |opening: &Opening| existing(opening).err().unwrap().to_string();
+    let empty = || fs::read_dir(home.path()).unwrap().count() == 0;
+    let nothing = "there are no data of a Mission Control in ";
+    assert!(refused(&opening(home.path())).starts_with(nothing) && empty());
+    assert!(refused(&opening(&home.path().join("gone"))).starts_with(nothing) && empty());
+    let memory = Opening { whereabouts: Whereabouts::Memory, ..opening(home.path()) };
+    let in_memory = "what is in memory ends with this command; give --data a directory";
+    assert_eq!(refused(&memory), in_memory);
+    let import = Data::import(&memory, Path::new("gone"), Box::new(SystemClock));
+    assert_eq!(import.err().unwrap().to_string(), in_memory);
+
+    // A first start that never came to its account.
+    fs::write(home.path().join("mission-control.sqlite"), "").unwrap();
+    assert!(refused(&opening(home.path())).starts_with(nothing));
+    drop(Engine::open(
+        &home.path().join("mission-control.sqlite"),
+        Box::new(SystemClock),
+        Options::default(),
+    ));
+    assert!(refused(&opening(home.path())).starts_with(nothing));
+    assert!(!home.path().join("service-token").exists());
+
+    drop(open(home.path()).unwrap());
+    assert!(!existing(&opening(home.path())).unwrap().is_new);
+    fs::write(home.path().join("mission-control.sqlite"), "").unwrap();
+    assert!(refused(&opening(home.path())).contains("it is empty or gone, but the token of its account"));
+}
+
 fn demo_in(home: &TempDir, name: &str) -> Opening {
     Opening { master_key: Some(Secret::new(MASTER)), ..opening(&home.path().join(name)) }
 }
