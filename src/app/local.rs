@@ -13,6 +13,7 @@ use crate::clock::SystemClock;
 use crate::config::LogFormat;
 use crate::http::server::{Limits, Server};
 use crate::local::door::{API_PATHS, BODY_BYTES, Door};
+use crate::local::refusals::refused;
 use crate::local::{Data, DataError, Opening, Options, Seed, Whereabouts};
 use crate::redact::Redactor;
 use crate::secret::Secret;
@@ -134,7 +135,7 @@ fn serve(listen: &str, data: &str, seed: Option<&str>, options: Options) -> Exit
     let door = Door::new(engine.clone(), data.admin_key.clone(), host);
     let limits =
         API_PATHS.iter().fold(Limits::default(), |limits, path| limits.with_body_limit(path, BODY_BYTES));
-    let server = match Server::bind(listen, limits, move |request| door.answer(&request)) {
+    let server = match Server::bind_refusing(listen, limits, refused, move |request| door.answer(&request)) {
         Ok(server) => server,
         Err(why) => return complain(&format!("cannot listen on {listen}: {why}; see --listen")),
     };
