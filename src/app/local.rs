@@ -1,6 +1,5 @@
 //! `local`: the embedded Mission Control, on this machine and for it.
 
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +13,7 @@ use crate::clock::SystemClock;
 use crate::config::LogFormat;
 use crate::http::server::{Limits, Server};
 use crate::local::door::{API_PATHS, BODY_BYTES, Door};
+use crate::local::refusals::refused;
 use crate::local::{Data, DataError, Opening, Options, Seed, Whereabouts};
 use crate::redact::Redactor;
 use crate::secret::Secret;
@@ -91,13 +91,9 @@ fn opening(data: &str, seed: Seed, options: Options) -> Opening {
     Opening { whereabouts: Whereabouts::parse(data), seed, master_key, options }
 }
 
-/// The data that are there already: an empty place is not made one with data by looking into it.
+/// The data that are there already.
 fn existing(data: &str) -> Result<Data, DataError> {
-    if !Path::new(data).is_dir() {
-        let path = PathBuf::from(data);
-        return Err(DataError::File { path, what: "read", why: ErrorKind::NotFound.into() });
-    }
-    Data::open(&opening(data, Seed::Nothing, Options::default()), Box::new(SystemClock))
+    Data::existing(&opening(data, Seed::Nothing, Options::default()), Box::new(SystemClock))
 }
 
 fn export(data: &str, file: &Path) -> Result<String, DataError> {
@@ -139,21 +135,21 @@ fn serve(listen: &str, data: &str, seed: Option<&str>, options: Options) -> Exit
     let door = Door::new(engine.clone(), data.admin_key.clone(), host);
     let limits =
         API_PATHS.iter().fold(Limits::default(), |limits, path| limits.with_body_limit(path, BODY_BYTES));
-    let server = match Server::bind(listen, limits, move |request| door.answer(&request)) {
+    let server = match Server::bind_refusing(listen, limits, refused, move |request| door.answer(&request)) {
         Ok(server) => server,
         Err(why) => return complain(&format!("cannot listen on {listen}: {why}; see --listen")),
     };
     let url = format!("http://{}", server.local_addr());
     // The one place where secrets are printed: whoever starts it wants to use them.
-    let token = data.service_token.as_ref().map_or("", Secret::expose);
+    let token = data.service_token.as_ref().map_or_else(
+        || "# SERVICE_TOKEN: made elsewhere; make a new one on the page".to_owned(),
+        |token| format!("SERVICE_TOKEN={}", token.expose()),
+    );
     print(&format!(
-        "listening on {url}\nACCOUNT_ID={}\nCONVEX_URL={url}\nSERVICE_TOKEN={token}\nADMIN_KEY={}\n",
+        "listening on {url}\nACCOUNT_ID={}\nCONVEX_URL={url}\n{token}\nADMIN_KEY={}\n",
         data.account,
         data.admin_key.expose()
     ));
-    if data.service_token.is_none() {
-        warn!("the service token was made anew on the page; this program does not know it");
-    }
 
     // The handler lives as long as the process, so the channel ends with a signal only.
     while signals.recv_timeout(SWEEP) == Err(RecvTimeoutError::Timeout) {

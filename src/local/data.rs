@@ -5,15 +5,14 @@
 
 mod error;
 mod files;
+mod token;
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::auth;
 use super::call::Options;
 use super::copy;
 use super::engine::Engine;
@@ -26,7 +25,9 @@ use crate::clock::Clock;
 use crate::secret::Secret;
 
 pub use error::DataError;
-use files::{claim, make_directory, read_secret, rename, write_secret};
+pub(super) use token::TokenFiles;
+
+use files::{claim, make_directory, read_secret, rename, write_new, write_secret};
 
 const DATABASE: &str = "mission-control.sqlite";
 const ADMIN_KEY: &str = "admin-key";
@@ -104,6 +105,15 @@ pub struct Data {
 impl Data {
     /// Opens the data; an empty place gets an account, with what the seed says. Data that are there are left alone.
     pub fn open(opening: &Opening, clock: Box<dyn Clock>) -> Result<Self, DataError> {
+        Self::open_or(opening, clock, |engine, directory| begin(engine, &opening.seed, directory))
+    }
+
+    /// Opens the data; where there is no account, `begin` makes one.
+    fn open_or(
+        opening: &Opening,
+        clock: Box<dyn Clock>,
+        begin: impl FnOnce(&Engine, Option<&Path>) -> Result<(Doc<Account>, Secret), DataError>,
+    ) -> Result<Self, DataError> {
         let directory = match &opening.whereabouts {
             Whereabouts::Memory => None,
             Whereabouts::Directory(path) => {
@@ -124,11 +134,18 @@ impl Data {
         let admin_key = admin_key(directory.as_deref())?;
         let first = |tx: &Tx<'_>| Ok::<_, DataError>(tx.all::<Account>()?.into_iter().next());
         let (account, service_token, is_new) = if let Some(account) = engine.store.read(first)? {
-            let token = known_token(directory.as_deref(), &account)?;
-            (account, token, false)
+            let settled =
+                directory.as_deref().map(|directory| token::settle(directory, &account)).transpose()?;
+            (account, settled.flatten(), false)
         } else {
-            let (account, token) = begin(&engine, &opening.seed, directory.as_deref())?;
+            let (account, token) = begin(&engine, directory.as_deref())?;
             (account, Some(token), true)
+        };
+        let engine = match &directory {
+            None => engine,
+            Some(directory) => {
+                engine.with_token_files(TokenFiles::new(directory.clone(), account.id.clone()))
+            }
         };
         Ok(Self {
             engine,
@@ -141,8 +158,27 @@ impl Data {
         })
     }
 
-    /// Opens an empty place with what an export holds; refused if data are there.
+    /// Opens data that are there already: no other place becomes one with data by looking into it.
+    pub fn existing(opening: &Opening, clock: Box<dyn Clock>) -> Result<Self, DataError> {
+        match &opening.whereabouts {
+            Whereabouts::Memory => Err(DataError::InMemory),
+            Whereabouts::Directory(path) if path.exists() && !path.is_dir() => {
+                Err(DataError::NotADirectory(path.clone()))
+            }
+            Whereabouts::Directory(path) if is_empty(path) && !path.join(SERVICE_TOKEN).exists() => {
+                Err(DataError::Nothing(path.clone()))
+            }
+            Whereabouts::Directory(path) => {
+                Self::open_or(opening, clock, |_, _| Err(DataError::Nothing(path.clone())))
+            }
+        }
+    }
+
+    /// Opens an empty place with what an export holds; refused if data are there, or if it would be lost at once.
     pub fn import(opening: &Opening, export: &Path, clock: Box<dyn Clock>) -> Result<Self, DataError> {
+        if opening.whereabouts == Whereabouts::Memory {
+            return Err(DataError::InMemory);
+        }
         let seeded = Opening { seed: Seed::Export(export.to_owned()), ..opening.clone() };
         let data = Self::open(&seeded, clock)?;
         if data.is_new {
@@ -152,13 +188,10 @@ impl Data {
         Err(DataError::Copy { path: export.to_owned(), what })
     }
 
-    /// Writes everything to a file that only its owner can read; one that is there already is not overwritten.
+    /// Writes everything to a file that only its owner can read, as a whole or not at all; one that is there already is
+    /// not overwritten.
     pub fn export(&self, file: &Path) -> Result<(), DataError> {
-        let text = self.engine.export()?.to_string();
-        let failed = |why| DataError::File { path: file.to_owned(), what: "written", why };
-        let mut file =
-            OpenOptions::new().write(true).create_new(true).mode(0o600).open(file).map_err(failed)?;
-        file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)
+        write_new(file, self.engine.export()?.to_string().as_bytes())
     }
 
     /// Seals all provider keys with another master key: `next`, or, if the present one stands in our file, a new one;
@@ -184,15 +217,18 @@ impl Data {
 /// An account has its token only after the database has tables: a token beside nothing means that the database was
 /// lost, and beginning anew would overwrite what is left of it.
 fn refuse_emptied(directory: &Path) -> Result<(), DataError> {
-    let path = directory.join(DATABASE);
-    let is_empty = fs::metadata(&path).map_or(true, |file| file.len() == 0);
-    if is_empty && directory.join(SERVICE_TOKEN).exists() {
+    if is_empty(directory) && directory.join(SERVICE_TOKEN).exists() {
+        let path = directory.join(DATABASE);
         let what = "it is empty or gone, but the token of its account is still there; restore a copy, or start with \
                     another --data directory"
             .to_owned();
         return Err(DataError::Content { path, what });
     }
     Ok(())
+}
+
+fn is_empty(directory: &Path) -> bool {
+    fs::metadata(directory.join(DATABASE)).map_or(true, |file| file.len() == 0)
 }
 
 /// The first account, with what belongs to it. Its token is in its file before the account is: a start that ends in
@@ -232,16 +268,6 @@ fn take_in(tx: &Tx<'_>, engine: &Engine, path: &Path) -> Result<Founded, DataErr
     let mut account = first.ok_or_else(|| refused("there is no account in it".to_owned()))?;
     let service_token = new_token(tx, &mut account)?;
     Ok(Founded { account, service_token })
-}
-
-/// The token in the file, if it still opens the account.
-fn known_token(directory: Option<&Path>, account: &Doc<Account>) -> Result<Option<Secret>, DataError> {
-    let Some(directory) = directory else { return Ok(None) };
-    let Some(content) = read_secret(&directory.join(SERVICE_TOKEN))? else { return Ok(None) };
-    let text = String::from_utf8_lossy(&content);
-    let secret = text.trim().strip_prefix(&format!("{}{}_", auth::PREFIX, account.id)).map(auth::hash);
-    let fits = secret.is_some() && secret == account.row.service_token_hash;
-    Ok(fits.then(|| Secret::new(text.trim())))
 }
 
 fn admin_key(directory: Option<&Path>) -> Result<Secret, DataError> {

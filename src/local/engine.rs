@@ -9,6 +9,7 @@ use super::answer::Refusal;
 use super::auth;
 use super::call::{Call, Options};
 use super::catalog;
+use super::data::TokenFiles;
 use super::founding::found;
 use super::function::{self, Access, Function, Guard, Kind};
 use super::rows::Account;
@@ -32,17 +33,18 @@ pub struct Engine {
     pub(super) store: Store,
     pub(super) options: Options,
     pub(super) vault: Option<Vault>,
+    pub(super) token_files: Option<TokenFiles>,
 }
 
 impl Engine {
     /// With data in this file; made where there is none.
     pub fn open(file: &Path, clock: Box<dyn Clock>, options: Options) -> Result<Self, StoreError> {
-        Ok(Self { store: Store::open(file, clock)?, options, vault: None })
+        Ok(Self { store: Store::open(file, clock)?, options, vault: None, token_files: None })
     }
 
     /// With data that lives as long as the process.
     pub fn in_memory(clock: Box<dyn Clock>, options: Options) -> Result<Self, StoreError> {
-        Ok(Self { store: Store::in_memory(clock)?, options, vault: None })
+        Ok(Self { store: Store::in_memory(clock)?, options, vault: None, token_files: None })
     }
 
     /// Founds an account with an owner; its id and its service token.
@@ -97,11 +99,20 @@ impl Engine {
         let args = args.as_object().unwrap_or(&none);
         let work = |tx: &Tx<'_>| {
             let account = admit(tx, function, args, caller)?;
-            (function.run)(&Call { tx, args, account, options: self.options, vault: self.vault.as_ref() })
+            let call = Call { tx, args, account, options: self.options, vault: self.vault.as_ref() };
+            let answer = (function.run)(&call)?;
+            if function.is_office() {
+                self.keep_token(&call, &answer)?;
+            }
+            Ok(answer)
         };
         match function.access {
             Access::Reads => self.store.read(work),
-            Access::Writes => self.store.write(work),
+            Access::Writes => {
+                let answer = self.store.write(work);
+                self.settle_token();
+                answer
+            }
         }
     }
 }

@@ -96,6 +96,11 @@ impl Function {
         Self { path, kind: Kind::Action, guard: Guard::Admin, access: Access::Writes, args, run }
     }
 
+    /// Whether it gives the account a token: people's actions do nothing else.
+    pub(super) fn is_office(&self) -> bool {
+        self.kind == Kind::Action && self.guard == Guard::Admin
+    }
+
     /// What a person may do.
     pub(super) const fn mutation(path: &'static str, args: &'static [Arg], run: Run) -> Self {
         Self { path, kind: Kind::Mutation, guard: Guard::Admin, access: Access::Writes, args, run }

@@ -25,6 +25,7 @@ mod human;
 mod keys;
 mod number;
 mod plant;
+pub mod refusals;
 mod rows;
 mod rules;
 mod seed;

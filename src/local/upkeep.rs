@@ -2,6 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use log::warn;
+use serde_json::Value;
+
+use super::answer::Refusal;
+use super::call::Call;
+use super::data::TokenFiles;
 use super::engine::Engine;
 use super::keys::{self, KeyError};
 use super::rows::ProviderKey;
@@ -20,6 +26,33 @@ impl Engine {
         self.store.read(|tx| keys::check(tx, &vault))?;
         self.vault = Some(vault);
         Ok(self)
+    }
+
+    /// Gives the engine the files that follow when a service token is made.
+    pub(super) fn with_token_files(mut self, files: TokenFiles) -> Self {
+        self.token_files = Some(files);
+        self
+    }
+
+    /// Keeps the token that a call has made, or was given, to open the account from now on. One that cannot be kept is
+    /// refused.
+    pub(super) fn keep_token(&self, call: &Call<'_>, answer: &Value) -> Result<(), Refusal> {
+        let token = answer.get("token").or_else(|| call.args.get("serviceToken")).and_then(Value::as_str);
+        let (Some(files), Some(token)) = (&self.token_files, token) else { return Ok(()) };
+        let offered = files.offer(&call.account, token.trim());
+        offered.map_err(|why| StoreError::Unwritable(why.to_string()).into())
+    }
+
+    /// Brings the token's file up to date with the database. What fails here, the next start brings about.
+    pub(super) fn settle_token(&self) {
+        let Some(files) = self.token_files.as_ref().filter(|files| files.is_unsettled()) else { return };
+        let settled = self.store.read(|tx| match tx.get(files.account())? {
+            Some(account) => files.settle(&account),
+            None => Ok(()),
+        });
+        if let Err(why) = settled {
+            warn!("the new service token waits in a file of its own: {why}");
+        }
     }
 
     /// Which master keys sealed what is stored.

@@ -86,7 +86,7 @@ fn turn_away(shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr) {
     }
     let thread = thread::Builder::new().name("http-full".into()).stack_size(shared.limits.stack_bytes);
     // Without a thread the connection is closed without a word.
-    let _ = thread.spawn(move || connection::turn_away(&stream, &tally.0.limits));
+    let _ = thread.spawn(move || connection::turn_away(&stream, &tally.0));
 }
 
 /// Counts one client turned away, until dropped.

@@ -8,14 +8,13 @@ use std::time::Instant;
 use log::{debug, error};
 use tiny_http::Method;
 
-use super::Shared;
 use super::answer::{Manner, Outflow, send_stream_head, send_whole};
 use super::chunked::Chunks;
 use super::framing::{BodyFraming, Head, HeadScan, read_head};
-use super::limits::Limits;
 use super::refusal::Refusal;
 use super::registry::{Doing, Place};
 use super::wire::Wire;
+use super::{Refusals, Shared};
 use crate::http::message::{Body, Reply, Request, Streamer};
 
 /// Bytes read at first: enough for most heads, and for many bodies.
@@ -70,10 +69,10 @@ pub(super) fn serve(place: &Place, shared: &Shared) {
 }
 
 /// Tells a client that there is no place for it.
-pub(super) fn turn_away(stream: &std::net::TcpStream, limits: &Limits) {
+pub(super) fn turn_away(stream: &std::net::TcpStream, shared: &Shared) {
     let mut wire = Wire::new(stream);
-    let until = Instant::now() + limits.linger_time;
-    if send_refusal(&mut wire, until, Refusal::Full).is_ok() {
+    let until = Instant::now() + shared.limits.linger_time;
+    if send_refusal(&mut wire, until, shared.refusals, Refusal::Full).is_ok() {
         drain(&mut wire, until);
     }
 }
@@ -83,7 +82,7 @@ fn handle(shared: &Shared, request: Request) -> Reply {
     let what = format_args!("{} {}", request.method(), request.path()).to_string();
     catch_unwind(AssertUnwindSafe(|| (shared.handler)(request))).unwrap_or_else(|_| {
         error!("the handler of {what} panicked");
-        Reply::error(500, "Internal server error")
+        (shared.refusals)(500, "Internal server error")
     })
 }
 
@@ -232,7 +231,7 @@ impl<'a> Connection<'a> {
     fn refuse(mut self, refusal: Refusal) {
         debug!("refused {}: {}", self.place.peer, refusal.explain());
         let until = Instant::now() + self.shared.limits.write_time;
-        if send_refusal(&mut self.wire, until, refusal).is_ok() {
+        if send_refusal(&mut self.wire, until, self.shared.refusals, refusal).is_ok() {
             self.linger();
         }
     }
@@ -263,8 +262,8 @@ fn arrived(read: io::Result<usize>, slow: Refusal) -> Result<(), End> {
     }
 }
 
-fn send_refusal(wire: &mut Wire<'_>, until: Instant, refusal: Refusal) -> io::Result<()> {
-    let mut reply = Reply::error(refusal.status(), refusal.explain());
+fn send_refusal(wire: &mut Wire<'_>, until: Instant, form: Refusals, refusal: Refusal) -> io::Result<()> {
+    let mut reply = form(refusal.status(), refusal.explain());
     if refusal.status() == 503 {
         reply = reply.with_header("Retry-After", "1");
     }

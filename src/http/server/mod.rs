@@ -44,11 +44,15 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// The least time the acceptor gets to end; it needs about a millisecond.
 const LAST_CALL: Duration = Duration::from_secs(1);
 
+/// What a refusal looks like: from its status and its sentence. It may choose another status; its body must be whole.
+pub type Refusals = fn(u16, &str) -> Reply;
+
 type Handler = dyn Fn(Request) -> Reply + Send + Sync;
 
 /// What all threads of one server share.
 struct Shared {
     handler: Box<Handler>,
+    refusals: Refusals,
     limits: Limits,
     registry: Arc<Registry>,
     stopping: AtomicBool,
@@ -79,10 +83,21 @@ impl Server {
         limits: Limits,
         handler: impl Fn(Request) -> Reply + Send + Sync + 'static,
     ) -> io::Result<Self> {
+        Self::bind_refusing(address, limits, Reply::error, handler)
+    }
+
+    /// The same with a form of its own for what is refused before the handler hears of it, and for its panics.
+    pub fn bind_refusing(
+        address: impl ToSocketAddrs,
+        limits: Limits,
+        refusals: Refusals,
+        handler: impl Fn(Request) -> Reply + Send + Sync + 'static,
+    ) -> io::Result<Self> {
         let listener = TcpListener::bind(address)?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
             handler: Box::new(handler),
+            refusals,
             registry: Arc::new(Registry::new(&limits)),
             limits,
             stopping: AtomicBool::new(false),

@@ -13,6 +13,10 @@ use crate::local::vault::VaultError;
 pub enum DataError {
     /// Where the directory should be there is something else.
     NotADirectory(PathBuf),
+    /// There should be data here, and there are none.
+    Nothing(PathBuf),
+    /// It ends with the process, so it would be lost at once.
+    InMemory,
     /// A file or directory could not be used.
     File {
         /// Which.
@@ -54,6 +58,12 @@ impl fmt::Display for DataError {
             Self::NotADirectory(path) => {
                 write!(f, "{} is not a directory; give --data a directory of its own", path.display())
             }
+            Self::Nothing(path) => write!(
+                f,
+                "there are no data of a Mission Control in {}; give --data the directory that `local` was started with",
+                path.display()
+            ),
+            Self::InMemory => f.write_str("what is in memory ends with this command; give --data a directory"),
             Self::File { path, what, why } => write!(f, "{} could not be {what} ({why})", path.display()),
             Self::Content { path, what } => write!(f, "{}: {what}", path.display()),
             Self::MasterKeyGone(path) => write!(

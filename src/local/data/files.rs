@@ -1,7 +1,7 @@
 //! Files that only their owner can read, written as a whole or not at all.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -42,7 +42,7 @@ pub(super) fn read_secret(path: &Path) -> Result<Option<Vec<u8>>, DataError> {
             close_to_others(&file).map_err(failed)?;
             fs::read(path).map(Some).map_err(failed)
         }
-        Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(why) if why.kind() == ErrorKind::NotFound => Ok(None),
         Err(why) => Err(failed(why)),
     }
 }
@@ -61,6 +61,40 @@ pub(super) fn write_secret(path: &Path, secret: &Secret) -> Result<(), DataError
     };
     write().map_err(|why| DataError::File { path: path.to_owned(), what: "written", why })?;
     rename(&draft, path)
+}
+
+/// Writes a new file that only its owner can read: it appears as a whole or not at all, and in the place of no other.
+pub(super) fn write_new(path: &Path, content: &[u8]) -> Result<(), DataError> {
+    let failed = |why| DataError::File { path: path.to_owned(), what: "written", why };
+    // Only to say so before the work is done; what decides is the link below.
+    if path.symlink_metadata().is_ok() {
+        return Err(failed(ErrorKind::AlreadyExists.into()));
+    }
+    let directory =
+        path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    let mut draft = path.as_os_str().to_owned();
+    // Of this process alone, so that two that write the same do not meet in it.
+    draft.push(format!(".{}.new", std::process::id()));
+    let draft = PathBuf::from(draft);
+    let write = || {
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
+        file.write_all(content)?;
+        file.sync_all()?;
+        match fs::hard_link(&draft, path) {
+            // A file system without links, as on a stick: the name is claimed first.
+            Err(why) if matches!(why.kind(), ErrorKind::PermissionDenied | ErrorKind::Unsupported) => {
+                OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+                fs::rename(&draft, path)
+            }
+            linked => linked,
+        }
+    };
+    // One of the same name is left from a process that was killed.
+    let _ = fs::remove_file(&draft);
+    let written = write();
+    // After a success the content has its name, and a draft that stays behind is only untidy.
+    let _ = fs::remove_file(&draft);
+    written.and_then(|()| File::open(directory)?.sync_all()).map_err(failed)
 }
 
 /// Puts a finished file in its place, and sees that the place is on the disk.

@@ -4,7 +4,7 @@ use super::follow::{self, Party};
 use super::reach;
 use crate::local::call::Options;
 use crate::local::rows::{Account, Agent, Message, Notification, Preferences, Task};
-use crate::local::store::{Doc, Id, StoreError, TOLD_OF_TASK, Tx, WAITING_OF_TASK};
+use crate::local::store::{Doc, Id, StoreError, THREAD, TOLD_OF_TASK, Tx, WAITING_OF_TASK};
 
 /// After this long an unanswered request may be made again.
 const ASK_AGAIN_AFTER_MS: f64 = 4.0 * 3_600_000.0;
@@ -201,13 +201,11 @@ pub(in crate::local) fn response_request(
 
 /// Whether the agent has written in the task's thread after an instant.
 fn answered_since(tx: &Tx<'_>, task: &Doc<Task>, agent: &Doc<Agent>, since: f64) -> Result<bool, StoreError> {
-    let thread =
-        tx.find::<Message>(crate::local::store::THREAD, &[Some(task.id.as_str())]).newest_first().rows()?;
-    let newer = thread.iter().take_while(|message| message.created > since.floor() - 1.0);
-    Ok(newer.into_iter().any(|message| {
+    let thread = tx.find::<Message>(THREAD, &[Some(task.id.as_str())]).newest_first();
+    thread.created_after(since.floor() - 1.0).any(|message| {
         let row = &message.row;
         row.author_type == "agent" && agent.id == *row.author_id.as_str() && row.created_at > since
-    }))
+    })
 }
 
 /// The account's runtime came or went: every person is told, whatever they have chosen (§2.1).

@@ -190,10 +190,8 @@ indexes! {
     PROVIDER_KEYS = ProviderKeys by ["accountId"];
 }
 
-/// The version of this layout; newer data is refused, older is brought here by [`MIGRATIONS`].
-pub(super) const VERSION: i64 = 1;
-
-/// The step from each version to the next: `MIGRATIONS[0]` makes 2 out of 1.
+/// The step from each version of this layout to the next: `MIGRATIONS[0]` makes 2 out of 1. [`create`] makes the version
+/// behind the last of them; newer data is refused.
 pub(super) const MIGRATIONS: &[&str] = &[];
 
 /// The statements that make an empty database ours.

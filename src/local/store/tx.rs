@@ -105,6 +105,7 @@ impl<'a> Tx<'a> {
                 .iter()
                 .map(|value| value.map_or(Field::Null, |text| Field::Text(text.to_owned())))
                 .collect(),
+            created_after: false,
             newest_first: false,
             limit: None,
             row: std::marker::PhantomData,
@@ -123,6 +124,8 @@ pub(in crate::local) struct Found<'a, R> {
     database: &'a Connection,
     index: Index,
     values: Vec<Field>,
+    /// Whether the last of the values is the instant behind which they must be created.
+    created_after: bool,
     newest_first: bool,
     limit: Option<usize>,
     row: std::marker::PhantomData<fn() -> R>,
@@ -132,6 +135,14 @@ impl<R: Row> Found<'_, R> {
     /// From the other end of the index.
     pub(in crate::local) fn newest_first(mut self) -> Self {
         self.newest_first = true;
+        self
+    }
+
+    /// Only those that were created after this instant.
+    pub(in crate::local) fn created_after(mut self, instant: f64) -> Self {
+        debug_assert!(!self.created_after, "one instant");
+        self.created_after = true;
+        self.values.push(Field::Real(instant));
         self
     }
 
@@ -147,6 +158,17 @@ impl<R: Row> Found<'_, R> {
         query.query_map(params_from_iter(&self.values), raw)?.map(|found| doc(found?)).collect()
     }
 
+    /// Whether one of them fits; none behind that one is read.
+    pub(in crate::local) fn any(self, fits: impl Fn(&Doc<R>) -> bool) -> Result<bool, StoreError> {
+        let mut query = self.database.prepare_cached(&self.sql("id, at, row"))?;
+        for found in query.query_map(params_from_iter(&self.values), raw)? {
+            if fits(&doc(found?)?) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// The first of them.
     pub(in crate::local) fn first(self) -> Result<Option<Doc<R>>, StoreError> {
         Ok(self.limit(1).rows()?.pop())
@@ -158,6 +180,9 @@ impl<R: Row> Found<'_, R> {
             let word = if at == 0 { "WHERE" } else { "AND" };
             // `IS` finds absent fields, too, and uses the index like `=`.
             let _ = write!(sql, " {word} {} IS ?{}", field(name), at + 1);
+        }
+        if self.created_after {
+            let _ = write!(sql, " AND at > ?{}", self.values.len());
         }
         let direction = if self.newest_first { "DESC" } else { "ASC" };
         let then = self.index.then.map_or(String::new(), |name| format!("{} {direction}, ", field(name)));
@@ -180,4 +205,53 @@ fn doc<R: Row>((id, created, row): (String, f64, String)) -> Result<Doc<R>, Stor
 
 fn to_json<R: Row>(row: &R) -> Result<String, StoreError> {
     serde_json::to_string(row).map_err(|why| StoreError::Fault(why.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::clock::SystemClock;
+    use crate::local::rows::{Message, Task};
+    use crate::local::store::{Id, Store, StoreError, THREAD, Tx};
+
+    /// The contents that are looked at until one fits.
+    fn seen(tx: &Tx<'_>, task: &Id<Task>, after: f64, wanted: &str) -> Result<(bool, String), StoreError> {
+        let seen = std::cell::RefCell::new(String::new());
+        let thread = tx.find::<Message>(THREAD, &[Some(task.as_str())]).newest_first().created_after(after);
+        let found = thread.any(|message| {
+            seen.borrow_mut().push_str(&message.row.content);
+            message.row.content == wanted
+        })?;
+        Ok((found, seen.into_inner()))
+    }
+
+    #[test]
+    fn a_long_thread_is_read_only_as_far_as_it_matters() {
+        let store = Store::in_memory(Box::new(SystemClock)).expect("a new store");
+        let done = store.write(|tx| {
+            let task = tx.insert(Task::default())?.id;
+            let mut instants = Vec::new();
+            for content in ["a", "b", "c", "d", "e"] {
+                let content = content.to_owned();
+                let made = tx.insert(Message { task_id: task.clone(), content, ..Message::default() })?;
+                instants.push(made.created);
+            }
+            let rows = [
+                // Behind the second: neither that one nor the first.
+                (instants[1], "a", (false, "edc")),
+                (instants[1], "d", (true, "ed")),
+                (instants[4], "e", (false, "")),
+                (0.0, "a", (true, "edcba")),
+            ];
+            for (after, wanted, (found, read)) in rows {
+                assert_eq!(seen(tx, &task, after, wanted)?, (found, read.to_owned()), "{after} {wanted}");
+            }
+            // The index serves both the task and the instant.
+            let found = tx.find::<Message>(THREAD, &[Some("")]).newest_first().created_after(0.0);
+            let plan = format!("EXPLAIN QUERY PLAN {}", found.sql("id, at, row"));
+            let plan: String = tx.database.query_row(&plan, ("", 0.0), |row| row.get(3))?;
+            assert!(plan.contains("USING INDEX by_thread") && plan.contains("at>?"), "{plan}");
+            Ok::<_, StoreError>(())
+        });
+        done.expect("a thread");
+    }
 }

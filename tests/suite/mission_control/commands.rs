@@ -62,6 +62,30 @@ fn a_start_prints_lines_for_an_env_file_and_the_same_ones_again() {
 }
 
 #[test]
+fn a_start_prints_the_token_that_opens_the_account_or_says_that_it_does_not_know_it() {
+    let (_kept, path) = folder();
+    let data = path("data").to_str().unwrap().to_owned();
+    let (running, first) = start(&data, ["--seed", "demo"]);
+    let made = ask(&first, "action", "service/actions:provisionServiceToken", json!({}));
+    stop(running);
+
+    let (running, second) = start(&data, ["--seed", "demo"]);
+    assert!(second["SERVICE_TOKEN"] == made["token"] && second["SERVICE_TOKEN"] != first["SERVICE_TOKEN"]);
+    let token = json!({"serviceToken": second["SERVICE_TOKEN"]});
+    ask(&second, "action", "service/actions:listAgents", token);
+    stop(running);
+
+    fs::remove_file(path("data").join("service-token")).unwrap();
+    let (running, third) = start(&data, ["--seed", "demo"]);
+    assert!(!third.contains_key("SERVICE_TOKEN"), "no empty assignment");
+    let made = ask(&third, "action", "service/actions:provisionServiceToken", json!({}));
+    stop(running);
+    let (running, fourth) = start(&data, ["--seed", "demo"]);
+    assert!(fourth["SERVICE_TOKEN"] == made["token"]);
+    stop(running);
+}
+
+#[test]
 fn our_own_runtime_takes_it_for_the_real_one() {
     let (running, printed) = start(":memory:", ["--seed", "demo"]);
     let configured = |program: Program| {
@@ -95,6 +119,29 @@ fn a_foreign_token_is_a_sentence_also_where_reasons_are_hidden() {
         assert!(text(&output).contains(words), "{hidden}: {}", text(&output));
         stop(running);
     }
+}
+
+#[test]
+fn what_is_not_there_is_not_copied_and_what_would_be_lost_not_taken_in() {
+    let (_kept, path) = folder();
+    let shown = |name: &str| path(name).to_str().unwrap().to_owned();
+    fs::create_dir(path("other")).unwrap();
+    let (file, other) = (shown("copy.json"), shown("other"));
+    let nothing = "there are no data of a Mission Control in";
+    let memory = "what is in memory ends with this command";
+    let rows = [
+        (Program::new(["local", "export", &file, "--data", &other]), nothing),
+        (Program::new(["local", "rotate-key", "--data", &other]), nothing),
+        (Program::new(["local", "rotate-key", "--data", ":memory:"]), memory),
+        (Program::new(["local", "import", &file, "--data", ":memory:"]), memory),
+    ];
+    for (program, words) in rows {
+        let output = program.output();
+        assert_eq!(output.status.code(), Some(1), "{words}: {}", text(&output));
+        assert!(text(&output).contains(words), "{words}: {}", text(&output));
+    }
+    assert_eq!(fs::read_dir(path("other")).unwrap().count(), 0);
+    assert!(!path("copy.json").exists());
 }
 
 #[test]

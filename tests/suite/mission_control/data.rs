@@ -93,13 +93,91 @@ fn files_that_others_could_read_are_closed_to_them() {
     }
 }
 
+/// A token that somebody else made.
+fn foreign_token(data: &Data, end: &str) -> String {
+    format!("mc_service_{}_{end}", data.account)
+}
+
+#[test]
+fn the_token_in_the_file_follows_the_one_that_opens_the_account() {
+    let home = TempDir::new().unwrap();
+    let next = home.path().join("service-token.next");
+    let data = open(home.path()).unwrap();
+    let mut made = String::new();
+    for _ in 0..3 {
+        let answer = call(&data, Kind::Action, "service/actions:provisionServiceToken", json!({}));
+        made = answer["token"].as_str().unwrap().to_owned();
+        // At once, not only at the next start.
+        assert!(fs::read_to_string(home.path().join("service-token")).unwrap().trim() == made);
+    }
+    assert!(!next.exists() && mode(&home.path().join("service-token")) == 0o600);
+    drop(data);
+    let data = open(home.path()).unwrap();
+    assert!(data.service_token == Some(Secret::new(made)));
+
+    let foreign = foreign_token(&data, "made_elsewhere");
+    let args = json!({"serviceToken": format!(" {foreign} ")});
+    call(&data, Kind::Action, "service/actions:syncServiceToken", args);
+    drop(data);
+    assert!(open(home.path()).unwrap().service_token == Some(Secret::new(foreign)));
+    assert!(!next.exists());
+}
+
+#[test]
+fn a_new_token_that_cannot_be_kept_is_refused_and_the_old_one_goes_on() {
+    let home = TempDir::new().unwrap();
+    let data = open(home.path()).unwrap();
+    store_key(&data);
+    let before = data.service_token.clone();
+    let obstacle = home.path().join("service-token.next");
+    fs::create_dir(&obstacle).unwrap();
+    let foreign = json!({"accountId": data.account, "serviceToken": foreign_token(&data, "x")});
+    for (name, args) in
+        [("provisionServiceToken", json!({"accountId": data.account})), ("syncServiceToken", foreign)]
+    {
+        let path = format!("service/actions:{name}");
+        let (status, answer) =
+            data.engine.call(Kind::Action, &path, &args, Caller::Person, "0123456789abcdef");
+        assert_eq!((status, &answer["code"]), (500, &json!("InternalServerError")), "{answer}");
+        let why = answer["message"].as_str().unwrap();
+        assert!(why.contains("/service-token.next could not be removed"), "{why}");
+    }
+    assert_eq!(stored_key(&data), "sk-test-0123456789");
+    fs::remove_dir(&obstacle).unwrap();
+    drop(data);
+    assert!(open(home.path()).unwrap().service_token == before);
+}
+
+#[test]
+fn a_new_token_that_was_interrupted_is_found_or_thrown_away() {
+    let home = TempDir::new().unwrap();
+    let (path, next) = (home.path().join("service-token"), home.path().join("service-token.next"));
+    let data = open(home.path()).unwrap();
+    let token = data.service_token.clone();
+    let strange = foreign_token(&data, "x");
+    drop(data);
+    // Interrupted before the database knew it: the old one stays.
+    fs::write(&next, &strange).unwrap();
+    assert!(open(home.path()).unwrap().service_token == token);
+    assert!(!next.exists());
+    // Interrupted afterwards: the next one takes over.
+    fs::rename(&path, &next).unwrap();
+    fs::write(&path, &strange).unwrap();
+    assert!(open(home.path()).unwrap().service_token == token);
+    assert!(!next.exists() && open(home.path()).unwrap().service_token == token);
+}
+
 #[test]
 fn a_token_that_opens_nothing_any_more_is_not_told() {
     let home = TempDir::new().unwrap();
     let data = open(home.path()).unwrap();
-    call(&data, Kind::Action, "service/actions:provisionServiceToken", json!({}));
+    let token = fs::read(home.path().join("service-token")).unwrap();
+    // What would be more than one line of an env file is not kept.
+    let strange = foreign_token(&data, "x\nADMIN_KEY=y");
+    call(&data, Kind::Action, "service/actions:syncServiceToken", json!({"serviceToken": strange}));
     drop(data);
     assert_eq!(open(home.path()).unwrap().service_token, None);
+    assert!(fs::read(home.path().join("service-token")).unwrap() == token);
     fs::remove_file(home.path().join("service-token")).unwrap();
     assert_eq!(open(home.path()).unwrap().service_token, None);
 }
@@ -300,6 +378,58 @@ fn a_copy_is_the_same_again() {
     };
     assert!(why.to_string().contains("the provider keys are sealed with master key "), "{why}");
     assert!(open(&home.path().join("three")).unwrap().is_new, "and the place is still empty");
+}
+
+#[test]
+fn an_export_replaces_nothing_and_leaves_no_draft() {
+    let home = TempDir::new().unwrap();
+    let data = open(&home.path().join("data")).unwrap();
+    let place = home.path().join("copies");
+    fs::create_dir(&place).unwrap();
+    std::os::unix::fs::symlink("nowhere", place.join("dangling")).unwrap();
+    fs::write(place.join("letter"), "to my aunt").unwrap();
+    for name in ["dangling", "letter"] {
+        let why = data.export(&place.join(name)).unwrap_err().to_string();
+        assert!(why.ends_with(" could not be written (entity already exists)"), "{why}");
+    }
+    let why = data.export(&place.join("deep/copy")).unwrap_err().to_string();
+    assert!(why.contains("/deep/copy could not be written (No such file"), "{why}");
+    assert_eq!(fs::read_to_string(place.join("letter")).unwrap(), "to my aunt");
+    assert_eq!(fs::read_dir(&place).unwrap().count(), 2);
+    data.export(&place.join("copy")).unwrap();
+    assert_eq!((fs::read_dir(&place).unwrap().count(), mode(&place.join("copy"))), (3, 0o600));
+}
+
+#[test]
+fn only_data_that_are_there_are_copied() {
+    let home = TempDir::new().unwrap();
+    let existing = |opening: &Opening| Data::existing(opening, Box::new(SystemClock));
+    let refused = |opening: &Opening| existing(opening).err().unwrap().to_string();
+    let empty = || fs::read_dir(home.path()).unwrap().count() == 0;
+    let nothing = "there are no data of a Mission Control in ";
+    assert!(refused(&opening(home.path())).starts_with(nothing) && empty());
+    assert!(refused(&opening(&home.path().join("gone"))).starts_with(nothing) && empty());
+    let memory = Opening { whereabouts: Whereabouts::Memory, ..opening(home.path()) };
+    let in_memory = "what is in memory ends with this command; give --data a directory";
+    assert_eq!(refused(&memory), in_memory);
+    let import = Data::import(&memory, Path::new("gone"), Box::new(SystemClock));
+    assert_eq!(import.err().unwrap().to_string(), in_memory);
+
+    // A first start that never came to its account.
+    fs::write(home.path().join("mission-control.sqlite"), "").unwrap();
+    assert!(refused(&opening(home.path())).starts_with(nothing));
+    drop(Engine::open(
+        &home.path().join("mission-control.sqlite"),
+        Box::new(SystemClock),
+        Options::default(),
+    ));
+    assert!(refused(&opening(home.path())).starts_with(nothing));
+    assert!(!home.path().join("service-token").exists());
+
+    drop(open(home.path()).unwrap());
+    assert!(!existing(&opening(home.path())).unwrap().is_new);
+    fs::write(home.path().join("mission-control.sqlite"), "").unwrap();
+    assert!(refused(&opening(home.path())).contains("it is empty or gone, but the token of its account"));
 }
 
 fn demo_in(home: &TempDir, name: &str) -> Opening {

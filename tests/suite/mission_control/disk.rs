@@ -307,3 +307,27 @@ fn a_directory_that_may_not_be_written_is_a_sentence() {
     assert!(text(&output).contains("/data/deeper could not be made (Permission denied"), "{}", text(&output));
     mode(&data, 0o755);
 }
+
+#[test]
+fn an_export_that_does_not_fit_leaves_nothing() {
+    let (_kept, path) = folder();
+    let (data, place) = (path("data"), path("copies"));
+    fs::create_dir(&place).unwrap();
+    let process = Process::start(program(&data)).unwrap_or_else(|(_, why)| panic!("{why}"));
+    for _ in 0..10 {
+        let task = json!({"title": "Task", "description": "x".repeat(50_000)});
+        process.client.person("tasks:create", task).unwrap();
+    }
+    process.running.signal("TERM");
+    assert_eq!(process.running.end().0, Some(0));
+
+    let file = place.join("copy.json");
+    let args = || ["local", "export", file.to_str().unwrap(), "--data", data.to_str().unwrap()];
+    let output = Program::after("trap '' XFSZ && ulimit -S -f 256", args()).output();
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+    assert!(text(&output).contains("/copy.json could not be written (File too large"), "{}", text(&output));
+    assert_eq!(fs::read_dir(&place).unwrap().count(), 0, "a draft is left");
+    let output = Program::new(args()).output();
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    assert_eq!(fs::read_dir(&place).unwrap().count(), 1);
+}
