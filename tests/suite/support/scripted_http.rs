@@ -2,7 +2,7 @@
 //! silent, at any point of the conversation. It keeps count of what it saw.
 
 use std::collections::HashMap;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -52,21 +52,22 @@ struct State {
     ended: AtomicBool,
 }
 
-/// An address that refuses connections for as long as this value lives: its port is the near end of a connection of
-/// our own, so nobody else can come to listen there.
-pub(crate) struct Refusing {
-    near: TcpStream,
-    _far: TcpListener,
-}
+/// An address that refuses connections: the discard service's, which nobody runs any more.
+///
+/// A port that was free a moment ago would not do. It is one of those that clients get, and a client that asks for a
+/// connection to the very port it was given is connected to itself, and reads its own request as the answer.
+pub(crate) struct Refusing(SocketAddr);
 
 impl Refusing {
     pub(crate) fn new() -> Self {
-        let far = TcpListener::bind("127.0.0.1:0").unwrap();
-        Self { near: TcpStream::connect(far.local_addr().unwrap()).unwrap(), _far: far }
+        let address = SocketAddr::from(([127, 0, 0, 1], 9));
+        let why = TcpStream::connect(address).expect_err("nobody runs a discard service here");
+        assert_eq!(why.kind(), ErrorKind::ConnectionRefused);
+        Self(address)
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
-        self.near.local_addr().unwrap()
+        self.0
     }
 }
 
