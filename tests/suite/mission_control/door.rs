@@ -1,6 +1,10 @@
 //! The way in (convex-http-api A.2, A.3; backend-contract §1.4): what the platform refuses before any function runs, the
 //! forms of errors, and who counts as a person.
 
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
 use mission_control_runtime::local::Options;
 use serde_json::{Value, json};
 use ureq::http::Response;
@@ -204,7 +208,6 @@ fn the_page_comes_with_a_strict_policy_and_a_fresh_nonce() {
 
 #[test]
 fn changes_are_told_as_they_happen() {
-    use std::io::{BufRead, BufReader};
     let board = Board::new();
     let without = agent().get(format!("{}/changes", board.url())).call().unwrap();
     assert_eq!(without.status(), 401);
@@ -221,4 +224,115 @@ fn changes_are_told_as_they_happen() {
     let before = next();
     board.person("tasks:create", json!({"title": "Write it down"})).unwrap();
     assert!(next() > before);
+}
+
+/// Logs in; the cookie as a browser shows it.
+fn log_in(board: &Board) -> String {
+    let login = post(board, "/login", &[JSON], &json!({"key": ADMIN_KEY}).to_string());
+    login.headers()["Set-Cookie"].to_str().unwrap().split(';').next().unwrap().to_owned()
+}
+
+/// A stream of changes as it comes over the wire.
+struct Raw {
+    stream: TcpStream,
+    /// What has come and was not waited for yet.
+    rest: String,
+    /// What came before the last thing that was waited for.
+    passed: String,
+}
+
+impl Raw {
+    fn open(board: &Board, cookie: &str) -> Self {
+        let host = board.url().strip_prefix("http://").unwrap().to_owned();
+        let mut stream = TcpStream::connect(&host).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(3))).unwrap();
+        write!(stream, "GET /changes HTTP/1.1\r\nHost: {host}\r\nCookie: {cookie}\r\n\r\n").unwrap();
+        Self { stream, rest: String::new(), passed: String::new() }
+    }
+
+    /// Whether this comes within three seconds, after the last thing that was waited for.
+    fn says(&mut self, words: &str) -> bool {
+        let mut piece = [0; 1024];
+        let began = Instant::now();
+        loop {
+            if let Some(at) = self.rest.find(words) {
+                self.passed = self.rest.drain(..at + words.len()).collect();
+                return true;
+            }
+            match self.stream.read(&mut piece) {
+                Ok(bytes) if bytes > 0 && began.elapsed() < Duration::from_secs(3) => {
+                    self.rest.push_str(std::str::from_utf8(&piece[..bytes]).unwrap());
+                }
+                _ => return false,
+            }
+        }
+    }
+
+    /// The last chunk: an end in peace.
+    fn ends(&mut self) -> bool {
+        self.says("\r\n0\r\n\r\n")
+    }
+}
+
+#[test]
+fn a_stream_begins_with_when_to_come_again() {
+    let board = Board::new();
+    let mut stream = Raw::open(&board, &log_in(&board));
+    assert!(stream.says("\r\n\r\n"));
+    assert!(stream.says("\r\nretry: 1000\ndata: "));
+}
+
+/// Every stream takes one of the server's 256 places.
+#[test]
+fn many_streams_end_the_oldest_and_leave_room_for_requests() {
+    let board = Board::new();
+    let cookie = log_in(&board);
+    let mut streams = Vec::new();
+    for number in 0..66 {
+        streams.push(Raw::open(&board, &cookie));
+        assert!(streams[number].says("data: "), "{number}");
+    }
+    assert!(streams[0].ends() && streams[1].ends());
+    board.person("tasks:create", json!({"title": "Write it down"})).unwrap();
+    for (number, stream) in streams.iter_mut().enumerate().skip(2) {
+        assert!(stream.says("data: "), "{number}");
+    }
+
+    let crowd: Vec<_> = (0..300).map(|_| Raw::open(&board, &cookie)).collect();
+    for _ in 0..5 {
+        let answer = agent().get(format!("{}/version", board.url())).call().unwrap();
+        assert_eq!(answer.status(), 200);
+    }
+    drop((streams, crowd));
+    // And there is room again.
+    let came = (0..30).any(|_| Raw::open(&board, &cookie).says("data: "));
+    assert!(came);
+}
+
+#[test]
+fn a_stream_runs_no_longer_than_its_login() {
+    type Deed = fn(&Board, &str, &str);
+    let rows: [(&str, Deed, bool); 4] = [
+        ("nothing", |_, _, _| {}, false),
+        ("it logs out", |board, own, _| out(board, own), true),
+        ("another logs out", |board, _, other| out(board, other), false),
+        ("64 others log in", |board, _, _| (0..64).for_each(|_| drop(log_in(board))), true),
+    ];
+    for (what, happens, ends) in rows {
+        let board = Board::new();
+        let (own, other) = (log_in(&board), log_in(&board));
+        let mut stream = Raw::open(&board, &own);
+        assert!(stream.says("data: "), "{what}");
+        happens(&board, &own, &other);
+        board.person("tasks:create", json!({"title": "Write it down"})).unwrap();
+        if ends {
+            assert!(stream.ends() && !stream.passed.contains("data: "), "{what}: {}", stream.passed);
+        } else {
+            assert!(stream.says("data: "), "{what}");
+        }
+    }
+}
+
+fn out(board: &Board, cookie: &str) {
+    assert_eq!(post(board, "/logout", &[JSON, ("Cookie", cookie)], "").status(), 204);
 }
