@@ -1,7 +1,7 @@
 //! The way in: the platform's HTTP API, the page, and who is behind a request.
 //!
-//! Three kinds of callers. Runtimes and agents show the service token among the arguments; the page shows a cookie that
-//! the admin key bought; programs of people show the admin key itself (`Authorization: Convex KEY`, as deploy keys are
+//! Three kinds of callers. Runtimes and agents show the service token among the arguments; the page shows a cookie and
+//! a proof that the admin key bought; programs of people show the admin key itself (`Authorization: Convex KEY`, as deploy keys are
 //! shown). A page of somebody else's that a browser on this machine has open gets nowhere: its `Origin` is foreign, and
 //! a name that was bent to this machine is not a `Host` that we answer to.
 
@@ -26,8 +26,11 @@ const PAGE: &str = include_str!("page.html");
 const POLICY: &str = "default-src 'none'; script-src 'nonce-{{NONCE}}'; style-src 'nonce-{{NONCE}}'; \
     connect-src 'self'; img-src data:; form-action 'none'; base-uri 'none'; frame-ancestors 'none'";
 
-/// The cookie that stands for the admin key in a browser.
-const COOKIE: &str = "mission-control";
+/// The cookie that stands for the admin key in a browser, up to the port: cookies of one port are shown to all others.
+const COOKIE: &str = "mission-control-";
+
+/// The header in which the page proves that it is ours: whoever else was shown the cookie does not know the proof.
+const PROOF: &str = "X-Mission-Control";
 
 /// How often an event stream without news says that it lives, and looks whether anybody is there.
 const QUIET: Duration = Duration::from_secs(1);
@@ -147,7 +150,7 @@ impl Door {
         Ok((body, caller))
     }
 
-    /// A person, if the admin key or its cookie is shown.
+    /// A person, if the admin key is shown, or its cookie with the proof.
     fn caller(&self, request: &Request) -> Result<Caller, Reply> {
         match request.header("Authorization") {
             Some(header) => match header.strip_prefix("Convex ") {
@@ -157,8 +160,10 @@ impl Door {
                     Err(platform_error(401, "InvalidAuthHeader", "Only `Authorization: Convex KEY` is known"))
                 }
             },
-            None if self.is_logged_in(request) => Ok(Caller::Person),
-            None => Ok(Caller::Stranger),
+            None => Ok(match shown(request) {
+                Some((cookie, proof)) if self.logins.proves(cookie, proof) => Caller::Person,
+                _ => Caller::Stranger,
+            }),
         }
     }
 
@@ -173,20 +178,17 @@ impl Door {
                 .no_store();
         }
         let login = self.logins.add();
-        let cookie = format!("{COOKIE}={login}; HttpOnly; SameSite=Strict; Path=/");
-        Reply::empty(204).with_header("Set-Cookie", &cookie).no_store()
+        let cookie = format!("{}={}; HttpOnly; SameSite=Strict; Path=/", cookie_name(request), login.cookie);
+        Reply::json_of(&json!({"proof": login.proof})).with_header("Set-Cookie", &cookie).no_store()
     }
 
     fn log_out(&self, request: &Request) -> Reply {
-        if let Some(shown) = cookie(request) {
-            self.logins.remove(shown);
+        if let Some((cookie, proof)) = shown(request) {
+            self.logins.remove(cookie, proof);
         }
-        let cookie = format!("{COOKIE}=; HttpOnly; SameSite=Strict; Path=/; Max-Age=0");
+        let name = cookie_name(request);
+        let cookie = format!("{name}=; HttpOnly; SameSite=Strict; Path=/; Max-Age=0");
         Reply::empty(204).with_header("Set-Cookie", &cookie).no_store()
-    }
-
-    fn is_logged_in(&self, request: &Request) -> bool {
-        cookie(request).is_some_and(|shown| self.logins.has(shown))
     }
 
     /// A stream of the numbers of changes, for the page; the first one comes at once. It runs no longer than its login.
@@ -236,10 +238,23 @@ fn host_name(host: &str) -> &str {
     }
 }
 
+/// The port is the one that the browser knows, which a tunnel may have changed.
+fn cookie_name(request: &Request) -> String {
+    let host = request.header("Host").unwrap_or_default();
+    let port = host.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
+    format!("{COOKIE}{}", port.unwrap_or(80))
+}
+
 fn cookie(request: &Request) -> Option<&str> {
+    let ours = cookie_name(request);
     let pairs = request.headers_named("Cookie").flat_map(|header| header.split(';'));
     pairs
         .filter_map(|pair| pair.trim().split_once('='))
-        .find(|(name, _)| *name == COOKIE)
+        .find(|(name, _)| *name == ours)
         .map(|(_, value)| value)
+}
+
+/// What a login consists of, as far as it is shown.
+fn shown(request: &Request) -> Option<(&str, &str)> {
+    Some((cookie(request)?, request.header(PROOF)?))
 }

@@ -17,12 +17,30 @@ const STREAMS_AND_ENDED: usize = 2 * STREAMS;
 
 /// Who is logged in. A restart forgets them all.
 #[derive(Default)]
-pub(super) struct Logins(Mutex<Vec<String>>);
+pub(super) struct Logins(Mutex<Vec<Login>>);
+
+/// What a browser has of its login. It shows the cookie to every port of the host, also where an agent listens; the
+/// proof is only for the page, which shows it to nobody else.
+#[derive(Clone)]
+pub(super) struct Login {
+    pub(super) cookie: String,
+    pub(super) proof: String,
+}
+
+impl Login {
+    fn has(&self, cookie: &str) -> bool {
+        same(self.cookie.as_bytes(), cookie.as_bytes())
+    }
+
+    fn is(&self, cookie: &str, proof: &str) -> bool {
+        self.has(cookie) & same(self.proof.as_bytes(), proof.as_bytes())
+    }
+}
 
 impl Logins {
-    /// Somebody is, and shows it by this from now on.
-    pub(super) fn add(&self) -> String {
-        let login = random_hex() + &random_hex();
+    /// Somebody is, from now on.
+    pub(super) fn add(&self) -> Login {
+        let login = Login { cookie: random_hex() + &random_hex(), proof: random_hex() + &random_hex() };
         let mut logins = lock(&self.0);
         if logins.len() >= LOGINS {
             logins.remove(0);
@@ -31,14 +49,19 @@ impl Logins {
         login
     }
 
-    /// Nobody is by this any more.
-    pub(super) fn remove(&self, shown: &str) {
-        lock(&self.0).retain(|login| !same(login.as_bytes(), shown.as_bytes()));
+    /// Whoever shows these is it no more.
+    pub(super) fn remove(&self, cookie: &str, proof: &str) {
+        lock(&self.0).retain(|login| !login.is(cookie, proof));
     }
 
-    /// Whether somebody is.
-    pub(super) fn has(&self, shown: &str) -> bool {
-        lock(&self.0).iter().any(|login| same(login.as_bytes(), shown.as_bytes()))
+    /// Whether the cookie belongs to somebody: enough to be told that something has changed, for nothing else.
+    pub(super) fn has(&self, cookie: &str) -> bool {
+        lock(&self.0).iter().any(|login| login.has(cookie))
+    }
+
+    /// Whether it is the page of somebody who is.
+    pub(super) fn proves(&self, cookie: &str, proof: &str) -> bool {
+        lock(&self.0).iter().any(|login| login.is(cookie, proof))
     }
 }
 

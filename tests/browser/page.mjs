@@ -136,6 +136,10 @@ await check('the admin key opens the board', async () => {
   await page.press('#key', 'Enter');
   await page.waitForSelector('#board');
   assert.equal(await page.evaluate(() => document.cookie), '', 'the cookie is for the server only');
+  const alone = await page.evaluate(accountId => fetch('/api/query', {
+    method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ path: 'tasks:list', args: { accountId } }),
+  }).then(answer => answer.json()), ACCOUNT_ID);
+  assert.match(alone.errorMessage, /Unauthenticated/, 'the cookie alone is nobody');
   const kept = await page.evaluate(() => JSON.stringify({ ...localStorage, ...sessionStorage }));
   assert.ok(!kept.includes(ADMIN_KEY), 'the key is kept nowhere');
 });
@@ -361,6 +365,23 @@ await check('each of them loads when it is shown', async () => {
   const took = await appears(tabs.at(-1));
   await tabs[0].bringToFront();
   return `${took} ms, and ${await appears(tabs[0])} ms after going back`;
+});
+
+await check('signing out and in again counts for all tabs', async () => {
+  const [front, behind] = tabs;
+  await front.evaluate(() => { location.hash = '#/settings'; });
+  await front.click('#sign-out');
+  await front.waitForSelector('#login');
+  await behind.bringToFront();
+  await behind.fill('#key', ADMIN_KEY);
+  await behind.press('#key', 'Enter');
+  await behind.waitForSelector('#board');
+  await front.bringToFront();
+  await front.waitForSelector('#runtime');
+  await front.evaluate(() => { location.hash = '#/board'; });
+  await front.reload();
+  await front.waitForSelector('#board');
+  return `${await appears(front)} ms`;
 });
 
 await check('two windows share one stream, and the one that stays takes it over', async () => {
