@@ -1,12 +1,12 @@
 //! The way in: the platform's HTTP API, the page, and who is behind a request.
 //!
-//! Three kinds of callers. Runtimes and agents show the service token among the arguments; the page shows a cookie that
-//! the admin key bought; programs of people show the admin key itself (`Authorization: Convex KEY`, as deploy keys are
+//! Three kinds of callers. Runtimes and agents show the service token among the arguments; the page shows a cookie and
+//! a proof that the admin key bought; programs of people show the admin key itself (`Authorization: Convex KEY`, as deploy keys are
 //! shown). A page of somebody else's that a browser on this machine has open gets nowhere: its `Origin` is foreign, and
 //! a name that was bent to this machine is not a `Host` that we answer to.
 
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::auth::same;
 use super::engine::{Caller, Engine};
 use super::function::Kind;
+use super::logins::{Logins, Streams, random_hex};
 use crate::http::message::{Method, Reply, Request, Sink};
 use crate::redact::without_credentials;
 use crate::secret::Secret;
@@ -25,14 +26,17 @@ const PAGE: &str = include_str!("page.html");
 const POLICY: &str = "default-src 'none'; script-src 'nonce-{{NONCE}}'; style-src 'nonce-{{NONCE}}'; \
     connect-src 'self'; img-src data:; form-action 'none'; base-uri 'none'; frame-ancestors 'none'";
 
-/// The cookie that stands for the admin key in a browser.
-const COOKIE: &str = "mission-control";
+/// The cookie that stands for the admin key in a browser, up to the port: cookies of one port are shown to all others.
+const COOKIE: &str = "mission-control-";
 
-/// Browsers that are logged in at the same time; the oldest is forgotten first.
-const LOGINS: usize = 64;
+/// The header in which the page proves that it is ours: whoever else was shown the cookie does not know the proof.
+const PROOF: &str = "X-Mission-Control";
 
 /// How often an event stream without news says that it lives, and looks whether anybody is there.
 const QUIET: Duration = Duration::from_secs(1);
+
+/// When a browser whose stream has ended comes again.
+const RETRY_MS: u32 = 1_000;
 
 /// Request bodies: the platform's own limit.
 pub const BODY_BYTES: usize = 16 * 1024 * 1024 + 2_000;
@@ -46,7 +50,8 @@ pub struct Door {
     admin_key: Secret,
     /// The host name that people gave to listen on, besides this machine's own ones.
     host: String,
-    logins: Mutex<Vec<String>>,
+    logins: Arc<Logins>,
+    streams: Arc<Streams>,
 }
 
 /// A refusal of the platform itself, before any function.
@@ -59,7 +64,8 @@ fn platform_error(status: u16, code: &str, message: &str) -> Reply {
 impl Door {
     /// For this backend, opened to people by this key.
     pub fn new(engine: Arc<Engine>, admin_key: Secret, host: &str) -> Self {
-        Self { engine, admin_key, host: host.to_ascii_lowercase(), logins: Mutex::default() }
+        let host = host.to_ascii_lowercase();
+        Self { engine, admin_key, host, logins: Arc::default(), streams: Arc::default() }
     }
 
     /// Answers a request.
@@ -144,7 +150,7 @@ impl Door {
         Ok((body, caller))
     }
 
-    /// A person, if the admin key or its cookie is shown.
+    /// A person, if the admin key is shown, or its cookie with the proof.
     fn caller(&self, request: &Request) -> Result<Caller, Reply> {
         match request.header("Authorization") {
             Some(header) => match header.strip_prefix("Convex ") {
@@ -154,8 +160,10 @@ impl Door {
                     Err(platform_error(401, "InvalidAuthHeader", "Only `Authorization: Convex KEY` is known"))
                 }
             },
-            None if self.is_logged_in(request) => Ok(Caller::Person),
-            None => Ok(Caller::Stranger),
+            None => Ok(match shown(request) {
+                Some((cookie, proof)) if self.logins.proves(cookie, proof) => Caller::Person,
+                _ => Caller::Stranger,
+            }),
         }
     }
 
@@ -169,43 +177,37 @@ impl Door {
             return Reply::error(401, "This is not the admin key; it was printed when the server started")
                 .no_store();
         }
-        let login = random_hex() + &random_hex();
-        let mut logins = self.logins();
-        if logins.len() >= LOGINS {
-            logins.remove(0);
-        }
-        logins.push(login.clone());
-        let cookie = format!("{COOKIE}={login}; HttpOnly; SameSite=Strict; Path=/");
-        Reply::empty(204).with_header("Set-Cookie", &cookie).no_store()
+        let login = self.logins.add();
+        let cookie = format!("{}={}; HttpOnly; SameSite=Strict; Path=/", cookie_name(request), login.cookie);
+        Reply::json_of(&json!({"proof": login.proof})).with_header("Set-Cookie", &cookie).no_store()
     }
 
     fn log_out(&self, request: &Request) -> Reply {
-        let shown = cookie(request);
-        self.logins().retain(|login| shown.is_none_or(|shown| !same(login.as_bytes(), shown.as_bytes())));
-        let cookie = format!("{COOKIE}=; HttpOnly; SameSite=Strict; Path=/; Max-Age=0");
+        if let Some((cookie, proof)) = shown(request) {
+            self.logins.remove(cookie, proof);
+        }
+        let name = cookie_name(request);
+        let cookie = format!("{name}=; HttpOnly; SameSite=Strict; Path=/; Max-Age=0");
         Reply::empty(204).with_header("Set-Cookie", &cookie).no_store()
     }
 
-    fn is_logged_in(&self, request: &Request) -> bool {
-        cookie(request)
-            .is_some_and(|shown| self.logins().iter().any(|login| same(login.as_bytes(), shown.as_bytes())))
-    }
-
-    fn logins(&self) -> std::sync::MutexGuard<'_, Vec<String>> {
-        self.logins.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A stream of the numbers of changes, for the page; the first one comes at once.
+    /// A stream of the numbers of changes, for the page; the first one comes at once. It runs no longer than its login.
     fn changes(&self, request: &Request) -> Reply {
-        if !self.is_logged_in(request) {
+        let Some(login) = cookie(request).filter(|shown| self.logins.has(shown)).map(str::to_owned) else {
             return Reply::error(401, "Log in first").no_store();
-        }
-        let engine = self.engine.clone();
+        };
+        let Some(place) = self.streams.enter() else {
+            return Reply::error(503, "Too many streams").with_header("Retry-After", "1").no_store();
+        };
+        let (engine, logins) = (self.engine.clone(), self.logins.clone());
         Reply::events(move |sink: &mut dyn Sink| {
             let mut seen = engine.changes();
-            sink.send(format!("data: {seen}\n\n").as_bytes())?;
+            sink.send(format!("retry: {RETRY_MS}\ndata: {seen}\n\n").as_bytes())?;
             while sink.is_open() {
                 let last = engine.wait_for_change(seen, QUIET);
+                if !place.is_kept() || !logins.has(&login) {
+                    break;
+                }
                 let line = if last == seen { ":\n\n".to_owned() } else { format!("data: {last}\n\n") };
                 seen = last;
                 sink.send(line.as_bytes())?;
@@ -236,18 +238,23 @@ fn host_name(host: &str) -> &str {
     }
 }
 
+/// The port is the one that the browser knows, which a tunnel may have changed.
+fn cookie_name(request: &Request) -> String {
+    let host = request.header("Host").unwrap_or_default();
+    let port = host.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
+    format!("{COOKIE}{}", port.unwrap_or(80))
+}
+
 fn cookie(request: &Request) -> Option<&str> {
+    let ours = cookie_name(request);
     let pairs = request.headers_named("Cookie").flat_map(|header| header.split(';'));
     pairs
         .filter_map(|pair| pair.trim().split_once('='))
-        .find(|(name, _)| *name == COOKIE)
+        .find(|(name, _)| *name == ours)
         .map(|(_, value)| value)
 }
 
-/// 16 hex digits that nobody can guess: request ids, nonces, halves of logins.
-fn random_hex() -> String {
-    let mut random = [0_u8; 8];
-    // Without randomness there is nothing that could be given out: the handler's panic becomes a 500.
-    getrandom::fill(&mut random).expect("the system has randomness once it runs");
-    format!("{:016x}", u64::from_le_bytes(random))
+/// What a login consists of, as far as it is shown.
+fn shown(request: &Request) -> Option<(&str, &str)> {
+    Some((cookie(request)?, request.header(PROOF)?))
 }

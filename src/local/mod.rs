@@ -23,6 +23,7 @@ mod founding;
 mod function;
 mod human;
 mod keys;
+mod logins;
 mod number;
 mod plant;
 pub mod refusals;

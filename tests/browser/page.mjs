@@ -6,6 +6,7 @@
 // pictures. One line per check; the last line counts; the exit code is 0 only if all passed.
 
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -44,6 +45,44 @@ async function action(name, args) {
   const body = await answer.json();
   assert.equal(body.status, 'success', `${name}: ${body.errorMessage ?? answer.status}`);
   return body.value;
+}
+
+/** A task made by somebody else with the admin key. */
+async function create(title) {
+  const answer = await fetch(`${BASE_URL}/api/mutation`, {
+    method: 'POST', headers: { 'Content-Type': 'application/json', Authorization: `Convex ${ADMIN_KEY}` },
+    body: JSON.stringify({ path: 'tasks:create', args: { accountId: ACCOUNT_ID, title }, format: 'json' }),
+  });
+  assert.equal((await answer.json()).status, 'success');
+}
+
+/** A browser whose tabs know whether they are seen; the one that Playwright starts says yes to all. */
+async function ownBrowser() {
+  const folder = mkdtempSync(join(tmpdir(), 'tabs-test-'));
+  const program = spawn(CHROMIUM, [...ARGS, '--remote-debugging-port=0', `--user-data-dir=${folder}`, 'about:blank'], { stdio: ['ignore', 'ignore', 'pipe'] });
+  const ended = new Promise(done => program.on('exit', done));
+  const address = await new Promise((found, none) => {
+    let said = '';
+    program.stderr.on('data', data => { const at = /ws:\/\/\S+/.exec(said += data); if (at) found(at[0]); });
+    program.on('error', none);
+    ended.then(() => none(new Error('the browser did not start')));
+  });
+  const browser = await chromium.connectOverCDP(address, { noDefaults: true });
+  const context = browser.contexts()[0];
+  const session = await browser.newBrowserCDPSession();
+  return {
+    first: context.pages()[0],
+    async open(how) {
+      const [page] = await Promise.all([context.waitForEvent('page'), session.send('Target.createTarget', { url: `${BASE_URL}/`, ...how })]);
+      page.setDefaultTimeout(6000);
+      return page;
+    },
+    async close() {
+      await session.send('Browser.close').catch(() => program.kill('SIGKILL'));
+      await ended;
+      rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+    },
+  };
 }
 
 const profile = mkdtempSync(join(tmpdir(), 'page-test-'));
@@ -97,6 +136,10 @@ await check('the admin key opens the board', async () => {
   await page.press('#key', 'Enter');
   await page.waitForSelector('#board');
   assert.equal(await page.evaluate(() => document.cookie), '', 'the cookie is for the server only');
+  const alone = await page.evaluate(accountId => fetch('/api/query', {
+    method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ path: 'tasks:list', args: { accountId } }),
+  }).then(answer => answer.json()), ACCOUNT_ID);
+  assert.match(alone.errorMessage, /Unauthenticated/, 'the cookie alone is nobody');
   const kept = await page.evaluate(() => JSON.stringify({ ...localStorage, ...sessionStorage }));
   assert.ok(!kept.includes(ADMIN_KEY), 'the key is kept nowhere');
 });
@@ -278,6 +321,84 @@ await check('signing out asks for the key again', async () => {
   await page.waitForSelector('#login');
   assert.equal(await page.locator('.task-card, .agent, #runtime').count(), 0);
 });
+
+let own;
+const tabs = [];
+const shown = tab => tab.evaluate(() => !document.hidden);
+const answers = tab => tab.evaluate(() => fetch('/version', { signal: AbortSignal.timeout(1000) }).then(answer => answer.ok));
+let made = 0;
+/** Makes a task and says how long it took these tabs to show it. */
+async function appears(...seen) {
+  const title = `Tab test ${++made} of ${Date.now()}`;
+  await sleep(1100); // otherwise it may be the turn of a refresh that came of itself
+  const began = Date.now();
+  await Promise.all([create(title), ...seen.map(tab => tab.waitForFunction(title => document.getElementById('board')?.textContent.includes(title), title, { timeout: 1500, polling: 20 }))]);
+  return Date.now() - began;
+}
+
+await check('a page with eight tabs behind it works and is up to date', async () => {
+  own = await ownBrowser();
+  const front = own.first;
+  tabs.push(front);
+  front.setDefaultTimeout(6000);
+  await front.goto(`${BASE_URL}/`);
+  await front.fill('#key', ADMIN_KEY);
+  await front.press('#key', 'Enter');
+  await front.waitForSelector('#board');
+  for (let n = 1; n <= 8; n++) {
+    tabs.push(await own.open({ background: true }));
+    assert.ok(await answers(front), `with ${n} tabs`);
+  }
+  for (const tab of tabs.slice(1)) await tab.waitForLoadState();
+  assert.deepEqual(await Promise.all(tabs.map(shown)), tabs.map(tab => tab === front));
+  const took = await appears(front);
+  assert.ok(await answers(front));
+  return `${took} ms`;
+});
+
+await check('each of them loads when it is shown', async () => {
+  for (const tab of tabs.slice(1)) {
+    await tab.bringToFront();
+    await tab.waitForSelector('#board');
+    assert.ok(await shown(tab) && await answers(tab));
+  }
+  const took = await appears(tabs.at(-1));
+  await tabs[0].bringToFront();
+  return `${took} ms, and ${await appears(tabs[0])} ms after going back`;
+});
+
+await check('signing out and in again counts for all tabs', async () => {
+  const [front, behind] = tabs;
+  await front.evaluate(() => { location.hash = '#/settings'; });
+  await front.click('#sign-out');
+  await front.waitForSelector('#login');
+  await behind.bringToFront();
+  await behind.fill('#key', ADMIN_KEY);
+  await behind.press('#key', 'Enter');
+  await behind.waitForSelector('#board');
+  await front.bringToFront();
+  await front.waitForSelector('#runtime');
+  await front.evaluate(() => { location.hash = '#/board'; });
+  await front.reload();
+  await front.waitForSelector('#board');
+  return `${await appears(front)} ms`;
+});
+
+await check('two windows share one stream, and the one that stays takes it over', async () => {
+  const [front] = tabs;
+  const other = await own.open({ newWindow: true });
+  let streams = 0;
+  other.on('request', request => { if (new URL(request.url()).pathname === '/changes') streams++; });
+  await other.waitForSelector('#board');
+  assert.deepEqual([await shown(front), await shown(other)], [true, true]);
+  const both = await appears(front, other);
+  assert.equal(streams, 0);
+  for (const tab of tabs) await tab.close();
+  const alone = await appears(other);
+  assert.equal(streams, 1);
+  return `${both} ms, then ${alone} ms`;
+});
+await own?.close();
 
 await check('no errors in the console, no policy violation, no request elsewhere', () => {
   assert.deepEqual(complaints, []);

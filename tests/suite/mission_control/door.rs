@@ -1,6 +1,10 @@
 //! The way in (convex-http-api A.2, A.3; backend-contract §1.4): what the platform refuses before any function runs, the
 //! forms of errors, and who counts as a person.
 
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
 use mission_control_runtime::local::Options;
 use serde_json::{Value, json};
 use ureq::http::Response;
@@ -165,26 +169,46 @@ fn only_who_has_the_admin_key_is_a_person() {
     };
     let (no, yes) = ((200, false, true), (200, true, false));
     assert_eq!(ask(&[]), no);
-    assert_eq!(ask(&[("Cookie", "mission-control=guess")]), no);
     assert_eq!(ask(&[("Authorization", &format!("Convex {ADMIN_KEY}"))]), yes);
 
     let login = post(&board, "/login", &[JSON], &json!({"key": ADMIN_KEY}).to_string());
-    assert_eq!(login.status(), 204);
-    let cookie = login.headers()["Set-Cookie"].to_str().unwrap().to_owned();
-    assert!(cookie.contains("HttpOnly; SameSite=Strict") && !cookie.contains(ADMIN_KEY), "{cookie}");
-    let cookie = cookie.split(';').next().unwrap().to_owned();
-    assert_eq!(ask(&[("Cookie", &cookie)]), yes);
-    assert_eq!(ask(&[("Cookie", &format!("a=b; {cookie}"))]), yes);
-
-    // A page of another origin, and a name that was bent to this machine.
+    assert_eq!(login.status(), 200);
+    let set = login.headers()["Set-Cookie"].to_str().unwrap();
+    assert!(set.contains("HttpOnly; SameSite=Strict") && !set.contains(ADMIN_KEY), "{set}");
     let host = board.url().strip_prefix("http://").unwrap().to_owned();
-    assert_eq!(ask(&[("Cookie", &cookie), ("Origin", &format!("http://{host}"))]), yes);
+    let port = host.split(':').nth(1).unwrap();
+    let Login { cookie, proof } = Login::of(&login);
+    let value = cookie.strip_prefix(&format!("mission-control-{port}=")).expect("the port is in its name");
+    assert!(value.len() == 32 && proof.len() == 32 && value != proof, "128 bits each");
+    let proof = ("X-Mission-Control", proof.as_str());
+    let another = log_in(&board);
+    let (many, other_port) = (format!("a=b; {cookie}"), format!("mission-control-1={value}"));
+
+    let rows: [(&str, &[(&str, &str)], _); 11] = [
+        ("both", &[("Cookie", &cookie), proof], yes),
+        ("among others", &[("Cookie", &many), proof], yes),
+        ("our own page", &[("Cookie", &cookie), proof, ("Origin", &format!("http://{host}"))], yes),
+        ("a server on another port was shown the cookie", &[("Cookie", &cookie)], no),
+        ("and has no proof", &[("Cookie", &cookie), ("X-Mission-Control", "")], no),
+        ("or guesses", &[("Cookie", &cookie), ("X-Mission-Control", &"0".repeat(32))], no),
+        ("or shows the cookie twice", &[("Cookie", &cookie), ("X-Mission-Control", value)], no),
+        ("another login's proof", &[("Cookie", &cookie), ("X-Mission-Control", &another.proof)], no),
+        ("the proof alone", &[proof], no),
+        ("a guess", &[("Cookie", &format!("mission-control-{port}=guess")), proof], no),
+        ("the cookie of another port", &[("Cookie", &other_port), proof], no),
+    ];
+    for (what, headers, expected) in rows {
+        assert_eq!(ask(headers), expected, "{what}");
+    }
+    // A page of another origin, and a name that was bent to this machine.
     for header in [("Origin", "http://evil.example"), ("Origin", "null"), ("Host", "evil.example")] {
-        assert_eq!(ask(&[("Cookie", &cookie), header]).0, 403, "{header:?}");
+        assert_eq!(ask(&[("Cookie", &cookie), proof, header]).0, 403, "{header:?}");
     }
 
-    let out = post(&board, "/logout", &[JSON, ("Cookie", &cookie)], "");
-    assert_eq!((out.status().as_u16(), ask(&[("Cookie", &cookie)])), (204, no));
+    let out = |headers: &[_]| post(&board, "/logout", &[&[JSON], headers].concat(), "").status().as_u16();
+    assert_eq!((out(&[("Cookie", &cookie)]), ask(&[("Cookie", &cookie), proof])), (204, yes));
+    assert_eq!((out(&[("Cookie", &cookie), proof]), ask(&[("Cookie", &cookie), proof])), (204, no));
+    assert_eq!(ask(&[("Cookie", &another.cookie), ("X-Mission-Control", &another.proof)]), yes);
 }
 
 #[test]
@@ -204,13 +228,11 @@ fn the_page_comes_with_a_strict_policy_and_a_fresh_nonce() {
 
 #[test]
 fn changes_are_told_as_they_happen() {
-    use std::io::{BufRead, BufReader};
     let board = Board::new();
     let without = agent().get(format!("{}/changes", board.url())).call().unwrap();
     assert_eq!(without.status(), 401);
 
-    let login = post(&board, "/login", &[JSON], &json!({"key": ADMIN_KEY}).to_string());
-    let cookie = login.headers()["Set-Cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+    let cookie = log_in(&board).cookie;
     let stream = agent().get(format!("{}/changes", board.url())).header("Cookie", &cookie).call().unwrap();
     assert_eq!(stream.headers()["Content-Type"], "text/event-stream");
     let mut lines = BufReader::new(stream.into_body().into_reader()).lines().map(Result::unwrap);
@@ -221,4 +243,128 @@ fn changes_are_told_as_they_happen() {
     let before = next();
     board.person("tasks:create", json!({"title": "Write it down"})).unwrap();
     assert!(next() > before);
+}
+
+/// What a browser has of its login.
+struct Login {
+    cookie: String,
+    proof: String,
+}
+
+impl Login {
+    fn of(answer: &Response<String>) -> Self {
+        let body: Value = serde_json::from_str(answer.body()).unwrap();
+        let cookie = answer.headers()["Set-Cookie"].to_str().unwrap().split(';').next().unwrap();
+        Self { cookie: cookie.to_owned(), proof: body["proof"].as_str().unwrap().to_owned() }
+    }
+}
+
+fn log_in(board: &Board) -> Login {
+    Login::of(&post(board, "/login", &[JSON], &json!({"key": ADMIN_KEY}).to_string()))
+}
+
+/// A stream of changes as it comes over the wire.
+struct Raw {
+    stream: TcpStream,
+    /// What has come and was not waited for yet.
+    rest: String,
+    /// What came before the last thing that was waited for.
+    passed: String,
+}
+
+impl Raw {
+    fn open(board: &Board, cookie: &str) -> Self {
+        let host = board.url().strip_prefix("http://").unwrap().to_owned();
+        let mut stream = TcpStream::connect(&host).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(3))).unwrap();
+        write!(stream, "GET /changes HTTP/1.1\r\nHost: {host}\r\nCookie: {cookie}\r\n\r\n").unwrap();
+        Self { stream, rest: String::new(), passed: String::new() }
+    }
+
+    /// Whether this comes within three seconds, after the last thing that was waited for.
+    fn says(&mut self, words: &str) -> bool {
+        let mut piece = [0; 1024];
+        let began = Instant::now();
+        loop {
+            if let Some(at) = self.rest.find(words) {
+                self.passed = self.rest.drain(..at + words.len()).collect();
+                return true;
+            }
+            match self.stream.read(&mut piece) {
+                Ok(bytes) if bytes > 0 && began.elapsed() < Duration::from_secs(3) => {
+                    self.rest.push_str(std::str::from_utf8(&piece[..bytes]).unwrap());
+                }
+                _ => return false,
+            }
+        }
+    }
+
+    /// The last chunk: an end in peace.
+    fn ends(&mut self) -> bool {
+        self.says("\r\n0\r\n\r\n")
+    }
+}
+
+#[test]
+fn a_stream_begins_with_when_to_come_again() {
+    let board = Board::new();
+    let mut stream = Raw::open(&board, &log_in(&board).cookie);
+    assert!(stream.says("\r\n\r\n"));
+    assert!(stream.says("\r\nretry: 1000\ndata: "));
+}
+
+/// Every stream takes one of the server's 256 places.
+#[test]
+fn many_streams_end_the_oldest_and_leave_room_for_requests() {
+    let board = Board::new();
+    let cookie = log_in(&board).cookie;
+    let mut streams = Vec::new();
+    for number in 0..66 {
+        streams.push(Raw::open(&board, &cookie));
+        assert!(streams[number].says("data: "), "{number}");
+    }
+    assert!(streams[0].ends() && streams[1].ends());
+    board.person("tasks:create", json!({"title": "Write it down"})).unwrap();
+    for (number, stream) in streams.iter_mut().enumerate().skip(2) {
+        assert!(stream.says("data: "), "{number}");
+    }
+
+    let crowd: Vec<_> = (0..300).map(|_| Raw::open(&board, &cookie)).collect();
+    for _ in 0..5 {
+        let answer = agent().get(format!("{}/version", board.url())).call().unwrap();
+        assert_eq!(answer.status(), 200);
+    }
+    drop((streams, crowd));
+    // And there is room again.
+    let came = (0..30).any(|_| Raw::open(&board, &cookie).says("data: "));
+    assert!(came);
+}
+
+#[test]
+fn a_stream_runs_no_longer_than_its_login() {
+    type Deed = fn(&Board, &Login, &Login);
+    let rows: [(&str, Deed, bool); 4] = [
+        ("nothing", |_, _, _| {}, false),
+        ("it logs out", |board, own, _| out(board, own), true),
+        ("another logs out", |board, _, other| out(board, other), false),
+        ("64 others log in", |board, _, _| (0..64).for_each(|_| drop(log_in(board))), true),
+    ];
+    for (what, happens, ends) in rows {
+        let board = Board::new();
+        let (own, other) = (log_in(&board), log_in(&board));
+        let mut stream = Raw::open(&board, &own.cookie);
+        assert!(stream.says("data: "), "{what}");
+        happens(&board, &own, &other);
+        board.person("tasks:create", json!({"title": "Write it down"})).unwrap();
+        if ends {
+            assert!(stream.ends() && !stream.passed.contains("data: "), "{what}: {}", stream.passed);
+        } else {
+            assert!(stream.says("data: "), "{what}");
+        }
+    }
+}
+
+fn out(board: &Board, login: &Login) {
+    let headers = [JSON, ("Cookie", login.cookie.as_str()), ("X-Mission-Control", &login.proof)];
+    assert_eq!(post(board, "/logout", &headers, "").status(), 204);
 }
