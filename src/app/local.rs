@@ -1,5 +1,6 @@
 //! `local`: the embedded Mission Control, on this machine and for it.
 
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -110,17 +111,32 @@ fn import(data: &str, file: &Path) -> Result<String, DataError> {
 fn rotate(data: &str) -> Result<String, DataError> {
     let next = std::env::var(format!("NEXT_{MASTER_KEY}")).ok().map(Secret::new);
     let count = existing(data)?.rotate_key(next.as_ref())?;
-    Ok(format!("provider keys sealed again: {count}\n"))
+    let then = next.map_or(String::new(), |_| format!("; from now on {MASTER_KEY} must be the next key"));
+    Ok(format!("the master key is a new one; provider keys sealed again: {count}{then}\n"))
 }
 
 fn serve(listen: &str, data: &str, seed: Option<&str>, options: Options) -> Exit {
-    let seed = seed.map_or(Seed::Nothing, Seed::parse);
-    let data = match Data::open(&opening(data, seed, options), Box::new(SystemClock)) {
+    // Before anything is made in the directory: a start that cannot listen should leave nothing behind.
+    if let Err(why) = TcpListener::bind(listen) {
+        return complain(&format!("cannot listen on {listen}: {why}; see --listen"));
+    }
+    let opening = opening(data, seed.map_or(Seed::Nothing, Seed::parse), options);
+    let data = match Data::open(&opening, Box::new(SystemClock)) {
         Ok(data) => data,
         Err(why) => return complain(&why.to_string()),
     };
     let redactor = Redactor::new([Some(&data.admin_key), data.service_token.as_ref()].into_iter().flatten());
     telemetry::start(LevelFilter::Info, LogFormat::Text, Arc::new(redactor));
+
+    match &opening.whereabouts {
+        Whereabouts::Memory => info!("the data are in memory and end with this process"),
+        Whereabouts::Directory(path) => {
+            info!("the data are in {}", std::path::absolute(path).as_ref().unwrap_or(path).display());
+        }
+    }
+    if seed.is_some() && !data.is_new {
+        info!("--seed was not used: there are data already");
+    }
 
     let (told, signals) = crossbeam_channel::bounded(1);
     let heard = ctrlc::set_handler(move || {

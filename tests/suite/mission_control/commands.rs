@@ -53,7 +53,9 @@ fn a_start_prints_lines_for_an_env_file_and_the_same_ones_again() {
     }
 
     // `--seed` does nothing to data that are there.
-    let (running, again) = start(&data, ["--seed", "demo"]);
+    let (mut running, again) = start(&data, ["--seed", "demo"]);
+    running.hear(&format!("the data are in {data}"));
+    running.hear("--seed was not used");
     for name in ["ACCOUNT_ID", "SERVICE_TOKEN", "ADMIN_KEY"] {
         assert_eq!(first[name], again[name], "{name}");
     }
@@ -83,6 +85,19 @@ fn a_start_prints_the_token_that_opens_the_account_or_says_that_it_does_not_know
     let (running, fourth) = start(&data, ["--seed", "demo"]);
     assert!(fourth["SERVICE_TOKEN"] == made["token"]);
     stop(running);
+}
+
+#[test]
+fn a_start_that_cannot_listen_leaves_nothing_behind() {
+    let (_kept, path) = folder();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let (address, data) = (taken.local_addr().unwrap().to_string(), path("data"));
+    let output =
+        Program::new(["local", "--seed", "demo", "--listen", &address, "--data", data.to_str().unwrap()])
+            .output();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output).contains("--listen"), "{}", text(&output));
+    assert!(!data.exists(), "nothing was made");
 }
 
 #[test]
