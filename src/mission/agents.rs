@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Function, Request, catalog};
+use super::requests;
 use crate::clock::Millis;
 use crate::model::{Agent, AgentId, AgentProfile, AgentSkills, AgentStatus, TaskId};
 
@@ -10,19 +10,9 @@ use crate::model::{Agent, AgentId, AgentProfile, AgentSkills, AgentStatus, TaskI
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct ListAgents {}
 
-impl Request for ListAgents {
-    const FUNCTION: &'static Function = &catalog::LIST_AGENTS;
-    type Answer = Vec<Agent>;
-}
-
 /// All agents with what belongs into their workspaces (§2.5).
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct ListAgentsForRuntime {}
-
-impl Request for ListAgentsForRuntime {
-    const FUNCTION: &'static Function = &catalog::LIST_AGENTS_FOR_RUNTIME;
-    type Answer = Vec<AgentProfile>;
-}
 
 /// Which agent is the orchestrator (§2.6).
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -36,11 +26,6 @@ pub struct Orchestrator {
     pub orchestrator_agent_id: Option<AgentId>,
 }
 
-impl Request for GetOrchestrator {
-    const FUNCTION: &'static Function = &catalog::GET_ORCHESTRATOR;
-    type Answer = Orchestrator;
-}
-
 /// The skills of one agent or of all (§2.27).
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -50,11 +35,6 @@ pub struct GetAgentSkills<'a> {
     /// About whom; absent means all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub query_agent_id: Option<&'a AgentId>,
-}
-
-impl Request for GetAgentSkills<'_> {
-    const FUNCTION: &'static Function = &catalog::GET_AGENT_SKILLS;
-    type Answer = Vec<AgentSkills>;
 }
 
 /// Says that an agent is alive (§2.32).
@@ -77,7 +57,10 @@ pub struct Noted {
     pub timestamp: Millis,
 }
 
-impl Request for UpdateAgentHeartbeat<'_> {
-    const FUNCTION: &'static Function = &catalog::UPDATE_AGENT_HEARTBEAT;
-    type Answer = Noted;
+requests! {
+    ListAgents: LIST_AGENTS -> Vec<Agent>;
+    ListAgentsForRuntime: LIST_AGENTS_FOR_RUNTIME -> Vec<AgentProfile>;
+    GetOrchestrator: GET_ORCHESTRATOR -> Orchestrator;
+    GetAgentSkills<'_>: GET_AGENT_SKILLS -> Vec<AgentSkills>;
+    UpdateAgentHeartbeat<'_>: UPDATE_AGENT_HEARTBEAT -> Noted;
 }

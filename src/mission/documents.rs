@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Function, Request, catalog};
+use super::requests;
 use crate::model::{AgentId, DocumentEntry, DocumentId, DocumentType, TaskId};
 
 /// Creates a document, or overwrites one (§2.28).
@@ -34,11 +34,6 @@ pub struct DocumentRef {
     pub document_id: DocumentId,
 }
 
-impl Request for WriteDocument<'_> {
-    const FUNCTION: &'static Function = &catalog::WRITE_DOCUMENT;
-    type Answer = DocumentRef;
-}
-
 /// The newest documents (§2.29).
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -61,7 +56,7 @@ pub struct DocumentList {
     pub documents: Vec<DocumentEntry>,
 }
 
-impl Request for ListDocuments<'_> {
-    const FUNCTION: &'static Function = &catalog::LIST_DOCUMENTS;
-    type Answer = DocumentList;
+requests! {
+    WriteDocument<'_>: WRITE_DOCUMENT -> DocumentRef;
+    ListDocuments<'_>: LIST_DOCUMENTS -> DocumentList;
 }

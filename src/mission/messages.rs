@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Function, Request, catalog};
+use super::{Function, Request, catalog, requests};
 use crate::model::{AgentId, MessageId, NotificationId, StorageId, TaskId, ThreadItem, UploadId};
 
 /// Writes into a thread in an agent's name (§2.12).
@@ -72,11 +72,6 @@ pub struct PostMessageAsOrchestrator<'a> {
     pub content: &'a str,
 }
 
-impl Request for PostMessageAsOrchestrator<'_> {
-    const FUNCTION: &'static Function = &catalog::POST_MESSAGE_AS_ORCHESTRATOR;
-    type Answer = MessageRef;
-}
-
 /// The newest messages of a thread, oldest first, as the orchestrator (§2.23).
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -88,11 +83,6 @@ pub struct ListThread<'a> {
     /// Up to 200.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
-}
-
-impl Request for ListThread<'_> {
-    const FUNCTION: &'static Function = &catalog::LIST_THREAD;
-    type Answer = Vec<ThreadItem>;
 }
 
 /// Registers a stored file for a message to come (§2.35).
@@ -115,7 +105,8 @@ pub struct UploadRef {
     pub upload_id: UploadId,
 }
 
-impl Request for RegisterUpload<'_> {
-    const FUNCTION: &'static Function = &catalog::REGISTER_UPLOAD;
-    type Answer = UploadRef;
+requests! {
+    PostMessageAsOrchestrator<'_>: POST_MESSAGE_AS_ORCHESTRATOR -> MessageRef;
+    ListThread<'_>: LIST_THREAD -> Vec<ThreadItem>;
+    RegisterUpload<'_>: REGISTER_UPLOAD -> UploadRef;
 }

@@ -78,6 +78,17 @@ pub struct Mission {
     token: Secret,
 }
 
+/// Which entry of the catalogue each request asks for, and what comes back: `Request: ENTRY -> Answer;`.
+macro_rules! requests {
+    ($($request:ty: $entry:ident -> $answer:ty;)*) => {$(
+        impl crate::mission::Request for $request {
+            const FUNCTION: &'static crate::mission::Function = &crate::mission::catalog::$entry;
+            type Answer = $answer;
+        }
+    )*};
+}
+use requests;
+
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Arguments<'a, R> {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Done, Function, Request, catalog};
+use super::{Done, requests};
 use crate::model::{AgentId, DeliveryContext, Notification, NotificationId, TaskId};
 
 /// The oldest rows that are not settled, oldest first (§2.7).
@@ -10,11 +10,6 @@ use crate::model::{AgentId, DeliveryContext, Notification, NotificationId, TaskI
 pub struct ListUndelivered {
     /// 1 to 500.
     pub limit: u32,
-}
-
-impl Request for ListUndelivered {
-    const FUNCTION: &'static Function = &catalog::LIST_UNDELIVERED;
-    type Answer = Vec<Notification>;
 }
 
 /// Everything about one row (§2.8).
@@ -25,23 +20,12 @@ pub struct GetDeliveryContext<'a> {
     pub notification_id: &'a NotificationId,
 }
 
-impl Request for GetDeliveryContext<'_> {
-    const FUNCTION: &'static Function = &catalog::GET_DELIVERY_CONTEXT;
-    /// None if it does not exist or is another account's.
-    type Answer = Option<DeliveryContext>;
-}
-
 /// Says that an attempt begins: the board shows "typing" (§2.9).
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MarkRead<'a> {
     /// Which.
     pub notification_id: &'a NotificationId,
-}
-
-impl Request for MarkRead<'_> {
-    const FUNCTION: &'static Function = &catalog::MARK_READ;
-    type Answer = Done;
 }
 
 /// Says that an attempt failed: typing ends, the row stays (§2.10).
@@ -52,22 +36,12 @@ pub struct MarkDeliveryEnded<'a> {
     pub notification_id: &'a NotificationId,
 }
 
-impl Request for MarkDeliveryEnded<'_> {
-    const FUNCTION: &'static Function = &catalog::MARK_DELIVERY_ENDED;
-    type Answer = Done;
-}
-
 /// Says that the row is settled for good (§2.11).
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MarkDelivered<'a> {
     /// Which.
     pub notification_id: &'a NotificationId,
-}
-
-impl Request for MarkDelivered<'_> {
-    const FUNCTION: &'static Function = &catalog::MARK_DELIVERED;
-    type Answer = Done;
 }
 
 /// Asks other agents for an answer (§2.14).
@@ -92,7 +66,12 @@ pub struct Requested {
     pub notification_ids: Vec<NotificationId>,
 }
 
-impl Request for RequestResponses<'_> {
-    const FUNCTION: &'static Function = &catalog::REQUEST_RESPONSES;
-    type Answer = Requested;
+requests! {
+    ListUndelivered: LIST_UNDELIVERED -> Vec<Notification>;
+    // None if it does not exist or is another account's.
+    GetDeliveryContext<'_>: GET_DELIVERY_CONTEXT -> Option<DeliveryContext>;
+    MarkRead<'_>: MARK_READ -> Done;
+    MarkDeliveryEnded<'_>: MARK_DELIVERY_ENDED -> Done;
+    MarkDelivered<'_>: MARK_DELIVERED -> Done;
+    RequestResponses<'_>: REQUEST_RESPONSES -> Requested;
 }

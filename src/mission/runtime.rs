@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Function, Request, catalog};
+use super::requests;
 use crate::model::{PendingUpgrade, RuntimeReport, RuntimeStatus, UpgradeStatus};
 
 /// Says how the runtime is (§2.1).
@@ -22,11 +22,6 @@ pub struct Done {
     pub success: bool,
 }
 
-impl Request for UpdateRuntimeStatus<'_> {
-    const FUNCTION: &'static Function = &catalog::UPDATE_RUNTIME_STATUS;
-    type Answer = Done;
-}
-
 /// Takes a restart request, if there is one: whoever sees it has it alone (§2.2).
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct CheckRestart {}
@@ -39,19 +34,9 @@ pub struct RestartRequested {
     pub restart_requested: bool,
 }
 
-impl Request for CheckRestart {
-    const FUNCTION: &'static Function = &catalog::CHECK_RESTART;
-    type Answer = RestartRequested;
-}
-
 /// Asks for the upgrade that somebody wants (§2.3).
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct GetPendingUpgrade {}
-
-impl Request for GetPendingUpgrade {
-    const FUNCTION: &'static Function = &catalog::GET_PENDING_UPGRADE;
-    type Answer = Option<PendingUpgrade>;
-}
 
 /// Says how an upgrade ended (§2.36).
 #[derive(Clone, Debug, Serialize)]
@@ -75,7 +60,9 @@ pub struct RecordUpgrade<'a> {
     pub error: Option<&'a str>,
 }
 
-impl Request for RecordUpgrade<'_> {
-    const FUNCTION: &'static Function = &catalog::RECORD_UPGRADE;
-    type Answer = serde::de::IgnoredAny;
+requests! {
+    UpdateRuntimeStatus<'_>: UPDATE_RUNTIME_STATUS -> Done;
+    CheckRestart: CHECK_RESTART -> RestartRequested;
+    GetPendingUpgrade: GET_PENDING_UPGRADE -> Option<PendingUpgrade>;
+    RecordUpgrade<'_>: RECORD_UPGRADE -> serde::de::IgnoredAny;
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Done, Function, Request, catalog};
+use super::{Done, requests};
 use crate::clock::Millis;
 use crate::model::{Activity, AgentId, Task, TaskHit, TaskId, TaskStatus, ThreadItem, UserId, Word};
 
@@ -36,11 +36,6 @@ pub struct StatusChange {
     pub updated_at: Millis,
     /// Whether it moved.
     pub changed: bool,
-}
-
-impl Request for UpdateTaskStatus<'_> {
-    const FUNCTION: &'static Function = &catalog::UPDATE_TASK_STATUS;
-    type Answer = StatusChange;
 }
 
 /// Changes a task's fields; those left out stay (§2.16).
@@ -100,11 +95,6 @@ pub struct TaskRef {
     pub changed_fields: Vec<String>,
 }
 
-impl Request for UpdateTask<'_> {
-    const FUNCTION: &'static Function = &catalog::UPDATE_TASK;
-    type Answer = TaskRef;
-}
-
 /// Creates a task (§2.17).
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -136,11 +126,6 @@ pub struct CreateTask<'a> {
     pub assigned_agent_ids: Option<&'a [AgentId]>,
 }
 
-impl Request for CreateTask<'_> {
-    const FUNCTION: &'static Function = &catalog::CREATE_TASK;
-    type Answer = TaskRef;
-}
-
 /// Adds agents to a task, as the orchestrator (§2.18).
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -151,11 +136,6 @@ pub struct AssignTask<'a> {
     pub agent_id: &'a AgentId,
     /// Who comes to it; nobody is removed.
     pub assigned_agent_ids: &'a [AgentId],
-}
-
-impl Request for AssignTask<'_> {
-    const FUNCTION: &'static Function = &catalog::ASSIGN_TASK;
-    type Answer = TaskRef;
 }
 
 /// Archives a task, as the orchestrator (§2.19).
@@ -170,11 +150,6 @@ pub struct DeleteTask<'a> {
     pub reason: &'a str,
 }
 
-impl Request for DeleteTask<'_> {
-    const FUNCTION: &'static Function = &catalog::DELETE_TASK;
-    type Answer = Done;
-}
-
 /// Ties a task to a pull request, as the orchestrator (§2.20).
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -185,11 +160,6 @@ pub struct LinkTaskToPr<'a> {
     pub task_id: &'a TaskId,
     /// To which; not checked by the backend.
     pub pr_number: u32,
-}
-
-impl Request for LinkTaskToPr<'_> {
-    const FUNCTION: &'static Function = &catalog::LINK_TASK_TO_PR;
-    type Answer = Done;
 }
 
 /// The newest tasks, as the orchestrator (§2.21).
@@ -209,11 +179,6 @@ pub struct ListTasks<'a> {
     pub limit: Option<u32>,
 }
 
-impl Request for ListTasks<'_> {
-    const FUNCTION: &'static Function = &catalog::LIST_TASKS;
-    type Answer = Vec<Task>;
-}
-
 /// One task, as the orchestrator (§2.22).
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -222,11 +187,6 @@ pub struct GetTask<'a> {
     pub agent_id: &'a AgentId,
     /// Which.
     pub task_id: &'a TaskId,
-}
-
-impl Request for GetTask<'_> {
-    const FUNCTION: &'static Function = &catalog::GET_TASK;
-    type Answer = Option<Task>;
 }
 
 /// Tasks by their words, as the orchestrator (§2.24).
@@ -240,11 +200,6 @@ pub struct SearchTasks<'a> {
     /// Up to 100.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
-}
-
-impl Request for SearchTasks<'_> {
-    const FUNCTION: &'static Function = &catalog::SEARCH_TASKS;
-    type Answer = Vec<TaskHit>;
 }
 
 /// A task with its thread (§2.25).
@@ -267,11 +222,6 @@ pub struct LoadedTask {
     pub task: Task,
     /// Its newest messages, oldest first.
     pub thread: Vec<ThreadItem>,
-}
-
-impl Request for LoadTask<'_> {
-    const FUNCTION: &'static Function = &catalog::LOAD_TASK;
-    type Answer = LoadedTask;
 }
 
 /// A task with all that happened to it (§2.26).
@@ -301,11 +251,6 @@ pub struct TaskHistory {
     pub activities: Vec<Activity>,
 }
 
-impl Request for GetTaskHistory<'_> {
-    const FUNCTION: &'static Function = &catalog::GET_TASK_HISTORY;
-    type Answer = TaskHistory;
-}
-
 /// The tasks an agent is on, last changed first (§2.30).
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -320,11 +265,6 @@ pub struct ListAssignedTasks<'a> {
     pub limit: Option<u32>,
 }
 
-impl Request for ListAssignedTasks<'_> {
-    const FUNCTION: &'static Function = &catalog::LIST_ASSIGNED_TASKS;
-    type Answer = Vec<Task>;
-}
-
 /// The tasks that stand somewhere, last changed first (§2.31). Made for the orchestrator's heartbeat; open to all.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -336,7 +276,18 @@ pub struct ListTasksByStatus<'a> {
     pub limit: Option<u32>,
 }
 
-impl Request for ListTasksByStatus<'_> {
-    const FUNCTION: &'static Function = &catalog::LIST_TASKS_BY_STATUS;
-    type Answer = Vec<Task>;
+requests! {
+    UpdateTaskStatus<'_>: UPDATE_TASK_STATUS -> StatusChange;
+    UpdateTask<'_>: UPDATE_TASK -> TaskRef;
+    CreateTask<'_>: CREATE_TASK -> TaskRef;
+    AssignTask<'_>: ASSIGN_TASK -> TaskRef;
+    DeleteTask<'_>: DELETE_TASK -> Done;
+    LinkTaskToPr<'_>: LINK_TASK_TO_PR -> Done;
+    ListTasks<'_>: LIST_TASKS -> Vec<Task>;
+    GetTask<'_>: GET_TASK -> Option<Task>;
+    SearchTasks<'_>: SEARCH_TASKS -> Vec<TaskHit>;
+    LoadTask<'_>: LOAD_TASK -> LoadedTask;
+    GetTaskHistory<'_>: GET_TASK_HISTORY -> TaskHistory;
+    ListAssignedTasks<'_>: LIST_ASSIGNED_TASKS -> Vec<Task>;
+    ListTasksByStatus<'_>: LIST_TASKS_BY_STATUS -> Vec<Task>;
 }

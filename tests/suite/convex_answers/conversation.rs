@@ -137,9 +137,7 @@ fn stopping_ends_calls_in_flight_and_lets_no_new_one_begin() {
         let begun = Instant::now();
         let error = thread::scope(|scope| {
             let call = scope.spawn(|| caller.ask(&convex, PATIENT).unwrap_err());
-            while server.seen().is_empty() {
-                thread::sleep(Duration::from_millis(1));
-            }
+            server.wait_for_one();
             stop.close();
             call.join().unwrap()
         });
@@ -165,9 +163,7 @@ fn stopping_ends_the_wait_for_the_next_try() {
     let begun = Instant::now();
     let error = thread::scope(|scope| {
         let call = scope.spawn(|| Caller::SafeAction.ask(&convex, PATIENT).unwrap_err());
-        while server.seen().is_empty() {
-            thread::sleep(Duration::from_millis(1));
-        }
+        server.wait_for_one();
         stop.close();
         call.join().unwrap()
     });

@@ -5,9 +5,12 @@ use std::collections::HashMap;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
+
+/// How long a test waits for what must come.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What happens to one request.
 #[derive(Clone, Debug)]
@@ -46,6 +49,8 @@ struct State {
     /// The moves to come; the last one stays.
     moves: Mutex<Vec<Move>>,
     seen: Mutex<Vec<Seen>>,
+    /// One more was seen.
+    news: Condvar,
     /// The open connections, by the number of their arrival.
     open: Mutex<HashMap<usize, TcpStream>>,
     arrived: AtomicUsize,
@@ -93,6 +98,7 @@ impl ScriptedHttp {
         let state = Arc::new(State {
             moves: Mutex::new(moves),
             seen: Mutex::default(),
+            news: Condvar::new(),
             open: Mutex::default(),
             arrived: AtomicUsize::new(0),
             ended: AtomicBool::new(false),
@@ -120,6 +126,14 @@ impl ScriptedHttp {
     /// `http://127.0.0.1:PORT`
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// Waits until a whole request has been read.
+    pub(crate) fn wait_for_one(&self) {
+        let nothing = |seen: &mut Vec<Seen>| seen.is_empty();
+        let seen = self.state.seen.lock().unwrap();
+        let seen = self.state.news.wait_timeout_while(seen, PATIENCE, nothing).unwrap().0;
+        assert!(!seen.is_empty(), "no request came within {PATIENCE:?}");
     }
 
     /// The complete requests so far.
@@ -194,6 +208,7 @@ impl State {
             }
             let body = String::from_utf8_lossy(&bytes[head_end..]).into_owned();
             self.seen.lock().unwrap().push(Seen { head, body });
+            self.news.notify_all();
             match now {
                 Move::Send(answer) => {
                     if stream.write_all(&answer).is_err() {
