@@ -27,6 +27,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod convex;
+pub mod gateway;
 pub mod http;
 pub mod local;
 pub mod mission;

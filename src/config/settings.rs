@@ -8,10 +8,10 @@ use super::credentials;
 use super::reader::Reader;
 use super::table::{
     AGENT_SYNC_INTERVAL, AI_GATEWAY_API_KEY, DELIVERY_BACKOFF_BASE_MS, DELIVERY_BACKOFF_MAX_MS,
-    DELIVERY_INTERVAL, DELIVERY_LIST_LIMIT, DELIVERY_MAX_CONCURRENT_SESSIONS, DELIVERY_STREAM_TIMEOUT_MS,
-    DROPLET_ID, DROPLET_IP, DROPLET_REGION, HEALTH_CHECK_INTERVAL, LOG_FORMAT, LOG_LEVEL,
-    OPENCLAW_MAX_CONCURRENT, OPENCLAW_PROFILE_SYNC, OPENCLAW_VERSION, OPENCLAW_WORKSPACE_ROOT,
-    RUNTIME_VERSION, SSL_CERT_FILE, STATE_DIR, UPGRADE_MODE,
+    DELIVERY_IDLE_INTERVAL, DELIVERY_INTERVAL, DELIVERY_LIST_LIMIT, DELIVERY_MAX_CONCURRENT_SESSIONS,
+    DELIVERY_STREAM_TIMEOUT_MS, DROPLET_ID, DROPLET_IP, DROPLET_REGION, HEALTH_CHECK_INTERVAL, LOG_FORMAT,
+    LOG_LEVEL, OPENCLAW_MAX_CONCURRENT, OPENCLAW_PROFILE_SYNC, OPENCLAW_VERSION, OPENCLAW_WORKSPACE_ROOT,
+    RUNTIME_VERSION, SSL_CERT_FILE, STATE_DIR, TOOL_MAX_CALLS, TOOL_MAX_ROUNDS, UPGRADE_MODE,
 };
 use super::warning::Warning;
 use crate::model::BaseUrl;
@@ -114,8 +114,14 @@ pub struct Delivery {
     pub backoff_max: Duration,
     /// How many turns may run at once.
     pub concurrent_sessions_max: usize,
+    /// The time between two polls once nothing has happened for a while.
+    pub idle_interval: Duration,
     /// How many notifications one poll asks for.
     pub list_limit: usize,
+    /// How many times in one delivery an agent may get results and call again.
+    pub tool_rounds_max: u32,
+    /// How many calls one delivery may make.
+    pub tool_calls_max: u32,
 }
 
 /// The roster of agents.
@@ -232,12 +238,18 @@ pub(super) fn assemble(reader: &mut Reader) -> Option<Settings> {
 fn delivery(reader: &mut Reader, gateway: &Gateway) -> Delivery {
     let backoff_base_ms = reader.number(&DELIVERY_BACKOFF_BASE_MS);
     let concurrent_sessions_max = reader.number(&DELIVERY_MAX_CONCURRENT_SESSIONS);
+    let interval_ms = reader.number(&DELIVERY_INTERVAL);
+    let idle_ms = reader.number(&DELIVERY_IDLE_INTERVAL).max(interval_ms);
+    reader.derive(&DELIVERY_IDLE_INTERVAL, &interval_ms.to_string(), "DELIVERY_INTERVAL");
     let delivery = Delivery {
-        interval: reader.millis(&DELIVERY_INTERVAL),
+        interval: Duration::from_millis(interval_ms),
+        idle_interval: Duration::from_millis(idle_ms),
         backoff_base: Duration::from_millis(backoff_base_ms),
         backoff_max: Duration::from_millis(reader.number_from(&DELIVERY_BACKOFF_MAX_MS, backoff_base_ms)),
         concurrent_sessions_max: count(concurrent_sessions_max),
         list_limit: count(reader.number(&DELIVERY_LIST_LIMIT)),
+        tool_rounds_max: small(reader.number(&TOOL_MAX_ROUNDS)),
+        tool_calls_max: small(reader.number(&TOOL_MAX_CALLS)),
     };
     let gateway_turns = reader.number(&OPENCLAW_MAX_CONCURRENT);
     if gateway_turns < concurrent_sessions_max && reader.is_given(&OPENCLAW_MAX_CONCURRENT) {
@@ -301,4 +313,8 @@ fn upgrade_mode(reader: &mut Reader) -> UpgradeMode {
 /// Counts come from the table's small ranges.
 fn count(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+fn small(number: u64) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }

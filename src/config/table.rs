@@ -172,6 +172,17 @@ variables! {
         }),
         ..PLAIN
     }
+    DELIVERY_IDLE_INTERVAL {
+        section: Section::Delivery,
+        kind: Kind::Integer { min: 1_000, max: DAY_MS, why: "polling more often than every second only loads the backend, and a day is as good as off" },
+        fallback: Fallback::Derived("`DELIVERY_INTERVAL`"),
+        about: "Milliseconds between two polls when nothing has happened for two minutes; never less than `DELIVERY_INTERVAL`. Longer saves backend calls, and the first message after a pause waits for it.",
+        before: Some(Before {
+            there: "no such variable: the same pace always",
+            why: "an account that sleeps at night need not pay for polls.",
+        }),
+        ..PLAIN
+    }
     DELIVERY_BACKOFF_BASE_MS {
         section: Section::Delivery,
         kind: Kind::Integer { min: 1_000, max: DAY_MS, why: "a backend in trouble needs at least a second, and a pause of more than a day is as good as off" },
@@ -214,6 +225,29 @@ variables! {
         fallback: Fallback::Value("15"),
         idle: Some("each delivery fetches its own context, right before it is needed"),
         about: "How many contexts the TypeScript runtime fetched in parallel.",
+        ..PLAIN
+    }
+
+    TOOL_MAX_ROUNDS {
+        section: Section::Delivery,
+        kind: Kind::Integer { min: 1, max: 50, why: "an agent that calls tools must get their results at least once, and each round is a turn of the model" },
+        fallback: Fallback::Value("8"),
+        about: "How many times in one delivery an agent may get results of tools and call again.",
+        before: Some(Before {
+            there: "exactly one round; later calls were ignored",
+            why: "real work takes several: look, change, look again.",
+        }),
+        ..PLAIN
+    }
+    TOOL_MAX_CALLS {
+        section: Section::Delivery,
+        kind: Kind::Integer { min: 1, max: 500, why: "a tool that may be called must be callable once, and a loop must end" },
+        fallback: Fallback::Value("32"),
+        about: "How many tool calls one delivery may make in all; what exceeds it is answered with an error that the agent can read.",
+        before: Some(Before {
+            there: "no limit",
+            why: "an agent in a loop should not work through the whole board.",
+        }),
         ..PLAIN
     }
 

@@ -89,6 +89,24 @@ pub struct Agent {
     pub effective_behavior_flags: Option<BehaviorFlags>,
 }
 
+impl Agent {
+    /// Whether it approves others' work, in the backend's eyes.
+    pub fn is_quality(&self) -> bool {
+        is_quality(&self.slug, &self.role)
+    }
+}
+
+/// Whether an agent approves others' work: by its slug, or by a word in its role (§4.5).
+pub fn is_quality(slug: &str, role: &str) -> bool {
+    let role = role.to_lowercase();
+    let words: Vec<&str> = role.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).collect();
+    // `\bqa\b|quality assurance|quality\b`
+    slug.eq_ignore_ascii_case("qa")
+        || words.contains(&"qa")
+        || words.iter().any(|word| word.ends_with("quality"))
+        || role.contains("quality assurance")
+}
+
 /// What the gateway needs to know of an agent.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -13,13 +13,16 @@ pub mod limits;
 mod message;
 mod notification;
 pub mod number;
+mod roster;
 mod runtime;
 mod session_key;
 mod task;
 mod word;
 mod workflow;
 
-pub use agent::{Agent, AgentProfile, AgentSkills, AgentStatus, BehaviorFlags, OpenclawConfig, Skill};
+pub use agent::{
+    Agent, AgentProfile, AgentSkills, AgentStatus, BehaviorFlags, OpenclawConfig, Skill, is_quality,
+};
 pub use base_url::{BadUrl, BaseUrl};
 pub use context::{
     DeliveryContext, PrimaryUser, ReferenceDoc, StatusCount, TaskDigest, TaskOverview, Teammate, TopTasks,
@@ -30,6 +33,7 @@ pub use ids::{
 };
 pub use message::{AuthorType, Mention, Message, ThreadItem};
 pub use notification::{DeliveryState, Notification, NotificationType, RecipientType};
+pub use roster::Roster;
 pub use runtime::{PendingUpgrade, RuntimeReport, RuntimeStatus, UpgradeStatus, UpgradeStrategy};
 pub use session_key::{SessionKey, SessionKind};
 pub use task::{Activity, Task, TaskHit, TaskMetadata, TaskStatus};

@@ -6,28 +6,39 @@ use std::path::{Path, PathBuf};
 use mission_control_runtime::redact::credentials_in;
 
 /// Which floor a room stands on. The longest matching path counts.
-const FLOORS: [(&str, u8); 17] = [
+const FLOORS: [(&str, u8); 27] = [
     ("model", 0),
     ("clock", 0),
     ("secret", 0),
     ("redact", 0),
     ("config", 1),
+    ("delivery", 1),
+    ("gateway", 1),
+    ("tools", 1),
     ("http::health", 1),
     ("http::message", 1),
     ("http::routes", 1),
     ("wire", 2),
     ("convex", 2),
     ("local", 2),
+    ("demo", 2),
+    ("gateway::client", 2),
     ("mission", 2),
     ("http::server", 2),
     ("telemetry", 2),
+    ("delivery::deliver", 3),
+    ("delivery::worker", 3),
+    ("delivery::scout", 3),
+    ("roster", 3),
+    ("tools::run", 3),
     ("app", 4),
     ("cli", 4),
     ("main", 4),
 ];
 
 /// Edges that may know each other; all others meet only on the floors above.
-const BETWEEN_EDGES: [(&str, &str); 2] = [("mission", "convex"), ("convex", "wire")];
+const BETWEEN_EDGES: [(&str, &str); 3] =
+    [("mission", "convex"), ("convex", "wire"), ("gateway::client", "wire")];
 
 /// What decisions and words must not touch: the world outside.
 const IMPURE: [&str; 12] = [

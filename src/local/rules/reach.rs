@@ -5,6 +5,7 @@ use crate::local::answer::ensure;
 use crate::local::call::Call;
 use crate::local::rows::{Account, Agent, Membership, Task};
 use crate::local::store::{AGENTS, Doc, Id, MEMBERS, StoreError, Tx};
+use crate::model::is_quality;
 
 /// AGENT(x).
 pub(in crate::local) fn agent(call: &Call<'_>, id: &Id<Agent>) -> Result<Doc<Agent>, Refusal> {
@@ -77,13 +78,7 @@ pub(in crate::local) fn is_orchestrator_chat(account: &Doc<Account>, task: &Doc<
     set || task.row.labels.iter().any(|label| label == CHAT_LABEL)
 }
 
-/// Whether an agent approves others' work: by its slug, or by a word in its role (§4.5).
+/// Whether an agent approves others' work (§4.5).
 pub(in crate::local) fn is_qa(agent: &Agent) -> bool {
-    let role = agent.role.to_lowercase();
-    let words: Vec<&str> = role.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).collect();
-    // `\bqa\b|quality assurance|quality\b`
-    agent.slug.eq_ignore_ascii_case("qa")
-        || words.contains(&"qa")
-        || words.iter().any(|word| word.ends_with("quality"))
-        || role.contains("quality assurance")
+    is_quality(&agent.slug, &agent.role)
 }
