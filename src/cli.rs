@@ -9,6 +9,7 @@ use lexopt::{Arg, Parser, ValueExt};
 
 use crate::app::{self, Exit, Local};
 use crate::local::Options;
+use crate::model::BaseUrl;
 use crate::redact::Redactor;
 
 /// What the program is asked to do.
@@ -75,6 +76,7 @@ Options of local:
   --seed demo|FILE  What an empty place begins with: the demo team, or an export
   --redact          Answer as a production deployment does: without reasons
   --original        Keep the hosted backend's defects
+  --notify URL      Tell the runtime at URL (such as http://127.0.0.1:3001) at once when there is something for it
 
 Exit codes:
 ";
@@ -106,7 +108,7 @@ struct Given {
 }
 
 /// Options with a value, and without one.
-const VALUES: [&str; 4] = ["--env-file", "--listen", "--data", "--seed"];
+const VALUES: [&str; 5] = ["--env-file", "--listen", "--data", "--seed", "--notify"];
 const FLAGS: [&str; 4] = ["--all", "--json", "--redact", "--original"];
 const COMMANDS: [&str; 5] = ["run", "doctor", "local", "version", "help"];
 
@@ -193,7 +195,12 @@ fn local(given: &mut Given) -> Result<Local, Misuse> {
             let listen = tame(&listen);
             return Err(Misuse(format!("--listen `{listen}`: expected HOST:PORT, such as {}", app::LISTEN)));
         }
-        return Ok(Local::Serve { listen, data, seed, options });
+        let notify = given.value("--notify").map(|url| {
+            let url = url.to_string_lossy();
+            let expected = "expected an address such as http://127.0.0.1:3001";
+            BaseUrl::parse(&url).map_err(|_| Misuse(format!("--notify `{}`: {expected}", tame(&url))))
+        });
+        return Ok(Local::Serve { listen, data, seed, options, notify: notify.transpose()? });
     };
     if verb == "rotate-key" {
         return Ok(Local::RotateKey { data });

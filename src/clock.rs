@@ -4,7 +4,7 @@
 
 use std::fmt;
 use std::ops::{Add, Sub};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Milliseconds since the Unix epoch, as the backend counts time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,6 +24,32 @@ impl Clock for SystemClock {
     fn now(&self) -> Millis {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    }
+}
+
+/// A clock that only goes forward, whatever happens to the machine's own: for pauses and deadlines.
+#[derive(Clone, Copy, Debug)]
+pub struct SteadyClock {
+    start: Millis,
+    began: Instant,
+}
+
+impl SteadyClock {
+    /// It starts at what the machine's clock says now.
+    pub fn new() -> Self {
+        Self { start: SystemClock.now(), began: Instant::now() }
+    }
+}
+
+impl Default for SteadyClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Clock for SteadyClock {
+    fn now(&self) -> Millis {
+        self.start + self.began.elapsed()
     }
 }
 

@@ -9,16 +9,18 @@ use crossbeam_channel::RecvTimeoutError;
 use log::{LevelFilter, error, info, warn};
 
 use super::exit::Exit;
-use super::{complain, print};
+use super::{complain, nudge, print};
 use crate::clock::SystemClock;
 use crate::config::LogFormat;
 use crate::http::server::{Limits, Server};
 use crate::local::door::{API_PATHS, BODY_BYTES, Door};
 use crate::local::refusals::refused;
 use crate::local::{Data, DataError, Opening, Options, Seed, Whereabouts};
+use crate::model::BaseUrl;
 use crate::redact::Redactor;
 use crate::secret::Secret;
 use crate::telemetry;
+use crate::wire::Stop;
 
 /// Where it listens unless told otherwise: this machine alone.
 pub const LISTEN: &str = "127.0.0.1:3210";
@@ -48,6 +50,8 @@ pub enum Local {
         seed: Option<String>,
         /// `--redact` and `--original`.
         options: Options,
+        /// `--notify`.
+        notify: Option<BaseUrl>,
     },
     /// `local export FILE`.
     Export {
@@ -73,8 +77,8 @@ pub enum Local {
 /// Does it.
 pub fn local(what: &Local) -> Exit {
     let done = match what {
-        Local::Serve { listen, data, seed, options } => {
-            return serve(listen, data, seed.as_deref(), *options);
+        Local::Serve { listen, data, seed, options, notify } => {
+            return serve(listen, data, seed.as_deref(), *options, notify.as_ref());
         }
         Local::Export { data, file } => export(data, file),
         Local::Import { data, file } => import(data, file),
@@ -115,7 +119,7 @@ fn rotate(data: &str) -> Result<String, DataError> {
     Ok(format!("the master key is a new one; provider keys sealed again: {count}{then}\n"))
 }
 
-fn serve(listen: &str, data: &str, seed: Option<&str>, options: Options) -> Exit {
+fn serve(listen: &str, data: &str, seed: Option<&str>, options: Options, notify: Option<&BaseUrl>) -> Exit {
     // Before anything is made in the directory: a start that cannot listen should leave nothing behind.
     if let Err(why) = TcpListener::bind(listen) {
         return complain(&format!("cannot listen on {listen}: {why}; see --listen"));
@@ -167,12 +171,20 @@ fn serve(listen: &str, data: &str, seed: Option<&str>, options: Options) -> Exit
         data.admin_key.expose()
     ));
 
+    let bell = Stop::new();
+    if let Some(runtime) = notify
+        && let Err(why) = nudge::start(engine.clone(), runtime.clone(), bell.clone())
+    {
+        return complain(&format!("no thread to be had for --notify: {why}"));
+    }
+
     // The handler lives as long as the process, so the channel ends with a signal only.
     while signals.recv_timeout(SWEEP) == Err(RecvTimeoutError::Timeout) {
         if let Err(why) = engine.sweep() {
             error!("silent runtimes could not be looked for: {why}");
         }
     }
+    bell.close();
     let cut_off = server.stop(LAST_ANSWERS);
     // A thread that is just ending may hold the engine longer than this process lives, so nobody waits for its end.
     if let Err(why) = engine.settle() {

@@ -5,6 +5,7 @@ mod exit;
 mod ground;
 pub mod load;
 mod local;
+mod nudge;
 mod run;
 
 use std::io::{ErrorKind, Write as _};

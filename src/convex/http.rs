@@ -4,7 +4,6 @@
 //! attempts of a call carry the same `Convex-Request-Id`, which our log lines and the deployment's show: a line
 //! here leads to its lines there. It is no idempotency key; Convex has none over HTTP.
 
-use std::fmt::Write as _;
 use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,6 +18,7 @@ use super::error::{Class, Ran, Why};
 use super::finding::{Finding, Outlook};
 use super::repeat::{Backoff, Next};
 use super::{Call, CallError, Convex, failure};
+use crate::chance;
 use crate::model::BaseUrl;
 use crate::redact::Redactor;
 use crate::wire::{self, Fault, Outgoing, Phases, Registration, Roots, Sent, Stop};
@@ -166,7 +166,7 @@ impl HttpConvex {
                 return Err(finding);
             }
             let left = until.saturating_duration_since(Instant::now());
-            let pause = match self.shared.limits.backoff.next(*attempts, finding.why, left, dice()) {
+            let pause = match self.shared.limits.backoff.next(*attempts, finding.why, left, chance::unit()) {
                 Next::GiveUp => return Err(finding),
                 Next::Wait(pause) => pause,
             };
@@ -291,24 +291,7 @@ fn redirect_host(headers: &http::HeaderMap) -> Option<String> {
 
 /// 16 lower-case hex digits, as the backend makes up itself when none are sent.
 fn request_id() -> String {
-    let mut bytes = [0; 8];
-    // Without the system's randomness ids are all zeros: worse logs, nothing else.
-    let _ = getrandom::fill(&mut bytes);
-    bytes.iter().fold(String::with_capacity(16), |mut id, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(id, "{byte:02x}");
-        id
-    })
-}
-
-/// From 0 to 1.
-fn dice() -> f64 {
-    let mut bytes = [0; 4];
-    // Without the system's randomness all pauses are of half length.
-    match getrandom::fill(&mut bytes) {
-        Ok(()) => f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX),
-        Err(_) => 0.5,
-    }
+    chance::hex::<8>()
 }
 
 #[cfg(test)]
@@ -336,7 +319,6 @@ mod tests {
         let (one, other) = (request_id(), request_id());
         assert!(one.len() == 16 && one.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')), "{one}");
         assert_ne!(one, other);
-        assert!((0.0..=1.0).contains(&dice()));
     }
 
     #[test]

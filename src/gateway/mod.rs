@@ -7,12 +7,18 @@
 //! (`codec`), and [`Gateway`] hides both: above it there are only the words of this file. Below it stands HTTP
 //! (`client`), or a double in tests.
 
+pub mod client;
+mod codec;
+pub mod dialect;
+
 use std::fmt;
 use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::model::SessionKey;
+
+pub use codec::session_key;
 
 /// Whoever can carry a turn to an agent. One for each thread.
 pub trait Gateway: Send {
@@ -213,7 +219,10 @@ impl Why {
             Self::UnknownAgent => {
                 Some("Add the agent, under its slug, to agents.entries of the gateway's configuration.")
             }
-            Self::OurRequest | Self::ToolsRefused => {
+            Self::ToolsRefused => Some(
+                "The name of a tool may be one of the gateway's own, or the gateway may be too old: 2026.3.31 is the oldest that can work.",
+            ),
+            Self::OurRequest => {
                 Some("The gateway may be too old: 2026.3.31 is the oldest that can work, 2026.9 is best.")
             }
             Self::ProviderRefused => Some("Check the model provider's key and account at the gateway."),

@@ -1,5 +1,8 @@
-//! What `/health` and `/version` say (http-and-tools §3.1, §3.2): the fields that this version can fill with truth.
+//! What `/health` and `/version` say (http-and-tools §3.1, §3.2): the fields of the original, with truth in them.
+//!
+//! The answer is always 200 while the process lives: a health check that restarts it would only interrupt turns.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -20,7 +23,146 @@ pub struct Version {
     pub region: String,
 }
 
-/// What is known of the backend.
+/// `GET /health`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Health {
+    /// `healthy`, or `degraded` for the reasons that follow.
+    pub status: &'static str,
+    /// Each a word.
+    pub reasons: Vec<&'static str>,
+    /// In seconds.
+    pub uptime: f64,
+    /// Ours and the gateway's.
+    pub versions: Versions,
+    /// The machine.
+    pub infrastructure: Infrastructure,
+    /// The way to the agents.
+    pub gateway: GatewayHealth,
+    /// The rows.
+    pub delivery: DeliveryHealth,
+    /// The roster.
+    #[serde(rename = "agentSync")]
+    pub agent_sync: RosterHealth,
+    /// The way to Mission Control.
+    pub backend: BackendHealth,
+    /// Of this process.
+    pub memory: Memory,
+    /// Now.
+    pub timestamp: Millis,
+}
+
+/// Versions.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Versions {
+    /// Ours.
+    pub runtime_service: String,
+    /// The gateway's.
+    pub openclaw: String,
+}
+
+/// The machine.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Infrastructure {
+    /// Its id.
+    pub droplet_id: String,
+    /// Its address.
+    pub ip_address: String,
+    /// Where it stands.
+    pub region: String,
+}
+
+/// The way to the agents.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GatewayHealth {
+    /// Whether turns are sent.
+    pub running: bool,
+    /// Why not, if not.
+    pub closed: Option<String>,
+    /// How many sessions were spoken in since the start.
+    pub sessions: usize,
+    /// When a turn last brought a reply.
+    pub last_send_at: Option<Millis>,
+    /// What went wrong with the last turn, redacted; none if nothing did.
+    pub last_send_error: Option<String>,
+}
+
+/// The rows.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeliveryHealth {
+    /// Whether rows are listed and given to workers.
+    pub running: bool,
+    /// When a row was last settled.
+    pub last_delivery: Option<Millis>,
+    /// How many were.
+    pub delivered: u64,
+    /// Attempts that failed.
+    pub failed: u64,
+    /// Those without a success between.
+    pub consecutive_failures: u64,
+    /// When something last failed.
+    pub last_error_at: Option<Millis>,
+    /// What, redacted.
+    pub last_error_message: Option<String>,
+    /// Silences that need not be broken.
+    pub no_response_terminal_skip_count: u64,
+    /// Silences that should have been broken and were not.
+    pub required_notification_retry_exhausted_count: u64,
+    /// How many rows ended in each way.
+    pub ended: BTreeMap<&'static str, u64>,
+    /// Why agents did not hear of rows.
+    pub skipped: BTreeMap<&'static str, u64>,
+    /// Replies without a thread to stand in.
+    pub task_less_replies: u64,
+    /// Rows that are not settled.
+    pub waiting: usize,
+    /// Those that are worked on.
+    pub in_flight: usize,
+    /// How many lists were begun.
+    pub lists: u64,
+    /// When the oldest of them was created.
+    pub oldest_unsettled_at: Option<Millis>,
+    /// What it is set to.
+    pub config: DeliveryConfig,
+}
+
+/// What the delivery is set to.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(missing_docs, reason = "these are the variables' names")]
+pub struct DeliveryConfig {
+    pub max_concurrent_sessions: usize,
+    pub stream_timeout_ms: u128,
+    pub context_fetch_batch_size: usize,
+    pub list_limit: usize,
+    pub interval_ms: u128,
+    pub idle_interval_ms: u128,
+    pub backoff_base_ms: u128,
+    pub backoff_max_ms: u128,
+}
+
+/// The roster.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RosterHealth {
+    /// Whether it is fetched now and then.
+    pub running: bool,
+    /// When it last was.
+    pub last_sync_at: Option<Millis>,
+    /// What went wrong, redacted; none if nothing did.
+    pub last_error: Option<String>,
+    /// Who was new in the last one.
+    pub added_count: usize,
+    /// Who was gone.
+    pub removed_count: usize,
+    /// How many there are.
+    pub agents: usize,
+}
+
+/// The way to Mission Control.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BackendHealth {
@@ -34,68 +176,39 @@ pub struct BackendHealth {
     pub last_error: Option<String>,
 }
 
-/// `GET /health`. The status is `degraded` as long as nothing is delivered, as in the original.
-#[derive(Clone, Debug, Serialize)]
-pub struct Health<'a> {
-    status: &'static str,
-    uptime: f64,
-    versions: Versions<'a>,
-    infrastructure: Infrastructure<'a>,
-    gateway: Running,
-    delivery: Running,
-    backend: BackendHealth,
-    timestamp: Millis,
+/// Of this process, in bytes; the original's other fields are a garbage collector's.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Memory {
+    /// What is resident.
+    pub rss: u64,
 }
 
-#[derive(Clone, Copy, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Versions<'a> {
-    runtime_service: &'a str,
-    openclaw: &'a str,
+/// So many failures in a row are no accident.
+const FAILING: u64 = 3;
+
+/// What speaks against being healthy, in words that dashboards can count.
+pub fn reasons(
+    gateway: &GatewayHealth,
+    delivery: &DeliveryHealth,
+    roster: &RosterHealth,
+    backend: &BackendHealth,
+) -> Vec<&'static str> {
+    let rows = [
+        (!gateway.running, "gateway_unreachable"),
+        (backend.reachable != Some(true), "backend_unreachable"),
+        (backend.reachable == Some(true) && backend.accepted != Some(true), "backend_refuses"),
+        (delivery.consecutive_failures >= FAILING, "delivery_failing"),
+        (roster.last_sync_at.is_none(), "roster_stale"),
+    ];
+    rows.into_iter().filter_map(|(holds, name)| holds.then_some(name)).collect()
 }
 
-#[derive(Clone, Copy, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Infrastructure<'a> {
-    droplet_id: &'a str,
-    ip_address: &'a str,
-    region: &'a str,
+/// In seconds, to the millisecond.
+pub fn seconds(up: Duration) -> f64 {
+    (up.as_secs_f64() * 1000.0).round() / 1000.0
 }
 
-#[derive(Clone, Copy, Debug, Serialize)]
-struct Running {
-    running: bool,
-}
-
-impl<'a> Health<'a> {
-    /// How the service is now.
-    pub fn new(
-        version: &'a Version,
-        ip_address: &'a str,
-        up: Duration,
-        backend: BackendHealth,
-        now: Millis,
-    ) -> Self {
-        let not_yet = Running { running: false };
-        Self {
-            status: "degraded",
-            uptime: (up.as_secs_f64() * 1000.0).round() / 1000.0,
-            versions: Versions {
-                runtime_service: &version.runtime_service_version,
-                openclaw: &version.openclaw_version,
-            },
-            infrastructure: Infrastructure {
-                droplet_id: &version.droplet_id,
-                ip_address,
-                region: &version.region,
-            },
-            gateway: not_yet,
-            delivery: not_yet,
-            backend,
-            timestamp: now,
-        }
-    }
-
+impl Health {
     /// Indented by two spaces, as the original answers.
     pub fn pretty(&self) -> String {
         serde_json::to_string_pretty(self).expect("plain fields and text keys always make JSON")

@@ -8,22 +8,38 @@ pub enum Route {
     Health,
     /// Which version it is.
     Version,
+    /// Somebody on this machine knows of new rows.
+    Nudge,
     /// Nothing that we have; the reply says why.
     Refused(Reply),
 }
 
 /// Finds out what a request asks for.
 pub fn route(request: &Request) -> Route {
-    let found = match request.path().as_ref() {
-        "/health" => Route::Health,
-        "/version" => Route::Version,
+    let (found, allowed) = match request.path().as_ref() {
+        "/health" => (Route::Health, "GET, HEAD"),
+        "/version" => (Route::Version, "GET, HEAD"),
+        "/nudge" => (Route::Nudge, "POST"),
         _ => return Route::Refused(Reply::error(404, "Not Found").no_store()),
     };
-    match request.method() {
-        Method::Get | Method::Head => found,
-        _ => {
-            let reply = Reply::error(405, "Method Not Allowed").with_header("Allow", "GET, HEAD");
-            Route::Refused(reply.no_store())
-        }
+    let fits = match request.method() {
+        Method::Get | Method::Head => allowed != "POST",
+        Method::Post => allowed == "POST",
+        _ => false,
+    };
+    if !fits {
+        return refused(Reply::error(405, "Method Not Allowed").with_header("Allow", allowed));
     }
+    // A nudge costs a call of the backend, so nobody from outside may give one.
+    if matches!(found, Route::Nudge) && !request.peer().ip().is_loopback() {
+        return refused(Reply::error(403, "Forbidden: endpoint is for this machine only"));
+    }
+    if matches!(found, Route::Nudge) && !request.body().is_empty() {
+        return refused(Reply::error(400, "A nudge has no body"));
+    }
+    found
+}
+
+fn refused(reply: Reply) -> Route {
+    Route::Refused(reply.no_store())
 }

@@ -88,6 +88,11 @@ impl Engine {
         self.store.wait_for_change(seen, patience)
     }
 
+    /// Waits until there are more than `seen` notifications, counted from the start, or the time is over; the count.
+    pub fn wait_for_told(&self, seen: u64, patience: Duration) -> u64 {
+        self.store.wait_for_told(seen, patience)
+    }
+
     fn run(&self, kind: Kind, path: &str, args: &Value, caller: Caller) -> Result<Value, Refusal> {
         let function = catalog::find(path).ok_or_else(|| Refusal::NoFunction(path.to_owned()))?;
         if function.kind != kind {

@@ -40,9 +40,9 @@ pub use runtime::{
     CheckRestart, Done, GetPendingUpgrade, RecordUpgrade, RestartRequested, UpdateRuntimeStatus,
 };
 pub use tasks::{
-    AssignTask, CreateTask, DeleteTask, GetTask, GetTaskHistory, LinkTaskToPr, ListAssignedTasks, ListTasks,
-    ListTasksByStatus, LoadTask, LoadedTask, SearchTasks, StatusChange, TaskChanges, TaskHistory, TaskRef,
-    UpdateTask, UpdateTaskStatus,
+    AssignTask, CreateTask, DeleteTask, GetTask, GetTaskHistory, HistoryLimits, LinkTaskToPr,
+    ListAssignedTasks, ListTasks, ListTasksByStatus, LoadTask, LoadedTask, SearchTasks, StatusChange,
+    TaskChanges, TaskHistory, TaskRef, UpdateTask, UpdateTaskStatus,
 };
 
 use crate::convex::{Call, CallError, Convex, Kind};
@@ -102,6 +102,11 @@ impl Mission {
     /// The backend behind `convex`, for this account.
     pub fn new(convex: Arc<dyn Convex>, account: AccountId, token: Secret) -> Self {
         Self { convex, account, token }
+    }
+
+    /// The account.
+    pub fn account(&self) -> &AccountId {
+        &self.account
     }
 
     /// Asks, within [`DEADLINE`].

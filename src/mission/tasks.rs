@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Done, requests};
 use crate::clock::Millis;
-use crate::model::{Activity, AgentId, Task, TaskHit, TaskId, TaskStatus, ThreadItem, UserId, Word};
+use crate::model::{Activity, AgentId, Task, TaskHit, TaskId, TaskStatus, ThreadItem, UserId, Word, number};
 
 /// Moves a task on, by several steps if need be (§2.15).
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -249,6 +249,21 @@ pub struct TaskHistory {
     pub messages: Vec<ThreadItem>,
     /// Newest first; of the task itself only.
     pub activities: Vec<Activity>,
+    /// How much was looked for.
+    #[serde(default)]
+    pub meta: HistoryLimits,
+}
+
+/// How much of a history was looked for.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HistoryLimits {
+    /// Messages.
+    #[serde(default, deserialize_with = "number::optional", skip_serializing_if = "Option::is_none")]
+    pub message_limit_applied: Option<u32>,
+    /// Activities.
+    #[serde(default, deserialize_with = "number::optional", skip_serializing_if = "Option::is_none")]
+    pub activity_limit_applied: Option<u32>,
 }
 
 /// The tasks an agent is on, last changed first (§2.30).

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::word::words;
-use super::{AgentId, SessionKey, SkillId, TaskId, Word};
+use super::{AgentId, SessionKey, SkillId, TaskId, Word, number};
 use crate::clock::Millis;
 
 words! {
@@ -179,6 +179,7 @@ pub struct AgentSkills {
     /// Skills, disabled ones too.
     pub skill_ids: Vec<SkillId>,
     /// How many.
+    #[serde(serialize_with = "number::plain")]
     pub skill_count: f64,
     /// An ISO date.
     pub last_updated: String,

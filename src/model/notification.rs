@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::word::words;
-use super::{MessageId, NotificationId, TaskId, Word};
+use super::{AccountId, MessageId, NotificationId, TaskId, Word};
 use crate::clock::Millis;
 
 words! {
@@ -45,6 +45,9 @@ pub struct Notification {
     /// Its id, kept when a later message is folded into it (§5.4).
     #[serde(rename = "_id")]
     pub id: NotificationId,
+    /// Whose; ours, or something is badly wrong.
+    #[serde(default)]
+    pub account_id: Option<AccountId>,
     /// Why.
     #[serde(rename = "type")]
     pub kind: Word<NotificationType>,

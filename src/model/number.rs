@@ -81,6 +81,23 @@ pub fn optional<'de, D: Deserializer<'de>, T: TryFrom<i64>>(from: D) -> Result<O
     fits.map(Some).map_err(|_| D::Error::invalid_value(Unexpected::Signed(value), &"a number in range"))
 }
 
+/// Writes a whole number without `.0`, as people and models do.
+pub fn plain<S: Serializer>(number: &f64, to: S) -> Result<S::Ok, S::Error> {
+    if number.fract() == 0.0 && number.abs() < EXACT {
+        #[expect(clippy::cast_possible_truncation, reason = "whole and within 2^53, as checked above")]
+        return to.serialize_i64(*number as i64);
+    }
+    to.serialize_f64(*number)
+}
+
+/// The same for one that may be absent; use with `skip_serializing_if`.
+pub fn optional_plain<S: Serializer>(number: &Option<f64>, to: S) -> Result<S::Ok, S::Error> {
+    match number {
+        Some(number) => plain(number, to),
+        None => to.serialize_none(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -28,7 +28,7 @@ words! {
 }
 
 /// A task, as every function returns it.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Task {
     /// Its id.
@@ -37,11 +37,12 @@ pub struct Task {
     /// What it is called.
     pub title: String,
     /// Markdown.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// Where it stands.
     pub status: Word<TaskStatus>,
     /// 1 is the highest, 5 the lowest; the backend does not keep it in range, nor whole.
+    #[serde(serialize_with = "number::plain")]
     pub priority: f64,
     /// People.
     #[serde(default)]
@@ -53,16 +54,16 @@ pub struct Task {
     #[serde(default)]
     pub labels: Vec<String>,
     /// When it should be finished; set by anybody to anything.
-    #[serde(default, deserialize_with = "number::unchecked")]
+    #[serde(default, deserialize_with = "number::unchecked", skip_serializing_if = "Option::is_none")]
     pub due_date: Option<Millis>,
     /// Why it is blocked.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blocked_reason: Option<String>,
     /// Since when it is archived.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub archived_at: Option<Millis>,
     /// The pull request it is linked to.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<TaskMetadata>,
     /// A person's id or an agent's.
     pub created_by: String,
@@ -71,7 +72,7 @@ pub struct Task {
     /// When it last changed; messages of people do not count (contract D23).
     pub updated_at: Millis,
     /// When an agent last wrote.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_message_at: Option<Millis>,
 }
 
@@ -86,11 +87,16 @@ impl Task {
 }
 
 /// What is attached to a task.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TaskMetadata {
     /// The pull request; neither whole nor in range by the backend's doing.
-    #[serde(default, deserialize_with = "number::unchecked")]
+    #[serde(
+        default,
+        deserialize_with = "number::unchecked",
+        serialize_with = "number::optional_plain",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub pr_number: Option<f64>,
 }
 
@@ -106,6 +112,7 @@ pub struct TaskHit {
     /// Where it stands.
     pub status: Word<TaskStatus>,
     /// 1 is the highest.
+    #[serde(serialize_with = "number::plain")]
     pub priority: f64,
     /// Why it is blocked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -121,6 +128,7 @@ pub struct TaskHit {
     /// When it last changed.
     pub updated_at: Millis,
     /// Title 3, description 2, reason 1, added up.
+    #[serde(serialize_with = "number::plain")]
     pub relevance_score: f64,
 }
 

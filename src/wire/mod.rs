@@ -13,20 +13,25 @@
 
 mod fault;
 mod lookup;
+mod patience;
 mod roots;
 mod stop;
 
 use std::time::Duration;
 
 use ureq::Agent;
+use ureq::config::ConfigBuilder;
+use ureq::typestate::AgentScope;
 
 use crate::model::BaseUrl;
 
 pub use fault::{CertificateFault, Fault, Outgoing, Sent};
+pub use patience::Patience;
 pub use roots::{BadRoots, BadRootsReason, Roots, RootsSource};
 pub use stop::{Registration, Stop};
 
 use lookup::Lookup;
+use patience::PatientConnector;
 
 /// How we call ourselves to servers.
 const USER_AGENT: &str = concat!("mission-control-runtime/", env!("CARGO_PKG_VERSION"));
@@ -61,6 +66,22 @@ pub struct Phases {
 /// A loopback address is spoken to directly, whatever proxy the environment names. For other addresses the
 /// variables `ALL_PROXY`, `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` hold, as everywhere; [`proxy_of`] tells.
 pub fn agent(base: &BaseUrl, roots: &Roots, phases: &Phases) -> Agent {
+    let config = config(base, roots, phases)
+        .timeout_recv_response(Some(phases.answer))
+        .timeout_recv_body(Some(phases.body))
+        .build();
+    Agent::with_parts(config, roots.connector(), Lookup)
+}
+
+/// The same for answers that may take any time, but not be silent for long: instead of the phases `answer` and
+/// `body` there is a limit for each silence in them, which can be changed at any time.
+pub fn patient_agent(base: &BaseUrl, roots: &Roots, phases: &Phases, silence: Duration) -> (Agent, Patience) {
+    let patience = Patience::new(silence);
+    let connector = PatientConnector { below: roots.connector(), patience: patience.clone() };
+    (Agent::with_parts(config(base, roots, phases).build(), connector, Lookup), patience)
+}
+
+fn config(base: &BaseUrl, roots: &Roots, phases: &Phases) -> ConfigBuilder<AgentScope> {
     let config = Agent::config_builder()
         .user_agent(USER_AGENT)
         .http_status_as_error(false)
@@ -73,13 +94,10 @@ pub fn agent(base: &BaseUrl, roots: &Roots, phases: &Phases) -> Agent {
         .timeout_connect(Some(phases.connect))
         .timeout_send_request(Some(phases.send))
         .timeout_send_body(Some(phases.send))
-        .timeout_recv_response(Some(phases.answer))
-        .timeout_recv_body(Some(phases.body))
         .max_idle_age(phases.idle)
         .max_idle_connections(phases.idle_connections)
         .max_idle_connections_per_host(phases.idle_connections);
-    let config = if base.is_loopback() { config.proxy(None) } else { config };
-    Agent::with_parts(config.build(), roots.connector(), Lookup)
+    if base.is_loopback() { config.proxy(None) } else { config }
 }
 
 /// The proxy (host and port) between this agent and the address, if there is one.

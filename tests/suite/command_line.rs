@@ -8,6 +8,7 @@ use mission_control_runtime::cli::{Command, parse};
 use mission_control_runtime::local::Options;
 use serde_json::{Value, json};
 
+use crate::support::board::Board;
 use crate::support::program::{Program, folder, get, text};
 use crate::support::scripted_http::{Move, Refusing, ScriptedHttp, answer};
 
@@ -34,9 +35,10 @@ fn the_command_line_is_understood_or_refused_with_a_word() {
     let run = |file: Option<&str>| Ok(Command::Run { env_file: file.map(Into::into) });
     let serve = |listen: &str, data: &str, seed: Option<&str>, redact, original| {
         let (listen, data, seed) = (listen.to_owned(), data.to_owned(), seed.map(ToOwned::to_owned));
-        Ok(Command::Local(Local::Serve { listen, data, seed, options: Options { original, redact } }))
+        let options = Options { original, redact };
+        Ok(Command::Local(Local::Serve { listen, data, seed, options, notify: None }))
     };
-    let rows: [(&str, Result<Command, &str>); 33] = [
+    let rows: [(&str, Result<Command, &str>); 34] = [
         ("", run(None)),
         ("run", run(None)),
         ("--env-file f", run(Some("f"))),
@@ -61,6 +63,10 @@ fn the_command_line_is_understood_or_refused_with_a_word() {
         ),
         ("--data d local import f", Ok(Command::Local(Local::Import { data: "d".into(), file: "f".into() }))),
         ("local rotate-key --data d", Ok(Command::Local(Local::RotateKey { data: "d".into() }))),
+        (
+            "local --notify nonsense",
+            Err("--notify `nonsense`: expected an address such as http://127.0.0.1:3001"),
+        ),
         ("local --listen 3210", Err("--listen `3210`: expected HOST:PORT, such as 127.0.0.1:3210")),
         ("local --listen foo:x", Err("expected HOST:PORT")),
         ("local export", Err("`local export` needs a file")),
@@ -221,9 +227,10 @@ fn a_port_that_is_taken_is_code_1_with_the_variable_to_change() {
 #[test]
 fn the_service_answers_until_it_is_told_to_stop() {
     for (signal, format) in [("TERM", "text"), ("INT", "json")] {
-        let backend = good_backend();
-        let program = Program::new([]).configured(&backend.url(), TOKEN);
+        let board = Board::new();
+        let program = Program::new([]).configured(&board.url(), &board.token);
         let mut service = program
+            .with("ACCOUNT_ID", &board.account)
             .with("HEALTH_PORT", "0")
             .with("DROPLET_REGION", "fra1")
             .with("LOG_FORMAT", format)
@@ -233,7 +240,7 @@ fn the_service_answers_until_it_is_told_to_stop() {
 
         let (status, health) = get(&address, "/health");
         let health: Value = serde_json::from_str(&health).unwrap();
-        assert_eq!((status, &health["status"]), (200, &json!("degraded")), "nothing is delivered yet");
+        assert_eq!((status, &health["status"]), (200, &json!("degraded")), "there is no gateway");
         assert_eq!(health["backend"]["reachable"], json!(true));
         assert_eq!(health["infrastructure"]["region"], json!("fra1"));
         let (status, version) = get(&address, "/version");
@@ -255,7 +262,7 @@ fn the_service_lives_and_says_so_while_the_backend_does_not() {
     let backend = format!("http://{}", nobody.address());
     let mut service = Program::new(["run"]).configured(&backend, TOKEN).with("HEALTH_PORT", "0").start();
     let address = service.address();
-    service.hear("WARN  app       service/actions:getOrchestratorAgentId: nobody answers");
+    service.hear("WARN  app       service/actions:updateRuntimeStatus: nobody answers");
     let (status, health) = get(&address, "/health");
     let health: Value = serde_json::from_str(&health).unwrap();
     assert_eq!((status, &health["backend"]["reachable"]), (200, &json!(false)));
@@ -271,7 +278,7 @@ fn a_backend_that_refuses_the_token_is_reachable_all_the_same() {
     let mut service =
         Program::new(["run"]).configured(&backend.url(), TOKEN).with("HEALTH_PORT", "0").start();
     let address = service.address();
-    service.hear("WARN  app       service/actions:getOrchestratorAgentId: the service token");
+    service.hear("WARN  app       service/actions:updateRuntimeStatus: the service token");
     let health: Value = serde_json::from_str(&get(&address, "/health").1).unwrap();
     assert_eq!(
         (&health["backend"]["reachable"], &health["backend"]["accepted"]),

@@ -11,12 +11,22 @@ mod support;
 mod command_line;
 /// Variables, files, mistakes: each mistake is a sentence.
 mod configuration;
+/// The whole of it: the program between Mission Control and a gateway.
+mod conversation;
 /// Every answer the backend can give, over a socket, and the class it is given.
 mod convex_answers;
+/// Which notifications reach an agent, what it is told, what becomes of its reply.
+mod delivery;
+/// Who is next, in virtual time: tracks, ranks, lists, the gate.
+mod dispatcher;
+/// Every answer of a gateway, over a socket: replies, refusals, broken connections, both dialects.
+mod gateway_answers;
 /// The HTTP server under attack.
 mod http_server;
 /// The embedded Mission Control against the tables of the contract.
 mod mission_control;
+/// The road of a delivery: what backend and agent saw, step by step.
+mod road;
 /// Nothing secret leaves the house.
 mod secrets;
 /// The 34 service functions: what is sent, what is understood.
@@ -25,5 +35,7 @@ mod service_calls;
 mod tidiness;
 /// Certificates: good ones work, bad ones are named.
 mod tls;
+/// The tools of the agents: who is offered what, what is understood, what comes of a call.
+mod tools;
 /// The task workflow, session keys and notification words of the contract.
 mod words;

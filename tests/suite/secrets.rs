@@ -202,7 +202,7 @@ fn canaries_come_out_of_no_command() {
             let text = if command == "run" {
                 let mut service = program.start();
                 let address = service.address();
-                service.hear("getOrchestratorAgentId");
+                service.hear("service/actions:listAgents");
                 let health = get(&address, "/health").1 + &get(&address, "/version").1;
                 service.signal("TERM");
                 let (code, log) = service.end();

@@ -26,6 +26,9 @@ pub enum Body {
     Whole(Bytes),
     /// Piece by piece: server-sent events.
     Stream(Streamer),
+    /// These bytes as they stand, in place of an answer, and then the connection is closed: how a server that dies
+    /// looks from outside.
+    Abrupt(Bytes),
 }
 
 /// Writes a stream. `Ok` ends it properly, `Err` cuts it off so that the client can tell the difference.
@@ -127,6 +130,13 @@ impl Reply {
         reply.with_header("Content-Type", content_type)
     }
 
+    /// No answer: these bytes, head and all as far as they go, and then the end of the connection.
+    ///
+    /// Only what imitates a failing server wants this. It has no status of its own; 500 stands for it here.
+    pub fn abrupt(bytes: impl Into<Bytes>) -> Self {
+        Self { status: 500, headers: Vec::new(), body: Body::Abrupt(bytes.into()) }
+    }
+
     /// The same answer with this status.
     #[must_use]
     pub fn with_status(mut self, status: u16) -> Self {
@@ -174,11 +184,11 @@ impl Reply {
         Some(header.value.as_str())
     }
 
-    /// The body, if it is known already.
+    /// The body, if it is known already and sent whole.
     pub fn body(&self) -> Option<&[u8]> {
         match &self.body {
             Body::Whole(bytes) => Some(bytes.as_ref()),
-            Body::Stream(_) => None,
+            Body::Stream(_) | Body::Abrupt(_) => None,
         }
     }
 
@@ -197,6 +207,7 @@ impl fmt::Debug for Reply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.body() {
             Some(bytes) => write!(f, "{} ({} bytes)", self.status, bytes.len()),
+            None if matches!(self.body, Body::Abrupt(_)) => f.write_str("(cut off)"),
             None => write!(f, "{} (stream)", self.status),
         }
     }

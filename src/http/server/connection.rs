@@ -211,6 +211,10 @@ impl<'a> Connection<'a> {
                     self.stream(write, !manner.old)?;
                 }
             }
+            (_, _, Body::Abrupt(bytes)) => {
+                self.wire.write_all(bytes.as_ref(), until)?;
+                return Err(ErrorKind::ConnectionAborted.into());
+            }
         }
         Ok(manner.keep_alive)
     }

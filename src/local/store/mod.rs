@@ -40,6 +40,8 @@ struct Inside {
     database: Connection,
     /// How many calls have changed something since the start.
     changes: u64,
+    /// How many notifications were added since the start.
+    told: u64,
     /// The last instant given out: time never runs backwards here, and no two rows are created at the same one.
     last_instant: f64,
 }
@@ -145,18 +147,19 @@ impl Store {
         work: impl FnOnce(&Tx<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
         let mut inside = self.lock();
-        let Inside { database, changes, last_instant } = &mut *inside;
+        let Inside { database, changes, told, last_instant } = &mut *inside;
         let before = database.total_changes();
         let began =
             database.transaction_with_behavior(TransactionBehavior::Immediate).map_err(StoreError::from)?;
-        let (answer, instant) = {
+        let (answer, instant, news) = {
             let tx = Tx::new(&began, self.clock.now(), *last_instant);
-            (work(&tx)?, tx.last_instant())
+            (work(&tx)?, tx.last_instant(), tx.told())
         };
         began.commit().map_err(StoreError::from)?;
         *last_instant = instant;
         if database.total_changes() != before {
             *changes += 1;
+            *told += news;
             self.changed.notify_all();
         }
         Ok(answer)
@@ -188,6 +191,12 @@ impl Store {
     pub(in crate::local) fn wait_for_change(&self, seen: u64, patience: Duration) -> u64 {
         let waited = self.changed.wait_timeout_while(self.lock(), patience, |inside| inside.changes <= seen);
         waited.unwrap_or_else(PoisonError::into_inner).0.changes
+    }
+
+    /// The same for notifications: how many there were, once there are more than `seen`, or the time is over.
+    pub(in crate::local) fn wait_for_told(&self, seen: u64, patience: Duration) -> u64 {
+        let waited = self.changed.wait_timeout_while(self.lock(), patience, |inside| inside.told <= seen);
+        waited.unwrap_or_else(PoisonError::into_inner).0.told
     }
 
     /// A panic inside a transaction has rolled it back: the data behind a poisoned lock is sound.

@@ -46,7 +46,7 @@ impl Store {
             Table::ALL.map(|table| format!("SELECT max(at) AS at FROM {}", table.name())).join(" UNION ALL ");
         let newest = format!("SELECT coalesce(max(at), 0.0) FROM ({newest})");
         let last_instant = database.query_row(&newest, [], |row| row.get(0))?;
-        let inside = Inside { database, changes: 0, last_instant };
+        let inside = Inside { database, changes: 0, told: 0, last_instant };
         Ok(Self { inside: Mutex::new(inside), changed: Condvar::new(), clock })
     }
 }

@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::schema::field;
 use super::{Id, Index, Row, StoreError, id};
 use crate::clock::Millis;
+use crate::local::rows::Notification;
 
 /// The least step between two creations: about four steps of a float at today's dates.
 const STEP_MS: f64 = 1.0 / 1024.0;
@@ -33,13 +34,14 @@ pub(in crate::local) struct Tx<'a> {
     database: &'a Connection,
     now: f64,
     last_instant: Cell<f64>,
+    told: Cell<u64>,
 }
 
 impl<'a> Tx<'a> {
     pub(super) fn new(database: &'a Connection, now: Millis, last_instant: f64) -> Self {
         #[expect(clippy::cast_precision_loss, reason = "dates are far below 2^53 ms")]
         let now = (now.0 as f64).max(last_instant.floor());
-        Self { database, now, last_instant: Cell::new(last_instant) }
+        Self { database, now, last_instant: Cell::new(last_instant), told: Cell::new(0) }
     }
 
     /// The time, read once for the whole transaction.
@@ -50,11 +52,16 @@ impl<'a> Tx<'a> {
     /// The same transaction at an earlier time, for data that shall have a past. Whoever goes back sees to it that the
     /// times of one going never meet those of another.
     pub(in crate::local) fn at(&self, now: f64) -> Tx<'a> {
-        Tx { database: self.database, now, last_instant: Cell::new(now) }
+        Tx { database: self.database, now, last_instant: Cell::new(now), told: Cell::new(0) }
     }
 
     pub(super) fn last_instant(&self) -> f64 {
         self.last_instant.get()
+    }
+
+    /// How many notifications were added.
+    pub(super) fn told(&self) -> u64 {
+        self.told.get()
     }
 
     /// Adds a row.
@@ -63,6 +70,9 @@ impl<'a> Tx<'a> {
         let created = self.now.max(self.last_instant.get() + STEP_MS);
         let doc = Doc { id: Id::new(made), created, row };
         self.restore(&doc)?;
+        if R::TABLE == Notification::TABLE {
+            self.told.set(self.told.get() + 1);
+        }
         Ok(doc)
     }
 

@@ -23,7 +23,9 @@ fn the_defaults_are_those_of_the_brief() {
     assert_eq!(settings.delivery.backoff_base, Duration::from_secs(5));
     assert_eq!(settings.delivery.backoff_max, Duration::from_mins(5));
     assert_eq!(settings.delivery.concurrent_sessions_max, 10);
+    assert_eq!(settings.delivery.idle_interval, Duration::from_secs(5), "DELIVERY_INTERVAL");
     assert_eq!(settings.delivery.list_limit, 50);
+    assert_eq!((settings.delivery.tool_rounds_max, settings.delivery.tool_calls_max), (8, 32));
     assert_eq!(settings.agents.sync_interval, Duration::from_mins(1));
     assert_eq!(settings.report_interval, Duration::from_secs(30));
     assert!(!settings.workspace.profile_sync && !settings.workspace.vercel_models);
@@ -66,7 +68,7 @@ fn every_number_is_clamped_with_a_warning() {
             assert_eq!(warned, usize::from(clamped), "{}={given}: {:?}", variable.name, start.warnings());
         }
     }
-    assert_eq!(numbers, 12);
+    assert_eq!(numbers, 15);
 }
 
 /// §1.1 [REC]: "parse integers strictly". The issue makes each of these a mistake.

@@ -1,11 +1,10 @@
 //! The embedded Mission Control behaves as the hosted one: the tables of backend-contract.md as rows.
 
-mod board;
+use crate::support::{board, seeds, team};
+
 mod commands;
 mod door;
 mod process;
-mod seeds;
-mod team;
 
 /// Agents hired, changed, dismissed.
 mod agents;

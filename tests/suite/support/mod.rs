@@ -1,10 +1,20 @@
 //! (see the index)
 
+/// A board to test on.
+pub(crate) mod board;
+/// The embedded backend, called directly; its calls counted, and failing as told.
+pub(crate) mod direct;
 /// The log lines of a test's own thread.
 pub(crate) mod log_capture;
+/// A gateway that plays its lines.
+pub(crate) mod played;
 /// The program as a process.
 pub(crate) mod program;
 /// A server that cuts, stalls and answers as told.
 pub(crate) mod scripted_http;
+/// What stands on a board, and what stands on it afterwards.
+pub(crate) mod seeds;
+/// A board with a team on it.
+pub(crate) mod team;
 /// An https server and its certificate.
 pub(crate) mod tls_server;

@@ -29,6 +29,10 @@ pub(crate) enum Move {
     StallAtOnce,
     /// The request is read, these bytes are written, and the connection waits for the next request.
     Send(Vec<u8>),
+    /// The same in pieces, with this pause before each.
+    SendSlowly(Vec<Vec<u8>>, Duration),
+    /// The request is read, the first bytes are written, and then the others again and again until the client goes.
+    SendForever(Vec<u8>, Vec<u8>),
 }
 
 /// A request that was read to its end.
@@ -214,6 +218,21 @@ impl State {
                     if stream.write_all(&answer).is_err() {
                         return;
                     }
+                }
+                Move::SendSlowly(pieces, pause) => {
+                    for piece in pieces {
+                        thread::sleep(pause);
+                        if stream.write_all(&piece).is_err() {
+                            return;
+                        }
+                    }
+                }
+                Move::SendForever(first, again) => {
+                    let mut going = stream.write_all(&first);
+                    while going.is_ok() {
+                        going = stream.write_all(&again);
+                    }
+                    return;
                 }
                 Move::SendAndCut(answer) => {
                     let _ = stream.write_all(&answer);

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 /// A clock that stands still until it is moved.
 #[derive(Clone)]
-pub(super) struct Hands(Arc<AtomicI64>);
+pub(crate) struct Hands(Arc<AtomicI64>);
 
 impl Clock for Hands {
     fn now(&self) -> Millis {
@@ -21,10 +21,10 @@ impl Clock for Hands {
 }
 
 /// The backend with one account.
-pub(super) struct Board {
-    pub(super) engine: Arc<Engine>,
-    pub(super) account: String,
-    pub(super) token: String,
+pub(crate) struct Board {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) account: String,
+    pub(crate) token: String,
     hands: Hands,
     server: Option<Server>,
     agent: ureq::Agent,
@@ -32,11 +32,11 @@ pub(super) struct Board {
 
 impl Board {
     /// With the stand-in's corrections.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(Options::default())
     }
 
-    pub(super) fn with(options: Options) -> Self {
+    pub(crate) fn with(options: Options) -> Self {
         let mut board = Self::unserved(options);
         let engine = board.engine.clone();
         let door = Door::new(engine.clone(), Secret::new(ADMIN_KEY), "127.0.0.1");
@@ -48,7 +48,7 @@ impl Board {
     }
 
     /// Without a way in over HTTP: for tests that change the engine itself.
-    pub(super) fn unserved(options: Options) -> Self {
+    pub(crate) fn unserved(options: Options) -> Self {
         let hands = Hands(Arc::new(AtomicI64::new(1_765_526_400_000)));
         let engine = Engine::in_memory(Box::new(hands.clone()), options).unwrap();
         let (account, token) =
@@ -58,41 +58,41 @@ impl Board {
     }
 
     /// The engine, of a board that is not served.
-    pub(super) fn engine_mut(&mut self) -> &mut Engine {
+    pub(crate) fn engine_mut(&mut self) -> &mut Engine {
         Arc::get_mut(&mut self.engine).expect("nobody serves it")
     }
 
     /// Where it listens.
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}", self.server.as_ref().expect("it is served").local_addr())
     }
 
     /// Time goes on.
-    pub(super) fn pass(&self, ms: i64) {
+    pub(crate) fn pass(&self, ms: i64) {
         self.hands.0.fetch_add(ms, Ordering::SeqCst);
     }
 
     /// A service function with this account's id and token; its value, or the text of its error.
-    pub(super) fn service(&self, name: &str, mut args: Value) -> Result<Value, String> {
+    pub(crate) fn service(&self, name: &str, mut args: Value) -> Result<Value, String> {
         args["accountId"] = json!(self.account);
         args["serviceToken"] = json!(self.token);
         self.call(Kind::Action, &format!("service/actions:{name}"), &args)
     }
 
     /// A mutation by the account's person.
-    pub(super) fn person(&self, path: &str, mut args: Value) -> Result<Value, String> {
+    pub(crate) fn person(&self, path: &str, mut args: Value) -> Result<Value, String> {
         args["accountId"] = json!(self.account);
         self.call(Kind::Mutation, path, &args)
     }
 
     /// A query by the account's person.
-    pub(super) fn look(&self, path: &str, mut args: Value) -> Result<Value, String> {
+    pub(crate) fn look(&self, path: &str, mut args: Value) -> Result<Value, String> {
         args["accountId"] = json!(self.account);
         self.call(Kind::Query, path, &args)
     }
 
     /// Any call, as it stands, by somebody who has the admin key: over HTTP, if it is served.
-    pub(super) fn call(&self, kind: Kind, path: &str, args: &Value) -> Result<Value, String> {
+    pub(crate) fn call(&self, kind: Kind, path: &str, args: &Value) -> Result<Value, String> {
         let answer = match &self.server {
             Some(_) => self.post(kind, path, args),
             None => self.engine.call(kind, path, args, Caller::Person, REQUEST_ID).1,
@@ -124,9 +124,9 @@ impl Board {
 const REQUEST_ID: &str = "0123456789abcdef";
 
 /// What opens the board to people.
-pub(super) const ADMIN_KEY: &str = "admin-key-of-the-tests";
+pub(crate) const ADMIN_KEY: &str = "admin-key-of-the-tests";
 
 /// A client that takes every status as an answer.
-pub(super) fn agent() -> ureq::Agent {
+pub(crate) fn agent() -> ureq::Agent {
     ureq::Agent::config_builder().http_status_as_error(false).proxy(None).build().into()
 }

@@ -6,22 +6,22 @@ use serde_json::{Value, json};
 use super::board::Board;
 
 /// The board and its agents.
-pub(super) struct Team {
-    pub(super) board: Board,
+pub(crate) struct Team {
+    pub(crate) board: Board,
     /// The orchestrator; may do everything.
-    pub(super) lead: String,
+    pub(crate) lead: String,
     /// May do everything, too.
-    pub(super) ada: String,
+    pub(crate) ada: String,
     /// May do what agents may by default.
-    pub(super) ben: String,
+    pub(crate) ben: String,
 }
 
 impl Team {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(Options::default())
     }
 
-    pub(super) fn with(options: Options) -> Self {
+    pub(crate) fn with(options: Options) -> Self {
         let board = Board::with(options);
         let all = json!({"openclawConfig": {
             "model": "minimax-m2.5", "temperature": 0.7, "skillIds": [],
@@ -35,7 +35,7 @@ impl Team {
     }
 
     /// A task with these agents on it.
-    pub(super) fn task(&self, status: &str, agents: &[&str]) -> String {
+    pub(crate) fn task(&self, status: &str, agents: &[&str]) -> String {
         let reason = if status == "blocked" { json!({"blockedReason": "no key"}) } else { json!({}) };
         let mut row = json!({"status": status, "assignedAgentIds": agents});
         row.as_object_mut().unwrap().extend(reason.as_object().unwrap().clone());
@@ -43,7 +43,7 @@ impl Team {
     }
 
     /// An agent moves a task.
-    pub(super) fn moves(&self, agent: &str, task: &str, to: &str) -> Result<Value, String> {
+    pub(crate) fn moves(&self, agent: &str, task: &str, to: &str) -> Result<Value, String> {
         let mut args = json!({"agentId": agent, "taskId": task, "status": to});
         if to == "blocked" {
             args["blockedReason"] = json!("waiting");
@@ -52,13 +52,13 @@ impl Team {
     }
 
     /// Takes a setting of the flags of an agent away, or gives it.
-    pub(super) fn flag(&self, agent: &str, flag: &str, set: bool) {
+    pub(crate) fn flag(&self, agent: &str, flag: &str, set: bool) {
         let config = json!({"model": "m", "temperature": 0.7, "skillIds": [], "behaviorFlags": {flag: set}});
         self.board.edit("agents", agent, json!({"openclawConfig": config}));
     }
 
     /// What happened to a task, newest first: the kind and its details.
-    pub(super) fn happened(&self, task: &str) -> Vec<(String, Value)> {
+    pub(crate) fn happened(&self, task: &str) -> Vec<(String, Value)> {
         let rows = self.board.look("activities:listByTask", json!({"taskId": task})).unwrap();
         let rows = rows.as_array().unwrap().iter();
         rows.map(|row| (row["type"].as_str().unwrap().to_owned(), row["meta"].clone())).collect()
@@ -66,7 +66,7 @@ impl Team {
 }
 
 /// The first line of a refusal, or `ok`.
-pub(super) fn outcome(answer: Result<Value, String>) -> String {
+pub(crate) fn outcome(answer: Result<Value, String>) -> String {
     match answer {
         Ok(_) => "ok".to_owned(),
         Err(text) => super::seeds::refusal(Err(text)),
@@ -74,7 +74,7 @@ pub(super) fn outcome(answer: Result<Value, String>) -> String {
 }
 
 /// An id like this one, of a row that is not there.
-pub(super) fn gone(id: &str) -> String {
+pub(crate) fn gone(id: &str) -> String {
     let (table, _) = id.split_at(2);
     format!("{table}{}", "0".repeat(id.len() - 2))
 }

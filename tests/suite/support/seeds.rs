@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::board::Board;
 
 /// The backend's own words in an answer that refuses.
-pub(super) fn refusal(answer: Result<Value, String>) -> String {
+pub(crate) fn refusal(answer: Result<Value, String>) -> String {
     let text = answer.expect_err("this should have been refused");
     let (_, words) = text.split_once("Server Error\n").unwrap();
     let first = words.lines().next().unwrap();
@@ -13,7 +13,7 @@ pub(super) fn refusal(answer: Result<Value, String>) -> String {
 }
 
 /// The texts of a list.
-pub(super) fn texts(list: &Value) -> Vec<&str> {
+pub(crate) fn texts(list: &Value) -> Vec<&str> {
     list.as_array().unwrap().iter().map(|text| text.as_str().unwrap()).collect()
 }
 
@@ -25,7 +25,7 @@ fn merged(mut base: Value, over: Value) -> Value {
 
 impl Board {
     /// An agent; `more` are further fields of its row.
-    pub(super) fn agent(&self, slug: &str, name: &str, role: &str, more: Value) -> String {
+    pub(crate) fn agent(&self, slug: &str, name: &str, role: &str, more: Value) -> String {
         let row = json!({
             "accountId": self.account, "name": name, "slug": slug, "role": role, "status": "online",
             "heartbeatInterval": 15.0, "createdAt": 1.0,
@@ -34,7 +34,7 @@ impl Board {
     }
 
     /// A further member.
-    pub(super) fn member(&self, id: &str, name: &str, email: &str) {
+    pub(crate) fn member(&self, id: &str, name: &str, email: &str) {
         let row = json!({
             "accountId": self.account, "userId": id, "userName": name, "userEmail": email, "role": "member",
             "joinedAt": 1.0,
@@ -43,7 +43,7 @@ impl Board {
     }
 
     /// A task in the inbox; `more` are further fields of its row, or other ones.
-    pub(super) fn task(&self, more: Value) -> String {
+    pub(crate) fn task(&self, more: Value) -> String {
         let row = json!({
             "accountId": self.account, "title": "Fix login", "status": "inbox", "priority": 3.0,
             "assignedUserIds": [], "assignedAgentIds": [], "labels": [], "createdBy": "user_dana", "createdAt": 1.0,
@@ -53,7 +53,7 @@ impl Board {
     }
 
     /// A notification for an agent; `more` are further fields of its row, or other ones.
-    pub(super) fn notification(&self, agent: &str, more: Value) -> String {
+    pub(crate) fn notification(&self, agent: &str, more: Value) -> String {
         let row = json!({
             "accountId": self.account, "type": "assignment", "recipientType": "agent", "recipientId": agent,
             "title": "Dana assigned you", "body": "You were assigned", "createdAt": 1.0,
@@ -62,7 +62,7 @@ impl Board {
     }
 
     /// Somebody follows a task.
-    pub(super) fn follows(&self, task: &str, kind: &str, id: &str) {
+    pub(crate) fn follows(&self, task: &str, kind: &str, id: &str) {
         let row = json!({
             "accountId": self.account, "taskId": task, "subscriberType": kind, "subscriberId": id,
             "subscribedAt": 1.0,
@@ -71,7 +71,7 @@ impl Board {
     }
 
     /// Another account's row of a table, made from one of ours.
-    pub(super) fn foreign(&self, table: &str, id: &str) -> String {
+    pub(crate) fn foreign(&self, table: &str, id: &str) -> String {
         let slug = format!("other-{}", self.rows("accounts").len());
         let (account, _) = self.engine.found("Other", &slug, ("user_eve", "Eve", "eve@example.com")).unwrap();
         let mut row = self.row(table, id);
@@ -80,48 +80,48 @@ impl Board {
     }
 
     /// Changes some of the account's settings.
-    pub(super) fn set(&self, settings: Value) {
+    pub(crate) fn set(&self, settings: Value) {
         let mut account = self.row("accounts", &self.account);
         account["settings"] = merged(account["settings"].clone(), settings);
         self.engine.plant("accounts", account).unwrap();
     }
 
     /// Changes some fields of a row.
-    pub(super) fn edit(&self, table: &str, id: &str, fields: Value) {
+    pub(crate) fn edit(&self, table: &str, id: &str, fields: Value) {
         self.engine.plant(table, merged(self.row(table, id), fields)).unwrap();
     }
 
     /// All rows of a table, as an export has them.
-    pub(super) fn rows(&self, table: &str) -> Vec<Value> {
+    pub(crate) fn rows(&self, table: &str) -> Vec<Value> {
         self.engine.dig(table).unwrap()
     }
 
     /// A row of a table, as an export has it.
-    pub(super) fn row(&self, table: &str, id: &str) -> Value {
+    pub(crate) fn row(&self, table: &str, id: &str) -> Value {
         self.rows(table).into_iter().find(|row| row["_id"] == id).unwrap()
     }
 
     /// What somebody was told, as `type: title`, in the order of creation.
-    pub(super) fn told(&self, recipient: &str) -> Vec<String> {
+    pub(crate) fn told(&self, recipient: &str) -> Vec<String> {
         let rows = self.rows("notifications").into_iter().filter(|row| row["recipientId"] == recipient);
         rows.map(|row| format!("{}: {}", row["type"].as_str().unwrap(), row["title"].as_str().unwrap()))
             .collect()
     }
 
     /// Who follows a task, in the order in which they began.
-    pub(super) fn followers(&self, task: &str) -> Vec<String> {
+    pub(crate) fn followers(&self, task: &str) -> Vec<String> {
         let rows = self.rows("subscriptions").into_iter().filter(|row| row["taskId"] == task);
         rows.map(|row| row["subscriberId"].as_str().unwrap().to_owned()).collect()
     }
 
     /// An agent writes in a thread; the message's id.
-    pub(super) fn says(&self, agent: &str, task: &str, content: &str) -> String {
+    pub(crate) fn says(&self, agent: &str, task: &str, content: &str) -> String {
         let args = json!({"agentId": agent, "taskId": task, "content": content});
         self.service("createMessageFromAgent", args).unwrap()["messageId"].as_str().unwrap().to_owned()
     }
 
     /// The person writes in a thread; the message's id.
-    pub(super) fn person_says(&self, task: &str, content: &str) -> String {
+    pub(crate) fn person_says(&self, task: &str, content: &str) -> String {
         let args = json!({"taskId": task, "content": content});
         self.person("messages:create", args).unwrap().as_str().unwrap().to_owned()
     }

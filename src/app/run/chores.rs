@@ -1,0 +1,156 @@
+//! What is done beside the deliveries, each on a thread of its own: the roster is fetched, and the backend is told that
+//! we live.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use log::{info, warn};
+
+use super::state::State;
+use crate::clock::{Clock as _, SystemClock};
+use crate::config::Settings;
+use crate::convex::CallError;
+use crate::gateway::client::HttpGateway;
+use crate::http::health::BackendHealth;
+use crate::mission::{Mission, UpdateRuntimeStatus};
+use crate::model::{AgentId, Roster, RuntimeReport, RuntimeStatus};
+use crate::roster::Team;
+use crate::wire::Stop;
+
+/// How soon a backend that did not answer is asked again; doubled with every failure.
+const FIRST_AGAIN: Duration = Duration::from_secs(1);
+
+/// While it is out of reach, soon at first and then less often; where a person has to act first, seldom.
+fn pause(failures: u32, error: Option<&CallError>, interval: Duration) -> Duration {
+    let patience = error.and_then(|error| error.not_before).unwrap_or_default();
+    let soon = FIRST_AGAIN.saturating_mul(1 << failures.saturating_sub(1).min(16));
+    let usual = if failures == 0 { interval } else { soon.min(interval) };
+    usual.max(patience)
+}
+
+/// Fetches the roster at once and then every interval, until the switch is closed.
+pub(super) fn follow_roster(team: &Team, mission: &Mission, state: &State, stop: &Stop, interval: Duration) {
+    let mut failures = 0;
+    let mut before = Arc::new(Roster::default());
+    while !stop.is_closed() {
+        let fetched = team.fetch(mission);
+        if stop.is_closed() {
+            return;
+        }
+        failures = if fetched.is_ok() { 0 } else { failures + 1 };
+        let rest = pause(failures, fetched.as_ref().err(), interval);
+        match fetched {
+            Ok(roster) => {
+                note_roster(&before, &roster, state);
+                before = roster;
+            }
+            Err(error) => {
+                if failures == 1 {
+                    warn!("the roster cannot be fetched: {error}");
+                }
+                state.roster().last_error = Some(state.excerpt(&error.to_string()));
+            }
+        }
+        stop.wait(rest);
+    }
+}
+
+fn note_roster(before: &Roster, now: &Roster, state: &State) {
+    let ids =
+        |roster: &Roster| roster.agents.iter().map(|agent| agent.id.clone()).collect::<HashSet<AgentId>>();
+    let (old, new) = (ids(before), ids(now));
+    let mut health = state.roster();
+    health.running = true;
+    health.last_sync_at = Some(SystemClock.now());
+    health.last_error = None;
+    health.added_count = new.difference(&old).count();
+    health.removed_count = old.difference(&new).count();
+    health.agents = new.len();
+    if health.added_count + health.removed_count > 0 {
+        info!("the team: {} agents, {} new, {} gone", new.len(), health.added_count, health.removed_count);
+    }
+}
+
+/// What the backend is told of us, and learns from us about itself.
+pub(super) struct Reporter {
+    mission: Mission,
+    /// To ask the gateway how it is and which release; none where none is configured.
+    gateway: Option<HttpGateway>,
+    state: Arc<State>,
+    report: RuntimeReport,
+    /// The gateway's release by the configuration, which rules.
+    told_version: Option<String>,
+}
+
+impl Reporter {
+    /// As this machine is configured.
+    pub(super) fn new(
+        mission: Mission,
+        gateway: Option<HttpGateway>,
+        state: Arc<State>,
+        settings: &Settings,
+    ) -> Self {
+        let report = RuntimeReport {
+            droplet_id: settings.droplet.id.clone(),
+            ip_address: settings.droplet.ip.clone(),
+            region: Some(settings.droplet.region.clone()),
+            last_health_check: None,
+            openclaw_version: None,
+            runtime_service_version: Some(settings.runtime_version.clone()),
+            last_upgrade_at: None,
+            last_upgrade_status: None,
+        };
+        let told_version = settings.openclaw_version.clone();
+        Self { mission, gateway, state, report, told_version }
+    }
+
+    /// Reports at once and then every interval, until the switch is closed.
+    pub(super) fn run(mut self, stop: &Stop, interval: Duration) {
+        let mut failures = 0;
+        while !stop.is_closed() {
+            self.report.last_health_check = Some(SystemClock.now());
+            self.state.line.probe(self.gateway.as_ref());
+            self.report.openclaw_version = self.told_version.clone().or_else(|| self.state.line.version());
+            // The first report comes before anything but the gateway could be right or wrong.
+            let first = self.state.backend().accepted.is_none();
+            let degraded = !first && self.state.is_degraded();
+            let status = if degraded { RuntimeStatus::Degraded } else { RuntimeStatus::Online };
+            let told = self.mission.ask(&UpdateRuntimeStatus { status, config: Some(&self.report) });
+            if stop.is_closed() {
+                return;
+            }
+            failures = if told.is_ok() { 0 } else { failures + 1 };
+            let rest = pause(failures, told.as_ref().err(), interval);
+            self.note(told.err());
+            stop.wait(rest);
+        }
+    }
+
+    /// Notes the news for `/health`; the log hears only of what has changed.
+    fn note(&self, error: Option<CallError>) {
+        let answered = error.as_ref().is_none_or(|error| error.status.is_some());
+        let accepted = error.is_none();
+        let last_error = error.map(|error| self.state.excerpt(&error.to_string()));
+        let before = self.state.note_backend(BackendHealth {
+            reachable: Some(answered),
+            accepted: answered.then_some(accepted),
+            checked_at: Some(SystemClock.now()),
+            last_error: last_error.clone(),
+        });
+        let changed = (before.reachable, before.accepted) != (Some(answered), answered.then_some(accepted));
+        match last_error {
+            None if changed => info!("Mission Control answers and knows the account"),
+            Some(sentence) if changed => warn!("{sentence}"),
+            None | Some(_) => {}
+        }
+    }
+}
+
+/// The last word: nobody types any more.
+pub(super) fn report_offline(mission: &Mission, within: Duration) {
+    let offline = UpdateRuntimeStatus { status: RuntimeStatus::Offline, config: None };
+    if let Err(error) = mission.ask_within(within, &offline) {
+        warn!("the backend does not know that we stop: {error}");
+    }
+}

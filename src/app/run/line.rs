@@ -1,0 +1,101 @@
+//! The line to the gateway: what everybody who speaks over it has found, in one place for `/health`.
+
+use std::collections::HashSet;
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::clock::{Clock as _, Millis, SystemClock};
+use crate::gateway::client::HttpGateway;
+use crate::gateway::{Class, Gateway, GatewayError, Progress, Reply, Turn, Why};
+use crate::http::health::GatewayHealth;
+
+/// So many sessions are told apart; more are not counted.
+const SESSIONS_MAX: usize = 100_000;
+
+/// What is known of the line.
+#[derive(Debug, Default)]
+pub(super) struct Line(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    last_reply: Option<Millis>,
+    last_error: Option<String>,
+    version: Option<String>,
+    /// What the last probe found, unless a turn has got through since.
+    trouble: Option<String>,
+    /// Hashes of the sessions' names: the names open the agents' API and are kept nowhere else.
+    sessions: HashSet<u64>,
+    hasher: RandomState,
+}
+
+impl Line {
+    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// As `/health` shows it; `closed` is why nothing is sent, if nothing is.
+    pub(super) fn health(&self, closed: Option<&str>) -> GatewayHealth {
+        let known = self.known();
+        let closed = closed.or(known.trouble.as_deref());
+        GatewayHealth {
+            running: closed.is_none(),
+            closed: closed.map(str::to_owned),
+            sessions: known.sessions.len(),
+            last_send_at: known.last_reply,
+            last_send_error: known.last_error.clone(),
+        }
+    }
+
+    /// The gateway's release, if it has told.
+    pub(super) fn version(&self) -> Option<String> {
+        self.known().version.clone()
+    }
+
+    /// Asks the gateway whether it is there: nothing, or why not.
+    pub(super) fn probe(&self, gateway: Option<&HttpGateway>) -> Option<String> {
+        let trouble = match gateway.map(HttpGateway::probe) {
+            None => Some(Why::NoGateway.explain().to_owned()),
+            Some(probe) => {
+                if let Some(version) = probe.version {
+                    self.known().version = Some(version.into());
+                }
+                probe.why.filter(|_| !probe.ready).map(|why| {
+                    let detail = probe.detail.map_or(String::new(), |detail| format!(" ({detail})"));
+                    format!("{}{detail}", why.explain())
+                })
+            }
+        };
+        self.known().trouble.clone_from(&trouble);
+        trouble
+    }
+}
+
+/// One worker's end of the line.
+pub(super) struct Handset {
+    /// None where no gateway is configured.
+    pub(super) gateway: Option<HttpGateway>,
+    pub(super) line: Arc<Line>,
+}
+
+impl Gateway for Handset {
+    fn turn(&self, turn: &Turn<'_>, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Reply, GatewayError> {
+        let answer = match &self.gateway {
+            Some(gateway) => gateway.turn(turn, progress),
+            None => Err(GatewayError::new(Class::Closed, Why::NoGateway, None)),
+        };
+        let mut known = self.line.known();
+        if known.sessions.len() < SESSIONS_MAX {
+            let name = known.hasher.hash_one(turn.session.expose());
+            known.sessions.insert(name);
+        }
+        match &answer {
+            Ok(_) => {
+                known.last_reply = Some(SystemClock.now());
+                known.last_error = None;
+                known.trouble = None;
+            }
+            Err(error) => known.last_error = Some(error.to_string()),
+        }
+        answer
+    }
+}

@@ -1,0 +1,227 @@
+//! `run`: the service, from the first line of its log to its exit code.
+
+mod chores;
+mod line;
+mod state;
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+use log::{error, info, warn};
+
+use super::exit::Exit;
+use super::ground::{Ground, Way};
+use crate::config::Settings;
+use crate::convex::Backoff;
+use crate::delivery::deliver::Rules;
+use crate::delivery::dispatcher::{Plan, Rhythm};
+use crate::delivery::service::{Service, Setup};
+use crate::delivery::worker::Worker;
+use crate::gateway::client::Endpoint;
+use crate::http::server::{Limits, Server};
+use crate::redact::Redactor;
+use crate::roster::Team;
+use crate::telemetry;
+use crate::wire::Stop;
+
+use chores::{Reporter, follow_roster, report_offline};
+use line::Handset;
+use state::State;
+
+/// How long turns that run may go on once we were told to stop.
+const DRAIN: Duration = Duration::from_secs(25);
+
+/// How long the backend may take to hear that we stop.
+const LAST_WORD: Duration = Duration::from_secs(3);
+
+/// How long requests that have arrived may take after that.
+const LAST_ANSWERS: Duration = Duration::from_secs(5);
+
+/// The longest that a thread may take to end after it was told.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// Runs until a signal asks for the end.
+pub fn run(env_file: Option<&Path>) -> Exit {
+    let ground = Ground::survey(env_file);
+    let (level, format) = ground.log_style();
+    telemetry::start(level, format, ground.redactor.clone());
+
+    let report = &ground.configuration.report;
+    report.warnings.iter().for_each(|warning| warn!("{warning}"));
+    report.mistakes.iter().for_each(|mistake| error!("{mistake}"));
+    let Some(settings) = &ground.configuration.settings else {
+        error!("not started: {} in the configuration", count(report.mistakes.len(), "mistake"));
+        return Exit::Misconfigured;
+    };
+    // Whoever asks at intervals asks once each time, and `/health` learns of every failure; workers are patient.
+    let ways = ground.way(settings, Backoff::never()).and_then(|once| {
+        let patient = ground.way(settings, Backoff::default())?;
+        Ok(Ways { once, patient })
+    });
+    let ways = match ways {
+        Ok(ways) => ways,
+        Err(bad) => {
+            error!("not started: {bad}");
+            return Exit::Misconfigured;
+        }
+    };
+    info!("{} {}: {}", env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"), report.summary());
+    serve(settings, &ways, &ground.redactor)
+}
+
+fn serve(settings: &Settings, ways: &Ways, redactor: &Arc<Redactor>) -> Exit {
+    // In place before anything slow: as PID 1 of a container an unhandled signal is ignored.
+    let (told, signals) = crossbeam_channel::bounded(1);
+    let heard = ctrlc::set_handler(move || {
+        // A full channel has the news already.
+        let _ = told.try_send(());
+    });
+    if let Err(why) = heard {
+        error!("not started: signals cannot be handled ({why})");
+        return Exit::Failed;
+    }
+    let state = Arc::new(State::new(settings, redactor));
+    let answering = state.clone();
+    let address = (settings.http.host.as_str(), settings.http.port);
+    let server = match Server::bind(address, Limits::default(), move |request| answering.answer(&request)) {
+        Ok(server) => server,
+        Err(why) => {
+            error!(
+                "not started: cannot listen on {} port {} ({why}); see HEALTH_HOST and HEALTH_PORT",
+                address.0, address.1
+            );
+            return Exit::Failed;
+        }
+    };
+    info!("listening on http://{}", server.local_addr());
+    let switches = Switches::default();
+    let gateway = settings.gateway.url.clone().map(|base| {
+        let (token, silence_max) = (settings.gateway.token.clone(), settings.gateway.silence_max);
+        Endpoint::new(base, token, &ways.once.roots, redactor.clone(), silence_max)
+    });
+    let house = House { settings, ways, gateway, state: &state, switches: &switches };
+    let (service, chores) = match house.start(server.local_addr().port()) {
+        Ok(started) => started,
+        Err(why) => {
+            error!("not started: no thread to be had ({why})");
+            return Exit::Failed;
+        }
+    };
+
+    // An error means that the handler is gone, and with it every way to be told: that is the end, too.
+    let _ = signals.recv();
+    info!("stopping");
+    switches.chores.close();
+    service.stop(DRAIN, &switches.turns);
+    if state.backend().accepted == Some(true) {
+        report_offline(&ways.once.mission(settings, &switches.calls), LAST_WORD);
+    }
+    switches.calls.close();
+    let cut_off = server.stop(LAST_ANSWERS);
+    if cut_off > 0 {
+        warn!("{} cut off in the middle", count(cut_off, "request"));
+    }
+    if chores.recv_timeout(FAREWELL) == Err(RecvTimeoutError::Timeout) {
+        warn!("not every thread ended within {} s", FAREWELL.as_secs());
+    }
+    info!("stopped");
+    Exit::Done
+}
+
+/// The ways to the backend.
+struct Ways {
+    once: Way,
+    patient: Way,
+}
+
+/// What ends which calls.
+#[derive(Default)]
+struct Switches {
+    /// Roster and reports: at once.
+    chores: Stop,
+    /// Turns of agents: when the patience with them is over.
+    turns: Stop,
+    /// The workers' calls of the backend: last of all.
+    calls: Stop,
+}
+
+/// What the threads are made of.
+struct House<'a> {
+    settings: &'a Settings,
+    ways: &'a Ways,
+    /// None where none is configured.
+    gateway: Option<Endpoint>,
+    state: &'a Arc<State>,
+    switches: &'a Switches,
+}
+
+impl House<'_> {
+    /// Starts everything but the server. The receiver ends with the chores.
+    fn start(&self, port: u16) -> io::Result<(Service, Receiver<()>)> {
+        let team = Team::default();
+        let service = Service::start(self.delivery(&team, port))?;
+        self.state.delivers(service.view());
+
+        // Nothing is ever sent: the threads hold one end as long as they live, on whichever way they end.
+        let (alive, ended) = crossbeam_channel::bounded::<()>(0);
+        let stop = &self.switches.chores;
+        let mission = self.ways.once.mission(self.settings, stop);
+        let gateway = self.gateway.as_ref().map(|gateway| gateway.client(stop));
+        let reporter = Reporter::new(mission, gateway, self.state.clone(), self.settings);
+        let (interval, switch, living) = (self.settings.report_interval, stop.clone(), alive.clone());
+        spawn("reporter", move || {
+            reporter.run(&switch, interval);
+            drop(living);
+        })?;
+        let mission = self.ways.once.mission(self.settings, stop);
+        let (interval, switch, state) =
+            (self.settings.agents.sync_interval, stop.clone(), self.state.clone());
+        spawn("roster", move || {
+            follow_roster(&team, &mission, &state, &switch, interval);
+            drop(alive);
+        })?;
+        Ok((service, ended))
+    }
+
+    fn delivery(&self, team: &Team, port: u16) -> Setup {
+        let settings = self.settings;
+        let delivery = &settings.delivery;
+        let rules = Arc::new(Rules {
+            client_tools: settings.gateway.client_tools,
+            base_url: settings.http.base_url(port).to_string(),
+            rounds_max: delivery.tool_rounds_max,
+            calls_max: delivery.tool_calls_max,
+        });
+        let worker = |_| Worker {
+            mission: self.ways.patient.mission(settings, &self.switches.calls),
+            gateway: Box::new(Handset {
+                gateway: self.gateway.as_ref().map(|gateway| gateway.client(&self.switches.turns)),
+                line: self.state.line.clone(),
+            }),
+            team: team.clone(),
+            rules: rules.clone(),
+        };
+        let plan = Plan {
+            workers: delivery.concurrent_sessions_max,
+            list_limit: u32::try_from(delivery.list_limit).unwrap_or(u32::MAX),
+            rhythm: Rhythm::of(settings),
+        };
+        let line = self.state.line.clone();
+        let prober = self.gateway.as_ref().map(|gateway| gateway.client(&self.switches.chores));
+        let workers = (0..plan.workers).map(worker).collect();
+        let mission = self.ways.once.mission(settings, &self.switches.chores);
+        Setup { plan, mission, workers, probe: Box::new(move || line.probe(prober.as_ref())) }
+    }
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    thread::Builder::new().name(name.to_owned()).spawn(work).map(drop)
+}
+
+fn count(number: usize, thing: &str) -> String {
+    if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
+}

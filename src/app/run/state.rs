@@ -1,0 +1,211 @@
+//! What is known of the running service, and what its HTTP server tells of it.
+
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Instant;
+
+use super::line::Line;
+use crate::clock::{Clock as _, Millis, SystemClock};
+use crate::config::Settings;
+use crate::delivery::dispatcher::Standing;
+use crate::delivery::service::View;
+use crate::http::health::{
+    BackendHealth, DeliveryConfig, DeliveryHealth, GatewayHealth, Health, Infrastructure, Memory,
+    RosterHealth, Version, Versions, reasons, seconds,
+};
+use crate::http::message::{Reply, Request};
+use crate::http::routes::{Route, route};
+use crate::redact::Redactor;
+
+/// The longest error that `/health` repeats.
+const ERROR_CHARS: usize = 500;
+
+/// What the configuration says of versions and the machine.
+struct Told {
+    runtime_service_version: String,
+    /// Where it says nothing, the gateway tells.
+    openclaw_version: Option<String>,
+    droplet_id: String,
+    region: String,
+}
+
+/// What is known.
+pub(super) struct State {
+    began: Instant,
+    version: Told,
+    ip_address: String,
+    config: DeliveryConfig,
+    redactor: Arc<Redactor>,
+    /// The way to the agents, as its users have found it.
+    pub(super) line: Arc<Line>,
+    backend: Mutex<BackendHealth>,
+    roster: Mutex<RosterHealth>,
+    /// There from the moment on in which rows are delivered.
+    delivery: OnceLock<View>,
+}
+
+impl State {
+    /// What people set is shown to whoever asks: a secret in the wrong variable must not be.
+    pub(super) fn new(settings: &Settings, redactor: &Arc<Redactor>) -> Self {
+        let version = Told {
+            runtime_service_version: redactor.clean(&settings.runtime_version),
+            openclaw_version: settings.openclaw_version.as_deref().map(|version| redactor.clean(version)),
+            droplet_id: redactor.clean(&settings.droplet.id),
+            region: redactor.clean(&settings.droplet.region),
+        };
+        let delivery = &settings.delivery;
+        let config = DeliveryConfig {
+            max_concurrent_sessions: delivery.concurrent_sessions_max,
+            // The next two rule nothing here; dashboards find what would have been.
+            stream_timeout_ms: settings.gateway.silence_max.as_millis(),
+            context_fetch_batch_size: 1,
+            list_limit: delivery.list_limit,
+            interval_ms: delivery.interval.as_millis(),
+            idle_interval_ms: delivery.idle_interval.as_millis(),
+            backoff_base_ms: delivery.backoff_base.as_millis(),
+            backoff_max_ms: delivery.backoff_max.as_millis(),
+        };
+        Self {
+            began: Instant::now(),
+            version,
+            ip_address: redactor.clean(&settings.droplet.ip),
+            config,
+            redactor: redactor.clone(),
+            line: Arc::default(),
+            backend: Mutex::default(),
+            roster: Mutex::default(),
+            delivery: OnceLock::new(),
+        }
+    }
+
+    /// From now on rows are delivered.
+    pub(super) fn delivers(&self, view: View) {
+        // It is set once, by the one who starts.
+        let _ = self.delivery.set(view);
+    }
+
+    /// An error as it may be shown.
+    pub(super) fn excerpt(&self, error: &str) -> String {
+        self.redactor.excerpt(error, ERROR_CHARS)
+    }
+
+    /// Takes the news of the backend; gives back what was known before.
+    pub(super) fn note_backend(&self, news: BackendHealth) -> BackendHealth {
+        std::mem::replace(&mut *lock(&self.backend), news)
+    }
+
+    /// What is known of the backend.
+    pub(super) fn backend(&self) -> BackendHealth {
+        lock(&self.backend).clone()
+    }
+
+    /// The roster's entry, to be changed.
+    pub(super) fn roster(&self) -> MutexGuard<'_, RosterHealth> {
+        lock(&self.roster)
+    }
+
+    /// Whether there is something to complain about.
+    pub(super) fn is_degraded(&self) -> bool {
+        let (gateway, delivery, roster, backend) = self.parts();
+        !reasons(&gateway, &delivery, &roster, &backend).is_empty()
+    }
+
+    fn parts(&self) -> (GatewayHealth, DeliveryHealth, RosterHealth, BackendHealth) {
+        let standing = self.delivery.get().map(View::standing);
+        let gateway = self.line.health(
+            standing.as_ref().map_or(Some("not started yet"), |standing| standing.gate_closed.as_deref()),
+        );
+        let delivery = self.delivery_health(standing);
+        (gateway, delivery, self.roster().clone(), self.backend())
+    }
+
+    fn delivery_health(&self, standing: Option<Standing>) -> DeliveryHealth {
+        let Some(standing) = standing else {
+            return DeliveryHealth { config: self.config, ..DeliveryHealth::default() };
+        };
+        let tally = standing.tally;
+        DeliveryHealth {
+            running: true,
+            last_delivery: tally.last_delivery,
+            delivered: tally.settled(),
+            failed: tally.failed,
+            consecutive_failures: tally.consecutive_failures,
+            last_error_at: tally.last_error_at,
+            last_error_message: tally.last_error.as_deref().map(|error| self.excerpt(error)),
+            no_response_terminal_skip_count: tally.of("silent"),
+            required_notification_retry_exhausted_count: tally.of("unanswered"),
+            task_less_replies: tally.of("kept"),
+            ended: tally.ended,
+            skipped: tally.skipped,
+            waiting: standing.known,
+            in_flight: standing.running,
+            lists: standing.lists,
+            oldest_unsettled_at: standing.oldest,
+            config: self.config,
+        }
+    }
+
+    /// Answers a request.
+    pub(super) fn answer(&self, request: &Request) -> Reply {
+        match route(request) {
+            Route::Health => Reply::json(self.health(SystemClock.now()).pretty()).no_store(),
+            Route::Version => Reply::json_of(&self.version()).no_store(),
+            Route::Nudge => match self.delivery.get() {
+                Some(delivery) => {
+                    delivery.nudge();
+                    Reply::empty(202).no_store()
+                }
+                None => Reply::error(503, "Not started yet").no_store(),
+            },
+            Route::Refused(reply) => reply,
+        }
+    }
+
+    fn version(&self) -> Version {
+        let told = &self.version;
+        let openclaw = told.openclaw_version.clone().or_else(|| self.line.version());
+        Version {
+            runtime_service_version: told.runtime_service_version.clone(),
+            openclaw_version: openclaw.unwrap_or_else(|| "unknown".to_owned()),
+            droplet_id: told.droplet_id.clone(),
+            region: told.region.clone(),
+        }
+    }
+
+    fn health(&self, now: Millis) -> Health {
+        let (gateway, delivery, agent_sync, backend) = self.parts();
+        let reasons = reasons(&gateway, &delivery, &agent_sync, &backend);
+        let version = self.version();
+        Health {
+            status: if reasons.is_empty() { "healthy" } else { "degraded" },
+            reasons,
+            uptime: seconds(self.began.elapsed()),
+            versions: Versions {
+                runtime_service: version.runtime_service_version,
+                openclaw: version.openclaw_version,
+            },
+            infrastructure: Infrastructure {
+                droplet_id: version.droplet_id,
+                ip_address: self.ip_address.clone(),
+                region: version.region,
+            },
+            gateway,
+            delivery,
+            agent_sync,
+            backend,
+            memory: Memory { rss: resident_bytes() },
+            timestamp: now,
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// As Linux counts it; 0 where it does not say.
+fn resident_bytes() -> u64 {
+    const KIB: u64 = 1024;
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok()).unwrap_or_default() * KIB
+}

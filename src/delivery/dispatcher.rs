@@ -1,0 +1,300 @@
+//! The owner of everything that is known of the rows: a plain struct, fed with events and the time.
+//!
+//! It never waits and touches nothing outside. What should happen it says as [`Effect`]s; the thread around it carries
+//! them out and brings back the events. [`Dispatcher::wake_at`] tells when it wants to be asked again.
+//!
+//! A list and the end of a delivery can cross: a list that began before a row was settled still has it. So every
+//! settled row is remembered until a list comes back that began after it.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::time::Duration;
+
+pub use super::pace::Rhythm;
+
+use super::gate::Gate;
+use super::pace::Pace;
+use super::queue::Queue;
+use super::tally::Tally;
+use super::{End, Job, Outcome, Trouble, retry};
+use crate::clock::Millis;
+use crate::gateway::Class;
+use crate::model::limits::UNDELIVERED_ROWS;
+use crate::model::{Notification, NotificationId, RecipientType};
+
+/// Rows that are settled here and not at the backend; the oldest make room.
+const UNMARKED_MAX: usize = 1000;
+
+/// What the dispatcher hears of.
+#[derive(Debug)]
+pub enum Event {
+    /// A list came back.
+    Listed {
+        /// Its number.
+        list: u64,
+        /// How many rows it asked for.
+        limit: u32,
+        /// The oldest rows that are not settled, oldest first.
+        rows: Vec<Notification>,
+    },
+    /// A list failed.
+    ListFailed {
+        /// Why, redacted.
+        why: String,
+        /// How long the backend wants to be left alone.
+        not_before: Option<Duration>,
+        /// From 0 to 1.
+        dice: f64,
+    },
+    /// A worker is free again.
+    Finished(Box<Job>, Outcome),
+    /// There may be new rows.
+    Nudged,
+    /// The gateway was asked whether it is there: nothing, or why not.
+    Probed(Option<String>),
+    /// Begin nothing any more.
+    Stop,
+}
+
+/// What should happen.
+#[derive(Debug)]
+pub enum Effect {
+    /// List the rows that are not settled.
+    List {
+        /// Under this number.
+        list: u64,
+        /// This many.
+        limit: u32,
+    },
+    /// Hand this to a worker; one is free.
+    Start(Box<Job>),
+    /// Ask the gateway whether it is there.
+    Probe,
+}
+
+/// What it is set to.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// How many workers there are.
+    pub workers: usize,
+    /// How many new rows one list asks for.
+    pub list_limit: u32,
+    /// When lists are due.
+    pub rhythm: Rhythm,
+}
+
+/// How things stand.
+#[derive(Clone, Debug, Default)]
+pub struct Standing {
+    /// Rows that are not settled.
+    pub known: usize,
+    /// Those with a worker.
+    pub running: usize,
+    /// When the oldest of the known was created.
+    pub oldest: Option<Millis>,
+    /// Why nothing is sent to the gateway, if so.
+    pub gate_closed: Option<String>,
+    /// How many lists were begun.
+    pub lists: u64,
+    /// How many of the last have failed, one after another.
+    pub list_failures: u32,
+    /// The counts.
+    pub tally: Tally,
+}
+
+/// The owner of the rows.
+#[derive(Debug)]
+pub struct Dispatcher {
+    plan: Plan,
+    queue: Queue,
+    pace: Pace,
+    gate: Gate,
+    tally: Tally,
+    free: usize,
+    /// The number of the last list that began.
+    lists: u64,
+    listing: bool,
+    /// Whether the backend may have more rows than the last list showed.
+    more: bool,
+    /// Settled rows, with the last list that had begun by then.
+    settled: HashMap<NotificationId, u64>,
+    /// Settled rows that the backend goes on to list.
+    unmarked: HashSet<NotificationId>,
+    unmarked_order: VecDeque<NotificationId>,
+    stopping: bool,
+}
+
+impl Dispatcher {
+    /// With all workers free and nothing known.
+    pub fn new(plan: Plan) -> Self {
+        Self {
+            free: plan.workers,
+            pace: Pace::new(plan.rhythm),
+            plan,
+            queue: Queue::default(),
+            gate: Gate::new(),
+            tally: Tally::default(),
+            lists: 0,
+            listing: false,
+            more: false,
+            settled: HashMap::new(),
+            unmarked: HashSet::new(),
+            unmarked_order: VecDeque::new(),
+            stopping: false,
+        }
+    }
+
+    /// Takes the news and says what should happen now. Without news it is asked because the time has come.
+    pub fn on(&mut self, event: Option<Event>, now: Millis) -> Vec<Effect> {
+        match event {
+            Some(Event::Listed { list, limit, rows }) => self.listed(list, limit, rows, now),
+            Some(Event::ListFailed { why, not_before, dice }) => {
+                self.listing = false;
+                self.pace.failed(not_before, dice, now);
+                self.tally.fail(why, now);
+            }
+            Some(Event::Finished(job, outcome)) => self.finished(job, outcome, now),
+            Some(Event::Nudged) => self.pace.want(),
+            Some(Event::Probed(trouble)) => self.gate.probed(trouble.as_deref(), now),
+            Some(Event::Stop) => self.stopping = true,
+            None => {}
+        }
+        self.effects(now)
+    }
+
+    fn effects(&mut self, now: Millis) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        if self.stopping {
+            return effects;
+        }
+        self.queue.wake(now);
+        while self.free > 0
+            && self.gate.lets_in()
+            && let Some(job) = self.queue.take()
+        {
+            self.free -= 1;
+            self.gate.begins(job.number);
+            effects.push(Effect::Start(Box::new(job)));
+        }
+        if self.gate.probe(now) {
+            effects.push(Effect::Probe);
+        }
+        if self.has_appetite() {
+            self.pace.want();
+        }
+        if !self.listing && self.pace.due(now) <= now {
+            self.listing = true;
+            self.lists += 1;
+            self.pace.begin(now);
+            effects.push(Effect::List { list: self.lists, limit: self.list_limit() });
+        }
+        effects
+    }
+
+    /// Whether there are rows that we have not seen, and workers who might soon want them.
+    fn has_appetite(&self) -> bool {
+        self.more && self.queue.ready() < 2 * self.plan.workers && self.list_limit() > self.seen()
+    }
+
+    /// Rows that the next list will show again.
+    fn seen(&self) -> u32 {
+        u32::try_from(self.queue.len() + self.unmarked.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Past the rows that we know there must be room for new ones: a list always begins with the oldest.
+    fn list_limit(&self) -> u32 {
+        self.seen().saturating_add(self.plan.list_limit).min(UNDELIVERED_ROWS)
+    }
+
+    fn listed(&mut self, list: u64, limit: u32, rows: Vec<Notification>, now: Millis) {
+        self.listing = false;
+        self.pace.succeeded();
+        self.tally.last_list = Some(now);
+        self.more = rows.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
+        if !self.more {
+            for number in self.queue.missing_from(list, &rows) {
+                self.queue.close(number, now);
+                *self.tally.ended.entry(End::Gone.name()).or_default() += 1;
+            }
+        }
+        self.settled.retain(|_, at| *at >= list);
+        let known = self.queue.len();
+        for row in rows {
+            let over = self.settled.contains_key(&row.id) || self.unmarked.contains(&row.id);
+            // The backend lists agents' rows only; anybody else's would be none of our business.
+            if over || row.recipient_type == RecipientType::User || self.queue.refresh(&row) {
+                continue;
+            }
+            self.queue.push(row, list, now);
+        }
+        if self.queue.len() > known {
+            self.pace.stir(now);
+        }
+    }
+
+    fn finished(&mut self, job: Box<Job>, outcome: Outcome, now: Millis) {
+        self.free += 1;
+        self.pace.stir(now);
+        match outcome {
+            Outcome::Closed(end) => {
+                self.gate.found_open(job.number);
+                self.tally.close(&end, now);
+                self.queue.close(job.number, now);
+                self.settled.insert(job.row.id.clone(), self.lists);
+                if !end.is_marked() {
+                    self.abandon(job.row.id.clone());
+                }
+            }
+            Outcome::Again { trouble, pause } => {
+                match &trouble {
+                    Trouble::Gateway(error)
+                        if error.class == Class::Closed && !retry::is_rows_own(&job.record, error) =>
+                    {
+                        self.gate.found_closed(error.why.explain(), error.not_before, now);
+                    }
+                    _ => self.gate.found_open(job.number),
+                }
+                self.tally.fail(trouble.to_string(), now);
+                self.queue.put_back(*job, pause.map(|pause| now + pause), now);
+            }
+        }
+    }
+
+    fn abandon(&mut self, id: NotificationId) {
+        if self.unmarked_order.len() == UNMARKED_MAX
+            && let Some(oldest) = self.unmarked_order.pop_front()
+        {
+            self.unmarked.remove(&oldest);
+        }
+        self.unmarked_order.push_back(id.clone());
+        self.unmarked.insert(id);
+    }
+
+    /// When it wants to be asked again, if nothing happens before.
+    pub fn wake_at(&self, now: Millis) -> Option<Millis> {
+        if self.stopping {
+            return None;
+        }
+        let list = (!self.listing).then(|| self.pace.due(now));
+        // What rests is of interest only if somebody could take it.
+        let rested = self.queue.wake_at().filter(|_| self.free > 0 && self.gate.lets_in());
+        [list, rested, self.gate.probe_at()].into_iter().flatten().min()
+    }
+
+    /// Whether it was told to stop and nothing runs any more.
+    pub fn is_done(&self) -> bool {
+        self.stopping && self.queue.running() == 0
+    }
+
+    /// How things stand.
+    pub fn standing(&self) -> Standing {
+        Standing {
+            known: self.queue.len(),
+            running: self.queue.running(),
+            oldest: self.queue.oldest(),
+            gate_closed: self.gate.why().map(str::to_owned),
+            lists: self.lists,
+            list_failures: self.pace.failures(),
+            tally: self.tally.clone(),
+        }
+    }
+}

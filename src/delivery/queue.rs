@@ -1,0 +1,235 @@
+//! Who is next: tracks, ranks, and the limit on overtaking.
+//!
+//! A row gets its number at first sight. Of each track only the first row may run, and only one at a time. Among the
+//! tracks that could begin, those whose first row is of a better rank come first; within a rank the lower number. But a
+//! row that has been overtaken by [`OVERTAKEN_MAX`] later ones comes before everything, so nobody starves.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+
+use super::{Job, Record, Track};
+use crate::clock::Millis;
+use crate::model::{Notification, NotificationId, NotificationType};
+
+/// How many later rows may begin before an earlier one that waits.
+pub(super) const OVERTAKEN_MAX: u32 = 200;
+
+/// How urgent a row is, by its type alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Rank {
+    /// Somebody asked.
+    Asked,
+    /// Somebody gave work.
+    Given,
+    /// Something changed.
+    Told,
+}
+
+const RANKS: usize = 3;
+
+impl Rank {
+    fn of(row: &Notification) -> Self {
+        match row.kind.known() {
+            Some(NotificationType::Mention | NotificationType::ResponseRequest) => Self::Asked,
+            Some(NotificationType::Assignment) => Self::Given,
+            Some(
+                NotificationType::ThreadUpdate
+                | NotificationType::StatusChange
+                | NotificationType::MemberAdded
+                | NotificationType::MemberRemoved
+                | NotificationType::RoleChanged,
+            )
+            | None => Self::Told,
+        }
+    }
+}
+
+/// A row that is not settled.
+#[derive(Debug)]
+struct Row {
+    notification: Notification,
+    track: Track,
+    rank: Rank,
+    /// What has been done for it; while it runs, the worker has the newer one.
+    record: Record,
+    not_before: Option<Millis>,
+    running: bool,
+    overtaken: u32,
+    /// The list in which it was first seen.
+    seen_in: u64,
+}
+
+/// One track.
+#[derive(Debug, Default)]
+struct Line {
+    rows: VecDeque<u64>,
+    busy: bool,
+}
+
+/// All rows that are not settled, in their order.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    next_number: u64,
+    rows: BTreeMap<u64, Row>,
+    numbers: HashMap<NotificationId, u64>,
+    lines: HashMap<Track, Line>,
+    /// First rows of idle tracks that could begin now, by rank.
+    ready: [BTreeSet<u64>; RANKS],
+    /// First rows of idle tracks that rest, by the end of their rest.
+    resting: BTreeSet<(Millis, u64)>,
+    running: usize,
+}
+
+impl Queue {
+    /// How many rows are known.
+    pub(super) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// How many are with a worker.
+    pub(super) fn running(&self) -> usize {
+        self.running
+    }
+
+    /// How many could begin now.
+    pub(super) fn ready(&self) -> usize {
+        self.ready.iter().map(BTreeSet::len).sum()
+    }
+
+    /// When the oldest of them was created, by the backend's clock.
+    pub(super) fn oldest(&self) -> Option<Millis> {
+        self.rows.values().next().map(|row| row.notification.created_at)
+    }
+
+    /// When the next row has rested enough.
+    pub(super) fn wake_at(&self) -> Option<Millis> {
+        self.resting.first().map(|(at, _)| *at)
+    }
+
+    /// Whether the row is known; what it says now is taken over, unless a worker has it.
+    pub(super) fn refresh(&mut self, row: &Notification) -> bool {
+        let Some(number) = self.numbers.get(&row.id) else { return false };
+        if let Some(known) = self.rows.get_mut(number)
+            && !known.running
+        {
+            known.notification = row.clone();
+        }
+        true
+    }
+
+    /// A row seen for the first time, at the end of its track.
+    pub(super) fn push(&mut self, row: Notification, seen_in: u64, now: Millis) {
+        let number = self.next_number;
+        self.next_number += 1;
+        let (track, rank) = (Track::of(&row), Rank::of(&row));
+        self.numbers.insert(row.id.clone(), number);
+        let line = self.lines.entry(track.clone()).or_default();
+        line.rows.push_back(number);
+        let first = line.rows.len() == 1;
+        let row = Row {
+            notification: row,
+            track,
+            rank,
+            record: Record::default(),
+            not_before: None,
+            running: false,
+            overtaken: 0,
+            seen_in,
+        };
+        self.rows.insert(number, row);
+        if first {
+            self.line_up(number, now);
+        }
+    }
+
+    /// Makes a first row ready, or lets it rest.
+    fn line_up(&mut self, number: u64, now: Millis) {
+        let row = &self.rows[&number];
+        match row.not_before {
+            Some(at) if at > now => {
+                self.resting.insert((at, number));
+            }
+            Some(_) | None => {
+                self.ready[row.rank as usize].insert(number);
+            }
+        }
+    }
+
+    /// Those that have rested enough can begin.
+    pub(super) fn wake(&mut self, now: Millis) {
+        while let Some(&(at, number)) = self.resting.first()
+            && at <= now
+        {
+            self.resting.pop_first();
+            self.line_up(number, now);
+        }
+    }
+
+    /// The next job; its track is busy from now on.
+    pub(super) fn take(&mut self) -> Option<Job> {
+        let number = self.next()?;
+        for (_, earlier) in self.rows.range_mut(..number).filter(|(_, row)| !row.running) {
+            earlier.overtaken += 1;
+        }
+        let row = self.rows.get_mut(&number)?;
+        row.running = true;
+        self.running += 1;
+        self.ready[row.rank as usize].remove(&number);
+        if let Some(line) = self.lines.get_mut(&row.track) {
+            line.busy = true;
+        }
+        Some(Job { number, row: row.notification.clone(), record: std::mem::take(&mut row.record) })
+    }
+
+    fn next(&self) -> Option<u64> {
+        let ready = self.ready.iter().flatten().copied();
+        let overdue = ready.filter(|number| self.rows[number].overtaken >= OVERTAKEN_MAX).min();
+        overdue.or_else(|| self.ready.iter().find_map(|rank| rank.first().copied()))
+    }
+
+    /// The worker is done with it for now: it waits again, at the head of its track.
+    pub(super) fn put_back(&mut self, job: Job, not_before: Option<Millis>, now: Millis) {
+        let Some(row) = self.rows.get_mut(&job.number) else { return };
+        row.record = job.record;
+        row.not_before = not_before;
+        row.running = false;
+        self.running -= 1;
+        if let Some(line) = self.lines.get_mut(&row.track) {
+            line.busy = false;
+        }
+        self.line_up(job.number, now);
+    }
+
+    /// It is settled: the next of its track may begin.
+    pub(super) fn close(&mut self, number: u64, now: Millis) {
+        let Some(row) = self.rows.remove(&number) else { return };
+        self.numbers.remove(&row.notification.id);
+        self.running -= usize::from(row.running);
+        self.ready[row.rank as usize].remove(&number);
+        if let Some(at) = row.not_before {
+            self.resting.remove(&(at, number));
+        }
+        let Some(line) = self.lines.get_mut(&row.track) else { return };
+        if row.running {
+            line.busy = false;
+        }
+        let was_first = line.rows.front() == Some(&number);
+        line.rows.retain(|other| *other != number);
+        match line.rows.front().copied() {
+            None => {
+                self.lines.remove(&row.track);
+            }
+            Some(next) if was_first && !line.busy => self.line_up(next, now),
+            Some(_) => {}
+        }
+    }
+
+    /// Rows that wait untouched although a list that began after they were seen, and that was complete, lacks them.
+    pub(super) fn missing_from(&self, list: u64, listed: &[Notification]) -> Vec<u64> {
+        let listed: std::collections::HashSet<&NotificationId> = listed.iter().map(|row| &row.id).collect();
+        let untouched = |row: &Row| matches!(row.record.stage, super::Stage::Fresh) && row.record.lost == 0;
+        let gone = self.rows.iter().filter(|(_, row)| {
+            !row.running && row.seen_in < list && untouched(row) && !listed.contains(&row.notification.id)
+        });
+        gone.map(|(number, _)| *number).collect()
+    }
+}

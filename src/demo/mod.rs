@@ -1,0 +1,6 @@
+//! The other side of the runtime, for people who want to see it work and for tests: an OpenClaw gateway without a
+//! model behind it.
+//!
+//! [`gateway`] is spoken to over HTTP as a real one; what its agents say is a [`gateway::Mind`]'s business.
+
+pub mod gateway;

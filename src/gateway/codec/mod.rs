@@ -1,0 +1,56 @@
+//! What goes over the wire to the gateway and what comes back, as bytes: no sockets here.
+//!
+//! [`request`] writes the body of a turn in a dialect, and the session key by which the gateway knows the
+//! conversation. [`events`] cuts a stream into events, [`reply`] puts the reply together from them, or from one JSON
+//! body, and [`failure`] reads every refusal. All of it follows the measured contract; where that says nothing, the
+//! rule is: nothing may run twice, nothing that was paid for is thrown away, and nothing is said to people that the
+//! agent did not mean for them.
+
+mod events;
+mod failure;
+mod reply;
+mod request;
+
+use std::time::Duration;
+
+use super::{Class, Why};
+
+pub use request::session_key;
+
+pub(crate) use events::Events;
+pub(crate) use failure::{Answer, refusal};
+pub(crate) use reply::{Assembly, from_json};
+pub(crate) use request::{agent_id, body};
+
+/// A turn that brought no reply; `detail` is the other side's words, as they came.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) class: Class,
+    pub(crate) why: Why,
+    pub(crate) status: Option<u16>,
+    pub(crate) run: Option<String>,
+    pub(crate) not_before: Option<Duration>,
+    pub(crate) detail: Option<String>,
+    /// Nothing was run, and the gateway wants tools in the other shape.
+    pub(crate) wants_other_tools: bool,
+}
+
+impl Failure {
+    pub(crate) fn new(class: Class, why: Why) -> Self {
+        Self { class, why, status: None, run: None, not_before: None, detail: None, wants_other_tools: false }
+    }
+
+    pub(crate) fn with_detail(self, detail: impl Into<String>) -> Self {
+        let detail = detail.into();
+        Self { detail: (!detail.trim().is_empty()).then_some(detail), ..self }
+    }
+
+    pub(crate) fn with_status(self, status: u16) -> Self {
+        Self { status: Some(status), ..self }
+    }
+
+    /// The run had this id; one that is known already stays.
+    pub(crate) fn with_run(self, run: Option<String>) -> Self {
+        Self { run: self.run.or(run), ..self }
+    }
+}

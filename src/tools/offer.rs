@@ -1,0 +1,123 @@
+//! What an agent sees of the table: tools with their schemas, and one line for each in the briefing.
+
+use std::sync::LazyLock;
+
+use serde_json::{Map, Value, json};
+
+use super::table::{Field, ROWS, Row, Type};
+use super::{Caller, guard};
+use crate::gateway::Tool;
+
+/// What one caller is offered, in the order of the table.
+#[derive(Clone, Debug, Default)]
+pub struct Offer {
+    /// What goes to the gateway; nothing where agents call over HTTP.
+    pub tools: Vec<&'static Tool>,
+    /// One line for each, for the briefing.
+    pub labels: Vec<&'static str>,
+    /// Whether `done` is among the words for a status.
+    pub can_mark_done: bool,
+    names: Vec<&'static str>,
+}
+
+impl Offer {
+    /// Whether the agent may call this tool here.
+    pub fn has(&self, name: &str) -> bool {
+        self.tools.iter().any(|tool| tool.name == name)
+    }
+
+    /// Whether the agent may do this by tool or over HTTP: for the briefing.
+    pub fn grants(&self, name: &str) -> bool {
+        self.names.contains(&name)
+    }
+}
+
+/// A row, made ready to be offered.
+struct Shelf {
+    row: &'static Row,
+    tool: Tool,
+    label: String,
+    http_label: String,
+}
+
+/// Made once; the schemas are the same for everybody, but for one word.
+static SHELVES: LazyLock<Vec<Shelf>> = LazyLock::new(|| ROWS.iter().map(|row| shelf(row, true)).collect());
+
+/// The same without `done`.
+static WITHOUT_DONE: LazyLock<Vec<Shelf>> =
+    LazyLock::new(|| ROWS.iter().map(|row| shelf(row, false)).collect());
+
+fn shelf(row: &'static Row, done: bool) -> Shelf {
+    Shelf {
+        row,
+        tool: Tool { name: row.name, description: row.says.to_owned(), parameters: schema(row, done) },
+        label: format!("{} ({} tool)", row.does, row.name),
+        http_label: format!("{} via HTTP (POST /agent/{})", row.does, row.endpoint),
+    }
+}
+
+/// What the caller is offered as tools.
+pub fn offer(caller: &Caller<'_>) -> Offer {
+    let can_mark_done = guard::can_mark_done(caller);
+    let shelves = open(caller, can_mark_done);
+    Offer {
+        tools: shelves.iter().map(|shelf| &shelf.tool).collect(),
+        labels: shelves.iter().map(|shelf| shelf.label.as_str()).collect(),
+        names: shelves.iter().map(|shelf| shelf.row.name).collect(),
+        can_mark_done,
+    }
+}
+
+/// What the caller is offered where client tools are switched off: the same rows, each with its endpoint.
+pub fn offer_http(caller: &Caller<'_>) -> Offer {
+    let can_mark_done = guard::can_mark_done(caller);
+    let shelves = open(caller, can_mark_done);
+    Offer {
+        tools: Vec::new(),
+        labels: shelves.iter().map(|shelf| shelf.http_label.as_str()).collect(),
+        names: shelves.iter().map(|shelf| shelf.row.name).collect(),
+        can_mark_done,
+    }
+}
+
+fn open(caller: &Caller<'_>, can_mark_done: bool) -> Vec<&'static Shelf> {
+    let shelves: &'static [Shelf] = if can_mark_done { &SHELVES } else { &WITHOUT_DONE };
+    let open = |shelf: &&Shelf| {
+        let whom = shelf.row.whom;
+        guard::entitled(whom, caller) && guard::in_place(whom, caller)
+    };
+    shelves.iter().filter(open).collect()
+}
+
+/// The row's fields as a JSON schema. Some back ends of gateways refuse everything beyond the plainest words, so
+/// there are no others here.
+fn schema(row: &Row, done: bool) -> Value {
+    let properties: Map<String, Value> =
+        row.fields.iter().map(|field| (field.name.to_owned(), property(row, field, done))).collect();
+    let mut schema = json!({"type": "object", "properties": properties});
+    let required: Vec<&str> =
+        row.fields.iter().filter(|field| field.required).map(|field| field.name).collect();
+    if !required.is_empty() {
+        schema["required"] = json!(required);
+    }
+    schema
+}
+
+fn property(row: &Row, field: &Field, done: bool) -> Value {
+    let says = field.says;
+    match field.is {
+        Type::Text => json!({"type": "string", "description": says}),
+        Type::Number | Type::Count { .. } | Type::Priority => json!({"type": "number", "description": says}),
+        Type::Range(least, most) => {
+            json!({"type": "number", "description": says, "minimum": least, "maximum": most})
+        }
+        Type::Texts => json!({"type": "array", "items": {"type": "string"}, "description": says}),
+        Type::OneOf(words) => {
+            // Only the tool made for it: an update may also name the status that a task has already.
+            let hidden = !done && row.name == "task_status";
+            let words: Vec<&str> =
+                words.iter().copied().filter(|word| !(hidden && *word == "done")).collect();
+            json!({"type": "string", "enum": words, "description": says})
+        }
+    }
+}

@@ -1,0 +1,443 @@
+//! What the agent is told, and under which condition: the tables 4.2 to 4.6 as rows, and what the weaknesses W-13,
+//! W-15, W-30, W-37 ask for.
+
+use mission_control_runtime::delivery::policy::leads;
+use mission_control_runtime::delivery::prompt::{HttpWay, Scene, brief};
+use mission_control_runtime::model::DeliveryContext;
+use serde_json::{Value, json};
+
+use super::{HTTP, LABELS, context_json, scene, told};
+
+/// Changes the base context as the words say, and how it is presented.
+struct Case {
+    context: DeliveryContext,
+    http: Option<HttpWay<'static>>,
+    tools: Vec<&'static str>,
+    labels: &'static [&'static str],
+    may_close: bool,
+    repeat: bool,
+}
+
+impl Case {
+    fn new(changes: &str) -> Self {
+        let mut c = context_json();
+        c["effectiveBehaviorFlags"] = json!({});
+        let (mut http, mut labels) = (None, &LABELS[..]);
+        let (mut no_tools, mut may_close, mut repeat) = (false, false, false);
+        for change in changes.split_whitespace() {
+            match change.split_once('=').unwrap() {
+                ("type", kind) => c["notification"]["type"] = json!(kind),
+                ("status", status) => c["task"]["status"] = json!(status),
+                ("by", "user") => {
+                    c["message"]["authorType"] = json!("user");
+                    c["message"]["authorId"] = json!("user_1");
+                }
+                ("assigned", slugs) => {
+                    let ids: Vec<_> = slugs.split(',').map(|slug| format!("agent-{slug}")).collect();
+                    c["task"]["assignedAgentIds"] = json!(ids);
+                    let mates = c["mentionableAgents"].as_array().unwrap().iter();
+                    let on_it = mates.filter(|mate| ids.iter().any(|id| mate["id"] == json!(id)));
+                    c["assignedAgents"] = on_it.cloned().collect();
+                }
+                ("chat", "yes") => c["task"]["labels"] = json!(["system:orchestrator-chat"]),
+                ("self", "orchestrator") => {
+                    c["orchestratorAgentId"] = json!("agent-a");
+                }
+                ("orchestrator", "none") => c["orchestratorAgentId"] = Value::Null,
+                ("no", "task") => {
+                    c["task"] = Value::Null;
+                    c["notification"]["taskId"] = Value::Null;
+                }
+                ("no", "agent") => c["agent"] = Value::Null,
+                ("no", "person") => c["primaryUserMention"] = Value::Null,
+                ("no", "thread") => c["thread"] = json!([]),
+                ("no", "message") => c["message"] = Value::Null,
+                ("no", "description") => c["task"]["description"] = Value::Null,
+                ("no", "repository") => c["repositoryDoc"] = Value::Null,
+                ("no", "body") => c["notification"]["body"] = json!("  "),
+                ("no", "content") => c["message"]["content"] = json!(" \n"),
+                ("no", "labels") => labels = &[],
+                ("no", "tools") => no_tools = true,
+                ("with", "briefing") => {
+                    c["globalBriefingDoc"] =
+                        json!({"title": "Account Briefing", "content": "We ship on Tuesday."});
+                }
+                ("with", "overview") => {
+                    c["taskOverview"] = json!({"totals": [{"status": "inbox", "count": 3.0},
+                        {"status": "blocked", "count": 1.0}], "topTasks": [{"status": "inbox", "tasks": [
+                        {"taskId": "T5", "title": "Write docs", "status": "inbox", "priority": 4.0,
+                         "assignedAgentIds": ["agent-b", "agent-x"], "assignedUserIds": ["user_1"]}]}]});
+                }
+                ("with", "reason") => c["task"]["blockedReason"] = json!("No password yet."),
+                ("agents", count) => {
+                    let count: usize = count.parse().unwrap();
+                    let mate = |n| json!({"id": format!("x{n}"), "slug": format!("mate-{n}"), "name": "M", "role": ""});
+                    c["mentionableAgents"] = (0..count).map(mate).collect();
+                }
+                ("slug", "none") => {
+                    c["mentionableAgents"][1] = json!({"id": "x", "slug": "", "name": "The \"Q\" A",
+                    "role": "QA"});
+                }
+                ("http", "yes") => http = Some(HTTP),
+                ("close", "yes") => may_close = true,
+                ("repeat", "yes") => repeat = true,
+                (flag, value) => c["effectiveBehaviorFlags"][flag] = json!(value == "yes"),
+            }
+        }
+        let context: DeliveryContext = serde_json::from_value(c).unwrap();
+        let tools = if http.is_some() || no_tools { Vec::new() } else { offered(&context) };
+        Self { context, http, tools, labels, may_close, repeat }
+    }
+
+    fn scene(&self) -> Scene<'_> {
+        Scene {
+            labels: self.labels,
+            tools: &self.tools,
+            http: self.http,
+            may_close: self.may_close,
+            repeat: self.repeat,
+            ..scene(&self.context)
+        }
+    }
+}
+
+/// Appendix B.
+fn offered(context: &DeliveryContext) -> Vec<&'static str> {
+    let flags = context.effective_behavior_flags;
+    let task = context.task.is_some();
+    let all: [(bool, &[&str]); 7] = [
+        (task && flags.can_modify_task_status, &["task_status", "task_update"]),
+        (flags.can_create_tasks, &["task_create"]),
+        (flags.can_create_documents, &["document_upsert"]),
+        (task && flags.can_mention_agents, &["response_request"]),
+        (true, &["get_agent_skills", "task_load"]),
+        (task, &["task_history"]),
+        (leads(context), &["task_assign", "task_message", "task_list", "task_get", "task_thread"]),
+    ];
+    all.iter().filter(|(is_offered, _)| *is_offered).flat_map(|(_, names)| names.iter().copied()).collect()
+}
+
+/// The rule; what the agent reads; when it is there; when it is not. Alternatives are divided by `|`.
+const ROWS: &[(&str, &str, &str, &str)] = &[
+    ("PR-7", "You are **Engineer**. Your role: Full-stack engineer.", "", "no=agent"),
+    ("PR-7", "You are **Agent**. Your role: Unknown role.", "no=agent", ""),
+    ("PR-8a", "start no sub-agents", "type=assignment", "|type=mention"),
+    ("PR-8b", "- ask other agents (`response_request`)", "|http=yes", "no=labels"),
+    ("PR-8b", "Nothing: you have no actions on the board here.", "no=labels", ""),
+    ("PR-8b", "begin your reply with BLOCKED and quote the error", "|http=yes", "no=labels"),
+    ("PR-9", "on the task \"Fix login redirect\" (id T1, status in_progress)", "", "no=task"),
+    ("PR-9", "that belongs to no task", "no=task", ""),
+    ("PR-9", "Answer this notification only.", "|no=task|type=assignment", "never"),
+    ("PR-10", "not in /root/.openclaw/", "|no=task|http=yes", "never"),
+    ("4.3, 1", "your whole reply is an acknowledgement", "type=assignment", "|type=assignment assigned=a,b"),
+    ("4.3, 2", "Go by this task's thread", "", "no=task"),
+    (
+        "4.3, 3",
+        "the one line `HEARTBEAT_OK`",
+        "|type=mention|type=status_change|type=new",
+        "by=user|type=assignment|type=response_request|type=mention by=user|no=message",
+    ),
+    (
+        "4.3, 3",
+        "Somebody waits for your answer",
+        "by=user|type=assignment|type=response_request",
+        "|type=new",
+    ),
+    ("4.3, 4", "You reply once. Your last message is posted", "|type=assignment", "no=task"),
+    ("D-21", "There is no thread in which it could be posted", "no=task", ""),
+    (
+        "4.3, 5",
+        "You share this task, so this first reply only coordinates",
+        "type=assignment assigned=a,b",
+        "assigned=a,b|type=assignment|type=assignment assigned=a,a|type=assignment assigned=b,q",
+    ),
+    ("4.3, 6", "`sessions_spawn`", "|type=mention", "type=assignment|type=mention status=done"),
+    ("4.3, 7", "Leave `agentId` out", "", "type=assignment"),
+    ("O-1", "for any other URL use `web_search` or `web_fetch`", "|http=yes", "never"),
+    ("O-1", "are reached through these tools only", "", "http=yes"),
+    ("O-2", "the header `x-openclaw-session-key: task:T1:agent:engineer:A1:v1`", "http=yes", ""),
+    ("O-2", "`POST http://runtime:3000/agent/…`", "http=yes", ""),
+    (
+        "O-3",
+        "change it before you reply, with `task_status`",
+        "|type=assignment|status=review|status=blocked",
+        "http=yes|no=task|canModifyTaskStatus=no|status=done|status=inbox|chat=yes",
+    ),
+    (
+        "O-3",
+        "assigned to in_progress or blocked; in_progress to review or blocked; review to in_progress or blocked; \
+             blocked to in_progress.",
+        "|http=yes|chat=yes",
+        "close=yes status=review|no=task",
+    ),
+    ("O-3", "review to done or in_progress or blocked", "close=yes status=review", ""),
+    ("O-3", "set `blocked` with a `blockedReason`", "|http=yes", "canModifyTaskStatus=no|no=task"),
+    ("O-3", "Change other fields with `task_update`; if both change, the status first", "", "http=yes"),
+    ("O-3", "you cannot change it from there", "status=done|status=inbox|status=archived|status=paused", ""),
+    (
+        "O-3h",
+        "with `POST http://runtime:3000/agent/task-status` `{\"taskId\", \"status\"",
+        "http=yes",
+        "|canModifyTaskStatus=no http=yes",
+    ),
+    ("O-3h", "`POST http://runtime:3000/agent/task-update`", "http=yes", ""),
+    (
+        "O-3n",
+        "You are not allowed to change the task's status.",
+        "canModifyTaskStatus=no|no=tools",
+        "|no=task canModifyTaskStatus=no",
+    ),
+    (
+        "O-3d",
+        "You cannot set `done` here",
+        "|http=yes|status=review",
+        "close=yes status=review|canModifyTaskStatus=no",
+    ),
+    ("O-3d", "or the orchestrator (@squad-lead), to close it", "", "self=orchestrator|canMentionAgents=no"),
+    (
+        "D-18",
+        "the task goes to in_progress by itself",
+        "type=assignment status=assigned",
+        "type=assignment|status=assigned|type=assignment status=assigned canModifyTaskStatus=no",
+    ),
+    (
+        "O-4",
+        "Follow-up tasks are made with `task_create`",
+        "canCreateTasks=yes",
+        "|canCreateTasks=yes http=yes",
+    ),
+    ("O-4", "`POST http://runtime:3000/agent/task-create`", "canCreateTasks=yes http=yes", "http=yes"),
+    (
+        "O-5",
+        "with `document_upsert`, and link it in your reply as [Document](/document/<documentId>)",
+        "",
+        "canCreateDocuments=no|http=yes",
+    ),
+    ("O-5", "`POST http://runtime:3000/agent/document`", "http=yes", "canCreateDocuments=no http=yes"),
+    (
+        "O-6",
+        "To get an answer from another agent, use `response_request`.",
+        "",
+        "canMentionAgents=no|no=task|http=yes|chat=yes self=orchestrator",
+    ),
+    (
+        "O-6",
+        "use `POST http://runtime:3000/agent/response-request`",
+        "http=yes",
+        "http=yes canMentionAgents=no",
+    ),
+    (
+        "W-37",
+        "An @mention in your reply notifies an agent too and starts it",
+        "|http=yes",
+        "canMentionAgents=no|chat=yes self=orchestrator",
+    ),
+    ("W-37", "an @mention of yours reaches people only", "canMentionAgents=no", "|chat=yes"),
+    (
+        "W-37",
+        "No other agent reads this thread",
+        "chat=yes self=orchestrator|chat=yes canMentionAgents=no",
+        "",
+    ),
+    ("O-7", "You are the orchestrator", "self=orchestrator|self=orchestrator http=yes", ""),
+    (
+        "O-8",
+        "then ask with `response_request` in the same turn",
+        "self=orchestrator",
+        "|self=orchestrator canMentionAgents=no",
+    ),
+    ("O-9", "This thread is for coordination", "self=orchestrator chat=yes", "self=orchestrator|chat=yes"),
+    (
+        "O-9",
+        "assign the task with `task_assign`, or make one with `task_create` and `assigneeSlugs`",
+        "self=orchestrator chat=yes canCreateTasks=yes",
+        "self=orchestrator chat=yes",
+    ),
+    ("O-9", "Never assign a task to yourself", "self=orchestrator chat=yes", "self=orchestrator"),
+    (
+        "O-10",
+        "Before a task is set to done, make follow-up tasks",
+        "self=orchestrator canCreateTasks=yes",
+        "canCreateTasks=yes|self=orchestrator",
+    ),
+    (
+        "O-10",
+        "list for @\"Dana Reyes\" the follow-up tasks",
+        "self=orchestrator",
+        "|self=orchestrator no=person",
+    ),
+    ("O-10", "merged first", "self=orchestrator", "|self=orchestrator no=task"),
+    ("O-11", "set `done` first and say so afterwards", "close=yes status=review", "close=yes|status=review"),
+    (
+        "P-9",
+        "and you review: look at the work itself",
+        "status=review canReviewTasks=yes",
+        "status=review|canReviewTasks=yes",
+    ),
+    ("O-12", "The task is done, and you were addressed all the same", "status=done", ""),
+    ("O-12", "Now reply, in one or two sentences.", "status=done", ""),
+    ("O-13", "do no other work while it is", "status=blocked", ""),
+    (
+        "O-13",
+        "set the task to in_progress and go on",
+        "status=blocked",
+        "status=blocked canModifyTaskStatus=no",
+    ),
+    (
+        "O-14",
+        "send them to the orchestrator, @squad-lead, with `response_request`",
+        "type=assignment",
+        "|type=assignment canMentionAgents=no|type=assignment orchestrator=none|type=assignment self=orchestrator",
+    ),
+    (
+        "O-14",
+        "into your acknowledgement and mention @\"Dana Reyes\"",
+        "type=assignment orchestrator=none",
+        "type=assignment|type=assignment orchestrator=none no=person",
+    ),
+    ("O-14", "into your acknowledgement.", "type=assignment orchestrator=none no=person", "type=assignment"),
+    (
+        "O-15",
+        "Ask each of them whose answer you need with `response_request`",
+        "type=assignment assigned=a,b",
+        "type=assignment assigned=a,b canMentionAgents=no",
+    ),
+    ("O-16", "Silence is not agreement", "assigned=a,b|assigned=a,b type=assignment", "|assigned=b,q"),
+    (
+        "O-16",
+        "ask whoever blocks you, with `response_request`",
+        "assigned=a,b",
+        "assigned=a,b canMentionAgents=no",
+    ),
+    ("N-1", "Notification (thread_update): a thread that you follow went on", "", "type=mention"),
+    ("N-1", "Notification (mention): you were mentioned", "type=mention", ""),
+    ("N-1", "Notification (new): something happened", "type=new", ""),
+    ("N-2", "**Writer replied**", "|no=body", "never"),
+    ("N-3", "\n(empty)\n", "no=body", ""),
+    (
+        "N-4, N-11",
+        "<<q7f3x9kd message to answer>>\nWriter (agent:agent-b), 2025-12-12T08:00:00.118Z, message m2:\n\
+                   Does this also",
+        "|type=mention|no=thread",
+        "no=message",
+    ),
+    ("N-11", "message m2:\n(empty)", "no=content", ""),
+    ("N-11", "Dana Reyes (user:user_1), ", "by=user no=thread", ""),
+    ("N-6", "Title: Fix login redirect\nStatus: in_progress\nId: T1", "", "no=task"),
+    ("N-6", "Blocked because: No password yet.", "with=reason", ""),
+    ("N-7", "After SSO the user lands on /404.", "", "no=description|no=task"),
+    ("N-8", "Clone into work/app", "", "no=repository"),
+    ("N-8", "No repository document was found", "no=repository", ""),
+    ("N-9", "We ship on Tuesday.", "with=briefing", ""),
+    (
+        "N-10",
+        "inbox=3; blocked=1\ninbox:\n- P4 Write docs [T5]: writer, agent-x, 1 person",
+        "with=overview",
+        "",
+    ),
+    (
+        "N-12",
+        "<<q7f3x9kd message by you>>\nEngineer, 2025-12-12T06:13:20.000Z:\nReproduced on staging.",
+        "",
+        "no=thread",
+    ),
+    (
+        "N-13",
+        "<<q7f3x9kd agents you can ask>>\n@qa - QA (QA reviewer)\n@squad-lead",
+        "|http=yes",
+        "canMentionAgents=no|no=task|no=tools",
+    ),
+    ("N-13", "@\"The 'Q' A\" - ", "never", ""),
+    ("N-13", "@\"The Q A\" - The 'Q' A (QA)", "slug=none", ""),
+    ("N-13", "@mate-24 - M\n… and 5 more\n", "agents=30", "agents=25"),
+    ("N-14", "<<q7f3x9kd person to turn to>>\n@\"Dana Reyes\"", "", "no=person"),
+    ("N-14", "mention the person under \"person to turn to\"", "", "no=person"),
+    ("N-16", "Now acknowledge the assignment", "type=assignment", ""),
+    (
+        "N-16",
+        "Summary, Work done, Artifacts, Risks, Next step and Sources",
+        "",
+        "type=assignment|status=done",
+    ),
+    ("N-17", "Notification ID: n1", "|no=task", "never"),
+    (
+        "N-18, W-30",
+        "<<q7f3x9kd also on this task>>\n@writer - Writer (Technical writer)\n<<q7f3x9kd end>>",
+        "assigned=a,b",
+        "|assigned=b,q",
+    ),
+    ("W-30", "\n@engineer - ", "never", "|assigned=a,b"),
+    ("11.8", "This request was interrupted and is sent again", "repeat=yes", ""),
+];
+
+#[test]
+fn everything_is_said_under_its_condition_and_only_then() {
+    for (rule, phrase, there, absent) in ROWS {
+        for (cases, expected) in [(there, true), (absent, false)] {
+            for changes in cases.split('|').filter(|changes| *changes != "never") {
+                let told = told(&Case::new(changes).scene());
+                assert_eq!(told.contains(phrase), expected, "{rule}: {phrase:?} with [{changes}]:\n{told}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_input_begins_with_the_marker() {
+    for (repeat, next) in [(false, "Notification ("), (true, "(This request was interrupted")] {
+        let case = Case::new(if repeat { "repeat=yes" } else { "" });
+        let input = brief(&case.scene()).input;
+        assert!(input.starts_with(&format!("[n-n1 try 1]\n{next}")), "{input}");
+    }
+}
+
+#[test]
+fn where_tools_are_offered_no_key_and_no_address_is_shown() {
+    for changes in ["", "type=assignment assigned=a,b", "self=orchestrator chat=yes canCreateTasks=yes"] {
+        let case = Case::new(changes);
+        // Even if the caller hands them over.
+        let told = told(&Scene { http: Some(HTTP), ..case.scene() });
+        for secret in ["task:T1:agent", "x-openclaw-session-key", "http://", "runtime:3000", "/agent/"] {
+            assert!(!told.contains(secret), "{secret} with [{changes}]");
+        }
+    }
+    let case = Case::new("http=yes");
+    let briefing = brief(&case.scene());
+    assert!(!briefing.input.contains("task:T1:agent"), "the session remembers the input: no key in it");
+}
+
+#[test]
+fn the_word_that_breaks_a_gateway_is_never_taught() {
+    for changes in ["", "by=user", "type=assignment", "http=yes", "type=status_change"] {
+        assert!(!told(&Case::new(changes).scene()).contains("NO_REPLY"), "{changes}");
+    }
+}
+
+#[test]
+fn the_message_to_answer_is_told_once_w_15() {
+    for changes in ["", "type=mention", "type=new"] {
+        let told = told(&Case::new(changes).scene());
+        assert_eq!(told.matches("Does this also happen on mobile?").count(), 1, "{changes}");
+    }
+    // Nothing is lost if the message itself cannot be had.
+    let told = told(&Case::new("no=message").scene());
+    assert_eq!(told.matches("Does this also happen on mobile?").count(), 1);
+}
+
+#[test]
+fn what_was_written_after_the_message_to_answer_says_so() {
+    let mut case = Case::new("type=mention");
+    let later = "what follows came after it";
+    assert!(!told(&case.scene()).contains(later));
+    let mut item = case.context.thread[0].clone();
+    item.message_id = mission_control_runtime::model::MessageId::new("m3");
+    "And on Linux too.".clone_into(&mut item.content);
+    case.context.thread.push(item);
+    let told = told(&case.scene());
+    let at = |text: &str| told.find(text).unwrap_or_else(|| panic!("{text}"));
+    assert!(at("Reproduced on staging.") < at(later) && at(later) < at("And on Linux too."));
+    assert!(
+        at("And on Linux too.") < at("Does this also happen on mobile?"),
+        "the message to answer stands last"
+    );
+}

@@ -1,0 +1,117 @@
+//! A board with a task and an agent on it, and a desk to deliver from.
+
+use std::cell::Cell;
+use std::sync::Arc;
+
+use mission_control_runtime::delivery::deliver::{Desk, Rules, deliver};
+use mission_control_runtime::delivery::{Job, Outcome, Record};
+use mission_control_runtime::mission::Mission;
+use mission_control_runtime::model::AccountId;
+use mission_control_runtime::roster;
+use mission_control_runtime::secret::Secret;
+use serde_json::{Value, json};
+
+use crate::support::direct::Direct;
+use crate::support::played::Played;
+use crate::support::team::Team;
+
+pub(super) struct Office {
+    pub(super) team: Team,
+    pub(super) backend: Direct,
+    pub(super) gateway: Played,
+    /// The agent on the task.
+    pub(super) ben: String,
+    pub(super) task: String,
+    stirred: Cell<usize>,
+}
+
+impl Office {
+    pub(super) fn new() -> Self {
+        let team = Team::new();
+        let ben = team.ben.clone();
+        let task = team.task("assigned", &[&ben]);
+        team.board.follows(&task, "agent", &ben);
+        let backend = Direct::new(team.board.engine.clone());
+        Self { team, backend, gateway: Played::default(), ben, task, stirred: Cell::new(0) }
+    }
+
+    /// The person names Ben.
+    pub(super) fn mention(&self, words: &str) -> Job {
+        self.team.board.person_says(&self.task, words);
+        self.job("mention")
+    }
+
+    pub(super) fn assignment(&self) -> Job {
+        self.team.board.notification(&self.ben, json!({"taskId": self.task}));
+        self.job("assignment")
+    }
+
+    /// Something that has no task.
+    pub(super) fn task_less(&self) -> Job {
+        self.team.board.notification(&self.ben, json!({"type": "mention"}));
+        self.job("mention")
+    }
+
+    /// The newest row of this type.
+    fn job(&self, kind: &str) -> Job {
+        let rows = self.team.board.service("listUndeliveredNotifications", json!({"limit": 50})).unwrap();
+        let row = rows.as_array().unwrap().iter().rfind(|row| row["type"] == kind).unwrap();
+        Job { number: 0, row: serde_json::from_value(row.clone()).unwrap(), record: Record::default() }
+    }
+
+    pub(super) fn context(&self, job: &Job) -> Value {
+        let asked = json!({"notificationId": job.row.id});
+        self.team.board.service("getNotificationForDelivery", asked).unwrap()
+    }
+
+    pub(super) fn outcome(&self, job: &mut Job) -> Outcome {
+        let (account, token) =
+            (AccountId::new(&self.team.board.account), Secret::new(&self.team.board.token));
+        let mission = Mission::new(Arc::new(self.backend.clone()), account, token);
+        let rules = Rules {
+            client_tools: true,
+            base_url: "http://127.0.0.1:3001".to_owned(),
+            rounds_max: 8,
+            calls_max: 32,
+        };
+        let people = roster::Team::default();
+        let stir = || self.stirred.set(self.stirred.get() + 1);
+        let desk =
+            Desk { mission: &mission, gateway: &self.gateway, team: &people, stir: &stir, rules: &rules };
+        deliver(job, &desk)
+    }
+
+    /// The name of the end, or `again`.
+    pub(super) fn deliver(&self, job: &mut Job) -> &'static str {
+        match self.outcome(job) {
+            Outcome::Closed(end) => end.name(),
+            Outcome::Again { .. } => "again",
+        }
+    }
+
+    pub(super) fn stirred(&self) -> usize {
+        self.stirred.get()
+    }
+
+    pub(super) fn is_delivered(&self, job: &Job) -> bool {
+        self.team.board.row("notifications", job.row.id.as_str()).get("deliveredAt").is_some()
+    }
+
+    pub(super) fn task(&self) -> Value {
+        self.team.board.row("tasks", &self.task)
+    }
+
+    /// What Ben has written, oldest first.
+    pub(super) fn messages_of_ben(&self) -> Vec<Value> {
+        let rows = self.team.board.rows("messages").into_iter();
+        let mut rows: Vec<Value> = rows.filter(|row| row["authorId"] == json!(self.ben)).collect();
+        rows.sort_by(|a, b| {
+            a["_creationTime"].as_f64().unwrap().total_cmp(&b["_creationTime"].as_f64().unwrap())
+        });
+        rows
+    }
+
+    pub(super) fn last_message(&self) -> Value {
+        self.messages_of_ben().pop().unwrap()
+    }
+}

@@ -1,0 +1,289 @@
+//! What comes of a call on an embedded Mission Control, over HTTP.
+
+use std::sync::Arc;
+
+use mission_control_runtime::convex::Endpoint;
+use mission_control_runtime::local::Options;
+use mission_control_runtime::mission::{GetOrchestrator, ListAgents, LoadTask, Mission};
+use mission_control_runtime::model::{AccountId, AgentId, BaseUrl, Roster, Task, TaskId};
+use mission_control_runtime::redact::Redactor;
+use mission_control_runtime::secret::Secret;
+use mission_control_runtime::tools::run::{Hands, Ran, run};
+use mission_control_runtime::tools::{Caller, Kind, offer};
+use mission_control_runtime::wire::{Roots, Stop};
+use serde_json::{Value, json};
+
+use super::call;
+use crate::support::seeds::texts;
+use crate::support::team::{Team, gone};
+
+/// A board with a team, and the way of the runtime to it.
+pub(super) struct House {
+    pub(super) team: Team,
+    mission: Mission,
+    agents: Roster,
+}
+
+impl House {
+    fn new() -> Self {
+        Self::with(Options::default())
+    }
+
+    pub(super) fn with(options: Options) -> Self {
+        let team = Team::with(options);
+        let base = BaseUrl::parse(&team.board.url()).unwrap();
+        let redactor = Arc::new(Redactor::default());
+        let client = Endpoint::new(base, &Roots::load(None).unwrap(), redactor).client(&Stop::new());
+        let account = AccountId::new(team.board.account.as_str());
+        let mission = Mission::new(Arc::new(client), account, Secret::new(team.board.token.as_str()));
+        let mut house = Self { team, mission, agents: Roster::default() };
+        house.agents = house.roster();
+        house
+    }
+
+    fn roster(&self) -> Roster {
+        let agents = self.mission.ask(&ListAgents {}).unwrap();
+        let orchestrator = self.mission.ask(&GetOrchestrator {}).unwrap().orchestrator_agent_id;
+        Roster { agents, orchestrator }
+    }
+
+    fn task(&self, id: &str) -> Task {
+        let (agent_id, task_id) = (&self.agents.agents[0].id, &TaskId::new(id));
+        self.mission.ask(&LoadTask { agent_id, task_id, message_limit: None }).unwrap().task
+    }
+
+    /// An agent calls a tool in a conversation about a task; the object it gets.
+    pub(super) fn call(&self, agent: &str, task: Option<&str>, tool: &str, args: &Value) -> (Ran, Value) {
+        let task = task.map(|id| self.task(id));
+        let agent = AgentId::new(agent);
+        let now = self.roster();
+        let caller = Caller {
+            agent: &agent,
+            task: task.as_ref(),
+            flags: now.flags(&agent),
+            leads: now.leads(&agent),
+            may_close: now.may_close(&agent),
+        };
+        let refresh = || Some(Arc::new(self.roster()));
+        // As it was in the beginning: whoever came since is found by asking anew.
+        let hands = Hands { mission: &self.mission, roster: &self.agents, refresh: &refresh };
+        let ran = run(&call(tool, &args.to_string()), &caller, &offer(&caller), &hands);
+        let output: Value = serde_json::from_str(&ran.output).unwrap();
+        assert!(!ran.output.contains(&self.team.board.token), "{output}");
+        (ran, output)
+    }
+
+    /// The same, where it should go well.
+    fn done(&self, agent: &str, task: Option<&str>, tool: &str, args: &Value) -> Value {
+        let (ran, output) = self.call(agent, task, tool, args);
+        assert!(ran.ok, "{tool} {args}: {output}");
+        output
+    }
+
+    /// The same, where it should not.
+    pub(super) fn refused(
+        &self,
+        agent: &str,
+        task: Option<&str>,
+        tool: &str,
+        args: &Value,
+    ) -> (Kind, String) {
+        let (ran, output) = self.call(agent, task, tool, args);
+        assert!(!ran.ok, "{tool} {args}: {output}");
+        let error = ran.error.unwrap();
+        (error.kind, error.message)
+    }
+
+    fn row(&self, task: &str) -> Value {
+        self.team.board.row("tasks", task)
+    }
+}
+
+#[test]
+fn a_task_goes_its_way_and_is_closed_by_whoever_may() {
+    let house = House::new();
+    let (lead, ada) = (house.team.lead.as_str(), house.team.ada.as_str());
+    let task = house.team.task("assigned", &[ada]);
+    let here = Some(task.as_str());
+    // Steps in between are taken for it.
+    let moved = house.done(ada, here, "task_status", &json!({"taskId": task, "status": "review"}));
+    assert_eq!(moved["message"], "The task is now review");
+    assert_eq!(house.row(&task)["status"], "review");
+    let again = house.done(ada, here, "task_status", &json!({"status": "review"}));
+    assert_eq!(again["message"], "The task already was review");
+    // The flag alone is not enough, nor is the backend's rule.
+    let done = json!({"status": "done"});
+    let (kind, words) = house.refused(ada, here, "task_status", &done);
+    assert_eq!((kind, words.as_str()), (Kind::Forbidden, "Forbidden: Not allowed to mark tasks as done"));
+    house.team.flag(ada, "canMarkDone", true);
+    let (_, words) = house.refused(ada, here, "task_status", &done);
+    assert!(words.contains("leaves that to its quality agents"), "{words}");
+    house.refused(lead, here, "task_status", &done);
+    house.team.flag(lead, "canMarkDone", true);
+    house.done(lead, here, "task_status", &done);
+    assert_eq!(house.row(&task)["status"], "done");
+    // From there no agent brings it back.
+    let (kind, words) = house.refused(ada, here, "task_status", &json!({"status": "in_progress"}));
+    assert_eq!(
+        (kind, words.as_str()),
+        (Kind::Conflict, "Invalid transition: Cannot move from 'done' to 'in_progress'")
+    );
+}
+
+/// Where there is a quality agent, it closes, and the orchestrator does not.
+#[test]
+fn a_quality_agent_closes_where_there_is_one() {
+    let house = House::new();
+    let lead = house.team.lead.clone();
+    let qa = house.team.board.agent("qa", "Qa", "Tester", json!({}));
+    house.team.flag(&qa, "canMarkDone", true);
+    house.team.flag(&lead, "canMarkDone", true);
+    let task = house.team.task("review", &[&qa]);
+    let here = Some(task.as_str());
+    house.refused(&lead, here, "task_update", &json!({"status": "done"}));
+    house.done(&qa, here, "task_update", &json!({"status": "done"}));
+    assert_eq!(house.row(&task)["status"], "done");
+}
+
+#[test]
+fn an_earlier_call_of_the_turn_counts() {
+    let house = House::new();
+    let lead = house.team.lead.as_str();
+    house.team.flag(lead, "canMarkDone", true);
+    let here = house.team.task("review", &[lead]);
+    let other = house.team.task("in_progress", &[lead]);
+    // In review when the turn began, and another one that is not: each is held against itself.
+    let (_, words) =
+        house.refused(lead, Some(&here), "task_status", &json!({"taskId": other, "status": "done"}));
+    assert!(
+        words.starts_with("Forbidden: Task must be in review before marking done (it is in_progress now")
+    );
+    house.done(lead, Some(&here), "task_status", &json!({"taskId": other, "status": "review"}));
+    house.done(lead, Some(&here), "task_status", &json!({"taskId": other, "status": "done"}));
+    assert_eq!(house.row(&other)["status"], "done");
+}
+
+#[test]
+fn the_orchestrator_hands_work_out_and_keeps_none() {
+    let house = House::new();
+    let (lead, ada, ben) = (house.team.lead.as_str(), house.team.ada.as_str(), house.team.ben.as_str());
+    let args =
+        json!({"title": "Follow up", "status": "in_progress", "assigneeSlugs": ["@Lead", "ada", "ADA"]});
+    let created = house.done(lead, None, "task_create", &args);
+    let task = created["taskId"].as_str().unwrap();
+    assert_eq!(house.row(task)["status"], "assigned");
+    assert_eq!(texts(&house.row(task)["assignedAgentIds"]), [ada]);
+    assert_eq!(house.team.board.told(ada), ["assignment: Lead assigned you"]);
+    assert!(house.team.board.told(lead).is_empty());
+    // One without agents stays in the inbox.
+    let created = house.done(lead, None, "task_create", &json!({"title": "Later", "status": "assigned"}));
+    let later = created["taskId"].as_str().unwrap();
+    assert_eq!(house.row(later)["status"], "inbox");
+    // A worker that begins a task is on it.
+    house.team.flag(ben, "canCreateTasks", true);
+    let created = house.done(ben, None, "task_create", &json!({"title": "Mine", "status": "in_progress"}));
+    assert_eq!(texts(&house.row(created["taskId"].as_str().unwrap())["assignedAgentIds"]), [ben]);
+    // Somebody who was hired since the roster was read.
+    let cleo = house.team.board.agent("cleo", "Cleo", "Engineer", json!({}));
+    house.done(lead, None, "task_assign", &json!({"taskId": later, "assigneeSlugs": ["cleo"]}));
+    assert_eq!(house.row(later)["status"], "in_progress");
+    assert_eq!(house.team.board.told(&cleo), ["assignment: Lead assigned you"]);
+}
+
+/// D14, as the backend really tells them.
+#[test]
+fn agents_whom_the_orchestrator_adds_by_an_update_are_told() {
+    let house = House::new();
+    let (lead, ada, ben) = (house.team.lead.as_str(), house.team.ada.as_str(), house.team.ben.as_str());
+    let task = house.team.task("in_progress", &[ada]);
+    let here = Some(task.as_str());
+    let output = house.done(lead, here, "task_update", &json!({"assignedAgentIds": [ben], "priority": 1}));
+    assert_eq!(output["message"], "Modified: priority, assignedAgentIds.");
+    assert_eq!(texts(&house.row(&task)["assignedAgentIds"]), [ben]);
+    assert_eq!(house.team.board.told(ben), ["assignment: Lead assigned you"]);
+    assert!(house.team.board.told(ada).is_empty());
+}
+
+#[test]
+fn others_are_asked_once_and_the_agent_hears_so() {
+    let house = House::new();
+    let (ada, ben) = (house.team.ada.as_str(), house.team.ben.as_str());
+    let task = house.team.task("in_progress", &[ada]);
+    let here = Some(task.as_str());
+    let args = json!({"recipientSlugs": ["@Ben"], "message": "Which key?"});
+    let (ran, output) = house.call(ada, here, "response_request", &args);
+    assert!(ran.ok && ran.stirs, "{output}");
+    assert_eq!(output["data"]["notificationIds"].as_array().unwrap().len(), 1);
+    assert_eq!(house.team.board.told(ben), ["response_request: Ada requested a response"]);
+    let (ran, output) = house.call(ada, here, "response_request", &args);
+    assert!(ran.ok && !ran.stirs);
+    assert!(output["message"].as_str().unwrap().starts_with("Nobody was asked anew"), "{output}");
+    assert_eq!(house.team.board.told(ben).len(), 1);
+}
+
+#[test]
+fn documents_are_written_and_stay_with_their_task() {
+    let house = House::new();
+    let ben = house.team.ben.as_str();
+    let task = house.team.task("in_progress", &[ben]);
+    let other = house.team.task("in_progress", &[ben]);
+    let args = json!({"title": "Report", "content": "# One", "type": "deliverable"});
+    let written = house.done(ben, Some(&task), "document_upsert", &args);
+    let id = written["documentId"].as_str().unwrap();
+    assert_eq!(house.team.board.row("documents", id)["taskId"], json!(task));
+    let args = json!({"documentId": id, "title": "Report", "content": "# Two", "type": "deliverable"});
+    house.done(ben, Some(&other), "document_upsert", &args);
+    let row = house.team.board.row("documents", id);
+    assert_eq!((&row["taskId"], &row["content"]), (&json!(task), &json!("# Two")));
+    house.done(ben, None, "document_upsert", &args);
+    assert_eq!(house.team.board.row("documents", id)["taskId"], json!(task));
+    let listed = house.done(ben, None, "document_list", &json!({"taskId": task}));
+    assert_eq!(listed["data"]["documents"][0]["_id"], json!(id));
+    let (_, words) = house.refused(
+        ben,
+        None,
+        "document_upsert",
+        &json!({"documentId": gone(id), "title": "T", "content": "C", "type": "note"}),
+    );
+    assert!(words.starts_with("taskId is required for this document"), "{words}");
+}
+
+#[test]
+fn tasks_are_read_searched_archived_and_linked() {
+    let house = House::new();
+    let (lead, ada) = (house.team.lead.as_str(), house.team.ada.as_str());
+    let task = house.team.task("in_progress", &[ada]);
+    house.team.board.says(ada, &task, "begun");
+    let args = json!({"taskId": task});
+    let loaded = house.done(ada, None, "task_load", &args);
+    assert_eq!(loaded["data"]["task"]["title"], "Fix login");
+    assert_eq!(loaded["data"]["thread"][0]["content"], "begun");
+    let history = house.done(
+        ada,
+        Some(&task),
+        "task_history",
+        &json!({"taskId": task, "messageLimit": 50, "activityLimit": 40}),
+    );
+    assert_eq!(history["data"]["meta"], json!({"messageLimitApplied": 50, "activityLimitApplied": 40}));
+    assert_eq!(house.done(lead, None, "task_get", &args)["data"]["task"]["_id"], json!(task));
+    assert_eq!(house.done(lead, None, "task_thread", &args)["data"]["thread"][0]["authorName"], "Ada");
+    let found = house.done(lead, None, "task_search", &json!({"query": "LOGIN"}));
+    assert_eq!(found["data"]["results"][0]["_id"], json!(task));
+    let listed =
+        house.done(lead, None, "task_list", &json!({"assigneeSlug": "@Ada", "status": "in_progress"}));
+    assert_eq!(listed["data"]["tasks"][0]["_id"], json!(task));
+    let skills = house.done(ada, None, "get_agent_skills", &json!({"agentId": "ben"}));
+    assert_eq!(skills["data"]["agents"][0]["agentId"], "ben");
+    let linked = house.done(lead, None, "task_link_pr", &json!({"taskId": task, "prNumber": 65}));
+    assert_eq!(linked["data"]["prNumber"], 65);
+    let posted = house.done(lead, None, "task_message", &json!({"taskId": task, "content": "Go on"}));
+    assert!(posted["messageId"].is_string());
+    let archived = house.done(lead, None, "task_delete", &json!({"taskId": task, "reason": "twice"}));
+    assert_eq!(archived, json!({"success": true}));
+    assert_eq!(house.row(&task)["status"], "archived");
+    let (kind, words) = house.refused(lead, None, "task_get", &json!({"taskId": gone(&task)}));
+    assert_eq!((kind, words.as_str()), (Kind::NotFound, "Not found: Task does not exist"));
+    // An id that somebody made up.
+    let (kind, words) = house.refused(lead, None, "task_load", &json!({"taskId": "the login one"}));
+    assert_eq!(kind, Kind::Invalid, "{words}");
+}

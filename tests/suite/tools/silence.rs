@@ -1,0 +1,187 @@
+//! Backends that hide their reasons, are away, or lose an answer (contract D6, D7, D8, D27).
+
+use mission_control_runtime::convex::{CallError, Class, Ran, Why};
+use mission_control_runtime::local::Options;
+use mission_control_runtime::tools::Kind;
+use mission_control_runtime::tools::table::ROWS;
+use serde_json::json;
+
+use super::effects::House;
+use super::selection::arguments;
+use super::{Somebody, call, make_against, task_json};
+use crate::support::team::gone;
+
+/// A production deployment says nothing; what can be known is said all the same.
+#[test]
+fn a_backend_without_words_still_gives_useful_sentences() {
+    let house = House::with(Options { redact: true, ..Options::default() });
+    let team = &house.team;
+    let (lead, ada) = (team.lead.as_str(), team.ada.as_str());
+    let begun = team.task("in_progress", &[ada]);
+    let inbox = team.task("inbox", &[]);
+    let blocked = team.task("blocked", &[]);
+    let nowhere = gone(&inbox);
+    let here = Some(begun.as_str());
+    let silent = "Mission Control refused it and does not say why. Check that ";
+    let rows = [
+        // Held against the workflow after a look at the task.
+        (
+            "task_status",
+            json!({"taskId": inbox, "status": "review"}),
+            Kind::Conflict,
+            "Invalid transition: Cannot move from 'inbox' to 'review'",
+        ),
+        (
+            "task_update",
+            json!({"taskId": inbox, "status": "in_progress"}),
+            Kind::Conflict,
+            "Invalid transition: Cannot move from 'inbox' to 'in_progress'",
+        ),
+        (
+            "task_status",
+            json!({"taskId": blocked, "status": "in_progress"}),
+            Kind::Conflict,
+            "Invalid status change: Cannot move to 'in_progress' without at least one assignee",
+        ),
+        (
+            "task_status",
+            json!({"taskId": nowhere, "status": "review"}),
+            Kind::Refused,
+            "could not be read either: is its id right?",
+        ),
+        (
+            "task_update",
+            json!({"taskId": begun, "assignedUserIds": ["user_nobody"]}),
+            Kind::Refused,
+            "people are members of the account",
+        ),
+        (
+            "task_update",
+            json!({"taskId": begun, "assignedUserIds": [], "assignedAgentIds": []}),
+            Kind::Refused,
+            "a task at work keeps an assignee",
+        ),
+        // Known before.
+        (
+            "task_create",
+            json!({"title": "T", "assigneeSlugs": ["nix"]}),
+            Kind::Invalid,
+            "Unknown assignee slugs: nix. The agents are: ",
+        ),
+        (
+            "response_request",
+            json!({"recipientSlugs": ["nix"], "message": "M"}),
+            Kind::Invalid,
+            "Unknown recipient slugs: nix",
+        ),
+        ("task_get", json!({"taskId": nowhere}), Kind::NotFound, "Not found: Task does not exist"),
+        // Not to be known: what to look at.
+        ("task_load", json!({"taskId": nowhere}), Kind::Refused, silent),
+        ("task_message", json!({"taskId": nowhere, "content": "C"}), Kind::Refused, silent),
+        ("task_delete", json!({"taskId": nowhere, "reason": "R"}), Kind::Refused, silent),
+    ];
+    for (tool, args, kind, words) in rows {
+        let (got, message) = house.refused(lead, here, tool, &args);
+        assert!(message.contains(words), "{tool} {args}: {message}");
+        assert_eq!(got, kind, "{tool} {args}: {message}");
+        assert!(!message.contains("Request ID") && !message.contains("service/actions"), "{message}");
+    }
+}
+
+fn error(class: Class, why: Why) -> CallError {
+    CallError::new(class, why, "4f1b", "service/actions:x: a sentence for operators. Check CONVEX_URL.")
+}
+
+/// A call never fails its delivery: what is wrong with the backend is a sentence, and an honest one.
+#[test]
+fn every_tool_lives_through_every_trouble() {
+    let rows = [
+        (Class::Transient, Why::Unreachable, Kind::Unavailable, "cannot be asked now (nobody answers"),
+        (Class::Transient, Why::TimedOut, Kind::Unavailable, "cannot be asked now"),
+        (Class::Transient, Why::Throttled, Kind::Throttled, "too many calls"),
+        (Class::Refused, Why::TokenRefused, Kind::Unavailable, "cannot be asked now"),
+        (Class::Refused, Why::BadArguments, Kind::Unavailable, "cannot be asked now"),
+        (Class::Refused, Why::Unknown, Kind::Refused, "does not say why. Check that "),
+        (Class::Gone, Why::NotFound, Kind::NotFound, "does not say why. Check that "),
+        (Class::Refused, Why::Stopped, Kind::Unavailable, "this program is stopping"),
+        (Class::Ambiguous, Why::LostAnswer, Kind::Unsettled, "may have happened. Look whether it did"),
+    ];
+    let who = Somebody::everybody("in_progress");
+    for (class, why, kind, words) in rows {
+        for row in &ROWS {
+            let call = call(row.name, &arguments(row.name).to_string());
+            let made = make_against(&who, &call, Vec::new(), Some(error(class, why)));
+            assert!(made.error().contains(words), "{} {why:?}: {}", row.name, made.error());
+            let error = made.ran.error.as_ref().unwrap();
+            assert_eq!(error.kind, kind, "{} {why:?}", row.name);
+            for hidden in ["service/actions", "CONVEX_URL", "4f1b", "operators"] {
+                assert!(!made.error().contains(hidden), "{}", made.error());
+            }
+            // What may have happened may have been told.
+            let lost = kind == Kind::Unsettled && row.writes;
+            assert_eq!(made.ran.stirs, lost, "{} {why:?}", row.name);
+        }
+    }
+}
+
+/// D27, W36: an update goes in several steps; after a failure the agent hears where the task stands.
+#[test]
+fn a_half_done_update_is_told_as_one() {
+    let who = Somebody::everybody("in_progress");
+    let mut lost = error(Class::Refused, Why::Invalid);
+    lost.literal = Some("Invalid user: x is not a member of this account".into());
+    let args = json!({"status": "review", "assignedUserIds": ["x"]});
+    let look = ("loadTaskDetailsForAgentTool", json!({"task": task_json("review"), "thread": []}));
+    let made = make_against(&who, &call("task_update", &args.to_string()), vec![look], Some(lost));
+    assert_eq!(
+        made.error(),
+        "Invalid user: x is not a member of this account. A part may have happened: the task is review now"
+    );
+    assert_eq!(made.functions(), ["updateTaskFromAgent", "loadTaskDetailsForAgentTool"]);
+}
+
+/// The orchestrator's new agents are assigned before the update, and told: that stays true when the update fails.
+#[test]
+fn agents_who_were_assigned_before_a_failure_are_not_forgotten() {
+    let who = Somebody::everybody("in_progress");
+    let args = json!({"assignedAgentIds": ["a-eng"], "title": "T"}).to_string();
+    for class in [Class::Transient, Class::Ambiguous, Class::Refused] {
+        let answers = vec![
+            ("loadTaskDetailsForAgentTool", json!({"task": task_json("review"), "thread": []})),
+            ("assignTaskFromAgent", json!({"taskId": "t-here"})),
+        ];
+        let trouble = error(class, Why::ServerFault);
+        let made = make_against(&who, &call("task_update", &args), answers, Some(trouble));
+        assert!(made.error().ends_with("The new agents are on the task all the same, and were told"));
+        assert!(made.ran.stirs, "{class}");
+    }
+}
+
+/// What may be repeated and was lost is not said to have done nothing.
+#[test]
+fn a_repeatable_call_whose_answer_was_lost_is_told_as_one() {
+    let mut lost = error(Class::Transient, Why::LostAnswer);
+    lost.ran = Ran::Maybe;
+    let who = Somebody::everybody("in_progress");
+    let call = call("task_status", r#"{"status":"review"}"#);
+    let made = make_against(&who, &call, Vec::new(), Some(lost));
+    assert!(made.error().contains("may have happened all the same, and calling it again does no harm"));
+    assert!(made.ran.stirs);
+}
+
+/// D8: secrets that the backend, or the agent itself, puts into words.
+#[test]
+fn no_secret_comes_back() {
+    let token = ["mc_service_", "k17abc_5f0c99aa77bb55cc11dd"].concat();
+    let key = "task:t1:agent:ada:acc1:v1";
+    let mut leak = error(Class::Refused, Why::Forbidden);
+    leak.literal = Some(format!("Forbidden: {token} may not, {key}\n    at handler (x.ts:1)").into());
+    let who = Somebody::everybody("in_progress");
+    let made = make_against(&who, &call("task_load", r#"{"taskId":"t"}"#), Vec::new(), Some(leak));
+    assert!(!made.ran.output.contains("5f0c99aa77bb55cc11dd") && !made.ran.output.contains(key));
+    let args = json!({"taskId": "t", "assigneeSlugs": [token]}).to_string();
+    let made = make_against(&who, &call("task_assign", &args), Vec::new(), None);
+    assert!(made.error().starts_with("Unknown assignee slugs") && !made.error().contains("5f0c99aa"));
+    let made = make_against(&who, &call(&token, "{}"), Vec::new(), None);
+    assert!(!made.error().contains("5f0c99aa"), "{}", made.error());
+}
