@@ -2,12 +2,12 @@
 
 BIN   := mission-control-runtime
 CARGO ?= cargo
-# Where `make demo` listens.
-LISTEN ?= 127.0.0.1:3210
+# Where the page of `make demo` is, on this machine.
+PORT  ?= 3210
 export MCR_COMMIT ?= $(shell git rev-parse --short HEAD 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help fetch check test test-kill test-peers test-browser demo run doctor bench docs clean
+.PHONY: help fetch check test test-kill test-peers test-browser conformance demo run doctor bench docs clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,10 +32,13 @@ test-browser: ## Its page in Chromium; fetches the package, and Chromium where i
 	$(CARGO) build --locked
 	tests/peers/run.sh browser
 
-demo: ## Mission Control on this machine, with a demo team, in memory; LISTEN=ADDRESS moves it
+conformance: ## The gateway's contract and whole conversations over a real OpenClaw gateway; fetches it (800 MB)
+	$(CARGO) test --locked --test suite --no-run
+	tests/conformance/run.sh
+
+demo: ## Everything on this machine, with a scripted team that plays by itself; PORT=N moves it
 	$(CARGO) build --release --locked
-	@echo "Open http://$(LISTEN) and log in with the ADMIN_KEY below. Ctrl-C ends it; nothing is kept."
-	@$(CARGO) run --quiet --release --locked -- local --seed demo --data :memory: --listen $(LISTEN)
+	@$(CARGO) run --quiet --release --locked -- demo --port $(PORT)
 
 test-kill: ## SIGKILL in a write storm, 100 times, with the figures; KILL_SEED=n repeats one
 	KILLS=$(or $(KILLS),100) $(CARGO) test --locked --test suite -- --nocapture --test-threads=1 mission_control::kill
@@ -46,8 +49,8 @@ run: ## The service, configured by the environment or ENV_FILE=path
 doctor: ## What is wrong with the configuration and how to fix it
 	$(CARGO) run --release --locked -- doctor $(if $(ENV_FILE),--env-file $(ENV_FILE))
 
-bench: ## Figures, each measured in one run: the HTTP server, and the embedded Mission Control with 10,000 rows
-	$(CARGO) bench --locked --bench http_server --bench mission_control
+bench: ## Figures, each measured in one run: the HTTP server, the embedded Mission Control with 10,000 rows, deliveries
+	$(CARGO) bench --locked --bench http_server --bench mission_control --bench delivery
 
 docs: ## Write .env.example and the README's tables anew from the table of variables
 	UPDATE_DOCS=1 $(CARGO) test --locked --test suite -- --quiet documents

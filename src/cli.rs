@@ -29,6 +29,11 @@ pub enum Command {
         /// `--json`.
         json: bool,
     },
+    /// Everything on this machine, with a scripted team.
+    Demo {
+        /// `--port`.
+        port: u16,
+    },
     /// The embedded Mission Control.
     Local(Local),
     /// Which build this is.
@@ -57,7 +62,8 @@ Usage: mission-control-runtime [COMMAND] [OPTIONS]
 
 Commands:
   run               The service (this is also what happens without a command)
-  doctor            Check configuration, certificates, port, backend and token; say how to fix what is wrong
+  doctor            Check configuration, certificates, port, backend and gateway; say how to fix what is wrong
+  demo              Everything on this machine, to look at: Mission Control, its page, and a scripted team
   local             An embedded Mission Control on this machine: its API, its page, its data
   local export FILE, local import FILE, local rotate-key
                     Copy all of its data; seal its provider keys with a new master key
@@ -70,6 +76,8 @@ Options of run and doctor:
 Options of doctor:
   --all             List every variable, not only those that are set
   --json            Print the findings as JSON, every variable included
+Options of demo:
+  --port N          Where the page is, on 127.0.0.1 (default: 3210); 0 takes any free one
 Options of local:
   --listen ADDRESS  Where to listen (default: 127.0.0.1:3210)
   --data DIR        Where the data are (default: ./.mission-control), or :memory:
@@ -86,6 +94,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> Exit {
     match parse(args) {
         Ok(Command::Run { env_file }) => app::run(env_file.as_deref()),
         Ok(Command::Doctor { env_file, all, json }) => app::doctor(env_file.as_deref(), all, json),
+        Ok(Command::Demo { port }) => app::demo(port),
         Ok(Command::Local(what)) => app::local(&what),
         Ok(Command::Version) => app::print(&app::version()),
         Ok(Command::Help) => app::print(&help()),
@@ -108,9 +117,9 @@ struct Given {
 }
 
 /// Options with a value, and without one.
-const VALUES: [&str; 5] = ["--env-file", "--listen", "--data", "--seed", "--notify"];
+const VALUES: [&str; 6] = ["--env-file", "--port", "--listen", "--data", "--seed", "--notify"];
 const FLAGS: [&str; 4] = ["--all", "--json", "--redact", "--original"];
-const COMMANDS: [&str; 5] = ["run", "doctor", "local", "version", "help"];
+const COMMANDS: [&str; 6] = ["run", "doctor", "demo", "local", "version", "help"];
 
 impl Given {
     fn value(&mut self, option: &str) -> Option<OsString> {
@@ -175,11 +184,18 @@ fn command(given: &mut Given) -> Result<Command, Misuse> {
             all: given.flag("--all"),
             json: given.flag("--json"),
         },
+        "demo" => Command::Demo { port: port(given)? },
         "local" => Command::Local(local(given)?),
         "version" => Command::Version,
         "help" => Command::Help,
         other => return Err(unknown("command", other, &COMMANDS)),
     })
+}
+
+fn port(given: &mut Given) -> Result<u16, Misuse> {
+    let Some(port) = given.value("--port") else { return Ok(app::PORT) };
+    let port = port.to_string_lossy();
+    port.parse().map_err(|_| Misuse(format!("--port `{}`: expected a number from 0 to 65535", tame(&port))))
 }
 
 fn local(given: &mut Given) -> Result<Local, Misuse> {

@@ -15,7 +15,7 @@
 //! |---|---|---|
 //! | 0 words | [`model`], [`clock`], [`chance`], [`secret`], [`redact`] | the standard library, serde |
 //! | 1 decisions | [`config`], [`gateway`], [`tools`], [`delivery`], [`http::message`], [`http::routes`], [`http::health`] | floor 0; pure: no sockets, files, threads, logging or clock reads |
-//! | 2 edges | [`wire`], [`convex`], [`mission`], [`gateway::client`], [`http::server`], [`local`], [`demo`], [`telemetry`] | floors 0–1; not each other, except `mission` → `convex` → `wire` and `gateway::client` → `wire` |
+//! | 2 edges | [`wire`], [`convex`], [`mission`], [`gateway::client`], [`http::server`], [`local`], [`demo`], [`ledger`], [`telemetry`] | floors 0–1; not each other, except `mission` → `convex` → `wire` and `gateway::client` → `wire` |
 //! | 3 workers | [`delivery::service`], [`delivery::scout`], [`delivery::worker`], [`delivery::deliver`], [`tools::run`], [`roster`] | floors 0–2 |
 //! | 4 wiring | [`app`], [`cli`], `main` | everything; nobody imports it |
 //!
@@ -31,14 +31,15 @@
 //!
 //! ## The words
 //!
-//! **Mission Control**: the backend; [`local`] is one for this machine. **Account**: what one process serves. **Call**: one function of the
-//! backend, asked once ([`convex::Call`]). **Class**: what a failed call or turn means for the caller
-//! ([`convex::Class`], [`gateway::Class`]). **Secret**: a value that cannot be printed ([`secret::Secret`]). **Row**: a
-//! notification that is not settled. **Track**: the strict order of one agent and one task, or none
-//! ([`delivery::Track`]). **Turn**: one request to the gateway and its reply ([`gateway::Turn`]). **Delivery**: all
-//! turns and effects for one row; its **record** is what has been done ([`delivery::Record`]), its **end** how it came out
-//! ([`delivery::End`]). **Dialect**: what a gateway release understands ([`gateway::dialect`]). **Roster**: all agents at
-//! one moment ([`model::Roster`]).
+//! **Mission Control**: the backend; [`local`] is one for this machine. **Account**: what one process serves.
+//! **Call**: one function of the backend, asked once ([`convex::Call`]). **Class**: what a failed call or turn
+//! means for the caller ([`convex::Class`], [`gateway::Class`]). **Secret**: a value that cannot be printed
+//! ([`secret::Secret`]). **Row**: a notification that is not settled. **Track**: the strict order of one agent and
+//! one task, or none ([`delivery::Track`]). **Turn**: one request to the gateway and its reply ([`gateway::Turn`]).
+//! **Delivery**: all turns and effects for one row; its **record** is what has been done ([`delivery::Record`]),
+//! its **end** how it came out ([`delivery::End`]). **Ledger**: the records of all deliveries, on the disk
+//! ([`ledger::Ledger`]). **Dialect**: what a gateway release understands ([`gateway::dialect`]). **Roster**: all
+//! agents at one moment ([`model::Roster`]).
 
 pub mod app;
 pub mod chance;
@@ -50,6 +51,7 @@ pub mod delivery;
 pub mod demo;
 pub mod gateway;
 pub mod http;
+pub mod ledger;
 pub mod local;
 pub mod mission;
 pub mod model;

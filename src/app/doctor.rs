@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream, ToSocketAddrs as _};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use log::LevelFilter;
@@ -14,7 +15,9 @@ use super::ground::{Ground, Way};
 use super::print;
 use crate::config::{LogFormat, Settings};
 use crate::convex::Backoff;
+use crate::gateway::client::Endpoint;
 use crate::mission::GetOrchestrator;
+use crate::redact::Redactor;
 use crate::telemetry;
 use crate::wire::Stop;
 
@@ -79,7 +82,9 @@ fn examine(ground: &Ground) -> Vec<Check> {
         sentences: vec![format!("fix the {first} first")],
     };
     let Some(settings) = &ground.configuration.settings else {
-        checks.extend(["certificates", "backend", "port"].map(|name| skipped(name, "configuration")));
+        checks.extend(
+            ["certificates", "backend", "gateway", "port"].map(|name| skipped(name, "configuration")),
+        );
         return checks;
     };
     // Tried once: whoever asks wants to know how it is now.
@@ -88,6 +93,7 @@ fn examine(ground: &Ground) -> Vec<Check> {
             let sentences = vec![way.roots.describe()];
             checks.push(Check { name: "certificates", verdict: Verdict::Good, sentences });
             checks.push(ask_backend(settings, &way));
+            checks.push(ask_gateway(settings, &way, &ground.redactor));
         }
         Err(bad) => {
             checks.push(Check {
@@ -96,12 +102,39 @@ fn examine(ground: &Ground) -> Vec<Check> {
                 sentences: vec![bad.to_string()],
             });
             checks.push(skipped("backend", "certificates"));
+            checks.push(skipped("gateway", "certificates"));
         }
     }
     checks.push(try_port(settings));
-    let sentences = vec!["this version does not speak to it yet".to_owned()];
-    checks.push(Check { name: "gateway", verdict: Verdict::Skipped, sentences });
     checks
+}
+
+/// Whether the gateway is there, would let our turns in, and is new enough for tools.
+fn ask_gateway(settings: &Settings, way: &Way, redactor: &Arc<Redactor>) -> Check {
+    let (verdict, sentences) = match &settings.gateway.url {
+        None => (Verdict::Skipped, vec!["none is configured: nothing is sent to agents".to_owned()]),
+        Some(base) => {
+            let (token, silence_max) = (settings.gateway.token.clone(), settings.gateway.silence_max);
+            let endpoint = Endpoint::new(base.clone(), token, &way.roots, redactor.clone(), silence_max);
+            let probe = endpoint.client(&Stop::new()).probe();
+            let version = probe.version.as_deref().unwrap_or("of an unknown release");
+            match probe.why {
+                None if probe.dialect.too_old_for_tools() => (
+                    Verdict::Wrong,
+                    vec![format!(
+                        "{base} is {version}, which never shows tools to agents: 2026.3.31 is the oldest that can work"
+                    )],
+                ),
+                None => (Verdict::Good, vec![format!("{base} is ready ({version})")]),
+                Some(why) => {
+                    let detail = probe.detail.map_or(String::new(), |detail| format!(" ({detail})"));
+                    let remedy = why.remedy().map_or(String::new(), |remedy| format!(" {remedy}"));
+                    (Verdict::Wrong, vec![format!("{base}: {}{detail}.{remedy}", why.explain())])
+                }
+            }
+        }
+    };
+    Check { name: "gateway", verdict, sentences }
 }
 
 /// Whether the service could listen, or listens already.

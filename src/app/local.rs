@@ -1,20 +1,16 @@
 //! `local`: the embedded Mission Control, on this machine and for it.
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use crossbeam_channel::RecvTimeoutError;
-use log::{LevelFilter, error, info, warn};
+use log::{LevelFilter, info};
 
+use super::board::{self, Board, SWEEP};
 use super::exit::Exit;
 use super::{complain, nudge, print};
 use crate::clock::SystemClock;
 use crate::config::LogFormat;
-use crate::http::server::{Limits, Server};
-use crate::local::door::{API_PATHS, BODY_BYTES, Door};
-use crate::local::refusals::refused;
 use crate::local::{Data, DataError, Opening, Options, Seed, Whereabouts};
 use crate::model::BaseUrl;
 use crate::redact::Redactor;
@@ -31,11 +27,8 @@ pub const DATA: &str = "./.mission-control";
 /// The variable that may hold the master key of the provider keys.
 const MASTER_KEY: &str = "SECRETS_MASTER_KEY_BASE64";
 
-/// How often runtimes that have fallen silent are looked for (backend-contract §7.2).
-const SWEEP: Duration = Duration::from_secs(30);
-
-/// How long requests that have arrived may take once we were told to stop.
-const LAST_ANSWERS: Duration = Duration::from_secs(5);
+/// What moves it elsewhere.
+const OPTION: &str = "--listen";
 
 /// What `local` is asked to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,14 +113,10 @@ fn rotate(data: &str) -> Result<String, DataError> {
 }
 
 fn serve(listen: &str, data: &str, seed: Option<&str>, options: Options, notify: Option<&BaseUrl>) -> Exit {
-    // Before anything is made in the directory: a start that cannot listen should leave nothing behind.
-    if let Err(why) = TcpListener::bind(listen) {
-        return complain(&format!("cannot listen on {listen}: {why}; see --listen"));
-    }
     let opening = opening(data, seed.map_or(Seed::Nothing, Seed::parse), options);
-    let data = match Data::open(&opening, Box::new(SystemClock)) {
+    let data = match board::open(&opening, listen, OPTION) {
         Ok(data) => data,
-        Err(why) => return complain(&why.to_string()),
+        Err(why) => return complain(&why),
     };
     let redactor = Redactor::new([Some(&data.admin_key), data.service_token.as_ref()].into_iter().flatten());
     telemetry::start(LevelFilter::Info, LogFormat::Text, Arc::new(redactor));
@@ -141,55 +130,23 @@ fn serve(listen: &str, data: &str, seed: Option<&str>, options: Options, notify:
     if seed.is_some() && !data.is_new {
         info!("--seed was not used: there are data already");
     }
-
-    let (told, signals) = crossbeam_channel::bounded(1);
-    let heard = ctrlc::set_handler(move || {
-        // A full channel has the news already.
-        let _ = told.try_send(());
-    });
-    if let Err(why) = heard {
-        return complain(&format!("signals cannot be handled: {why}"));
-    }
-    let engine = Arc::new(data.engine);
-    let host = listen.rsplit_once(':').map_or(listen, |(host, _)| host).trim_matches(['[', ']']);
-    let door = Door::new(engine.clone(), data.admin_key.clone(), host);
-    let limits =
-        API_PATHS.iter().fold(Limits::default(), |limits, path| limits.with_body_limit(path, BODY_BYTES));
-    let server = match Server::bind_refusing(listen, limits, refused, move |request| door.answer(&request)) {
-        Ok(server) => server,
-        Err(why) => return complain(&format!("cannot listen on {listen}: {why}; see --listen")),
+    let started = board::signals().and_then(|signals| Ok((signals, Board::start(data, listen, OPTION)?)));
+    let (signals, board) = match started {
+        Ok(started) => started,
+        Err(why) => return complain(&why),
     };
-    let url = format!("http://{}", server.local_addr());
-    // The one place where secrets are printed: whoever starts it wants to use them.
-    let token = data.service_token.as_ref().map_or_else(
-        || "# SERVICE_TOKEN: made elsewhere; make a new one on the page".to_owned(),
-        |token| format!("SERVICE_TOKEN={}", token.expose()),
-    );
-    print(&format!(
-        "listening on {url}\nACCOUNT_ID={}\nCONVEX_URL={url}\n{token}\nADMIN_KEY={}\n",
-        data.account,
-        data.admin_key.expose()
-    ));
+    print(&board.announcement());
 
     let bell = Stop::new();
     if let Some(runtime) = notify
-        && let Err(why) = nudge::start(engine.clone(), runtime.clone(), bell.clone())
+        && let Err(why) = nudge::start(board.engine.clone(), runtime.clone(), bell.clone())
     {
         return complain(&format!("no thread to be had for --notify: {why}"));
     }
-
-    // The handler lives as long as the process, so the channel ends with a signal only.
     while signals.recv_timeout(SWEEP) == Err(RecvTimeoutError::Timeout) {
-        if let Err(why) = engine.sweep() {
-            error!("silent runtimes could not be looked for: {why}");
-        }
+        board.sweep();
     }
     bell.close();
-    let cut_off = server.stop(LAST_ANSWERS);
-    // A thread that is just ending may hold the engine longer than this process lives, so nobody waits for its end.
-    if let Err(why) = engine.settle() {
-        warn!("the log could not be brought into the database file; the next start does it: {why}");
-    }
-    info!("stopped; requests cut off: {cut_off}");
+    board.stop();
     Exit::Done
 }

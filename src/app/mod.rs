@@ -1,5 +1,7 @@
 //! Start and stop: one file per command. Everything that the commands are made of meets here, and nobody imports it.
 
+mod board;
+mod demo;
 mod doctor;
 mod exit;
 mod ground;
@@ -10,6 +12,7 @@ mod run;
 
 use std::io::{ErrorKind, Write as _};
 
+pub use demo::{PORT, demo};
 pub use doctor::doctor;
 pub use exit::Exit;
 pub use local::{DATA, LISTEN, Local, local};

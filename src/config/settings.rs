@@ -9,9 +9,10 @@ use super::reader::Reader;
 use super::table::{
     AGENT_SYNC_INTERVAL, AI_GATEWAY_API_KEY, DELIVERY_BACKOFF_BASE_MS, DELIVERY_BACKOFF_MAX_MS,
     DELIVERY_IDLE_INTERVAL, DELIVERY_INTERVAL, DELIVERY_LIST_LIMIT, DELIVERY_MAX_CONCURRENT_SESSIONS,
-    DELIVERY_STREAM_TIMEOUT_MS, DROPLET_ID, DROPLET_IP, DROPLET_REGION, HEALTH_CHECK_INTERVAL, LOG_FORMAT,
-    LOG_LEVEL, OPENCLAW_MAX_CONCURRENT, OPENCLAW_PROFILE_SYNC, OPENCLAW_VERSION, OPENCLAW_WORKSPACE_ROOT,
-    RUNTIME_VERSION, SSL_CERT_FILE, STATE_DIR, TOOL_MAX_CALLS, TOOL_MAX_ROUNDS, UPGRADE_MODE,
+    DELIVERY_STREAM_TIMEOUT_MS, DROPLET_ID, DROPLET_IP, DROPLET_REGION, HEALTH_CHECK_INTERVAL, LEDGER_SYNC,
+    LOG_FORMAT, LOG_LEVEL, OPENCLAW_MAX_CONCURRENT, OPENCLAW_PROFILE_SYNC, OPENCLAW_VERSION,
+    OPENCLAW_WORKSPACE_ROOT, RUNTIME_VERSION, SSL_CERT_FILE, STATE_DIR, TOOL_MAX_CALLS, TOOL_MAX_ROUNDS,
+    UPGRADE_MODE,
 };
 use super::warning::Warning;
 use crate::model::BaseUrl;
@@ -42,6 +43,8 @@ pub struct Settings {
     pub openclaw_version: Option<String>,
     /// The folder for what must survive a crash.
     pub state_dir: PathBuf,
+    /// When a step counts as recorded.
+    pub ledger_sync: LedgerSync,
     /// Certificate authorities to trust, instead of the system's.
     pub ssl_cert_file: Option<PathBuf>,
     /// The least important log lines that are still written.
@@ -153,6 +156,16 @@ pub struct Droplet {
     pub region: String,
 }
 
+/// When a step of a delivery counts as recorded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LedgerSync {
+    /// Once it is on the disk: it outlives a power cut.
+    #[default]
+    Full,
+    /// Once the system has it: it outlives the process only.
+    Normal,
+}
+
 /// The least important log lines that are still written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogLevel {
@@ -224,6 +237,7 @@ pub(super) fn assemble(reader: &mut Reader) -> Option<Settings> {
         runtime_version,
         openclaw_version: reader.given_text(&OPENCLAW_VERSION),
         state_dir: state_dir(reader),
+        ledger_sync: ledger_sync(reader),
         ssl_cert_file: reader.given_text(&SSL_CERT_FILE).map(PathBuf::from),
         log_level: log_level(reader),
         log_format: log_format(reader),
@@ -300,6 +314,13 @@ fn log_format(reader: &mut Reader) -> LogFormat {
     match reader.text(&LOG_FORMAT).as_str() {
         "json" => LogFormat::Json,
         _ => LogFormat::Text,
+    }
+}
+
+fn ledger_sync(reader: &mut Reader) -> LedgerSync {
+    match reader.text(&LEDGER_SYNC).as_str() {
+        "normal" => LedgerSync::Normal,
+        _ => LedgerSync::Full,
     }
 }
 

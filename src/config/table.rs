@@ -208,7 +208,7 @@ variables! {
         section: Section::Delivery,
         kind: Kind::Integer { min: 1, max: 500, why: "a poll must ask for at least one, and the backend's answer should stay small" },
         fallback: Fallback::Value("50"),
-        about: "How many notifications one poll asks for.",
+        about: "How many new notifications one poll asks for, at least; four for each worker if that is more.",
         ..PLAIN
     }
     DELIVERY_STREAM_TIMEOUT_MS {
@@ -259,6 +259,17 @@ variables! {
         before: Some(Before {
             there: "no such variable: nothing survived a restart",
             why: "deliveries continue at their last recorded step.",
+        }),
+        ..PLAIN
+    }
+    LEDGER_SYNC {
+        section: Section::Operation,
+        kind: Kind::Choice { options: &["full", "normal"], synonyms: &[] },
+        fallback: Fallback::Value("full"),
+        about: "When a step of a delivery counts as recorded: `full` once it is on the disk, so that it outlives a power cut; `normal` once the system has it, so that it outlives a crash of the process only. `normal` is for disks on which a sync is slow.",
+        before: Some(Before {
+            there: "no such variable: nothing survived a restart",
+            why: "whoever cannot wait for the disk can say so.",
         }),
         ..PLAIN
     }

@@ -5,110 +5,171 @@
 //! could not be posted is posted later without asking the agent again, results of tools go back without running them
 //! again, and what only lacks its mark is only marked.
 
-use log::{debug, info, warn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use super::policy::{self, OnSilence, Verdict};
+use log::{Level, debug, info, log, warn};
+
+use super::desk::Desk;
+use super::journal::{Note, Step, Wait};
+use super::policy::{self, OnSilence, Skip, Verdict};
+use super::post::post;
 use super::reply::{self, Said, Silence};
 use super::retry::{self, Next, Setback, Weight};
+use super::settle::settle;
 use super::talk::{Spoken, talk};
 use super::{End, Job, Outcome, Stage, Trouble};
 use crate::chance;
+use crate::clock::{Clock as _, SystemClock};
 use crate::convex::{self, CallError, Why};
-use crate::gateway::Gateway;
-use crate::mission::{
-    GetDeliveryContext, LoadTask, MarkDelivered, MarkDeliveryEnded, MarkRead, Mission, PostMessage,
-    UpdateTaskStatus,
-};
+use crate::mission::{GetDeliveryContext, MarkDelivered, MarkDeliveryEnded, MarkRead};
 use crate::model::limits::MESSAGE_CHARS;
-use crate::model::{AgentId, DeliveryContext, NotificationType, TaskId, TaskStatus};
-use crate::roster::Team;
+use crate::model::{AgentId, DeliveryContext, NotificationType, TaskStatus};
 
-/// How many messages of a thread are read to find one of ours in it.
-const LOOK_BACK: u32 = 50;
+/// How much of a reply that no thread has stands in the log.
+const KEPT_CHARS: usize = 4_000;
 
-/// What a worker delivers with.
-#[derive(Clone, Copy)]
-pub struct Desk<'a> {
-    /// The backend.
-    pub mission: &'a Mission,
-    /// The gateway.
-    pub gateway: &'a dyn Gateway,
-    /// Who there is.
-    pub team: &'a Team,
-    /// To be called when we have written something that makes notifications.
-    pub stir: &'a dyn Fn(),
-    /// How agents may act.
-    pub rules: &'a Rules,
-}
-
-/// How agents may act.
-#[derive(Clone, Debug)]
-pub struct Rules {
-    /// Whether they are offered tools; otherwise they are told of the HTTP endpoints.
-    pub client_tools: bool,
-    /// Where these are.
-    pub base_url: String,
-    /// How many times results of tools go back in one delivery.
-    pub rounds_max: u32,
-    /// How many calls one delivery may make.
-    pub calls_max: u32,
-}
-
-/// Walks down the road, as far as it goes today.
+/// Walks down the road, as far as it goes today. A panic on the way is this row's trouble and nobody else's.
 pub fn deliver(job: &mut Job, desk: &Desk<'_>) -> Outcome {
     let mut typing = false;
-    let trouble = match walk(job, desk, &mut typing) {
-        Ok(end) => return Outcome::Closed(end),
+    let walked = catch_unwind(AssertUnwindSafe(|| walk(job, desk, &mut typing)));
+    let name = name(job, desk);
+    let trouble = match walked.unwrap_or(Err(Trouble::Broken)) {
+        Ok(end) => {
+            info!("{name}: {}", in_short(&end));
+            close(job, &end, desk);
+            return Outcome::Closed(end);
+        }
         Err(trouble) => trouble,
     };
-    let id = &job.row.id;
-    match retry::after(&mut job.record, &trouble, chance::unit()) {
+    let trouble = retry::weighed(&mut job.record, trouble, desk.answered.load(Ordering::Relaxed));
+    let end = match retry::after(&mut job.record, &trouble, chance::unit()) {
         Next::Again(pause) => {
-            info!("{id}: {trouble}{}", in_words(pause));
+            // What concerns all rows is told once, where the gate is; who waits has said so once.
+            let quiet = trouble.is_everybodys() || trouble.is_patience();
+            let level = if quiet { Level::Debug } else { Level::Info };
+            log!(level, "{name}: {trouble}{}", in_words(pause));
             if typing {
                 stop_typing(job, desk);
             }
-            Outcome::Again { trouble, pause }
+            rest(job, &trouble, pause, desk);
+            return Outcome::Again { trouble, pause };
         }
-        Next::End(end) => {
-            warn!("{id}: {}: {trouble}", end.name());
-            job.record.stage = Stage::Ended(end);
-            // This is the end of the road for the row; only the mark can still be missing.
-            match walk(job, desk, &mut typing) {
-                Ok(end) => Outcome::Closed(end),
-                Err(trouble) => {
-                    let Next::Again(pause) = retry::after(&mut job.record, &trouble, chance::unit()) else {
-                        return Outcome::Closed(End::Dead(trouble.to_string()));
-                    };
-                    Outcome::Again { trouble, pause }
-                }
+        Next::End(end) => end,
+    };
+    warn!("{name}: {}: {trouble}", end.name());
+    if let Stage::Answered { parts, posted, .. } = &job.record.stage {
+        let rest = parts[*posted..].join("\n\n");
+        warn!("{name}: what the agent had answered: {}", shortened(&rest));
+    }
+    job.record.stage = Stage::Ended(end.clone());
+    // This is the end of the road for the row; only the mark can still be missing.
+    match mark(job, desk) {
+        Ok(()) => {
+            close(job, &end, desk);
+            Outcome::Closed(end)
+        }
+        Err(trouble) => match retry::after(&mut job.record, &trouble, chance::unit()) {
+            Next::Again(pause) => {
+                rest(job, &trouble, pause, desk);
+                Outcome::Again { trouble, pause }
             }
-        }
+            Next::End(_) => {
+                close(job, &end, desk);
+                Outcome::Closed(end)
+            }
+        },
     }
 }
 
+fn rest(job: &Job, trouble: &Trouble, pause: Option<Duration>, desk: &Desk<'_>) {
+    let now = SystemClock.now();
+    let words = trouble.to_string();
+    let note = Note::of(&job.row, now).record(&job.record).step(Step::Rests, &words);
+    // Nobody waits for it, so it brings no error.
+    let _ = desk.journal.note(&note.rests(pause.map(|pause| now + pause)), Wait::Not);
+}
+
+fn close(job: &Job, end: &End, desk: &Desk<'_>) {
+    let words = in_short(end);
+    let note = Note::of(&job.row, SystemClock.now()).record(&job.record).step(Step::Ended, &words);
+    // Nobody waits for it, so it brings no error.
+    let _ = desk.journal.note(&note.ends(end), Wait::Not);
+}
+
 fn walk(job: &mut Job, desk: &Desk<'_>, typing: &mut bool) -> Result<End, Trouble> {
-    if matches!(job.record.stage, Stage::Fresh | Stage::Working(_)) {
-        let context = context(job, desk)?;
-        let fresh = matches!(job.record.stage, Stage::Fresh);
-        match policy::judge(&context) {
-            // Work that has begun is brought to its end: its own tools may be what changed the board.
-            Verdict::Skip(why) if fresh => job.record.stage = Stage::Ended(End::Skipped(why)),
-            Verdict::Skip(_) | Verdict::Deliver => {
-                *typing = mark_read(job, desk);
-                let spoken = talk(job, &context, desk)?;
-                job.record.stage = meaning(job, &context, &spoken)?;
+    loop {
+        if matches!(job.record.stage, Stage::Fresh | Stage::Working(_)) {
+            let found = settle(job, desk)?;
+            let context = context(job, desk)?;
+            match policy::judge(&context) {
+                Verdict::Skip(why) if is_final(why) || (is_fresh(job) && found.is_none()) => {
+                    job.record.stage = Stage::Ended(End::Skipped(why));
+                }
+                // Work that has begun is brought to its end: its own tools may be what changed the board.
+                Verdict::Skip(_) | Verdict::Deliver => {
+                    *typing = mark_read(job, desk);
+                    let spoken = talk(job, &context, found, desk)?;
+                    job.record.stage = meaning(job, &context, &spoken)?;
+                }
             }
+            let heard = &context.notification;
+            job.record.heard = Some((heard.message_id.clone(), heard.created_at));
+            // What was paid for is kept before anything else is done with it.
+            desk.note(job, Step::TextReady, "", Wait::ForDisk);
         }
+        post(job, desk)?;
+        let end = ended(job)?;
+        mark(job, desk)?;
+        if !has_moved(job, desk)? {
+            return Ok(end);
+        }
+        // Another delivery of the same row, whose first answer stands.
+        job.record.stage = Stage::Fresh;
     }
-    post(job, desk)?;
-    settle(job, desk)
+}
+
+fn is_fresh(job: &Job) -> bool {
+    matches!(job.record.stage, Stage::Fresh)
+}
+
+/// Whether nobody is there any more to bring work to its end.
+fn is_final(why: Skip) -> bool {
+    matches!(why, Skip::NoAgent | Skip::NoTask | Skip::NoSession)
+}
+
+fn ended(job: &Job) -> Result<End, Trouble> {
+    match &job.record.stage {
+        Stage::Ended(end) => Ok(end.clone()),
+        Stage::Fresh | Stage::Working(_) | Stage::Answered { .. } => Err(Trouble::Broken),
+    }
+}
+
+/// Whether a later message was folded into the row while the agent was at work on the one before (W-1). The mark cannot
+/// tell: it has no condition. So the row is read once more behind it; only thread updates are folded.
+fn has_moved(job: &Job, desk: &Desk<'_>) -> Result<bool, Trouble> {
+    let Some(heard) = job.record.heard.as_ref().filter(|_| job.row.kind == NotificationType::ThreadUpdate)
+    else {
+        return Ok(false);
+    };
+    let asked = GetDeliveryContext { notification_id: &job.row.id };
+    let now = desk.mission.ask(&asked).map_err(setback)?.map(|context| context.notification);
+    let moved = now.is_some_and(|now| (now.message_id, now.created_at) != *heard);
+    if moved {
+        info!("{}: a later message has come into it", job.row.id);
+    }
+    Ok(moved)
 }
 
 /// Read now and not earlier: what was true when the row was listed may be true no more (W-36).
 fn context(job: &Job, desk: &Desk<'_>) -> Result<DeliveryContext, Trouble> {
     let asked = GetDeliveryContext { notification_id: &job.row.id };
-    let context = desk.mission.ask(&asked).map_err(setback)?.ok_or(Trouble::NoContext)?;
+    let context = desk.mission.ask(&asked).map_err(|error| match error.class {
+        convex::Class::Gone => Trouble::NoContext,
+        convex::Class::Transient | convex::Class::Refused | convex::Class::Ambiguous => setback(error),
+    });
+    let context = context?.ok_or(Trouble::NoContext)?;
     let notification = &context.notification;
     let ours = notification.account_id.as_ref().is_none_or(|account| account == desk.mission.account());
     if notification.id == job.row.id && ours { Ok(context) } else { Err(Trouble::Foreign) }
@@ -132,14 +193,15 @@ fn meaning(job: &Job, context: &DeliveryContext, spoken: &Spoken) -> Result<Stag
         Said::Text(text) if job.row.task_id.is_none() => return Ok(Stage::Ended(End::Kept(text))),
         Said::Text(text) => {
             let parts = reply::split(&text, MESSAGE_CHARS);
-            return Ok(Stage::Answered { parts, posted: 0, advance: takes_up_work(context) });
+            let advance = takes_up_work(context);
+            return Ok(Stage::Answered { parts, posted: 0, unsettled: false, advance });
         }
         Said::Silence(silence) => silence,
     };
     let author = context.message.as_ref().map(|message| &message.author_type);
     let due = policy::on_silence(&context.notification.kind, author) == OnSilence::AskAgain;
-    // Whoever used tools has done something; and the token of silence is an answer, too.
-    if due && !spoken.used_tools && silence != Silence::HeartbeatOk {
+    // Whoever has done something with tools has answered in deeds; and the token of silence is an answer, too.
+    if due && !spoken.acted && silence != Silence::HeartbeatOk {
         return Err(Trouble::Silence(silence));
     }
     Ok(Stage::Ended(End::Silent(silence)))
@@ -152,79 +214,42 @@ fn takes_up_work(context: &DeliveryContext) -> bool {
         && context.task.as_ref().is_some_and(|task| task.status == TaskStatus::Assigned)
 }
 
-/// Posts what is not posted yet, and moves the task on.
-fn post(job: &mut Job, desk: &Desk<'_>) -> Result<(), Trouble> {
-    let agent = AgentId::new(&job.row.recipient_id);
-    let (Stage::Answered { parts, posted, advance }, Some(task)) =
-        (&mut job.record.stage, job.row.task_id.as_ref())
-    else {
-        return Ok(());
-    };
-    while let Some(content) = parts.get(*posted) {
-        // The backend admits one message for each notification, so only the first can carry its id.
-        let source = (*posted == 0).then_some(&job.row.id);
-        let message = PostMessage {
-            task_id: task,
-            agent_id: &agent,
-            content,
-            suppress_agent_notifications: None,
-            attachments: &[],
-            source_notification_id: source,
-        };
-        if let Err(error) = desk.mission.ask(&message) {
-            let stands = error.class == convex::Class::Ambiguous && stands(&agent, task, content, desk);
-            if !stands {
-                return Err(setback(error));
-            }
-        }
-        *posted += 1;
-        (desk.stir)();
-    }
-    if std::mem::take(advance) {
-        take_up(&agent, task, desk);
-    }
-    let messages = parts.len();
-    job.record.stage = Stage::Ended(End::Answered(messages));
-    Ok(())
-}
-
-/// Whether a message whose posting was not confirmed is in the thread all the same.
-fn stands(agent: &AgentId, task: &TaskId, content: &str, desk: &Desk<'_>) -> bool {
-    let look = LoadTask { agent_id: agent, task_id: task, message_limit: Some(LOOK_BACK) };
-    let Ok(loaded) = desk.mission.ask(&look) else { return false };
-    let ours = |item: &crate::model::ThreadItem| item.author_id == agent.as_str() && item.content == content;
-    loaded.thread.iter().any(ours)
-}
-
-/// From assigned to in progress; if somebody was faster or it is not allowed, that is as good.
-fn take_up(agent: &AgentId, task: &TaskId, desk: &Desk<'_>) {
-    let change = UpdateTaskStatus {
-        task_id: task,
-        agent_id: agent,
-        status: TaskStatus::InProgress,
-        blocked_reason: None,
-        expected_status: Some(TaskStatus::Assigned),
-    };
-    if let Err(error) = desk.mission.ask(&change) {
-        info!("{task} does not move to in_progress: {error}");
-    }
-}
-
 /// Tells the backend that the row is settled.
-fn settle(job: &Job, desk: &Desk<'_>) -> Result<End, Trouble> {
-    let Stage::Ended(end) = &job.record.stage else { return Err(Trouble::Broken) };
-    if end.is_marked() {
-        let mark = MarkDelivered { notification_id: &job.row.id };
-        desk.mission.ask(&mark).map_err(setback)?;
+fn mark(job: &Job, desk: &Desk<'_>) -> Result<(), Trouble> {
+    match &job.record.stage {
+        Stage::Ended(end) if end.is_marked() => {
+            let mark = MarkDelivered { notification_id: &job.row.id };
+            desk.mission.ask(&mark).map(drop).map_err(setback)
+        }
+        Stage::Ended(_) | Stage::Fresh | Stage::Working(_) | Stage::Answered { .. } => Ok(()),
     }
-    debug!("{}: {}", job.row.id, end.name());
-    Ok(end.clone())
+}
+
+/// How the log calls a delivery: what it is, for whom, and the row.
+fn name(job: &Job, desk: &Desk<'_>) -> String {
+    let roster = desk.team.now();
+    let agent = roster.agent(&AgentId::new(&job.row.recipient_id)).map(|agent| agent.slug.as_str());
+    format!("{} for {} ({})", job.row.kind, agent.unwrap_or(&job.row.recipient_id), job.row.id)
+}
+
+/// How the log tells an end.
+fn in_short(end: &End) -> String {
+    let name = end.name();
+    match end {
+        End::Answered(1) | End::Gone => name.to_owned(),
+        End::Answered(messages) => format!("{name} in {messages} messages"),
+        // There is no thread to find it in.
+        End::Kept(text) => format!("{name}: {}", shortened(text)),
+        End::Silent(silence) | End::Unanswered(silence) => format!("{name}: {}", silence.explain()),
+        End::Skipped(why) => format!("{name}: {}", why.explain()),
+        End::Dead(why) => format!("{name}: {why}"),
+    }
 }
 
 /// What a failed call means for the row. A refusal whose reason is hidden may stand for anything, also for something
 /// that passes; and what a person has to mend first (a token, a version) is no fault of the row.
 #[expect(clippy::needless_pass_by_value, reason = "it stands in map_err")]
-fn setback(error: CallError) -> Trouble {
+pub(super) fn setback(error: CallError) -> Trouble {
     let weight = match (error.class, error.why) {
         (convex::Class::Transient, _) => Weight::Passing,
         (convex::Class::Gone, _) => Weight::Final,
@@ -236,6 +261,10 @@ fn setback(error: CallError) -> Trouble {
     Trouble::Backend(Setback { weight, not_before: error.not_before, sentence: error.to_string() })
 }
 
-fn in_words(pause: Option<std::time::Duration>) -> String {
-    pause.map_or(String::new(), |pause| format!("; again in {:.1} s", pause.as_secs_f64()))
+fn shortened(text: &str) -> String {
+    text.chars().take(KEPT_CHARS).collect()
+}
+
+fn in_words(pause: Option<Duration>) -> String {
+    pause.map_or(String::new(), |pause| format!(" Again in {:.1} s.", pause.as_secs_f64()))
 }

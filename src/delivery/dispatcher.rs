@@ -15,11 +15,17 @@ use super::gate::Gate;
 use super::pace::Pace;
 use super::queue::Queue;
 use super::tally::Tally;
-use super::{End, Job, Outcome, Trouble, retry};
+use super::{End, Job, Outcome, Record, Stage, Trouble};
 use crate::clock::Millis;
 use crate::gateway::Class;
 use crate::model::limits::UNDELIVERED_ROWS;
 use crate::model::{Notification, NotificationId, RecipientType};
+
+/// A list asks for at least as many new rows as keep the workers busy until the next one.
+const NEW_ROWS_PER_WORKER: u32 = 4;
+
+/// So long a row that could not be settled at the backend is not begun again.
+const FORGOTTEN_AFTER: Duration = Duration::from_hours(1);
 
 /// Rows that are settled here and not at the backend; the oldest make room.
 const UNMARKED_MAX: usize = 1000;
@@ -35,6 +41,8 @@ pub enum Event {
         limit: u32,
         /// The oldest rows that are not settled, oldest first.
         rows: Vec<Notification>,
+        /// How many more there were that made no sense.
+        spoilt: usize,
     },
     /// A list failed.
     ListFailed {
@@ -45,6 +53,8 @@ pub enum Event {
         /// From 0 to 1.
         dice: f64,
     },
+    /// The gateway has taken the turn of this job; told while one goes first.
+    Taken(u64),
     /// A worker is free again.
     Finished(Box<Job>, Outcome),
     /// There may be new rows.
@@ -69,6 +79,8 @@ pub enum Effect {
     Start(Box<Job>),
     /// Ask the gateway whether it is there.
     Probe,
+    /// Note that this row is gone: nobody has it any more, and it was not begun.
+    Forget(Box<Notification>),
 }
 
 /// What it is set to.
@@ -76,10 +88,19 @@ pub enum Effect {
 pub struct Plan {
     /// How many workers there are.
     pub workers: usize,
-    /// How many new rows one list asks for.
+    /// How many new rows one list asks for, at least.
     pub list_limit: u32,
     /// When lists are due.
     pub rhythm: Rhythm,
+}
+
+/// What an earlier process has left.
+#[derive(Debug, Default)]
+pub struct Left {
+    /// Deliveries that are not over, in their order, and until when they rest.
+    pub open: Vec<(Notification, Record, Option<Millis>)>,
+    /// Deliveries that are over here. One that is listed all the same only lacks its mark.
+    pub closed: HashMap<NotificationId, End>,
 }
 
 /// How things stand.
@@ -119,18 +140,34 @@ pub struct Dispatcher {
     settled: HashMap<NotificationId, u64>,
     /// Settled rows that the backend goes on to list.
     unmarked: HashSet<NotificationId>,
-    unmarked_order: VecDeque<NotificationId>,
+    unmarked_order: VecDeque<(Millis, NotificationId)>,
+    /// Rows of the last list that are none of ours to begin.
+    ignored: usize,
+    /// What an earlier process has closed, as long as it is not listed.
+    closed: HashMap<NotificationId, End>,
+    forgotten: Vec<Effect>,
     stopping: bool,
 }
 
 impl Dispatcher {
     /// With all workers free and nothing known.
     pub fn new(plan: Plan) -> Self {
+        Self::with(plan, Left::default(), Millis::default())
+    }
+
+    /// With all workers free and this known.
+    pub fn with(plan: Plan, left: Left, now: Millis) -> Self {
+        let mut queue = Queue::default();
+        for (row, record, not_before) in left.open {
+            queue.recall(row, record, not_before, now);
+        }
         Self {
+            closed: left.closed,
             free: plan.workers,
             pace: Pace::new(plan.rhythm),
             plan,
-            queue: Queue::default(),
+            queue,
+            forgotten: Vec::new(),
             gate: Gate::new(),
             tally: Tally::default(),
             lists: 0,
@@ -139,6 +176,7 @@ impl Dispatcher {
             settled: HashMap::new(),
             unmarked: HashSet::new(),
             unmarked_order: VecDeque::new(),
+            ignored: 0,
             stopping: false,
         }
     }
@@ -146,14 +184,15 @@ impl Dispatcher {
     /// Takes the news and says what should happen now. Without news it is asked because the time has come.
     pub fn on(&mut self, event: Option<Event>, now: Millis) -> Vec<Effect> {
         match event {
-            Some(Event::Listed { list, limit, rows }) => self.listed(list, limit, rows, now),
+            Some(Event::Listed { list, limit, rows, spoilt }) => self.listed(list, limit, rows, spoilt, now),
             Some(Event::ListFailed { why, not_before, dice }) => {
                 self.listing = false;
                 self.pace.failed(not_before, dice, now);
-                self.tally.fail(why, now);
+                self.tally.fail_to_list(why, now);
             }
             Some(Event::Finished(job, outcome)) => self.finished(job, outcome, now),
-            Some(Event::Nudged) => self.pace.want(),
+            Some(Event::Taken(number)) => self.gate.found_open(number),
+            Some(Event::Nudged) => self.pace.nudged(now),
             Some(Event::Probed(trouble)) => self.gate.probed(trouble.as_deref(), now),
             Some(Event::Stop) => self.stopping = true,
             None => {}
@@ -162,7 +201,7 @@ impl Dispatcher {
     }
 
     fn effects(&mut self, now: Millis) -> Vec<Effect> {
-        let mut effects = Vec::new();
+        let mut effects = std::mem::take(&mut self.forgotten);
         if self.stopping {
             return effects;
         }
@@ -197,34 +236,44 @@ impl Dispatcher {
 
     /// Rows that the next list will show again.
     fn seen(&self) -> u32 {
-        u32::try_from(self.queue.len() + self.unmarked.len()).unwrap_or(u32::MAX)
+        u32::try_from(self.queue.len() + self.ignored).unwrap_or(u32::MAX)
     }
 
     /// Past the rows that we know there must be room for new ones: a list always begins with the oldest.
     fn list_limit(&self) -> u32 {
-        self.seen().saturating_add(self.plan.list_limit).min(UNDELIVERED_ROWS)
+        let workers = u32::try_from(self.plan.workers).unwrap_or(u32::MAX);
+        let new = self.plan.list_limit.max(workers.saturating_mul(NEW_ROWS_PER_WORKER));
+        self.seen().saturating_add(new).min(UNDELIVERED_ROWS)
     }
 
-    fn listed(&mut self, list: u64, limit: u32, rows: Vec<Notification>, now: Millis) {
+    fn listed(&mut self, list: u64, limit: u32, rows: Vec<Notification>, spoilt: usize, now: Millis) {
         self.listing = false;
         self.pace.succeeded();
         self.tally.last_list = Some(now);
-        self.more = rows.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
+        self.more = rows.len() + spoilt >= usize::try_from(limit).unwrap_or(usize::MAX);
         if !self.more {
             for number in self.queue.missing_from(list, &rows) {
-                self.queue.close(number, now);
+                self.forgotten.extend(self.queue.close(number, now).map(|row| Effect::Forget(Box::new(row))));
                 *self.tally.ended.entry(End::Gone.name()).or_default() += 1;
             }
         }
         self.settled.retain(|_, at| *at >= list);
+        self.forget(now);
+        self.ignored = spoilt;
         let known = self.queue.len();
         for row in rows {
-            let over = self.settled.contains_key(&row.id) || self.unmarked.contains(&row.id);
             // The backend lists agents' rows only; anybody else's would be none of our business.
-            if over || row.recipient_type == RecipientType::User || self.queue.refresh(&row) {
+            let over = self.unmarked.contains(&row.id) || row.recipient_type == RecipientType::User;
+            self.ignored += usize::from(over);
+            if over || self.settled.contains_key(&row.id) || self.queue.knows(&row) {
                 continue;
             }
-            self.queue.push(row, list, now);
+            let record = match self.closed.remove(&row.id) {
+                // It was deleted, as it seemed, and is there after all.
+                None | Some(End::Gone) => Record::default(),
+                Some(end) => Record { stage: Stage::Ended(end), ..Record::default() },
+            };
+            self.queue.push(row, record, list, now);
         }
         if self.queue.len() > known {
             self.pace.stir(now);
@@ -240,33 +289,46 @@ impl Dispatcher {
                 self.tally.close(&end, now);
                 self.queue.close(job.number, now);
                 self.settled.insert(job.row.id.clone(), self.lists);
-                if !end.is_marked() {
-                    self.abandon(job.row.id.clone());
+                // What is not marked at the backend is listed again, and must not begin again.
+                if matches!(end, End::Gone | End::Dead(_)) {
+                    self.abandon(job.row.id.clone(), now);
                 }
             }
             Outcome::Again { trouble, pause } => {
                 match &trouble {
-                    Trouble::Gateway(error)
-                        if error.class == Class::Closed && !retry::is_rows_own(&job.record, error) =>
-                    {
-                        self.gate.found_closed(error.why.explain(), error.not_before, now);
+                    Trouble::Gateway(error) if error.class == Class::Closed => {
+                        self.gate.found_closed(&error.sentence, error.not_before, now);
                     }
-                    _ => self.gate.found_open(job.number),
+                    _ => {
+                        self.gate.found_open(job.number);
+                        if !trouble.is_patience() {
+                            self.tally.fail(trouble.to_string(), now);
+                        }
+                    }
                 }
-                self.tally.fail(trouble.to_string(), now);
                 self.queue.put_back(*job, pause.map(|pause| now + pause), now);
             }
         }
     }
 
-    fn abandon(&mut self, id: NotificationId) {
+    fn abandon(&mut self, id: NotificationId, now: Millis) {
         if self.unmarked_order.len() == UNMARKED_MAX
-            && let Some(oldest) = self.unmarked_order.pop_front()
+            && let Some((_, oldest)) = self.unmarked_order.pop_front()
         {
             self.unmarked.remove(&oldest);
         }
-        self.unmarked_order.push_back(id.clone());
+        self.unmarked_order.push_back((now, id.clone()));
         self.unmarked.insert(id);
+    }
+
+    /// A row that was gone and is still listed after so long is there after all.
+    fn forget(&mut self, now: Millis) {
+        while let Some((at, id)) = self.unmarked_order.front()
+            && now.since(*at) >= FORGOTTEN_AFTER
+        {
+            self.unmarked.remove(id);
+            self.unmarked_order.pop_front();
+        }
     }
 
     /// When it wants to be asked again, if nothing happens before.
@@ -278,6 +340,11 @@ impl Dispatcher {
         // What rests is of interest only if somebody could take it.
         let rested = self.queue.wake_at().filter(|_| self.free > 0 && self.gate.lets_in());
         [list, rested, self.gate.probe_at()].into_iter().flatten().min()
+    }
+
+    /// Whether a single row goes first, and all others wait for the gateway to take it.
+    pub fn is_on_trial(&self) -> bool {
+        self.gate.is_on_trial()
     }
 
     /// Whether it was told to stop and nothing runs any more.

@@ -47,6 +47,11 @@ impl Gate {
         self.why.as_deref()
     }
 
+    /// Whether a single row goes first.
+    pub(super) fn is_on_trial(&self) -> bool {
+        matches!(self.state, State::Trial { .. })
+    }
+
     /// Whether a row may begin.
     pub(super) fn lets_in(&self) -> bool {
         match self.state {
@@ -75,7 +80,7 @@ impl Gate {
         self.why = Some(why.to_owned());
     }
 
-    /// A row is done, and whatever was in its way, the gate was not.
+    /// The gateway has taken the row's turn, or the row is done and whatever was in its way, the gate was not.
     pub(super) fn found_open(&mut self, number: u64) {
         if self.state.is_trial_of(number) {
             self.state = State::Open;

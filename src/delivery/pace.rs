@@ -54,6 +54,8 @@ pub(super) struct Pace {
     last_event: Option<Millis>,
     wanted: bool,
     failures: u32,
+    /// Until then the backend wants to be left alone.
+    asked_until: Option<Millis>,
     /// After a failure.
     held_until: Option<Millis>,
 }
@@ -61,7 +63,26 @@ pub(super) struct Pace {
 impl Pace {
     pub(super) fn new(rhythm: Rhythm) -> Self {
         let quiet = SOON.min(rhythm.interval);
-        Self { rhythm, begun: None, quiet, last_event: None, wanted: true, failures: 0, held_until: None }
+        Self {
+            rhythm,
+            begun: None,
+            quiet,
+            last_event: None,
+            wanted: true,
+            failures: 0,
+            asked_until: None,
+            held_until: None,
+        }
+    }
+
+    /// Somebody says that there are new rows. While lists fail that shortens the pause, as far as the backend lets us:
+    /// whoever knows of new rows has seen it alive.
+    pub(super) fn nudged(&mut self, now: Millis) {
+        self.want();
+        if let (Some(until), Some(begun)) = (self.held_until, self.begun) {
+            let soonest = (begun + self.rhythm.backoff_base).max(self.asked_until.unwrap_or(now));
+            self.held_until = Some(until.min(soonest));
+        }
     }
 
     /// There may be new rows: list at once.
@@ -96,6 +117,7 @@ impl Pace {
         // Between half and all of it, so that many runtimes do not come back at the same moment, and none at once.
         let pause = full.mul_f64(0.5 + dice / 2.0);
         self.failures = self.failures.saturating_add(1);
+        self.asked_until = not_before.map(|span| now + span);
         self.held_until = Some(now + pause.max(not_before.unwrap_or_default()));
     }
 

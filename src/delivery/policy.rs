@@ -13,9 +13,11 @@
 //!   **assignment** does: an agent that made a task for itself begins to work on it in this way.
 //! - On a done or blocked task an agent hears only what is addressed to it: mentions, requests, assignments.
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::{
-    AgentId, AuthorType, BehaviorFlags, DeliveryContext, NotificationType, RecipientType, Task, TaskStatus,
-    Word,
+    self, AgentId, AuthorType, BehaviorFlags, DeliveryContext, NotificationType, RecipientType, Task,
+    TaskStatus, Word, is_quality,
 };
 
 /// What becomes of a notification.
@@ -28,7 +30,8 @@ pub enum Verdict {
 }
 
 /// Why nobody is started.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Skip {
     /// The recipient is a person.
     ForAPerson,
@@ -179,15 +182,20 @@ fn reason_to_skip(context: &DeliveryContext) -> Option<Skip> {
 
 /// Why a thread update written by an agent does not concern this one (§3.2). The orchestrator hears everything. Others
 /// hear what is said on their tasks and reviews; but of an answer to a thread update only if the orchestrator gave it,
-/// because two agents who answer each other's updates would never stop.
+/// because two agents who answer each other's updates would never stop. The orchestrator and somebody on the task would
+/// not either, where one of them always has something to say: once agents have been [alone](ALONE) for long enough, an
+/// answer to an update wakes nobody.
 fn no_concern(context: &DeliveryContext) -> Option<Skip> {
     let recipient = &context.notification.recipient_id;
     let author = agent_author(context)?;
+    let is_answer =
+        context.source_notification_type.as_ref().is_some_and(|kind| *kind == NotificationType::ThreadUpdate);
+    if is_answer && are_alone(context) {
+        return Some(Skip::ReplyLoop);
+    }
     if is_orchestrator(context, recipient) {
         return None;
     }
-    let is_answer =
-        context.source_notification_type.as_ref().is_some_and(|kind| *kind == NotificationType::ThreadUpdate);
     if is_answer && !is_orchestrator(context, author) {
         return Some(Skip::ReplyLoop);
     }
@@ -197,6 +205,14 @@ fn no_concern(context: &DeliveryContext) -> Option<Skip> {
     let is_reviewer = task.is_some_and(|task| task.status == TaskStatus::Review)
         && may_review(context.effective_behavior_flags);
     (!is_assigned && !is_reviewer).then_some(Skip::NotInvolved)
+}
+
+/// After so many messages in a row without a person, agents are among themselves.
+pub const ALONE: usize = 8;
+
+fn are_alone(context: &DeliveryContext) -> bool {
+    let newest = || context.thread.iter().rev().take(ALONE);
+    newest().count() == ALONE && newest().all(|item| item.author_type == AuthorType::Agent)
 }
 
 /// Whether a person has written again since the message of this update (D-13).
@@ -230,6 +246,13 @@ pub fn is_quiet(status: TaskStatus) -> bool {
 pub fn leads(context: &DeliveryContext) -> bool {
     let agent = context.agent.as_ref();
     agent.is_some_and(|agent| context.orchestrator_agent_id.as_ref() == Some(&agent.id))
+}
+
+/// Whether the backend lets the recipient close tasks, by the team as it is now.
+pub fn may_close(context: &DeliveryContext) -> bool {
+    let Some(agent) = &context.agent else { return false };
+    let team = context.mentionable_agents.iter().map(|one| (&one.id, is_quality(&one.slug, &one.role)));
+    model::may_close(team, &agent.id, leads(context))
 }
 
 /// Whether an agent reviews others' work (P-9): by its flag alone, never by its role or slug.

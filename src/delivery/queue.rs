@@ -105,19 +105,40 @@ impl Queue {
         self.resting.first().map(|(at, _)| *at)
     }
 
-    /// Whether the row is known; what it says now is taken over, unless a worker has it.
-    pub(super) fn refresh(&mut self, row: &Notification) -> bool {
+    /// Whether the row is known. A later message may have been folded into it; a worker reads that for itself, so only
+    /// what `oldest` tells is kept up to date.
+    pub(super) fn knows(&mut self, row: &Notification) -> bool {
         let Some(number) = self.numbers.get(&row.id) else { return false };
-        if let Some(known) = self.rows.get_mut(number)
-            && !known.running
-        {
-            known.notification = row.clone();
+        if let Some(known) = self.rows.get_mut(number) {
+            known.notification.created_at = row.created_at;
         }
         true
     }
 
+    /// A row that an earlier process has left, at the end of its track.
+    pub(super) fn recall(
+        &mut self,
+        row: Notification,
+        record: Record,
+        not_before: Option<Millis>,
+        now: Millis,
+    ) {
+        self.add(row, record, not_before, 0, now);
+    }
+
     /// A row seen for the first time, at the end of its track.
-    pub(super) fn push(&mut self, row: Notification, seen_in: u64, now: Millis) {
+    pub(super) fn push(&mut self, row: Notification, record: Record, seen_in: u64, now: Millis) {
+        self.add(row, record, None, seen_in, now);
+    }
+
+    fn add(
+        &mut self,
+        row: Notification,
+        record: Record,
+        not_before: Option<Millis>,
+        seen_in: u64,
+        now: Millis,
+    ) {
         let number = self.next_number;
         self.next_number += 1;
         let (track, rank) = (Track::of(&row), Rank::of(&row));
@@ -125,16 +146,8 @@ impl Queue {
         let line = self.lines.entry(track.clone()).or_default();
         line.rows.push_back(number);
         let first = line.rows.len() == 1;
-        let row = Row {
-            notification: row,
-            track,
-            rank,
-            record: Record::default(),
-            not_before: None,
-            running: false,
-            overtaken: 0,
-            seen_in,
-        };
+        let row =
+            Row { notification: row, track, rank, record, not_before, running: false, overtaken: 0, seen_in };
         self.rows.insert(number, row);
         if first {
             self.line_up(number, now);
@@ -200,15 +213,15 @@ impl Queue {
     }
 
     /// It is settled: the next of its track may begin.
-    pub(super) fn close(&mut self, number: u64, now: Millis) {
-        let Some(row) = self.rows.remove(&number) else { return };
+    pub(super) fn close(&mut self, number: u64, now: Millis) -> Option<Notification> {
+        let row = self.rows.remove(&number)?;
         self.numbers.remove(&row.notification.id);
         self.running -= usize::from(row.running);
         self.ready[row.rank as usize].remove(&number);
         if let Some(at) = row.not_before {
             self.resting.remove(&(at, number));
         }
-        let Some(line) = self.lines.get_mut(&row.track) else { return };
+        let line = self.lines.get_mut(&row.track)?;
         if row.running {
             line.busy = false;
         }
@@ -221,12 +234,16 @@ impl Queue {
             Some(next) if was_first && !line.busy => self.line_up(next, now),
             Some(_) => {}
         }
+        Some(row.notification)
     }
 
     /// Rows that wait untouched although a list that began after they were seen, and that was complete, lacks them.
     pub(super) fn missing_from(&self, list: u64, listed: &[Notification]) -> Vec<u64> {
         let listed: std::collections::HashSet<&NotificationId> = listed.iter().map(|row| &row.id).collect();
-        let untouched = |row: &Row| matches!(row.record.stage, super::Stage::Fresh) && row.record.lost == 0;
+        let untouched = |row: &Row| {
+            let record = &row.record;
+            matches!(record.stage, super::Stage::Fresh) && record.lost == 0 && record.sent.is_none()
+        };
         let gone = self.rows.iter().filter(|(_, row)| {
             !row.running && row.seen_in < list && untouched(row) && !listed.contains(&row.notification.id)
         });

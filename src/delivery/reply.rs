@@ -10,6 +10,8 @@
 
 mod split;
 
+use serde::{Deserialize, Serialize};
+
 pub use split::split;
 
 /// What an agent has said.
@@ -22,7 +24,8 @@ pub enum Said {
 }
 
 /// How an agent says nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Silence {
     /// No text, or blanks.
     Empty,

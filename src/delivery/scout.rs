@@ -1,8 +1,11 @@
 //! The scout: lists what is to be delivered, while the workers work; and beside it the prober, who asks the gateway
 //! whether it is back.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
 use crossbeam_channel::{Receiver, Sender};
-use log::warn;
+use log::{info, warn};
 
 use super::dispatcher::Event;
 use crate::chance;
@@ -19,29 +22,44 @@ pub(super) struct Order {
 /// Lists as ordered, until there are no more orders to come.
 pub(super) fn scout(mission: &Mission, orders: &Receiver<Order>, inbox: &Sender<Event>) {
     let mut failing = false;
+    let mut spoilt = Vec::new();
     for Order { list, limit } in orders {
-        let event = match mission.ask(&ListUndelivered { limit }) {
-            Ok(rows) => {
+        let listed = catch_unwind(AssertUnwindSafe(|| mission.ask(&ListUndelivered { limit })));
+        let event = match listed {
+            Ok(Ok(found)) => {
+                if failing {
+                    info!("notifications are listed again");
+                }
                 failing = false;
-                Event::Listed { list, limit, rows }
+                if found.spoilt != spoilt {
+                    found
+                        .spoilt
+                        .iter()
+                        .for_each(|why| warn!("a notification makes no sense and is left alone: {why}"));
+                }
+                let count = found.spoilt.len();
+                spoilt = found.spoilt;
+                Event::Listed { list, limit, rows: found.rows, spoilt: count }
             }
-            Err(error) => {
+            Ok(Err(error)) => {
                 // The first is news, the others are patience.
                 if !failing && error.why != Why::Stopped {
                     warn!("nothing can be listed: {error}");
                 }
                 failing = true;
-                Event::ListFailed {
-                    why: error.to_string(),
-                    not_before: error.not_before,
-                    dice: chance::unit(),
-                }
+                failed(error.to_string(), error.not_before)
             }
+            // The panic itself stands in the log.
+            Err(_) => failed("the scout broke down; please report this as a bug".to_owned(), None),
         };
         if inbox.send(event).is_err() {
             return;
         }
     }
+}
+
+fn failed(why: String, not_before: Option<Duration>) -> Event {
+    Event::ListFailed { why, not_before, dice: chance::unit() }
 }
 
 /// Asks the gateway as ordered, until there are no more orders to come.

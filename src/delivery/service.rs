@@ -5,18 +5,20 @@
 //! prober is given only when the last one was answered, a job only when a worker is free, and each channel has room
 //! for that many.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded, select};
-use log::warn;
+use log::{info, warn};
 
-use super::Job;
-use super::dispatcher::{Dispatcher, Effect, Event, Plan, Standing};
+use super::dispatcher::{Dispatcher, Effect, Event, Left, Plan, Standing};
+use super::journal::{Journal, Note, Step, Wait};
 use super::scout::{Order, prober, scout};
-use super::worker::Worker;
-use crate::clock::{Clock, SteadyClock};
+use super::worker::{Ends, Worker};
+use super::{End, Job};
+use crate::clock::{Clock, Millis, SteadyClock, SystemClock};
 use crate::mission::Mission;
 use crate::wire::Stop;
 
@@ -37,6 +39,10 @@ pub struct Setup {
     pub mission: Mission,
     /// One for each worker.
     pub workers: Vec<Worker>,
+    /// Where it is noted that a row is gone.
+    pub journal: Arc<dyn Journal>,
+    /// What an earlier process has left.
+    pub left: Left,
     /// Asks the gateway whether it is there: nothing, or why not.
     pub probe: Box<dyn Fn() -> Option<String> + Send>,
 }
@@ -78,6 +84,8 @@ struct Desk {
     jobs: Sender<Box<Job>>,
     lists: Sender<Order>,
     probes: Sender<()>,
+    on_trial: Arc<AtomicBool>,
+    journal: Arc<dyn Journal>,
     standing: Arc<Mutex<Standing>>,
     _alive: Sender<()>,
 }
@@ -86,8 +94,8 @@ impl Service {
     /// Starts all threads. The first list is asked for at once.
     pub fn start(setup: Setup) -> std::io::Result<Self> {
         let workers = setup.workers.len();
-        // One answer for each job, list and probe under way, and the order to stop.
-        let (inbox, heard) = bounded(workers + 3);
+        // Two for each job under way (taken, finished), one for each list and probe, and the order to stop.
+        let (inbox, heard) = bounded(2 * workers + 3);
         // One waiting nudge says as much as many.
         let (nudges, bell) = bounded(1);
         let (jobs, work) = bounded(workers);
@@ -101,17 +109,22 @@ impl Service {
         threads.push(spawn("scout", move || scout(&mission, &list_orders, &to))?);
         let (probe, to) = (setup.probe, inbox.clone());
         threads.push(spawn("prober", move || prober(&*probe, &probe_orders, &to))?);
+        let (on_trial, answered) = (Arc::<AtomicBool>::default(), Arc::default());
         for (number, worker) in (1..).zip(setup.workers) {
-            let (work, to, nudges) = (work.clone(), inbox.clone(), nudges.clone());
-            threads.push(spawn(&format!("worker-{number}"), move || worker.run(&work, &to, &nudges))?);
+            let (jobs, inbox) = (work.clone(), inbox.clone());
+            let (nudges, on_trial, answered) = (nudges.clone(), on_trial.clone(), Arc::clone(&answered));
+            let ends = Ends { jobs, inbox, nudges, answered, on_trial };
+            threads.push(spawn(&format!("worker-{number}"), move || worker.run(&ends))?);
         }
         let desk = Desk {
-            dispatcher: Dispatcher::new(setup.plan),
+            dispatcher: Dispatcher::with(setup.plan, setup.left, SystemClock.now()),
+            journal: setup.journal,
             inbox: heard,
             nudges: bell,
             jobs,
             lists,
             probes,
+            on_trial,
             standing: standing.clone(),
             _alive: alive,
         };
@@ -119,19 +132,28 @@ impl Service {
         Ok(Self { inbox, view: View { nudges, standing }, ended, threads })
     }
 
+    /// Ends when the dispatcher does: after an order to stop, or never.
+    pub fn ended(&self) -> Receiver<()> {
+        self.ended.clone()
+    }
+
     /// What others may see of it.
     pub fn view(&self) -> View {
         self.view.clone()
     }
 
-    /// Begins nothing any more and waits for what runs, at most this long; then `turns` is closed, which ends it.
-    pub fn stop(self, drain: Duration, turns: &Stop) {
+    /// Begins nothing any more and waits for what runs, at most this long, and not at all once somebody is in a
+    /// `hurry`; then `turns` is closed, which ends it.
+    pub fn stop(self, drain: Duration, hurry: &Receiver<()>, turns: &Stop) {
         // It cannot fail as long as the dispatcher lives, and if it does not there is nothing to stop.
         let _ = self.inbox.send(Event::Stop);
-        let in_time = self.ended.recv_timeout(drain);
-        if in_time == Err(crossbeam_channel::RecvTimeoutError::Timeout) {
-            let running = self.view.standing().running;
-            warn!("turns still running after {} s are cut off: {running}", drain.as_secs());
+        let why = select! {
+            recv(self.ended) -> _ => None,
+            recv(hurry) -> _ => Some("we were told twice".to_owned()),
+            default(drain) => Some(format!("they were given {} s", drain.as_secs())),
+        };
+        if let Some(why) = why {
+            warn!("turns that still run are cut off, because {why}: {}", self.view.standing().running);
             turns.close();
         }
         drop((self.inbox, self.view));
@@ -148,6 +170,20 @@ impl Service {
     }
 }
 
+/// The log hears of what has changed, not of every row that finds it so.
+fn tell_of_the_gate(before: &Standing, now: &Standing) {
+    match (&before.gate_closed, &now.gate_closed) {
+        (None, Some(why)) => {
+            warn!(
+                "nothing is sent to agents until the gateway is back: {why} Notifications that wait: {}",
+                now.known
+            );
+        }
+        (Some(_), None) => info!("the gateway is back; notifications that wait: {}", now.known),
+        (None, None) | (Some(_), Some(_)) => {}
+    }
+}
+
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
     thread::Builder::new().name(name.to_owned()).stack_size(STACK_BYTES).spawn(work)
 }
@@ -157,11 +193,20 @@ impl Desk {
         let clock = SteadyClock::new();
         let mut event = None;
         loop {
-            let now = clock.now();
-            for effect in self.dispatcher.on(event, now) {
-                self.carry_out(effect);
+            let mut now = clock.now();
+            self.hear(event, now);
+            // What has come meanwhile is taken at once, so that in a storm the standing is published once for many.
+            while let Ok(event) = self.inbox.try_recv() {
+                now = clock.now();
+                self.hear(Some(event), now);
             }
-            *self.standing.lock().unwrap_or_else(PoisonError::into_inner) = self.dispatcher.standing();
+            self.on_trial.store(self.dispatcher.is_on_trial(), Ordering::Relaxed);
+            let standing = self.dispatcher.standing();
+            let before = std::mem::replace(
+                &mut *self.standing.lock().unwrap_or_else(PoisonError::into_inner),
+                standing.clone(),
+            );
+            tell_of_the_gate(&before, &standing);
             if self.dispatcher.is_done() {
                 return;
             }
@@ -174,12 +219,24 @@ impl Desk {
         }
     }
 
+    fn hear(&mut self, event: Option<Event>, now: Millis) {
+        for effect in self.dispatcher.on(event, now) {
+            self.carry_out(effect);
+        }
+    }
+
     fn carry_out(&self, effect: Effect) {
         // There is room, see above; and the threads at the other ends live until this one has ended.
         let done = match effect {
             Effect::List { list, limit } => self.lists.try_send(Order { list, limit }).is_ok(),
             Effect::Start(job) => self.jobs.try_send(job).is_ok(),
             Effect::Probe => self.probes.try_send(()).is_ok(),
+            Effect::Forget(row) => {
+                let note = Note::of(&row, SystemClock.now()).step(Step::Ended, "gone").ends(&End::Gone);
+                // Nobody waits for it, so it brings no error.
+                let _ = self.journal.note(&note, Wait::Not);
+                true
+            }
         };
         if !done {
             warn!("an order of the dispatcher found nobody; please report this as a bug");

@@ -55,7 +55,13 @@ impl Tally {
         }
     }
 
-    /// An attempt, or a list, failed.
+    /// A list failed.
+    pub(super) fn fail_to_list(&mut self, why: String, now: Millis) {
+        self.last_error_at = Some(now);
+        self.last_error = Some(why);
+    }
+
+    /// An attempt failed.
     pub(super) fn fail(&mut self, why: String, now: Millis) {
         self.failed += 1;
         self.consecutive_failures += 1;

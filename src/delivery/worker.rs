@@ -1,15 +1,15 @@
 //! A worker: takes jobs, one at a time, and owes exactly one answer for each.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crossbeam_channel::{Receiver, Sender};
-use log::error;
 
-use super::deliver::{Desk, Rules, deliver};
+use super::Job;
+use super::deliver::deliver;
+use super::desk::{Desk, Rules};
 use super::dispatcher::Event;
-use super::retry::{self, Next};
-use super::{Job, Outcome, Trouble};
-use crate::chance;
+use super::journal::Journal;
 use crate::gateway::Gateway;
 use crate::mission::Mission;
 use crate::roster::Team;
@@ -20,60 +20,54 @@ pub struct Worker {
     pub mission: Mission,
     /// The gateway.
     pub gateway: Box<dyn Gateway>,
+    /// Where every step is noted.
+    pub journal: Arc<dyn Journal>,
     /// Who there is.
     pub team: Team,
     /// How agents may act.
-    pub rules: std::sync::Arc<Rules>,
+    pub rules: Arc<Rules>,
+}
+
+/// A worker's ends of the channels.
+#[derive(Clone)]
+pub(super) struct Ends {
+    pub(super) jobs: Receiver<Box<Job>>,
+    pub(super) inbox: Sender<Event>,
+    pub(super) nudges: Sender<()>,
+    /// How many turns of all workers were answered.
+    pub(super) answered: Arc<AtomicU64>,
+    /// Whether the dispatcher wants to hear that a turn was taken.
+    pub(super) on_trial: Arc<AtomicBool>,
 }
 
 impl Worker {
-    /// Works until there are no more jobs to come.
-    pub(super) fn run(self, jobs: &Receiver<Box<Job>>, inbox: &Sender<Event>, nudges: &Sender<()>) {
+    /// Works until there are no more jobs to come. Whatever happens to a job, its outcome is told: a panic is caught
+    /// on the road.
+    pub(super) fn run(self, ends: &Ends) {
         let stir = || {
             // A full channel has the news already.
-            let _ = nudges.try_send(());
+            let _ = ends.nudges.try_send(());
+        };
+        // The dispatcher outlives its workers; if it is gone all the same, nobody is left to be told.
+        let tell = |event: Event| drop(ends.inbox.send(event));
+        let taken = |number: u64| {
+            if ends.on_trial.load(Ordering::Relaxed) {
+                tell(Event::Taken(number));
+            }
         };
         let desk = Desk {
             mission: &self.mission,
             gateway: &*self.gateway,
             team: &self.team,
             stir: &stir,
+            taken: &taken,
+            answered: &ends.answered,
+            journal: &*self.journal,
             rules: &self.rules,
         };
-        for job in jobs {
-            let mut debt = Debt { job: Some(job), outcome: None, inbox };
-            // A panic is one row's problem: the thread goes on, and the guard has answered.
-            let _ = catch_unwind(AssertUnwindSafe(move || debt.pay(&desk)));
+        for mut job in &ends.jobs {
+            let outcome = deliver(&mut job, &desk);
+            tell(Event::Finished(job, outcome));
         }
-    }
-}
-
-/// The answer that is owed for a job, on whichever way the work on it ends.
-struct Debt<'a> {
-    job: Option<Box<Job>>,
-    outcome: Option<Outcome>,
-    inbox: &'a Sender<Event>,
-}
-
-impl Debt<'_> {
-    fn pay(&mut self, desk: &Desk<'_>) {
-        if let Some(job) = &mut self.job {
-            self.outcome = Some(deliver(job, desk));
-        }
-    }
-}
-
-impl Drop for Debt<'_> {
-    fn drop(&mut self) {
-        let Some(mut job) = self.job.take() else { return };
-        let outcome = self.outcome.take().unwrap_or_else(|| {
-            error!("{}: {}", job.row.id, Trouble::Broken);
-            match retry::after(&mut job.record, &Trouble::Broken, chance::unit()) {
-                Next::Again(pause) => Outcome::Again { trouble: Trouble::Broken, pause },
-                Next::End(end) => Outcome::Closed(end),
-            }
-        });
-        // The dispatcher outlives its workers; if it is gone all the same, nobody is left to be told.
-        let _ = self.inbox.send(Event::Finished(job, outcome));
     }
 }

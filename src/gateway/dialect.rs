@@ -43,6 +43,9 @@ pub struct Release {
 /// The first release with flat tools, and the oldest that can work with our tools.
 const FLAT: Release = Release { year: 2026, month: 3, number: 31 };
 
+/// The first release that is known to end a run whose client hangs up (spec §11.9).
+const ENDS_UNHEARD: Release = Release { year: 2026, month: 4, number: 14 };
+
 impl Release {
     /// Reads `2026.9.6`, also with a `v` before it and with anything behind a `-` or `+`.
     pub fn parse(text: &str) -> Option<Self> {
@@ -81,6 +84,11 @@ impl Dialect {
     /// Whether its agents cannot call our tools. One that wants nested tools is older than the oldest that can work.
     pub fn too_old_for_tools(self) -> bool {
         self.tools == ToolShape::Nested || self.release.is_some_and(Release::too_old_for_tools)
+    }
+
+    /// Whether it is known to end a run whose client hangs up; older ones go on and answer nobody.
+    pub fn ends_unheard(self) -> bool {
+        self.release.is_some_and(|release| release >= ENDS_UNHEARD)
     }
 
     /// Whether a text may be an error in disguise: the old release answers so (spec §9). Later ones mark their texts
@@ -145,23 +153,25 @@ mod tests {
         assert_eq!(Release { year: 2026, month: 9, number: 6 }.to_string(), "2026.9.6");
     }
 
-    /// spec §9.
+    /// spec §9, §11.9.
     #[test]
     fn the_shape_follows_the_release() {
         let rows = [
-            ("2026.2.19", ToolShape::Nested, true),
-            ("2026.3.13", ToolShape::Nested, true),
-            ("2026.3.24", ToolShape::Nested, true),
-            ("2026.3.31", ToolShape::Flat, false),
-            ("2026.7.1", ToolShape::Flat, false),
-            ("2026.9.6", ToolShape::Flat, false),
-            ("dev", ToolShape::Flat, false),
+            ("2026.2.19", ToolShape::Nested, true, false),
+            ("2026.3.13", ToolShape::Nested, true, false),
+            ("2026.3.24", ToolShape::Nested, true, false),
+            ("2026.3.31", ToolShape::Flat, false, false),
+            ("2026.4.14", ToolShape::Flat, false, true),
+            ("2026.7.1", ToolShape::Flat, false, true),
+            ("2026.9.6", ToolShape::Flat, false, true),
+            ("dev", ToolShape::Flat, false, false),
         ];
-        for (version, tools, too_old) in rows {
+        for (version, tools, too_old, ends_unheard) in rows {
             let mut memory = Memory::default();
             memory.heard_version(version);
             let dialect = memory.dialect();
             assert_eq!((dialect.tools, dialect.too_old_for_tools()), (tools, too_old), "{version}");
+            assert_eq!(dialect.ends_unheard(), ends_unheard, "§11.9 {version}");
         }
     }
 

@@ -5,25 +5,37 @@
 //!
 //! What a gateway release understands is its dialect (`dialect`), what goes over the wire is the codec's business
 //! (`codec`), and [`Gateway`] hides both: above it there are only the words of this file. Below it stands HTTP
-//! (`client`), or a double in tests.
+//! (`client`), or a double in tests. What became of a turn whose answer was lost is told from its session (`history`).
 
 pub mod client;
 mod codec;
 pub mod dialect;
+pub mod history;
 
 use std::fmt;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::model::SessionKey;
 
 pub use codec::session_key;
+pub use history::{Recovered, TurnMark};
 
 /// Whoever can carry a turn to an agent. One for each thread.
 pub trait Gateway: Send {
     /// Sends the turn and waits for its reply, however long the agent works; `progress` hears of signs of life.
     fn turn(&self, turn: &Turn<'_>, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Reply, GatewayError>;
+
+    /// Looks what became of a turn whose answer was lost, once and without waiting for it: who is told that it still
+    /// runs asks again. An error says only that nobody could look.
+    fn recover(
+        &self,
+        session: &SessionKey,
+        agent: &str,
+        mark: &TurnMark<'_>,
+    ) -> Result<Recovered, GatewayError>;
 }
 
 /// One request to an agent.
@@ -62,7 +74,7 @@ pub struct Tool {
 }
 
 /// A call that the agent wants made.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToolCall {
     /// Under which id the result goes back.
     pub call_id: String,
@@ -73,7 +85,8 @@ pub struct ToolCall {
 }
 
 /// What a call brought.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ToolOutput {
     /// Which call.
     pub call_id: String,
@@ -210,9 +223,10 @@ impl Why {
             Self::NoGateway => Some("Set OPENCLAW_GATEWAY_URL."),
             Self::Unreachable => Some("Check that the gateway runs, and OPENCLAW_GATEWAY_URL."),
             Self::TokenRefused => Some("OPENCLAW_GATEWAY_TOKEN must equal the gateway's gateway.auth.token."),
-            Self::EndpointOff => {
-                Some("Switch gateway.http.endpoints.responses.enabled on in the gateway's configuration.")
-            }
+            Self::EndpointOff => Some(
+                "Is OPENCLAW_GATEWAY_URL the gateway's own port? Then switch \
+                     gateway.http.endpoints.responses.enabled on in its configuration.",
+            ),
             Self::NotAGateway => {
                 Some("Check OPENCLAW_GATEWAY_URL: it is the gateway's own port, without a path.")
             }
@@ -253,6 +267,8 @@ pub struct GatewayError {
     pub status: Option<u16>,
     /// The id of the run, if the gateway had named it.
     pub run: Option<String>,
+    /// Whether the model has written something in it, as far as its cost shows.
+    pub spoke: bool,
     /// How long the gateway wants to be left alone.
     pub not_before: Option<Duration>,
     /// What happened and what to do, for people.
@@ -265,7 +281,15 @@ impl GatewayError {
         let detail = detail.map_or(String::new(), |detail| format!(" ({detail})"));
         let remedy = why.remedy().map_or(String::new(), |remedy| format!(" {remedy}"));
         let sentence = format!("{}{detail}.{remedy}", why.explain());
-        Self { class, why, status: None, run: None, not_before: None, sentence: sentence.into() }
+        Self {
+            class,
+            why,
+            status: None,
+            run: None,
+            spoke: false,
+            not_before: None,
+            sentence: sentence.into(),
+        }
     }
 }
 

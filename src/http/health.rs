@@ -45,6 +45,8 @@ pub struct Health {
     pub agent_sync: RosterHealth,
     /// The way to Mission Control.
     pub backend: BackendHealth,
+    /// What survives a crash.
+    pub ledger: LedgerHealth,
     /// Of this process.
     pub memory: Memory,
     /// Now.
@@ -77,6 +79,8 @@ pub struct Infrastructure {
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GatewayHealth {
+    /// Whether there is one to be spoken to.
+    pub configured: bool,
     /// Whether turns are sent.
     pub running: bool,
     /// Why not, if not.
@@ -103,6 +107,8 @@ pub struct DeliveryHealth {
     pub failed: u64,
     /// Those without a success between.
     pub consecutive_failures: u64,
+    /// How many of the last lists have failed, one after another.
+    pub list_failures: u32,
     /// When something last failed.
     pub last_error_at: Option<Millis>,
     /// What, redacted.
@@ -158,6 +164,8 @@ pub struct RosterHealth {
     pub added_count: usize,
     /// Who was gone.
     pub removed_count: usize,
+    /// Whether the last one is older than three intervals, or there was none.
+    pub stale: bool,
     /// How many there are.
     pub agents: usize,
 }
@@ -176,6 +184,17 @@ pub struct BackendHealth {
     pub last_error: Option<String>,
 }
 
+/// What survives a crash.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct LedgerHealth {
+    /// Why nothing does, if so.
+    pub off: Option<String>,
+    /// Deliveries that are not over.
+    pub open: usize,
+    /// Transactions since the start.
+    pub commits: u64,
+}
+
 /// Of this process, in bytes; the original's other fields are a garbage collector's.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Memory {
@@ -192,13 +211,16 @@ pub fn reasons(
     delivery: &DeliveryHealth,
     roster: &RosterHealth,
     backend: &BackendHealth,
+    ledger: &LedgerHealth,
 ) -> Vec<&'static str> {
     let rows = [
-        (!gateway.running, "gateway_unreachable"),
+        (!gateway.configured, "no_gateway"),
+        (gateway.configured && !gateway.running, "gateway_unreachable"),
         (backend.reachable != Some(true), "backend_unreachable"),
         (backend.reachable == Some(true) && backend.accepted != Some(true), "backend_refuses"),
-        (delivery.consecutive_failures >= FAILING, "delivery_failing"),
-        (roster.last_sync_at.is_none(), "roster_stale"),
+        (delivery.consecutive_failures.max(delivery.list_failures.into()) >= FAILING, "delivery_failing"),
+        (roster.stale, "roster_stale"),
+        (ledger.off.is_some(), "ledger_off"),
     ];
     rows.into_iter().filter_map(|(holds, name)| holds.then_some(name)).collect()
 }

@@ -34,6 +34,9 @@ pub fn route(request: &Request) -> Route {
     if matches!(found, Route::Nudge) && !request.peer().ip().is_loopback() {
         return refused(Reply::error(403, "Forbidden: endpoint is for this machine only"));
     }
+    if matches!(found, Route::Nudge) && request.header("Origin").is_some() {
+        return refused(Reply::error(403, "Forbidden: pages give no nudges"));
+    }
     if matches!(found, Route::Nudge) && !request.body().is_empty() {
         return refused(Reply::error(400, "A nudge has no body"));
     }

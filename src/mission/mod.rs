@@ -34,7 +34,7 @@ pub use messages::{
 };
 pub use notifications::{
     GetDeliveryContext, ListUndelivered, MarkDelivered, MarkDeliveryEnded, MarkRead, RequestResponses,
-    Requested,
+    Requested, Undelivered,
 };
 pub use runtime::{
     CheckRestart, Done, GetPendingUpgrade, RecordUpgrade, RestartRequested, UpdateRuntimeStatus,

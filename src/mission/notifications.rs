@@ -1,6 +1,7 @@
 //! The notifications to deliver, and what became of them (backend-contract §2.7–2.11, §2.14).
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use super::{Done, requests};
 use crate::model::{AgentId, DeliveryContext, Notification, NotificationId, TaskId};
@@ -66,8 +67,30 @@ pub struct Requested {
     pub notification_ids: Vec<NotificationId>,
 }
 
+/// The rows, and those among them that make no sense: one of them must not hide the others.
+#[derive(Clone, Debug, Default)]
+pub struct Undelivered {
+    /// Oldest first.
+    pub rows: Vec<Notification>,
+    /// Why each of the others makes no sense.
+    pub spoilt: Vec<String>,
+}
+
+impl<'de> Deserialize<'de> for Undelivered {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let mut found = Self::default();
+        for row in Vec::<&RawValue>::deserialize(from)? {
+            match serde_json::from_str(row.get()) {
+                Ok(row) => found.rows.push(row),
+                Err(why) => found.spoilt.push(why.to_string()),
+            }
+        }
+        Ok(found)
+    }
+}
+
 requests! {
-    ListUndelivered: LIST_UNDELIVERED -> Vec<Notification>;
+    ListUndelivered: LIST_UNDELIVERED -> Undelivered;
     // None if it does not exist or is another account's.
     GetDeliveryContext<'_>: GET_DELIVERY_CONTEXT -> Option<DeliveryContext>;
     MarkRead<'_>: MARK_READ -> Done;

@@ -1,6 +1,6 @@
 //! Notifications (backend-contract §3.5, §5.1).
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::word::words;
 use super::{AccountId, MessageId, NotificationId, TaskId, Word};
@@ -39,7 +39,7 @@ words! {
 }
 
 /// One row of the undelivered list.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Notification {
     /// Its id, kept when a later message is folded into it (§5.4).

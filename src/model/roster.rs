@@ -1,6 +1,6 @@
 //! Everybody at one moment.
 
-use super::{Agent, AgentId, BehaviorFlags};
+use super::{Agent, AgentId};
 
 /// All agents of the account, and which of them leads.
 #[derive(Clone, Debug, Default)]
@@ -27,17 +27,26 @@ impl Roster {
         self.orchestrator.as_ref() == Some(id)
     }
 
-    /// Whether the backend lets this agent close tasks (contract §4.5): quality agents where there are any, otherwise
-    /// the orchestrator. Its own flag, which the backend does not look at, is the caller's to ask.
+    /// Whether the backend lets this agent close tasks.
     pub fn may_close(&self, id: &AgentId) -> bool {
-        if self.agents.iter().any(Agent::is_quality) {
-            return self.agent(id).is_some_and(Agent::is_quality);
-        }
-        self.leads(id)
+        let team = self.agents.iter().map(|agent| (&agent.id, agent.is_quality()));
+        may_close(team, id, self.leads(id))
     }
+}
 
-    /// What an agent may do by the list; nobody's are the defaults.
-    pub fn flags(&self, id: &AgentId) -> BehaviorFlags {
-        self.agent(id).and_then(|agent| agent.effective_behavior_flags).unwrap_or_default()
+/// Whether the backend lets an agent close tasks (contract §4.5): those who look after quality where there are any,
+/// otherwise whoever leads. Its own flag, which the backend does not look at, is the caller's to ask.
+pub fn may_close<'a>(
+    team: impl IntoIterator<Item = (&'a AgentId, bool)>,
+    who: &AgentId,
+    leads: bool,
+) -> bool {
+    let mut anybody = false;
+    for (id, is_quality) in team {
+        if is_quality && id == who {
+            return true;
+        }
+        anybody |= is_quality;
     }
+    !anybody && leads
 }

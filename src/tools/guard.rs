@@ -3,6 +3,7 @@
 
 use super::table::{Row, Whom};
 use super::{Caller, ToolError, ToolRequest};
+use crate::delivery::policy;
 use crate::model::TaskStatus::{self, Done, Review};
 use crate::model::{Task, TaskId, Word};
 
@@ -33,9 +34,7 @@ pub(super) fn in_place(whom: Whom, caller: &Caller<'_>) -> bool {
 /// Whether the caller may close the task of the conversation as it stands: then `done` is among the words it is
 /// offered. Its flag, the backend's rule and the task's status must all agree (contract D13).
 pub(super) fn can_mark_done(caller: &Caller<'_>) -> bool {
-    caller.flags.can_mark_done
-        && caller.may_close
-        && caller.task.is_some_and(|task| task.status == TaskStatus::Review)
+    policy::may_mark_done(caller.task.and_then(|task| task.status.known()), caller.flags, caller.may_close)
 }
 
 /// Whether the caller may make this request, as far as can be said without looking at a task.

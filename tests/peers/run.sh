@@ -50,11 +50,16 @@ trap 'exit 143' TERM
 
 skipped() { echo "SKIPPED $1: $2"; }
 
-# start [OPTION…]: a server, and what it prints as variables of ours.
+# start [OPTION…]: a server, and what it prints as variables of ours; after `demo` the demo with all that plays in it.
 start() {
+    local command=(local --seed demo --data :memory: --listen 127.0.0.1:0)
+    if [ "${1:-}" = demo ]; then
+        command=(demo --port 0)
+        shift
+    fi
     # Nothing of the server before.
     : >"$scratch/out"
-    "$binary" local --seed demo --data :memory: --listen 127.0.0.1:0 "$@" >"$scratch/out" 2>"$scratch/err" &
+    "$binary" "${command[@]}" "$@" >"$scratch/out" 2>"$scratch/err" &
     server=$!
     local tenths=0
     # The admin key is the last line.
@@ -197,6 +202,7 @@ for stage in "${stages[@]}"; do
         if package browser playwright-core "$PLAYWRIGHT" && browser; then
             CHROMIUM=$chromium against "$("$chromium" --version 2>/dev/null), playwright-core $PLAYWRIGHT" -- \
                 module "$BROWSER_SECONDS" tests/browser/page.mjs
+            CHROMIUM=$chromium against 'the demo in it' demo -- module "$BROWSER_SECONDS" tests/browser/demo.mjs
         fi
         ;;
     *)

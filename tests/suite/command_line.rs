@@ -38,7 +38,7 @@ fn the_command_line_is_understood_or_refused_with_a_word() {
         let options = Options { original, redact };
         Ok(Command::Local(Local::Serve { listen, data, seed, options, notify: None }))
     };
-    let rows: [(&str, Result<Command, &str>); 34] = [
+    let rows: [(&str, Result<Command, &str>); 40] = [
         ("", run(None)),
         ("run", run(None)),
         ("--env-file f", run(Some("f"))),
@@ -48,6 +48,12 @@ fn the_command_line_is_understood_or_refused_with_a_word() {
             "--json doctor --env-file f",
             Ok(Command::Doctor { env_file: Some("f".into()), all: false, json: true }),
         ),
+        ("demo", Ok(Command::Demo { port: 3210 })),
+        ("demo --port 0", Ok(Command::Demo { port: 0 })),
+        ("demo --port 65536", Err("--port `65536`: expected a number from 0 to 65535")),
+        ("demo --port", Err("--port needs a value")),
+        ("demo --env-file f", Err("--env-file does not go with this command")),
+        ("run --port 1", Err("--port does not go with this command")),
         ("version", Ok(Command::Version)),
         ("-V", Ok(Command::Version)),
         ("help", Ok(Command::Help)),
@@ -290,7 +296,8 @@ fn a_backend_that_refuses_the_token_is_reachable_all_the_same() {
 #[test]
 fn doctor_finds_a_sound_ground_sound() {
     let backend = good_backend();
-    let output = Program::new(["doctor"]).configured(&backend.url(), TOKEN).output();
+    let program = Program::new(["doctor"]).configured(&backend.url(), TOKEN);
+    let output = program.with("OPENCLAW_GATEWAY_URL", "").output();
     let text = text(&output);
     assert_eq!(output.status.code(), Some(0), "{text}");
     assert!(
@@ -334,13 +341,47 @@ fn doctor_says_what_is_wrong_and_how_to_mend_it() {
     }
 }
 
+/// The gateway: not there, not one, not for us, and sound.
+#[test]
+fn doctor_says_how_the_gateway_is() {
+    let json = |status, body: &str| Move::Send(answer(status, body));
+    let started = r#"{"ok":true,"status":"started","version":"2026.9.6","uptimeMs":12}"#;
+    let ready = r#"{"ready":true,"failing":[],"uptimeMs":12}"#;
+    let refused = r#"{"error":{"message":"Unauthorized","type":"unauthorized"}}"#;
+    let rows: [(Vec<Move>, i32, &str); 4] = [
+        (vec![json(200, started), json(200, ready), json(200, "{}")], 0, "is ready (2026.9.6)"),
+        (
+            vec![json(200, started), json(200, ready), json(401, refused)],
+            1,
+            "OPENCLAW_GATEWAY_TOKEN must equal",
+        ),
+        (vec![json(200, started), json(200, ready), json(404, "Not Found")], 1, "responses.enabled"),
+        (vec![json(200, "<html>hello</html>")], 1, "is not an OpenClaw gateway"),
+    ];
+    for (moves, code, words) in rows {
+        let (backend, gateway) = (good_backend(), ScriptedHttp::start(moves));
+        let program = Program::new(["doctor"]).configured(&backend.url(), TOKEN).with("HEALTH_PORT", "0");
+        let output = program
+            .with("OPENCLAW_GATEWAY_URL", &gateway.url())
+            .with("OPENCLAW_GATEWAY_TOKEN", "the-gateways-t0ken")
+            .output();
+        let found = text(&output);
+        assert!(output.status.code() == Some(code) && found.contains(words), "{words}: {found}");
+        assert!(!found.contains("the-gateways-t0ken"), "{found}");
+    }
+    let (backend, nobody) = (good_backend(), Refusing::new());
+    let program = Program::new(["doctor"]).configured(&backend.url(), TOKEN).with("HEALTH_PORT", "0");
+    let found = text(&program.with("OPENCLAW_GATEWAY_URL", &format!("http://{}", nobody.address())).output());
+    assert!(found.contains("gateway         WRONG") && found.contains("nobody answers"), "{found}");
+}
+
 /// A port is taken by the running service, which is well, or by somebody else, which is not.
 #[test]
 fn doctor_asks_who_has_the_port() {
     let backend = good_backend();
     let doctor = |port: &str| {
-        let output =
-            Program::new(["doctor"]).configured(&backend.url(), TOKEN).with("HEALTH_PORT", port).output();
+        let program = Program::new(["doctor"]).configured(&backend.url(), TOKEN);
+        let output = program.with("HEALTH_PORT", port).with("OPENCLAW_GATEWAY_URL", "").output();
         (output.status.code(), text(&output))
     };
     let mut service =

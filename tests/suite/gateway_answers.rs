@@ -24,6 +24,8 @@ mod connections;
 mod dialects;
 /// The same contract, asked of a real gateway.
 mod real_gateway;
+/// What became of a turn whose answer was lost.
+mod recovery;
 /// Refusals in both shapes, and answers of somebody else.
 mod refusals;
 /// Replies: what counts as said, what counts as called.

@@ -17,16 +17,22 @@ mod conversation;
 mod convex_answers;
 /// Which notifications reach an agent, what it is told, what becomes of its reply.
 mod delivery;
+/// Everything on one machine: the team plays by itself, answers a visitor, and ends without orphans.
+mod demo;
 /// Who is next, in virtual time: tracks, ranks, lists, the gate.
 mod dispatcher;
 /// Every answer of a gateway, over a socket: replies, refusals, broken connections, both dialects.
 mod gateway_answers;
 /// The HTTP server under attack.
 mod http_server;
+/// The record of deliveries: what it keeps, and what no disk, crash or flipped byte makes it forget unnoticed.
+mod ledger;
 /// The embedded Mission Control against the tables of the contract.
 mod mission_control;
 /// The road of a delivery: what backend and agent saw, step by step.
 mod road;
+/// The scripted gateway against what was seen of real ones, and its faults.
+mod scripted_gateway;
 /// Nothing secret leaves the house.
 mod secrets;
 /// The 34 service functions: what is sent, what is understood.

@@ -212,7 +212,7 @@ fn the_teams_calls() {
 fn the_notifications_calls() {
     let id = NotificationId::new("n");
     let row = json!([{"_id": "n", "accountId": "acc", "type": "mention", "recipientType": "agent", "recipientId": "a",
-        "title": "t", "body": "b", "createdAt": 10}]);
+        "title": "t", "body": "b", "createdAt": 10}, {"_id": "n2", "type": 7}, null]);
     let got = check(
         &ListUndelivered { limit: 50 },
         "listUndeliveredNotifications",
@@ -220,7 +220,8 @@ fn the_notifications_calls() {
         true,
         &row,
     );
-    assert_eq!((got[0].created_at, &got[0].task_id), (Millis(10), &None));
+    assert_eq!((got.rows[0].created_at, &got.rows[0].task_id), (Millis(10), &None));
+    assert_eq!((got.rows.len(), got.spoilt.len()), (1, 2), "a row that makes no sense hides no other");
 
     let sent = json!({"notificationId": "n"});
     let done = json!({"success": true});

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use mission_control_runtime::redact::credentials_in;
 
 /// Which floor a room stands on. The longest matching path counts.
-const FLOORS: [(&str, u8); 30] = [
+const FLOORS: [(&str, u8); 35] = [
     ("model", 0),
     ("chance", 0),
     ("clock", 0),
@@ -23,14 +23,19 @@ const FLOORS: [(&str, u8); 30] = [
     ("convex", 2),
     ("local", 2),
     ("demo", 2),
+    ("ledger", 2),
     ("gateway::client", 2),
     ("mission", 2),
     ("http::server", 2),
     ("telemetry", 2),
+    ("delivery::calls", 3),
     ("delivery::deliver", 3),
+    ("delivery::desk", 3),
     ("delivery::worker", 3),
+    ("delivery::post", 3),
     ("delivery::scout", 3),
     ("delivery::service", 3),
+    ("delivery::settle", 3),
     ("delivery::talk", 3),
     ("roster", 3),
     ("tools::run", 3),

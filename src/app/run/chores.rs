@@ -110,11 +110,11 @@ impl Reporter {
         let mut failures = 0;
         while !stop.is_closed() {
             self.report.last_health_check = Some(SystemClock.now());
-            self.state.line.probe(self.gateway.as_ref());
+            let away = self.state.line.probe(self.gateway.as_ref()).is_some();
             self.report.openclaw_version = self.told_version.clone().or_else(|| self.state.line.version());
             // The first report comes before anything but the gateway could be right or wrong.
             let first = self.state.backend().accepted.is_none();
-            let degraded = !first && self.state.is_degraded();
+            let degraded = away || (!first && self.state.is_degraded());
             let status = if degraded { RuntimeStatus::Degraded } else { RuntimeStatus::Online };
             let told = self.mission.ask(&UpdateRuntimeStatus { status, config: Some(&self.report) });
             if stop.is_closed() {

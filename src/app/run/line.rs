@@ -6,15 +6,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::clock::{Clock as _, Millis, SystemClock};
 use crate::gateway::client::HttpGateway;
-use crate::gateway::{Class, Gateway, GatewayError, Progress, Reply, Turn, Why};
+use crate::gateway::{Class, Gateway, GatewayError, Progress, Recovered, Reply, Turn, TurnMark, Why};
 use crate::http::health::GatewayHealth;
+use crate::model::SessionKey;
 
 /// So many sessions are told apart; more are not counted.
 const SESSIONS_MAX: usize = 100_000;
 
 /// What is known of the line.
-#[derive(Debug, Default)]
-pub(super) struct Line(Mutex<Known>);
+#[derive(Debug)]
+pub(super) struct Line {
+    configured: bool,
+    known: Mutex<Known>,
+}
 
 #[derive(Debug, Default)]
 struct Known {
@@ -29,8 +33,13 @@ struct Known {
 }
 
 impl Line {
+    /// To a gateway, or to nowhere.
+    pub(super) fn new(configured: bool) -> Self {
+        Self { configured, known: Mutex::default() }
+    }
+
     fn known(&self) -> std::sync::MutexGuard<'_, Known> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// As `/health` shows it; `closed` is why nothing is sent, if nothing is.
@@ -38,6 +47,7 @@ impl Line {
         let known = self.known();
         let closed = closed.or(known.trouble.as_deref());
         GatewayHealth {
+            configured: self.configured,
             running: closed.is_none(),
             closed: closed.map(str::to_owned),
             sessions: known.sessions.len(),
@@ -97,5 +107,16 @@ impl Gateway for Handset {
             Err(error) => known.last_error = Some(error.to_string()),
         }
         answer
+    }
+    fn recover(
+        &self,
+        session: &SessionKey,
+        agent: &str,
+        mark: &TurnMark<'_>,
+    ) -> Result<Recovered, GatewayError> {
+        match &self.gateway {
+            Some(gateway) => gateway.recover(session, agent, mark),
+            None => Err(GatewayError::new(Class::Closed, Why::NoGateway, None)),
+        }
     }
 }

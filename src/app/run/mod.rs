@@ -10,19 +10,22 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError};
+use crossbeam_channel::{Receiver, RecvTimeoutError, select};
 use log::{error, info, warn};
 
 use super::exit::Exit;
 use super::ground::{Ground, Way};
 use crate::config::Settings;
 use crate::convex::Backoff;
-use crate::delivery::deliver::Rules;
-use crate::delivery::dispatcher::{Plan, Rhythm};
+use crate::delivery::End;
+use crate::delivery::desk::Rules;
+use crate::delivery::dispatcher::{Left, Plan, Rhythm};
 use crate::delivery::service::{Service, Setup};
 use crate::delivery::worker::Worker;
 use crate::gateway::client::Endpoint;
 use crate::http::server::{Limits, Server};
+use crate::ledger::{self, Ledger, LedgerError};
+use crate::model::AccountId;
 use crate::redact::Redactor;
 use crate::roster::Team;
 use crate::telemetry;
@@ -70,6 +73,11 @@ pub fn run(env_file: Option<&Path>) -> Exit {
         }
     };
     info!("{} {}: {}", env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"), report.summary());
+    if !settings.gateway.client_tools {
+        warn!(
+            "OPENCLAW_CLIENT_TOOLS_ENABLED is off: agents are told of HTTP endpoints that this version does not have yet"
+        );
+    }
     serve(settings, &ways, &ground.redactor)
 }
 
@@ -98,13 +106,21 @@ fn serve(settings: &Settings, ways: &Ways, redactor: &Arc<Redactor>) -> Exit {
         }
     };
     info!("listening on http://{}", server.local_addr());
+    let (ledger, left) = match open_ledger(settings) {
+        Ok(opened) => opened,
+        Err(why) => {
+            error!("not started: {why}");
+            return Exit::Failed;
+        }
+    };
+    state.keeps(ledger.clone());
     let switches = Switches::default();
     let gateway = settings.gateway.url.clone().map(|base| {
         let (token, silence_max) = (settings.gateway.token.clone(), settings.gateway.silence_max);
         Endpoint::new(base, token, &ways.once.roots, redactor.clone(), silence_max)
     });
-    let house = House { settings, ways, gateway, state: &state, switches: &switches };
-    let (service, chores) = match house.start(server.local_addr().port()) {
+    let house = House { settings, ways, gateway, state: &state, switches: &switches, ledger: &ledger };
+    let (service, chores) = match house.start(server.local_addr().port(), left) {
         Ok(started) => started,
         Err(why) => {
             error!("not started: no thread to be had ({why})");
@@ -113,14 +129,28 @@ fn serve(settings: &Settings, ways: &Ways, redactor: &Arc<Redactor>) -> Exit {
     };
 
     // An error means that the handler is gone, and with it every way to be told: that is the end, too.
-    let _ = signals.recv();
-    info!("stopping");
+    let lost = select! {
+        recv(signals) -> _ => false,
+        recv(service.ended()) -> _ => true,
+    };
+    if lost {
+        error!("the dispatcher has ended by itself; please report this as a bug");
+    }
+    match service.view().standing().running {
+        0 => info!("stopping"),
+        running => info!(
+            "stopping: {} may go on for {} s; a second signal cuts them off",
+            count(running, "running turn"),
+            DRAIN.as_secs()
+        ),
+    }
     switches.chores.close();
-    service.stop(DRAIN, &switches.turns);
+    service.stop(DRAIN, &signals, &switches.turns);
     if state.backend().accepted == Some(true) {
         report_offline(&ways.once.mission(settings, &switches.calls), LAST_WORD);
     }
     switches.calls.close();
+    ledger.close();
     let cut_off = server.stop(LAST_ANSWERS);
     if cut_off > 0 {
         warn!("{} cut off in the middle", count(cut_off, "request"));
@@ -129,7 +159,34 @@ fn serve(settings: &Settings, ways: &Ways, redactor: &Arc<Redactor>) -> Exit {
         warn!("not every thread ended within {} s", FAREWELL.as_secs());
     }
     info!("stopped");
-    Exit::Done
+    if lost { Exit::Failed } else { Exit::Done }
+}
+
+/// What an earlier process has left, and where the next one will find what this one leaves. Without a place to write the
+/// service runs and says so; but a ledger that is there and cannot be trusted is no reason to begin afresh.
+fn open_ledger(settings: &Settings) -> Result<(Arc<Ledger>, Left), LedgerError> {
+    let account = AccountId::new(&settings.account.id);
+    let opened = match Ledger::open(&settings.state_dir, &ledger::Options::new(account, settings.ledger_sync))
+    {
+        Ok(opened) => opened,
+        Err(why) if why.is_of_the_place() => {
+            warn!("nothing will survive a crash: {why}");
+            return Ok((Arc::new(Ledger::off(why.to_string())), Left::default()));
+        }
+        Err(why) => return Err(why),
+    };
+    if !opened.open.is_empty() {
+        info!("going on with {} that an earlier process has left", count(opened.open.len(), "delivery"));
+    }
+    let damaged = opened.damaged.into_iter().map(|damaged| {
+        error!("what was done for {} cannot be read ({}): it is not begun again", damaged.id, damaged.what);
+        (damaged.id, End::Dead("its record is damaged: what was done for it is not known".to_owned()))
+    });
+    let unknown = || End::Dead("it ended in a way that this version does not know".to_owned());
+    let closed = opened.closed.into_iter().map(|closed| (closed.id, closed.end.unwrap_or_else(unknown)));
+    let open = opened.open.into_iter().map(|left| (left.row, left.record, left.not_before));
+    let left = Left { open: open.collect(), closed: closed.chain(damaged).collect() };
+    Ok((Arc::new(opened.ledger), left))
 }
 
 /// The ways to the backend.
@@ -156,14 +213,15 @@ struct House<'a> {
     /// None where none is configured.
     gateway: Option<Endpoint>,
     state: &'a Arc<State>,
+    ledger: &'a Arc<Ledger>,
     switches: &'a Switches,
 }
 
 impl House<'_> {
     /// Starts everything but the server. The receiver ends with the chores.
-    fn start(&self, port: u16) -> io::Result<(Service, Receiver<()>)> {
+    fn start(&self, port: u16, left: Left) -> io::Result<(Service, Receiver<()>)> {
         let team = Team::default();
-        let service = Service::start(self.delivery(&team, port))?;
+        let service = Service::start(self.delivery(&team, port, left))?;
         self.state.delivers(service.view());
 
         // Nothing is ever sent: the threads hold one end as long as they live, on whichever way they end.
@@ -187,7 +245,7 @@ impl House<'_> {
         Ok((service, ended))
     }
 
-    fn delivery(&self, team: &Team, port: u16) -> Setup {
+    fn delivery(&self, team: &Team, port: u16, left: Left) -> Setup {
         let settings = self.settings;
         let delivery = &settings.delivery;
         let rules = Arc::new(Rules {
@@ -202,6 +260,7 @@ impl House<'_> {
                 gateway: self.gateway.as_ref().map(|gateway| gateway.client(&self.switches.turns)),
                 line: self.state.line.clone(),
             }),
+            journal: self.ledger.clone(),
             team: team.clone(),
             rules: rules.clone(),
         };
@@ -214,7 +273,8 @@ impl House<'_> {
         let prober = self.gateway.as_ref().map(|gateway| gateway.client(&self.switches.chores));
         let workers = (0..plan.workers).map(worker).collect();
         let mission = self.ways.once.mission(settings, &self.switches.chores);
-        Setup { plan, mission, workers, probe: Box::new(move || line.probe(prober.as_ref())) }
+        let journal = self.ledger.clone();
+        Setup { plan, mission, workers, journal, left, probe: Box::new(move || line.probe(prober.as_ref())) }
     }
 }
 

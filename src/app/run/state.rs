@@ -1,7 +1,7 @@
 //! What is known of the running service, and what its HTTP server tells of it.
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::line::Line;
 use crate::clock::{Clock as _, Millis, SystemClock};
@@ -9,12 +9,19 @@ use crate::config::Settings;
 use crate::delivery::dispatcher::Standing;
 use crate::delivery::service::View;
 use crate::http::health::{
-    BackendHealth, DeliveryConfig, DeliveryHealth, GatewayHealth, Health, Infrastructure, Memory,
-    RosterHealth, Version, Versions, reasons, seconds,
+    BackendHealth, DeliveryConfig, DeliveryHealth, GatewayHealth, Health, Infrastructure, LedgerHealth,
+    Memory, RosterHealth, Version, Versions, reasons, seconds,
 };
 use crate::http::message::{Reply, Request};
 use crate::http::routes::{Route, route};
+use crate::ledger::Ledger;
 use crate::redact::Redactor;
+
+/// A roster that missed so many turns is not to be relied on.
+const STALE_AFTER_INTERVALS: u32 = 3;
+
+/// How old an answer of `/health` may be.
+const FRESH: Duration = Duration::from_millis(20);
 
 /// The longest error that `/health` repeats.
 const ERROR_CHARS: usize = 500;
@@ -34,13 +41,17 @@ pub(super) struct State {
     version: Told,
     ip_address: String,
     config: DeliveryConfig,
+    sync_interval: Duration,
     redactor: Arc<Redactor>,
     /// The way to the agents, as its users have found it.
     pub(super) line: Arc<Line>,
     backend: Mutex<BackendHealth>,
     roster: Mutex<RosterHealth>,
+    snapshot: Mutex<Option<(Instant, Arc<[u8]>)>>,
     /// There from the moment on in which rows are delivered.
     delivery: OnceLock<View>,
+    /// There once it is open.
+    ledger: OnceLock<Arc<Ledger>>,
 }
 
 impl State {
@@ -69,12 +80,26 @@ impl State {
             version,
             ip_address: redactor.clean(&settings.droplet.ip),
             config,
+            sync_interval: settings.agents.sync_interval,
             redactor: redactor.clone(),
-            line: Arc::default(),
+            line: Arc::new(Line::new(settings.gateway.url.is_some())),
             backend: Mutex::default(),
             roster: Mutex::default(),
+            snapshot: Mutex::default(),
             delivery: OnceLock::new(),
+            ledger: OnceLock::new(),
         }
+    }
+
+    /// From now on steps are noted here.
+    pub(super) fn keeps(&self, ledger: Arc<Ledger>) {
+        // It is set once, by the one who starts.
+        let _ = self.ledger.set(ledger);
+    }
+
+    fn ledger_health(&self) -> LedgerHealth {
+        let state = self.ledger.get().map(|ledger| ledger.state()).unwrap_or_default();
+        LedgerHealth { off: state.off, open: state.open, commits: state.commits }
     }
 
     /// From now on rows are delivered.
@@ -106,7 +131,7 @@ impl State {
     /// Whether there is something to complain about.
     pub(super) fn is_degraded(&self) -> bool {
         let (gateway, delivery, roster, backend) = self.parts();
-        !reasons(&gateway, &delivery, &roster, &backend).is_empty()
+        !reasons(&gateway, &delivery, &roster, &backend, &self.ledger_health()).is_empty()
     }
 
     fn parts(&self) -> (GatewayHealth, DeliveryHealth, RosterHealth, BackendHealth) {
@@ -115,7 +140,14 @@ impl State {
             standing.as_ref().map_or(Some("not started yet"), |standing| standing.gate_closed.as_deref()),
         );
         let delivery = self.delivery_health(standing);
-        (gateway, delivery, self.roster().clone(), self.backend())
+        (gateway, delivery, self.roster_health(), self.backend())
+    }
+
+    fn roster_health(&self) -> RosterHealth {
+        let mut roster = self.roster().clone();
+        let patience = self.sync_interval * STALE_AFTER_INTERVALS;
+        roster.stale = roster.last_sync_at.is_none_or(|at| SystemClock.now().since(at) > patience);
+        roster
     }
 
     fn delivery_health(&self, standing: Option<Standing>) -> DeliveryHealth {
@@ -136,6 +168,7 @@ impl State {
             task_less_replies: tally.of("kept"),
             ended: tally.ended,
             skipped: tally.skipped,
+            list_failures: standing.list_failures,
             waiting: standing.known,
             in_flight: standing.running,
             lists: standing.lists,
@@ -147,15 +180,15 @@ impl State {
     /// Answers a request.
     pub(super) fn answer(&self, request: &Request) -> Reply {
         match route(request) {
-            Route::Health => Reply::json(self.health(SystemClock.now()).pretty()).no_store(),
+            Route::Health => Reply::json(self.snapshot()).no_store(),
             Route::Version => Reply::json_of(&self.version()).no_store(),
-            Route::Nudge => match self.delivery.get() {
-                Some(delivery) => {
+            Route::Nudge => {
+                // Before the start there is nobody to be nudged, and no need: the first list is made at once.
+                if let Some(delivery) = self.delivery.get() {
                     delivery.nudge();
-                    Reply::empty(202).no_store()
                 }
-                None => Reply::error(503, "Not started yet").no_store(),
-            },
+                Reply::empty(202).no_store()
+            }
             Route::Refused(reply) => reply,
         }
     }
@@ -171,9 +204,23 @@ impl State {
         }
     }
 
+    /// `/health` as it was at most [`FRESH`] ago: however many ask, it is made a few times a second.
+    fn snapshot(&self) -> Arc<[u8]> {
+        let mut last = lock(&self.snapshot);
+        match &*last {
+            Some((made, body)) if made.elapsed() < FRESH => body.clone(),
+            Some(_) | None => {
+                let body: Arc<[u8]> = self.health(SystemClock.now()).pretty().into_bytes().into();
+                *last = Some((Instant::now(), body.clone()));
+                body
+            }
+        }
+    }
+
     fn health(&self, now: Millis) -> Health {
         let (gateway, delivery, agent_sync, backend) = self.parts();
-        let reasons = reasons(&gateway, &delivery, &agent_sync, &backend);
+        let ledger = self.ledger_health();
+        let reasons = reasons(&gateway, &delivery, &agent_sync, &backend, &ledger);
         let version = self.version();
         Health {
             status: if reasons.is_empty() { "healthy" } else { "degraded" },
@@ -192,6 +239,7 @@ impl State {
             delivery,
             agent_sync,
             backend,
+            ledger,
             memory: Memory { rss: resident_bytes() },
             timestamp: now,
         }

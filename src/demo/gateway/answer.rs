@@ -89,12 +89,13 @@ impl Frame {
 
     fn failed(failure: &Failure) -> Finished {
         let error = Some((failure.code.to_owned(), failure.message.clone()));
-        Finished { status: failure.status, word: "failed", output: Vec::new(), error, written: 0 }
+        let written = usize::from(failure.spoke);
+        Finished { status: failure.status, word: "failed", output: Vec::new(), error, written }
     }
 
     fn finished(&self, finished: &Finished) -> Value {
-        let tokens =
-            if finished.error.is_some() { (0, 0) } else { (self.read, finished.written / TOKEN + 1) };
+        let wrote = finished.error.is_none() || finished.written > 0;
+        let tokens = if wrote { (self.read, finished.written / TOKEN + 1) } else { (0, 0) };
         self.resource(finished.word, &finished.output, tokens, finished.error.as_ref())
     }
 
@@ -114,13 +115,21 @@ impl Frame {
                 Finished { status: 200, word: "completed", output, error: None, written: 1 }
             }
             Outcome::Failed(failure) => Self::failed(failure),
-            Outcome::Gone => {
-                Self::failed(&Failure { status: 500, code: "api_error", message: "internal error".into() })
-            }
+            Outcome::Gone => Self::failed(&Failure {
+                status: 500,
+                code: "api_error",
+                message: "internal error".into(),
+                spoke: false,
+            }),
         };
         match fault {
             Some(Fault::Failed(code, message)) => {
-                finished = Self::failed(&Failure { status: 500, code, message: (*message).to_owned() });
+                finished = Self::failed(&Failure {
+                    status: 500,
+                    code,
+                    message: (*message).to_owned(),
+                    spoke: false,
+                });
             }
             Some(Fault::ExtraItems) => {
                 finished.output.splice(0..0, self.extra_items());
@@ -164,6 +173,8 @@ pub(super) struct Events<'a> {
     sink: &'a mut dyn Sink,
     /// What was said so far.
     said: String,
+    /// Events that are not sent yet.
+    ready: String,
     sent: usize,
     /// After how many events the connection is cut.
     cut: usize,
@@ -174,6 +185,8 @@ pub(super) struct Events<'a> {
 
 impl Watch for Events<'_> {
     fn is_open(&mut self) -> bool {
+        // Who asks is about to wait.
+        self.flush();
         self.trouble.is_none() && self.sink.is_open()
     }
 
@@ -196,7 +209,7 @@ impl<'a> Events<'a> {
             _ => usize::MAX,
         };
         let trouble = (cut == 0).then(cut_off);
-        Self { frame, sink, said: String::new(), sent: 0, cut, trouble, muted: false }
+        Self { frame, sink, said: String::new(), ready: String::new(), sent: 0, cut, trouble, muted: false }
     }
 
     fn event(&mut self, kind: &str, mut data: Value) {
@@ -209,11 +222,20 @@ impl<'a> Events<'a> {
         if self.trouble.is_some() {
             return;
         }
-        self.trouble = self.sink.send(text.as_bytes()).err();
+        self.ready.push_str(text);
         self.sent += 1;
         if self.sent == self.cut {
+            self.flush();
             self.trouble = Some(cut_off());
         }
+    }
+
+    /// Sends what is ready, in one piece.
+    fn flush(&mut self) {
+        if self.trouble.is_none() && !self.ready.is_empty() {
+            self.trouble = self.sink.send(self.ready.as_bytes()).err();
+        }
+        self.ready.clear();
     }
 
     /// The first four.
@@ -229,25 +251,27 @@ impl<'a> Events<'a> {
             "response.content_part.added",
             json!({"item_id": message, "output_index": 0, "content_index": 0, "part": part}),
         );
+        self.flush();
     }
 
     /// All the others.
     pub(super) fn end(mut self, outcome: &Outcome, fault: Option<&Fault>) -> io::Result<()> {
         let failure = match (fault, outcome) {
-            (Some(Fault::AppendOnly), _) => Some(("server_error", NOT_APPENDED)),
-            (Some(Fault::Failed(code, message)), _) => Some((*code, *message)),
-            (_, Outcome::Failed(failure)) => Some((failure.code, failure.message.as_str())),
+            (Some(Fault::AppendOnly), _) => Some(("server_error", NOT_APPENDED, true)),
+            (Some(Fault::Failed(code, message)), _) => Some((*code, *message, false)),
+            (_, Outcome::Failed(failure)) => Some((failure.code, failure.message.as_str(), failure.spoke)),
             (_, Outcome::Gone) => return Err(self.trouble.unwrap_or_else(cut_off)),
             _ => None,
         };
-        if let Some((code, message)) = failure {
-            let failure = Failure { status: 200, code, message: message.to_owned() };
+        if let Some((code, message, spoke)) = failure {
+            let failure = Failure { status: 200, code, message: message.to_owned(), spoke };
             let resource = self.frame.finished(&Frame::failed(&failure));
             self.event("response.failed", json!({"response": resource}));
         } else {
             self.close(outcome, fault);
         }
         self.raw("data: [DONE]\n\n");
+        self.flush();
         self.trouble.map_or(Ok(()), Err)
     }
 
@@ -296,6 +320,7 @@ impl<'a> Events<'a> {
             let message = self.frame.message.clone();
             let data = json!({"item_id": message, "output_index": 0, "content_index": 0, "delta": piece});
             self.event("response.output_text.delta", data);
+            self.flush();
         }
         Err(self.trouble.unwrap_or_else(cut_off))
     }

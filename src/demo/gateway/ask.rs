@@ -93,7 +93,7 @@ pub(super) fn read(
     };
     // The key has the last word about the agent, too.
     let agent = match session.as_deref().and_then(owner) {
-        Some(owner) if options.agents.iter().any(|known| known == owner) => owner.to_owned(),
+        Some(owner) if options.knows(owner) => owner.to_owned(),
         _ => agent,
     };
     let mut instructions = text("instructions").to_owned();
@@ -143,7 +143,7 @@ fn agent(request: &Request, model: &str, options: &Options) -> Result<String, St
     let named = named
         .filter(|id| !id.is_empty() && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b)));
     let any = model == "openclaw" || model == "openclaw/default";
-    let is_known = |id: &String| options.agents.contains(id);
+    let is_known = |id: &String| options.knows(id);
     let first = options.agents.first().cloned().unwrap_or_else(|| "main".to_owned());
     let asked = header.map(str::to_ascii_lowercase).or_else(|| named.filter(|_| !any).map(str::to_owned));
     if is_old(options) {
@@ -182,7 +182,7 @@ fn is_reserved(key: &str) -> bool {
 pub(super) fn session_named(key: &str, agent: &str, options: &Options) -> Option<String> {
     let key = key.to_lowercase();
     match owner(&key) {
-        Some(id) if options.agents.iter().any(|known| known == id) => Some(key),
+        Some(id) if options.knows(id) => Some(key),
         None if options.agents.len() < 2 || is_old(options) => Some(format!("agent:{agent}:{key}")),
         Some(_) if is_old(options) => Some(key),
         Some(_) | None => None,

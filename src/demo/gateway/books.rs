@@ -25,6 +25,8 @@ struct Pages {
     turns: HashMap<String, u64>,
     markers: HashMap<String, Marks>,
     seen: VecDeque<Arc<Seen>>,
+    /// How often the gateway was killed: requests of an earlier life have ended with it.
+    life: u64,
 }
 
 /// A request that was understood.
@@ -81,7 +83,8 @@ impl Books {
         pages.most_at_once = pages.most_at_once.max(pages.in_flight);
         let here = pages.busy.entry(seen.session.clone()).or_default();
         *here += 1;
-        pages.overlaps += u64::from(*here > 1);
+        let overlaps = *here > 1 && !seen.session.is_empty();
+        pages.overlaps += u64::from(overlaps);
         pages.note(&seen.text, |marks| marks.posts += 1);
         let seen = Arc::new(seen);
         if self.keep > 0 {
@@ -90,8 +93,22 @@ impl Books {
             }
             pages.seen.push_back(Arc::clone(&seen));
         }
+        let life = Some(pages.life);
         drop(pages);
-        Visit { books: Arc::clone(self), seen }
+        Visit { books: Arc::clone(self), seen, life }
+    }
+
+    /// The gateway was killed: nothing is under way any more.
+    pub(super) fn killed(&self) {
+        let mut pages = self.pages();
+        pages.life += 1;
+        pages.in_flight = 0;
+        pages.busy.clear();
+    }
+
+    /// A turn begins that nobody has asked for.
+    pub(super) fn resume(self: &Arc<Self>, seen: Seen) -> Visit {
+        Visit { books: Arc::clone(self), seen: Arc::new(seen), life: None }
     }
 
     /// The last requests that were understood, oldest first.
@@ -155,6 +172,8 @@ impl Pages {
 pub(super) struct Visit {
     books: Arc<Books>,
     seen: Arc<Seen>,
+    /// In which life of the gateway it was asked for, if somebody asked.
+    life: Option<u64>,
 }
 
 impl Visit {
@@ -177,6 +196,9 @@ impl Visit {
 impl Drop for Visit {
     fn drop(&mut self) {
         let mut pages = self.books.pages();
+        if self.life != Some(pages.life) {
+            return;
+        }
         pages.in_flight -= 1;
         if let Some(here) = pages.busy.get_mut(&self.seen.session) {
             *here -= 1;

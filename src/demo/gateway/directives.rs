@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `CALL tool {json}` | calls it, if it is offered; several in order |
 //! | `SAY text` | says the rest of that line |
+//! | `LONG n` | says n characters, in lines |
 //! | `EMPTY` | says nothing |
 //! | `LENGTH` | stops at its limit |
 //! | `PREAMBLE` | says a sentence before its calls |
@@ -13,12 +14,17 @@
 //! | `HANG`, `DROP` | has a provider that never answers, that cuts the connection |
 //!
 //! Without any of them it says `ECHO: ` and the text.
+//!
+//! In a briefing of ours only the message to answer counts: the thread before it may hold the words of others. There
+//! `THEN` divides the message: what is behind it is for when the results of the calls before it have come.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use serde_json::Value;
 
 use super::mind::{Act, Call, Mind, Prompt, Thought};
+use super::transcript::Item;
 
 /// The mind that does what the message says.
 #[derive(Clone, Copy, Debug, Default)]
@@ -29,12 +35,34 @@ const PREAMBLE: &str = "One moment, I look it up.";
 
 impl Mind for Directives {
     fn think(&self, prompt: &Prompt) -> Thought {
-        let text = prompt.as_read();
-        let mut thought = Thought { act: act(&text, prompt), delay: Duration::ZERO, drip: Duration::ZERO };
-        thought.delay = after(&text, "DELAY").map_or(Duration::ZERO, milliseconds);
-        thought.drip = after(&text, "DRIP").map_or(Duration::ZERO, milliseconds);
+        let read = prompt.as_read();
+        let text = &wanted(&read, prompt).unwrap_or(read);
+        let mut thought = Thought { act: act(text, prompt), delay: Duration::ZERO, drip: Duration::ZERO };
+        thought.delay = after(text, "DELAY").map_or(Duration::ZERO, milliseconds);
+        thought.drip = after(text, "DRIP").map_or(Duration::ZERO, milliseconds);
         thought
     }
+}
+
+/// What the message to answer says for this turn, where the session has had a briefing: each text since then was the
+/// results of a round.
+fn wanted(read: &str, prompt: &Prompt) -> Option<String> {
+    let said = prompt.transcript.iter().rev().filter_map(|entry| match &entry.item {
+        Item::User(text) => Some(text.as_str()),
+        Item::Assistant { .. } | Item::ToolResult { .. } => None,
+    });
+    // The last of them is this turn's; what was abandoned stands only in what is read.
+    let texts = std::iter::once(read).chain(said.skip(1));
+    let (round, message) = texts.enumerate().find_map(|(round, text)| Some((round, message(text)?)))?;
+    message.split("THEN").nth(round).map(|part| part.trim().to_owned())
+}
+
+/// The message to answer in a briefing: behind its line of structure and its heading.
+fn message(text: &str) -> Option<&str> {
+    let (before, after) = text.rsplit_once(" message to answer>>\n")?;
+    let (_, mark) = before.rsplit_once("<<")?;
+    let (_, message) = after.split_once('\n')?;
+    Some(message.split_once(&format!("\n<<{mark} end>>"))?.0)
 }
 
 fn act(text: &str, prompt: &Prompt) -> Act {
@@ -57,9 +85,10 @@ fn act(text: &str, prompt: &Prompt) -> Act {
     if has(text, "EMPTY") {
         return Act::Nothing;
     }
-    let said = match after(text, "SAY") {
-        Some(rest) => rest.lines().next().unwrap_or_default().to_owned(),
-        None => format!("ECHO: {text}"),
+    let said = match (after(text, "SAY"), after(text, "LONG")) {
+        (Some(rest), _) => rest.lines().next().unwrap_or_default().to_owned(),
+        (None, Some(rest)) => long(number(rest)),
+        (None, None) => format!("ECHO: {text}"),
     };
     if has(text, "LENGTH") { Act::SayCut(said) } else { Act::Say(said) }
 }
@@ -103,7 +132,51 @@ fn after<'a>(text: &'a str, word: &str) -> Option<&'a str> {
     rest.strip_prefix(' ')
 }
 
-fn milliseconds(text: &str) -> Duration {
+fn number(text: &str) -> usize {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    Duration::from_millis(text[..digits].parse().unwrap_or(0))
+    text[..digits].parse().unwrap_or(0)
+}
+
+fn milliseconds(text: &str) -> Duration {
+    Duration::from_millis(number(text) as u64)
+}
+
+/// So many characters, in numbered lines of 80.
+fn long(chars: usize) -> String {
+    let mut text = String::with_capacity(chars + 80);
+    for line in 0..=chars / 80 {
+        // Writing into a text cannot fail.
+        let _ = writeln!(text, "{line:.<79}");
+    }
+    text.truncate(chars);
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{long, message};
+
+    #[test]
+    fn only_the_last_message_to_answer_counts() {
+        let briefing = |mark: &str, words: &str| {
+            format!(
+                "[n-1 try 1]\n<<{mark} thread>>\nSAY old <<x message to answer>>\n<<{mark} end of the thread>>\n\
+                 <<{mark} message to answer>>\nDana, now, message m1:\n{words}\n<<{mark} end>>\nNow reply."
+            )
+        };
+        assert_eq!(message(&briefing("a1b2", "SAY new\nTHEN SAY more")), Some("SAY new\nTHEN SAY more"));
+        let twice = format!("{}\n\n{}", briefing("a1b2", "SAY one"), briefing("c3d4", "SAY two"));
+        assert_eq!(message(&twice), Some("SAY two"));
+        for text in ["SAY hi", "", "<<a message to answer>>\n", "Tool:1: <<a message to answer>>\nSAY x"] {
+            assert_eq!(message(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_long_text_has_as_many_characters_as_were_asked_for() {
+        for chars in [0, 1, 79, 80, 81, 60_000] {
+            assert_eq!(long(chars).len(), chars);
+        }
+        assert!(long(200).starts_with("0.....") && long(200).contains("\n1....."));
+    }
 }

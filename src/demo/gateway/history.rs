@@ -73,9 +73,15 @@ fn page(name: &str, view: &View, limit: Option<u64>, cursor: Option<u64>) -> Val
     let last = view.last();
     let end = cursor.map_or(last, |cursor| last.min(cursor - 1));
     let first = view.dropped;
-    let begin = limit.map_or(first, |limit| end.saturating_sub(limit.min(PAGE)).max(first));
     let at =
         |seq: u64| usize::try_from(seq.saturating_sub(first)).unwrap_or(usize::MAX).min(view.entries.len());
+    let mut begin = limit.map_or(first, |limit| end.saturating_sub(limit.min(PAGE)).max(first));
+    // A page is as full as it can be.
+    let shown =
+        |begin: u64| view.entries[at(begin)..at(end.max(begin))].iter().filter(|e| !e.is_hidden()).count();
+    while limit.is_some_and(|limit| (shown(begin) as u64) < limit.min(PAGE)) && begin > first {
+        begin -= 1;
+    }
     let entries = &view.entries[at(begin)..at(end.max(begin))];
     let items: Vec<Value> = (begin + 1..).zip(entries).flat_map(|(seq, entry)| entry.shown(seq)).collect();
     let more = begin > first;

@@ -42,7 +42,7 @@ pub struct Prompt {
     pub abandoned: Option<String>,
     /// Whether it is asked again because it had said nothing.
     pub nudged: bool,
-    /// All turns before this one.
+    /// Everything that the session remembers, the text of this turn last.
     pub transcript: Arc<Vec<Entry>>,
 }
 
@@ -97,6 +97,15 @@ pub enum Act {
         preamble: Option<String>,
         /// The calls, in order.
         calls: Vec<Call>,
+    },
+    /// It uses a tool of the gateway's own, and is asked again with what that brought.
+    Work {
+        /// Which.
+        tool: String,
+        /// How long it takes.
+        time: Duration,
+        /// What it brings.
+        result: String,
     },
     /// It says nothing.
     Nothing,
@@ -175,6 +184,11 @@ impl Thought {
             .into_iter()
             .map(|(name, arguments)| Call { name: name.to_owned(), arguments: arguments.to_string() });
         Self::of(Act::Call { preamble: None, calls: calls.collect() })
+    }
+
+    /// Uses a tool of the gateway's own, which takes so long.
+    pub fn work(tool: &str, time: Duration, result: &str) -> Self {
+        Self::of(Act::Work { tool: tool.to_owned(), time, result: result.to_owned() })
     }
 
     /// Says nothing.

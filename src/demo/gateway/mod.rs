@@ -4,10 +4,10 @@
 //! misbehave ([`Faults`]). What it saw stands in its [`Books`]. The demo, the tests and the simulations use this one.
 //!
 //! A request goes down the files: `turn` lets it in, `schema` and `ask` understand it, `run` plays its turn in a session of `sessions`,
-//! which writes a `transcript`; `answer` says what came of it. `history` and `probes` answer everything else.
+//! which writes a `transcript`; `answer` says what came of it. `history`, `invoke` and `probes` answer everything else.
 //!
-//! A gateway that is killed and comes back (openclaw-gateway §11.5) is not played yet. Its seat: a second gateway that
-//! is given the `sessions` of the first, and runs what they left open before anything that is asked of it.
+//! A gateway that is killed and comes back (openclaw-gateway §11.5) is a second one that is given the `sessions` of the
+//! first ([`ScriptedGateway::restarted`]) and resumes what they left open (`restart`).
 //!
 //! ```
 //! use std::sync::Arc;
@@ -28,8 +28,11 @@ mod directives;
 mod faults;
 mod history;
 mod ids;
+mod invoke;
 mod mind;
 mod probes;
+mod provider;
+mod restart;
 mod run;
 mod schema;
 mod sessions;
@@ -57,6 +60,8 @@ use crate::http::message::{Reply, Request};
 
 /// The path of turns.
 pub const PATH: &str = "/v1/responses";
+/// Among [`Options::agents`]: every agent that is asked for exists, whether it is listed or not.
+pub const ANYBODY: &str = "*";
 /// The largest body of a turn, in bytes.
 pub const BODY_BYTES: usize = 20 * 1024 * 1024;
 
@@ -108,10 +113,20 @@ pub struct Options {
     pub run_timeout: Duration,
     /// How long a provider's 429, 5xx and cuts are tried again inside before the turn fails.
     pub provider_patience: Duration,
+    /// Which of the tools `sessions_list` and `sessions_history` may be called from outside.
+    pub tools_allowed: Vec<String>,
+    /// How long after a restart the first turn is resumed that it cut off.
+    pub resume_after: Duration,
     /// What ids are made of.
     pub seed: u64,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
+}
+
+impl Options {
+    fn knows(&self, agent: &str) -> bool {
+        self.agents.iter().any(|known| known == agent || known == ANYBODY)
+    }
 }
 
 impl Default for Options {
@@ -127,6 +142,8 @@ impl Default for Options {
             fresh_sessions_conflict: true,
             run_timeout: Duration::from_secs(20),
             provider_patience: Duration::ZERO,
+            tools_allowed: Vec::new(),
+            resume_after: Duration::from_secs(5),
             seed: SystemClock.now().0.unsigned_abs(),
             clock: Arc::new(SystemClock),
         }
@@ -163,12 +180,36 @@ type Scope = (String, Option<String>);
 impl ScriptedGateway {
     /// A gateway whose agents have this mind.
     pub fn new(options: Options, mind: Arc<dyn Mind>) -> Self {
+        let sessions = Sessions::new(options.transcript);
+        let books = Arc::new(Books::new(options.requests));
+        Self::with(options, mind, sessions, books)
+    }
+
+    /// Kills it, and the gateway that takes its place: with its sessions and its books, and without the memory of what
+    /// was to go wrong. What was under way has written what it had written, is answered to nobody, and is resumed.
+    #[must_use]
+    pub fn restarted(&self) -> Self {
+        self.end();
+        let old = &self.inner;
+        old.books.killed();
+        let seed = old.options.seed.wrapping_add(1);
+        let options = Options { seed, ..old.options.clone() };
+        let new =
+            Self::with(options, Arc::clone(&old.mind), old.sessions.inherited(), Arc::clone(&old.books));
+        if new.inner.options.release == Release::V2026_9_6 {
+            let inner = Arc::clone(&new.inner);
+            std::thread::spawn(move || restart::resume_all(&inner));
+        }
+        new
+    }
+
+    fn with(options: Options, mind: Arc<dyn Mind>, sessions: Sessions, books: Arc<Books>) -> Self {
         let inner = Inner {
             ids: Ids::new(options.seed),
-            sessions: Sessions::new(options.transcript),
+            sessions,
             slots: Slots::new(options.max_concurrent),
             faults: Faults::default(),
-            books: Arc::new(Books::new(options.requests)),
+            books,
             phase: Mutex::new(Phase::Running),
             began: options.clock.now(),
             cooling: Mutex::default(),
@@ -207,6 +248,9 @@ impl ScriptedGateway {
         let path = request.path();
         if path == PATH {
             return turn::answer(inner, request);
+        }
+        if path == invoke::PATH {
+            return invoke::answer(inner, request);
         }
         match history::key_of(&path) {
             Some(key) if inner.options.release == Release::V2026_9_6 => history::answer(inner, request, &key),

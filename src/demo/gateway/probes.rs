@@ -53,9 +53,17 @@ pub(super) fn answer(inner: &Inner, request: &Request) -> Reply {
             body(200, &json!({"basePath": "", "assistantName": "Assistant", "serverVersion": VERSION}))
         }
         _ if path == "/v1/models" || path.starts_with("/v1/models/") => models(inner, request, path),
-        _ if asks => Reply::html(PAGE),
+        _ if asks && !is_of_no_page(path) => Reply::html(PAGE),
         _ => not_found(),
     }
+}
+
+/// Where the page does not answer: below what programs ask for, and where a file is asked for.
+fn is_of_no_page(path: &str) -> bool {
+    let below =
+        |root: &str| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    ["/api", "/v1", "/plugins"].into_iter().any(below)
+        || path.rsplit('/').next().is_some_and(|last| last.contains('.'))
 }
 
 fn models(inner: &Inner, request: &Request, path: &str) -> Reply {
@@ -68,7 +76,8 @@ fn models(inner: &Inner, request: &Request, path: &str) -> Reply {
     if !inner.lets_in(request) {
         return unauthorized();
     }
-    let agents = inner.options.agents.iter().map(|id| format!("openclaw/{id}"));
+    let listed = inner.options.agents.iter().filter(|id| *id != super::ANYBODY);
+    let agents = listed.map(|id| format!("openclaw/{id}"));
     let ids: Vec<String> =
         ["openclaw", "openclaw/default"].map(str::to_owned).into_iter().chain(agents).collect();
     let model = |id: &String| json!({"id": id, "object": "model", "created": 0, "owned_by": "openclaw", "permission": []});

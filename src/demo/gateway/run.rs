@@ -1,6 +1,7 @@
 //! A turn from its request to its outcome: it waits for its session and for a place, asks the mind, and writes down
 //! what happened.
 
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -8,8 +9,8 @@ use super::ask::{Ask, MustCall};
 use super::books::Visit;
 use super::faults::Fault;
 use super::mind::{Act, Call, Offered, Prompt, Said, Thought};
-use super::sessions::{NoTurn, Seat};
-use super::transcript::{Entry, Item, delegated};
+use super::sessions::{NoTurn, Seat, Status};
+use super::transcript::{Entry, Item, SILENT_REPLY, delegated};
 use super::{Inner, LOOK, Release};
 
 /// How a turn ended.
@@ -37,6 +38,8 @@ pub(super) struct Failure {
     pub(super) status: u16,
     pub(super) code: &'static str,
     pub(super) message: String,
+    /// Whether the model has written anything.
+    pub(super) spoke: bool,
 }
 
 /// Who follows a turn.
@@ -49,27 +52,27 @@ pub(super) trait Watch {
 
 /// What a silent agent's answer is on old releases.
 const NOTHING_SAID: &str = "No response from OpenClaw.";
-/// For how long an agent's provider is left alone after it has refused the key.
-const COOLDOWN: Duration = Duration::from_mins(1);
 /// How often the model may call what nobody offers before the turn ends.
 const MISCALLS: usize = 3;
 
+const INTERNAL: &str = "internal error";
+
 /// The failure that says nothing.
 pub(super) fn internal() -> Outcome {
-    failed(500, "api_error", "internal error")
+    failed(500, "api_error", INTERNAL)
 }
 
-fn failed(status: u16, code: &'static str, message: impl Into<String>) -> Outcome {
-    Outcome::Failed(Failure { status, code, message: message.into() })
+pub(super) fn failed(status: u16, code: &'static str, message: impl Into<String>) -> Outcome {
+    Outcome::Failed(Failure { status, code, message: message.into(), spoke: false })
 }
 
-struct Turn<'a> {
-    inner: &'a Inner,
-    ask: &'a Ask,
-    run: &'a str,
-    fault: Option<&'a Fault>,
-    visit: &'a Visit,
-    seat: Seat<'a>,
+pub(super) struct Turn<'a> {
+    pub(super) inner: &'a Inner,
+    pub(super) agent: &'a str,
+    pub(super) run: &'a str,
+    pub(super) fault: Option<&'a Fault>,
+    pub(super) visit: &'a Visit,
+    pub(super) seat: Seat<'a>,
 }
 
 /// Runs a turn to its end.
@@ -96,8 +99,10 @@ pub(super) fn run(
         Err(NoTurn::Gone) => return Outcome::Gone,
     };
     let Some(slot) = inner.slots.enter(&mut is_open) else { return Outcome::Gone };
-    let turn = Turn { inner, ask, run, fault, visit, seat };
-    let outcome = turn.play(watch);
+    let turn = Turn { inner, agent: &ask.agent, run, fault, visit, seat };
+    let prompt = turn.prompt(ask);
+    turn.write(Item::User(ask.text.clone()));
+    let outcome = turn.play(prompt, watch);
     drop(slot);
     match (&ask.must_call, outcome) {
         (Some(MustCall::Any), Outcome::Said { .. }) => {
@@ -112,23 +117,36 @@ pub(super) fn run(
 }
 
 impl Turn<'_> {
-    fn is_new(&self) -> bool {
+    pub(super) fn is_new(&self) -> bool {
         self.inner.options.release == Release::V2026_9_6
     }
 
-    fn play(&self, watch: &mut dyn Watch) -> Outcome {
-        let mut prompt = self.prompt();
-        self.write(Item::User(self.ask.text.clone()));
+    /// From the first thought to the end, which is noted.
+    pub(super) fn play(&self, prompt: Prompt, watch: &mut dyn Watch) -> Outcome {
+        self.seat.stands(Status::Running);
+        let outcome = self.think_through(prompt, watch);
+        match &outcome {
+            // Who is killed notes nothing.
+            Outcome::Gone if !self.inner.goes_on() => {}
+            Outcome::Gone => self.seat.stands(Status::Killed),
+            Outcome::Failed(failure) if failure.status == 408 => self.seat.stands(Status::Timeout),
+            Outcome::Failed(failure) if failure.message != INTERNAL => self.seat.stands(Status::Failed),
+            _ => self.seat.stands(Status::Done),
+        }
+        outcome
+    }
+
+    fn think_through(&self, mut prompt: Prompt, watch: &mut dyn Watch) -> Outcome {
         let (mut asked, mut miscalls) = (false, 0);
         loop {
-            let thought = self.think(&prompt, asked);
+            let thought = self.think(&mut prompt, asked);
             asked = true;
             if !self.sleep(thought.delay, watch) {
                 return self.gone();
             }
             match thought.act {
                 act if self.is_silence(&act) => {
-                    if let Some(outcome) = self.silence(&mut prompt) {
+                    if let Some(outcome) = self.silence(&mut prompt, &act) {
                         return outcome;
                     }
                 }
@@ -149,6 +167,11 @@ impl Turn<'_> {
                         return internal();
                     }
                 }
+                Act::Work { tool, time, result } => {
+                    if !self.work(&mut prompt, &tool, time, result, watch) {
+                        return self.gone();
+                    }
+                }
                 Act::Fail { status, message } => return self.provider(status, &message, watch),
                 Act::Drop => return self.dropped(watch),
                 Act::Hang => return self.hang(watch),
@@ -157,8 +180,7 @@ impl Turn<'_> {
     }
 
     /// What the model is shown at first.
-    fn prompt(&self) -> Prompt {
-        let ask = self.ask;
+    fn prompt(&self, ask: &Ask) -> Prompt {
         let abandoned = self.seat.take_abandoned();
         let offers = self.is_new();
         Prompt {
@@ -171,17 +193,23 @@ impl Turn<'_> {
             text: ask.text.clone(),
             abandoned,
             nudged: false,
-            transcript: self.inner.sessions.of(ask.session.as_deref().unwrap_or_default()).view().entries,
+            transcript: Arc::default(),
         }
     }
 
     /// Asks the mind, unless a fault speaks for it.
-    fn think(&self, prompt: &Prompt, again: bool) -> Thought {
+    fn think(&self, prompt: &mut Prompt, again: bool) -> Thought {
         self.visit.asked(again);
         match self.fault {
             Some(Fault::UnknownTool) => Thought::call("no_such_tool", &serde_json::json!({"taskId": "t-1"})),
             Some(Fault::ErrorAsText(text)) => Thought::say(*text),
-            _ => self.inner.mind.think(prompt),
+            _ => {
+                prompt.transcript = self.seat.remembered();
+                let thought = self.inner.mind.think(prompt);
+                // Or the next entry would be written into a copy.
+                prompt.transcript = Arc::default();
+                thought
+            }
         }
     }
 
@@ -189,12 +217,12 @@ impl Turn<'_> {
         prompt.offers(tool) || self.fault == Some(&Fault::UnknownTool)
     }
 
-    fn write(&self, item: Item) {
+    pub(super) fn write(&self, item: Item) {
         let (id, at) = (self.inner.ids.next(), self.inner.options.clock.now());
         self.seat.write(Entry { id, at, item });
     }
 
-    fn wrote(&self, text: &str, calls: Vec<(String, String, String)>, stop: &'static str) {
+    pub(super) fn wrote(&self, text: &str, calls: Vec<(String, String, String)>, stop: &'static str) {
         self.write(Item::Assistant { run: self.run.to_owned(), text: text.to_owned(), calls, stop });
     }
 
@@ -204,23 +232,31 @@ impl Turn<'_> {
             Act::Say(text) => text.trim(),
             _ => return false,
         };
-        text.is_empty() || if self.is_new() { text == "NO_REPLY" } else { text.ends_with("NO_REPLY") }
+        text.is_empty() || if self.is_new() { text == SILENT_REPLY } else { text.ends_with(SILENT_REPLY) }
     }
 
     /// The model said nothing: it is asked once more, or that is the end.
-    fn silence(&self, prompt: &mut Prompt) -> Option<Outcome> {
-        self.wrote("", Vec::new(), "stop");
+    fn silence(&self, prompt: &mut Prompt, act: &Act) -> Option<Outcome> {
+        let word = matches!(act, Act::Say(text) if text.trim() == SILENT_REPLY);
+        self.wrote(if word && self.is_new() { SILENT_REPLY } else { "" }, Vec::new(), "stop");
         if !self.is_new() {
             return Some(Outcome::Said { text: NOTHING_SAID.to_owned(), cut: false });
         }
         if prompt.nudged {
-            return Some(internal());
+            let message = "internal error".to_owned();
+            return Some(Outcome::Failed(Failure { status: 500, code: "api_error", message, spoke: true }));
         }
         prompt.nudged = true;
         None
     }
 
-    fn say(&self, text: String, stop: &'static str, drip: Duration, watch: &mut dyn Watch) -> Outcome {
+    pub(super) fn say(
+        &self,
+        text: String,
+        stop: &'static str,
+        drip: Duration,
+        watch: &mut dyn Watch,
+    ) -> Outcome {
         if !self.speak(&text, drip, watch) {
             return self.gone();
         }
@@ -305,60 +341,29 @@ impl Turn<'_> {
             .join("\n");
     }
 
-    /// The provider has refused (openclaw-gateway §7).
-    fn provider(&self, status: u16, message: &str, watch: &mut dyn Watch) -> Outcome {
-        let own = format!("{status} {message}");
-        if !self.is_new() {
-            self.wrote(&own, Vec::new(), "stop");
-            return Outcome::Said { text: own, cut: false };
+    /// A tool of the gateway's own; whether it came to its end.
+    fn work(
+        &self,
+        prompt: &mut Prompt,
+        tool: &str,
+        time: Duration,
+        text: String,
+        watch: &mut dyn Watch,
+    ) -> bool {
+        let call = self.inner.ids.named("call_model");
+        self.wrote("", vec![(call.clone(), tool.to_owned(), "{}".to_owned())], "toolUse");
+        if !self.sleep(time, watch) {
+            return false;
         }
-        let warning = format!("⚠️ LLM request failed (HTTP {status}).");
-        let retried = status == 429 || status >= 500;
-        if retried && !self.sleep(self.inner.options.provider_patience, watch) {
-            return self.gone();
-        }
-        self.wrote(&warning, Vec::new(), "error");
-        match status {
-            401 | 403 => {
-                self.inner.cool(&self.ask.agent, COOLDOWN);
-                failed(status, "authentication_error", own)
-            }
-            402 => {
-                self.inner.cool(&self.ask.agent, COOLDOWN);
-                failed(status, "insufficient_quota", own)
-            }
-            429 => failed(429, "rate_limit_error", own),
-            503 => failed(503, "api_error", "upstream provider overloaded"),
-            500.. => failed(502, "api_error", "upstream provider error"),
-            _ => failed(status, "invalid_request_error", own),
-        }
-    }
-
-    fn dropped(&self, watch: &mut dyn Watch) -> Outcome {
-        if !self.is_new() {
-            return self.say("Connection error.".to_owned(), "stop", Duration::ZERO, watch);
-        }
-        if !self.sleep(self.inner.options.provider_patience, watch) {
-            return self.gone();
-        }
-        self.wrote("⚠️ LLM request timed out.", Vec::new(), "error");
-        failed(408, "api_error", "upstream provider timeout")
-    }
-
-    fn hang(&self, watch: &mut dyn Watch) -> Outcome {
-        if !self.sleep(self.inner.options.run_timeout, watch) {
-            return self.gone();
-        }
-        self.wrote("", Vec::new(), "aborted");
-        if self.is_new() {
-            return internal();
-        }
-        let text = "Request timed out before a response was generated.".to_owned();
-        Outcome::Said { text, cut: false }
+        prompt.text = format!("Tool:{call}: {text}");
+        prompt.said = vec![Said::Output { call_id: call.clone(), output: text.clone() }];
+        let (run, tool) = (self.run.to_owned(), tool.to_owned());
+        self.write(Item::ToolResult { run, call, tool, text, error: false });
+        true
     }
 
     /// Whether anybody still waits after this time. Old releases do not notice that a client is gone.
-    fn sleep(&self, time: Duration, watch: &mut dyn Watch) -> bool {
+    pub(super) fn sleep(&self, time: Duration, watch: &mut dyn Watch) -> bool {
         let until = Instant::now() + time;
         loop {
             let left = until.saturating_duration_since(Instant::now());
@@ -372,8 +377,10 @@ impl Turn<'_> {
         }
     }
 
-    fn gone(&self) -> Outcome {
-        self.seat.abandon();
+    pub(super) fn gone(&self) -> Outcome {
+        if self.inner.goes_on() {
+            self.seat.abandon();
+        }
         Outcome::Gone
     }
 }

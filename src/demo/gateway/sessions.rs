@@ -32,10 +32,47 @@ struct State {
     era: u64,
     /// The last entry is of a turn that the client gave up.
     abandoned: bool,
-    busy: bool,
+    seat: Seated,
+    /// How the last run stands, if there was one.
+    status: Option<Status>,
+    /// A restart has cut the last run off; it is resumed unless somebody asks for something first.
+    cut_off: bool,
     finished: u64,
     arrived: u64,
     waiting: VecDeque<u64>,
+}
+
+/// Whose run is under way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Seated {
+    #[default]
+    Nobody,
+    /// Somebody asked for it.
+    Client,
+    /// The gateway has resumed it.
+    Recovery,
+}
+
+/// How a session's last run stands, in the words of `sessions_list` (openclaw-gateway §11.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Status {
+    Running,
+    Done,
+    Killed,
+    Failed,
+    Timeout,
+}
+
+impl Status {
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Done => "done",
+            Self::Killed => "killed",
+            Self::Failed => "failed",
+            Self::Timeout => "timeout",
+        }
+    }
 }
 
 /// What a session remembers at one moment.
@@ -55,7 +92,7 @@ impl View {
 
 /// Why there is no turn.
 pub(super) enum NoTurn {
-    /// A first turn has just begun, and the session is not ready for another.
+    /// A first turn has just begun, or one is being resumed, and the session is not ready for another.
     Conflict,
     /// The client is gone.
     Gone,
@@ -85,6 +122,41 @@ impl Sessions {
         session
     }
 
+    /// The sessions as they are at this moment, for a gateway that takes the place of this one: what runs is cut off.
+    pub(super) fn inherited(&self) -> Self {
+        let named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        let heir = |session: &Arc<Session>| {
+            let state = session.state();
+            let cut_off = state.status == Some(Status::Running);
+            let state = State {
+                entries: Arc::clone(&state.entries),
+                dropped: state.dropped,
+                era: state.era,
+                abandoned: state.abandoned,
+                status: state.status,
+                cut_off,
+                finished: state.finished.max(1),
+                ..State::default()
+            };
+            Arc::new(Session {
+                name: session.name.clone(),
+                keep: session.keep,
+                state: Mutex::new(state),
+                changed: Condvar::new(),
+            })
+        };
+        let heirs = named.iter().map(|(name, session)| (name.clone(), heir(session))).collect();
+        Self { named: Mutex::new(heirs), keep: self.keep }
+    }
+
+    /// All of them, by name.
+    pub(super) fn all(&self) -> Vec<Arc<Session>> {
+        let named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all: Vec<_> = named.values().cloned().collect();
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        all
+    }
+
     /// The session of this name, if it has anything to remember.
     pub(super) fn find(&self, name: &str) -> Option<Arc<Session>> {
         let named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
@@ -104,13 +176,16 @@ impl Session {
         is_open: &mut dyn FnMut() -> bool,
     ) -> Result<Seat<'_>, NoTurn> {
         let mut state = self.state();
-        if fresh_conflicts && state.busy && state.finished == 0 && state.dropped == 0 {
+        if state.seat == Seated::Recovery {
+            return Err(NoTurn::Conflict);
+        }
+        if fresh_conflicts && state.seat == Seated::Client && state.finished == 0 && state.dropped == 0 {
             return Err(NoTurn::Conflict);
         }
         state.arrived += 1;
         let ticket = state.arrived;
         state.waiting.push_back(ticket);
-        while state.busy || state.waiting.front() != Some(&ticket) {
+        while state.seat != Seated::Nobody || state.waiting.front() != Some(&ticket) {
             state = self.changed.wait_timeout(state, LOOK).unwrap_or_else(PoisonError::into_inner).0;
             if !is_open() {
                 state.waiting.retain(|waiting| *waiting != ticket);
@@ -119,8 +194,27 @@ impl Session {
             }
         }
         state.waiting.pop_front();
-        state.busy = true;
+        state.seat = Seated::Client;
+        // Whoever comes first replaces the recovery, and what was cut off is as good as abandoned.
+        if std::mem::take(&mut state.cut_off) {
+            state.abandoned = true;
+        }
         Ok(Seat { session: self })
+    }
+
+    /// Takes its seat for a run that was cut off, unless somebody was here since.
+    pub(super) fn resume(&self) -> Option<Seat<'_>> {
+        let mut state = self.state();
+        if state.seat != Seated::Nobody || !std::mem::take(&mut state.cut_off) {
+            return None;
+        }
+        state.seat = Seated::Recovery;
+        Some(Seat { session: self })
+    }
+
+    /// How its last run stands.
+    pub(super) fn status(&self) -> Option<Status> {
+        self.state().status
     }
 
     /// What it remembers.
@@ -146,6 +240,11 @@ pub(super) struct Seat<'a> {
 }
 
 impl Seat<'_> {
+    /// What the session remembers.
+    pub(super) fn remembered(&self) -> Arc<Vec<Entry>> {
+        self.session.view().entries
+    }
+
     /// Takes back what an abandoned turn had said, if that was the last thing.
     pub(super) fn take_abandoned(&self) -> Option<String> {
         let mut state = self.session.state();
@@ -157,6 +256,11 @@ impl Seat<'_> {
         Arc::make_mut(&mut state.entries).pop();
         state.era += 1;
         Some(text)
+    }
+
+    /// How the run stands from now on.
+    pub(super) fn stands(&self, status: Status) {
+        self.session.state().status = Some(status);
     }
 
     /// The client has given this turn up.
@@ -186,7 +290,7 @@ impl Seat<'_> {
 impl Drop for Seat<'_> {
     fn drop(&mut self) {
         let mut state = self.session.state();
-        state.busy = false;
+        state.seat = Seated::Nobody;
         state.finished += 1;
         drop(state);
         self.session.changed.notify_all();

@@ -7,6 +7,8 @@ use crate::clock::Millis;
 
 /// Texts above this are cut where they are shown.
 const SHOWN_CHARS: usize = 8_000;
+/// What an agent says to say nothing; nobody is shown it.
+pub(super) const SILENT_REPLY: &str = "NO_REPLY";
 
 /// One item of a session.
 #[derive(Clone, Debug)]
@@ -53,6 +55,9 @@ pub enum Item {
 impl Entry {
     /// As the history shows it. Words before calls are an item of their own, of the same number.
     pub(super) fn shown(&self, seq: u64) -> Vec<Value> {
+        if self.is_hidden() {
+            return Vec::new();
+        }
         let id = uuid(self.id);
         let at = self.at.0;
         let mut about = json!({"id": id, "seq": seq, "recordTimestampMs": at});
@@ -100,6 +105,11 @@ impl Entry {
                     "content": [{"type": "text", "text": text}], "timestamp": at, "__openclaw": about})]
             }
         }
+    }
+
+    /// Whether the history leaves it out; its number is taken all the same.
+    pub(super) fn is_hidden(&self) -> bool {
+        matches!(&self.item, Item::Assistant { text, calls, .. } if text == SILENT_REPLY && calls.is_empty())
     }
 
     /// Whether the event stream of the history tells of it; results are left out.

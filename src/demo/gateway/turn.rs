@@ -143,7 +143,11 @@ fn streamed(inner: &Arc<Inner>, ask: Ask, frame: Frame, visit: Visit, fault: Opt
         events.begin();
         match fault {
             Some(Fault::NotJson) => events.raw("event: response.output_text.delta\ndata: {\"type\":\n\n"),
-            Some(Fault::Endless) => return events.endless(),
+            Some(Fault::Endless) => {
+                // The turn is over; only its answer is not.
+                drop(visit);
+                return events.endless();
+            }
             _ => {}
         }
         let outcome = outcome.take().unwrap_or_else(|| {

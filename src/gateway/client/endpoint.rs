@@ -148,6 +148,7 @@ impl Shared {
         let words = failure.detail.map(|detail| self.words(&detail));
         let mut error = GatewayError::new(failure.class, failure.why, words.as_deref());
         error.status = failure.status;
+        error.spoke = failure.spoke;
         error.run = failure.run.map(|run| self.words(&run));
         error.not_before = failure.not_before;
         error

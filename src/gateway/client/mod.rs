@@ -9,20 +9,23 @@
 
 mod broken;
 mod endpoint;
+mod look;
 mod probe;
+mod recover;
 
 use std::io::{ErrorKind, Read};
 use std::sync::Arc;
 use std::time::Instant;
 
-use log::{Level, debug, log, warn};
+use log::{debug, warn};
 use ureq::http::header::{self, InvalidHeaderValue};
 use ureq::http::{HeaderMap, HeaderValue, Response};
 use ureq::{Agent, Body, SendBody};
 
 use super::codec::{self, Answer, Assembly, Events, Failure};
 use super::dialect::{Dialect, ToolShape};
-use super::{Class, Gateway, GatewayError, Progress, Reply, Turn, Why};
+use super::{Class, Gateway, GatewayError, Progress, Recovered, Reply, Turn, TurnMark, Why};
+use crate::model::SessionKey;
 use crate::wire::{self, Fault, Outgoing, Patience, Registration, Sent, Stop};
 
 use broken::{Stage, broken, stopped};
@@ -63,17 +66,21 @@ impl Gateway for HttpGateway {
                 debug!("{} answered in {took} ms, {} calls (run {id})", turn.agent, reply.calls.len());
             }
             Err(error) => {
-                // What passes by itself is the caller's to report, if it lasts.
-                let level = match (error.why, error.class) {
-                    (Why::Stopped, _) => Level::Debug,
-                    (_, Class::Closed | Class::Transient) => Level::Info,
-                    (_, Class::Refused | Class::Lost) => Level::Warn,
-                };
-                let run = error.run.as_deref().unwrap_or("unknown");
-                log!(level, "{}: {} ({:?}, {took} ms, run {run})", turn.agent, error.sentence, error.class);
+                // The caller tells of it, in words for people.
+                let run = error.run.as_deref().unwrap_or("without an id");
+                debug!("{}: {} ({:?}, {took} ms, run {run})", turn.agent, error.sentence, error.class);
             }
         }
         result
+    }
+
+    fn recover(
+        &self,
+        session: &SessionKey,
+        agent: &str,
+        mark: &TurnMark<'_>,
+    ) -> Result<Recovered, GatewayError> {
+        recover::recover(self, session, agent, mark).map_err(|failure| self.shared.error(failure))
     }
 }
 
@@ -88,7 +95,7 @@ struct Outbound<'a> {
 impl HttpGateway {
     /// Asks the gateway how it is; never longer than a few seconds.
     pub fn probe(&self) -> Probe {
-        probe::ask(self)
+        probe::probe(self)
     }
 
     fn carry(&self, turn: &Turn<'_>, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Reply, Failure> {
@@ -98,10 +105,18 @@ impl HttpGateway {
         let agent = codec::agent_id(turn.agent)?;
         let session = codec::session_key(turn.session, &agent);
         let outbound = Outbound { turn, agent, session, dialect: self.shared.memory().dialect() };
-        match self.send(&outbound, outbound.dialect.tools, progress) {
+        self.send_in_either_shape(&outbound, progress)
+    }
+
+    fn send_in_either_shape(
+        &self,
+        outbound: &Outbound<'_>,
+        progress: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<Reply, Failure> {
+        match self.send(outbound, outbound.dialect.tools, progress) {
             Err(failure) if failure.wants_other_tools => {
                 let other = outbound.dialect.tools.other();
-                let second = self.send(&outbound, other, progress);
+                let second = self.send(outbound, other, progress);
                 let accepted = second.as_ref().map_or_else(|failure| failure.run.is_some(), |_| true);
                 if accepted && self.shared.memory().accepted(other) {
                     let words = match other {

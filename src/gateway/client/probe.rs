@@ -1,20 +1,20 @@
-//! How a gateway is, asked without a token and without a turn (spec §2, §11.9).
+//! How a gateway is, asked without a turn (spec §2, §11.9).
 //!
 //! The gateway answers unknown paths with its control page and status 200, so an answer counts by its JSON, never by
 //! its status. `/startupz` tells the version since 2026.9, `/readyz` whether turns are wanted; where neither is JSON,
-//! `/health` is asked. The oldest release that is known answers all three with its control page.
-
-use std::io::Read;
+//! `/health` is asked. The oldest release that is known answers all three with its control page. Only a gateway that says
+//! that it is ready is shown our token.
 
 use serde::Deserialize;
-use ureq::http::header;
 
-use super::super::Why;
 use super::super::codec::Failure;
 use super::super::dialect::Dialect;
-use super::broken::{Stage, stopped};
-use super::{BUFFER_BYTES, HttpGateway, text};
-use crate::wire::{Fault, Sent};
+use super::super::{Class, Why};
+use super::HttpGateway;
+use super::look::{self, Blind, Question, ask};
+
+/// An answer to one question; a control page may be larger than a state.
+const ANSWER_BYTES: usize = 1024 * 1024;
 
 /// How a gateway is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,7 +51,7 @@ enum Seen {
     Other,
 }
 
-pub(super) fn ask(gateway: &HttpGateway) -> Probe {
+pub(super) fn probe(gateway: &HttpGateway) -> Probe {
     let mut probe = Probe {
         reachable: true,
         ready: false,
@@ -82,7 +82,9 @@ fn fill(gateway: &HttpGateway, probe: &mut Probe) -> Result<(), Failure> {
     };
     if let Seen::Json(state @ State { ready: Some(ready), .. }) = look(gateway, "/readyz")? {
         probe.ready = ready;
-        if !ready {
+        if ready {
+            try_token(gateway, probe)?;
+        } else {
             not_yet(probe, &state);
         }
         return Ok(());
@@ -95,25 +97,37 @@ fn fill(gateway: &HttpGateway, probe: &mut Probe) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Whether the gateway would let our turns in: its list of models is open to whoever they are open to (spec §2), and
+/// gone where the endpoint is off (§8). Releases without that list say nothing.
+fn try_token(gateway: &HttpGateway, probe: &mut Probe) -> Result<(), Failure> {
+    let why = match seen(gateway, "/v1/models", true)?.status {
+        401 => Why::TokenRefused,
+        404 => Why::EndpointOff,
+        _ => return Ok(()),
+    };
+    probe.ready = false;
+    probe.why = Some(why);
+    Ok(())
+}
+
 fn look(gateway: &HttpGateway, path: &str) -> Result<Seen, Failure> {
-    if gateway.stop.is_closed() {
-        return Err(stopped(Stage::Asking(Sent::Nothing)));
-    }
-    let limit = gateway.shared.limits.probe;
-    gateway.patience.set(limit);
-    // A question that ran into its limit says as little as one that was never sent.
-    let unanswered = |fault: &Fault| gateway.broken(fault, Stage::Asking(Sent::Nothing));
-    let request =
-        gateway.agent.get(gateway.shared.base.join(path)).config().timeout_global(Some(limit)).build();
-    let answer = request.header(header::ACCEPT, "application/json").call();
-    let response = answer.map_err(|error| unanswered(&Fault::of(&error)))?;
-    let page = text(response.headers(), &header::CONTENT_TYPE).is_some_and(|kind| kind.contains("html"));
-    let mut body = Vec::new();
-    let read = response.into_body().into_reader().take(4 * BUFFER_BYTES as u64).read_to_end(&mut body);
-    read.map_err(|error| unanswered(&Fault::of_io(&error)))?;
-    if let Ok(state) = serde_json::from_slice(&body) {
+    let seen = seen(gateway, path, false)?;
+    if let Ok(state) = serde_json::from_slice(&seen.body) {
         return Ok(Seen::Json(state));
     }
-    let ours = page && String::from_utf8_lossy(&body).to_ascii_lowercase().contains("openclaw");
+    let ours = seen.page && String::from_utf8_lossy(&seen.body).to_ascii_lowercase().contains("openclaw");
     Ok(if ours { Seen::ControlPage } else { Seen::Other })
+}
+
+fn seen(gateway: &HttpGateway, path: &str, secret: bool) -> Result<look::Seen, Failure> {
+    let limit = gateway.shared.limits.probe;
+    ask(gateway, &Question { path, body: None, secret, limit, most: ANSWER_BYTES }).map_err(|blind| {
+        match blind {
+            Blind::Away(failure) => failure,
+            // A question that ran into its limit says as little as one that was never sent.
+            Blind::Hidden => {
+                Failure::new(Class::Closed, Why::Unreachable).with_detail("it does not answer in time")
+            }
+        }
+    })
 }

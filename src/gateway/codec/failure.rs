@@ -99,8 +99,8 @@ pub(super) fn run_failed(status: u16, said: &Said<'_>) -> Failure {
                 (Class::Transient, Why::Interrupted)
             }
             // `internal error`, `Agent run failed`: silence, a time limit inside, a key in its cooldown, a recovery
-            // that came first. The session's history tells them apart (spec §11.8); without it, another try may do.
-            _ => (Class::Transient, Why::Internal),
+            // that came first. Only the session's history tells them apart (spec §11.8).
+            _ => (Class::Lost, Why::Internal),
         }
     };
     let not_before = (why == Why::ProviderRefused).then_some(COOLDOWN);
@@ -108,7 +108,7 @@ pub(super) fn run_failed(status: u16, said: &Said<'_>) -> Failure {
 }
 
 /// A run whose failure is its text, as the old release answers (spec §9): `400 bad`, or the words of its time limit.
-pub(super) fn error_as_text(text: &str) -> Option<Failure> {
+pub(crate) fn error_as_text(text: &str) -> Option<Failure> {
     if text.starts_with("Request timed out before a response was generated.") {
         return Some(Failure::new(Class::Transient, Why::ProviderTrouble).with_detail(text));
     }
@@ -117,7 +117,10 @@ pub(super) fn error_as_text(text: &str) -> Option<Failure> {
     if !(400..600).contains(&status) || !rest.starts_with(' ') {
         return None;
     }
-    Some(run_failed(status, &Said { message: Some(Cow::Borrowed(text)), ..Said::default() }))
+    let failure = run_failed(status, &Said { message: Some(Cow::Borrowed(text)), ..Said::default() });
+    // The text is the whole answer: there is nothing behind it to be found.
+    let class = if failure.class == Class::Lost { Class::Transient } else { failure.class };
+    Some(Failure { class, ..failure })
 }
 
 /// A refusal before a run: nothing has happened.
@@ -171,9 +174,10 @@ fn without_words(answer: &Answer<'_>) -> Failure {
         (404 | 405, false) => (Class::Closed, Why::EndpointOff),
         (413, _) => (Class::Refused, Why::TooLarge),
         (429, _) => (Class::Closed, Why::TooManyLogins),
-        // A front that did not want to wait any longer: the turn goes on behind it.
-        (504 | 524, _) => (Class::Lost, Why::LostAnswer),
-        (408 | 421 | 425 | 502 | 503 | 520..=523, _) => (Class::Transient, Why::Unreachable),
+        // A front that did not want to wait any longer, or lost the gateway: the turn may go on behind it.
+        (502 | 504 | 520 | 524, _) => (Class::Lost, Why::LostAnswer),
+        (503 | 521..=523, _) => (Class::Closed, Why::Unreachable),
+        (408 | 421 | 425, _) => (Class::Transient, Why::Unreachable),
         (500.., _) => (Class::Transient, Why::Internal),
         (400 | 402..500, false) => (Class::Refused, Why::OurRequest),
         _ => (Class::Closed, Why::NotAGateway),

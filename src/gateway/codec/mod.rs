@@ -18,7 +18,7 @@ use super::{Class, Why};
 pub use request::session_key;
 
 pub(crate) use events::Events;
-pub(crate) use failure::{Answer, refusal};
+pub(crate) use failure::{Answer, error_as_text, refusal};
 pub(crate) use reply::{Assembly, from_json};
 pub(crate) use request::{agent_id, body};
 
@@ -31,13 +31,24 @@ pub(crate) struct Failure {
     pub(crate) run: Option<String>,
     pub(crate) not_before: Option<Duration>,
     pub(crate) detail: Option<String>,
+    /// Whether the model has written anything in it, as far as its cost shows.
+    pub(crate) spoke: bool,
     /// Nothing was run, and the gateway wants tools in the other shape.
     pub(crate) wants_other_tools: bool,
 }
 
 impl Failure {
     pub(crate) fn new(class: Class, why: Why) -> Self {
-        Self { class, why, status: None, run: None, not_before: None, detail: None, wants_other_tools: false }
+        Self {
+            class,
+            why,
+            status: None,
+            run: None,
+            not_before: None,
+            detail: None,
+            spoke: false,
+            wants_other_tools: false,
+        }
     }
 
     pub(crate) fn with_detail(self, detail: impl Into<String>) -> Self {

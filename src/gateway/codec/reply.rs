@@ -220,10 +220,12 @@ fn read(
     errors_may_be_texts: bool,
 ) -> Result<Reply, Failure> {
     let id = response.id.map(Cow::into_owned);
+    let usage = response.usage.and_then(|usage| serde_json::from_str::<Tokens>(usage.get()).ok());
     if ending == Ending::Failed {
         let said =
             response.error.and_then(|error| serde_json::from_str(error.get()).ok()).unwrap_or_default();
-        return Err(run_failed(200, &said).with_run(id));
+        let spoke = usage.is_some_and(|tokens| tokens.output_tokens > 0);
+        return Err(Failure { spoke, ..run_failed(200, &said).with_run(id) });
     }
     let output = match (response.output, streamed) {
         (Some(items), _) => {
@@ -236,7 +238,6 @@ fn read(
         (None, Some(streamed)) => streamed,
         (None, None) => Output::default(),
     };
-    let usage = response.usage.and_then(|usage| serde_json::from_str::<Tokens>(usage.get()).ok());
     let usage = usage.map(|t| Usage { input_tokens: t.input_tokens, output_tokens: t.output_tokens });
     output.into_reply(id, ending == Ending::Cut, usage, errors_may_be_texts)
 }

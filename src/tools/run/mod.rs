@@ -13,7 +13,7 @@ mod team;
 use std::cell::Cell;
 use std::sync::Arc;
 
-use log::info;
+use log::debug;
 use serde_json::{Value, json};
 
 use crate::convex::{CallError, Ran as FunctionRan};
@@ -67,7 +67,7 @@ pub fn run(call: &ToolCall, caller: &Caller<'_>, offer: &Offer, hands: &Hands<'_
     if let Err(error) = &performed.result {
         // The name comes from the model.
         let name: String = call.name.chars().filter(|c| !c.is_control()).take(40).collect();
-        info!("{name} of agent {} brought nothing: {error}", caller.agent);
+        debug!("{name} of agent {} brought nothing: {error}", caller.agent);
     }
     performed.into()
 }

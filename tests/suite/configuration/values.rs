@@ -229,6 +229,7 @@ fn every_word_of_the_table_is_understood() {
         ("LOG_LEVEL", (|start| format!("{:?}", start.settings().log_level)) as fn(&Start) -> String),
         ("LOG_FORMAT", |start| format!("{:?}", start.settings().log_format)),
         ("UPGRADE_MODE", |start| format!("{:?}", start.settings().upgrade_mode)),
+        ("LEDGER_SYNC", |start| format!("{:?}", start.settings().ledger_sync)),
     ] {
         let variable = TABLE.iter().find(|variable| variable.name == name).unwrap();
         let Kind::Choice { options, .. } = variable.kind else { panic!("{name}") };
@@ -237,7 +238,7 @@ fn every_word_of_the_table_is_understood() {
         }
     }
     let choices = TABLE.iter().filter(|variable| matches!(variable.kind, Kind::Choice { .. }));
-    assert_eq!(choices.count(), 3);
+    assert_eq!(choices.count(), 4);
 }
 
 /// Texts that travel in reports: no control characters, no novels.

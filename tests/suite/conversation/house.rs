@@ -1,29 +1,52 @@
 //! Mission Control, the gateway, and the program between them.
 
+use std::env;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use mission_control_runtime::demo::gateway::{
-    self, BODY_BYTES, Books, Directives, Faults, Mind, Options, ScriptedGateway,
+    self, BODY_BYTES, Books, Directives, Faults, Mind, Options, Release, ScriptedGateway,
 };
 use mission_control_runtime::http::server::{Limits, Server};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
-use crate::support::board::Board;
+use crate::support::board::{Board, agent};
 use crate::support::program::{Program, Running, get};
 
-/// The longest that anything here may take; far more than it ever does.
+/// The longest that anything here may take; far more than it ever does. A real gateway tries a provider in trouble for
+/// minutes.
 const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE_WITH_A_REAL_ONE: Duration = Duration::from_mins(4);
 
 const TOKEN: &str = "the-gateways-token";
+
+/// What the program is pointed at.
+enum Place {
+    /// Ours, with this mind.
+    Ours(Arc<dyn Mind>, Options),
+    /// An address where nobody answers.
+    Nowhere,
+    /// Somebody else's: address and token.
+    Real(String, String),
+}
+
+/// The gateway in this process.
+struct Ours {
+    gateway: ScriptedGateway,
+    server: Option<Server>,
+}
 
 pub(super) struct House {
     pub(super) board: Board,
     agents: Vec<(String, String)>,
-    gateway: ScriptedGateway,
-    _server: Option<Server>,
+    gateway: Option<Ours>,
+    url: String,
+    token: String,
     program: Option<Running>,
+    variables: Vec<(String, String)>,
+    _state: TempDir,
     address: String,
     nudging: bool,
     said: AtomicUsize,
@@ -32,57 +55,76 @@ pub(super) struct House {
 impl House {
     /// Agents with these slugs and this mind. Whatever the person writes is told to the program at once.
     pub(super) fn new(slugs: &[&str], mind: impl Mind + 'static) -> Self {
-        Self::built(slugs, Some(Arc::new(mind)), "1000")
+        Self::built(slugs, Place::Ours(Arc::new(mind), options(slugs)), "1000", None)
+    }
+
+    /// The same with an orchestrator.
+    pub(super) fn led_by(lead: &str, slugs: &[&str], mind: impl Mind + 'static) -> Self {
+        let house = Self::new(slugs, mind);
+        house.board.set(json!({"orchestratorAgentId": house.agent(lead)}));
+        house
     }
 
     /// The same where lists are made once a minute unless there is a reason.
     pub(super) fn slow_polls(slugs: &[&str], mind: impl Mind + 'static) -> Self {
-        Self::built(slugs, Some(Arc::new(mind)), "60000")
+        Self::built(slugs, Place::Ours(Arc::new(mind), options(slugs)), "60000", None)
     }
 
     pub(super) fn without_gateway(slugs: &[&str]) -> Self {
-        Self::built(slugs, None, "1000")
+        Self::built(slugs, Place::Nowhere, "1000", None)
     }
 
-    fn built(slugs: &[&str], mind: Option<Arc<dyn Mind>>, interval: &str) -> Self {
+    /// At the real gateway, if there is one of this release, and else at ours with these agents: there the messages
+    /// say what the agents do. The program shows the gateway's token, or this one.
+    pub(super) fn both(release: Release, agents: &[&str], slugs: &[&str], token: Option<&str>) -> Self {
+        let place = match real(release) {
+            Some((url, token)) => Place::Real(url, token),
+            None => Place::Ours(Arc::new(Directives), Options { release, ..options(agents) }),
+        };
+        Self::built(slugs, place, "1000", token)
+    }
+
+    fn built(slugs: &[&str], place: Place, interval: &str, shown: Option<&str>) -> Self {
         let board = Board::new();
         let agents = slugs
             .iter()
             .map(|slug| ((*slug).to_owned(), board.agent(slug, &format!("Agent {slug}"), "Works", json!({}))))
             .collect();
-        let options = Options {
-            token: Some(TOKEN.to_owned()),
-            agents: slugs.iter().map(|slug| (*slug).to_owned()).collect(),
-            ..Options::default()
+        let (url, token, gateway) = match place {
+            Place::Real(url, token) => (url, token, None),
+            Place::Nowhere => ("http://127.0.0.1:1".to_owned(), TOKEN.to_owned(), None),
+            Place::Ours(mind, options) => {
+                let gateway = ScriptedGateway::new(options, mind);
+                let server = serve(&gateway, "127.0.0.1:0");
+                let url = format!("http://{}", server.local_addr());
+                (url, TOKEN.to_owned(), Some(Ours { gateway, server: Some(server) }))
+            }
         };
-        let there = mind.is_some();
-        let gateway = ScriptedGateway::new(options, mind.unwrap_or_else(|| Arc::new(Directives)));
-        let doors = gateway.clone();
-        let limits = Limits::default().with_body_limit(gateway::PATH, BODY_BYTES);
-        let server = Server::bind_refusing("127.0.0.1:0", limits, ScriptedGateway::refuse, move |request| {
-            doors.answer(&request)
-        })
-        .unwrap();
-        let url = format!("http://{}", server.local_addr());
-        let server = there.then_some(server);
-        let mut program = Program::new(["run"])
-            .with("ACCOUNT_ID", &board.account)
-            .with("SERVICE_TOKEN", &board.token)
-            .with("CONVEX_URL", &board.url())
-            .with("OPENCLAW_GATEWAY_URL", &url)
-            .with("OPENCLAW_GATEWAY_TOKEN", TOKEN)
-            .with("DELIVERY_INTERVAL", interval)
-            .with("DELIVERY_MAX_CONCURRENT_SESSIONS", "20")
-            .with("HEALTH_PORT", "0")
-            .start();
+        let state = tempfile::tempdir().unwrap();
+        let variables = [
+            ("ACCOUNT_ID", board.account.clone()),
+            ("SERVICE_TOKEN", board.token.clone()),
+            ("CONVEX_URL", board.url()),
+            ("OPENCLAW_GATEWAY_URL", url.clone()),
+            ("OPENCLAW_GATEWAY_TOKEN", shown.unwrap_or(&token).to_owned()),
+            ("DELIVERY_INTERVAL", interval.to_owned()),
+            ("DELIVERY_MAX_CONCURRENT_SESSIONS", "20".to_owned()),
+            ("HEALTH_PORT", "0".to_owned()),
+            ("STATE_DIR", state.path().to_str().unwrap().to_owned()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value));
+        let mut program = started(&variables);
         let address = program.address();
         program.hear("the team:");
         Self {
             board,
             agents,
             gateway,
-            _server: server,
+            url,
+            token,
             program: Some(program),
+            variables: variables.into(),
+            _state: state,
             address,
             nudging: true,
             said: AtomicUsize::new(0),
@@ -98,6 +140,12 @@ impl House {
         self.board.task(json!({"status": status, "assignedAgentIds": ids}))
     }
 
+    /// The person names an agent and says this and nothing more.
+    pub(super) fn tell(&self, task: &str, slug: &str, words: &str) {
+        self.board.person_says(task, &format!("@{slug}\n{words}"));
+        assert_eq!(self.ask("POST", "/nudge", ""), 202);
+    }
+
     /// The person names an agent.
     pub(super) fn mention(&self, task: &str, slug: &str, words: &str) {
         let number = self.said.fetch_add(1, Ordering::Relaxed);
@@ -107,17 +155,66 @@ impl House {
         }
     }
 
+    fn patience(&self) -> Duration {
+        if self.gateway.is_some() { PATIENCE } else { PATIENCE_WITH_A_REAL_ONE }
+    }
+
+    /// What an agent has written in a thread.
+    pub(super) fn messages_of(&self, slug: &str, task: &str) -> Vec<Value> {
+        let rows = self.board.rows("messages").into_iter();
+        rows.filter(|row| row["authorId"] == self.agent(slug) && row["taskId"] == task).collect()
+    }
+
+    /// The same, as texts.
+    pub(super) fn said_by(&self, slug: &str, task: &str) -> Vec<String> {
+        let texts = self.messages_of(slug, task).into_iter();
+        texts.map(|row| row["content"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Waits until something is so.
+    pub(super) fn until(&self, what: &str, mut is_so: impl FnMut(&Value) -> bool) -> Value {
+        let until = Instant::now() + self.patience();
+        loop {
+            let health = self.health();
+            if is_so(&health) {
+                return health;
+            }
+            assert!(Instant::now() < until, "{what} does not come: {health}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// What the gateway remembers of an agent's session about a task.
+    pub(super) fn history(&self, slug: &str, task: &str) -> Vec<Value> {
+        let session = format!("agent:{slug}:task:{task}:{}:v1", self.board.account).to_lowercase();
+        let url = format!("{}/sessions/{session}/history", self.url);
+        let client = agent();
+        let mut looks = 0;
+        loop {
+            let bearer = format!("Bearer {}", self.token);
+            let mut answer = client.get(&url).header("Authorization", &bearer).call().unwrap();
+            let (status, body) = (answer.status().as_u16(), answer.body_mut().read_to_string().unwrap());
+            // A real one answers 500 at a moment when it tidies its database.
+            if status == 500 && self.gateway.is_none() && looks < 3 {
+                looks += 1;
+                std::thread::sleep(Duration::from_millis(500));
+                continue;
+            }
+            assert_eq!(status, 200, "{body}");
+            let history: Value = serde_json::from_str(&body).unwrap();
+            return history["items"].as_array().unwrap().clone();
+        }
+    }
+
     /// Waits for the one message of an agent in a thread.
     pub(super) fn answer_of(&self, slug: &str, task: &str) -> String {
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + self.patience();
         let mut seen = self.board.engine.changes();
         loop {
-            let rows = self.board.rows("messages").into_iter();
-            let own = |row: &Value| row["authorId"] == self.agent(slug) && row["taskId"] == task;
-            let found: Vec<Value> = rows.filter(own).collect();
+            let mut found = self.said_by(slug, task);
             assert!(found.len() < 2, "{slug} said it {} times", found.len());
-            if let Some(message) = found.first() {
-                return message["content"].as_str().unwrap().to_owned();
+            if let Some(message) = found.pop() {
+                return message;
             }
             assert!(Instant::now() < until, "{slug} never answered: {}", self.health());
             seen = self.board.engine.wait_for_change(seen, Duration::from_millis(500));
@@ -126,7 +223,7 @@ impl House {
 
     /// Waits until the program has nothing to do any more.
     pub(super) fn settled(&self) {
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + self.patience();
         let mut seen = self.board.engine.changes();
         while !self.undelivered().is_empty() || self.health()["delivery"]["waiting"] != 0 {
             assert!(Instant::now() < until, "never settled: {}", self.health());
@@ -145,8 +242,7 @@ impl House {
 
     /// Asks the program's own server; the status.
     pub(super) fn ask(&self, method: &str, path: &str, body: &str) -> u16 {
-        let agent: ureq::Agent =
-            ureq::Agent::config_builder().http_status_as_error(false).proxy(None).build().into();
+        let agent = agent();
         let url = format!("http://{}{path}", self.address);
         let answer = match method {
             "GET" => agent.get(&url).call(),
@@ -169,26 +265,108 @@ impl House {
     }
 
     pub(super) fn gateway(&self) -> &Books {
-        self.gateway.books()
+        self.gateway.as_ref().expect("it is ours").gateway.books()
     }
 
     pub(super) fn faults(&self) -> &Faults {
-        self.gateway.faults()
+        self.gateway.as_ref().expect("it is ours").gateway.faults()
+    }
+
+    /// Waits until the gateway has a turn.
+    pub(super) fn begun(&self) {
+        let until = Instant::now() + PATIENCE;
+        while self.gateway().in_flight() == 0 {
+            assert!(Instant::now() < until, "no turn begins: {}", self.health());
+            self.board.engine.wait_for_change(self.board.engine.changes(), Duration::from_millis(5));
+        }
+    }
+
+    /// Kills the gateway, and another one takes its place at the same address.
+    pub(super) fn restart_gateway(&mut self) {
+        let ours = self.gateway.as_mut().expect("it is ours");
+        let server = ours.server.take().unwrap();
+        let address = server.local_addr().to_string();
+        let next = ours.gateway.restarted();
+        server.stop(Duration::ZERO);
+        drop(server);
+        // The books go on: what the killed one had in hand must be out of them before the next one begins.
+        let until = Instant::now() + PATIENCE;
+        while next.books().in_flight() > 0 {
+            assert!(Instant::now() < until, "the killed gateway still works");
+            std::thread::yield_now();
+        }
+        ours.server = Some(serve(&next, &address));
+        ours.gateway = next;
+    }
+
+    /// The program is killed, and another one goes on.
+    pub(super) fn kill_and_start(&mut self) {
+        self.program.take().unwrap().kill();
+        let mut program = started(&self.variables);
+        self.address = program.address();
+        self.program = Some(program);
     }
 
     /// Tells the program to stop; its log.
     pub(super) fn stop(&mut self) -> String {
-        let program = self.program.take().unwrap();
+        self.end(1)
+    }
+
+    /// The same by somebody in a hurry.
+    pub(super) fn stop_twice(&mut self) -> String {
+        self.end(2)
+    }
+
+    fn end(&mut self, signals: usize) -> String {
+        let mut program = self.program.take().unwrap();
         program.signal("TERM");
+        if signals > 1 {
+            program.hear("stopping");
+            program.signal("TERM");
+        }
         let (code, log) = program.end();
         assert_eq!(code, Some(0), "{log}");
         log
     }
 }
 
+fn started(variables: &[(String, String)]) -> Running {
+    let program = Program::new(["run"]);
+    variables.iter().fold(program, |program, (name, value)| program.with(name, value)).start()
+}
+
+fn serve(gateway: &ScriptedGateway, address: &str) -> Server {
+    let doors = gateway.clone();
+    let limits = Limits::default().with_body_limit(gateway::PATH, BODY_BYTES);
+    Server::bind_refusing(address, limits, ScriptedGateway::refuse, move |request| doors.answer(&request))
+        .unwrap()
+}
+
+/// The real gateway of this release, if there is one: address and token.
+pub(super) fn real(release: Release) -> Option<(String, String)> {
+    let played = match release {
+        Release::V2026_9_6 => "2026.9.6",
+        Release::V2026_2_19 => "2026.2.19",
+    };
+    let is_it = env::var("CONFORMANCE_GATEWAY_RELEASE").is_ok_and(|given| given == played);
+    let (url, token) =
+        (env::var("CONFORMANCE_GATEWAY_URL").ok()?, env::var("CONFORMANCE_GATEWAY_TOKEN").ok()?);
+    is_it.then_some((url, token))
+}
+
+fn options(agents: &[&str]) -> Options {
+    Options {
+        token: Some(TOKEN.to_owned()),
+        agents: agents.iter().map(|slug| (*slug).to_owned()).collect(),
+        ..Options::default()
+    }
+}
+
 impl Drop for House {
     fn drop(&mut self) {
         self.program = None;
-        self.gateway.end();
+        if let Some(ours) = &self.gateway {
+            ours.gateway.end();
+        }
     }
 }

@@ -2,7 +2,7 @@
 //! rules written as a table.
 
 use mission_control_runtime::delivery::policy::{
-    OnSilence, Skip, Verdict, is_multi_assignee, is_quiet, judge, leads, may_mark_done, may_review,
+    ALONE, OnSilence, Skip, Verdict, is_multi_assignee, is_quiet, judge, leads, may_mark_done, may_review,
     may_stay_silent, on_silence,
 };
 use mission_control_runtime::model::{
@@ -136,13 +136,13 @@ const LOOKED_AT: [&[&str]; 12] = [
     &["source", "none", "thread_update", "mention"],
     &["assigned", "no", "yes"],
     &["reviews", "no", "yes"],
-    &["later", "nobody", "agent", "person", "unlisted"],
+    &["later", "nobody", "agent", "person", "unlisted", "eight-agents"],
     &["session", "there", "none"],
 ];
 
 /// The rules of §3.1, §3.2 and §2.2 in their order, with what this runtime mends: the first row that fits counts.
 /// What a row does not name may be anything; `!` means any other value. `go` means: the policy has no objection.
-const POLICY: [(&str, &str); 19] = [
+const POLICY: [(&str, &str); 20] = [
     ("recipient=user", "for-a-person"),
     ("agent=gone", "no-agent"),
     ("task=missing", "no-task"),
@@ -162,6 +162,7 @@ const POLICY: [(&str, &str); 19] = [
     ("type=status_change task=review reviews=yes", "go"),
     ("type=status_change task=review", "not-a-reviewer"),
     // P-5, table 3.2
+    ("type=thread_update author=peer source=thread_update later=eight-agents", "reply-loop"),
     ("type=thread_update author=peer orchestrator=recipient", "go"),
     ("type=thread_update author=peer orchestrator=!peer source=thread_update", "reply-loop"),
     ("type=thread_update author=peer task=!none assigned=yes", "go"),
@@ -261,6 +262,10 @@ fn choose(c: &mut DeliveryContext, base: &DeliveryContext, name: &str, value: &s
                 "person" => {
                     vec![by(AuthorType::User, "m2"), by(AuthorType::Agent, "m3"), by(AuthorType::User, "m4")]
                 }
+                "eight-agents" => {
+                    let agents = (0..ALONE).map(|_| by(AuthorType::Agent, "m2"));
+                    [by(AuthorType::User, "m0")].into_iter().chain(agents).collect()
+                }
                 _ => vec![by(AuthorType::User, "m0"), by(AuthorType::User, "m4")],
             };
         }
@@ -322,7 +327,7 @@ fn every_combination_is_judged_by_the_table() {
             }
         }
     }
-    assert_eq!(judged, 3 * 2 * 6 * (2 + 8 * 2) * 4 * 4 * 3 * 2 * 2 * 4 * 2);
+    assert_eq!(judged, 3 * 2 * 6 * (2 + 8 * 2) * 4 * 4 * 3 * 2 * 2 * 5 * 2);
     assert_eq!(seen.len(), Skip::ALL.len() + 1, "every reason occurs: {seen:?}");
 }
 

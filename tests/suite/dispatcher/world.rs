@@ -38,6 +38,7 @@ pub(super) struct World {
     pub(super) settled: Vec<String>,
     pub(super) lists: Vec<Millis>,
     pub(super) probes: usize,
+    pub(super) forgotten: Vec<String>,
     pub(super) fates: HashMap<String, Fate>,
     pub(super) failures_most: u32,
     /// When, if ever, a worker idled although a row could have begun.
@@ -72,6 +73,7 @@ impl World {
             settled: Vec::new(),
             lists: Vec::new(),
             probes: 0,
+            forgotten: Vec::new(),
             fates: HashMap::new(),
             failures_most: 0,
             idle_while_ready: None,
@@ -209,7 +211,7 @@ impl World {
                 let event = if self.backend_away {
                     Event::ListFailed { why: "away".to_owned(), not_before: None, dice: 0.5 }
                 } else {
-                    Event::Listed { list, limit, rows }
+                    Event::Listed { list, limit, rows, spoilt: 0 }
                 };
                 self.later(self.list_ms, event);
             }
@@ -219,6 +221,7 @@ impl World {
                 self.later(1, Event::Probed(trouble));
             }
             Effect::Start(job) => self.start(job),
+            Effect::Forget(row) => self.forgotten.push(row.id.as_str().to_owned()),
         }
     }
 

@@ -85,7 +85,7 @@ fn a_real_gateway_answers_as_we_were_told() {
     assert_eq!(error(say(engineer, "nobody", "SAY x")), (Class::Refused, Why::UnknownAgent));
     assert_eq!(error(say(engineer, "engineer", "FAIL 400 bad")), (Class::Refused, Why::ProviderRejected));
     assert_eq!(error(say(qa, "qa", "FAIL 401 bad key")), (Class::Transient, Why::ProviderRefused));
-    assert_eq!(error(say(qa, "qa", "SAY cooling down")), (Class::Transient, Why::Internal));
+    assert_eq!(error(say(qa, "qa", "SAY cooling down")), (Class::Lost, Why::Internal));
 
     let stranger = self::endpoint("another-token").client(&Stop::new());
     let refused = turn(&stranger, "engineer", engineer, Input::Message("SAY x"), &tool());

@@ -141,7 +141,7 @@ fn a_failed_run_is_the_provider_s_mostly() {
             Class::Transient,
             Why::ProviderTrouble,
         ),
-        ("§7 internal", 500, "api_error", "internal error", Class::Transient, Why::Internal),
+        ("§11.8 internal", 500, "api_error", "internal error", Class::Lost, Why::Internal),
         (
             "§11.7 aborted",
             500,
@@ -209,8 +209,15 @@ fn answers_without_json_are_told_apart() {
         ("401 as a text", 401, "text/plain", "Unauthorized", Class::Closed, Why::TokenRefused),
         ("413 of a front", 413, "text/html", page, Class::Refused, Why::TooLarge),
         ("§9 500 as a text", 500, "text/plain", "Internal Server Error", Class::Transient, Why::Internal),
-        ("502 of a front", 502, "text/html", page, Class::Transient, Why::Unreachable),
-        ("503 of a front", 503, "text/html", page, Class::Transient, Why::Unreachable),
+        (
+            "502 of a front: the turn may go on behind it",
+            502,
+            "text/html",
+            page,
+            Class::Lost,
+            Why::LostAnswer,
+        ),
+        ("503 of a front", 503, "text/html", page, Class::Closed, Why::Unreachable),
         ("504 of a front: the turn goes on behind it", 504, "text/html", page, Class::Lost, Why::LostAnswer),
     ];
     for (name, status, kind, body, class, why) in rows {

@@ -54,6 +54,25 @@ fn for_old_clients_a_stream_ends_with_the_connection() {
 }
 
 #[test]
+fn an_abrupt_end_is_these_bytes_and_no_more() {
+    let abrupt = |request: Request| match request.path().as_ref() {
+        "/half" => Reply::abrupt("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"),
+        "/nothing" => Reply::abrupt(""),
+        _ => routes(&request),
+    };
+    let server = Server::bind("127.0.0.1:0", short_limits(), abrupt).unwrap();
+    let rows = [("half", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"), ("nothing", "")];
+    for (path, bytes) in rows {
+        let mut client = Client::connect(server.local_addr());
+        client.send(format!("GET /{path} HTTP/1.1\r\nHost: h\r\n\r\n"));
+        let mut got = String::new();
+        client.stream.read_to_string(&mut got).unwrap();
+        assert_eq!(got, bytes);
+    }
+    Client::connect(server.local_addr()).expect_health();
+}
+
+#[test]
 fn a_stream_ends_when_its_client_leaves() {
     let (server, ended) = ticking_server(short_limits());
     let mut client = Client::connect(server.local_addr());

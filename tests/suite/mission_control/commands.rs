@@ -107,7 +107,7 @@ fn our_own_runtime_takes_it_for_the_real_one() {
         let names = ["ACCOUNT_ID", "CONVEX_URL", "SERVICE_TOKEN"];
         names.into_iter().fold(program, |program, name| program.with(name, &printed[name]))
     };
-    let output = configured(Program::new(["doctor"])).output();
+    let output = configured(Program::new(["doctor"])).with("OPENCLAW_GATEWAY_URL", "").output();
     assert_eq!(output.status.code(), Some(0), "{}", text(&output));
     assert!(text(&output).contains("knows the account; it has an orchestrator"), "{}", text(&output));
 

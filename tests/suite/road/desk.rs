@@ -1,10 +1,13 @@
 //! A board with a task and an agent on it, and a desk to deliver from.
 
-use std::cell::Cell;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use mission_control_runtime::delivery::deliver::{Desk, Rules, deliver};
+use mission_control_runtime::delivery::deliver::deliver;
+use mission_control_runtime::delivery::desk::{Desk, Rules};
 use mission_control_runtime::delivery::{Job, Outcome, Record};
+use mission_control_runtime::ledger::Paper;
+use mission_control_runtime::local::Options;
 use mission_control_runtime::mission::Mission;
 use mission_control_runtime::model::AccountId;
 use mission_control_runtime::roster;
@@ -22,23 +25,50 @@ pub(super) struct Office {
     /// The agent on the task.
     pub(super) ben: String,
     pub(super) task: String,
-    stirred: Cell<usize>,
+    /// How many turns were answered, of whomever.
+    pub(super) answered: AtomicU64,
+    /// Where every step is noted.
+    pub(super) paper: Paper,
+    stirred: AtomicUsize,
 }
 
 impl Office {
     pub(super) fn new() -> Self {
-        let team = Team::new();
+        Self::at(Team::new())
+    }
+
+    /// On the backend as it is hosted, with its defects.
+    pub(super) fn original() -> Self {
+        Self::at(Team::with(Options { original: true, ..Options::default() }))
+    }
+
+    fn at(team: Team) -> Self {
         let ben = team.ben.clone();
         let task = team.task("assigned", &[&ben]);
         team.board.follows(&task, "agent", &ben);
         let backend = Direct::new(team.board.engine.clone());
-        Self { team, backend, gateway: Played::default(), ben, task, stirred: Cell::new(0) }
+        Self {
+            team,
+            backend,
+            gateway: Played::default(),
+            ben,
+            task,
+            answered: AtomicU64::new(0),
+            paper: Paper::default(),
+            stirred: AtomicUsize::new(0),
+        }
     }
 
     /// The person names Ben.
     pub(super) fn mention(&self, words: &str) -> Job {
         self.team.board.person_says(&self.task, words);
         self.job("mention")
+    }
+
+    /// The person writes in the thread that Ben follows.
+    pub(super) fn update(&self, words: &str) -> Job {
+        self.team.board.person_says(&self.task, words);
+        self.job("thread_update")
     }
 
     pub(super) fn assignment(&self) -> Job {
@@ -75,9 +105,19 @@ impl Office {
             calls_max: 32,
         };
         let people = roster::Team::default();
-        let stir = || self.stirred.set(self.stirred.get() + 1);
-        let desk =
-            Desk { mission: &mission, gateway: &self.gateway, team: &people, stir: &stir, rules: &rules };
+        let stir = || {
+            self.stirred.fetch_add(1, Ordering::Relaxed);
+        };
+        let desk = Desk {
+            mission: &mission,
+            gateway: &self.gateway,
+            team: &people,
+            stir: &stir,
+            taken: &|_| (),
+            answered: &self.answered,
+            journal: &self.paper,
+            rules: &rules,
+        };
         deliver(job, &desk)
     }
 
@@ -90,7 +130,7 @@ impl Office {
     }
 
     pub(super) fn stirred(&self) -> usize {
-        self.stirred.get()
+        self.stirred.load(Ordering::Relaxed)
     }
 
     pub(super) fn is_delivered(&self, job: &Job) -> bool {

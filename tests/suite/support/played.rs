@@ -1,11 +1,13 @@
-//! A gateway that plays its lines: one reply for each turn, in order.
+//! A gateway that plays its lines: one reply for each turn, one verdict for each look for a lost one, in order.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 use mission_control_runtime::gateway::{
-    Class, Gateway, GatewayError, Input, Progress, Reply, ToolCall, ToolOutput, Turn, Why,
+    Class, Gateway, GatewayError, Input, Progress, Recovered, Reply, ToolCall, ToolOutput, Turn, TurnMark,
+    Why,
 };
+use mission_control_runtime::model::SessionKey;
 
 /// A turn as it came.
 #[derive(Clone, Debug)]
@@ -18,6 +20,18 @@ pub(crate) struct Seen {
     pub(crate) tools: Vec<&'static str>,
 }
 
+/// A look for a lost turn as it came.
+#[derive(Clone, Debug)]
+pub(crate) struct Looked {
+    pub(crate) session: String,
+    pub(crate) marker: String,
+    pub(crate) earlier: Option<String>,
+    pub(crate) outputs: usize,
+    pub(crate) run: Option<String>,
+    pub(crate) failed: bool,
+    pub(crate) again: bool,
+}
+
 /// The gateway. Clones play the same lines.
 #[derive(Clone, Default)]
 pub(crate) struct Played(Arc<Mutex<Lines>>);
@@ -26,6 +40,9 @@ pub(crate) struct Played(Arc<Mutex<Lines>>);
 struct Lines {
     replies: VecDeque<Result<Reply, GatewayError>>,
     seen: Vec<Seen>,
+    verdicts: VecDeque<Result<Recovered, GatewayError>>,
+    looked: Vec<Looked>,
+    meanwhile: Option<Box<dyn FnOnce() + Send>>,
 }
 
 impl Played {
@@ -55,6 +72,29 @@ impl Played {
         self.push(Err(GatewayError::new(class, why, None)))
     }
 
+    /// What happens while the next turn runs.
+    pub(crate) fn meanwhile(&self, happens: impl FnOnce() + Send + 'static) {
+        self.0.lock().unwrap().meanwhile = Some(Box::new(happens));
+    }
+
+    /// What became of a lost turn.
+    pub(crate) fn recovers(&self, verdict: Recovered) -> &Self {
+        self.0.lock().unwrap().verdicts.push_back(Ok(verdict));
+        self
+    }
+
+    /// Nobody can look.
+    pub(crate) fn is_away(&self) -> &Self {
+        let error = GatewayError::new(Class::Closed, Why::Unreachable, None);
+        self.0.lock().unwrap().verdicts.push_back(Err(error));
+        self
+    }
+
+    /// The looks so far; they are forgotten.
+    pub(crate) fn take_looked(&self) -> Vec<Looked> {
+        std::mem::take(&mut self.0.lock().unwrap().looked)
+    }
+
     fn push(&self, reply: Result<Reply, GatewayError>) -> &Self {
         self.0.lock().unwrap().replies.push_back(reply);
         self
@@ -68,8 +108,11 @@ impl Played {
 
 impl Gateway for Played {
     fn turn(&self, turn: &Turn<'_>, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Reply, GatewayError> {
-        progress(Progress::Alive);
         let mut lines = self.0.lock().unwrap();
+        if let Some(happens) = lines.meanwhile.take() {
+            happens();
+        }
+        progress(Progress::Taken(&format!("resp_{}", lines.seen.len())));
         let (message, outputs) = match turn.input {
             Input::Message(text) => (Some(text.to_owned()), Vec::new()),
             Input::Outputs(outputs) => (None, outputs.to_vec()),
@@ -83,5 +126,19 @@ impl Gateway for Played {
             tools: turn.tools.iter().map(|tool| tool.name).collect(),
         });
         lines.replies.pop_front().expect("the play has no more lines")
+    }
+
+    fn recover(&self, session: &SessionKey, _: &str, mark: &TurnMark<'_>) -> Result<Recovered, GatewayError> {
+        let mut lines = self.0.lock().unwrap();
+        lines.looked.push(Looked {
+            session: session.expose().to_owned(),
+            marker: mark.marker.to_owned(),
+            earlier: mark.earlier.map(str::to_owned),
+            outputs: mark.outputs.len(),
+            run: mark.run.map(str::to_owned),
+            failed: mark.failed,
+            again: mark.looked.is_some(),
+        });
+        lines.verdicts.pop_front().expect("nobody knows what became of it")
     }
 }

@@ -8,18 +8,27 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
 
+use tempfile::TempDir;
+
 /// The longest that anything here may take; far more than it ever does.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The program, ready to be started.
-pub(crate) struct Program(Command);
+pub(crate) struct Program(Command, TempDir);
 
 impl Program {
     /// With an empty environment, and a folder that holds no file of ours.
     pub(crate) fn new<const N: usize>(args: [&str; N]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mission-control-runtime"));
         command.env_clear().args(args).current_dir(std::env::temp_dir());
-        Self(command)
+        Self::in_a_place_of_its_own(command)
+    }
+
+    /// Two processes cannot share a state directory.
+    fn in_a_place_of_its_own(mut command: Command) -> Self {
+        let place = tempfile::tempdir().unwrap();
+        command.env("STATE_DIR", place.path());
+        Self(command, place)
     }
 
     /// The same after these words for a shell, such as `ulimit -n 64`.
@@ -28,7 +37,7 @@ impl Program {
         command.arg("-c").arg(format!("{words} && exec \"$0\" \"$@\""));
         command.arg(env!("CARGO_BIN_EXE_mission-control-runtime")).args(args);
         command.env_clear().env("PATH", "/usr/bin:/bin").current_dir(std::env::temp_dir());
-        Self(command)
+        Self::in_a_place_of_its_own(command)
     }
 
     pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
@@ -54,7 +63,7 @@ impl Program {
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let (lines, heard) = channel();
         thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| lines.send(line)));
-        Running { child, stdout, heard, log: String::new() }
+        Running { child, stdout, heard, log: String::new(), _place: self.1 }
     }
 }
 
@@ -64,6 +73,8 @@ pub(crate) struct Running {
     stdout: BufReader<ChildStdout>,
     heard: Receiver<String>,
     log: String,
+    /// Gone with the process.
+    _place: TempDir,
 }
 
 impl Running {

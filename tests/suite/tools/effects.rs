@@ -60,7 +60,7 @@ impl House {
         let caller = Caller {
             agent: &agent,
             task: task.as_ref(),
-            flags: now.flags(&agent),
+            flags: now.agent(&agent).and_then(|agent| agent.effective_behavior_flags).unwrap_or_default(),
             leads: now.leads(&agent),
             may_close: now.may_close(&agent),
         };

@@ -1,0 +1,219 @@
+//! Bursts: many rows at once, carried by the program and by the bare loop in turn, against the schedule that nobody
+//! can beat.
+
+use std::fs;
+use std::thread;
+use std::time::Duration;
+
+use super::Options;
+use super::books::{Books, Kind, Load, Pace, ratio};
+use super::process::{Bare, Behind, Carrier, Runtime, Setting};
+use super::table::{Table, Target, share_of};
+
+pub(crate) const TRACKS: usize = 50;
+pub(crate) const WORKERS: usize = 50;
+/// What is done behind the last mark belongs to the burst, too.
+const AFTERMATH: Duration = Duration::from_millis(150);
+/// Bytes of a turn's request, as long as no real one was seen.
+const TURN_BYTES: usize = 12 * 1024;
+
+/// What one burst came to.
+pub(crate) struct Burst {
+    pub(crate) books: Books,
+    pub(crate) seconds: f64,
+    pub(crate) per_second: f64,
+    /// Milliseconds of processor time for each delivery.
+    pub(crate) cpu: f64,
+    /// The same of the doubles, who share the machine.
+    pub(crate) doubles: f64,
+}
+
+/// Lets somebody carry so many rows; `Err` says how far it came.
+pub(crate) fn burst(carrier: &mut dyn Carrier, load: Load, patience: Duration) -> Result<Burst, String> {
+    carrier.behind().reset();
+    let clocks = |carrier: &dyn Carrier| [carrier.process().cpu(), carrier.behind().process.cpu()];
+    let before = clocks(carrier);
+    carrier.behind().load(load);
+    carrier.go(load.count);
+    let delivered = carrier.behind().delivered(load.count, patience);
+    if delivered < load.count {
+        let (name, words) = (carrier.name(), carrier.last_words());
+        return Err(format!(
+            "the {name} settled {delivered} of {} rows in {patience:?}; its last words:\n{words}",
+            load.count
+        ));
+    }
+    thread::sleep(AFTERMATH);
+    let after = clocks(carrier);
+    let books = carrier.behind().books();
+    let (seconds, rows) = (books.elapsed(), ratio(load.count, 1));
+    let [cpu, doubles] =
+        [0, 1].map(|at: usize| after[at].saturating_sub(before[at]).as_secs_f64() * 1e3 / rows);
+    Ok(Burst { seconds, per_second: rows / seconds, cpu, doubles, books })
+}
+
+/// The bursts of one pace, of both carriers in turn.
+#[derive(Default)]
+struct Pair {
+    ours: Vec<Burst>,
+    bare: Vec<Burst>,
+}
+
+impl Pair {
+    fn figures(bursts: &[Burst], of: impl Fn(&Burst) -> f64) -> Vec<f64> {
+        bursts.iter().map(of).collect()
+    }
+
+    /// Each of our runs against the bare loop's median.
+    fn ratios(&self, of: impl Fn(&Burst) -> f64) -> Vec<f64> {
+        let bare = share_of(Self::figures(&self.bare, &of), 0.5);
+        Self::figures(&self.ours, of).into_iter().map(|figure| figure / bare).collect()
+    }
+}
+
+/// Says what was strange in a burst.
+pub(crate) fn complain(table: &mut Table, name: &str, books: &Books) {
+    for what in books.complaints() {
+        table.note(format!("{name}: {what}"));
+    }
+}
+
+/// Where the program does not deliver, the bare loop's figures are all there is.
+pub(crate) fn measure(
+    table: &mut Table,
+    behind: &Behind,
+    beside: &Behind,
+    mut delivers: bool,
+    options: &Options,
+) {
+    let state = options.folder();
+    let setting = Setting { workers: Some(WORKERS), list_limit: Some(options.list_limit) };
+    let mut runtime = Runtime::start(behind, state.path(), setting);
+    // Connections, and the first of everything.
+    let mut turn_bytes = TURN_BYTES;
+    behind.pace(Pace::default());
+    if delivers {
+        match burst(&mut runtime, Load::mentions(4 * TRACKS, TRACKS), options.patience) {
+            Ok(warm) => turn_bytes = warm.books.turn_bytes / warm.books.turns.max(1),
+            Err(why) => {
+                delivers = false;
+                table.note(why);
+            }
+        }
+        if runtime.nudged != 202 {
+            let status = runtime.nudged;
+            table.note(format!("POST /nudge was answered with {status} (0: not at all), not with 202"));
+        }
+    }
+    println!("  (a turn's request has {turn_bytes} bytes)");
+    let mut bare = Bare::start(beside, WORKERS, turn_bytes);
+    beside.pace(Pace::default());
+    if let Err(why) = burst(&mut bare, Load::mentions(4 * TRACKS, TRACKS), options.patience) {
+        return table.note(why);
+    }
+    for millis in [0, 50, 500] {
+        let pace = Pace { millis, slow: None };
+        behind.pace(pace);
+        beside.pace(pace);
+        let load = Load::mentions(options.rows, TRACKS);
+        let ideal = ratio(options.rows.div_ceil(TRACKS), 1) * Duration::from_millis(millis).as_secs_f64();
+        let patience = options.patience + Duration::from_secs_f64(3.0 * ideal);
+        let mut pair = Pair::default();
+        for _ in 0..options.runs {
+            if delivers {
+                match burst(&mut runtime, load, patience) {
+                    Ok(burst) => {
+                        complain(table, &format!("burst, gateway {millis} ms"), &burst.books);
+                        pair.ours.push(burst);
+                    }
+                    Err(why) => {
+                        delivers = false;
+                        table.note(why);
+                    }
+                }
+            }
+            match burst(&mut bare, load, patience) {
+                Ok(burst) => {
+                    complain(table, "bare loop", &burst.books);
+                    pair.bare.push(burst);
+                }
+                Err(why) => table.note(why),
+            }
+        }
+        report(table, &pair, millis, ideal, options);
+    }
+    if delivers {
+        calls(table, &mut runtime, options);
+        if fs::read_dir(state.path()).unwrap().next().is_none() {
+            table.note(
+                "the program keeps nothing on the disk, so these figures hold no wait for it".to_owned(),
+            );
+        }
+    }
+}
+
+fn report(table: &mut Table, pair: &Pair, millis: u64, ideal: f64, options: &Options) {
+    let at = format!("burst, gateway {millis} ms");
+    if millis == 0 {
+        let rates = Pair::figures(&pair.ours, |burst| burst.per_second);
+        table.add(
+            &format!("{at}: deliveries a second"),
+            "/s",
+            rates,
+            Target::AtLeast(options.goal(1500.0, 1000.0)),
+        );
+        table.add(
+            &format!("{at}: the same / bare loop"),
+            "",
+            pair.ratios(|b| b.per_second),
+            Target::AtLeast(0.6),
+        );
+        let bare = Pair::figures(&pair.bare, |burst| burst.per_second);
+        table.add(&format!("{at}: bare loop"), "/s", bare, Target::None);
+    } else {
+        let (most, beside) = match millis {
+            50 => (1.25, Target::AtMost(1.15)),
+            _ => (1.03, Target::None),
+        };
+        let of_ideal = |bursts: &[Burst]| Pair::figures(bursts, |burst| burst.seconds / ideal);
+        table.add(&format!("{at}: elapsed / ideal"), "", of_ideal(&pair.ours), Target::AtMost(most));
+        table.add(&format!("{at}: elapsed / bare loop"), "", pair.ratios(|burst| burst.seconds), beside);
+        table.add(&format!("{at}: bare loop / ideal"), "", of_ideal(&pair.bare), Target::None);
+    }
+    if millis < 500 {
+        let cpu = Pair::figures(&pair.ours, |burst| burst.cpu);
+        table.add(
+            &format!("{at}: processor per delivery"),
+            "ms",
+            cpu,
+            Target::AtMost(options.goal(0.8, 1.2)),
+        );
+        table.add(&format!("{at}: the same / bare loop"), "", pair.ratios(|b| b.cpu), Target::AtMost(2.2));
+        let bare = Pair::figures(&pair.bare, |burst| burst.cpu);
+        table.add(&format!("{at}: bare loop's processor"), "ms", bare, Target::None);
+        let doubles = Pair::figures(&pair.bare, |burst| burst.doubles);
+        table.add(&format!("{at}: the doubles' beside it"), "ms", doubles, Target::None);
+    }
+    if millis == 50 {
+        let calls = Pair::figures(&pair.ours, |burst| burst.books.calls_per_delivery());
+        table.add("backend calls, a mention", "", calls, Target::AtMost(4.1));
+    }
+}
+
+/// Calls of the backend for what is not a mention.
+fn calls(table: &mut Table, runtime: &mut Runtime<'_>, options: &Options) {
+    runtime.behind().pace(Pace { millis: 50, slow: None });
+    for (kind, name) in [
+        (Kind::Assignment, "backend calls, an assignment"),
+        (Kind::ThreadUpdate, "backend calls, a thread_update"),
+    ] {
+        let load = Load { kind, ..Load::mentions(options.rows / 2, TRACKS) };
+        match burst(runtime, load, options.patience) {
+            Ok(burst) => {
+                complain(table, name, &burst.books);
+                table.add(name, "", vec![burst.books.calls_per_delivery()], Target::AtMost(5.1));
+            }
+            Err(why) => table.missing(name, Target::AtMost(5.1), &why),
+        }
+    }
+}

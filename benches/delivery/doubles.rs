@@ -1,0 +1,194 @@
+//! The doubles of backend and gateway, as a process of their own: two servers and one set of books.
+//!
+//! They are as light as can be, because they share the machine with what is measured: answers are put together from
+//! pieces that were made before, and nothing of a turn's request is read but its session.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::stdin;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use mission_control_runtime::http::message::{Reply, Request};
+use mission_control_runtime::http::server::{Limits, Server};
+use serde::Deserialize;
+
+use super::books::{Books, Entry, Goal, Kind, Load, Pace, Standing};
+use super::world::{self, Events, Track};
+use super::{backend, gateway};
+
+/// More than all workers have together.
+const CONNECTIONS: usize = 700;
+const IDLE: Duration = Duration::from_mins(2);
+
+/// Both doubles.
+pub(crate) struct Doubles {
+    began: Instant,
+    roster: String,
+    state: Mutex<State>,
+    /// Somebody waits for a goal that may have been reached.
+    reached: Condvar,
+}
+
+/// A row in the backend.
+pub(crate) struct Row {
+    pub(crate) kind: Kind,
+    pub(crate) track: Track,
+    pub(crate) hops: usize,
+    /// As it is listed, without stamps and closing brace.
+    pub(crate) text: String,
+    pub(crate) read: bool,
+    pub(crate) ended: bool,
+}
+
+/// A session at the gateway, and its last turn.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Session {
+    pub(crate) in_flight: usize,
+    pub(crate) run: usize,
+    pub(crate) turn: u64,
+    pub(crate) done: u64,
+}
+
+#[derive(Default)]
+pub(crate) struct State {
+    /// The number of the first row since the last reset; numbers are never used twice.
+    pub(crate) first: usize,
+    pub(crate) rows: Vec<Row>,
+    /// All rows before this one are settled.
+    pub(crate) settled_up_to: usize,
+    pub(crate) sessions: HashMap<Track, Session>,
+    pub(crate) surroundings: HashMap<(Kind, Track), Arc<str>>,
+    /// By agent.
+    pub(crate) events: HashMap<usize, Events>,
+    pub(crate) pace: Pace,
+    pub(crate) runs: usize,
+    pub(crate) standing: Option<Goal>,
+    pub(crate) delivered: usize,
+    pub(crate) in_flight: usize,
+    pub(crate) books: Books,
+}
+
+impl State {
+    pub(crate) fn odd(&mut self, what: &str) {
+        *self.books.odd.entry(what.to_owned()).or_default() += 1;
+    }
+
+    pub(crate) fn add(&mut self, kind: Kind, track: Track, hops: usize, now: u64) {
+        let number = self.first + self.rows.len();
+        let text = world::row(number, kind, track, wall_clock());
+        self.rows.push(Row { kind, track, hops, text, read: false, ended: false });
+        self.books.rows.push(Entry { task: track.task, created: now, ..Entry::default() });
+    }
+
+    fn reset(&mut self) {
+        let first = self.first + self.rows.len();
+        let (runs, pace) = (self.runs, self.pace);
+        let (surroundings, events) =
+            (std::mem::take(&mut self.surroundings), std::mem::take(&mut self.events));
+        *self = Self { first, surroundings, events, pace, runs, ..Self::default() };
+    }
+
+    fn load(&mut self, load: Load, now: u64) {
+        for number in 0..load.count {
+            let track = Track::of_task(load.first_task + number % load.tasks);
+            self.add(load.kind, track, load.hops, now);
+        }
+    }
+
+    fn has_reached(&self, goal: Goal) -> bool {
+        self.delivered >= goal.delivered || self.in_flight >= goal.in_flight
+    }
+}
+
+/// Milliseconds since 1970.
+fn wall_clock() -> f64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    (since.as_secs_f64() * 1e3).floor()
+}
+
+impl Doubles {
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn roster(&self) -> &str {
+        &self.roster
+    }
+
+    /// Microseconds since the beginning, and never 0.
+    pub(crate) fn now(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX).max(1)
+    }
+
+    /// Wakes whoever waits, if it is worth it.
+    pub(crate) fn tell(&self, state: &State) {
+        if state.standing.is_some_and(|goal| state.has_reached(goal)) {
+            self.reached.notify_all();
+        }
+    }
+
+    fn wait(&self, goal: Goal) -> Standing {
+        let until = Instant::now() + Duration::from_millis(goal.millis);
+        let mut state = self.state();
+        state.standing = Some(goal);
+        while !state.has_reached(goal) {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            state = self.reached.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        state.standing = None;
+        Standing { delivered: state.delivered, in_flight: state.in_flight }
+    }
+
+    /// What the program that measures wants.
+    fn steered(&self, request: &Request) -> Reply {
+        fn read<'a, T: Deserialize<'a>>(request: &'a Request) -> T {
+            serde_json::from_slice(request.body()).unwrap()
+        }
+        match request.path().as_ref() {
+            "/control/reset" => self.state().reset(),
+            "/control/pace" => self.state().pace = read(request),
+            "/control/load" => {
+                let load = read(request);
+                let now = self.now();
+                self.state().load(load, now);
+            }
+            "/control/wait" => return Reply::json_of(&self.wait(read(request))),
+            "/control/books" => {
+                let books = self.state().books.clone();
+                return Reply::json_of(&books);
+            }
+            _ => return Reply::error(404, "Not Found"),
+        }
+        Reply::json("{}")
+    }
+}
+
+/// Serves until its input ends.
+pub(crate) fn serve(agents: usize) {
+    let state =
+        Mutex::new(State { books: Books { calls: BTreeMap::new(), ..Books::default() }, ..State::default() });
+    let began = Instant::now();
+    let doubles = Arc::new(Doubles {
+        began,
+        roster: world::roster(agents, wall_clock()),
+        state,
+        reached: Condvar::new(),
+    });
+    let limits = Limits { connections: CONNECTIONS, idle_time: IDLE, ..Limits::default() };
+    let behind = doubles.clone();
+    let backend = Server::bind("127.0.0.1:0", limits.clone(), move |request| {
+        if request.path().starts_with("/control/") {
+            behind.steered(&request)
+        } else {
+            backend::answer(&behind, &request)
+        }
+    })
+    .unwrap();
+    let gateway =
+        Server::bind("127.0.0.1:0", limits, move |request| gateway::answer(&doubles, &request)).unwrap();
+    println!("{} {}", backend.local_addr(), gateway.local_addr());
+    let _ = std::io::copy(&mut stdin(), &mut std::io::sink());
+}

@@ -1,0 +1,149 @@
+//! What the program costs while nothing happens, and how soon and how often it answers: size, start, memory,
+//! processor, `/health`.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::Options;
+use super::process::{Behind, Carrier, Runtime, Setting, program};
+use super::table::{Table, Target};
+
+const STARTS: usize = 11;
+/// After this a program that was just started has done what it does at its start.
+const SETTLED: Duration = Duration::from_secs(3);
+/// As large as a roster gets.
+const MANY_AGENTS: usize = 10_000;
+const CONNECTIONS: usize = 32;
+/// Client threads; the server has the rest of the machine.
+const CLIENTS: usize = 2;
+
+#[allow(clippy::cast_precision_loss, reason = "a program of 2^53 bytes does not start")]
+pub(crate) fn size(table: &mut Table) {
+    let program = std::fs::read(program()).unwrap();
+    // One that is not static names its loader near its beginning, such as `/lib64/ld-linux-x86-64.so.2`.
+    let head = &program[..program.len().min(4096)];
+    let dynamic = head.windows(4).any(|window| window == b"/ld-");
+    let megabytes = vec![program.len() as f64 / 1e6];
+    let (name, target) = if dynamic {
+        ("binary (dynamic; the target is for a static one)", Target::None)
+    } else {
+        ("binary, static", Target::AtMost(6.0))
+    };
+    table.add(name, "MB", megabytes, target);
+}
+
+pub(crate) fn start(table: &mut Table, behind: &Behind, options: &Options) {
+    let count = if options.runs == 1 { 3 } else { STARTS };
+    let starts = (0..count).map(|_| {
+        let state = options.folder();
+        Runtime::start(behind, state.path(), Setting::default()).start.as_secs_f64() * 1e3
+    });
+    table.add("start to /health", "ms", starts.collect(), Target::AtMost(20.0));
+}
+
+pub(crate) fn idle(table: &mut Table, behind: &Behind, options: &Options) {
+    behind.reset();
+    let state = options.folder();
+    let runtime = Runtime::start(behind, state.path(), Setting::default());
+    thread::sleep(SETTLED);
+    let (before, began) = (runtime.process().fine_cpu(), Instant::now());
+    thread::sleep(options.idle);
+    let spent = runtime.process().fine_cpu().saturating_sub(before);
+    let percent = spent.as_secs_f64() / began.elapsed().as_secs_f64() * 100.0;
+    table.add(
+        "memory, idle",
+        "MiB",
+        vec![runtime.process().memory()],
+        Target::AtMost(options.goal(9.0, 7.0)),
+    );
+    let name = format!("processor, idle for {:?}", options.idle);
+    table.add(&name, "%", vec![percent], Target::AtMost(0.03));
+}
+
+/// `/health` under load, with a team of the usual size and with a huge one.
+pub(crate) fn health(table: &mut Table, behind: &Behind, options: &Options) {
+    let many = Behind::start(MANY_AGENTS);
+    for (name, behind, slowest) in
+        [("/health", behind, Target::None), ("/health, 10,000 agents", &many, Target::AtMost(20.0))]
+    {
+        behind.reset();
+        let state = options.folder();
+        let runtime = Runtime::start(behind, state.path(), Setting::default());
+        thread::sleep(SETTLED);
+        let (mut rates, mut worst) = (Vec::new(), Vec::new());
+        run(runtime.address, Duration::from_millis(300));
+        for _ in 0..options.runs {
+            let (rate, longest) = run(runtime.address, options.health);
+            rates.push(rate);
+            worst.push(longest.as_secs_f64() * 1e3);
+        }
+        let of = format!("{name}, {CONNECTIONS} connections");
+        table.add(&of, "/s", rates, Target::AtLeast(options.goal(40_000.0, 30_000.0)));
+        table.add(&format!("{name}, the longest wait"), "ms", worst, slowest);
+        println!("  (memory then: {:.1} MiB)", runtime.process().memory());
+    }
+}
+
+/// Keeps all connections busy for a while: answers a second, and the longest wait.
+fn run(address: SocketAddr, span: Duration) -> (f64, Duration) {
+    let began = Instant::now();
+    let (count, worst) = thread::scope(|scope| {
+        let clients: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(|| client(address, began + span))).collect();
+        let results = clients.into_iter().map(|client| client.join().unwrap());
+        results.fold((0, Duration::ZERO), |(all, slowest), (count, worst)| (all + count, slowest.max(worst)))
+    });
+    (f64::from(count) / began.elapsed().as_secs_f64(), worst)
+}
+
+/// Writes to all its connections before it reads from any, as many clients at once would.
+fn client(address: SocketAddr, until: Instant) -> (u32, Duration) {
+    let request =
+        format!("GET /health HTTP/1.1\r\nHost: {address}\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n");
+    let connect = |_| {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_nodelay(true).unwrap();
+        stream
+    };
+    let mut streams: Vec<TcpStream> = (0..CONNECTIONS / CLIENTS).map(connect).collect();
+    let mut answer = vec![0; 64 * 1024];
+    let (mut count, mut worst) = (0, Duration::ZERO);
+    while Instant::now() < until {
+        let began = Instant::now();
+        for stream in &mut streams {
+            stream.write_all(request.as_bytes()).unwrap();
+        }
+        for stream in &mut streams {
+            read_answer(stream, &mut answer);
+            worst = worst.max(began.elapsed());
+            count += 1;
+        }
+    }
+    (count, worst)
+}
+
+/// One answer, whose length only its head tells.
+fn read_answer(stream: &mut TcpStream, answer: &mut [u8]) {
+    let mut filled = 0;
+    loop {
+        let read = stream.read(&mut answer[filled..]).unwrap();
+        assert_ne!(read, 0, "the server hung up");
+        filled += read;
+        let Some(end) = answer[..filled].windows(4).position(|window| window == b"\r\n\r\n") else {
+            continue;
+        };
+        let head = &answer[..end];
+        assert!(head.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(head));
+        let mark = b"Content-Length: ";
+        let from = head.windows(mark.len()).position(|window| window == mark).unwrap() + mark.len();
+        let digits = head[from..].iter().take_while(|byte| byte.is_ascii_digit());
+        let length = digits.fold(0, |length, digit| length * 10 + usize::from(digit - b'0'));
+        let whole = end + 4 + length;
+        assert!(whole <= answer.len(), "an answer of {length} bytes");
+        if filled < whole {
+            stream.read_exact(&mut answer[filled..whole]).unwrap();
+        }
+        return;
+    }
+}

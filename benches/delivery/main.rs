@@ -1,0 +1,179 @@
+//! Deliveries: how fast, how soon and at what cost, against the ideal schedule and against a bare loop that makes the
+//! same HTTP calls (design, "Proof").
+//!
+//! The program under test is a child process, and its figures come from `/proc`. Backend and gateway are doubles in
+//! another process, which also keep the times; the bare loop is a third. All of them share this machine, so figures
+//! count on a quiet one only. Both parts are this program, started again.
+//!
+//! `cargo bench --bench delivery -- NAME…` measures only what has one of these names: size, start, health, idle,
+//! bursts, single, chain, memory, slow. `BENCH_QUICK=1` takes a minute and says roughly what is; `BENCH_RUNS`,
+//! `BENCH_ROWS`, `BENCH_LIST_LIMIT`, `BENCH_IDLE_SECONDS`, `BENCH_SLOW_SECONDS`, `BENCH_PATIENCE_SECONDS` and
+//! `BENCH_STATE` (a folder on the disk to be measured) change one thing each. `BENCH_PROGRAM` names another build to
+//! be measured, and `BENCH_MUSL=1` takes the targets of a static one with musl.
+
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a measuring program prints figures and stops when something is wrong"
+)]
+
+mod backend;
+mod bare;
+mod books;
+mod bursts;
+mod doubles;
+mod footing;
+mod gateway;
+mod process;
+mod table;
+mod waits;
+mod world;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use books::{Load, Pace};
+use bursts::burst;
+use process::{Behind, Runtime, Setting};
+use table::{Table, Target};
+
+/// How long and how much.
+pub(crate) struct Options {
+    pub(crate) runs: usize,
+    /// Rows of a burst.
+    pub(crate) rows: usize,
+    /// Of the bursts; else the program's own default.
+    pub(crate) list_limit: usize,
+    pub(crate) idle: Duration,
+    /// One run of `/health`.
+    pub(crate) health: Duration,
+    /// Rows one by one.
+    pub(crate) singles: usize,
+    pub(crate) hops: usize,
+    /// A turn of the slow session.
+    pub(crate) slow: Duration,
+    /// For what should have happened long ago.
+    pub(crate) patience: Duration,
+    /// Where the programs keep their state.
+    state: PathBuf,
+    /// Whether the targets are those of a static build with musl.
+    musl: bool,
+    only: Vec<String>,
+}
+
+impl Options {
+    fn read() -> Self {
+        let named = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<usize>().ok());
+        let quick = named("BENCH_QUICK").is_some_and(|quick| quick > 0);
+        let or = |name: &str, usual: usize, short: usize| {
+            named(name).unwrap_or(if quick { short } else { usual }).max(1)
+        };
+        let seconds = |name: &str, usual: usize, short: usize| {
+            Duration::from_secs(or(name, usual, short).try_into().unwrap_or(u64::MAX))
+        };
+        Self {
+            runs: or("BENCH_RUNS", 5, 1),
+            rows: or("BENCH_ROWS", 1000, 1000),
+            list_limit: or("BENCH_LIST_LIMIT", 200, 200).min(500),
+            idle: seconds("BENCH_IDLE_SECONDS", 20, 5),
+            health: Duration::from_millis(if quick { 500 } else { 2000 }),
+            singles: if quick { 40 } else { 200 },
+            hops: if quick { 20 } else { 100 },
+            slow: seconds("BENCH_SLOW_SECONDS", 20, 2),
+            patience: seconds("BENCH_PATIENCE_SECONDS", 30, 15),
+            state: std::env::var_os("BENCH_STATE").map_or_else(std::env::temp_dir, Into::into),
+            musl: named("BENCH_MUSL").is_some_and(|musl| musl > 0),
+            // Cargo says `--bench`.
+            only: std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect(),
+        }
+    }
+
+    fn wants(&self, name: &str) -> bool {
+        let wanted = self.only.is_empty() || self.only.iter().any(|only| only == name);
+        if wanted {
+            println!("{name}");
+        }
+        wanted
+    }
+
+    /// What is asked of a build with glibc, and of one with musl.
+    pub(crate) fn goal(&self, glibc: f64, musl: f64) -> f64 {
+        if self.musl { musl } else { glibc }
+    }
+
+    /// A fresh folder for the state of a program.
+    pub(crate) fn folder(&self) -> tempfile::TempDir {
+        tempfile::tempdir_in(&self.state).unwrap()
+    }
+}
+
+fn main() {
+    let mut args = std::env::args().skip(1);
+    match args.next().as_deref() {
+        Some("doubles") => doubles::serve(args.next().unwrap().parse().unwrap()),
+        Some("bare") => bare::serve(&bare::Plan::from_args(args)),
+        _ => measure(&Options::read()),
+    }
+}
+
+/// Whether it delivers at all; everything else can be said of it in any case.
+fn delivers(table: &mut Table, behind: &Behind, options: &Options) -> bool {
+    behind.pace(Pace::default());
+    let state = options.folder();
+    let mut runtime = Runtime::start(behind, state.path(), Setting::default());
+    let result = burst(&mut runtime, Load::mentions(1, 1), options.patience.min(Duration::from_secs(10)));
+    if let Err(why) = &result {
+        table.note(format!("it does not deliver, so much is not measured: {why}"));
+    }
+    result.is_ok()
+}
+
+/// One kind of figures, into the table.
+type Measure = fn(&mut Table, &Behind, &Options);
+
+fn measure(options: &Options) {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    println!(
+        "{cores} cores; {} runs; bursts of {} rows over {} tracks, {} workers, lists of {} rows\n",
+        options.runs,
+        options.rows,
+        bursts::TRACKS,
+        bursts::WORKERS,
+        options.list_limit
+    );
+    let mut table = Table::default();
+    let behind = Behind::start(world::AGENTS);
+    if options.wants("size") {
+        footing::size(&mut table);
+    }
+    if options.wants("start") {
+        footing::start(&mut table, &behind, options);
+    }
+    if options.wants("idle") {
+        footing::idle(&mut table, &behind, options);
+    }
+    if options.wants("health") {
+        footing::health(&mut table, &behind, options);
+    }
+    let delivers = delivers(&mut table, &behind, options);
+    if options.wants("bursts") {
+        // Its own backend, so that nobody takes the other's rows.
+        let beside = Behind::start(world::AGENTS);
+        bursts::measure(&mut table, &behind, &beside, delivers, options);
+    }
+    let waits: [(&str, Measure); 4] = [
+        ("single", waits::one_by_one),
+        ("chain", waits::chain),
+        ("memory", waits::held),
+        ("slow", waits::beside_a_slow_one),
+    ];
+    for (name, of) in waits {
+        match (options.wants(name), delivers) {
+            (true, true) => of(&mut table, &behind, options),
+            (true, false) => table.gap(name, Target::None),
+            (false, _) => {}
+        }
+    }
+    table.print();
+}

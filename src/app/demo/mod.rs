@@ -1,0 +1,207 @@
+//! `demo`: everything on this machine, without an account, a network or a model.
+//!
+//! This process has Mission Control in memory, with its page, and a scripted gateway behind which the team of
+//! [`crate::demo::team`] plays. The runtime itself is a child process (`runtime`), the same program that anybody runs:
+//! whatever the page shows has gone through it. What the person in the demo does stands in `scenes`.
+
+mod runtime;
+mod scenes;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, select};
+use log::{LevelFilter, info, warn};
+use serde_json::{Value, json};
+
+use self::runtime::{News, Runtime};
+use self::scenes::Scenes;
+use super::board::{self, Board, SWEEP};
+use super::exit::Exit;
+use super::{complain, nudge, print};
+use crate::chance;
+use crate::config::LogFormat;
+use crate::demo::gateway::{self, ScriptedGateway};
+use crate::demo::team::{Member, Team};
+use crate::http::server::{Limits, Server};
+use crate::local::{Caller, Engine, Kind, Opening, Options, Seed, Whereabouts};
+use crate::model::BaseUrl;
+use crate::redact::Redactor;
+use crate::secret::Secret;
+use crate::telemetry;
+use crate::wire::Stop;
+
+/// Where the page is unless told otherwise.
+pub const PORT: u16 = 3210;
+
+/// What moves it.
+const OPTION: &str = "--port";
+
+/// Before a runtime that has ended is started again; shorter would be busy where it cannot start at all.
+const BEFORE_RESTART: Duration = Duration::from_secs(1);
+
+/// How long the gateway may take for requests that have arrived once the runtime is gone.
+const LAST_TURNS: Duration = Duration::from_secs(1);
+
+/// Plays until a signal asks for the end.
+pub fn demo(port: u16) -> Exit {
+    match play(port) {
+        Ok(()) => Exit::Done,
+        Err(why) => complain(&why),
+    }
+}
+
+fn play(port: u16) -> Result<(), String> {
+    let listen = format!("127.0.0.1:{port}");
+    let opening = Opening {
+        whereabouts: Whereabouts::Memory,
+        seed: Seed::Demo,
+        master_key: None,
+        options: Options::default(),
+    };
+    let data = board::open(&opening, &listen, OPTION)?;
+    let gateway_token = Secret::new(chance::hex::<16>());
+    let secrets = [Some(&data.admin_key), data.service_token.as_ref(), Some(&gateway_token)];
+    telemetry::start(
+        LevelFilter::Info,
+        LogFormat::Text,
+        Arc::new(Redactor::new(secrets.into_iter().flatten())),
+    );
+    let signals = board::signals()?;
+    let board = Board::start(data, &listen, OPTION)?;
+    let gateway = Gateway::start(&board, &gateway_token)?;
+    print(&introduction(&board));
+
+    let setting = runtime::Setting::new(&board, &gateway.url, &gateway_token)?;
+    let mut scenes = Scenes::new(&board);
+    let ended = loop {
+        let mut runtime = match Runtime::start(&setting) {
+            Ok(runtime) => runtime,
+            Err(why) => break Err(format!("the runtime cannot be started: {why}")),
+        };
+        match attend(&runtime, &board, &signals, &mut scenes) {
+            Ended::Asked => {
+                runtime.stop();
+                break Ok(());
+            }
+            Ended::ByItself => {
+                warn!("the runtime has ended ({}); it is started again", runtime.farewell());
+                if signals.recv_timeout(BEFORE_RESTART).is_ok() {
+                    break Ok(());
+                }
+            }
+        }
+    };
+    gateway.stop();
+    board.stop();
+    ended
+}
+
+/// How a runtime's life ended.
+enum Ended {
+    /// Somebody wants all of this to end.
+    Asked,
+    /// It did.
+    ByItself,
+}
+
+/// Stands by a runtime as long as it lives.
+fn attend(runtime: &Runtime, board: &Board, signals: &Receiver<()>, scenes: &mut Scenes) -> Ended {
+    let bell = Stop::new();
+    let mut sweep = Instant::now() + SWEEP;
+    let ended = loop {
+        let until = scenes.due().map_or(sweep, |due| due.min(sweep));
+        select! {
+            recv(signals) -> _ => break Ended::Asked,
+            recv(runtime.news) -> news => match news {
+                Ok(News::Listening(address)) => {
+                    ring(board, address, &bell);
+                    scenes.begin();
+                }
+                Err(_) => break Ended::ByItself,
+            },
+            recv(scenes.visitors) -> _ => scenes.welcome(),
+            default(until.saturating_duration_since(Instant::now())) => {
+                scenes.play();
+                if sweep <= Instant::now() {
+                    board.sweep();
+                    sweep = Instant::now() + SWEEP;
+                }
+            }
+        }
+    };
+    bell.close();
+    ended
+}
+
+/// From now on the runtime is told of new rows at once.
+fn ring(board: &Board, address: BaseUrl, bell: &Stop) {
+    if let Err(why) = nudge::start(board.engine.clone(), address, bell.clone()) {
+        warn!("the runtime is not told of new rows, it finds them by itself: {why}");
+    }
+}
+
+fn introduction(board: &Board) -> String {
+    format!(
+        "Mission Control with a demo team. All of it runs on this machine, and nothing is kept.\n\n  \
+         Open      {url}\n  Log in    with the ADMIN_KEY below\n  Watch     Robin asks the team for something at once, \
+         and again when you are in\n  Try       write in a task: \u{201c}@engineer, could you \u{2026}\u{201d}, or put \
+         somebody on a new one\n  End       Ctrl-C\n\n{announcement}",
+        url = board.url,
+        announcement = board.announcement()
+    )
+}
+
+/// The scripted gateway while it serves.
+struct Gateway {
+    url: String,
+    scripted: ScriptedGateway,
+    server: Server,
+}
+
+impl Gateway {
+    fn start(board: &Board, token: &Secret) -> Result<Self, String> {
+        let roll = roll(&board.engine, &board.account);
+        // Whoever a visitor hires is there, too.
+        let agents =
+            roll().into_iter().map(|member| member.slug).chain([gateway::ANYBODY.to_owned()]).collect();
+        let options = gateway::Options {
+            token: Some(token.expose().to_owned()),
+            agents,
+            fresh_sessions_conflict: false,
+            ..gateway::Options::default()
+        };
+        let scripted = ScriptedGateway::new(options, Arc::new(Team::new(roll)));
+        let limits = Limits::default().with_body_limit(gateway::PATH, gateway::BODY_BYTES);
+        let doors = scripted.clone();
+        let answer = move |request: crate::http::message::Request| doors.answer(&request);
+        let server = Server::bind_refusing("127.0.0.1:0", limits, ScriptedGateway::refuse, answer);
+        let server = server.map_err(|why| format!("no port is free for the gateway: {why}"))?;
+        let url = format!("http://{}", server.local_addr());
+        info!("the scripted gateway listens on {url}");
+        Ok(Self { url, scripted, server })
+    }
+
+    fn stop(self) {
+        self.scripted.end();
+        self.server.stop(LAST_TURNS);
+    }
+}
+
+/// Who is in the team, as the board knows it at that moment.
+fn roll(engine: &Arc<Engine>, account: &str) -> impl Fn() -> Vec<Member> + Send + Sync + use<> {
+    let (engine, account) = (engine.clone(), account.to_owned());
+    move || {
+        let args = json!({"accountId": account});
+        let (_, answer) = engine.call(Kind::Query, "agents:list", &args, Caller::Person, "roll");
+        let agents = answer["value"].as_array().into_iter().flatten();
+        let text = |agent: &Value, field: &str| agent[field].as_str().unwrap_or_default().to_owned();
+        agents
+            .map(|agent| Member {
+                id: text(agent, "_id"),
+                slug: text(agent, "slug"),
+                name: text(agent, "name"),
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,148 @@
+//! What Robin, the person of the demo, does unasked: once at the start, and once when a visitor comes. After that
+//! only visitors make something happen.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::Receiver;
+use log::{info, warn};
+use serde_json::{Value, json};
+
+use crate::app::board::Board;
+use crate::local::{Caller, Engine, Kind};
+
+/// After the runtime has come up: the page should be open by then, and the roster read.
+const AT_FIRST: Duration = Duration::from_secs(2);
+
+/// After somebody has logged in: time to look around.
+const WELCOME: Duration = Duration::from_secs(4);
+
+/// The task that Robin makes.
+const TITLE: &str = "Tell our guests what to bring";
+const DESCRIPTION: &str = "One short page that guests read on the phone on the evening before: what to wear, what to \
+                           bring, where to come, and what happens when it is windy.";
+const REQUEST: &str = "@squad-lead, three guests came in sandals today. Could somebody write down what to bring, please? \
+                       It should be ready before the weekend.";
+
+/// The seeded task that Robin remembers when somebody comes.
+const FORGOTTEN: &str = "Collect what guests ask most often";
+const REMINDER: &str =
+    "@squad-lead, the telephone rings all morning. Please find somebody to write these down.";
+
+/// What is still to come.
+pub(super) struct Scenes {
+    engine: Arc<Engine>,
+    account: String,
+    /// Somebody has logged in.
+    pub(super) visitors: Receiver<()>,
+    first: Cue,
+    second: Cue,
+}
+
+/// Whether something was played, or when it is.
+#[derive(Clone, Copy, PartialEq)]
+enum Cue {
+    Waits,
+    At(Instant),
+    Played,
+}
+
+impl Cue {
+    fn set(&mut self, pause: Duration) {
+        if *self == Self::Waits {
+            *self = Self::At(Instant::now() + pause);
+        }
+    }
+
+    fn due(self) -> Option<Instant> {
+        match self {
+            Self::At(due) => Some(due),
+            Self::Waits | Self::Played => None,
+        }
+    }
+
+    /// Says once that it is time.
+    fn take(&mut self) -> bool {
+        let now = self.due().is_some_and(|due| due <= Instant::now());
+        if now {
+            *self = Self::Played;
+        }
+        now
+    }
+}
+
+impl Scenes {
+    pub(super) fn new(board: &Board) -> Self {
+        Self {
+            engine: board.engine.clone(),
+            account: board.account.clone(),
+            visitors: board.visitors.clone(),
+            first: Cue::Waits,
+            second: Cue::Waits,
+        }
+    }
+
+    /// The runtime is there.
+    pub(super) fn begin(&mut self) {
+        self.first.set(AT_FIRST);
+    }
+
+    /// Somebody is there. Before the first scene there is enough to see.
+    pub(super) fn welcome(&mut self) {
+        if self.first == Cue::Played {
+            self.second.set(WELCOME);
+        }
+    }
+
+    /// When the next one is to be played.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.first.due().into_iter().chain(self.second.due()).min()
+    }
+
+    /// Plays what is due.
+    pub(super) fn play(&mut self) {
+        let played = if self.first.take() {
+            self.open()
+        } else if self.second.take() {
+            self.remember()
+        } else {
+            return;
+        };
+        if let Err(why) = played {
+            warn!("Robin could not do it: {why}");
+        }
+    }
+
+    fn open(&self) -> Result<(), String> {
+        let task = json!({"title": TITLE, "description": DESCRIPTION, "priority": 2, "labels": ["texts"]});
+        let task = self.act(Kind::Mutation, "tasks:create", task)?;
+        self.write(&task, REQUEST)?;
+        info!("Robin asks for \u{201c}{TITLE}\u{201d}");
+        Ok(())
+    }
+
+    fn remember(&self) -> Result<(), String> {
+        let board = self.act(Kind::Query, "board:snapshot", json!({}))?;
+        let tasks = board["tasks"].as_array().into_iter().flatten();
+        // The visitor may have changed it, or taken it away.
+        let forgotten = |task: &&Value| task["title"] == FORGOTTEN && task["status"] == "inbox";
+        let Some(task) = tasks.into_iter().find(forgotten) else { return Ok(()) };
+        self.write(&task["_id"], REMINDER)?;
+        info!("Robin asks about \u{201c}{FORGOTTEN}\u{201d}");
+        Ok(())
+    }
+
+    fn write(&self, task: &Value, content: &str) -> Result<(), String> {
+        self.act(Kind::Mutation, "messages:create", json!({"taskId": task, "content": content})).map(drop)
+    }
+
+    /// Calls a function as a person does.
+    fn act(&self, kind: Kind, path: &str, mut args: Value) -> Result<Value, String> {
+        args["accountId"] = json!(self.account);
+        let (_, mut answer) = self.engine.call(kind, path, &args, Caller::Person, "robin");
+        match answer["status"].as_str() {
+            Some("success") => Ok(answer["value"].take()),
+            _ => Err(format!("{path}: {}", answer["errorMessage"].as_str().unwrap_or("no answer"))),
+        }
+    }
+}

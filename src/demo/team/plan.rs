@@ -1,0 +1,96 @@
+//! What an agent does in one delivery: calls, one after the other, and a reply.
+
+use std::collections::VecDeque;
+
+use serde_json::Value;
+
+use super::SILENCE;
+
+/// Stands in arguments and replies for the document that was written on the way.
+pub(super) const DOCUMENT: &str = "{document}";
+
+/// What the calls have brought so far.
+#[derive(Default)]
+pub(super) struct Results {
+    document: Option<String>,
+    tasks: Vec<Value>,
+}
+
+impl Results {
+    pub(super) fn take(&mut self, result: &Value) {
+        if let Some(document) = result["documentId"].as_str() {
+            self.document = Some(document.to_owned());
+        }
+        if let Some(tasks) = result["data"]["tasks"].as_array() {
+            self.tasks.clone_from(tasks);
+        }
+    }
+
+    /// The tasks of a list.
+    pub(super) fn tasks(&self) -> &[Value] {
+        &self.tasks
+    }
+
+    fn fill(&self, text: &str) -> String {
+        text.replace(DOCUMENT, self.document.as_deref().unwrap_or_default())
+    }
+
+    fn fill_in(&self, value: &mut Value) {
+        match value {
+            Value::String(text) => *text = self.fill(text),
+            Value::Array(values) => values.iter_mut().for_each(|value| self.fill_in(value)),
+            Value::Object(fields) => fields.values_mut().for_each(|value| self.fill_in(value)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+}
+
+type Reply = Box<dyn Fn(&Results) -> String + Send>;
+
+/// What is still to be done.
+pub(super) struct Plan {
+    calls: VecDeque<(&'static str, Value)>,
+    reply: Reply,
+}
+
+impl Plan {
+    /// Nothing, without a word.
+    pub(super) fn nothing() -> Self {
+        Self::say(SILENCE)
+    }
+
+    /// A reply.
+    pub(super) fn say(text: impl Into<String>) -> Self {
+        let text = text.into();
+        Self { calls: VecDeque::new(), reply: Box::new(move |results| results.fill(&text)) }
+    }
+
+    /// A reply that depends on what the calls bring.
+    pub(super) fn tell(reply: impl Fn(&Results) -> String + Send + 'static) -> Self {
+        Self { calls: VecDeque::new(), reply: Box::new(reply) }
+    }
+
+    /// The same, behind one more call.
+    #[must_use]
+    pub(super) fn after(mut self, tool: &'static str, arguments: Value) -> Self {
+        self.calls.push_front((tool, arguments));
+        self
+    }
+
+    /// The same, behind these calls, in their order.
+    #[must_use]
+    pub(super) fn after_all(self, calls: Vec<(&'static str, Value)>) -> Self {
+        calls.into_iter().rev().fold(self, |plan, (tool, arguments)| plan.after(tool, arguments))
+    }
+
+    /// The next call, or the reply.
+    pub(super) fn next(&mut self, results: &Results) -> Result<(&'static str, Value), String> {
+        match self.calls.pop_front() {
+            Some((tool, mut arguments)) => {
+                results.fill_in(&mut arguments);
+                Ok((tool, arguments))
+            }
+            None => Err((self.reply)(results)),
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! Looking for a lost turn: is the gateway there, what does the session show, how does its run stand; and then the
+//! recipe ([`decide`]) says what that means.
+//!
+//! Today's gateways show a session at `/sessions/{key}/history`. Those that refuse it, or have a page for people there,
+//! may show it as the tool `sessions_history`, if their configuration allows that (spec §11.4, §11.9). How a run stands
+//! only the tool `sessions_list` says; where it is not allowed, the history alone decides.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::json;
+
+use super::super::codec::{self, Failure, error_as_text};
+use super::super::history::{
+    self, Item, Page, Recovered, Running, Sight, Status, TurnMark, decide, reaches, read_status, read_tool,
+};
+use super::super::{Class, Why};
+use super::HttpGateway;
+use super::look::{Blind, Question, Seen, ask};
+use crate::clock::{Clock as _, SystemClock};
+use crate::model::SessionKey;
+
+/// One question; while a gateway starts, the first one takes seconds (spec §11.3).
+const PATIENCE: Duration = Duration::from_secs(10);
+/// One page of a history, every text in it cut and each item in it twice.
+const PAGE_BYTES: usize = 32 * 1024 * 1024;
+/// Items of the first page; mostly the turn is among them.
+const FIRST_PAGE: u32 = 50;
+/// Items of the pages behind it, and how many of those.
+const NEXT_PAGE: u32 = 200;
+const NEXT_PAGES: u32 = 7;
+/// The most that the tool is asked for.
+const TOOL_PAGE: u32 = 1_000;
+/// A history may answer with an error at a moment when the gateway tidies up.
+const HICCUPS: u32 = 3;
+const HICCUP: Duration = Duration::from_millis(300);
+
+/// What the session shows.
+struct Shown {
+    items: Vec<Item>,
+    whole: bool,
+}
+
+/// Why it shows nothing.
+enum Dark {
+    Away(Failure),
+    /// Not at this moment.
+    Hiccup,
+    /// Not on this way.
+    Closed,
+}
+
+impl From<Blind> for Dark {
+    fn from(blind: Blind) -> Self {
+        match blind {
+            Blind::Away(failure) => Self::Away(failure),
+            Blind::Hidden => Self::Hiccup,
+        }
+    }
+}
+
+/// Looks once.
+pub(super) fn recover(
+    gateway: &HttpGateway,
+    session: &SessionKey,
+    agent: &str,
+    mark: &TurnMark<'_>,
+) -> Result<Recovered, Failure> {
+    let agent = codec::agent_id(agent)?;
+    let key = codec::session_key(session, &agent);
+    let up = match uptime(gateway) {
+        Ok(Life { starting: true, .. }) => return Ok(Recovered::Running(Running::starting())),
+        Ok(life) => life.up,
+        Err(Blind::Hidden) => None,
+        Err(Blind::Away(failure)) => return Err(failure),
+    };
+    let shown = match history(gateway, &key, mark) {
+        Err(Dark::Closed) => tool_history(gateway, &key, mark),
+        other => other,
+    };
+    let shown = match shown {
+        Ok(shown) => shown,
+        Err(Dark::Away(failure)) => return Err(failure),
+        Err(Dark::Hiccup) => return Ok(Recovered::Running(Running::unreadable())),
+        Err(Dark::Closed) => return Ok(Recovered::Unknown),
+    };
+    let dialect = gateway.shared.memory().dialect();
+    let sight = Sight {
+        items: &shown.items,
+        whole: shown.whole,
+        status: None,
+        up,
+        ends_unheard: dialect.ends_unheard(),
+        now: SystemClock.now(),
+    };
+    let verdict = match decide(mark, &sight) {
+        // What the history alone does not settle.
+        Recovered::Running(_) | Recovered::Absent { marker_seen: true } => {
+            let status = status(gateway, &key);
+            decide(mark, &Sight { status, ..sight })
+        }
+        verdict => verdict,
+    };
+    Ok(match verdict {
+        Recovered::Answered(reply) if dialect.errors_may_be_texts() => {
+            let failure = reply.text.as_deref().and_then(error_as_text);
+            failure.map_or(Recovered::Answered(reply), |failure| Recovered::Failed {
+                why: failure.why,
+                marker_seen: true,
+            })
+        }
+        verdict => verdict,
+    })
+}
+
+/// What `/startupz` or `/readyz` tells.
+#[derive(Default)]
+struct Life {
+    starting: bool,
+    up: Option<Duration>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct State {
+    status: Option<String>,
+    version: Option<String>,
+    uptime_ms: Option<u64>,
+}
+
+fn uptime(gateway: &HttpGateway) -> Result<Life, Blind> {
+    let mut life = Life::default();
+    for path in ["/startupz", "/readyz"] {
+        let limit = gateway.shared.limits.probe;
+        let seen = ask(gateway, &Question { path, body: None, secret: false, limit, most: 64 * 1024 })?;
+        let state: State = serde_json::from_slice(&seen.body).unwrap_or_default();
+        if let Some(version) = state.version {
+            let version = gateway.shared.words(&version);
+            gateway.shared.memory().heard_version(&version);
+        }
+        life.starting |= state.status.as_deref() == Some("starting");
+        life.up = state.uptime_ms.map(Duration::from_millis);
+        if life.starting || life.up.is_some() {
+            break;
+        }
+    }
+    Ok(life)
+}
+
+/// The session, read backwards until the turn is reached.
+fn history(gateway: &HttpGateway, key: &str, mark: &TurnMark<'_>) -> Result<Shown, Dark> {
+    let path = format!("/sessions/{}/history", encoded(key));
+    let mut items = Vec::new();
+    let mut page = page(gateway, &format!("{path}?limit={FIRST_PAGE}"))?;
+    for _ in 0..=NEXT_PAGES {
+        let reached = reaches(mark, &page.items);
+        items.splice(0..0, page.items);
+        let Some(older) = page.older.filter(|_| !reached) else { return Ok(Shown { items, whole: true }) };
+        page = self::page(gateway, &format!("{path}?limit={NEXT_PAGE}&cursor={}", encoded(&older)))?;
+    }
+    Ok(Shown { items, whole: false })
+}
+
+fn page(gateway: &HttpGateway, path: &str) -> Result<Page, Dark> {
+    let question = Question { path, body: None, secret: true, limit: PATIENCE, most: PAGE_BYTES };
+    for _ in 1..HICCUPS {
+        match read_page(&ask(gateway, &question)?) {
+            Err(Dark::Hiccup) if !gateway.stop.wait(HICCUP) => {}
+            other => return other,
+        }
+    }
+    read_page(&ask(gateway, &question)?)
+}
+
+fn read_page(seen: &Seen) -> Result<Page, Dark> {
+    let away = |why| Err(Dark::Away(Failure::new(Class::Closed, why).with_status(seen.status)));
+    let json = seen.body.trim_ascii_start().first() == Some(&b'{');
+    match (seen.status, json) {
+        _ if seen.page => Err(Dark::Closed),
+        (200, true) => history::read(&seen.body).ok_or(Dark::Closed),
+        // There is no such session.
+        (404, true) => Ok(Page::default()),
+        (401, _) => away(Why::TokenRefused),
+        (429, _) => away(Why::TooManyLogins),
+        (503, true) => away(Why::Draining),
+        (502..=504 | 520..=524, _) => away(Why::Unreachable),
+        (408 | 500.., _) => Err(Dark::Hiccup),
+        _ => Err(Dark::Closed),
+    }
+}
+
+/// The same through the tool that agents have for it.
+fn tool_history(gateway: &HttpGateway, key: &str, mark: &TurnMark<'_>) -> Result<Shown, Dark> {
+    for limit in [FIRST_PAGE, TOOL_PAGE] {
+        let args = json!({"sessionKey": key, "limit": limit, "includeTools": true});
+        let seen = invoke(gateway, "sessions_history", key, &args)?;
+        let items = match seen.status {
+            200 if !seen.page => read_tool(&seen.body).ok_or(Dark::Closed)?.items,
+            500.. => return Err(Dark::Hiccup),
+            _ => return Err(Dark::Closed),
+        };
+        let all = items.len() < limit as usize;
+        if all || reaches(mark, &items) {
+            return Ok(Shown { items, whole: true });
+        }
+    }
+    Err(Dark::Closed)
+}
+
+/// How the last run of the session stands, if the gateway tells us.
+fn status(gateway: &HttpGateway, key: &str) -> Option<Status> {
+    let seen = invoke(gateway, "sessions_list", key, &json!({"limit": 200})).ok()?;
+    if seen.status == 200 { read_status(&seen.body, key) } else { None }
+}
+
+fn invoke(gateway: &HttpGateway, tool: &str, key: &str, args: &serde_json::Value) -> Result<Seen, Blind> {
+    let body = json!({"tool": tool, "args": args, "sessionKey": key}).to_string();
+    let body = Some(body.as_bytes());
+    ask(gateway, &Question { path: "/tools/invoke", body, secret: true, limit: PATIENCE, most: PAGE_BYTES })
+}
+
+/// As a part of a path.
+fn encoded(text: &str) -> String {
+    let mut path = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.~:".contains(&byte) {
+            path.push(char::from(byte));
+        } else {
+            let _ = write!(path, "%{byte:02X}");
+        }
+    }
+    path
+}

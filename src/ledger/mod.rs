@@ -1,0 +1,258 @@
+//! The ledger: what has been done for every delivery, on the disk, so that a restart goes on at the last step.
+//!
+//! ```text
+//! worker ─ note ─┐                         ┌─► ledger.sqlite (one row for each delivery)
+//! worker ─ note ─┼─► entries ─► writer ────┤
+//! worker ─ note ─┘   (memory)   (thread)   └─► ledger.mark (how many commits somebody has waited for)
+//! ```
+//!
+//! A note changes its delivery's `entry` in memory and returns, or waits. The `writer` takes all entries that have
+//! changed and writes each of them once, in one transaction: what fifty workers wait for costs one sync. Commits that
+//! nobody waits for are not synced at all. There is no queue: a delivery is one entry however often it is noted, its
+//! story is bounded, so the memory is bounded by the number of deliveries under way.
+//!
+//! **Nothing is forgotten unnoticed.** A step that is forgotten is a step that is done twice, so the `book` is checked
+//! as a whole when it is opened: its pages, a checksum over each row and over its id, and the `mark`: a log that was
+//! cut or flipped in a byte ends earlier than what was promised, and SQLite itself would not say so. A row that cannot
+//! be understood, but whose id can, is reported as [`Damaged`] and not recalled; a book of which anything else is wrong
+//! is refused ([`LedgerError::Damaged`]) and left alone. Going on without it is somebody's decision ([`set_aside`]).
+
+mod book;
+mod entry;
+mod error;
+mod mark;
+mod paper;
+mod place;
+mod read;
+mod story;
+mod writer;
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+pub use error::LedgerError;
+pub use paper::Paper;
+pub use place::{SetAside, set_aside};
+pub use read::{Read, Tale, read};
+pub use story::Told;
+
+use crate::clock::Millis;
+use crate::config::LedgerSync;
+use crate::delivery::journal::{Journal, JournalError, Note, Wait};
+use crate::delivery::{End, Record};
+use crate::model::{AccountId, Notification, NotificationId};
+use book::Book;
+use entry::Found;
+use writer::Shared;
+
+/// So many closed deliveries are kept for `why`, at most.
+pub const KEPT_MAX: usize = 2_000;
+/// So long.
+pub const KEPT_AGE: Duration = Duration::from_hours(7 * 24);
+/// And so many bytes of them.
+pub const KEPT_BYTES: usize = 4 * 1024 * 1024;
+
+/// Makes every commit that somebody waits for take so many milliseconds longer: for measuring what a slow disk costs.
+pub const SLOW_DISK: &str = "MCR_TEST_SLOW_DISK_MS";
+
+/// How a ledger is kept.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Whose deliveries; others in the same place are left alone.
+    pub account: AccountId,
+    /// When a note counts as on the disk.
+    pub sync: LedgerSync,
+    /// Added to each commit that somebody waits for.
+    pub slow: Duration,
+}
+
+impl Options {
+    /// For this account, with nothing added but what [`SLOW_DISK`] says.
+    pub fn new(account: AccountId, sync: LedgerSync) -> Self {
+        let slow = std::env::var(SLOW_DISK).ok().and_then(|text| text.parse().ok());
+        Self { account, sync, slow: Duration::from_millis(slow.unwrap_or(0)) }
+    }
+}
+
+/// What came back from the disk.
+pub struct Opened {
+    /// The ledger, for new notes.
+    pub ledger: Ledger,
+    /// Deliveries that are not over, in the order in which they were first noted.
+    pub open: Vec<Remembered>,
+    /// Deliveries of which only the id can be read. What was done for them is not known: they must not simply begin
+    /// again. Each is reported at every start until a note says how it ended.
+    pub damaged: Vec<Damaged>,
+    /// What ended last, oldest first.
+    pub closed: Vec<Closed>,
+    /// How many open deliveries of other accounts lie here.
+    pub foreign: usize,
+    /// When a damaged ledger was last set aside here: what was created before then may have been begun in it.
+    pub set_aside: Option<Millis>,
+}
+
+/// A delivery that is not over.
+#[derive(Clone, Debug)]
+pub struct Remembered {
+    /// What is delivered, as it was last noted.
+    pub row: Notification,
+    /// What has been done for it.
+    pub record: Record,
+    /// When it was first noted.
+    pub first_seen: Millis,
+    /// Until when it rests.
+    pub not_before: Option<Millis>,
+}
+
+/// A delivery that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damaged {
+    /// Which.
+    pub id: NotificationId,
+    /// What is wrong.
+    pub what: String,
+}
+
+/// A delivery that is over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Closed {
+    /// Which.
+    pub id: NotificationId,
+    /// When it ended.
+    pub at: Millis,
+    /// How; none if it was written by a version that knows more ends.
+    pub end: Option<End>,
+}
+
+/// How the ledger does.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct State {
+    /// Why notes do not reach the disk, if so: the end of a sentence for `/health`.
+    pub off: Option<String>,
+    /// Deliveries that are not over.
+    pub open: usize,
+    /// Notes taken.
+    pub notes: u64,
+    /// Transactions.
+    pub commits: u64,
+    /// Those that somebody waited for.
+    pub synced: u64,
+}
+
+/// The record of all deliveries.
+pub struct Ledger(Inner);
+
+enum Inner {
+    On { shared: Arc<Shared>, writer: Mutex<Option<JoinHandle<()>>> },
+    Off(String),
+}
+
+impl Ledger {
+    /// Opens the ledger in this directory; made, with it, where there is none.
+    pub fn open(directory: &Path, options: &Options) -> Result<Opened, LedgerError> {
+        let opened = Self::open_here(directory, options);
+        // Whoever goes on without a ledger must not forget what lies in one.
+        opened.map_err(|why| if why.is_of_the_place() { place::stuck(directory, why) } else { why })
+    }
+
+    fn open_here(directory: &Path, options: &Options) -> Result<Opened, LedgerError> {
+        let place = place::claim(directory)?;
+        let mut recall = Recall { next: 1, ..Recall::default() };
+        let book =
+            Book::open(&place, options.sync, options.slow, |found| recall.take(found, &options.account))?;
+        let set_aside = place.last_set_aside();
+        recall.closed.sort_by_key(|(_, closed, _)| closed.at);
+        let closed = recall.closed.iter().map(|(_, closed, _)| closed.clone()).collect();
+        let Recall { open, damaged, foreign, .. } = &mut recall;
+        let (open, damaged, foreign) = (std::mem::take(open), damaged.clone(), *foreign);
+        let shared = Arc::new(Shared::new(recall, options.account.clone()));
+        let writer = writer::spawn(shared.clone(), book, place)
+            .map_err(|why| LedgerError::Disk(format!("its thread did not start: {why}")))?;
+        let ledger = Self(Inner::On { shared, writer: Mutex::new(Some(writer)) });
+        Ok(Opened { ledger, open, damaged, closed, foreign, set_aside })
+    }
+
+    /// One that keeps nothing, and says so: only crash recovery is lost.
+    pub fn off(reason: impl Into<String>) -> Self {
+        Self(Inner::Off(reason.into()))
+    }
+
+    /// How it does.
+    pub fn state(&self) -> State {
+        match &self.0 {
+            Inner::On { shared, .. } => shared.state(),
+            Inner::Off(why) => State { off: Some(why.clone()), ..State::default() },
+        }
+    }
+
+    /// Writes what is left and closes the file; later notes are refused.
+    pub fn close(&self) {
+        let Inner::On { shared, writer } = &self.0 else { return };
+        shared.stop();
+        if let Some(writer) = writer.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            // If it has panicked, its guard has told all who waited.
+            let _ = writer.join();
+        }
+    }
+}
+
+impl Drop for Ledger {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl Journal for Ledger {
+    fn note(&self, note: &Note<'_>, wait: Wait) -> Result<(), JournalError> {
+        match &self.0 {
+            Inner::On { shared, .. } => shared.note(note, wait),
+            Inner::Off(_) => Ok(()),
+        }
+    }
+}
+
+/// What was found, sorted.
+#[derive(Default)]
+struct Recall {
+    entries: Vec<entry::Entry>,
+    open: Vec<Remembered>,
+    damaged: Vec<Damaged>,
+    /// With number and size.
+    closed: Vec<(i64, Closed, usize)>,
+    foreign: usize,
+    next: i64,
+}
+
+impl Recall {
+    fn take(&mut self, found: Found, account: &AccountId) {
+        self.next = self.next.max(found.number() + 1);
+        match found {
+            Found::Whole(image) => {
+                if image.account != account.as_str() {
+                    self.foreign += usize::from(image.closed.is_none());
+                } else if let Some(at) = image.closed {
+                    let end = image.end();
+                    let id = NotificationId::new(&*image.id);
+                    self.closed.push((image.number, Closed { id, at, end }, image.bytes()));
+                } else {
+                    match image.remembered() {
+                        Ok(remembered) => {
+                            self.open.push(remembered);
+                            self.entries.push(entry::Entry::of(image));
+                        }
+                        Err(what) => self.damage(image.number, &image.id, what),
+                    }
+                }
+            }
+            Found::Damaged { number, id, what } => self.damage(number, &id, what),
+        }
+    }
+
+    fn damage(&mut self, number: i64, id: &str, what: String) {
+        let id = NotificationId::new(id);
+        self.entries.push(entry::Entry::damaged(number, id.clone()));
+        self.damaged.push(Damaged { id, what });
+    }
+}

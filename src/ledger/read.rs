@@ -1,0 +1,82 @@
+//! Reading the ledger beside the service that writes it: for `why`, `dead list`, and tests.
+
+use std::path::Path;
+
+use super::Damaged;
+use super::book;
+use super::entry::{Found, Image};
+use super::error::LedgerError;
+use super::place::database_in;
+use super::story::{Told, tell};
+use crate::clock::Millis;
+use crate::delivery::{End, Record};
+use crate::model::{AccountId, Notification, NotificationId};
+
+/// Everything that the ledger knows, in the order in which it was first noted.
+#[derive(Debug, Default)]
+pub struct Read {
+    /// The deliveries.
+    pub tales: Vec<Tale>,
+    /// Those that cannot be read.
+    pub damaged: Vec<Damaged>,
+}
+
+/// A delivery, as it is told.
+#[derive(Debug)]
+pub struct Tale {
+    /// Which.
+    pub id: NotificationId,
+    /// Whose.
+    pub account: AccountId,
+    /// What is delivered.
+    pub row: Notification,
+    /// What has been done for it.
+    pub record: Record,
+    /// When it was first noted.
+    pub first_seen: Millis,
+    /// Until when it rests.
+    pub not_before: Option<Millis>,
+    /// When it ended.
+    pub closed: Option<Millis>,
+    /// How, if that is understood.
+    pub end: Option<End>,
+    /// Its steps.
+    pub told: Vec<Told>,
+    /// How many of them were left out in the middle.
+    pub left_out: u64,
+}
+
+/// Reads the ledger in this directory, whether or not a service is writing it; nothing where there is none.
+pub fn read(directory: &Path) -> Result<Read, LedgerError> {
+    let path = database_in(directory);
+    if !path.exists() {
+        return Ok(Read::default());
+    }
+    let mut read = Read::default();
+    book::read_only(&path, |found| match found {
+        Found::Whole(image) => match tale(&image) {
+            Ok(tale) => read.tales.push(tale),
+            Err(what) => read.damaged.push(Damaged { id: NotificationId::new(image.id), what }),
+        },
+        Found::Damaged { id, what, .. } => {
+            read.damaged.push(Damaged { id: NotificationId::new(id), what });
+        }
+    })?;
+    Ok(read)
+}
+
+fn tale(image: &Image) -> Result<Tale, String> {
+    let (told, left_out) = tell(&image.story);
+    Ok(Tale {
+        id: NotificationId::new(&*image.id),
+        account: AccountId::new(&*image.account),
+        row: image.notification()?,
+        record: image.record()?,
+        first_seen: image.first_seen,
+        not_before: image.not_before,
+        closed: image.closed,
+        end: image.end(),
+        told,
+        left_out,
+    })
+}

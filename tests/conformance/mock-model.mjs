@@ -1,0 +1,157 @@
+// What stands behind a real gateway in the conformance tests: a model that does what the message says.
+//
+//   node mock-model.mjs        prints the port of 127.0.0.1 on which it listens
+//
+// It speaks as much of OpenAI's chat completions as the gateway asks for (always as a stream), and understands the words of
+// `Directives` in src/demo/gateway/directives.rs, so that the same tests run against either.
+
+import { createServer } from "node:http";
+
+const PREAMBLE = "One moment, I look it up.";
+let calls = 0;
+
+const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
+
+// What the gateway adds to what the client said: notes of its own, the time before it, a line about the run behind it.
+function clientsWords(content) {
+  const parts = typeof content === "string" ? [content] : (content ?? []).map((part) => part.text ?? "");
+  let text = parts.join("\n");
+  for (;;) {
+    const begin = text.indexOf("<<<BEGIN_OPENCLAW_INTERNAL_CONTEXT>>>");
+    const end = text.indexOf("<<<END_OPENCLAW_INTERNAL_CONTEXT>>>");
+    if (begin < 0 || end < begin) break;
+    text = text.slice(0, begin) + text.slice(end + "<<<END_OPENCLAW_INTERNAL_CONTEXT>>>".length);
+  }
+  text = text.replace(/^\s*\[\w{3} \d{4}-\d\d-\d\d \d\d:\d\d [^\]]*\] /, "");
+  const about = text.lastIndexOf("\n\nRuntime: agent=");
+  if (about >= 0) text = text.slice(0, about);
+  // The nudge after an empty answer is not the client's.
+  return /^The previous (attempt|assistant turn)\b/.test(text) ? "" : text.trim();
+}
+
+// The text behind a word that stands by itself.
+function behind(text, word) {
+  const found = new RegExp(`(?<![\\p{L}\\p{N}_])${word}(?![\\p{L}\\p{N}_])`, "u").exec(text);
+  return found ? text.slice(found.index + word.length) : undefined;
+}
+
+const number = (text, word) => Number.parseInt(behind(text, word) ?? "0", 10) || 0;
+const line = (text) => text.replace(/^ /, "").split("\n")[0];
+
+// The JSON object at the beginning of a text.
+function leadingObject(text) {
+  const start = text.trimStart();
+  for (let end = start.indexOf("}"); start.startsWith("{") && end >= 0; end = start.indexOf("}", end + 1)) {
+    try {
+      return JSON.stringify(JSON.parse(start.slice(0, end + 1)));
+    } catch {
+      // This brace was not the last one.
+    }
+  }
+  return "{}";
+}
+
+function wantedCalls(text, offered) {
+  const found = [];
+  for (let rest = behind(text, "CALL"); rest !== undefined; rest = behind(rest, "CALL")) {
+    const [, name, tail] = /^ (\S*)([\s\S]*)$/.exec(rest) ?? [undefined, "", rest];
+    if (offered.has(name)) found.push({ name, arguments: leadingObject(tail) });
+    rest = tail;
+  }
+  return found;
+}
+
+// The message to answer in a briefing: behind its line of structure and its heading.
+function messageToAnswer(text) {
+  const at = text.lastIndexOf(" message to answer>>\n");
+  const open = at < 0 ? -1 : text.lastIndexOf("<<", at);
+  if (open < 0) return undefined;
+  const heading = text.indexOf("\n", at) + 1;
+  const begin = text.indexOf("\n", heading) + 1;
+  const end = text.indexOf(`\n<<${text.slice(open + 2, at)} end>>`, begin - 1);
+  return begin > 0 && end >= begin ? text.slice(begin, end) : undefined;
+}
+
+// What the message to answer says for this turn, where there was a briefing; each text since then was the results of a round.
+function wantedNow(said) {
+  const last = said.findLastIndex((words) => messageToAnswer(words) !== undefined);
+  return last < 0 ? undefined : messageToAnswer(said[last]).split("THEN")[said.length - 1 - last]?.trim();
+}
+
+// So many characters, in numbered lines of 80.
+const long = (chars) =>
+  Array.from({ length: Math.floor(chars / 80) + 1 }, (_, line) => `${String(line).padEnd(79, ".")}\n`)
+    .join("")
+    .slice(0, chars);
+
+async function complete(request, response) {
+  const messages = request.messages ?? [];
+  const users = messages.filter((message) => message.role === "user").map((message) => clientsWords(message.content));
+  const said = users.filter((words) => words !== "");
+  const text = wantedNow(said) ?? said.at(-1) ?? "";
+  const refused = behind(text, "FAIL");
+  await pause(number(text, "DELAY"));
+  if (refused !== undefined) {
+    const [status, ...words] = line(refused).split(" ");
+    response.writeHead(Number(status), { "content-type": "application/json" });
+    response.end(JSON.stringify({ error: { message: words.join(" "), type: "mock_error" } }));
+    return;
+  }
+  if (behind(text, "HANG") !== undefined) return;
+  if (behind(text, "DROP") !== undefined) {
+    response.destroy();
+    return;
+  }
+
+  const offered = new Set((request.tools ?? []).map((tool) => tool.function?.name));
+  let answer = "";
+  let wanted = [];
+  if (messages.at(-1)?.role === "tool") {
+    answer = `TOOL_RESULT: ${messages.at(-1).content}`;
+  } else {
+    wanted = wantedCalls(text, offered);
+    if (wanted.length > 0) answer = behind(text, "PREAMBLE") === undefined ? "" : PREAMBLE;
+    else if (behind(text, "EMPTY") === undefined) {
+      const words = behind(text, "SAY");
+      if (words !== undefined) answer = line(words);
+      else answer = behind(text, "LONG") === undefined ? `ECHO: ${text}` : long(number(text, "LONG"));
+    }
+  }
+  let finish = behind(text, "LENGTH") === undefined ? "stop" : "length";
+  if (wanted.length > 0) finish = "tool_calls";
+
+  response.writeHead(200, { "content-type": "text/event-stream" });
+  const send = (delta, finish_reason, usage) => {
+    const choice = { index: 0, delta, finish_reason: finish_reason ?? null };
+    const chunk = { id: "chatcmpl-1", object: "chat.completion.chunk", created: 0, model: request.model, choices: [choice] };
+    response.write(`data: ${JSON.stringify({ ...chunk, ...(usage ? { usage } : {}) })}\n\n`);
+  };
+  send({ role: "assistant", content: "" });
+  for (const word of answer.match(/\s*\S+/g) ?? []) {
+    if (response.destroyed) return;
+    send({ content: word });
+    await pause(number(text, "DRIP"));
+  }
+  wanted.forEach((call, index) => {
+    calls += 1;
+    send({ tool_calls: [{ index, id: `call_${calls}`, type: "function", function: call }] });
+  });
+  send({}, finish, { prompt_tokens: 10, completion_tokens: 5, total_tokens: 15 });
+  response.end("data: [DONE]\n\n");
+}
+
+const server = createServer((request, response) => {
+  const parts = [];
+  request.on("data", (part) => parts.push(part));
+  request.on("end", () => {
+    if (request.method !== "POST") {
+      response.end("{}");
+      return;
+    }
+    complete(JSON.parse(Buffer.concat(parts).toString()), response).catch((why) => {
+      console.error(why);
+      response.destroy();
+    });
+  });
+});
+server.listen(0, "127.0.0.1", () => console.log(server.address().port));

@@ -1,0 +1,55 @@
+//! The release that the reference product pinned: texts work, tools do not, and that is said once.
+
+use mission_control_runtime::demo::gateway::Release;
+use serde_json::json;
+
+use super::House;
+
+fn house(slugs: &[&str]) -> House {
+    House::both(Release::V2026_2_19, &super::AGENTS, slugs, None)
+}
+
+#[test]
+fn texts_are_answered_tools_are_not_and_that_is_said_once() {
+    let mut house = house(&["engineer", "qa"]);
+    for slug in ["engineer", "qa"] {
+        let task = house.task("in_progress", &[slug]);
+        let call = json!({"taskId": task, "status": "review"});
+        house.tell(&task, slug, &format!("CALL task_status {call}\nSAY Only words."));
+        assert_eq!(house.answer_of(slug, &task), "Only words.");
+        assert_eq!(house.board.row("tasks", &task)["status"], "in_progress");
+    }
+    house.settled();
+    let health = house.health();
+    assert_eq!(
+        (&health["status"], &health["delivery"]["failed"]),
+        (&json!("healthy"), &json!(0)),
+        "{health}"
+    );
+    assert_eq!(health["delivery"]["ended"], json!({"answered": 2}));
+    let log = house.stop();
+    let words = "such releases may never show them to the agent: 2026.3.31 is the oldest that can work";
+    assert_eq!(log.matches(words).count(), 1, "{log}");
+}
+
+#[test]
+fn silence_and_errors_in_the_form_of_texts_are_posted_nowhere() {
+    for words in ["EMPTY", "SAY NO_REPLY"] {
+        let house = house(&["engineer"]);
+        let task = house.task("in_progress", &["engineer"]);
+        house.tell(&task, "engineer", words);
+        house.settled();
+        assert_eq!(house.health()["delivery"]["ended"], json!({"unanswered": 1}), "{words}");
+        assert_eq!(house.said_by("engineer", &task), Vec::<String>::new(), "{words}");
+    }
+    let house = house(&["picky"]);
+    let task = house.task("in_progress", &["picky"]);
+    house.tell(&task, "picky", "FAIL 400 bad thing");
+    // A real one hides the provider's words in a stream: a failed answer that says it is no answer. Then it may pass.
+    let sentences = ["the model's provider does not accept the request", "the gateway failed inside"];
+    house.until("a failure with a name", |health| {
+        let why = health["delivery"]["lastErrorMessage"].as_str();
+        why.is_some_and(|why| sentences.iter().any(|sentence| why.contains(sentence)))
+    });
+    assert_eq!(house.said_by("picky", &task), Vec::<String>::new());
+}

@@ -1,0 +1,306 @@
+//! Lost turns of the scripted gateway, looked for over a socket by the client that lost them.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mission_control_runtime::clock::{Clock as _, SystemClock};
+use mission_control_runtime::demo::gateway::{
+    BODY_BYTES, Directives, Fault, Mind, Options, PATH, Phase, Prompt, Release, ScriptedGateway, Thought,
+};
+use mission_control_runtime::gateway::client::{HttpGateway, Limits};
+use mission_control_runtime::gateway::history::{Running, Waiting};
+use mission_control_runtime::gateway::{
+    Class, Gateway, GatewayError, Input, Recovered, Reply, Tool, Turn, TurnMark, Why,
+};
+use mission_control_runtime::http::message::Reply as HttpReply;
+use mission_control_runtime::http::server::{self, Server};
+use mission_control_runtime::model::SessionKey;
+
+use super::super::{PATIENT, SESSION, TOKEN, client_with, tool};
+use super::short;
+
+struct Line {
+    scripted: ScriptedGateway,
+    server: Server,
+    client: HttpGateway,
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.scripted.end();
+        self.server.stop(Duration::ZERO);
+    }
+}
+
+fn options() -> Options {
+    Options { token: Some(TOKEN.to_owned()), resume_after: Duration::from_millis(200), ..Options::default() }
+}
+
+fn line(options: Options, mind: impl Mind + 'static) -> Line {
+    served(ScriptedGateway::new(options, Arc::new(mind)), |_| None)
+}
+
+/// Some requests are answered by somebody in front of it.
+fn served(
+    scripted: ScriptedGateway,
+    front: impl Fn(&str) -> Option<HttpReply> + Send + Sync + 'static,
+) -> Line {
+    let doors = scripted.clone();
+    let limits = server::Limits::default().with_body_limit(PATH, BODY_BYTES);
+    let server = Server::bind_refusing("127.0.0.1:0", limits, ScriptedGateway::refuse, move |request| {
+        front(&request.path()).unwrap_or_else(|| doors.answer(&request))
+    })
+    .unwrap();
+    let client = client_with(&format!("http://{}", server.local_addr()), Limits::new(PATIENT));
+    Line { scripted, server, client }
+}
+
+impl Line {
+    fn say(&self, text: &str, tools: &[&Tool]) -> Result<Reply, GatewayError> {
+        let session = SessionKey::new(SESSION);
+        let input = Input::Message(text);
+        let turn = Turn { session: &session, agent: "engineer", instructions: "Be brief.", input, tools };
+        self.client.turn(&turn, &mut |_| ())
+    }
+
+    fn loses(&self, text: &str, fault: Fault) -> GatewayError {
+        self.scripted.faults().next(fault);
+        let tool = tool();
+        let error = self.say(text, &[&tool]).unwrap_err();
+        assert_eq!(error.class, Class::Lost, "{error:?}");
+        error
+    }
+
+    /// So many seconds after the loss, of which the first reading is as long ago.
+    fn look(&self, since: u64, error: &GatewayError) -> Result<Recovered, GatewayError> {
+        let lost = SystemClock.now() - Duration::from_secs(since);
+        let mark = TurnMark {
+            marker: "[n-1 try 1]",
+            earlier: None,
+            outputs: &[],
+            run: error.run.as_deref(),
+            failed: error.why == Why::Internal,
+            spoke: error.spoke,
+            // A moment ago, or this gateway would be younger than the turn.
+            sent: SystemClock.now(),
+            lost,
+            looked: (since >= 5).then_some(lost),
+        };
+        self.client.recover(&SessionKey::new(SESSION), "engineer", &mark)
+    }
+}
+
+/// §11.1: a finished answer is in the history before it is on its way.
+#[test]
+fn an_answer_that_was_lost_on_its_way_is_found() {
+    let faults = [
+        Fault::LoseAnswer,
+        Fault::HalfAnswer,
+        Fault::CutAfter(1),
+        Fault::CutAfter(5),
+        Fault::AppendOnly,
+        Fault::Failed("api_error", "internal error"),
+    ];
+    for fault in faults {
+        let line = line(options(), Directives);
+        line.say("[n-0 try 1] SAY before", &[]).unwrap();
+        let error = line.loses("[n-1 try 1] SAY yes", fault.clone());
+        assert_eq!(short(&line.look(0, &error).unwrap()), "answer yes", "{fault:?}");
+        assert_eq!(line.scripted.books().marks("n-1").runs, 1, "{fault:?}");
+        let error = line.loses("[n-2 try 1] CALL task_status {}", fault.clone());
+        assert!(line.scripted.books().marks("n-2").runs == 1 && error.class == Class::Lost);
+    }
+}
+
+#[test]
+fn calls_that_were_lost_are_found_under_ids_that_the_gateway_takes() {
+    let line = line(options(), Directives);
+    let error = line
+        .loses("[n-1 try 1] CALL task_status {\"taskId\":\"t-1\"} CALL task_status {}", Fault::LoseAnswer);
+    let Recovered::Calls(reply) = line.look(0, &error).unwrap() else { panic!("no calls") };
+    assert_eq!((reply.calls.len(), reply.calls[0].arguments.as_str()), (2, "{\"taskId\":\"t-1\"}"));
+    assert!(reply.id.is_some_and(|id| id.starts_with("resp_")));
+}
+
+/// §11.5: nothing of it is there, so a second reading says so.
+#[test]
+fn a_turn_that_never_began_is_absent_at_the_second_reading() {
+    for before in [false, true] {
+        let line = line(options(), Directives);
+        if before {
+            line.say("[n-0 try 1] SAY before", &[]).unwrap();
+        }
+        let error = line.loses("[n-1 try 1] SAY yes", Fault::HangUp);
+        assert_eq!(short(&line.look(0, &error).unwrap()), "WindingUp 2");
+        assert_eq!(short(&line.look(3, &error).unwrap()), "SecondLook 5");
+        assert_eq!(short(&line.look(6, &error).unwrap()), "absent");
+    }
+}
+
+/// §11.7, §11.8: silence, a time limit inside, and everything else behind `internal error`.
+#[test]
+fn an_internal_error_is_told_apart_by_the_history() {
+    let rows = [("EMPTY", "silent"), ("HANG", "failed Interrupted"), ("FAIL 401 bad key", "failed Internal")];
+    for (words, expected) in rows {
+        let line = line(Options { run_timeout: Duration::from_millis(50), ..options() }, Directives);
+        let mut error = line.say(&format!("[n-0 try 1] {words}"), &[]).unwrap_err();
+        if words.starts_with("FAIL") {
+            assert_eq!(error.class, Class::Transient, "the provider's own words; and now it is left alone");
+        }
+        error = line.say(&format!("[n-1 try 1] {words}"), &[]).unwrap_err();
+        assert_eq!((error.class, error.why), (Class::Lost, Why::Internal), "{words}");
+        assert_eq!(short(&line.look(0, &error).unwrap()), expected, "{words}");
+    }
+}
+
+/// §11.5: the gateway is killed in the middle of a turn.
+#[test]
+fn after_a_restart_the_recovery_is_waited_for_or_beaten() {
+    for early in [true, false] {
+        let first = line(
+            Options { resume_after: Duration::from_millis(if early { 60_000 } else { 0 }), ..options() },
+            |prompt: &Prompt| {
+                if prompt.text.contains("[System]") {
+                    Thought::say("resumed").after(Duration::from_millis(600))
+                } else {
+                    Thought::say("late").after(PATIENT)
+                }
+            },
+        );
+        let (second, error) = std::thread::scope(|scope| {
+            let turn = scope.spawn(|| first.say("[n-1 try 1] work", &[]).unwrap_err());
+            while first.scripted.books().marks("n-1").runs == 0 {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            // A process that is clearly younger than the turn.
+            std::thread::sleep(Duration::from_millis(1_200));
+            let second = served(first.scripted.restarted(), |_| None);
+            first.server.stop(Duration::ZERO);
+            (second, turn.join().unwrap())
+        });
+        assert_eq!(error.class, Class::Lost);
+        if early {
+            let sent = SystemClock.now() - Duration::from_secs(10);
+            let mark = TurnMark {
+                marker: "[n-1 try 1]",
+                earlier: None,
+                outputs: &[],
+                run: error.run.as_deref(),
+                failed: false,
+                spoke: false,
+                sent,
+                lost: SystemClock.now(),
+                looked: None,
+            };
+            let found = second.client.recover(&SessionKey::new(SESSION), "engineer", &mark).unwrap();
+            assert_eq!(short(&found), "absent, seen");
+            continue;
+        }
+        let until = Instant::now() + PATIENT;
+        loop {
+            let found = second.look(3, &error).unwrap();
+            if short(&found) == "elsewhere resumed" {
+                break;
+            }
+            assert!(
+                matches!(
+                    found,
+                    Recovered::Running(Running { why: Waiting::Resuming | Waiting::SecondLook, .. })
+                ),
+                "{found:?}"
+            );
+            assert!(Instant::now() < until);
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+/// §11.4: how the run stands is used where it may be asked.
+#[test]
+fn the_status_of_the_run_is_asked_where_that_is_allowed() {
+    for (allowed, expected) in [(true, "GoesOn 5"), (false, "SecondLook 5")] {
+        let tools_allowed = if allowed { vec!["sessions_list".to_owned()] } else { Vec::new() };
+        let line = line(Options { tools_allowed, ..options() }, Directives);
+        std::thread::scope(|scope| {
+            let turn = scope.spawn(|| line.say("[n-1 try 1] DELAY 800 SAY done", &[]));
+            while line.scripted.books().runs() == 0 {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            let nothing = GatewayError::new(Class::Lost, Why::LostAnswer, None);
+            assert_eq!(short(&line.look(3, &nothing).unwrap()), expected);
+            turn.join().unwrap().unwrap();
+            assert_eq!(short(&line.look(3, &nothing).unwrap()), "answer done");
+        });
+    }
+}
+
+/// §11.4, §11.9: the old release has a page where the history would be.
+#[test]
+fn the_old_release_shows_its_sessions_as_a_tool_or_not_at_all() {
+    for allowed in [true, false] {
+        let tools_allowed = if allowed { vec!["sessions_history".to_owned()] } else { Vec::new() };
+        let line = line(Options { release: Release::V2026_2_19, tools_allowed, ..options() }, Directives);
+        line.scripted.faults().next(Fault::LoseAnswer);
+        let error = line.say("[n-1 try 1] SAY yes", &[]).unwrap_err();
+        let expected = if allowed { "answer yes" } else { "unknown" };
+        assert_eq!(short(&line.look(3, &error).unwrap()), expected);
+        if allowed {
+            line.scripted.faults().next(Fault::LoseAnswer);
+            let error = line.say("[n-1 try 1] FAIL 400 bad", &[]).unwrap_err();
+            assert_eq!(
+                short(&line.look(3, &error).unwrap()),
+                "failed ProviderRejected",
+                "§9: an error as a text"
+            );
+        }
+    }
+}
+
+/// Pages are read back to the turn, however much it has done.
+#[test]
+fn a_long_turn_is_found_at_its_beginning() {
+    let line = line(options(), |prompt: &Prompt| Thought::say(prompt.text.clone()));
+    let error = line.loses("[n-1 try 1] hello", Fault::LoseAnswer);
+    for number in 0..130 {
+        line.say(&format!("hello {number}"), &[]).unwrap();
+    }
+    assert_eq!(short(&line.look(3, &error).unwrap()), "answer [n-1 try 1] hello");
+}
+
+/// Away, starting, stopping, not to be read at this moment, not to be read at all.
+#[test]
+fn a_gateway_that_cannot_be_read_is_told_apart() {
+    let line = line(options(), Directives);
+    let error = line.loses("[n-1 try 1] SAY yes", Fault::LoseAnswer);
+    line.scripted.set_phase(Phase::Starting);
+    assert_eq!(short(&line.look(0, &error).unwrap()), "Starting 1");
+    line.scripted.set_phase(Phase::Draining);
+    let away =
+        |found: Result<Recovered, GatewayError>| found.map_err(|error| (error.class, error.why)).unwrap_err();
+    assert_eq!(away(line.look(0, &error)), (Class::Closed, Why::Draining));
+    line.scripted.set_phase(Phase::Running);
+    line.server.stop(Duration::ZERO);
+    assert_eq!(away(line.look(0, &error)), (Class::Closed, Why::Unreachable));
+
+    let scripted = || ScriptedGateway::new(options(), Arc::new(Directives));
+    let history = |path: &str| path.ends_with("/history");
+    let refusing = move |status: u16| {
+        served(scripted(), move |path| {
+            history(path).then(|| HttpReply::whole("application/json", "{\"ok\":false}").with_status(status))
+        })
+    };
+    let nothing = GatewayError::new(Class::Lost, Why::LostAnswer, None);
+    assert_eq!(short(&refusing(500).look(3, &nothing).unwrap()), "Unreadable 2");
+    assert_eq!(short(&refusing(403).look(3, &nothing).unwrap()), "unknown");
+    assert_eq!(away(refusing(401).look(3, &nothing)), (Class::Closed, Why::TokenRefused));
+    assert_eq!(away(refusing(502).look(3, &nothing)), (Class::Closed, Why::Unreachable));
+
+    // A momentary 500 is nothing.
+    let count = std::sync::atomic::AtomicUsize::new(0);
+    let line = served(scripted(), move |path| {
+        let first = history(path) && count.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 0;
+        first.then(|| HttpReply::text("Internal Server Error").with_status(500))
+    });
+    let error = line.loses("[n-1 try 1] SAY yes", Fault::LoseAnswer);
+    assert_eq!(short(&line.look(0, &error).unwrap()), "answer yes");
+}

@@ -1,0 +1,396 @@
+//! The ledger: what was noted is there again, as long as somebody waited for it, whatever happened to the process, the
+//! disk or the bytes; and where that cannot be, it is said.
+
+/// Bytes that are not what they were.
+mod damage;
+/// Disks that are full, read-only or slow; places that are taken.
+mod disk;
+/// SIGKILL in a storm of notes.
+mod kill;
+/// The same on paper.
+mod paper;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use mission_control_runtime::clock::Millis;
+use mission_control_runtime::config::LedgerSync;
+use mission_control_runtime::delivery::journal::{Journal, Note, Step, Wait};
+use mission_control_runtime::delivery::policy::Skip;
+use mission_control_runtime::delivery::reply::Silence;
+use mission_control_runtime::delivery::{End, Record, Sent, Stage, Work};
+use mission_control_runtime::gateway::{ToolCall, ToolOutput};
+use mission_control_runtime::ledger::{KEPT_AGE, KEPT_MAX, Ledger, LedgerError, Opened, Options, read};
+use mission_control_runtime::model::{AccountId, MessageId, Notification, NotificationId, SessionKey};
+use proptest::prelude::*;
+use serde_json::json;
+use tempfile::TempDir;
+
+/// When these tests happen.
+const NOW: Millis = Millis(1_765_526_400_123);
+
+fn options() -> Options {
+    Options { slow: Duration::ZERO, ..Options::new(AccountId::new("acc1"), LedgerSync::Full) }
+}
+
+fn try_open(directory: &Path) -> Result<Opened, LedgerError> {
+    Ledger::open(directory, &options())
+}
+
+fn open(directory: &Path) -> Opened {
+    try_open(directory).unwrap_or_else(|why| panic!("it does not open: {why}"))
+}
+
+fn row(id: &str) -> Notification {
+    serde_json::from_value(
+        json!({"_id": id, "accountId": "acc1", "type": "mention", "recipientType": "agent",
+        "recipientId": "agent7", "taskId": "task3", "messageId": "message9", "title": "You were mentioned",
+        "body": "…ünïcode…", "createdAt": 1_765_526_399_000.0, "readAt": null}),
+    )
+    .unwrap()
+}
+
+/// A record that can be told from all others.
+fn record(failures: u32) -> Record {
+    let work = Work { rounds: 2, calls: 3, said: Some("one moment".to_owned()), ..Work::default() };
+    let outputs = vec![ToolOutput { call_id: "c1".to_owned(), output: format!("{{\"n\":{failures}}}") }];
+    Record { failures, stage: Stage::Working(Work { outputs, ..work }), ..Record::default() }
+}
+
+/// Notes a record and waits.
+fn put(ledger: &Ledger, id: &str, failures: u32) {
+    let (row, record) = (row(id), record(failures));
+    let words = format!("attempt {failures}");
+    let note = Note::of(&row, NOW).record(&record).step(Step::TurnSent, &words);
+    ledger.note(&note, Wait::ForDisk).unwrap();
+}
+
+fn close(ledger: &Ledger, id: &str, at: Millis, wait: Wait) {
+    let (row, end) = (row(id), End::Answered(1));
+    let record = Record { stage: Stage::Ended(end.clone()), ..Record::default() };
+    ledger.note(&Note::of(&row, at).record(&record).step(Step::Ended, "answered").ends(&end), wait).unwrap();
+}
+
+fn silence() -> impl Strategy<Value = Silence> {
+    use Silence::{Empty, HeartbeatOk, NoReply, Placeholder};
+    prop::sample::select(vec![Empty, NoReply, Placeholder, HeartbeatOk])
+}
+
+fn end() -> impl Strategy<Value = End> {
+    prop_oneof![
+        any::<usize>().prop_map(End::Answered),
+        any::<String>().prop_map(End::Kept),
+        silence().prop_map(End::Silent),
+        silence().prop_map(End::Unanswered),
+        prop::sample::select(Skip::ALL.to_vec()).prop_map(End::Skipped),
+        Just(End::Gone),
+        any::<String>().prop_map(End::Dead),
+    ]
+}
+
+fn work() -> impl Strategy<Value = Work> {
+    let output = (any::<String>(), any::<String>());
+    let output = output.prop_map(|(call_id, output)| ToolOutput { call_id, output });
+    let outputs = prop::collection::vec(output, 0..4);
+    (outputs, any::<u32>(), any::<u32>(), any::<Option<String>>()).prop_map(
+        |(outputs, rounds, calls, said)| Work {
+            pending: outputs
+                .iter()
+                .map(|output| ToolCall {
+                    call_id: output.call_id.clone(),
+                    name: output.output.clone(),
+                    arguments: "{}".to_owned(),
+                })
+                .collect(),
+            begun: rounds % 2 == 0,
+            acted: calls % 2 == 0,
+            outputs,
+            rounds,
+            calls,
+            said,
+        },
+    )
+}
+
+fn stage() -> impl Strategy<Value = Stage> {
+    let parts = prop::collection::vec(any::<String>(), 0..4);
+    let answered = (parts, any::<usize>(), any::<bool>());
+    prop_oneof![
+        Just(Stage::Fresh),
+        work().prop_map(Stage::Working),
+        answered.prop_map(|(parts, posted, advance)| Stage::Answered {
+            parts,
+            posted,
+            unsettled: advance,
+            advance
+        }),
+        end().prop_map(Stage::Ended),
+    ]
+}
+
+fn any_record() -> impl Strategy<Value = Record> {
+    let counts = (any::<u32>(), any::<u32>(), any::<u32>(), any::<u32>(), any::<u32>());
+    (counts, any::<u32>(), any::<u32>(), stage()).prop_map(
+        |((failures, doubts, outages, turned_away, lost), silences, unknown, stage)| Record {
+            failures,
+            doubts,
+            outages,
+            turned_away,
+            lost,
+            silences,
+            unknown,
+            unheard: Some(lost),
+            sent: Some(Sent {
+                session: SessionKey::new("task:t:agent:a:acc:v1"),
+                agent: "a".to_owned(),
+                attempt: failures,
+                run: Some("resp_1".to_owned()),
+                at: NOW,
+                lost: Some(NOW),
+                failed: true,
+                spoke: true,
+                looked: Some(NOW),
+                grown: Some((u64::from(lost), NOW)),
+            }),
+            heard: Some((Some(MessageId::new("m")), NOW)),
+            answered: lost % 2 == 0,
+            answered_then: u64::from(failures),
+            provider: doubts,
+            stage,
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    /// Every stage and every end, as it was.
+    #[test]
+    fn what_was_noted_is_there_again(
+        records in prop::collection::vec((any_record(), any::<Option<i64>>()), 1..12),
+        ends in prop::collection::vec(end(), 1..6),
+    ) {
+        let home = TempDir::new().unwrap();
+        let Opened { ledger, .. } = open(home.path());
+        let mut wait = [Wait::Not, Wait::ForDisk].into_iter().cycle();
+        for (number, (record, rest)) in records.iter().enumerate() {
+            let row = row(&format!("n{number}"));
+            let note = Note::of(&row, NOW).record(record).rests(rest.map(Millis));
+            ledger.note(&note, wait.next().unwrap()).unwrap();
+        }
+        for (number, end) in ends.iter().enumerate() {
+            let row = row(&format!("e{number}"));
+            ledger.note(&Note::of(&row, NOW).ends(end), wait.next().unwrap()).unwrap();
+        }
+        drop(ledger);
+        let opened = open(home.path());
+        prop_assert!(opened.damaged.is_empty());
+        prop_assert_eq!(opened.open.len(), records.len());
+        for (number, (found, (record, rest))) in opened.open.iter().zip(&records).enumerate() {
+            prop_assert_eq!(found.row.id.as_str(), format!("n{number}"));
+            prop_assert_eq!(format!("{:?}", &found.row), format!("{:?}", row(&format!("n{number}"))));
+            prop_assert_eq!(&found.record, record);
+            prop_assert_eq!(found.not_before, rest.map(Millis));
+            prop_assert_eq!(found.first_seen, NOW);
+        }
+        let found: Vec<_> = opened.closed.iter().map(|closed| closed.end.clone()).collect();
+        prop_assert_eq!(found, ends.into_iter().map(Some).collect::<Vec<_>>());
+    }
+}
+
+/// The names on the disk are those that the house uses everywhere else, and do not change.
+#[test]
+fn what_is_kept_has_stable_names() {
+    let name = |value: serde_json::Value| match value {
+        serde_json::Value::Object(map) => map.into_iter().next().unwrap().0,
+        other => other.as_str().unwrap().to_owned(),
+    };
+    for skip in Skip::ALL {
+        assert_eq!(name(json!(skip)), skip.name());
+    }
+    for silence in [Silence::Empty, Silence::NoReply, Silence::Placeholder, Silence::HeartbeatOk] {
+        assert_eq!(name(json!(silence)), silence.name());
+        for end in [End::Silent(silence), End::Unanswered(silence), End::Skipped(Skip::NoTask), End::Gone] {
+            assert_eq!(name(json!(end)), end.name());
+        }
+    }
+    for end in [End::Answered(1), End::Kept(String::new()), End::Dead(String::new())] {
+        assert_eq!(name(json!(end)), end.name());
+    }
+    let record = Record {
+        stage: Stage::Answered { parts: vec!["a".to_owned()], posted: 0, unsettled: false, advance: true },
+        ..Record::default()
+    };
+    let kept = json!({"failures": 0, "doubts": 0, "outages": 0, "turned_away": 0, "answered_then": 0, "provider": 0,
+        "lost": 0, "sent": null, "unheard": null, "silences": 0, "unknown": 0, "heard": null, "answered": false,
+        "stage": {"answered": {"parts": ["a"], "posted": 0, "unsettled": false, "advance": true}}});
+    assert_eq!(json!(record), kept);
+    assert_eq!(json!(Stage::Fresh), "fresh");
+    let names: std::collections::HashSet<_> = Step::ALL.map(Step::name).into();
+    assert_eq!(names.len(), Step::ALL.len());
+}
+
+/// "One writer thread with group commit": what many wait for at the same time costs one sync.
+#[test]
+fn notes_that_are_waited_for_together_are_one_commit() {
+    let home = TempDir::new().unwrap();
+    let slow = Options { slow: Duration::from_millis(2), ..options() };
+    let ledger = Ledger::open(home.path(), &slow).unwrap().ledger;
+    let (threads, notes) = (16, 25);
+    thread::scope(|scope| {
+        for thread in 0..threads {
+            let ledger = &ledger;
+            scope.spawn(move || (0..notes).for_each(|count| put(ledger, &format!("n{thread}"), count)));
+        }
+    });
+    let state = ledger.state();
+    assert_eq!((state.notes, state.open, &state.off), (u64::from(threads * notes), 16, &None));
+    assert!(state.synced < u64::from(threads * notes / 4), "{state:?}");
+    drop(ledger);
+    let found = open(home.path()).open;
+    assert!(found.len() == 16 && found.iter().all(|found| found.record == record(notes - 1)));
+}
+
+/// "Order per delivery is kept": the last word counts, whether or not anybody waited for it; and the story has all.
+#[test]
+fn the_last_note_counts() {
+    let home = TempDir::new().unwrap();
+    let ledger = open(home.path()).ledger;
+    for count in 0..40 {
+        let (row, record) = (row("n1"), record(count));
+        let words = count.to_string();
+        let note = Note::of(&row, NOW + Duration::from_millis(count.into())).record(&record);
+        let wait = if count % 7 == 0 { Wait::ForDisk } else { Wait::Not };
+        ledger.note(&note.step(Step::Rests, &words), wait).unwrap();
+    }
+    // A note without a record leaves it as it is.
+    let row = row("n1");
+    ledger.note(&Note::of(&row, NOW).step(Step::TurnTaken, "run_1"), Wait::ForDisk).unwrap();
+    let seen = read(home.path()).unwrap();
+    let [tale] = &seen.tales[..] else { panic!("{seen:?}") };
+    let words: Vec<_> = tale.told.iter().map(|told| told.words.clone()).collect();
+    let expected: Vec<_> = (0..40).map(|count| count.to_string()).chain(["run_1".to_owned()]).collect();
+    assert_eq!((words, tale.left_out, &tale.record), (expected, 0, &record(39)));
+    assert_eq!((tale.first_seen, tale.closed), (NOW, None));
+    drop(ledger);
+    assert_eq!(open(home.path()).open[0].record, record(39));
+}
+
+/// A delivery that was over and goes on keeps its story, also across a restart.
+#[test]
+fn a_story_goes_on_where_it_ended() {
+    let home = TempDir::new().unwrap();
+    let ledger = open(home.path()).ledger;
+    put(&ledger, "n1", 1);
+    close(&ledger, "n1", NOW, Wait::ForDisk);
+    put(&ledger, "n1", 2);
+    put(&ledger, "n1", 3);
+    assert_eq!(ledger.state().open, 1);
+    close(&ledger, "n1", NOW, Wait::ForDisk);
+    drop(ledger);
+    let ledger = open(home.path()).ledger;
+    put(&ledger, "n1", 4);
+    drop(ledger);
+    let opened = open(home.path());
+    assert_eq!((opened.open.len(), opened.closed.len(), &opened.open[0].record), (1, 0, &record(4)));
+    let seen = read(home.path()).unwrap();
+    let told: Vec<_> = seen.tales[0].told.iter().map(|told| told.words.as_str()).collect();
+    assert_eq!(told, ["attempt 1", "answered", "attempt 2", "attempt 3", "answered", "attempt 4"]);
+}
+
+/// "Bounded size": after 20,000 deliveries the file holds the last ones and no more, and gives the rest back.
+#[test]
+fn what_is_over_is_kept_for_a_while_and_the_file_stays_small() {
+    let home = TempDir::new().unwrap();
+    let ledger = open(home.path()).ledger;
+    put(&ledger, "never over", 1);
+    for count in 0..20_000_u32 {
+        let wait = if count % 100 == 0 { Wait::ForDisk } else { Wait::Not };
+        close(&ledger, &format!("n{count}"), NOW + Duration::from_millis(count.into()), wait);
+    }
+    put(&ledger, "never over", 2);
+    // The rest is removed in small steps, with the commits that come.
+    let closed = |seen: &mission_control_runtime::ledger::Read| {
+        seen.tales.iter().filter(|tale| tale.closed.is_some()).count()
+    };
+    for count in 3..400 {
+        put(&ledger, "never over", count);
+    }
+    let seen = read(home.path()).unwrap();
+    assert_eq!(closed(&seen), KEPT_MAX);
+    assert_eq!(seen.tales.last().unwrap().id.as_str(), "n19999");
+    let size = || std::fs::metadata(home.path().join("ledger.sqlite")).unwrap().len();
+    let until = Instant::now() + Duration::from_secs(20);
+    while size() > 6_000_000 {
+        assert!(Instant::now() < until, "{} bytes", size());
+        thread::sleep(Duration::from_millis(20));
+    }
+    // A week later all but the latest are too old.
+    let later = NOW + KEPT_AGE + Duration::from_mins(10);
+    for count in 0..40 {
+        close(&ledger, "the latest", later, Wait::ForDisk);
+        put(&ledger, "never over", count);
+    }
+    assert_eq!(closed(&read(home.path()).unwrap()), 1);
+    drop(ledger);
+    let opened = open(home.path());
+    assert_eq!((opened.open.len(), opened.closed.len()), (1, 1));
+    assert_eq!(opened.closed[0].id.as_str(), "the latest");
+}
+
+/// A ledger that is off takes everything, keeps nothing, and says so.
+#[test]
+fn a_ledger_that_is_off_says_so() {
+    let ledger = Ledger::off("STATE_DIR is not writable");
+    put(&ledger, "n1", 1);
+    let state = ledger.state();
+    assert_eq!((state.off.as_deref(), state.notes), (Some("STATE_DIR is not writable"), 0));
+    ledger.close();
+}
+
+/// After its end a ledger refuses what is waited for, and loses nothing that came before.
+#[test]
+fn the_end_writes_what_is_left() {
+    let home = TempDir::new().unwrap();
+    let ledger = Arc::new(open(home.path()).ledger);
+    let noted = AtomicU64::new(0);
+    thread::scope(|scope| {
+        for thread in 0..4 {
+            let (ledger, noted) = (&ledger, &noted);
+            scope.spawn(move || {
+                for count in 0.. {
+                    let (row, record) = (row(&format!("n{thread}.{count}")), record(count));
+                    let note = Note::of(&row, NOW).record(&record);
+                    let wait = if count % 2 == 0 { Wait::ForDisk } else { Wait::Not };
+                    match ledger.note(&note, wait) {
+                        Ok(()) if wait == Wait::ForDisk => _ = noted.fetch_add(1, Ordering::SeqCst),
+                        Ok(()) => {}
+                        Err(why) => return assert_eq!(why.to_string(), "the ledger is closed"),
+                    }
+                }
+            });
+        }
+        thread::sleep(Duration::from_millis(30));
+        ledger.close();
+    });
+    let found = open(home.path()).open;
+    assert!(found.len() as u64 >= noted.into_inner());
+}
+
+/// Another account's deliveries in the same place are neither recalled nor lost.
+#[test]
+fn accounts_do_not_mix() {
+    let home = TempDir::new().unwrap();
+    put(&open(home.path()).ledger, "n1", 1);
+    let other = Options { account: AccountId::new("acc2"), ..options() };
+    let opened = Ledger::open(home.path(), &other).unwrap();
+    assert_eq!((opened.open.len(), opened.foreign, opened.damaged.len()), (0, 1, 0));
+    put(&opened.ledger, "n2", 2);
+    drop(opened);
+    let opened = open(home.path());
+    assert_eq!((opened.open.len(), opened.foreign), (1, 1));
+    assert_eq!(opened.open[0].row.id, NotificationId::new("n1"));
+}

@@ -1,0 +1,107 @@
+//! SIGKILL in a storm of notes: every note whose wait had ended is there at the next start, or a later one of the same
+//! delivery. `KILLS` says how often.
+//!
+//! The child is this test binary, asked for one test that does nothing unless a variable names a place. It says each
+//! acknowledged note in a line and dies in the middle of it all.
+
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Command, Stdio};
+
+use super::*;
+
+/// Names the place for the child.
+const PLACE: &str = "LEDGER_TEST_STORM";
+/// How many kills `make test` has time for.
+const KILLS: u64 = 12;
+const THREADS: u32 = 6;
+
+/// The child's part: notes of many deliveries, waited for or not, and ends.
+#[test]
+fn role() {
+    let Ok(place) = std::env::var(PLACE) else { return };
+    let opened = open(Path::new(&place));
+    let ledger = &opened.ledger;
+    let began: HashMap<_, _> =
+        opened.open.iter().map(|found| (found.row.id.to_string(), found.record.failures)).collect();
+    thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let began = &began;
+            scope.spawn(move || {
+                for count in 1.. {
+                    let id = format!("n{thread}.{}", count % 9);
+                    let failures = count + began.values().max().unwrap_or(&0);
+                    let (row, record) = (row(&id), record(failures));
+                    let note = Note::of(&row, NOW).record(&record).step(Step::Rests, "in the storm");
+                    let over = End::Dead(failures.to_string());
+                    let note = if count % 5 == 0 { note.ends(&over) } else { note };
+                    let wait = if count % 3 == 0 { Wait::Not } else { Wait::ForDisk };
+                    ledger.note(&note, wait).unwrap();
+                    if wait == Wait::ForDisk {
+                        let line = format!("child: {id} {failures}\n");
+                        std::io::stdout().write_all(line.as_bytes()).unwrap();
+                    }
+                }
+            });
+        }
+    });
+}
+
+/// How far each delivery is known to be, from what is on the disk.
+fn found(place: &Path) -> HashMap<String, u32> {
+    let opened = open(place);
+    assert!(opened.damaged.is_empty(), "{:?}", opened.damaged);
+    let open = opened.open.iter().map(|found| (found.row.id.to_string(), found.record.failures));
+    let closed = opened.closed.iter().map(|closed| match &closed.end {
+        Some(End::Dead(failures)) => (closed.id.to_string(), failures.parse().unwrap()),
+        other => panic!("{other:?}"),
+    });
+    open.chain(closed).collect()
+}
+
+#[test]
+fn what_was_acknowledged_survives_every_kill() {
+    let kills = std::env::var("KILLS").ok().map_or(KILLS, |text| text.parse().unwrap());
+    let home = TempDir::new().unwrap();
+    let place = home.path().join("state");
+    let mut acknowledged = 0;
+    for kill in 0..kills {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "ledger::kill::role", "--nocapture", "--test-threads=1"])
+            .env(PLACE, &place)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap());
+        let mut noted: HashMap<String, u32> = HashMap::new();
+        // Some die early, some late; all of them in the middle of it.
+        let enough = 1 + kill * kill * 37 % 1_500;
+        let (mut said, mut killed) = (0, false);
+        let mut line = String::new();
+        // What it had said before it died counts, too.
+        while lines.read_line(&mut line).unwrap() > 0 {
+            if let Some((_, words)) = line.trim_end().split_once("child: ")
+                && let Some((id, failures)) = words.split_once(' ')
+                && line.ends_with('\n')
+            {
+                let failures: u32 = failures.parse().unwrap();
+                let before = noted.entry(id.to_owned()).or_default();
+                *before = failures.max(*before);
+                said += 1;
+            }
+            line.clear();
+            if !killed && said >= enough {
+                child.kill().unwrap();
+                killed = true;
+            }
+        }
+        child.wait().unwrap();
+        acknowledged += said;
+        let found = found(&place);
+        for (id, failures) in noted {
+            let there = found.get(&id).copied().unwrap_or(0);
+            assert!(there >= failures, "kill {kill}: {id} was acknowledged at {failures} and is at {there}");
+        }
+    }
+    assert!(acknowledged > kills, "there was hardly a storm: {acknowledged}");
+}

@@ -1,0 +1,152 @@
+//! §4 and §1: which session a turn belongs to, and what the agent is shown.
+
+use std::thread;
+
+use serde_json::json;
+
+use super::super::*;
+
+fn user_texts(target: &Target, session: &str) -> Vec<String> {
+    let history = target.history(session, "").json();
+    let items = history["items"].as_array().unwrap().iter().filter(|item| item["role"] == "user");
+    items.map(|item| item["content"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn the_same_key_in_any_case_is_the_same_session() {
+    let target = Target::both();
+    let session = fresh("Task:T1:Acc");
+    target.turn(&session, "SAY one", json!({}));
+    target.turn(&session.to_uppercase(), "SAY two", json!({}));
+    assert_eq!(user_texts(&target, &session.to_lowercase()), ["SAY one", "SAY two"]);
+    assert_eq!(target.history(&session, "").json()["sessionKey"], json!(session.to_lowercase()));
+}
+
+#[test]
+fn a_user_is_a_session_and_the_key_goes_before() {
+    let target = Target::both();
+    let name = fresh("U").replace(':', "-");
+    target.body(&engineers("SAY one", json!({"user": name})).to_string());
+    let session = format!("agent:engineer:openresponses-user:{}", name.to_lowercase());
+    assert_eq!(user_texts(&target, &session), ["SAY one"]);
+    let other = fresh("key");
+    target.turn(&other, "SAY two", json!({"user": name}));
+    assert_eq!((user_texts(&target, &session).len(), user_texts(&target, &other).len()), (1, 1));
+}
+
+#[test]
+fn an_earlier_response_brings_its_session() {
+    let target = Target::both();
+    let first = target.body(&engineers("SAY one", json!({})).to_string());
+    let id = first.response()["id"].clone();
+    let second = target.body(&engineers("SAY two", json!({"previous_response_id": id})).to_string());
+    assert_eq!(second.text(), "two");
+}
+
+#[test]
+fn a_key_that_no_agent_owns_is_an_internal_error() {
+    let target = Target::both();
+    let rows = [
+        "task:T1:agent:engineer:acc:v1",
+        "system:agent:engineer:acc:v1",
+        "custom",
+        "main",
+        "agent:nobody:x",
+        "agent:engineer",
+    ];
+    for key in rows {
+        assert_eq!(target.turn(key, "SAY no", json!({})).failure(), internal_error(500), "{key}");
+    }
+    assert_eq!(target.events("custom", "SAY no", json!({})).failure(), internal_error(200));
+}
+
+#[test]
+fn reserved_keys_are_refused() {
+    let target = Target::both();
+    for key in
+        ["subagent:x", "cron:1", "acp:x", "harness:x", "agent:engineer:cron:x", "Agent:engineer:SubAgent:x"]
+    {
+        let sentence = "`x-openclaw-session-key` cannot use reserved internal session namespaces.";
+        let expected = (400, "invalid_request_error".to_owned(), sentence.to_owned());
+        assert_eq!(target.turn(key, "SAY no", json!({})).refusal(), expected, "{key}");
+    }
+}
+
+#[test]
+fn the_key_has_the_last_word_about_the_agent_and_the_model_is_echoed() {
+    let target = Target::both();
+    let session = fresh("acc").replace("engineer", "qa");
+    let answer = target.turn(&session, "SAY as qa", json!({}));
+    assert_eq!((answer.text().as_str(), &answer.response()["model"]), ("as qa", &json!("openclaw/engineer")));
+    assert_eq!(user_texts(&target, &session), ["SAY as qa"]);
+    let headers = [target.bearer(), ("x-openclaw-agent-id", "qa".to_owned())];
+    let answer = target.send(PATH, &headers, &engineers("SAY hi", json!({})).to_string()).unwrap();
+    assert_eq!((answer.text().as_str(), &answer.response()["model"]), ("hi", &json!("openclaw/engineer")));
+    let headers = [target.bearer(), ("x-openclaw-agent-id", "nobody".to_owned())];
+    let answer = target.send(PATH, &headers, &engineers("SAY hi", json!({})).to_string()).unwrap();
+    assert_eq!(answer.refusal().2, "Unknown agent 'nobody'.");
+}
+
+#[test]
+fn items_before_the_last_are_its_context() {
+    let target = Target::both();
+    let message = |role: &str, text: &str| json!({"type": "message", "role": role, "content": text});
+    let session = fresh("items");
+    let items = json!([
+        message("system", "Be short."), message("user", "one"), message("assistant", "two"),
+        {"type": "function_call", "name": "f", "arguments": "{}", "call_id": "q"},
+        {"type": "function_call_output", "call_id": "q", "output": "r"},
+        {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "SAY three"}, {"type": "input_text", "text": "more"}]},
+    ]);
+    assert_eq!(target.turn(&session, items, json!({})).text(), "three");
+    assert_eq!(
+        user_texts(&target, &session),
+        ["[Chat messages since your last reply - for context]\nUser: one\nAssistant: two\n\
+        Assistant: tool_call id=q name=f arguments={}\nTool:q: r\n\n[Current message - respond to this]\nUser: SAY three\nmore"]
+    );
+    let session = fresh("items");
+    let answer =
+        target.turn(&session, json!([message("user", "SAY mine"), message("assistant", "yours")]), json!({}));
+    assert_eq!(
+        (answer.text().as_str(), user_texts(&target, &session)),
+        ("mine", vec!["SAY mine".to_owned()])
+    );
+}
+
+#[test]
+fn a_known_session_takes_one_turn_after_the_other() {
+    let target = Target::both();
+    let session = fresh("serial");
+    target.turn(&session, "SAY zero", json!({}));
+    let (to, key) = (&target, session.as_str());
+    thread::scope(|scope| {
+        let turn = |text: &'static str| scope.spawn(move || to.turn(key, text, json!({})).text());
+        let first = turn("DELAY 700 SAY one");
+        thread::sleep(Duration::from_millis(300));
+        let second = turn("SAY two");
+        assert_eq!((first.join().unwrap().as_str(), second.join().unwrap().as_str()), ("one", "two"));
+    });
+    assert_eq!(user_texts(&target, &session), ["SAY zero", "DELAY 700 SAY one", "SAY two"]);
+}
+
+#[test]
+fn a_turn_that_is_given_up_leaves_its_text_and_the_next_one_is_shown_it() {
+    let target = Target::both();
+    let session = fresh("given-up");
+    target.turn(&session, "SAY zero", json!({}));
+    let headers = [target.bearer(), ("x-openclaw-session-key", session.clone())];
+    let body = engineers("[n-1 try 1] DELAY 2500", json!({"stream": true})).to_string();
+    let response = target.start(PATH, &headers, &body).unwrap();
+    // Four events at once, then nothing while the model thinks.
+    assert!(lines(response).any(|line| line == "event: response.content_part.added"));
+    thread::sleep(Duration::from_millis(1200));
+    let texts = user_texts(&target, &session);
+    assert!(texts == ["SAY zero", "[n-1 try 1] DELAY 2500"] || texts == ["SAY zero"], "{texts:?}");
+    if texts.len() == 2 {
+        let said = target.turn(&session, "[n-1 try 2] now", json!({})).text();
+        let (header, rest) = said.split_once('\n').unwrap();
+        assert!(header.starts_with("ECHO: [Queued user message from a previous active turn;"), "{said}");
+        assert_eq!(rest, "[n-1 try 1] DELAY 2500\n\n[n-1 try 2] now");
+        assert_eq!(user_texts(&target, &session), ["SAY zero", "[n-1 try 2] now"]);
+    }
+}
