@@ -22,8 +22,6 @@ use crate::support::scripted_http::{Move, ScriptedHttp};
 mod connections;
 /// Both dialects, how they are learnt, and the probe.
 mod dialects;
-/// The same contract, asked of a real gateway.
-mod real_gateway;
 /// What became of a turn whose answer was lost.
 mod recovery;
 /// Refusals in both shapes, and answers of somebody else.
