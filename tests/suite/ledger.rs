@@ -11,8 +11,7 @@ mod kill;
 mod paper;
 
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -356,28 +355,32 @@ fn a_ledger_that_is_off_says_so() {
 fn the_end_writes_what_is_left() {
     let home = TempDir::new().unwrap();
     let ledger = Arc::new(open(home.path()).ledger);
-    let noted = AtomicU64::new(0);
+    let (tell, told) = mpsc::channel();
+    let mut noted = 0;
     thread::scope(|scope| {
         for thread in 0..4 {
-            let (ledger, noted) = (&ledger, &noted);
+            let (ledger, tell) = (&ledger, tell.clone());
             scope.spawn(move || {
                 for count in 0.. {
                     let (row, record) = (row(&format!("n{thread}.{count}")), record(count));
                     let note = Note::of(&row, NOW).record(&record);
                     let wait = if count % 2 == 0 { Wait::ForDisk } else { Wait::Not };
                     match ledger.note(&note, wait) {
-                        Ok(()) if wait == Wait::ForDisk => _ = noted.fetch_add(1, Ordering::SeqCst),
-                        Ok(()) => {}
+                        Ok(()) => tell.send(wait).unwrap(),
                         Err(why) => return assert_eq!(why.to_string(), "the ledger is closed"),
                     }
                 }
             });
         }
-        thread::sleep(Duration::from_millis(30));
+        drop(tell);
+        // In the middle of it; what comes later counts only if somebody has waited for it.
+        noted += told.iter().take(100).count();
         ledger.close();
+        noted += told.iter().filter(|wait| *wait == Wait::ForDisk).count();
     });
-    let found = open(home.path()).open;
-    assert!(found.len() as u64 >= noted.into_inner());
+    assert!(noted >= 100);
+    let found = open(home.path()).open.len();
+    assert!(found >= noted, "{found} of {noted}");
 }
 
 /// Another account's deliveries in the same place are neither recalled nor lost.

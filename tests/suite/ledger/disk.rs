@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
 
@@ -39,7 +40,7 @@ fn two_processes_do_not_share_a_ledger() {
 #[test]
 fn a_place_is_free_as_soon_as_it_is_given_up() {
     let home = TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).unwrap();
-    let over = std::sync::atomic::AtomicBool::new(false);
+    let over = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| {
             while !over.load(Ordering::SeqCst) {
