@@ -31,8 +31,8 @@ use mistake::quoted;
 pub use mistake::{FileTrouble, LineProblem, Mistake, Problem, Stray};
 pub use report::{EffectiveRow, Origin, Report};
 pub use settings::{
-    Account, Agents, Delivery, Droplet, Gateway, HttpServer, LedgerSync, LogFormat, LogLevel, Settings,
-    UpgradeMode, Workspace,
+    Account, Agents, Delivery, Droplet, Gateway, HttpServer, LedgerSync, LogFormat, LogLevel, NoResponseNote,
+    Settings, UpgradeMode, Workspace,
 };
 pub use table::TABLE;
 pub use variable::{Before, Fallback, Kind, ReadBy, Section, Variable};

@@ -8,11 +8,11 @@ use super::credentials;
 use super::reader::Reader;
 use super::table::{
     AGENT_SYNC_INTERVAL, AI_GATEWAY_API_KEY, DELIVERY_BACKOFF_BASE_MS, DELIVERY_BACKOFF_MAX_MS,
-    DELIVERY_IDLE_INTERVAL, DELIVERY_INTERVAL, DELIVERY_LIST_LIMIT, DELIVERY_MAX_CONCURRENT_SESSIONS,
-    DELIVERY_STREAM_TIMEOUT_MS, DROPLET_ID, DROPLET_IP, DROPLET_REGION, HEALTH_CHECK_INTERVAL, LEDGER_SYNC,
-    LOG_FORMAT, LOG_LEVEL, OPENCLAW_MAX_CONCURRENT, OPENCLAW_PROFILE_SYNC, OPENCLAW_VERSION,
-    OPENCLAW_WORKSPACE_ROOT, RUNTIME_VERSION, SSL_CERT_FILE, STATE_DIR, TOOL_MAX_CALLS, TOOL_MAX_ROUNDS,
-    UPGRADE_MODE,
+    DELIVERY_IDLE_INTERVAL, DELIVERY_INTERVAL, DELIVERY_LIST_LIMIT, DELIVERY_MAX_AGE_MS,
+    DELIVERY_MAX_ATTEMPTS, DELIVERY_MAX_CONCURRENT_SESSIONS, DELIVERY_STREAM_TIMEOUT_MS, DROPLET_ID,
+    DROPLET_IP, DROPLET_REGION, HEALTH_CHECK_INTERVAL, LEDGER_SYNC, LOG_FORMAT, LOG_LEVEL, NO_RESPONSE_NOTE,
+    OPENCLAW_MAX_CONCURRENT, OPENCLAW_PROFILE_SYNC, OPENCLAW_VERSION, OPENCLAW_WORKSPACE_ROOT,
+    RUNTIME_VERSION, SSL_CERT_FILE, STATE_DIR, TOOL_MAX_CALLS, TOOL_MAX_ROUNDS, UPGRADE_MODE,
 };
 use super::warning::Warning;
 use crate::model::BaseUrl;
@@ -125,6 +125,12 @@ pub struct Delivery {
     pub tool_rounds_max: u32,
     /// How many calls one delivery may make.
     pub tool_calls_max: u32,
+    /// How often a delivery may fail.
+    pub attempts_max: u32,
+    /// How long a failing delivery is tried.
+    pub age_max: Duration,
+    /// Who is told in the thread that an agent did not answer.
+    pub no_response_note: NoResponseNote,
 }
 
 /// The roster of agents.
@@ -154,6 +160,18 @@ pub struct Droplet {
     pub ip: String,
     /// Its region.
     pub region: String,
+}
+
+/// Who is told in the thread that an agent did not answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NoResponseNote {
+    /// Whoever waits for it, if it is a person.
+    #[default]
+    People,
+    /// Whoever waits for it.
+    All,
+    /// Nobody.
+    Off,
 }
 
 /// When a step of a delivery counts as recorded.
@@ -264,6 +282,9 @@ fn delivery(reader: &mut Reader, gateway: &Gateway) -> Delivery {
         list_limit: count(reader.number(&DELIVERY_LIST_LIMIT)),
         tool_rounds_max: small(reader.number(&TOOL_MAX_ROUNDS)),
         tool_calls_max: small(reader.number(&TOOL_MAX_CALLS)),
+        attempts_max: small(reader.number(&DELIVERY_MAX_ATTEMPTS)),
+        age_max: reader.millis(&DELIVERY_MAX_AGE_MS),
+        no_response_note: no_response_note(reader),
     };
     let gateway_turns = reader.number(&OPENCLAW_MAX_CONCURRENT);
     if gateway_turns < concurrent_sessions_max && reader.is_given(&OPENCLAW_MAX_CONCURRENT) {
@@ -321,6 +342,14 @@ fn ledger_sync(reader: &mut Reader) -> LedgerSync {
     match reader.text(&LEDGER_SYNC).as_str() {
         "normal" => LedgerSync::Normal,
         _ => LedgerSync::Full,
+    }
+}
+
+fn no_response_note(reader: &mut Reader) -> NoResponseNote {
+    match reader.text(&NO_RESPONSE_NOTE).as_str() {
+        "all" => NoResponseNote::All,
+        "off" => NoResponseNote::Off,
+        _ => NoResponseNote::People,
     }
 }
 

@@ -251,6 +251,34 @@ variables! {
         ..PLAIN
     }
 
+    DELIVERY_MAX_ATTEMPTS {
+        section: Section::Delivery,
+        kind: Kind::Integer { min: 1, max: 1_000, why: "a notification must be tried once, and must end some day" },
+        fallback: Fallback::Value("8"),
+        about: "How often a delivery may fail by its own fault before it is given up; where the model's provider is in trouble, or the backend hides its reasons, two and a half times as often. The absence of the gateway or of the backend is not counted.",
+        before: Some(Before {
+            there: "no limit: a row that could not be delivered was tried for ever",
+            why: "one poisonous notification must not cost a turn of the model every few seconds.",
+        }),
+        ..PLAIN
+    }
+    DELIVERY_MAX_AGE_MS {
+        section: Section::Delivery,
+        kind: Kind::Integer { min: 60_000, max: 30 * DAY_MS, why: "nobody waits for an answer for more than a month, and a restarting provider may take a minute" },
+        fallback: Fallback::Value("86400000"),
+        about: "How long a failing delivery is tried at most, in milliseconds, without the time in which the gateway or the backend was away.",
+        before: Some(Before { there: "no limit", why: "an answer that comes days later helps nobody." }),
+        ..PLAIN
+    }
+    NO_RESPONSE_NOTE {
+        section: Section::Delivery,
+        kind: Kind::Choice { options: &["people", "off", "all"], synonyms: &[("none", "off")] },
+        fallback: Fallback::Value("people"),
+        about: "Whether a line in the thread says that an agent gave no answer after it was asked three times: if a person waits for it (`people`), also if only an agent does (`all`), or never (`off`). That a delivery was given up for a failure is always said.",
+        before: Some(Before { there: "no such variable: the thread stayed silent", why: "people should not wait for nothing." }),
+        ..PLAIN
+    }
+
     STATE_DIR {
         section: Section::Operation,
         kind: Kind::Path,

@@ -5,10 +5,10 @@ use serde_json::json;
 
 use super::desk::Desk;
 use super::journal::{Step, Wait};
-use super::{Job, Stage, Work};
+use super::{Job, Stage, Trouble, Work, effects};
 use crate::gateway::{Reply, ToolCall, ToolOutput};
-use crate::tools::run::{Hands, run};
-use crate::tools::{self, Caller, Kind, Offer, ToolError};
+use crate::tools::run::{Hands, Performed, Ran, perform};
+use crate::tools::{self, Caller, Kind, Offer, ToolError, ToolRequest};
 
 /// The longest result that an agent gets: some ten thousand words.
 const OUTPUT_BYTES_MAX: usize = 64 * 1024;
@@ -29,41 +29,102 @@ pub(super) fn of(reply: Reply, before: Stage) -> Work {
     }
 }
 
-/// Makes the calls that are still to be made. One that had begun when the work on it ended is not made again: the agent
-/// is told that it may have been carried out.
-pub(super) fn make(job: &mut Job, (name, caller): (&str, &Caller<'_>), offer: &Offer, desk: &Desk<'_>) {
+/// Makes the calls that are still to be made.
+pub(super) fn make(
+    job: &mut Job,
+    (name, caller): (&str, &Caller<'_>),
+    offer: &Offer,
+    desk: &Desk<'_>,
+) -> Result<(), Trouble> {
     let roster = desk.team.now();
     let refresh = || desk.team.fetch(desk.mission).ok();
     let hands = Hands { mission: desk.mission, roster: &roster, refresh: &refresh };
     while let Stage::Working(work) = &mut job.record.stage
         && let Some(call) = work.pending.front().cloned()
     {
-        let output = if let Some(why) = refusal(work, desk) {
-            info!("{name} ({}): {} was not run: {why}", job.row.id, call.name);
-            tools::render(Err(&ToolError::new(Kind::Throttled, &why)))
-        } else {
-            work.calls += 1;
-            work.begun = true;
-            // What changes the board is noted before it happens; what only looks may be done again.
-            let writes = tools::table::row(&call.name).is_some_and(|row| row.writes);
-            desk.note(job, Step::ToolIntent, &call.name, if writes { Wait::ForDisk } else { Wait::Not });
-            let ran = run(&call, caller, offer, &hands);
-            match &ran.error {
-                None => info!("{name} ({}): called {}", job.row.id, call.name),
-                Some(error) => info!("{name} ({}): called {}: {error}", job.row.id, call.name),
+        let output = match limit(work, desk) {
+            Some(why) => {
+                info!("{name} ({}): {} was not run: {why}", job.row.id, call.name);
+                tools::render(Err(&ToolError::new(Kind::Throttled, &why)))
             }
-            if ran.stirs {
-                (desk.stir)();
-            }
-            if let Stage::Working(work) = &mut job.record.stage {
-                work.acted |= ran.ok;
-            }
-            capped(ran.output)
+            None => match tools::prepare(&call, caller, offer) {
+                Err(error) => {
+                    info!("{name} ({}): called {}: {error}", job.row.id, call.name);
+                    tools::render(Err(&error))
+                }
+                Ok(request) => one(job, name, &request, (caller, &hands), desk)?,
+            },
         };
         if let Stage::Working(work) = &mut job.record.stage {
             done(work, &call, output);
         }
         desk.note(job, Step::ToolResult, &call.name, Wait::Not);
+    }
+    Ok(())
+}
+
+/// Makes one call: what only looks is done anew each time, what changes the board is done once.
+fn one(
+    job: &mut Job,
+    name: &str,
+    request: &ToolRequest,
+    (caller, hands): (&Caller<'_>, &Hands<'_>),
+    desk: &Desk<'_>,
+) -> Result<String, Trouble> {
+    let tool = request.name();
+    let writes = request.writes();
+    let call = writes.then(|| effects::digest_of(request));
+    let begun = work(job).is_some_and(|work| work.begun);
+    if !begun
+        && let Some(call) = &call
+        && let Some(output) = job.record.effects.recall(call)
+    {
+        info!("{name} ({}): called {tool} again after an interruption, and got its result", job.row.id);
+        let output = output.to_owned();
+        acted(job);
+        return Ok(output);
+    }
+    if !begun {
+        if let Some(work) = work(job) {
+            work.calls += 1;
+            work.begun = writes;
+        }
+        // What changes the board is noted before it happens; what only looks may be done again.
+        desk.note(job, Step::ToolIntent, tool, if writes { Wait::ForDisk } else { Wait::Not });
+    }
+    let ran = if begun { unsettled(request) } else { Ran::from(perform(request, caller, hands)) };
+    match &ran.error {
+        None => info!("{name} ({}): called {tool}", job.row.id),
+        Some(error) => info!("{name} ({}): called {tool}: {error}", job.row.id),
+    }
+    if ran.stirs {
+        (desk.stir)();
+    }
+    let output = capped(ran.output);
+    if ran.ok {
+        acted(job);
+        if let Some(call) = call {
+            job.record.effects.keep(call, &output);
+        }
+    }
+    Ok(output)
+}
+
+fn unsettled(_: &ToolRequest) -> Ran {
+    let words = "This call was interrupted and may have been carried out: look before you make it again.";
+    Performed { result: Err(ToolError::new(Kind::Unsettled, words)), stirs: true }.into()
+}
+
+fn work(job: &mut Job) -> Option<&mut Work> {
+    match &mut job.record.stage {
+        Stage::Working(work) => Some(work),
+        Stage::Fresh | Stage::Answered { .. } | Stage::Ended(_) => None,
+    }
+}
+
+fn acted(job: &mut Job) {
+    if let Some(work) = work(job) {
+        work.acted = true;
     }
 }
 
@@ -89,14 +150,11 @@ fn done(work: &mut Work, call: &ToolCall, output: String) {
     work.outputs.push(ToolOutput { call_id: call.call_id.clone(), output });
 }
 
-/// Why the next call is not made, if it is not.
-fn refusal(work: &Work, desk: &Desk<'_>) -> Option<String> {
+/// Why the next call is not made, if it is not. One that has begun is brought to its end.
+fn limit(work: &Work, desk: &Desk<'_>) -> Option<String> {
     let (rounds, calls) = (desk.rules.rounds_max, desk.rules.calls_max);
     let limit = if work.begun {
-        return Some(
-            "This call was interrupted and may have been carried out: look before you make it again."
-                .to_owned(),
-        );
+        return None;
     } else if work.rounds > rounds {
         format!("you have had results of tools {rounds} times, which is the limit")
     } else if work.calls >= calls {

@@ -16,12 +16,13 @@ use super::journal::{Note, Step, Wait};
 use super::policy::{self, OnSilence, Skip, Verdict};
 use super::post::post;
 use super::reply::{self, Said, Silence};
-use super::retry::{self, Next, Setback, Weight};
+use super::retry::{self, Next};
 use super::settle::settle;
 use super::talk::{Spoken, talk};
-use super::{End, Job, Outcome, Stage, Trouble};
+use super::trouble::{Setback, Weight};
+use super::{End, Job, Outcome, Stage, Trouble, tell};
 use crate::chance;
-use crate::clock::{Clock as _, SystemClock};
+use crate::clock::{Clock as _, Millis, SystemClock};
 use crate::convex::{self, CallError, Why};
 use crate::mission::{GetDeliveryContext, MarkDelivered, MarkDeliveryEnded, MarkRead};
 use crate::model::limits::MESSAGE_CHARS;
@@ -33,69 +34,67 @@ const KEPT_CHARS: usize = 4_000;
 /// Walks down the road, as far as it goes today. A panic on the way is this row's trouble and nobody else's.
 pub fn deliver(job: &mut Job, desk: &Desk<'_>) -> Outcome {
     let mut typing = false;
-    let walked = catch_unwind(AssertUnwindSafe(|| walk(job, desk, &mut typing)));
-    let name = name(job, desk);
-    let trouble = match walked.unwrap_or(Err(Trouble::Broken)) {
-        Ok(end) => {
-            info!("{name}: {}", in_short(&end));
-            close(job, &end, desk);
-            return Outcome::Closed(end);
-        }
-        Err(trouble) => trouble,
-    };
-    let trouble = retry::weighed(&mut job.record, trouble, desk.answered.load(Ordering::Relaxed));
-    let end = match retry::after(&mut job.record, &trouble, chance::unit()) {
-        Next::Again(pause) => {
-            // What concerns all rows is told once, where the gate is; who waits has said so once.
-            let quiet = trouble.is_everybodys() || trouble.is_patience();
-            let level = if quiet { Level::Debug } else { Level::Info };
-            log!(level, "{name}: {trouble}{}", in_words(pause));
-            if typing {
-                stop_typing(job, desk);
-            }
-            rest(job, &trouble, pause, desk);
-            return Outcome::Again { trouble, pause };
-        }
-        Next::End(end) => end,
-    };
-    warn!("{name}: {}: {trouble}", end.name());
-    if let Stage::Answered { parts, posted, .. } = &job.record.stage {
-        let rest = parts[*posted..].join("\n\n");
-        warn!("{name}: what the agent had answered: {}", shortened(&rest));
-    }
-    job.record.stage = Stage::Ended(end.clone());
-    // This is the end of the road for the row; only the mark can still be missing.
-    match mark(job, desk) {
-        Ok(()) => {
-            close(job, &end, desk);
-            Outcome::Closed(end)
-        }
-        Err(trouble) => match retry::after(&mut job.record, &trouble, chance::unit()) {
+    loop {
+        let walked = catch_unwind(AssertUnwindSafe(|| walk(job, desk, &mut typing)));
+        let trouble = match walked.unwrap_or(Err(Trouble::Broken)) {
+            Ok(end) => return closed(job, end, desk),
+            Err(trouble) => trouble,
+        };
+        let trouble = retry::weighed(&mut job.record, trouble, desk.answered.load(Ordering::Relaxed));
+        match retry::after(&mut job.record, &trouble, &desk.rules.budget, chance::unit()) {
             Next::Again(pause) => {
-                rest(job, &trouble, pause, desk);
-                Outcome::Again { trouble, pause }
+                if typing {
+                    stop_typing(job, desk);
+                }
+                return rest(job, trouble, pause, desk);
             }
-            Next::End(_) => {
-                close(job, &end, desk);
-                Outcome::Closed(end)
-            }
-        },
+            // It was at the end of its road, and only the mark at the backend is not to be had.
+            Next::End(end) if matches!(job.record.stage, Stage::Ended(_)) => return closed(job, end, desk),
+            Next::End(end) => give_up(job, end, &trouble, desk),
+        }
     }
 }
 
-fn rest(job: &Job, trouble: &Trouble, pause: Option<Duration>, desk: &Desk<'_>) {
+/// From here on nothing but the end is left: a line for people, if there is to be one, and the mark.
+fn give_up(job: &mut Job, end: End, trouble: &Trouble, desk: &Desk<'_>) {
+    let name = name(job, desk);
+    warn!("{name}: {}: {trouble}", end.name());
+    if let Stage::Answered { parts, posted, note_on: None, .. } = &job.record.stage {
+        let rest = parts[*posted..].join("\n\n");
+        warn!("{name}: what the agent had answered: {}", shortened(&rest));
+    }
+    job.record.stage = match tell::line(&job.row, &job.record, &end, trouble, desk.rules.notes) {
+        Some(line) => Stage::Answered {
+            parts: vec![line],
+            posted: 0,
+            unsettled: false,
+            advance: false,
+            note_on: Some(end),
+        },
+        None => Stage::Ended(end),
+    };
+}
+
+fn closed(job: &Job, end: End, desk: &Desk<'_>) -> Outcome {
+    let words = in_short(&end);
+    info!("{}: {words}", name(job, desk));
+    let note = Note::of(&job.row, SystemClock.now()).record(&job.record).step(Step::Ended, &words);
+    // Nobody waits for it, so it brings no error.
+    let _ = desk.journal.note(&note.ends(&end), Wait::Not);
+    Outcome::Closed(end)
+}
+
+fn rest(job: &Job, trouble: Trouble, pause: Option<Duration>, desk: &Desk<'_>) -> Outcome {
+    // What concerns all rows is told once, where the gate is; who waits has said so once.
+    let quiet = trouble.is_everybodys() || trouble.is_patience();
+    let level = if quiet { Level::Debug } else { Level::Info };
+    log!(level, "{}: {trouble}{}", name(job, desk), in_words(pause));
     let now = SystemClock.now();
     let words = trouble.to_string();
     let note = Note::of(&job.row, now).record(&job.record).step(Step::Rests, &words);
     // Nobody waits for it, so it brings no error.
     let _ = desk.journal.note(&note.rests(pause.map(|pause| now + pause)), Wait::Not);
-}
-
-fn close(job: &Job, end: &End, desk: &Desk<'_>) {
-    let words = in_short(end);
-    let note = Note::of(&job.row, SystemClock.now()).record(&job.record).step(Step::Ended, &words);
-    // Nobody waits for it, so it brings no error.
-    let _ = desk.journal.note(&note.ends(end), Wait::Not);
+    Outcome::Again { trouble, pause }
 }
 
 fn walk(job: &mut Job, desk: &Desk<'_>, typing: &mut bool) -> Result<End, Trouble> {
@@ -103,19 +102,23 @@ fn walk(job: &mut Job, desk: &Desk<'_>, typing: &mut bool) -> Result<End, Troubl
         if matches!(job.record.stage, Stage::Fresh | Stage::Working(_)) {
             let found = settle(job, desk)?;
             let context = context(job, desk)?;
+            if !has_begun_a_call(job) {
+                job.record.since = newest(&context);
+            }
             match policy::judge(&context) {
                 Verdict::Skip(why) if is_final(why) || (is_fresh(job) && found.is_none()) => {
+                    let heard = &context.notification;
+                    job.record.heard = Some((heard.message_id.clone(), heard.created_at));
                     job.record.stage = Stage::Ended(End::Skipped(why));
                 }
                 // Work that has begun is brought to its end: its own tools may be what changed the board.
                 Verdict::Skip(_) | Verdict::Deliver => {
+                    job.record.waits = tell::who_waits(&context);
                     *typing = mark_read(job, desk);
                     let spoken = talk(job, &context, found, desk)?;
                     job.record.stage = meaning(job, &context, &spoken)?;
                 }
             }
-            let heard = &context.notification;
-            job.record.heard = Some((heard.message_id.clone(), heard.created_at));
             // What was paid for is kept before anything else is done with it.
             desk.note(job, Step::TextReady, "", Wait::ForDisk);
         }
@@ -125,9 +128,20 @@ fn walk(job: &mut Job, desk: &Desk<'_>, typing: &mut bool) -> Result<End, Troubl
         if !has_moved(job, desk)? {
             return Ok(end);
         }
-        // Another delivery of the same row, whose first answer stands.
-        job.record.stage = Stage::Fresh;
+        job.record = job.record.renewed();
     }
+}
+
+fn has_begun_a_call(job: &Job) -> bool {
+    matches!(&job.record.stage, Stage::Working(work) if work.begun)
+}
+
+/// The newest instant of the backend that is known: what is done from now on is not older.
+fn newest(context: &DeliveryContext) -> Millis {
+    let row = Some(context.notification.created_at);
+    let said = context.thread.iter().map(|item| item.created_at).max();
+    let task = context.task.as_ref().map(|task| task.updated_at);
+    [row, said, task].into_iter().flatten().max().unwrap_or_default()
 }
 
 fn is_fresh(job: &Job) -> bool {
@@ -194,7 +208,7 @@ fn meaning(job: &Job, context: &DeliveryContext, spoken: &Spoken) -> Result<Stag
         Said::Text(text) => {
             let parts = reply::split(&text, MESSAGE_CHARS);
             let advance = takes_up_work(context);
-            return Ok(Stage::Answered { parts, posted: 0, unsettled: false, advance });
+            return Ok(Stage::Answered { parts, posted: 0, unsettled: false, advance, note_on: None });
         }
         Said::Silence(silence) => silence,
     };

@@ -1,12 +1,16 @@
 //! What a delivery is made with.
 
+use std::collections::VecDeque;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Mutex, PoisonError};
 
 use log::debug;
 
-use super::Job;
 use super::journal::{Journal, Note, Step, Wait};
+use super::retry::Budget;
+use super::{Job, Record};
 use crate::clock::{Clock as _, SystemClock};
+use crate::config::NoResponseNote;
 use crate::gateway::Gateway;
 use crate::mission::Mission;
 use crate::roster::Team;
@@ -26,6 +30,8 @@ pub struct Desk<'a> {
     pub taken: &'a dyn Fn(u64),
     /// How many turns of all workers were answered.
     pub answered: &'a AtomicU64,
+    /// What was made lately, by whomever.
+    pub made: &'a Made,
     /// Where every step is noted.
     pub journal: &'a dyn Journal,
     /// How agents may act.
@@ -40,6 +46,41 @@ impl Desk<'_> {
             debug!("{}: not noted: {error}", job.row.id);
         }
     }
+
+    /// A task, a document or a message was made: whoever looks for one of its own must not take it for that.
+    pub(super) fn made(&self, record: &mut Record, id: String) {
+        self.made.add(id.clone());
+        record.effects.made(id);
+    }
+
+    /// Whether it is known which step has made it.
+    pub(super) fn knows(&self, record: &Record, id: &str) -> bool {
+        record.effects.has_made(id) || self.made.has(id)
+    }
+}
+
+/// The ids of what the deliveries of this account have made lately: two of them may make the same in other words and in
+/// the same moment.
+#[derive(Debug, Default)]
+pub struct Made(Mutex<VecDeque<String>>);
+
+impl Made {
+    /// More than can be made in the time in which anything is in doubt.
+    const MOST: usize = 4_096;
+
+    /// One more; the oldest makes room.
+    pub fn add(&self, id: String) {
+        let mut made = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if made.len() == Self::MOST {
+            made.pop_front();
+        }
+        made.push_back(id);
+    }
+
+    fn has(&self, id: &str) -> bool {
+        // Only whoever is in doubt asks.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|made| made == id)
+    }
 }
 
 /// How agents may act.
@@ -53,4 +94,8 @@ pub struct Rules {
     pub rounds_max: u32,
     /// How many calls one delivery may make.
     pub calls_max: u32,
+    /// When a row is given up.
+    pub budget: Budget,
+    /// Who is told in the thread that an agent did not answer.
+    pub notes: NoResponseNote,
 }

@@ -78,10 +78,6 @@ impl<'a> Note<'a> {
 /// The steps of a delivery, as its story tells them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Step {
-    /// The backend listed it.
-    Seen,
-    /// A worker has it.
-    Started,
     /// A turn is about to be sent.
     TurnSent,
     /// The gateway has taken it and named the run.
@@ -94,6 +90,8 @@ pub enum Step {
     ToolResult,
     /// The agent has answered.
     TextReady,
+    /// A message is about to be posted that must not be posted twice.
+    Posting,
     /// A message is in the thread.
     Posted,
     /// The task has moved on.
@@ -102,52 +100,42 @@ pub enum Step {
     Told,
     /// Something was in the way; it rests.
     Rests,
-    /// The backend knows that it is settled.
-    Marked,
     /// It is over.
     Ended,
-    /// After a restart it goes on from here.
-    Recalled,
 }
 
 impl Step {
     /// All of them.
-    pub const ALL: [Self; 15] = [
-        Self::Seen,
-        Self::Started,
+    pub const ALL: [Self; 12] = [
         Self::TurnSent,
         Self::TurnTaken,
         Self::TurnSettled,
         Self::ToolIntent,
         Self::ToolResult,
         Self::TextReady,
+        Self::Posting,
         Self::Posted,
         Self::Advanced,
         Self::Told,
         Self::Rests,
-        Self::Marked,
         Self::Ended,
-        Self::Recalled,
     ];
 
     /// Its name on the disk and in `why`; it does not change.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Seen => "seen",
-            Self::Started => "started",
             Self::TurnSent => "turn-sent",
             Self::TurnTaken => "turn-taken",
             Self::TurnSettled => "turn-settled",
             Self::ToolIntent => "tool-intent",
             Self::ToolResult => "tool-result",
             Self::TextReady => "text-ready",
+            Self::Posting => "posting",
             Self::Posted => "posted",
             Self::Advanced => "advanced",
             Self::Told => "told",
             Self::Rests => "rests",
-            Self::Marked => "marked",
             Self::Ended => "ended",
-            Self::Recalled => "recalled",
         }
     }
 }

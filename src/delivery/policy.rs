@@ -228,7 +228,8 @@ fn is_stale(context: &DeliveryContext) -> bool {
 }
 
 /// The agent that wrote the message; none if a person did, or there is no message.
-fn agent_author(context: &DeliveryContext) -> Option<&String> {
+/// The agent who wrote the message, if it was one.
+pub(super) fn agent_author(context: &DeliveryContext) -> Option<&String> {
     let message = context.message.as_ref()?;
     (message.author_type == AuthorType::Agent).then_some(&message.author_id)
 }

@@ -5,89 +5,126 @@ use log::info;
 use super::deliver::setback;
 use super::desk::Desk;
 use super::journal::{Step, Wait};
-use super::{End, Job, Stage, Trouble};
+use super::trouble::Weight;
+use super::{End, Job, Record, Stage, Trouble};
 use crate::convex;
 use crate::mission::{LoadTask, PostMessage, UpdateTaskStatus};
-use crate::model::{AgentId, NotificationId, TaskId, TaskStatus, ThreadItem};
-
-/// How many messages of a thread are read to find ours in it.
-const LOOK_BACK: u32 = 100;
+use crate::model::{AgentId, MessageId, NotificationId, TaskId, TaskStatus, ThreadItem, limits};
 
 /// Posts what is not posted yet, and moves the task on.
 pub(super) fn post(job: &mut Job, desk: &Desk<'_>) -> Result<(), Trouble> {
     let Some(task) = job.row.task_id.clone() else { return Ok(()) };
     let agent = AgentId::new(&job.row.recipient_id);
-    while let Stage::Answered { parts, posted, unsettled, .. } = &mut job.record.stage
+    while let Stage::Answered { parts, posted, unsettled, note_on, .. } = &mut job.record.stage
         && *posted < parts.len()
     {
         let (part, all) = (*posted, parts.len());
-        // The backend admits one message for each notification, so only the first can carry its id. It is the safe one:
-        // repeated, it is still one. Any other may stand there already if its posting was not confirmed.
-        let has_key = part == 0 && !job.record.answered;
-        if !(*unsettled && stands(&agent, &task, &parts[..=part], desk)?) {
-            if !has_key {
-                *unsettled = true;
-                desk.note(job, Step::Posted, &format!("{part} of {all}"), Wait::ForDisk);
-            }
-            put(job, part, has_key, (&task, &agent), desk)?;
-        }
+        let content = parts[part].clone();
+        let letter = Letter {
+            task: &task,
+            agent: &agent,
+            content: &content,
+            // The backend admits one message for each notification, so only the first can carry its id. It is the safe
+            // one: repeated, it is still one. Any other may stand there already if its posting was not confirmed.
+            key: (part == 0 && !job.record.answered && note_on.is_none()).then(|| job.row.id.clone()),
+            is_note: note_on.is_some(),
+        };
+        let stood = if *unsettled { letter.stands(&job.record, desk)? } else { None };
+        let id = match stood {
+            Some(id) => id,
+            None => match letter.put(job, desk) {
+                Ok(id) => id,
+                Err(trouble) if letter.is_note && !is_passing(&trouble) => {
+                    info!("{}: nobody in the thread is told: {trouble}", job.row.id);
+                    break;
+                }
+                Err(trouble) => return Err(trouble),
+            },
+        };
+        desk.made(&mut job.record, id.to_string());
         if let Stage::Answered { posted, unsettled, .. } = &mut job.record.stage {
             (*posted, *unsettled) = (part + 1, false);
         }
-        desk.note(job, Step::Posted, &format!("{} of {all}", part + 1), Wait::Not);
+        let step = if letter.is_note { Step::Told } else { Step::Posted };
+        desk.note(job, step, &format!("{} of {all}", part + 1), Wait::Not);
         (desk.stir)();
     }
-    let Stage::Answered { parts, advance, .. } = &mut job.record.stage else { return Ok(()) };
+    let Stage::Answered { parts, advance, note_on, .. } = &mut job.record.stage else { return Ok(()) };
+    if let Some(end) = note_on.take() {
+        job.record.stage = Stage::Ended(end);
+        return Ok(());
+    }
     let messages = parts.len();
     if *advance {
         take_up(&agent, &task, desk)?;
+        desk.note(job, Step::Advanced, "to in_progress", Wait::Not);
     }
     job.record.answered = true;
     job.record.stage = Stage::Ended(End::Answered(messages));
     Ok(())
 }
 
-/// Posts one part. One that certainly did not arrive is not in doubt.
-fn put(
-    job: &mut Job,
-    part: usize,
-    has_key: bool,
-    (task, agent): (&TaskId, &AgentId),
-    desk: &Desk<'_>,
-) -> Result<(), Trouble> {
-    let Stage::Answered { parts, unsettled, .. } = &mut job.record.stage else { return Ok(()) };
-    let source = has_key.then_some(&job.row.id);
-    desk.mission.ask(&message(task, agent, &parts[part], source)).map(drop).map_err(|error| {
-        *unsettled = !has_key && error.ran != convex::Ran::No;
-        setback(error)
-    })
+fn is_passing(trouble: &Trouble) -> bool {
+    matches!(trouble, Trouble::Backend(setback) if setback.weight == Weight::Passing)
 }
 
-fn message<'a>(
+/// A message on its way.
+struct Letter<'a> {
     task: &'a TaskId,
     agent: &'a AgentId,
     content: &'a str,
-    source: Option<&'a NotificationId>,
-) -> PostMessage<'a> {
-    PostMessage {
-        task_id: task,
-        agent_id: agent,
-        content,
-        suppress_agent_notifications: None,
-        attachments: &[],
-        source_notification_id: source,
+    /// Under which the backend takes it once.
+    key: Option<NotificationId>,
+    /// It is a line for people, and wakes no agent.
+    is_note: bool,
+}
+
+impl Letter<'_> {
+    /// Posts it. One that certainly did not arrive is not in doubt.
+    fn put(&self, job: &mut Job, desk: &Desk<'_>) -> Result<MessageId, Trouble> {
+        if self.key.is_none() {
+            doubt(&mut job.record.stage, true);
+            desk.note(job, Step::Posting, "without the notification's id", Wait::ForDisk);
+        }
+        let message = PostMessage {
+            task_id: self.task,
+            agent_id: self.agent,
+            content: self.content,
+            suppress_agent_notifications: self.is_note.then_some(true),
+            attachments: &[],
+            source_notification_id: self.key.as_ref(),
+        };
+        desk.mission.ask(&message).map(|posted| posted.message_id).map_err(|error| {
+            doubt(&mut job.record.stage, self.key.is_none() && error.ran != convex::Ran::No);
+            setback(error)
+        })
+    }
+
+    /// Its id, if it stands in the thread although its posting was not confirmed: a message of the same agent with the
+    /// same words that is newer than what was known before, and none that another step has posted.
+    fn stands(&self, record: &Record, desk: &Desk<'_>) -> Result<Option<MessageId>, Trouble> {
+        let look =
+            LoadTask { agent_id: self.agent, task_id: self.task, message_limit: Some(limits::LIST_ROWS) };
+        let thread = desk.mission.ask(&look).map_err(setback)?.thread;
+        let ours = |item: &&ThreadItem| {
+            item.author_id == self.agent.as_str()
+                && item.content == self.content
+                && item.created_at >= record.since
+                && !desk.knows(record, item.message_id.as_str())
+        };
+        if let Some(item) = thread.iter().find(ours) {
+            return Ok(Some(item.message_id.clone()));
+        }
+        let whole = thread.len() < limits::LIST_ROWS as usize;
+        let reaches = thread.first().is_some_and(|oldest| oldest.created_at < record.since);
+        if whole || reaches { Ok(None) } else { Err(Trouble::Undecided) }
     }
 }
 
-/// Whether the last of these parts, whose posting was not confirmed, is in the thread all the same: then it stands there
-/// as often as among the parts.
-fn stands(agent: &AgentId, task: &TaskId, parts: &[String], desk: &Desk<'_>) -> Result<bool, Trouble> {
-    let Some(last) = parts.last() else { return Ok(false) };
-    let look = LoadTask { agent_id: agent, task_id: task, message_limit: Some(LOOK_BACK) };
-    let loaded = desk.mission.ask(&look).map_err(setback)?;
-    let ours = |item: &&ThreadItem| item.author_id == agent.as_str() && item.content == *last;
-    let there = loaded.thread.iter().filter(ours).count();
-    Ok(there >= parts.iter().filter(|part| *part == last).count())
+fn doubt(stage: &mut Stage, doubtful: bool) {
+    if let Stage::Answered { unsettled, .. } = stage {
+        *unsettled = doubtful;
+    }
 }
 
 /// From assigned to in progress; if somebody was faster or it is not allowed, that is as good.

@@ -3,23 +3,43 @@
 //! Every row has its own count, so a poisonous one is its own problem. What the gateway's absence costs is counted for
 //! nobody: the gate closes instead.
 
-use std::fmt;
 use std::time::Duration;
 
-use super::reply::Silence;
+use super::trouble::{Setback, Trouble, Unsettled, Weight};
 use super::{End, Record};
-use crate::gateway::history::Waiting;
 use crate::gateway::{self, GatewayError, Why as W};
 
-/// Attempts that may fail.
-pub const FAILURES_MAX: u32 = 8;
-/// How often the backend may refuse without a reason that settles it: some two hours, so that a broken deployment
-/// can be mended before rows are given up for it.
-pub const DOUBTS_MAX: u32 = 20;
-/// How often the model's provider may be in trouble, or refuse its key: some two hours.
-pub const PROVIDER_TROUBLES_MAX: u32 = 20;
-/// How often it may refuse the request itself, or the gateway not know the agent: some minutes.
-pub const PROVIDER_REFUSALS_MAX: u32 = 6;
+/// How much patience there is with a row.
+#[derive(Clone, Copy, Debug)]
+pub struct Budget {
+    /// Attempts that may fail by the row's own fault.
+    pub attempts: u32,
+    /// How long it may be tried, without the time in which the gateway or the backend was away.
+    pub age: Duration,
+}
+
+impl Budget {
+    /// What the provider or a backend that hides its reasons may take: others have to mend something first, so two and
+    /// a half times as many. With the default some two hours.
+    fn of_others(self) -> u32 {
+        self.attempts.saturating_mul(5).div_ceil(2)
+    }
+
+    /// What a person may take who has to add an agent or to change a model.
+    fn of_refusals(self) -> u32 {
+        self.attempts.min(PROVIDER_REFUSALS_MAX)
+    }
+}
+
+impl Default for Budget {
+    /// That of the configuration.
+    fn default() -> Self {
+        Self { attempts: 8, age: Duration::from_hours(24) }
+    }
+}
+
+/// How often the provider may refuse the request itself, or the gateway not know the agent, at most: some minutes.
+const PROVIDER_REFUSALS_MAX: u32 = 6;
 /// How often a turn is sent again whose answer was lost.
 pub const LOST_MAX: u32 = 3;
 /// How often an agent that should answer is asked (D-25).
@@ -38,113 +58,6 @@ const MENDED: Duration = Duration::from_secs(30);
 /// The longest that a row rests that found the gate closed more than once.
 const TURNED_AWAY_LONGEST: Duration = Duration::from_mins(1);
 
-/// What was in the way of a delivery.
-#[derive(Clone, Debug)]
-pub enum Trouble {
-    /// A call of the backend failed.
-    Backend(Setback),
-    /// A turn failed.
-    Gateway(GatewayError),
-    /// The answer of a turn was lost.
-    Unsettled(Unsettled),
-    /// The agent said nothing where it should.
-    Silence(Silence),
-    /// The backend listed the row and then knew nothing of it.
-    NoContext,
-    /// The backend answered with something else than was asked for.
-    Foreign,
-    /// Our own mistake: the worker broke down.
-    Broken,
-}
-
-impl Trouble {
-    /// Whether it is only waited for something that will come: no failure of anybody.
-    pub fn is_patience(&self) -> bool {
-        matches!(self, Self::Unsettled(Unsettled::Waiting { .. }))
-    }
-}
-
-/// What is known of a turn whose answer was lost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unsettled {
-    /// It may still be answered.
-    Waiting {
-        /// What is waited for.
-        why: Waiting,
-        /// When to look again.
-        pause: Duration,
-    },
-    /// It may still be answered, but has shown no sign of life for too long.
-    Stuck(Waiting),
-    /// It is nowhere to be found, so it is sent again.
-    Absent,
-    /// It was answered, and not all of the answer can be read.
-    Cut,
-    /// The gateway does not show what became of it.
-    Unknown,
-}
-
-impl fmt::Display for Unsettled {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Waiting { why, .. } => write!(f, "the answer was lost: {}", why.explain()),
-            Self::Stuck(why) => write!(f, "the answer was lost, and the turn is stuck: {}", why.explain()),
-            Self::Absent => {
-                f.write_str("the answer was lost and is not in the session: the turn is sent again")
-            }
-            Self::Cut => f.write_str("answer found, but cut: the gateway shows only the beginning of it"),
-            Self::Unknown => f.write_str(
-                "unknown outcome: the answer was lost, and the gateway does not show its sessions",
-            ),
-        }
-    }
-}
-
-impl Trouble {
-    /// Whether every row would meet it, because nothing is let through to the gateway.
-    pub fn is_everybodys(&self) -> bool {
-        matches!(self, Self::Gateway(error) if error.class == gateway::Class::Closed)
-    }
-}
-
-impl fmt::Display for Trouble {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Backend(setback) => f.write_str(&setback.sentence),
-            Self::Gateway(error) => error.fmt(f),
-            Self::Unsettled(unsettled) => unsettled.fmt(f),
-            Self::Silence(silence) => write!(f, "the agent did not answer: {}.", silence.explain()),
-            Self::NoContext => f.write_str("Mission Control listed it and then knew nothing of it."),
-            Self::Foreign => {
-                f.write_str("Mission Control answered with the context of another notification.")
-            }
-            Self::Broken => f.write_str("the worker broke down; please report this as a bug."),
-        }
-    }
-}
-
-/// A failed call of the backend, as far as it matters for a row.
-#[derive(Clone, Debug)]
-pub struct Setback {
-    /// What it means.
-    pub weight: Weight,
-    /// How long the backend wants to be left alone.
-    pub not_before: Option<Duration>,
-    /// What happened, redacted.
-    pub sentence: String,
-}
-
-/// What a failed call means for a row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Weight {
-    /// The backend is away or in trouble: nobody's fault.
-    Passing,
-    /// It may have to do with the row, and may pass.
-    Doubtful,
-    /// The backend will say the same every time.
-    Final,
-}
-
 /// What to do.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Next {
@@ -155,81 +68,108 @@ pub enum Next {
 }
 
 /// Counts the trouble and decides. `dice` is from 0 to 1.
-pub fn after(record: &mut Record, trouble: &Trouble, dice: f64) -> Next {
+pub fn after(record: &mut Record, trouble: &Trouble, budget: &Budget, dice: f64) -> Next {
+    let count = Count { record, trouble, budget, dice };
     match trouble {
-        Trouble::Gateway(error) => gateway(record, error, dice),
-        Trouble::Unsettled(unsettled) => lost(record, *unsettled, dice),
-        Trouble::Backend(setback) => backend(record, trouble, setback, dice),
+        Trouble::Gateway(error) => gateway(count, error),
+        Trouble::Unsettled(unsettled) => lost(count, *unsettled),
+        Trouble::Backend(setback) => backend(count, setback),
         Trouble::Silence(silence) => {
-            record.silences += 1;
-            if record.silences >= SILENCES_MAX {
+            count.record.silences += 1;
+            if count.record.silences >= SILENCES_MAX.min(budget.attempts) {
                 return Next::End(End::Unanswered(*silence));
             }
-            Next::Again(Some(SILENCE * record.silences))
+            Next::Again(Some(SILENCE * count.record.silences))
         }
         Trouble::NoContext => {
-            record.unknown += 1;
-            if record.unknown >= UNKNOWN_MAX {
+            count.record.unknown += 1;
+            if count.record.unknown >= UNKNOWN_MAX {
                 return Next::End(End::Gone);
             }
-            Next::Again(Some(pause(record.unknown, None, dice)))
+            Next::Again(Some(pause(count.record.unknown, None, dice)))
         }
-        Trouble::Foreign | Trouble::Broken => failed(record, trouble, None, dice),
+        Trouble::Undecided => Next::End(End::Dead(trouble.to_string())),
+        Trouble::Foreign | Trouble::Broken => count.failed(None),
     }
 }
 
-fn gateway(record: &mut Record, error: &GatewayError, dice: f64) -> Next {
-    let trouble = Trouble::Gateway(error.clone());
+/// A row and its trouble, about to be counted.
+struct Count<'a> {
+    record: &'a mut Record,
+    trouble: &'a Trouble,
+    budget: &'a Budget,
+    dice: f64,
+}
+
+impl Count<'_> {
+    /// By the row's own fault.
+    fn failed(self, not_before: Option<Duration>) -> Next {
+        self.record.failures += 1;
+        let (count, max) = (self.record.failures, self.budget.attempts);
+        self.counted(count, max, "attempts", not_before)
+    }
+
+    /// By others', who get more patience.
+    fn not_its_own(self, max: u32, not_before: Option<Duration>) -> Next {
+        self.record.provider = self.record.provider.saturating_add(1);
+        let count = self.record.provider;
+        self.counted(count, max, "attempts", not_before)
+    }
+
+    fn counted(self, count: u32, max: u32, what: &str, not_before: Option<Duration>) -> Next {
+        if count >= max {
+            return Next::End(End::Dead(format!("given up after {max} {what}: {}", self.trouble)));
+        }
+        let pause = pause(count, not_before, self.dice);
+        self.record.rested += u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
+        // Only what it rested for its own sake: the absence of others makes no row old.
+        if self.record.rested > u64::try_from(self.budget.age.as_millis()).unwrap_or(u64::MAX) {
+            let hours = self.budget.age.as_secs_f64() / 3600.0;
+            return Next::End(End::Dead(format!("given up after {hours:.1} hours: {}", self.trouble)));
+        }
+        Next::Again(Some(pause))
+    }
+}
+
+fn gateway(count: Count<'_>, error: &GatewayError) -> Next {
+    let budget = *count.budget;
     match error.class {
-        gateway::Class::Closed => turned_away(record, dice),
+        gateway::Class::Closed => turned_away(count.record, count.dice),
         // What a person has to mend at the gateway or at the provider, and what passes there.
         _ if matches!(error.why, W::UnknownAgent | W::ProviderRejected) => {
-            provider(record, &trouble, PROVIDER_REFUSALS_MAX, Some(MENDED), dice)
+            count.not_its_own(budget.of_refusals(), Some(MENDED))
         }
         _ if matches!(error.why, W::ProviderTrouble | W::ProviderRefused) => {
-            provider(record, &trouble, PROVIDER_TROUBLES_MAX, error.not_before, dice)
+            count.not_its_own(budget.of_others(), error.not_before)
         }
-        gateway::Class::Refused => Next::End(End::Dead(trouble.to_string())),
-        gateway::Class::Transient => failed(record, &trouble, error.not_before, dice),
+        gateway::Class::Refused => Next::End(End::Dead(count.trouble.to_string())),
+        gateway::Class::Transient => count.failed(error.not_before),
         // Before anything else it is settled what became of it.
         gateway::Class::Lost => Next::Again(Some(Duration::ZERO)),
     }
 }
 
-/// The gateway is well, and what stands behind it is not: more patience than with a row of its own.
-fn provider(
-    record: &mut Record,
-    trouble: &Trouble,
-    max: u32,
-    not_before: Option<Duration>,
-    dice: f64,
-) -> Next {
-    record.provider = record.provider.saturating_add(1);
-    if record.provider >= max {
-        return Next::End(End::Dead(format!("given up after {max} attempts: {trouble}")));
-    }
-    Next::Again(Some(pause(record.provider, not_before, dice)))
-}
-
-fn lost(record: &mut Record, unsettled: Unsettled, dice: f64) -> Next {
-    let trouble = Trouble::Unsettled(unsettled);
+fn lost(count: Count<'_>, unsettled: Unsettled) -> Next {
     match unsettled {
         // It costs nobody anything.
         Unsettled::Waiting { pause, .. } => Next::Again(Some(pause)),
-        Unsettled::Stuck(_) => failed(record, &trouble, None, dice),
+        Unsettled::Stuck(_) => count.failed(None),
         Unsettled::Absent => {
-            record.lost += 1;
-            if record.lost > LOST_MAX {
-                return Next::End(End::Dead(format!("given up after {LOST_MAX} lost answers: {trouble}")));
+            count.record.lost += 1;
+            let lost = count.record.lost;
+            if lost > LOST_MAX {
+                return Next::End(End::Dead(format!(
+                    "given up after {LOST_MAX} lost answers: {}",
+                    count.trouble
+                )));
             }
-            let first = record.lost == 1;
-            match failed(record, &trouble, None, dice) {
+            match count.failed(None) {
                 // After a restart being early beats the gateway's own recovery.
-                Next::Again(_) if first => Next::Again(Some(Duration::ZERO)),
+                Next::Again(_) if lost == 1 => Next::Again(Some(Duration::ZERO)),
                 next => next,
             }
         }
-        Unsettled::Cut | Unsettled::Unknown => Next::End(End::Dead(trouble.to_string())),
+        Unsettled::Cut | Unsettled::Unknown => Next::End(End::Dead(count.trouble.to_string())),
     }
 }
 
@@ -256,30 +196,20 @@ pub fn weighed(record: &mut Record, trouble: Trouble, answered: u64) -> Trouble 
     }
 }
 
-fn backend(record: &mut Record, trouble: &Trouble, setback: &Setback, dice: f64) -> Next {
+fn backend(count: Count<'_>, setback: &Setback) -> Next {
     match setback.weight {
-        Weight::Final => Next::End(End::Dead(trouble.to_string())),
+        Weight::Final => Next::End(End::Dead(count.trouble.to_string())),
         Weight::Doubtful => {
-            record.doubts = record.doubts.saturating_add(1);
-            if record.doubts >= DOUBTS_MAX {
-                return Next::End(End::Dead(format!("given up after {DOUBTS_MAX} refusals: {trouble}")));
-            }
-            Next::Again(Some(pause(record.doubts, setback.not_before, dice)))
+            count.record.doubts = count.record.doubts.saturating_add(1);
+            let (doubts, max) = (count.record.doubts, count.budget.of_others());
+            count.counted(doubts, max, "refusals", setback.not_before)
         }
         Weight::Passing => {
             // What an agent has answered must outlive any absence of the backend.
-            record.outages = record.outages.saturating_add(1);
-            Next::Again(Some(pause(record.outages, setback.not_before, dice)))
+            count.record.outages = count.record.outages.saturating_add(1);
+            Next::Again(Some(pause(count.record.outages, setback.not_before, count.dice)))
         }
     }
-}
-
-fn failed(record: &mut Record, trouble: &Trouble, not_before: Option<Duration>, dice: f64) -> Next {
-    record.failures += 1;
-    if record.failures >= FAILURES_MAX {
-        return Next::End(End::Dead(format!("given up after {FAILURES_MAX} attempts: {trouble}")));
-    }
-    Next::Again(Some(pause(record.failures, not_before, dice)))
 }
 
 /// Monotone: a pause is never shorter than the one before, whatever the dice say.
@@ -293,6 +223,8 @@ fn pause(count: u32, not_before: Option<Duration>, dice: f64) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::delivery::reply::Silence;
+    use crate::gateway::history::Waiting;
     use crate::gateway::{Class, Why};
 
     fn turn(class: Class, why: Why) -> Trouble {
@@ -308,27 +240,28 @@ mod tests {
     #[test]
     fn every_trouble_is_bounded_and_every_pause_is_monotone() {
         let waiting = Unsettled::Waiting { why: Waiting::GoesOn, pause: Duration::from_secs(5) };
-        let rows: [(Trouble, Option<u32>); 20] = [
-            (turn(Class::Transient, Why::Interrupted), Some(FAILURES_MAX)),
-            (turn(Class::Transient, Why::ProviderTrouble), Some(PROVIDER_TROUBLES_MAX)),
-            (turn(Class::Transient, Why::ProviderRefused), Some(PROVIDER_TROUBLES_MAX)),
+        let rows: [(Trouble, Option<u32>); 21] = [
+            (turn(Class::Transient, Why::Interrupted), Some(8)),
+            (turn(Class::Transient, Why::ProviderTrouble), Some(20)),
+            (turn(Class::Transient, Why::ProviderRefused), Some(20)),
             (turn(Class::Lost, Why::LostAnswer), None),
             (Trouble::Unsettled(Unsettled::Absent), Some(LOST_MAX + 1)),
             (Trouble::Unsettled(waiting), None),
-            (Trouble::Unsettled(Unsettled::Stuck(Waiting::GoesOn)), Some(FAILURES_MAX)),
+            (Trouble::Unsettled(Unsettled::Stuck(Waiting::GoesOn)), Some(8)),
             (Trouble::Unsettled(Unsettled::Cut), Some(1)),
             (Trouble::Unsettled(Unsettled::Unknown), Some(1)),
             (turn(Class::Refused, Why::TooLarge), Some(1)),
-            (turn(Class::Refused, Why::ProviderRejected), Some(PROVIDER_REFUSALS_MAX)),
-            (turn(Class::Refused, Why::UnknownAgent), Some(PROVIDER_REFUSALS_MAX)),
+            (turn(Class::Refused, Why::ProviderRejected), Some(6)),
+            (turn(Class::Refused, Why::UnknownAgent), Some(6)),
             (turn(Class::Closed, Why::Unreachable), None),
             (turn(Class::Closed, Why::TokenRefused), None),
             (turn(Class::Closed, Why::NotAGateway), None),
             (call(Weight::Passing), None),
-            (call(Weight::Doubtful), Some(DOUBTS_MAX)),
+            (call(Weight::Doubtful), Some(20)),
             (call(Weight::Final), Some(1)),
             (Trouble::Silence(Silence::Empty), Some(SILENCES_MAX)),
             (Trouble::NoContext, Some(UNKNOWN_MAX)),
+            (Trouble::Undecided, Some(1)),
         ];
         for (trouble, times) in rows {
             let mut record = Record::default();
@@ -336,7 +269,7 @@ mod tests {
             let mut tried = 0;
             let ended = loop {
                 tried += 1;
-                match after(&mut record, &trouble, f64::from(tried % 2)) {
+                match after(&mut record, &trouble, &Budget::default(), f64::from(tried % 2)) {
                     Next::End(_) => break Some(tried),
                     Next::Again(_) if tried == 100 => break None,
                     Next::Again(pause) => {
@@ -357,7 +290,7 @@ mod tests {
             let mut record = Record::default();
             for (answered, closed) in answered.into_iter().zip(closed) {
                 let trouble = weighed(&mut record, turn(Class::Closed, Why::NotAGateway), answered);
-                after(&mut record, &trouble, 0.5);
+                after(&mut record, &trouble, &Budget::default(), 0.5);
                 assert_eq!(trouble.is_everybodys(), closed, "{answered}");
             }
         }
@@ -367,7 +300,44 @@ mod tests {
     fn a_pause_is_at_least_what_the_other_side_asks_for() {
         let mut error = GatewayError::new(Class::Transient, Why::ProviderRefused, None);
         error.not_before = Some(Duration::from_hours(1));
-        let next = after(&mut Record::default(), &Trouble::Gateway(error), 0.0);
+        let next = after(&mut Record::default(), &Trouble::Gateway(error), &Budget::default(), 0.0);
         assert_eq!(next, Next::Again(Some(Duration::from_hours(1))));
+    }
+
+    /// `DELIVERY_MAX_ATTEMPTS` bounds everything but the absence of others; `DELIVERY_MAX_AGE_MS` counts only what the row
+    /// rested for its own sake.
+    #[test]
+    fn the_budget_bounds_every_count_and_the_age() {
+        let few = Budget { attempts: 2, ..Budget::default() };
+        let rows = [
+            (turn(Class::Transient, Why::Interrupted), 2),
+            (turn(Class::Transient, Why::ProviderTrouble), 5),
+            (turn(Class::Refused, Why::UnknownAgent), 2),
+            (Trouble::Unsettled(Unsettled::Absent), 2),
+            (Trouble::Silence(Silence::Empty), 2),
+            (call(Weight::Doubtful), 5),
+        ];
+        for (trouble, times) in rows {
+            let mut record = Record::default();
+            let tries = (1..100).find(|_| matches!(after(&mut record, &trouble, &few, 0.5), Next::End(_)));
+            assert_eq!(tries, Some(times), "{trouble}");
+        }
+        let old = Budget { attempts: 1_000, age: Duration::from_hours(1) };
+        let mut record = Record::default();
+        for _ in 0..500 {
+            let away = turn(Class::Closed, Why::Unreachable);
+            assert!(matches!(after(&mut record, &away, &old, 1.0), Next::Again(_)));
+            assert!(matches!(after(&mut record, &call(Weight::Passing), &old, 1.0), Next::Again(_)));
+        }
+        let failure = turn(Class::Transient, Why::Interrupted);
+        let mut rested = Duration::ZERO;
+        let end = loop {
+            match after(&mut record, &failure, &old, 1.0) {
+                Next::Again(pause) => rested += pause.unwrap_or_default(),
+                Next::End(end) => break end,
+            }
+        };
+        assert!(rested <= old.age && rested + LONGEST > old.age, "{rested:?}");
+        assert!(matches!(end, End::Dead(why) if why.starts_with("given up after 1.0 hours: ")));
     }
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use log::{info, warn};
 
 use super::desk::Desk;
+use super::journal::{Step, Wait};
 use super::{Job, Record, Sent, Stage, Trouble, Unsettled};
 use crate::clock::{Clock as _, Millis, SystemClock};
 use crate::gateway::history::Running;
@@ -55,16 +56,20 @@ pub(super) fn end(record: &mut Record, error: Option<&GatewayError>) {
             // It says so of itself; everything else is about the way between us.
             sent.failed = error.why == Why::Internal;
             sent.spoke = error.spoke;
-            return;
         }
-        // A run that failed leaves what it was told in the session.
-        Some(error) if error.class == Class::Transient && error.run.is_some() => {
-            record.unheard = Some(sent.attempt);
+        // Nothing was run.
+        Some(error) if error.class == Class::Closed => record.sent = None,
+        Some(error) => {
+            // A run that failed leaves what it was told in the session.
+            let left = error.class == Class::Transient && error.run.is_some();
+            record.unheard = left.then_some(sent.attempt).or(record.unheard);
+            record.send_again();
         }
-        Some(_) => {}
-        None => record.unheard = None,
+        None => {
+            record.unheard = None;
+            record.sent = None;
+        }
     }
-    record.sent = None;
 }
 
 /// What became of the turn that is not settled, if there is one: the reply, if it was answered.
@@ -97,12 +102,12 @@ pub(super) fn settle(job: &mut Job, desk: &Desk<'_>) -> Result<Option<Reply>, Tr
         Recovered::Silent => (Reply::default(), "the agent had said nothing"),
         Recovered::Running(running) => return Err(wait(sent, running, now)),
         Recovered::Absent { marker_seen } => {
-            job.record.sent = None;
+            job.record.send_again();
             job.record.unheard = marker_seen.then_some(attempt).or(job.record.unheard);
             return Err(Trouble::Unsettled(Unsettled::Absent));
         }
         Recovered::Failed { why, marker_seen } => {
-            job.record.sent = None;
+            job.record.send_again();
             job.record.unheard = marker_seen.then_some(attempt).or(job.record.unheard);
             return Err(Trouble::Gateway(GatewayError::new(Class::Transient, why, None)));
         }
@@ -110,6 +115,7 @@ pub(super) fn settle(job: &mut Job, desk: &Desk<'_>) -> Result<Option<Reply>, Tr
         Recovered::Unknown => return Err(Trouble::Unsettled(Unsettled::Unknown)),
     };
     info!("{row}: {how}");
+    desk.note(job, Step::TurnSettled, how, Wait::Not);
     Ok(Some(reply))
 }
 

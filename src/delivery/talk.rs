@@ -66,17 +66,17 @@ pub(super) fn talk(
     });
 
     loop {
-        calls::make(job, (&agent.slug, &caller), &offer, desk);
-        let work = match &job.record.stage {
-            Stage::Working(work) => Some(work),
-            _ => None,
+        calls::make(job, (&agent.slug, &caller), &offer, desk)?;
+        // A copy, because the record is written while the turn runs.
+        let (outputs, rounds) = match &job.record.stage {
+            Stage::Working(work) => (Some(work.outputs.clone()), work.rounds),
+            _ => (None, 0),
         };
-        let rounds = work.map_or(0, |work| work.rounds);
         let turn = Turn {
             session,
             agent: &agent.slug,
             instructions: &briefing.instructions,
-            input: work.map_or(Input::Message(&briefing.input), |work| Input::Outputs(&work.outputs)),
+            input: outputs.as_deref().map_or(Input::Message(&briefing.input), Input::Outputs),
             // Behind the last round it can only answer.
             tools: if rounds > desk.rules.rounds_max { &[] } else { &offer.tools },
         };
@@ -84,18 +84,15 @@ pub(super) fn talk(
             settle::end(&mut job.record, None);
             reply
         } else {
+            if outputs.is_none() {
+                // This is what the agent hears of; what is folded into the row later, it does not.
+                let heard = &context.notification;
+                job.record.heard = Some((heard.message_id.clone(), heard.created_at));
+            }
             settle::begin(&mut job.record.sent, session, &agent.slug, attempt);
             // Before it leaves: whoever finds this note after a crash looks for the turn before sending it again.
             desk.note(job, Step::TurnSent, &format!("to {}, try {attempt}", agent.slug), Wait::ForDisk);
-            let sent = &mut job.record.sent;
-            let answer = desk.gateway.turn(&turn, &mut |sign| {
-                if let Progress::Taken(run) = sign {
-                    if let Some(sent) = sent {
-                        sent.run = Some(run.to_owned());
-                    }
-                    (desk.taken)(job.number);
-                }
-            });
+            let answer = desk.gateway.turn(&turn, &mut |sign| taken(job, sign, desk));
             settle::end(&mut job.record, answer.as_ref().err());
             let reply = answer.map_err(Trouble::Gateway)?;
             desk.answered.fetch_add(1, Ordering::Relaxed);
@@ -106,6 +103,16 @@ pub(super) fn talk(
         }
         job.record.stage = Stage::Working(calls::of(reply, std::mem::take(&mut job.record.stage)));
     }
+}
+
+/// The gateway has named the run: by this id its items are known in the session's history.
+fn taken(job: &mut Job, sign: Progress<'_>, desk: &Desk<'_>) {
+    let Progress::Taken(run) = sign else { return };
+    if let Some(sent) = &mut job.record.sent {
+        sent.run = Some(run.to_owned());
+    }
+    desk.note(job, Step::TurnTaken, run, Wait::Not);
+    (desk.taken)(job.number);
 }
 
 /// Its last words; if it says nothing after its calls, what it said beside them.

@@ -7,7 +7,7 @@ use crossbeam_channel::{Receiver, Sender};
 
 use super::Job;
 use super::deliver::deliver;
-use super::desk::{Desk, Rules};
+use super::desk::{Desk, Made, Rules};
 use super::dispatcher::Event;
 use super::journal::Journal;
 use crate::gateway::Gateway;
@@ -24,6 +24,8 @@ pub struct Worker {
     pub journal: Arc<dyn Journal>,
     /// Who there is.
     pub team: Team,
+    /// What was made lately, by whomever.
+    pub made: Arc<Made>,
     /// How agents may act.
     pub rules: Arc<Rules>,
 }
@@ -62,6 +64,7 @@ impl Worker {
             stir: &stir,
             taken: &taken,
             answered: &ends.answered,
+            made: &self.made,
             journal: &*self.journal,
             rules: &self.rules,
         };

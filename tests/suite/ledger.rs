@@ -17,10 +17,11 @@ use std::time::{Duration, Instant};
 
 use mission_control_runtime::clock::Millis;
 use mission_control_runtime::config::LedgerSync;
+use mission_control_runtime::delivery::effects::Effects;
 use mission_control_runtime::delivery::journal::{Journal, Note, Step, Wait};
 use mission_control_runtime::delivery::policy::Skip;
 use mission_control_runtime::delivery::reply::Silence;
-use mission_control_runtime::delivery::{End, Record, Sent, Stage, Work};
+use mission_control_runtime::delivery::{End, Record, Sent, Stage, Waits, Work};
 use mission_control_runtime::gateway::{ToolCall, ToolOutput};
 use mission_control_runtime::ledger::{KEPT_AGE, KEPT_MAX, Ledger, LedgerError, Opened, Options, read};
 use mission_control_runtime::model::{AccountId, MessageId, Notification, NotificationId, SessionKey};
@@ -124,10 +125,16 @@ fn stage() -> impl Strategy<Value = Stage> {
             parts,
             posted,
             unsettled: advance,
-            advance
+            advance,
+            note_on: advance.then(|| End::Dead("why".to_owned())),
         }),
         end().prop_map(Stage::Ended),
     ]
+}
+
+fn effects(number: u32) -> Effects {
+    let done = json!([{"call": "c0ffee", "output": format!("{{\"n\": {number}}}"), "called": number.is_multiple_of(2)}]);
+    serde_json::from_value(json!({"done": done, "made": ["doc_1"]})).unwrap()
 }
 
 fn any_record() -> impl Strategy<Value = Record> {
@@ -158,6 +165,10 @@ fn any_record() -> impl Strategy<Value = Record> {
             answered: lost % 2 == 0,
             answered_then: u64::from(failures),
             provider: doubts,
+            rested: u64::from(doubts),
+            waits: if lost % 3 == 0 { Waits::Person } else { Waits::Agent },
+            since: NOW,
+            effects: effects(silences),
             stage,
         },
     )
@@ -220,13 +231,25 @@ fn what_is_kept_has_stable_names() {
         assert_eq!(name(json!(end)), end.name());
     }
     let record = Record {
-        stage: Stage::Answered { parts: vec!["a".to_owned()], posted: 0, unsettled: false, advance: true },
+        stage: Stage::Answered {
+            parts: vec!["a".to_owned()],
+            posted: 0,
+            unsettled: false,
+            advance: true,
+            note_on: None,
+        },
         ..Record::default()
     };
-    let kept = json!({"failures": 0, "doubts": 0, "outages": 0, "turned_away": 0, "answered_then": 0, "provider": 0,
-        "lost": 0, "sent": null, "unheard": null, "silences": 0, "unknown": 0, "heard": null, "answered": false,
-        "stage": {"answered": {"parts": ["a"], "posted": 0, "unsettled": false, "advance": true}}});
-    assert_eq!(json!(record), kept);
+    let stage = json!({"answered": {"parts": ["a"], "posted": 0, "unsettled": false, "advance": true, "note_on": null}});
+    assert_eq!(json!(record), json!({"stage": stage}), "what is as in the beginning is left out");
+    let sent = json!({"session": "task:t", "agent": "a", "attempt": 1, "run": "r", "at": 1, "lost": 2, "failed": true,
+        "spoke": true, "looked": 3, "grown": [4, 5]});
+    let effects = json!({"done": [{"call": "c", "output": "o", "called": true}], "made": ["m"]});
+    let all = json!({"failures": 1, "doubts": 1, "outages": 1, "turned_away": 1, "answered_then": 1, "provider": 1,
+        "lost": 1, "sent": sent, "unheard": 1, "silences": 1, "unknown": 1, "heard": ["m", 1], "answered": true,
+        "rested": 1, "waits": "person", "since": 1, "effects": effects, "stage": stage});
+    let known: Record = serde_json::from_value(all.clone()).unwrap();
+    assert_eq!(json!(known), all);
     assert_eq!(json!(Stage::Fresh), "fresh");
     let names: std::collections::HashSet<_> = Step::ALL.map(Step::name).into();
     assert_eq!(names.len(), Step::ALL.len());

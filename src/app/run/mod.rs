@@ -18,8 +18,9 @@ use super::ground::{Ground, Way};
 use crate::config::Settings;
 use crate::convex::Backoff;
 use crate::delivery::End;
-use crate::delivery::desk::Rules;
+use crate::delivery::desk::{Made, Rules};
 use crate::delivery::dispatcher::{Left, Plan, Rhythm};
+use crate::delivery::retry::Budget;
 use crate::delivery::service::{Service, Setup};
 use crate::delivery::worker::Worker;
 use crate::gateway::client::Endpoint;
@@ -253,7 +254,13 @@ impl House<'_> {
             base_url: settings.http.base_url(port).to_string(),
             rounds_max: delivery.tool_rounds_max,
             calls_max: delivery.tool_calls_max,
+            budget: Budget { attempts: delivery.attempts_max, age: delivery.age_max },
+            notes: delivery.no_response_note,
         });
+        let made = Arc::<Made>::default();
+        for (_, record, _) in &left.open {
+            record.effects.all_made().for_each(|id| made.add(id.to_owned()));
+        }
         let worker = |_| Worker {
             mission: self.ways.patient.mission(settings, &self.switches.calls),
             gateway: Box::new(Handset {
@@ -262,6 +269,7 @@ impl House<'_> {
             }),
             journal: self.ledger.clone(),
             team: team.clone(),
+            made: made.clone(),
             rules: rules.clone(),
         };
         let plan = Plan {

@@ -68,7 +68,7 @@ fn every_number_is_clamped_with_a_warning() {
             assert_eq!(warned, usize::from(clamped), "{}={given}: {:?}", variable.name, start.warnings());
         }
     }
-    assert_eq!(numbers, 15);
+    assert_eq!(numbers, 17);
 }
 
 /// §1.1 [REC]: "parse integers strictly". The issue makes each of these a mistake.
@@ -230,6 +230,7 @@ fn every_word_of_the_table_is_understood() {
         ("LOG_FORMAT", |start| format!("{:?}", start.settings().log_format)),
         ("UPGRADE_MODE", |start| format!("{:?}", start.settings().upgrade_mode)),
         ("LEDGER_SYNC", |start| format!("{:?}", start.settings().ledger_sync)),
+        ("NO_RESPONSE_NOTE", |start| format!("{:?}", start.settings().delivery.no_response_note)),
     ] {
         let variable = TABLE.iter().find(|variable| variable.name == name).unwrap();
         let Kind::Choice { options, .. } = variable.kind else { panic!("{name}") };
@@ -238,7 +239,7 @@ fn every_word_of_the_table_is_understood() {
         }
     }
     let choices = TABLE.iter().filter(|variable| matches!(variable.kind, Kind::Choice { .. }));
-    assert_eq!(choices.count(), 4);
+    assert_eq!(choices.count(), 5);
 }
 
 /// Texts that travel in reports: no control characters, no novels.

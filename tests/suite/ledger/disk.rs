@@ -132,8 +132,13 @@ fn role() {
     assert_eq!(what, "full");
     let fill = |count: u32| {
         let row = row(&format!("n{count}"));
-        let stage =
-            Stage::Answered { parts: vec!["x".repeat(50_000)], posted: 0, unsettled: false, advance: false };
+        let stage = Stage::Answered {
+            parts: vec!["x".repeat(50_000)],
+            posted: 0,
+            unsettled: false,
+            advance: false,
+            note_on: None,
+        };
         let record = Record { failures: count, stage, ..Record::default() };
         ledger.note(&Note::of(&row, NOW).record(&record), Wait::ForDisk)
     };

@@ -6,10 +6,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use mission_control_runtime::config::NoResponseNote;
 use mission_control_runtime::convex::{Call, CallError, Convex};
 use mission_control_runtime::delivery::deliver::deliver;
-use mission_control_runtime::delivery::desk::{Desk, Rules};
+use mission_control_runtime::delivery::desk::{Desk, Made, Rules};
 use mission_control_runtime::delivery::journal::{Journal, JournalError, Note, Wait};
+use mission_control_runtime::delivery::retry::Budget;
 use mission_control_runtime::delivery::{Job, Outcome, Record};
 use mission_control_runtime::gateway::history::TurnMark;
 use mission_control_runtime::gateway::{
@@ -133,8 +135,14 @@ fn live(office: &Office, model: &Model, paper: &Paper, job: &mut Job, life: &Arc
     let mission = Mission::new(convex, account, token);
     let gateway = MortalGateway(life.clone(), model, office);
     let journal = MortalJournal(life.clone(), paper);
-    let rules =
-        Rules { client_tools: true, base_url: "http://127.0.0.1:1".to_owned(), rounds_max: 8, calls_max: 32 };
+    let rules = Rules {
+        client_tools: true,
+        base_url: "http://127.0.0.1:1".to_owned(),
+        rounds_max: 8,
+        calls_max: 32,
+        budget: Budget::default(),
+        notes: NoResponseNote::default(),
+    };
     let (team, answered) = (roster::Team::default(), AtomicU64::new(0));
     let desk = Desk {
         mission: &mission,
@@ -143,6 +151,7 @@ fn live(office: &Office, model: &Model, paper: &Paper, job: &mut Job, life: &Arc
         stir: &|| (),
         taken: &|_| (),
         answered: &answered,
+        made: &Made::default(),
         journal: &journal,
         rules: &rules,
     };

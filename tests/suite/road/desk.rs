@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use mission_control_runtime::config::NoResponseNote;
 use mission_control_runtime::delivery::deliver::deliver;
-use mission_control_runtime::delivery::desk::{Desk, Rules};
+use mission_control_runtime::delivery::desk::{Desk, Made, Rules};
+use mission_control_runtime::delivery::retry::Budget;
 use mission_control_runtime::delivery::{Job, Outcome, Record};
 use mission_control_runtime::ledger::Paper;
 use mission_control_runtime::local::Options;
@@ -103,6 +105,8 @@ impl Office {
             base_url: "http://127.0.0.1:3001".to_owned(),
             rounds_max: 8,
             calls_max: 32,
+            budget: Budget::default(),
+            notes: NoResponseNote::default(),
         };
         let people = roster::Team::default();
         let stir = || {
@@ -115,6 +119,7 @@ impl Office {
             stir: &stir,
             taken: &|_| (),
             answered: &self.answered,
+            made: &Made::default(),
             journal: &self.paper,
             rules: &rules,
         };

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mission_control_runtime::clock::{Clock as _, SystemClock};
-use mission_control_runtime::delivery::retry::{FAILURES_MAX, LOST_MAX};
+use mission_control_runtime::delivery::retry::LOST_MAX;
 use mission_control_runtime::delivery::{End, Job, Outcome, Sent, Stage, Trouble, Unsettled};
 use mission_control_runtime::gateway::history::{Running, Waiting};
 use mission_control_runtime::gateway::{Class, Recovered, Reply, ToolCall, Why};
@@ -119,13 +119,13 @@ fn a_run_without_a_sign_of_life_is_stuck() {
         matches!(outcome, Outcome::Again { trouble: Trouble::Unsettled(Unsettled::Waiting { .. }), .. })
     };
     assert!(waits(&outcome), "the session has grown: {outcome:?}");
-    for attempt in 1..=FAILURES_MAX {
+    for attempt in 1..=8 {
         quiet(&mut job);
         office.gateway.recovers(goes_on(7));
         match office.outcome(&mut job) {
             Outcome::Again { trouble, .. } => assert!(trouble.to_string().contains("is stuck"), "{trouble}"),
             Outcome::Closed(End::Dead(why)) => {
-                assert_eq!(attempt, FAILURES_MAX);
+                assert_eq!(attempt, 8);
                 assert!(why.contains("is stuck"), "{why}");
             }
             Outcome::Closed(end) => panic!("{end:?}"),
@@ -208,7 +208,12 @@ fn every_other_verdict_has_its_end() {
         assert_eq!(office.deliver(&mut job), "dead");
         assert!(matches!(&job.record.stage, Stage::Ended(End::Dead(why)) if why.contains(words)));
         assert_eq!(office.gateway.take_seen().len(), 1);
-        assert!(office.messages_of_ben().is_empty() && office.is_delivered(&job));
+        let notes = office.messages_of_ben();
+        assert_eq!(notes.len(), 1);
+        assert!(
+            notes[0]["content"].as_str().unwrap().starts_with("*(Automatic note: there will be no answer ")
+        );
+        assert!(office.is_delivered(&job));
     }
 
     // `internal error` is the gateway's own word; all else is about the way between us.

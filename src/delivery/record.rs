@@ -1,0 +1,177 @@
+//! What has been done for a row: the memory of a delivery.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use super::End;
+use super::effects::Effects;
+use crate::clock::Millis;
+use crate::gateway::{ToolCall, ToolOutput};
+use crate::model::{MessageId, SessionKey};
+
+/// What has been done for a row. Each step is noted here before the next one begins, and is not done again.
+///
+/// It is kept across restarts under the names that stand here; what is as in the beginning is left out. What is not
+/// understood is refused as a whole: it may be the very step that must not be repeated.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Record {
+    /// Attempts that failed.
+    #[serde(skip_serializing_if = "is_default")]
+    pub failures: u32,
+    /// How often the backend refused without a reason that would settle it.
+    #[serde(skip_serializing_if = "is_default")]
+    pub doubts: u32,
+    /// How often the backend was out of reach; nobody's fault, so it only lengthens the pauses.
+    #[serde(skip_serializing_if = "is_default")]
+    pub outages: u32,
+    /// How often it found the gate to the gateway closed.
+    #[serde(skip_serializing_if = "is_default")]
+    pub turned_away: u32,
+    /// How many turns, of whomever, had been answered when it last did.
+    #[serde(skip_serializing_if = "is_default")]
+    pub answered_then: u64,
+    /// Turns in which the model's provider was in the way.
+    #[serde(skip_serializing_if = "is_default")]
+    pub provider: u32,
+    /// Turns whose answer was lost and nowhere to be found: so often it was sent again.
+    #[serde(skip_serializing_if = "is_default")]
+    pub lost: u32,
+    /// The turn that was sent and is not settled; before anything else is sent, it is.
+    #[serde(skip_serializing_if = "is_default")]
+    pub sent: Option<Sent>,
+    /// The last attempt that the agent has seen and that came to nothing: it may have done part of it.
+    #[serde(skip_serializing_if = "is_default")]
+    pub unheard: Option<u32>,
+    /// Turns that brought neither words nor calls, where some were due.
+    #[serde(skip_serializing_if = "is_default")]
+    pub silences: u32,
+    /// How often the backend knew nothing of it.
+    #[serde(skip_serializing_if = "is_default")]
+    pub unknown: u32,
+    /// What the agent has heard: the message of the row and its time, as they were when the agent was told.
+    #[serde(skip_serializing_if = "is_default")]
+    pub heard: Option<(Option<MessageId>, Millis)>,
+    /// Whether an answer stands in the thread that carries the row's id: the backend admits one, so no further one can.
+    #[serde(skip_serializing_if = "is_default")]
+    pub answered: bool,
+    /// How long it was let rest for failures of its own, in milliseconds.
+    #[serde(skip_serializing_if = "is_default")]
+    pub rested: u64,
+    /// Who waits for the answer.
+    #[serde(skip_serializing_if = "is_default")]
+    pub waits: Waits,
+    /// The newest instant of the backend that was known before what may be in doubt now was begun.
+    #[serde(skip_serializing_if = "is_default")]
+    pub since: Millis,
+    /// What the agent has done with its tools.
+    #[serde(skip_serializing_if = "is_default")]
+    pub effects: Effects,
+    /// How far it is.
+    #[serde(skip_serializing_if = "is_default")]
+    pub stage: Stage,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// Who waits for the answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Waits {
+    /// Nobody, as far as known.
+    #[default]
+    Nobody,
+    /// Another agent.
+    Agent,
+    /// A person.
+    Person,
+}
+
+impl Record {
+    /// For another delivery of the same row, whose first answer stands.
+    pub(super) fn renewed(&self) -> Self {
+        Self { answered: self.answered, ..Self::default() }
+    }
+
+    /// What was sent has come to nothing and will be sent again.
+    pub(super) fn send_again(&mut self) {
+        self.sent = None;
+        self.effects.sent_again();
+    }
+}
+
+/// A turn under way. It is noted before the turn is sent, and taken back when the turn is over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sent {
+    /// In this session.
+    pub session: SessionKey,
+    /// To this agent: the gateway's id.
+    pub agent: String,
+    /// The number in its marker.
+    pub attempt: u32,
+    /// The id of its run, once the gateway has named it.
+    pub run: Option<String>,
+    /// When.
+    pub at: Millis,
+    /// When its answer was found to be lost.
+    pub lost: Option<Millis>,
+    /// The gateway itself said that the run failed, and not why.
+    pub failed: bool,
+    /// And the model had written something by then.
+    pub spoke: bool,
+    /// When its session was read for the first time since.
+    pub looked: Option<Millis>,
+    /// The last item of the session at the last reading, and when it was new.
+    pub grown: Option<(u64, Millis)>,
+}
+
+/// How far a delivery is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Stage {
+    /// Nothing has been said to the agent that it has answered.
+    #[default]
+    Fresh,
+    /// The agent has called tools; these are the results that it has not got yet.
+    Working(Work),
+    /// The agent has answered; this much is posted.
+    Answered {
+        /// The answer, in messages.
+        parts: Vec<String>,
+        /// How many of them are in the thread.
+        posted: usize,
+        /// Whether the next of them may be there, too: its posting was not confirmed.
+        unsettled: bool,
+        /// Whether the task moves on once they are.
+        advance: bool,
+        /// It is no answer but a line for people about this end, without the row's id.
+        #[serde(default)]
+        note_on: Option<End>,
+    },
+    /// All is done; the backend does not know it yet.
+    Ended(End),
+}
+
+/// The middle of a conversation.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Work {
+    /// The calls that are still to be made, in order.
+    pub pending: VecDeque<ToolCall>,
+    /// Whether the first of them has begun: it may have been carried out.
+    pub begun: bool,
+    /// The results that go back once all calls are made.
+    pub outputs: Vec<ToolOutput>,
+    /// How many times results went back, with these.
+    pub rounds: u32,
+    /// How many calls were made.
+    pub calls: u32,
+    /// Whether any of them did what it was asked for.
+    pub acted: bool,
+    /// What it said beside its calls, in case it says nothing afterwards.
+    pub said: Option<String>,
+}
