@@ -17,6 +17,9 @@ use crate::model::{MessageId, SessionKey};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Record {
+    /// How often the agent was told of it from the beginning; the number stands in the marker.
+    #[serde(skip_serializing_if = "is_default")]
+    pub tries: u32,
     /// Attempts that failed.
     #[serde(skip_serializing_if = "is_default")]
     pub failures: u32,
@@ -93,7 +96,7 @@ pub enum Waits {
 impl Record {
     /// For another delivery of the same row, whose first answer stands.
     pub(super) fn renewed(&self) -> Self {
-        Self { answered: self.answered, ..Self::default() }
+        Self { answered: self.answered, tries: self.tries, ..Self::default() }
     }
 
     /// What was sent has come to nothing and will be sent again.

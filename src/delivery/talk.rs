@@ -49,7 +49,8 @@ pub(super) fn talk(
     };
     let offer = if desk.rules.client_tools { tools::offer(&caller) } else { tools::offer_http(&caller) };
     let names: Vec<&str> = offer.tools.iter().map(|tool| tool.name).collect();
-    let attempt = 1 + job.record.failures + job.record.silences;
+    // What is sent now if it begins anew; results belong to the try before.
+    let attempt = job.record.tries + 1;
     let briefing = prompt::brief(&Scene {
         context,
         labels: &offer.labels,
@@ -85,10 +86,12 @@ pub(super) fn talk(
             reply
         } else {
             if outputs.is_none() {
+                job.record.tries = attempt;
                 // This is what the agent hears of; what is folded into the row later, it does not.
                 let heard = &context.notification;
                 job.record.heard = Some((heard.message_id.clone(), heard.created_at));
             }
+            let attempt = job.record.tries;
             settle::begin(&mut job.record.sent, session, &agent.slug, attempt);
             // Before it leaves: whoever finds this note after a crash looks for the turn before sending it again.
             desk.note(job, Step::TurnSent, &format!("to {}, try {attempt}", agent.slug), Wait::ForDisk);

@@ -141,6 +141,7 @@ fn any_record() -> impl Strategy<Value = Record> {
     let counts = (any::<u32>(), any::<u32>(), any::<u32>(), any::<u32>(), any::<u32>());
     (counts, any::<u32>(), any::<u32>(), stage()).prop_map(
         |((failures, doubts, outages, turned_away, lost), silences, unknown, stage)| Record {
+            tries: failures,
             failures,
             doubts,
             outages,
@@ -245,7 +246,7 @@ fn what_is_kept_has_stable_names() {
     let sent = json!({"session": "task:t", "agent": "a", "attempt": 1, "run": "r", "at": 1, "lost": 2, "failed": true,
         "spoke": true, "looked": 3, "grown": [4, 5]});
     let effects = json!({"done": [{"call": "c", "output": "o", "called": true}], "made": ["m"]});
-    let all = json!({"failures": 1, "doubts": 1, "outages": 1, "turned_away": 1, "answered_then": 1, "provider": 1,
+    let all = json!({"tries": 1, "failures": 1, "doubts": 1, "outages": 1, "turned_away": 1, "answered_then": 1, "provider": 1,
         "lost": 1, "sent": sent, "unheard": 1, "silences": 1, "unknown": 1, "heard": ["m", 1], "answered": true,
         "rested": 1, "waits": "person", "since": 1, "effects": effects, "stage": stage});
     let known: Record = serde_json::from_value(all.clone()).unwrap();

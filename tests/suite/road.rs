@@ -5,6 +5,7 @@
 mod crashes;
 /// A board, a desk, and a job on it.
 mod desk;
+mod mortal;
 /// A turn whose answer was lost.
 mod settling;
 

@@ -1,169 +1,16 @@
-//! Every crash point: the process dies before and after each call that it makes of anybody, and another one goes on from
-//! what the ledger has. The oracle is what the backend and the model have seen, never our own counts.
+//! Every crash point, and every lost answer: the process dies before and after each call that it makes of anybody, and
+//! another one goes on from what the ledger has; or the call, or its answer, is lost on the way. The oracle is what the
+//! backend and the model have seen, never our own counts.
 
-use std::collections::HashMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use mission_control_runtime::config::NoResponseNote;
-use mission_control_runtime::convex::{Call, CallError, Convex};
-use mission_control_runtime::delivery::deliver::deliver;
-use mission_control_runtime::delivery::desk::{Desk, Made, Rules};
-use mission_control_runtime::delivery::journal::{Journal, JournalError, Note, Wait};
-use mission_control_runtime::delivery::retry::Budget;
-use mission_control_runtime::delivery::{Job, Outcome, Record};
-use mission_control_runtime::gateway::history::TurnMark;
-use mission_control_runtime::gateway::{
-    Gateway, GatewayError, Input, Progress, Recovered, Reply, ToolCall, Turn,
-};
+use mission_control_runtime::delivery::Job;
+use mission_control_runtime::gateway::{Reply, ToolCall};
 use mission_control_runtime::ledger::Paper;
-use mission_control_runtime::mission::Mission;
-use mission_control_runtime::model::{AccountId, SessionKey};
-use mission_control_runtime::roster;
-use mission_control_runtime::secret::Secret;
-use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::desk::Office;
-use crate::support::direct::Direct;
-
-/// When a process dies: at which of its calls, and on which side of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Death {
-    at: usize,
-    after: bool,
-}
-
-/// The life of one process: everything it does of the outside passes here.
-struct Life {
-    death: Option<Death>,
-    calls: AtomicUsize,
-}
-
-impl Life {
-    fn new(death: Option<Death>) -> Self {
-        Self { death, calls: AtomicUsize::new(0) }
-    }
-
-    fn is_over(&self) -> bool {
-        self.death.is_some_and(|death| self.calls.load(Ordering::SeqCst) > death.at)
-    }
-
-    /// One call: it is made, unless the process is dead or dies before it.
-    fn call<T>(&self, make: impl FnOnce() -> T) -> T {
-        assert!(!self.is_over(), "dead");
-        let number = self.calls.load(Ordering::SeqCst);
-        let dies = self.death.filter(|death| death.at == number);
-        if dies.is_some_and(|death| !death.after) {
-            self.calls.fetch_add(1, Ordering::SeqCst);
-            panic!("it dies before call {number}");
-        }
-        let result = make();
-        self.calls.fetch_add(1, Ordering::SeqCst);
-        assert!(dies.is_none(), "it dies after call {number}");
-        result
-    }
-}
-
-struct MortalBackend(Arc<Life>, Direct);
-
-impl Convex for MortalBackend {
-    fn call(&self, call: &Call<'_>) -> Result<Box<RawValue>, CallError> {
-        self.0.call(|| self.1.call(call))
-    }
-}
-
-/// What the model says, and what it has been told: its sessions outlive our processes.
-struct Model {
-    script: fn(&Office, usize) -> Reply,
-    told: Mutex<Vec<String>>,
-    replies: Mutex<HashMap<String, Reply>>,
-}
-
-struct MortalGateway<'a>(Arc<Life>, &'a Model, &'a Office);
-
-/// By what a turn is known in a history: its marker, or the results that it carried.
-fn key(marker: Option<&str>, outputs: &[String]) -> String {
-    marker.map_or_else(|| outputs.join(" "), str::to_owned)
-}
-
-impl Gateway for MortalGateway<'_> {
-    fn turn(&self, turn: &Turn<'_>, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Reply, GatewayError> {
-        self.0.call(|| {
-            let key = match turn.input {
-                Input::Message(text) => key(Some(&text[..=text.find(']').unwrap()]), &[]),
-                Input::Outputs(outputs) => {
-                    key(None, &outputs.iter().map(|output| output.call_id.clone()).collect::<Vec<_>>())
-                }
-            };
-            let mut told = self.1.told.lock().unwrap();
-            let reply = (self.1.script)(self.2, told.len());
-            told.push(key.clone());
-            self.1.replies.lock().unwrap().insert(key, reply.clone());
-            progress(Progress::Taken("resp_1"));
-            Ok(reply)
-        })
-    }
-
-    fn recover(&self, _: &SessionKey, _: &str, mark: &TurnMark<'_>) -> Result<Recovered, GatewayError> {
-        self.0.call(|| {
-            let ids: Vec<String> = mark.outputs.iter().map(|output| output.call_id.clone()).collect();
-            let key = key(Some(mark.marker).filter(|_| ids.is_empty()), &ids);
-            Ok(match self.1.replies.lock().unwrap().get(&key) {
-                None => Recovered::Absent { marker_seen: false },
-                Some(reply) if reply.calls.is_empty() => Recovered::Answered(reply.clone()),
-                Some(reply) => Recovered::Calls(reply.clone()),
-            })
-        })
-    }
-}
-
-struct MortalJournal<'a>(Arc<Life>, &'a Paper);
-
-impl Journal for MortalJournal<'_> {
-    fn note(&self, note: &Note<'_>, wait: Wait) -> Result<(), JournalError> {
-        if self.0.is_over() { Ok(()) } else { self.1.note(note, wait) }
-    }
-}
-
-/// One process works on the job until it is over, or until it dies.
-fn live(office: &Office, model: &Model, paper: &Paper, job: &mut Job, life: &Arc<Life>) -> bool {
-    let convex = Arc::new(MortalBackend(life.clone(), office.backend.clone()));
-    let (account, token) =
-        (AccountId::new(&office.team.board.account), Secret::new(&office.team.board.token));
-    let mission = Mission::new(convex, account, token);
-    let gateway = MortalGateway(life.clone(), model, office);
-    let journal = MortalJournal(life.clone(), paper);
-    let rules = Rules {
-        client_tools: true,
-        base_url: "http://127.0.0.1:1".to_owned(),
-        rounds_max: 8,
-        calls_max: 32,
-        budget: Budget::default(),
-        notes: NoResponseNote::default(),
-    };
-    let (team, answered) = (roster::Team::default(), AtomicU64::new(0));
-    let desk = Desk {
-        mission: &mission,
-        gateway: &gateway,
-        team: &team,
-        stir: &|| (),
-        taken: &|_| (),
-        answered: &answered,
-        made: &Made::default(),
-        journal: &journal,
-        rules: &rules,
-    };
-    for _ in 0..30 {
-        match catch_unwind(AssertUnwindSafe(|| deliver(job, &desk))) {
-            Ok(Outcome::Closed(_)) if !life.is_over() => return true,
-            _ if life.is_over() => return false,
-            Ok(_) | Err(_) => {}
-        }
-    }
-    panic!("it comes to no end: {:?}", job.record);
-}
+use super::mortal::{Blow, Fate, Life, Meanwhile, Model, Recovery, Script, live};
 
 fn says(text: &str) -> Reply {
     Reply { text: Some(text.to_owned()), ..Reply::default() }
@@ -178,20 +25,50 @@ fn calls(calls: &[(&str, Value)]) -> Reply {
     Reply { calls: calls.collect(), ..Reply::default() }
 }
 
-fn answers(_: &Office, _: usize) -> Reply {
-    says("Yes.")
+fn answers(_: &Office, step: usize) -> Reply {
+    says(&format!("Answer {step}."))
 }
 
-fn works(office: &Office, told: usize) -> Reply {
-    let paper = |title: &str| json!({"title": title, "content": "…", "type": "note"});
-    match told {
+fn is_silent(_: &Office, _: usize) -> Reply {
+    Reply::default()
+}
+
+fn looks_and_writes(office: &Office, step: usize) -> Reply {
+    match step {
         0 => calls(&[
-            ("document_upsert", paper("one")),
             ("task_load", json!({"taskId": office.task})),
-            ("document_upsert", paper("two")),
+            ("document_upsert", json!({"title": "one", "content": "…", "type": "note"})),
         ]),
-        1 => calls(&[("task_status", json!({"taskId": office.task, "status": "in_progress"}))]),
         _ => says("Done."),
+    }
+}
+
+/// Three rounds with every tool that must not be carried out twice, one of them meant twice.
+fn does_everything(office: &Office, step: usize) -> Reply {
+    let [other, doomed] = &office.others;
+    let twin = ("task_create", json!({"title": "twin", "description": "the same"}));
+    match step {
+        0 => calls(&[
+            twin.clone(),
+            twin,
+            ("document_upsert", json!({"title": "one", "content": "…", "type": "note"})),
+            ("task_message", json!({"taskId": other, "content": "Hello."})),
+        ]),
+        1 => calls(&[
+            ("task_update", json!({"taskId": other, "title": "renamed", "priority": 1})),
+            (
+                "response_request",
+                json!({"taskId": office.task, "recipientSlugs": ["ada"], "message": "Look."}),
+            ),
+            ("task_load", json!({"taskId": other})),
+            ("task_assign", json!({"taskId": other, "assigneeSlugs": ["ada"]})),
+        ]),
+        2 => calls(&[
+            ("task_delete", json!({"taskId": doomed, "reason": "a twin"})),
+            ("task_link_pr", json!({"taskId": other, "prNumber": 7})),
+            ("task_status", json!({"taskId": office.task, "status": "in_progress"})),
+        ]),
+        _ => says("All done."),
     }
 }
 
@@ -200,104 +77,278 @@ fn tells_a_long_story(_: &Office, _: usize) -> Reply {
     says(&[paragraph(0), paragraph(1), paragraph(2)].join("\n\n"))
 }
 
-/// A kind of delivery: how it begins, what the agent does, how many turns it takes, the first letters of the messages,
-/// the documents that stand there in the end.
+/// A kind of delivery.
 struct Kind {
     name: &'static str,
+    office: fn() -> Office,
     begins: fn(&Office) -> Job,
-    script: fn(&Office, usize) -> Reply,
+    script: Script,
+    /// How many turns it takes at most, and how many messages: of what the model says, or as many notes.
     turns: usize,
-    messages: &'static [&'static str],
-    documents: usize,
+    notes: usize,
+    /// What stands on the board in the end, counted.
+    board: fn(&Office) -> Value,
+    expected: fn() -> Value,
 }
 
-const KINDS: [Kind; 5] = [
+fn nothing(_: &Office) -> Value {
+    Value::Null
+}
+
+fn documents(office: &Office) -> Value {
+    json!(office.team.board.rows("documents").len())
+}
+
+/// Everything that [`does_everything`] does, as the backend's books have it.
+fn everything(office: &Office) -> Value {
+    let board = &office.team.board;
+    let [other, doomed] = &office.others;
+    let count =
+        |table: &str, fits: &dyn Fn(&Value) -> bool| board.rows(table).iter().filter(|row| fits(row)).count();
+    let other_row = board.row("tasks", other);
+    json!({
+        "twins": count("tasks", &|row| row["title"] == "twin"),
+        "documents": count("documents", &|_| true),
+        "hellos": count("messages", &|row| row["content"] == "Hello."),
+        "other": [other_row["title"], other_row["priority"]],
+        "requests": count("notifications", &|row| row["type"] == "response_request"),
+        "assignments": count("notifications", &|row| row["type"] == "assignment" && row["taskId"] == json!(other)),
+        "doomed": board.row("tasks", doomed)["status"],
+        "task": office.task()["status"],
+    })
+}
+
+const KINDS: [Kind; 6] = [
     Kind {
         name: "a plain answer",
+        office: Office::original,
         begins: |office| office.mention("@ben?"),
         script: answers,
         turns: 1,
-        messages: &["Y"],
-        documents: 0,
+        notes: 0,
+        board: nothing,
+        expected: || Value::Null,
     },
     Kind {
         name: "an assignment",
+        office: Office::original,
         begins: Office::assignment,
         script: answers,
         turns: 1,
-        messages: &["Y"],
-        documents: 0,
+        notes: 0,
+        board: |office| office.task()["status"].clone(),
+        expected: || json!("in_progress"),
     },
     Kind {
-        name: "a thread update",
-        begins: |office| office.update("well?"),
-        script: answers,
-        turns: 1,
-        messages: &["Y"],
-        documents: 0,
-    },
-    Kind {
-        name: "two rounds of tools",
+        name: "one round of tools",
+        office: Office::original,
         begins: |office| office.mention("@ben, write it down"),
-        script: works,
-        turns: 3,
-        messages: &["D"],
-        documents: 2,
+        script: looks_and_writes,
+        turns: 2,
+        notes: 0,
+        board: documents,
+        expected: || json!(1),
+    },
+    Kind {
+        name: "three rounds of tools",
+        office: Office::of_the_lead,
+        begins: |office| office.mention("@lead, do everything"),
+        script: does_everything,
+        turns: 4,
+        notes: 0,
+        board: everything,
+        expected: || {
+            json!({"twins": 2, "documents": 1, "hellos": 1, "other": ["renamed", 1.0], "requests": 1, "assignments": 1,
+                "doomed": "archived", "task": "in_progress"})
+        },
     },
     Kind {
         name: "an answer in three parts",
+        office: Office::original,
         begins: |office| office.mention("@ben, the whole story"),
         script: tells_a_long_story,
         turns: 1,
-        messages: &["0", "1", "2"],
-        documents: 0,
+        notes: 0,
+        board: nothing,
+        expected: || Value::Null,
+    },
+    Kind {
+        name: "silence until the note",
+        office: Office::original,
+        begins: |office| office.mention("@ben?"),
+        script: is_silent,
+        turns: 3,
+        notes: 1,
+        board: nothing,
+        expected: || Value::Null,
     },
 ];
 
-/// Dies once as told, and goes on; whether it was alive long enough to die.
-fn dies_and_goes_on(kind: &Kind, death: Death, survive: usize) -> bool {
-    let what = format!("{}, {death:?}, {survive} unwaited notes survive", kind.name);
-    let office = Office::new();
-    let model = Model { script: kind.script, told: Mutex::default(), replies: Mutex::default() };
+/// What a run came to.
+struct Run {
+    office: Arc<Office>,
+    model: Model,
+    job: Job,
+    /// Calls of the first process.
+    calls: usize,
+}
+
+/// Meets its fate once, and goes on in another process if it must.
+fn run(
+    (office, begins): (Office, fn(&Office) -> Job),
+    model: Model,
+    fate: Option<Fate>,
+    (survive, meanwhile): (usize, Option<(usize, Meanwhile)>),
+) -> Run {
+    let job = begins(&office);
+    run_job(Arc::new(office), job, model, fate, (survive, meanwhile))
+}
+
+fn run_job(
+    office: Arc<Office>,
+    mut job: Job,
+    model: Model,
+    fate: Option<Fate>,
+    (survive, meanwhile): (usize, Option<(usize, Meanwhile)>),
+) -> Run {
     let paper = Paper::default();
-    let mut job = (kind.begins)(&office);
     let row = job.row.clone();
-    let finished = live(&office, &model, &paper, &mut job, &Arc::new(Life::new(Some(death))));
-    if !finished {
+    let life = Life::new(fate, meanwhile);
+    if !live(&office, &model, &paper, &mut job, &life) {
         let left = paper.crash(survive).into_iter().find(|left| left.row.id == row.id);
-        let record = left.map(|left| left.record).unwrap_or_default();
-        let fresh = matches!(record, Record { sent: None, .. }) && !office.is_delivered(&job);
-        if fresh || !office.is_delivered(&job) || record != Record::default() {
-            let mut job = Job { number: 1, row, record };
-            assert!(live(&office, &model, &paper, &mut job, &Arc::new(Life::new(None))), "{what}");
+        // What the ledger does not know and the backend no longer lists is nobody's business any more.
+        if let Some(record) =
+            left.map(|left| left.record).or_else(|| (!office.is_delivered(&job)).then(Default::default))
+        {
+            job = Job { number: 1, row, record };
+            assert!(live(&office, &model, &paper, &mut job, &Life::new(None, None)));
         }
     }
-    let told = model.told.lock().unwrap();
-    assert_eq!(told.len(), kind.turns, "{what}: no turn is paid twice: {told:?}");
-    let messages = office.messages_of_ben();
-    let said: Vec<&str> = messages.iter().map(|message| &message["content"].as_str().unwrap()[..1]).collect();
-    assert_eq!(said, kind.messages, "{what}");
-    assert!(office.is_delivered(&job), "{what}");
-    let documents = office.team.board.rows("documents").len();
-    // A call that was cut in the middle is not made again: the agent was told that it may have been carried out.
-    let cut = kind.documents.saturating_sub(documents);
-    assert!(documents <= kind.documents && cut <= 1, "{what}: {documents} documents");
-    finished
+    Run { office, model, job, calls: life.calls() }
+}
+
+impl Run {
+    /// Nothing is lost, nothing is said twice, no tool has done anything twice, and no turn was paid twice.
+    fn is_right(&self, what: &str, kind: &Kind, turns: usize) {
+        let (paid, wrong) = self.model.turns();
+        assert!(wrong.is_empty() && paid <= turns, "{what}: {paid} turns, {wrong:?}");
+        self.says_it_once(what, kind.notes);
+        assert_eq!((kind.board)(&self.office), (kind.expected)(), "{what}");
+    }
+
+    fn says_it_once(&self, what: &str, notes: usize) {
+        let posted = self.office.messages_of_ben().into_iter();
+        let posted: Vec<String> = posted
+            .filter(|row| row["taskId"] == json!(self.office.task))
+            .map(|row| row["content"].as_str().unwrap().to_owned())
+            .collect();
+        let (told, said): (Vec<_>, Vec<_>) =
+            posted.into_iter().partition(|text| text.starts_with("*(Automatic note"));
+        let parts = self
+            .model
+            .said()
+            .into_iter()
+            .flat_map(|text| text.split("\n\n").map(str::to_owned).collect::<Vec<_>>());
+        let short = |text: &String| text.chars().take(20).collect::<String>();
+        let (said, parts): (Vec<_>, Vec<_>) =
+            (said.iter().map(short).collect(), parts.map(|text| short(&text)).collect());
+        assert_eq!((told.len(), said), (notes, parts), "{what}");
+        assert!(self.office.is_delivered(&self.job), "{what}");
+    }
+}
+
+/// How many calls the process makes that nothing happens to.
+fn length(kind: &Kind) -> usize {
+    let run = run(((kind.office)(), kind.begins), Model::new(kind.script, None), None, (0, None));
+    run.is_right(kind.name, kind, kind.turns);
+    run.calls
 }
 
 #[test]
-fn whoever_dies_when_everything_happens_once() {
+fn whoever_dies_when_and_whatever_is_lost_everything_happens_once() {
     let mut points = 0;
     for kind in &KINDS {
-        for after in [false, true] {
-            for survive in [0, usize::MAX] {
-                let mut at = 0;
-                while !dies_and_goes_on(kind, Death { at, after }, survive) {
-                    at += 1;
+        for at in 0..length(kind) {
+            for blow in Blow::ALL {
+                for survive in [0, 1, usize::MAX] {
+                    let fate = Fate { at, blow };
+                    let what = format!("{}, {fate:?}, {survive} unwaited notes survive", kind.name);
+                    let model = Model::new(kind.script, None);
+                    let run = run(((kind.office)(), kind.begins), model, Some(fate), (survive, None));
+                    run.is_right(&what, kind, kind.turns);
                     points += 1;
+                    if matches!(blow, Blow::AnswerLost | Blow::CallLost) {
+                        break;
+                    }
                 }
             }
         }
     }
-    assert!(points > 120, "{points} crash points");
+    assert!(points > 400, "{points} points");
+}
+
+/// The gateway breaks down in the middle of each turn; and then our process, too, at each of its calls.
+#[test]
+fn a_gateway_that_breaks_down_in_the_middle_repeats_nothing() {
+    for kind in KINDS.iter().filter(|kind| kind.notes == 0) {
+        for breaks in 1..=kind.turns {
+            for recovery in [Recovery::Itself, Recovery::None] {
+                let model = || Model::new(kind.script, Some((breaks, recovery)));
+                let whole = run(((kind.office)(), kind.begins), model(), None, (0, None));
+                for at in 0..whole.calls {
+                    for blow in [Blow::DiesBefore, Blow::DiesAfter] {
+                        let fate = Fate { at, blow };
+                        let what = format!("{}, turn {breaks} breaks, {recovery:?}, {fate:?}", kind.name);
+                        let run = run(((kind.office)(), kind.begins), model(), Some(fate), (0, None));
+                        if recovery == Recovery::Itself {
+                            // The agent answers without its tools: what it had not done by then stays undone.
+                            run.says_it_once(&what, 0);
+                            assert!(run.model.turns().1.is_empty(), "{what}");
+                            continue;
+                        }
+                        // The turn that broke, and what the model does again behind it.
+                        run.is_right(&what, kind, kind.turns + 2);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// W-1: a message arrives right before each call of the process, and the process may die at each of its calls. The
+/// message is heard, and whatever is answered to it stands in the thread: the backend's own de-duplication swallows
+/// nothing (contract D1, D2).
+#[test]
+fn a_message_that_arrives_at_any_moment_is_heard_and_answered() {
+    let begins: fn(&Office) -> Job = |office| office.update("first words");
+    let calls = {
+        let run = run((Office::original(), begins), Model::new(answers, None), None, (0, None));
+        run.says_it_once("no message arrives", 0);
+        run.calls
+    };
+    for script in [answers as Script, looks_and_writes] {
+        for arrives in 0..calls + 3 {
+            let fates = (0..calls + 3).flat_map(|at| Blow::ALL.map(|blow| Some(Fate { at, blow })));
+            for fate in fates.chain([None]) {
+                let what = format!("a message arrives before call {arrives}, {fate:?}");
+                let office = Arc::new(Office::original());
+                let job = begins(&office);
+                let board = office.clone();
+                let person: Meanwhile =
+                    Arc::new(move || drop(board.team.board.person_says(&board.task, "second words")));
+                let model = Model::new(script, None);
+                let run = run_job(office.clone(), job, model, fate, (usize::MAX, Some((arrives, person))));
+                run.says_it_once(&what, 0);
+                assert!(run.model.turns().1.is_empty(), "{what}");
+                let came =
+                    office.team.board.rows("messages").iter().any(|row| row["content"] == "second words");
+                let waits = office.team.board.rows("notifications").iter().any(|row| {
+                    row["type"] == "thread_update"
+                        && row.get("deliveredAt").is_none()
+                        && row["recipientId"] == json!(office.ben)
+                });
+                assert!(!came || waits || run.model.heard().contains("second words"), "{what}");
+            }
+        }
+    }
 }

@@ -27,6 +27,8 @@ pub(super) struct Office {
     /// The agent on the task.
     pub(super) ben: String,
     pub(super) task: String,
+    /// Two tasks beside it.
+    pub(super) others: [String; 2],
     /// How many turns were answered, of whomever.
     pub(super) answered: AtomicU64,
     /// Where every step is noted.
@@ -44,8 +46,20 @@ impl Office {
         Self::at(Team::with(Options { original: true, ..Options::default() }))
     }
 
+    /// The same, and the orchestrator in Ben's place.
+    pub(super) fn of_the_lead() -> Self {
+        let team = Team::with(Options { original: true, ..Options::default() });
+        let lead = team.lead.clone();
+        Self::with(team, lead)
+    }
+
     fn at(team: Team) -> Self {
         let ben = team.ben.clone();
+        Self::with(team, ben)
+    }
+
+    fn with(team: Team, ben: String) -> Self {
+        let others = [team.task("inbox", &[]), team.task("inbox", &[])];
         let task = team.task("assigned", &[&ben]);
         team.board.follows(&task, "agent", &ben);
         let backend = Direct::new(team.board.engine.clone());
@@ -55,6 +69,7 @@ impl Office {
             gateway: Played::default(),
             ben,
             task,
+            others,
             answered: AtomicU64::new(0),
             paper: Paper::default(),
             stirred: AtomicUsize::new(0),
