@@ -4,6 +4,8 @@
 
 use std::fmt;
 use std::ops::{Add, Sub};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Milliseconds since the Unix epoch, as the backend counts time.
@@ -50,6 +52,51 @@ impl Default for SteadyClock {
 impl Clock for SteadyClock {
     fn now(&self) -> Millis {
         self.start + self.began.elapsed()
+    }
+}
+
+/// When something last showed a sign of life; whoever sees one says so, and whoever waits for the thing asks. Clones are
+/// the same.
+#[derive(Clone, Debug)]
+pub struct Pulse(Arc<AtomicU64>);
+
+impl Pulse {
+    /// It lives.
+    pub fn new() -> Self {
+        Self(Arc::new(AtomicU64::new(Self::now())))
+    }
+
+    /// A sign of life.
+    pub fn beat(&self) {
+        // It stands alone: nothing else is read after it. What is over stays so.
+        self.0.fetch_max(Self::now(), Ordering::Relaxed);
+    }
+
+    /// How long there has been none.
+    pub fn quiet(&self) -> Duration {
+        Duration::from_millis(Self::now().saturating_sub(self.0.load(Ordering::Relaxed)))
+    }
+
+    /// There is nothing left to wait for.
+    pub fn end(&self) {
+        self.0.store(u64::MAX, Ordering::Relaxed);
+    }
+
+    /// Whether somebody has said so.
+    pub fn is_over(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == u64::MAX
+    }
+
+    /// Milliseconds since the first of them began.
+    fn now() -> u64 {
+        static BEGAN: OnceLock<Instant> = OnceLock::new();
+        u64::try_from(BEGAN.get_or_init(Instant::now).elapsed().as_millis()).unwrap_or(u64::MAX - 1)
+    }
+}
+
+impl Default for Pulse {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

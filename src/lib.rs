@@ -16,7 +16,7 @@
 //! | 0 words | [`model`], [`clock`], [`chance`], [`secret`], [`redact`] | the standard library, serde |
 //! | 1 decisions | [`config`], [`gateway`], [`tools`], [`delivery`], [`http::message`], [`http::routes`], [`http::health`] | floor 0; pure: no sockets, files, threads, logging or clock reads |
 //! | 2 edges | [`wire`], [`convex`], [`mission`], [`gateway::client`], [`http::server`], [`local`], [`demo`], [`ledger`], [`telemetry`] | floors 0–1; not each other, except `mission` → `convex` → `wire` and `gateway::client` → `wire` |
-//! | 3 workers | [`delivery::service`], [`delivery::scout`], [`delivery::worker`], [`delivery::deliver`], [`tools::run`], [`roster`] | floors 0–2 |
+//! | 3 workers | [`delivery::service`], [`delivery::scout`], [`delivery::watch`], [`delivery::worker`], [`delivery::deliver`], [`tools::run`], [`roster`] | floors 0–2 |
 //! | 4 wiring | [`app`], [`cli`], `main` | everything; nobody imports it |
 //!
 //! ## The threads of `run`
@@ -26,7 +26,7 @@
 //!  scout ───Listed──┐                                │          (backend, gateway)   │
 //!  prober ──Probed──┼─► inbox ─► dispatcher ─────────┘                               │
 //!  http ────nudge───┘    (owns all rows; no IO) ◄─────────── Finished, nudge ────────┘
-//!  roster   reporter    http acceptor, one thread for each connection
+//!  roster   reporter   watch (quiet turns)   http acceptor, one thread for each connection
 //! ```
 //!
 //! ## The words

@@ -76,6 +76,7 @@ fn give_up(job: &mut Job, end: End, trouble: &Trouble, desk: &Desk<'_>) {
 }
 
 fn closed(job: &Job, end: End, desk: &Desk<'_>) -> Outcome {
+    desk.inflight.is_known(&job.row.id);
     let words = in_short(&end);
     info!("{}: {words}", name(job, desk));
     let note = Note::of(&job.row, SystemClock.now()).record(&job.record).step(Step::Ended, &words);

@@ -3,9 +3,11 @@
 use std::collections::VecDeque;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use log::debug;
 
+use super::inflight::InFlight;
 use super::journal::{Journal, Note, Step, Wait};
 use super::retry::Budget;
 use super::{Job, Record};
@@ -32,6 +34,8 @@ pub struct Desk<'a> {
     pub answered: &'a AtomicU64,
     /// What was made lately, by whomever.
     pub made: &'a Made,
+    /// Which turns are under way.
+    pub inflight: &'a InFlight,
     /// Where every step is noted.
     pub journal: &'a dyn Journal,
     /// How agents may act.
@@ -94,6 +98,8 @@ pub struct Rules {
     pub rounds_max: u32,
     /// How many calls one delivery may make.
     pub calls_max: u32,
+    /// How long a turn may show no sign of life.
+    pub silence_max: Duration,
     /// When a row is given up.
     pub budget: Budget,
     /// Who is told in the thread that an agent did not answer.

@@ -24,6 +24,7 @@ pub mod desk;
 pub mod dispatcher;
 pub mod effects;
 mod gate;
+pub mod inflight;
 pub mod journal;
 mod pace;
 pub mod policy;
@@ -40,6 +41,7 @@ mod talk;
 pub mod tally;
 mod tell;
 pub mod trouble;
+pub mod watch;
 pub mod worker;
 
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,5 @@
-//! The threads of the delivery: the dispatcher's own, the scout, the prober, the workers; and the channels between.
+//! The threads of the delivery: the dispatcher's own, the scout, the prober, the watch, the workers; and the channels
+//! between.
 //!
 //! The dispatcher's thread is the only one that touches the dispatcher. It waits for an event, for a nudge, or until
 //! the instant that the dispatcher named, and carries out what it says. It never blocks on a send: an order to scout or
@@ -14,8 +15,10 @@ use crossbeam_channel::{Receiver, Sender, bounded, select};
 use log::{info, warn};
 
 use super::dispatcher::{Dispatcher, Effect, Event, Left, Plan, Standing};
+use super::inflight::{InFlight, Seen};
 use super::journal::{Journal, Note, Step, Wait};
 use super::scout::{Order, prober, scout};
+use super::watch::{Look, Rhythm, watch};
 use super::worker::{Ends, Worker};
 use super::{End, Job};
 use crate::clock::{Clock, Millis, SteadyClock, SystemClock};
@@ -43,6 +46,8 @@ pub struct Setup {
     pub journal: Arc<dyn Journal>,
     /// What an earlier process has left.
     pub left: Left,
+    /// How long a turn may show no sign of life, and how to look at one.
+    pub watch: (Rhythm, Look),
     /// Asks the gateway whether it is there: nothing, or why not.
     pub probe: Box<dyn Fn() -> Option<String> + Send>,
 }
@@ -51,6 +56,7 @@ pub struct Setup {
 #[derive(Clone)]
 pub struct View {
     nudges: Sender<()>,
+    inflight: InFlight,
     standing: Arc<Mutex<Standing>>,
 }
 
@@ -59,6 +65,11 @@ impl View {
     pub fn nudge(&self) {
         // A full channel has the news already.
         let _ = self.nudges.try_send(());
+    }
+
+    /// The turns under way.
+    pub fn turns(&self) -> Vec<Seen> {
+        self.inflight.seen(SystemClock.now())
     }
 
     /// How things stand.
@@ -103,17 +114,22 @@ impl Service {
         let (probes, probe_orders) = bounded(1);
         let (alive, ended) = bounded(0);
         let standing = Arc::<Mutex<Standing>>::default();
-        let mut threads = Vec::with_capacity(workers + 3);
+        let mut threads = Vec::with_capacity(workers + 4);
 
         let (mission, to) = (setup.mission, inbox.clone());
         threads.push(spawn("scout", move || scout(&mission, &list_orders, &to))?);
         let (probe, to) = (setup.probe, inbox.clone());
         threads.push(spawn("prober", move || prober(&*probe, &probe_orders, &to))?);
+        let (enters, entered) = bounded(1);
+        let inflight = InFlight::new(enters);
+        let ((rhythm, look), table, until) = (setup.watch, inflight.clone(), ended.clone());
+        threads.push(spawn("watch", move || watch(&table, &look, rhythm, &entered, &until))?);
         let (on_trial, answered) = (Arc::<AtomicBool>::default(), Arc::default());
         for (number, worker) in (1..).zip(setup.workers) {
             let (jobs, inbox) = (work.clone(), inbox.clone());
             let (nudges, on_trial, answered) = (nudges.clone(), on_trial.clone(), Arc::clone(&answered));
-            let ends = Ends { jobs, inbox, nudges, answered, on_trial };
+            let inflight = inflight.clone();
+            let ends = Ends { jobs, inbox, nudges, inflight, answered, on_trial };
             threads.push(spawn(&format!("worker-{number}"), move || worker.run(&ends))?);
         }
         let desk = Desk {
@@ -129,7 +145,7 @@ impl Service {
             _alive: alive,
         };
         threads.push(spawn("dispatcher", move || desk.run())?);
-        Ok(Self { inbox, view: View { nudges, standing }, ended, threads })
+        Ok(Self { inbox, view: View { nudges, inflight, standing }, ended, threads })
     }
 
     /// Ends when the dispatcher does: after an order to stop, or never.

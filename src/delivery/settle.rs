@@ -17,9 +17,6 @@ use crate::gateway::history::Running;
 use crate::gateway::{Class, GatewayError, Recovered, Reply, TurnMark, Why};
 use crate::model::{NotificationId, SessionKey};
 
-/// A run that is waited for and shows no sign of life for so long is stuck (openclaw-gateway §11.7).
-pub(super) const STUCK: Duration = Duration::from_mins(15);
-
 /// What stands first in the input, and by what it is found again.
 pub(super) fn marker(row: &NotificationId, attempt: u32) -> String {
     format!("[n-{row} try {attempt}]")
@@ -95,12 +92,15 @@ pub(super) fn settle(job: &mut Job, desk: &Desk<'_>) -> Result<Option<Reply>, Tr
     let found = desk.gateway.recover(&sent.session, &sent.agent, &mark).map_err(Trouble::Gateway)?;
     let attempt = sent.attempt;
     let row = &job.row.id;
+    if !matches!(found, Recovered::Running(_)) {
+        desk.inflight.is_known(row);
+    }
     let (reply, how) = match found {
         Recovered::Answered(reply) => (reply, "its answer was found in the session's history"),
         Recovered::Calls(reply) => (reply, "its calls were found in the session's history"),
         Recovered::Elsewhere(reply) => (reply, "the gateway had resumed the turn: that answer is taken"),
         Recovered::Silent => (Reply::default(), "the agent had said nothing"),
-        Recovered::Running(running) => return Err(wait(sent, running, now)),
+        Recovered::Running(running) => return Err(wait(sent, running, desk.rules.silence_max, now)),
         Recovered::Absent { marker_seen } => {
             job.record.send_again();
             job.record.unheard = marker_seen.then_some(attempt).or(job.record.unheard);
@@ -120,7 +120,7 @@ pub(super) fn settle(job: &mut Job, desk: &Desk<'_>) -> Result<Option<Reply>, Tr
 }
 
 /// It is not over: how long to wait, or that it has been too long.
-fn wait(sent: &mut Sent, running: Running, now: Millis) -> Trouble {
+fn wait(sent: &mut Sent, running: Running, silence_max: Duration, now: Millis) -> Trouble {
     if let Some(last) = running.last {
         if sent.looked.is_none() {
             sent.looked = Some(now);
@@ -131,13 +131,8 @@ fn wait(sent: &mut Sent, running: Running, now: Millis) -> Trouble {
         }
     }
     let alive = sent.grown.map_or(sent.lost, |(_, at)| Some(at)).unwrap_or(now);
-    if now.since(alive) >= STUCK {
-        warn!(
-            "{} has been quiet for {} minutes: {}",
-            sent.agent,
-            STUCK.as_secs() / 60,
-            running.why.explain()
-        );
+    if now.since(alive) >= silence_max {
+        warn!("{} has been quiet for {} s: {}", sent.agent, silence_max.as_secs(), running.why.explain());
         return Trouble::Unsettled(Unsettled::Stuck(running.why));
     }
     Trouble::Unsettled(Unsettled::Waiting { why: running.why, pause: running.again_in })

@@ -2,16 +2,19 @@
 
 use std::sync::atomic::Ordering;
 
+use log::warn;
+
 use super::calls;
 use super::desk::Desk;
+use super::inflight::{Guard, Life, Vitality};
 use super::journal::{Step, Wait};
 use super::policy;
 use super::prompt::{self, HttpWay, Scene};
 use super::settle::{self, marker};
 use super::{Job, Stage, Trouble};
 use crate::chance;
-use crate::clock::{Clock as _, SystemClock};
-use crate::gateway::{Input, Progress, Reply, Turn};
+use crate::clock::{Clock as _, Pulse, SystemClock};
+use crate::gateway::{Input, Progress, Reply, Turn, Why};
 use crate::model::DeliveryContext;
 use crate::tools::{self, Caller};
 
@@ -73,6 +76,7 @@ pub(super) fn talk(
             Stage::Working(work) => (Some(work.outputs.clone()), work.rounds),
             _ => (None, 0),
         };
+        let pulse = Pulse::new();
         let turn = Turn {
             session,
             agent: &agent.slug,
@@ -80,6 +84,7 @@ pub(super) fn talk(
             input: outputs.as_deref().map_or(Input::Message(&briefing.input), Input::Outputs),
             // Behind the last round it can only answer.
             tools: if rounds > desk.rules.rounds_max { &[] } else { &offer.tools },
+            pulse: &pulse,
         };
         let reply = if let Some(reply) = found.take() {
             settle::end(&mut job.record, None);
@@ -95,7 +100,25 @@ pub(super) fn talk(
             settle::begin(&mut job.record.sent, session, &agent.slug, attempt);
             // Before it leaves: whoever finds this note after a crash looks for the turn before sending it again.
             desk.note(job, Step::TurnSent, &format!("to {}, try {attempt}", agent.slug), Wait::ForDisk);
-            let answer = desk.gateway.turn(&turn, &mut |sign| taken(job, sign, desk));
+            let life = desk.inflight.enter(Life {
+                row: job.row.id.clone(),
+                agent: agent.slug.clone(),
+                session: session.clone(),
+                marker: marker(&job.row.id, attempt),
+                result_of: outputs.as_ref().and_then(|outputs| Some(outputs.first()?.call_id.clone())),
+                run: None,
+                began: SystemClock.now(),
+                pulse: pulse.clone(),
+                state: Vitality::default(),
+            });
+            let answer = desk.gateway.turn(&turn, &mut |sign| taken(job, sign, &life, desk));
+            drop(life);
+            let silent = answer.as_ref().is_err_and(|error| error.why == Why::Silent) && !pulse.is_over();
+            if silent {
+                let secs = desk.rules.silence_max.as_secs();
+                warn!("{}: {} is stuck: no sign of life for {secs} s", job.row.id, agent.slug);
+                desk.inflight.is_stuck(&job.row.id, SystemClock.now());
+            }
             settle::end(&mut job.record, answer.as_ref().err());
             let reply = answer.map_err(Trouble::Gateway)?;
             desk.answered.fetch_add(1, Ordering::Relaxed);
@@ -109,11 +132,12 @@ pub(super) fn talk(
 }
 
 /// The gateway has named the run: by this id its items are known in the session's history.
-fn taken(job: &mut Job, sign: Progress<'_>, desk: &Desk<'_>) {
+fn taken(job: &mut Job, sign: Progress<'_>, life: &Guard<'_>, desk: &Desk<'_>) {
     let Progress::Taken(run) = sign else { return };
     if let Some(sent) = &mut job.record.sent {
         sent.run = Some(run.to_owned());
     }
+    life.is_run(run);
     desk.note(job, Step::TurnTaken, run, Wait::Not);
     (desk.taken)(job.number);
 }

@@ -9,6 +9,7 @@ use super::Job;
 use super::deliver::deliver;
 use super::desk::{Desk, Made, Rules};
 use super::dispatcher::Event;
+use super::inflight::InFlight;
 use super::journal::Journal;
 use crate::gateway::Gateway;
 use crate::mission::Mission;
@@ -36,6 +37,8 @@ pub(super) struct Ends {
     pub(super) jobs: Receiver<Box<Job>>,
     pub(super) inbox: Sender<Event>,
     pub(super) nudges: Sender<()>,
+    /// Which turns are under way.
+    pub(super) inflight: InFlight,
     /// How many turns of all workers were answered.
     pub(super) answered: Arc<AtomicU64>,
     /// Whether the dispatcher wants to hear that a turn was taken.
@@ -65,6 +68,7 @@ impl Worker {
             taken: &taken,
             answered: &ends.answered,
             made: &self.made,
+            inflight: &ends.inflight,
             journal: &*self.journal,
             rules: &self.rules,
         };

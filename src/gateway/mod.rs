@@ -18,6 +18,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::clock::Pulse;
 use crate::model::SessionKey;
 
 pub use codec::session_key;
@@ -51,6 +52,8 @@ pub struct Turn<'a> {
     pub input: Input<'a>,
     /// What the agent may call; like the instructions it is for this turn only.
     pub tools: &'a [&'a Tool],
+    /// Its signs of life, whoever sees them.
+    pub pulse: &'a Pulse,
 }
 
 /// What is said to the agent.

@@ -127,12 +127,30 @@ pub struct DeliveryHealth {
     pub waiting: usize,
     /// Those that are worked on.
     pub in_flight: usize,
+    /// The turns of these, and those that are stuck.
+    pub turns: Vec<TurnHealth>,
     /// How many lists were begun.
     pub lists: u64,
     /// When the oldest of them was created.
     pub oldest_unsettled_at: Option<Millis>,
     /// What it is set to.
     pub config: DeliveryConfig,
+}
+
+/// A turn under way.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TurnHealth {
+    /// For which row.
+    pub notification_id: String,
+    /// Whose; none of one that is no longer waited for.
+    pub agent: Option<String>,
+    /// `working`, `waiting`, `quiet` or `stuck`.
+    pub state: &'static str,
+    /// When it was sent, or found to be stuck.
+    pub since: Millis,
+    /// How many seconds ago it showed the last sign of life.
+    pub quiet_seconds: f64,
 }
 
 /// What the delivery is set to.
@@ -219,6 +237,7 @@ pub fn reasons(
         (backend.reachable != Some(true), "backend_unreachable"),
         (backend.reachable == Some(true) && backend.accepted != Some(true), "backend_refuses"),
         (delivery.consecutive_failures.max(delivery.list_failures.into()) >= FAILING, "delivery_failing"),
+        (delivery.turns.iter().any(|turn| turn.state == "stuck"), "stuck_turns"),
         (roster.stale, "roster_stale"),
         (ledger.off.is_some(), "ledger_off"),
     ];

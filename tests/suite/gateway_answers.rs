@@ -6,6 +6,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use mission_control_runtime::clock::Pulse;
 use mission_control_runtime::gateway::client::{Endpoint, HttpGateway, Limits};
 use mission_control_runtime::gateway::{
     Class, Gateway, GatewayError, Input, Progress, Reply, Tool, ToolCall, Turn, Why,
@@ -72,6 +73,7 @@ fn ask(gateway: &HttpGateway) -> (Result<Reply, GatewayError>, Vec<String>) {
         instructions: "Be brief.",
         input: Input::Message("[n-1 try 1] hi"),
         tools: &[&tool],
+        pulse: &Pulse::new(),
     };
     let mut signs = Vec::new();
     let reply = gateway.turn(&turn, &mut |sign| {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use mission_control_runtime::redact::credentials_in;
 
 /// Which floor a room stands on. The longest matching path counts.
-const FLOORS: [(&str, u8); 35] = [
+const FLOORS: [(&str, u8); 36] = [
     ("model", 0),
     ("chance", 0),
     ("clock", 0),
@@ -37,6 +37,7 @@ const FLOORS: [(&str, u8); 35] = [
     ("delivery::service", 3),
     ("delivery::settle", 3),
     ("delivery::talk", 3),
+    ("delivery::watch", 3),
     ("roster", 3),
     ("tools::run", 3),
     ("app", 4),

@@ -22,8 +22,10 @@ use crate::delivery::desk::{Made, Rules};
 use crate::delivery::dispatcher::{Left, Plan, Rhythm};
 use crate::delivery::retry::Budget;
 use crate::delivery::service::{Service, Setup};
+use crate::delivery::watch;
 use crate::delivery::worker::Worker;
-use crate::gateway::client::Endpoint;
+use crate::gateway::client::{Endpoint, HttpGateway};
+use crate::gateway::{ToolOutput, TurnMark};
 use crate::http::server::{Limits, Server};
 use crate::ledger::{self, Ledger, LedgerError};
 use crate::model::AccountId;
@@ -254,6 +256,7 @@ impl House<'_> {
             base_url: settings.http.base_url(port).to_string(),
             rounds_max: delivery.tool_rounds_max,
             calls_max: delivery.tool_calls_max,
+            silence_max: settings.gateway.silence_max,
             budget: Budget { attempts: delivery.attempts_max, age: delivery.age_max },
             notes: delivery.no_response_note,
         });
@@ -282,8 +285,30 @@ impl House<'_> {
         let workers = (0..plan.workers).map(worker).collect();
         let mission = self.ways.once.mission(settings, &self.switches.chores);
         let journal = self.ledger.clone();
-        Setup { plan, mission, workers, journal, left, probe: Box::new(move || line.probe(prober.as_ref())) }
+        let watcher = self.gateway.as_ref().map(|gateway| gateway.client(&self.switches.turns));
+        let watch = (watch::Rhythm::of(settings.gateway.silence_max), watched(watcher));
+        Setup {
+            plan,
+            mission,
+            workers,
+            journal,
+            left,
+            watch,
+            probe: Box::new(move || line.probe(prober.as_ref())),
+        }
     }
+}
+
+/// How the watch looks at a turn.
+fn watched(gateway: Option<HttpGateway>) -> watch::Look {
+    Box::new(move |life| {
+        let Some(gateway) = &gateway else { return Ok(None) };
+        let output = |call_id: &String| ToolOutput { call_id: call_id.clone(), output: String::new() };
+        let outputs: Vec<ToolOutput> = life.result_of.iter().map(output).collect();
+        let run = life.run.as_deref();
+        let mark = TurnMark { marker: &life.marker, outputs: &outputs, run, ..TurnMark::at(life.began) };
+        gateway.look(&life.session, &life.agent, &mark)
+    })
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {

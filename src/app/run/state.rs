@@ -7,10 +7,11 @@ use super::line::Line;
 use crate::clock::{Clock as _, Millis, SystemClock};
 use crate::config::Settings;
 use crate::delivery::dispatcher::Standing;
+use crate::delivery::inflight::Seen;
 use crate::delivery::service::View;
 use crate::http::health::{
     BackendHealth, DeliveryConfig, DeliveryHealth, GatewayHealth, Health, Infrastructure, LedgerHealth,
-    Memory, RosterHealth, Version, Versions, reasons, seconds,
+    Memory, RosterHealth, TurnHealth, Version, Versions, reasons, seconds,
 };
 use crate::http::message::{Reply, Request};
 use crate::http::routes::{Route, route};
@@ -173,6 +174,14 @@ impl State {
             in_flight: standing.running,
             lists: standing.lists,
             oldest_unsettled_at: standing.oldest,
+            turns: self
+                .delivery
+                .get()
+                .map(View::turns)
+                .unwrap_or_default()
+                .into_iter()
+                .map(turn_health)
+                .collect(),
             config: self.config,
         }
     }
@@ -243,6 +252,16 @@ impl State {
             memory: Memory { rss: resident_bytes() },
             timestamp: now,
         }
+    }
+}
+
+fn turn_health(turn: Seen) -> TurnHealth {
+    TurnHealth {
+        notification_id: turn.row.to_string(),
+        agent: turn.agent,
+        state: turn.state.name(),
+        since: turn.since,
+        quiet_seconds: seconds(turn.quiet),
     }
 }
 

@@ -24,6 +24,7 @@ use ureq::{Agent, Body, SendBody};
 
 use super::codec::{self, Answer, Assembly, Events, Failure};
 use super::dialect::{Dialect, ToolShape};
+use super::history::Glance;
 use super::{Class, Gateway, GatewayError, Progress, Recovered, Reply, Turn, TurnMark, Why};
 use crate::model::SessionKey;
 use crate::wire::{self, Fault, Outgoing, Patience, Registration, Sent, Stop};
@@ -98,6 +99,16 @@ impl HttpGateway {
         probe::probe(self)
     }
 
+    /// Takes a look at a turn under way, on a connection of its own; nothing where the gateway does not show it.
+    pub fn look(
+        &self,
+        session: &SessionKey,
+        agent: &str,
+        mark: &TurnMark<'_>,
+    ) -> Result<Option<Glance>, GatewayError> {
+        recover::look(self, session, agent, mark).map_err(|failure| self.shared.error(failure))
+    }
+
     fn carry(&self, turn: &Turn<'_>, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Reply, Failure> {
         if self.stop.is_closed() {
             return Err(stopped(Stage::Asking(Sent::Nothing)));
@@ -157,7 +168,8 @@ impl HttpGateway {
             }
             Ok(None) => {}
         }
-        self.patience.set(self.shared.limits.silence);
+        outbound.turn.pulse.beat();
+        self.patience.set_by(outbound.turn.pulse, self.shared.limits.silence);
         let mut outgoing = Outgoing::new(&body);
         let sent = request.send(SendBody::from_reader(&mut outgoing));
         let response =

@@ -13,7 +13,8 @@ use serde_json::json;
 
 use super::super::codec::{self, Failure, error_as_text};
 use super::super::history::{
-    self, Item, Page, Recovered, Running, Sight, Status, TurnMark, decide, reaches, read_status, read_tool,
+    self, Glance, Item, Page, Recovered, Running, Sight, Status, TurnMark, decide, glance, reaches,
+    read_status, read_tool,
 };
 use super::super::{Class, Why};
 use super::HttpGateway;
@@ -112,6 +113,27 @@ pub(super) fn recover(
         }
         verdict => verdict,
     })
+}
+
+/// Takes a look at a turn under way; nothing where the gateway does not show it.
+pub(super) fn look(
+    gateway: &HttpGateway,
+    session: &SessionKey,
+    agent: &str,
+    mark: &TurnMark<'_>,
+) -> Result<Option<Glance>, Failure> {
+    let agent = codec::agent_id(agent)?;
+    let key = codec::session_key(session, &agent);
+    match page(gateway, &format!("/sessions/{}/history?limit={FIRST_PAGE}", encoded(&key))) {
+        Ok(page) => Ok(Some(glance(mark, &page.items))),
+        Err(Dark::Away(failure)) => Err(failure),
+        Err(Dark::Hiccup) => Ok(None),
+        Err(Dark::Closed) => match tool_history(gateway, &key, mark) {
+            Ok(shown) => Ok(Some(glance(mark, &shown.items))),
+            Err(Dark::Away(failure)) => Err(failure),
+            Err(Dark::Hiccup | Dark::Closed) => Ok(None),
+        },
+    }
 }
 
 /// What `/startupz` or `/readyz` tells.

@@ -173,6 +173,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::clock::Pulse;
 
     /// design §6, spec §1.5, §4.
     #[test]
@@ -226,6 +227,7 @@ mod tests {
             instructions: "Be brief.",
             input: Input::Message("[n-1 try 1] hi"),
             tools: &[&tool],
+            pulse: &Pulse::new(),
         };
         let read = |turn: &Turn<'_>, shape| -> Value {
             serde_json::from_slice(&body(turn, "qa", shape).ok().unwrap()).unwrap()

@@ -58,6 +58,23 @@ pub struct TurnMark<'a> {
     pub looked: Option<Millis>,
 }
 
+impl TurnMark<'_> {
+    /// Of a turn that was sent then, of which nothing else is known.
+    pub fn at(sent: Millis) -> Self {
+        Self {
+            marker: "",
+            earlier: None,
+            outputs: &[],
+            run: None,
+            failed: false,
+            spoke: false,
+            sent,
+            lost: sent,
+            looked: None,
+        }
+    }
+}
+
 /// How the last run of a session stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
@@ -174,6 +191,24 @@ impl Running {
     pub fn unreadable() -> Self {
         Self { again_in: UNREADABLE, why: Waiting::Unreadable, last: None }
     }
+}
+
+/// What a session shows of a turn that is under way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Glance {
+    /// The number of the session's last item: while it grows, the run lives.
+    pub last: u64,
+    /// What was said to the agent is there: its run has begun.
+    pub begun: bool,
+    /// So is what the run came to.
+    pub over: bool,
+}
+
+/// Takes a look at a turn whose answer has not come yet.
+pub fn glance(mark: &TurnMark<'_>, items: &[Item]) -> Glance {
+    let trace = Trace::of(mark, items);
+    let over = trace.seen && (trace.own.is_over() || trace.own.find(mark.run).is_some());
+    Glance { last: items.last().map_or(0, |item| item.seq), begun: trace.seen, over }
 }
 
 /// The recipe of spec §11.8; its steps are numbered as there.

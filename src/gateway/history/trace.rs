@@ -164,7 +164,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn is_over(&self) -> bool {
+    pub(super) fn is_over(&self) -> bool {
         self.answer.is_some() || self.failed.is_some() || self.given_up || self.empties >= 2
     }
 

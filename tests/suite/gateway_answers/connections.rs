@@ -4,6 +4,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use mission_control_runtime::clock::Pulse;
 use mission_control_runtime::gateway::client::Limits;
 use mission_control_runtime::gateway::{Class, Gateway, Input, Turn, Why};
 use mission_control_runtime::model::SessionKey;
@@ -84,6 +85,7 @@ fn a_turn_that_did_not_leave_whole_cannot_have_run() {
         instructions: "",
         input: Input::Message(&large),
         tools: &[],
+        pulse: &Pulse::new(),
     };
     let error = client(&server.url()).turn(&turn, &mut |_| {}).unwrap_err();
     assert_eq!((error.class, error.why), (Class::Closed, Why::Unreachable), "{error:?}");

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use mission_control_runtime::clock::Pulse;
 use mission_control_runtime::gateway::client::{Endpoint, Limits};
 use mission_control_runtime::gateway::{Class, Gateway, Input, ToolOutput, Turn, Why};
 use mission_control_runtime::model::{BaseUrl, SessionKey};
@@ -56,6 +57,7 @@ fn results_go_back_as_items() {
         instructions: "Be brief.",
         input: Input::Outputs(&outputs),
         tools: &[&tool],
+        pulse: &Pulse::new(),
     };
     client(&server.url()).turn(&turn, &mut |_| {}).unwrap();
     let body: Value = serde_json::from_str(&server.seen()[0].body).unwrap();
@@ -89,8 +91,14 @@ fn an_agent_that_no_gateway_can_have_is_refused_here() {
     let server = ScriptedHttp::start([Move::Send(said("hi"))]);
     let session = SessionKey::new(SESSION);
     for agent in ["", "a:b", "a/b", "ü", "a\r\nx: y"] {
-        let turn =
-            Turn { session: &session, agent, instructions: "", input: Input::Message("hi"), tools: &[] };
+        let turn = Turn {
+            session: &session,
+            agent,
+            instructions: "",
+            input: Input::Message("hi"),
+            tools: &[],
+            pulse: &Pulse::new(),
+        };
         let error = client(&server.url()).turn(&turn, &mut |_| {}).unwrap_err();
         assert_eq!((error.class, error.why), (Class::Refused, Why::UnknownAgent), "{agent:?}");
     }

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use mission_control_runtime::config::NoResponseNote;
 use mission_control_runtime::delivery::deliver::deliver;
 use mission_control_runtime::delivery::desk::{Desk, Made, Rules};
+use mission_control_runtime::delivery::inflight::InFlight;
 use mission_control_runtime::delivery::retry::Budget;
 use mission_control_runtime::delivery::{Job, Outcome, Record};
 use mission_control_runtime::ledger::Paper;
@@ -120,6 +122,7 @@ impl Office {
             base_url: "http://127.0.0.1:3001".to_owned(),
             rounds_max: 8,
             calls_max: 32,
+            silence_max: Duration::from_mins(15),
             budget: Budget::default(),
             notes: NoResponseNote::default(),
         };
@@ -135,6 +138,7 @@ impl Office {
             taken: &|_| (),
             answered: &self.answered,
             made: &Made::default(),
+            inflight: &InFlight::new(crossbeam_channel::bounded(1).0),
             journal: &self.paper,
             rules: &rules,
         };

@@ -10,6 +10,7 @@ use mission_control_runtime::config::NoResponseNote;
 use mission_control_runtime::convex::{self, Call, CallError, Convex, Ran};
 use mission_control_runtime::delivery::deliver::deliver;
 use mission_control_runtime::delivery::desk::{Desk, Made, Rules};
+use mission_control_runtime::delivery::inflight::InFlight;
 use mission_control_runtime::delivery::journal::{Journal, JournalError, Note, Wait};
 use mission_control_runtime::delivery::retry::Budget;
 use mission_control_runtime::delivery::{Job, Outcome};
@@ -302,6 +303,7 @@ pub(super) fn live(
         base_url: "http://127.0.0.1:1".to_owned(),
         rounds_max: 8,
         calls_max: 32,
+        silence_max: Duration::from_mins(15),
         budget: Budget::default(),
         notes: NoResponseNote::default(),
     };
@@ -314,6 +316,7 @@ pub(super) fn live(
         taken: &|_| (),
         answered: &answered,
         made: &made,
+        inflight: &InFlight::new(crossbeam_channel::bounded(1).0),
         journal: &journal,
         rules: &rules,
     };

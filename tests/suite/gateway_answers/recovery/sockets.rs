@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use mission_control_runtime::clock::Pulse;
 use mission_control_runtime::clock::{Clock as _, SystemClock};
 use mission_control_runtime::demo::gateway::{
     BODY_BYTES, Directives, Fault, Mind, Options, PATH, Phase, Prompt, Release, ScriptedGateway, Thought,
@@ -59,7 +60,15 @@ impl Line {
     fn say(&self, text: &str, tools: &[&Tool]) -> Result<Reply, GatewayError> {
         let session = SessionKey::new(SESSION);
         let input = Input::Message(text);
-        let turn = Turn { session: &session, agent: "engineer", instructions: "Be brief.", input, tools };
+        let pulse = Pulse::new();
+        let turn = Turn {
+            session: &session,
+            agent: "engineer",
+            instructions: "Be brief.",
+            input,
+            tools,
+            pulse: &pulse,
+        };
         self.client.turn(&turn, &mut |_| ())
     }
 

@@ -1,0 +1,177 @@
+//! The turns that are under way: who waits for whom since when, and how long there has been no sign of life.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crossbeam_channel::Sender;
+
+use crate::clock::{Millis, Pulse};
+use crate::model::{NotificationId, SessionKey};
+
+/// All turns under way. Clones are the same.
+#[derive(Clone, Debug)]
+pub struct InFlight {
+    inside: Arc<Mutex<Inside>>,
+    bell: Sender<()>,
+}
+
+#[derive(Debug, Default)]
+struct Inside {
+    last: u64,
+    turns: BTreeMap<u64, Life>,
+    /// Rows whose turn showed no sign of life for too long, and since when; until something new is known of them.
+    stuck: BTreeMap<NotificationId, Millis>,
+}
+
+/// One turn under way.
+#[derive(Clone, Debug)]
+pub struct Life {
+    /// For which row.
+    pub row: NotificationId,
+    /// Whose turn it is.
+    pub agent: String,
+    /// In this session.
+    pub session: SessionKey,
+    /// With what it began, if it was words.
+    pub marker: String,
+    /// Of which call it brought the first result, if it was results.
+    pub result_of: Option<String>,
+    /// The id of its run, once the gateway has named it.
+    pub run: Option<String>,
+    /// When it was sent.
+    pub began: Millis,
+    /// Its signs of life.
+    pub pulse: Pulse,
+    /// What is known of it.
+    pub state: Vitality,
+}
+
+/// How a turn does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Vitality {
+    /// It has shown a sign of life lately.
+    #[default]
+    Working,
+    /// The gateway has not begun it, and is busy with others of ours.
+    Waiting,
+    /// It has not shown one for a while; that may be a long thought.
+    Quiet,
+    /// For longer than anything takes.
+    Stuck,
+}
+
+impl Vitality {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Working => "working",
+            Self::Waiting => "waiting",
+            Self::Quiet => "quiet",
+            Self::Stuck => "stuck",
+        }
+    }
+}
+
+/// What others may see of a turn.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// For which row.
+    pub row: NotificationId,
+    /// Whose it is; none of a turn that is stuck and no longer waited for.
+    pub agent: Option<String>,
+    /// Since when.
+    pub since: Millis,
+    /// How long there has been no sign of life.
+    pub quiet: Duration,
+    /// How it does.
+    pub state: Vitality,
+}
+
+impl InFlight {
+    /// None yet. The bell rings with each that begins.
+    pub fn new(bell: Sender<()>) -> Self {
+        Self { inside: Arc::default(), bell }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inside> {
+        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A turn begins; it is over when the guard goes.
+    pub fn enter(&self, life: Life) -> Guard<'_> {
+        let mut inside = self.lock();
+        inside.last += 1;
+        let number = inside.last;
+        inside.stuck.remove(&life.row);
+        inside.turns.insert(number, life);
+        drop(inside);
+        // A full channel has the news already.
+        let _ = self.bell.try_send(());
+        Guard { table: self, number }
+    }
+
+    /// All of them, with their numbers.
+    pub(super) fn turns(&self) -> Vec<(u64, Life)> {
+        self.lock().turns.iter().map(|(number, life)| (*number, life.clone())).collect()
+    }
+
+    /// What was found out of one.
+    pub(super) fn is(&self, number: u64, state: Vitality) {
+        if let Some(life) = self.lock().turns.get_mut(&number) {
+            life.state = state;
+        }
+    }
+
+    /// The row's turn shows no sign of life and is not waited for any more; it is looked for.
+    pub(super) fn is_stuck(&self, row: &NotificationId, now: Millis) {
+        self.lock().stuck.insert(row.clone(), now);
+    }
+
+    /// Something new is known of the row.
+    pub(super) fn is_known(&self, row: &NotificationId) {
+        self.lock().stuck.remove(row);
+    }
+
+    /// All turns, as people see them.
+    pub fn seen(&self, now: Millis) -> Vec<Seen> {
+        let inside = self.lock();
+        let turns = inside.turns.values().map(|life| Seen {
+            row: life.row.clone(),
+            agent: Some(life.agent.clone()),
+            since: life.began,
+            quiet: life.pulse.quiet(),
+            state: life.state,
+        });
+        let stuck = inside.stuck.iter().map(|(row, since)| Seen {
+            row: row.clone(),
+            agent: None,
+            since: *since,
+            quiet: now.since(*since),
+            state: Vitality::Stuck,
+        });
+        turns.chain(stuck).collect()
+    }
+}
+
+/// As long as it lives, the turn is under way.
+pub struct Guard<'a> {
+    table: &'a InFlight,
+    number: u64,
+}
+
+impl Guard<'_> {
+    /// The gateway has named its run.
+    pub fn is_run(&self, run: &str) {
+        if let Some(life) = self.table.lock().turns.get_mut(&self.number) {
+            life.run = Some(run.to_owned());
+            life.state = Vitality::Working;
+        }
+    }
+}
+
+impl Drop for Guard<'_> {
+    fn drop(&mut self) {
+        self.table.lock().turns.remove(&self.number);
+    }
+}

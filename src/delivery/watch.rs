@@ -1,0 +1,142 @@
+//! The watch: looks after turns whose connection has been silent for a while (openclaw-gateway §11.7).
+//!
+//! The connection of a turn says nothing while the agent thinks or works with tools of its own; its session's history
+//! grows all the same. Whatever grows there is a sign of life. A turn whose answer stands in the history, or whose gateway
+//! is gone, is not waited for any longer: the worker is told, and settles it. Nothing else ends a turn but silence on all
+//! ways for `OPENCLAW_REQUEST_TIMEOUT_MS`.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, select};
+use log::{debug, info};
+
+use super::inflight::{InFlight, Life, Vitality};
+use crate::gateway::Class;
+use crate::gateway::GatewayError;
+use crate::gateway::history::Glance;
+
+/// Looks at a turn's session; nothing where the gateway does not show it.
+pub type Look = Box<dyn Fn(&Life) -> Result<Option<Glance>, GatewayError> + Send>;
+
+/// When it looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rhythm {
+    /// A turn is quiet after so long without a sign of life.
+    pub quiet: Duration,
+    /// Between two looks at one.
+    pub look: Duration,
+    /// How often it asks who is quiet.
+    pub round: Duration,
+}
+
+impl Rhythm {
+    /// Where nothing may be silent for longer than this.
+    pub fn of(silence_max: Duration) -> Self {
+        let quiet = (silence_max / 4).min(Duration::from_mins(1));
+        let look = (silence_max / 8).min(Duration::from_secs(30));
+        Self { quiet, look, round: (silence_max / 16).min(Duration::from_secs(5)) }
+    }
+}
+
+/// What is remembered of a quiet turn between two looks.
+#[derive(Debug, Default)]
+struct Memory {
+    looked: Option<Instant>,
+    last: Option<u64>,
+    /// How many looks in a row found it over, or the gateway gone.
+    over: u32,
+    gone: u32,
+}
+
+/// What a look has shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sign {
+    /// It lives.
+    Life,
+    /// It has not begun, while others live.
+    Waiting,
+    /// Nothing.
+    Quiet,
+    /// There is nothing left to wait for.
+    Over,
+}
+
+impl Memory {
+    /// `others` says whether another of our turns has shown life lately.
+    fn judge(&mut self, looked: &Result<Option<Glance>, GatewayError>, others: bool) -> Sign {
+        let gone = matches!(looked, Err(error) if error.class == Class::Closed);
+        self.gone = if gone { self.gone + 1 } else { 0 };
+        let Ok(Some(glance)) = looked else {
+            // Once may be a hiccup.
+            return if self.gone >= 2 { Sign::Over } else { Sign::Quiet };
+        };
+        self.over = if glance.over { self.over + 1 } else { 0 };
+        let grown = self.last.replace(glance.last).is_some_and(|last| glance.last > last);
+        match glance {
+            // The answer is on its way to us, mostly.
+            Glance { over: true, .. } if self.over >= 2 => Sign::Over,
+            _ if grown => Sign::Life,
+            Glance { begun: false, .. } if others => Sign::Waiting,
+            _ => Sign::Quiet,
+        }
+    }
+}
+
+/// Watches until the deliveries have ended.
+pub(super) fn watch(
+    table: &InFlight,
+    look: &Look,
+    rhythm: Rhythm,
+    bell: &Receiver<()>,
+    ended: &Receiver<()>,
+) {
+    let mut memories: HashMap<u64, Memory> = HashMap::new();
+    loop {
+        let turns = table.turns();
+        memories.retain(|number, _| turns.iter().any(|(other, _)| other == number));
+        for (number, life) in &turns {
+            if life.pulse.quiet() < rhythm.quiet {
+                // Who waits is kept alive by us; its state changes when it begins.
+                if life.state != Vitality::Waiting {
+                    table.is(*number, Vitality::Working);
+                }
+                continue;
+            }
+            let memory = memories.entry(*number).or_default();
+            if memory.looked.is_some_and(|at| at.elapsed() < rhythm.look) {
+                continue;
+            }
+            memory.looked = Some(Instant::now());
+            let looked = look(life);
+            let lives = |(other, life): &(u64, Life)| other != number && life.pulse.quiet() < rhythm.quiet;
+            let sign = memory.judge(&looked, turns.iter().any(lives));
+            table.is(*number, heed(sign, life));
+        }
+        if turns.is_empty() {
+            select! { recv(bell) -> _ => {}, recv(ended) -> _ => return }
+        }
+        select! { recv(ended) -> _ => return, default(rhythm.round) => {} }
+    }
+}
+
+fn heed(sign: Sign, life: &Life) -> Vitality {
+    match sign {
+        Sign::Life => {
+            debug!("{}: {} is at work", life.row, life.agent);
+            life.pulse.beat();
+            Vitality::Working
+        }
+        Sign::Waiting => {
+            // It has not begun, so it cannot be stuck.
+            life.pulse.beat();
+            Vitality::Waiting
+        }
+        Sign::Quiet => Vitality::Quiet,
+        Sign::Over => {
+            info!("{}: the turn of {} is over, and its connection does not say so", life.row, life.agent);
+            life.pulse.end();
+            Vitality::Quiet
+        }
+    }
+}
