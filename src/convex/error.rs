@@ -33,8 +33,8 @@ impl fmt::Display for Class {
     }
 }
 
-/// Whether the function ran, as far as can be known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// Whether the function ran, as far as can be known of all attempts together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Ran {
     /// It did not, or all it did was rolled back.
     No,

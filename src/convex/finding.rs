@@ -43,6 +43,11 @@ impl Finding {
         self
     }
 
+    /// An attempt before may have run it.
+    pub(super) fn at_least(self, ran: Ran) -> Self {
+        Self { ran: self.ran.max(ran), ..self }
+    }
+
     pub(super) fn with_status(mut self, status: u16) -> Self {
         self.status = Some(status);
         self

@@ -152,16 +152,19 @@ impl HttpConvex {
         attempts: &mut u32,
     ) -> Result<Box<RawValue>, Finding> {
         let body = request_body(call)?;
+        // That the last attempt did not arrive says nothing of those before.
+        let mut ran = Ran::No;
         loop {
             if self.stop.is_closed() {
-                return Err(failure::stopped(Sent::Nothing));
+                return Err(failure::stopped(Sent::Nothing).at_least(ran));
             }
             *attempts += 1;
             let left = until.saturating_duration_since(Instant::now());
             let finding = match self.attempt(call, &body, id, left) {
                 Ok(value) => return Ok(value),
-                Err(finding) => finding,
+                Err(finding) => finding.at_least(ran),
             };
+            ran = finding.ran;
             if !finding.may_be_repeated(call) {
                 return Err(finding);
             }

@@ -3,8 +3,11 @@
 //! A request is a plain value. Its name and its [`ToolRequest::arguments`] say all of it: decoding those again gives
 //! the same request, so that a ledger may note them before the call and go on from them after a crash.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
+use super::decode;
 use super::table::{self, Row};
 use crate::clock::Millis;
 use crate::model::{AgentId, DocumentId, DocumentType, TaskId, TaskStatus, UserId};
@@ -225,7 +228,43 @@ pub struct Paper {
     pub kind: DocumentType,
 }
 
+impl Draft {
+    /// What the backend takes where none is given.
+    pub(super) const PRIORITY: f64 = 3.0;
+}
+
 impl ToolRequest {
+    /// The request that these are the name and the arguments of, as [`ToolRequest::arguments`] gave them; nothing if
+    /// it would not give them again.
+    pub fn noted(name: &str, arguments: &str) -> Option<Self> {
+        decode(name, arguments, None).ok().filter(|request| request.arguments() == arguments)
+    }
+
+    /// One text for all calls that ask for the same: of the same tool, with the same values, whatever their order, what
+    /// stood around them, and whether what holds anyway was said.
+    pub fn key(&self) -> String {
+        let plain = match self.clone() {
+            Self::TaskCreate(mut draft) => {
+                draft.priority.get_or_insert(Draft::PRIORITY);
+                draft.status.get_or_insert(TaskStatus::Inbox);
+                draft.assignee_slugs.sort();
+                Self::TaskCreate(draft)
+            }
+            // The backend reads slugs in any case.
+            Self::ResponseRequest { task_id, recipient_slugs, message } => {
+                let slugs = recipient_slugs.iter().map(|slug| slug.to_lowercase());
+                let recipient_slugs = slugs.collect::<BTreeSet<_>>().into_iter().collect();
+                Self::ResponseRequest { task_id, recipient_slugs, message }
+            }
+            Self::TaskAssign { task_id, mut assignee_slugs } => {
+                assignee_slugs.sort();
+                Self::TaskAssign { task_id, assignee_slugs }
+            }
+            other => other,
+        };
+        format!("{} {}", plain.name(), plain.arguments())
+    }
+
     /// The tool.
     pub fn name(&self) -> &'static str {
         match self {

@@ -18,10 +18,14 @@ mod decoding;
 mod effects;
 /// Who may close what.
 mod gates;
+/// What is the same call.
+mod keys;
 /// Who is offered what.
 mod selection;
 /// Calls against a backend that notes them.
 mod sending;
+/// Calls of which it is not known whether they happened.
+mod settling;
 /// Backends that hide their reasons, are away, or lose an answer.
 mod silence;
 

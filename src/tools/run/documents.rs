@@ -5,6 +5,11 @@ use crate::mission::{ListDocuments, WriteDocument};
 use crate::model::{DocumentEntry, DocumentId, TaskId, limits};
 use crate::tools::{Outcome, Paper, ToolError};
 
+/// What is said of a document.
+pub(super) fn written(id: &DocumentId) -> Done {
+    Done::quiet(Outcome { document_id: Some(id.to_string()), ..Outcome::default() })
+}
+
 impl Job<'_> {
     pub(super) fn write_document(&self, paper: &Paper) -> Result<Done, ToolError> {
         let kept = match (&paper.document_id, &paper.task_id) {
@@ -19,9 +24,7 @@ impl Job<'_> {
             content: &paper.content,
             kind: paper.kind,
         };
-        let written = self.ask(&request)?;
-        let document_id = Some(written.document_id.to_string());
-        Ok(Done::quiet(Outcome { document_id, ..Outcome::default() }))
+        Ok(written(&self.ask(&request)?.document_id))
     }
 
     /// The task that a document belongs to. Overwriting it without naming the task would detach it (contract D17),

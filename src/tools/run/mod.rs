@@ -2,29 +2,35 @@
 //!
 //! A call never fails its delivery: whatever goes wrong is a sentence for the agent. It goes in two steps, so that
 //! whoever must know a call before it happens stands between them: [`prepare`] gives the request,
-//! [`perform`] does it.
+//! [`perform`] does it. Where the answer of a writing call is lost, it says so, and [`settle()`] finds out what became
+//! of it: by reading, and by making it where that does no harm or it certainly did not happen.
 
 mod documents;
 mod refusal;
+mod settle;
 mod status;
 mod tasks;
 mod team;
+mod trace;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use log::debug;
 use serde_json::{Value, json};
 
-use crate::convex::{CallError, Ran as FunctionRan};
+use crate::convex::{CallError, Class, Ran as FunctionRan};
 use crate::gateway::ToolCall;
+use crate::mission::catalog::Writes;
 use crate::mission::{
     DeleteTask, GetAgentSkills, GetTask, GetTaskHistory, LinkTaskToPr, ListDocuments, ListTasks, ListThread,
     LoadTask, Mission, PostMessageAsOrchestrator, Request, SearchTasks,
 };
-use crate::model::{Roster, Task, TaskId};
+use crate::model::{MessageId, Roster, Task, TaskId};
 use crate::tools::table::Row;
 use crate::tools::{Caller, Kind, Offer, Outcome, ToolError, ToolRequest, prepare, render};
+
+pub use settle::{Doubt, GRACE, NotNow, settle, unsettled};
 
 /// What a call is carried out with.
 pub struct Hands<'a> {
@@ -47,6 +53,10 @@ pub struct Ran {
     pub stirs: bool,
     /// Why it did not.
     pub error: Option<ToolError>,
+    /// The task, document or message that it made or wrote.
+    pub made: Option<String>,
+    /// Whether it is not known what became of it: the answer was lost. Then it is to be settled.
+    pub in_doubt: bool,
 }
 
 /// A request that was carried out.
@@ -56,13 +66,23 @@ pub struct Performed {
     pub result: Result<Outcome, ToolError>,
     /// Whether agents may have been told of something.
     pub stirs: bool,
+    /// The task, document or message that it made or wrote: no other call has made that one.
+    pub made: Option<String>,
+    /// Whether it is not known what became of it: the answer was lost. Then it is to be settled.
+    pub in_doubt: bool,
+}
+
+impl Performed {
+    fn refused(error: ToolError) -> Self {
+        Self { result: Err(error), stirs: false, made: None, in_doubt: false }
+    }
 }
 
 /// Makes a call, if the caller may.
 pub fn run(call: &ToolCall, caller: &Caller<'_>, offer: &Offer, hands: &Hands<'_>) -> Ran {
     let performed = match prepare(call, caller, offer) {
         Ok(request) => perform(&request, caller, hands),
-        Err(error) => Performed { result: Err(error), stirs: false },
+        Err(error) => Performed::refused(error),
     };
     if let Err(error) = &performed.result {
         // The name comes from the model.
@@ -75,17 +95,15 @@ pub fn run(call: &ToolCall, caller: &Caller<'_>, offer: &Offer, hands: &Hands<'_
 impl From<Performed> for Ran {
     fn from(performed: Performed) -> Self {
         let output = render(performed.result.as_ref());
-        let error = performed.result.err();
-        Self { output, ok: error.is_none(), stirs: performed.stirs, error }
+        let Performed { result, stirs, made, in_doubt } = performed;
+        let error = result.err();
+        Self { output, ok: error.is_none(), stirs, error, made, in_doubt }
     }
 }
 
 /// Carries out a request that the caller may make. Whether it may close *this* task is found out here.
 pub fn perform(request: &ToolRequest, caller: &Caller<'_>, hands: &Hands<'_>) -> Performed {
-    let job = Job { caller, hands, row: request.row(), stirred: Cell::new(false) };
-    let result = job.perform(request);
-    let stirs = result.as_ref().map_or_else(|_| job.stirred.get(), |done| done.stirs);
-    Performed { result: result.map(|done| done.outcome), stirs }
+    Job::new(request, caller, hands).carry_out(request)
 }
 
 /// What came of a request.
@@ -100,8 +118,23 @@ impl Done {
         Self { outcome, stirs: false }
     }
 
+    fn posted(id: &MessageId) -> Self {
+        let outcome = Outcome { message_id: Some(id.to_string()), ..Outcome::default() };
+        Self { outcome, stirs: true }
+    }
+
     fn data(data: Value) -> Self {
         Self::quiet(Outcome { data: Some(data), ..Outcome::default() })
+    }
+}
+
+/// What a request has made, or written anew: it is nobody else's.
+fn made(request: &ToolRequest, outcome: &Outcome) -> Option<String> {
+    match request {
+        ToolRequest::TaskCreate(_) => outcome.task_id.clone(),
+        ToolRequest::DocumentUpsert(_) => outcome.document_id.clone(),
+        ToolRequest::TaskMessage { .. } => outcome.message_id.clone(),
+        _ => None,
     }
 }
 
@@ -110,19 +143,67 @@ struct Job<'a> {
     caller: &'a Caller<'a>,
     hands: &'a Hands<'a>,
     row: &'static Row,
+    /// Whether this is not the first time, or may not be: then what is there already is no news.
+    again: bool,
     /// Whether agents may have been told of something, although the request failed in the end.
     stirred: Cell<bool>,
+    /// Whether a writing call may have happened whose answer was lost.
+    lost: Cell<bool>,
+    /// The last failure of a call.
+    failed: RefCell<Option<CallError>>,
+}
+
+impl<'a> Job<'a> {
+    fn new(request: &ToolRequest, caller: &'a Caller<'a>, hands: &'a Hands<'a>) -> Self {
+        Self {
+            caller,
+            hands,
+            row: request.row(),
+            again: false,
+            stirred: Cell::new(false),
+            lost: Cell::new(false),
+            failed: RefCell::new(None),
+        }
+    }
 }
 
 impl Job<'_> {
+    fn carry_out(&self, request: &ToolRequest) -> Performed {
+        match self.perform(request) {
+            Ok(done) => Performed {
+                made: made(request, &done.outcome),
+                stirs: done.stirs,
+                result: Ok(done.outcome),
+                in_doubt: false,
+            },
+            Err(error) => Performed {
+                stirs: self.stirred.get(),
+                in_doubt: self.lost.get(),
+                ..Performed::refused(error)
+            },
+        }
+    }
+
+    /// Asks, and notes what a failure means.
+    fn call<R: Request>(&self, request: &R) -> Result<R::Answer, CallError> {
+        self.hands.mission.ask(request).inspect_err(|error| {
+            let may_have_run = error.ran != FunctionRan::No;
+            let lost = match error.class {
+                Class::Ambiguous => true,
+                Class::Transient => may_have_run,
+                Class::Refused | Class::Gone => false,
+            };
+            self.stirred.set(self.stirred.get() || self.row.writes && may_have_run);
+            self.lost.set(self.lost.get() || R::FUNCTION.writes == Writes::Yes && lost);
+            self.failed.replace(Some(error.clone()));
+        })
+    }
+
     fn ask<R: Request>(&self, request: &R) -> Result<R::Answer, ToolError> {
-        self.hands.mission.ask(request).map_err(|error| self.refused(&error))
+        self.call(request).map_err(|error| self.refused(&error))
     }
 
     fn refused(&self, error: &CallError) -> ToolError {
-        if self.row.writes && error.ran != FunctionRan::No {
-            self.stirred.set(true);
-        }
         refusal::of(error, self.row)
     }
 
@@ -146,8 +227,7 @@ impl Job<'_> {
             }
             ToolRequest::TaskMessage { task_id, content } => {
                 let request = PostMessageAsOrchestrator { agent_id: self.caller.agent, task_id, content };
-                let message_id = Some(self.ask(&request)?.message_id.to_string());
-                Ok(Done { outcome: Outcome { message_id, ..Outcome::default() }, stirs: true })
+                Ok(Done::posted(&self.ask(&request)?.message_id))
             }
             ToolRequest::TaskDelete { task_id, reason } => {
                 self.ask(&DeleteTask { task_id, agent_id: self.caller.agent, reason })?;

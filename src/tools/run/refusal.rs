@@ -46,7 +46,7 @@ fn silent(row: &Row) -> String {
     format!("Mission Control refused it and does not say why. Check that {}", row.check)
 }
 
-fn kind_of(error: &CallError) -> Kind {
+pub(super) fn kind_of(error: &CallError) -> Kind {
     match (error.class, error.why) {
         (Class::Ambiguous, _) => Kind::Unsettled,
         (_, Why::Forbidden) => Kind::Forbidden,

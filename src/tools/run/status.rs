@@ -24,19 +24,20 @@ impl Job<'_> {
         }
         let agent_id = self.caller.agent;
         let request = UpdateTaskStatus { task_id, agent_id, status, blocked_reason, expected_status: None };
-        let moved =
-            self.hands.mission.ask(&request).map_err(|error| self.why_not(&error, task_id, Some(status)))?;
-        let words = if moved.changed { "is now" } else { "already was" };
+        let moved = self.call(&request).map_err(|error| self.why_not(&error, task_id, Some(status)))?;
+        // Where it is made again, it may be its own doing that it stands there.
+        let changed = moved.changed || self.again;
+        let words = if changed { "is now" } else { "already was" };
         let outcome = Outcome {
             task_id: Some(task_id.to_string()),
             message: Some(format!("The task {words} {}", moved.status)),
             data: Some(json!({
-                "requestedStatus": status, "status": moved.status, "changed": moved.changed,
+                "requestedStatus": status, "status": moved.status, "changed": changed,
                 "updatedAt": moved.updated_at,
             })),
             ..Outcome::default()
         };
-        Ok(Done { outcome, stirs: moved.changed })
+        Ok(Done { outcome, stirs: changed })
     }
 
     /// A refusal, with the reason that the backend keeps to itself where reading the task shows one.

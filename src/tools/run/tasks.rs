@@ -1,5 +1,6 @@
 //! Creating tasks, changing their fields, putting agents on them.
 
+use serde::Serialize;
 use serde_json::json;
 
 use super::status::said;
@@ -19,9 +20,16 @@ fn beginning(asked: Option<TaskStatus>, leads: bool) -> Option<TaskStatus> {
     }
 }
 
+/// What is said of a new task.
+pub(super) fn created_task(id: &TaskId, named: &[AgentId], agents: &[AgentId]) -> Done {
+    let message = (agents.len() < named.len())
+        .then(|| "You were not put on the task: the orchestrator hands work out".to_owned());
+    Done { outcome: Outcome { task_id: Some(id.to_string()), message, ..Outcome::default() }, stirs: true }
+}
+
 impl Job<'_> {
     /// The list without the orchestrator, if it is the one who calls (§6.4).
-    fn without_leader(&self, ids: Vec<AgentId>) -> Vec<AgentId> {
+    pub(super) fn without_leader(&self, ids: Vec<AgentId>) -> Vec<AgentId> {
         ids.into_iter().filter(|id| !(self.caller.leads && id == self.caller.agent)).collect()
     }
 
@@ -42,10 +50,7 @@ impl Job<'_> {
         };
         let created = self.ask(&request)?;
         let itself = agents.is_empty() && matches!(status, Some(Assigned | InProgress));
-        let message = (agents.len() < named.len())
-            .then(|| "You were not put on the task: the orchestrator hands work out".to_owned());
-        let outcome = Outcome { task_id: Some(created.task_id.to_string()), message, ..Outcome::default() };
-        Ok(Done { outcome, stirs: itself || !agents.is_empty() })
+        Ok(Done { stirs: itself || !agents.is_empty(), ..created_task(&created.task_id, &named, &agents) })
     }
 
     pub(super) fn assign(&self, task_id: &TaskId, slugs: &[String]) -> Result<Done, ToolError> {
@@ -88,7 +93,7 @@ impl Job<'_> {
                 due_date: changes.due_date,
             },
         };
-        let updated = self.hands.mission.ask(&request).map_err(|error| {
+        let updated = self.call(&request).map_err(|error| {
             let plain = self.why_not(&error, task_id, changes.status);
             // What cannot be asked cannot be looked at either.
             let moved = changes.status.is_some() && error.class != Class::Transient;
@@ -98,27 +103,41 @@ impl Job<'_> {
                 _ => said(&plain, "The new agents are on the task all the same, and were told"),
             }
         })?;
-        let mut message = if updated.changed_fields.is_empty() {
+        let left_inbox = told > 0 && before.is_some_and(|task| task.status == Inbox);
+        let puts_agents = agents.is_some_and(|agents| !agents.is_empty());
+        Ok(self.updated(task_id, &updated.changed_fields, puts_agents, left_inbox))
+    }
+
+    /// What is said of an update.
+    pub(super) fn updated(
+        &self,
+        task_id: &TaskId,
+        changed: &[impl AsRef<str> + Serialize],
+        puts_agents: bool,
+        left_inbox: bool,
+    ) -> Done {
+        let mut message = if changed.is_empty() {
             "Nothing changed.".to_owned()
         } else {
-            format!("Modified: {}.", updated.changed_fields.join(", "))
+            let names: Vec<&str> = changed.iter().map(AsRef::as_ref).collect();
+            format!("Modified: {}.", names.join(", "))
         };
-        if agents.as_ref().is_some_and(|agents| !agents.is_empty()) && !self.caller.leads {
+        if puts_agents && !self.caller.leads {
             message.push_str(if self.caller.flags.can_mention_agents {
                 " Agents who are put on a task like this are not told: use response_request."
             } else {
                 " Agents who are put on a task like this are not told: ask the orchestrator to tell them."
             });
-        } else if told > 0 && before.is_some_and(|task| task.status == Inbox) {
+        } else if left_inbox {
             message.push_str(" The task has left the inbox, because agents were put on it.");
         }
         let outcome = Outcome {
-            task_id: Some(updated.task_id.to_string()),
+            task_id: Some(task_id.to_string()),
             message: Some(message),
-            data: Some(json!({"changedFields": updated.changed_fields})),
+            data: Some(json!({"changedFields": changed})),
             ..Outcome::default()
         };
-        Ok(Done { outcome, stirs: true })
+        Done { outcome, stirs: true }
     }
 
     /// Assigns those who are not on the task yet; how many.

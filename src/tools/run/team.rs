@@ -129,7 +129,8 @@ impl Job<'_> {
             message,
         };
         let asked = self.ask(&request)?.notification_ids;
-        let message = (asked.len() < others).then(|| {
+        // Made again, it finds whom the first time has reached.
+        let message = (asked.len() < others && !self.again).then(|| {
             let who = if asked.is_empty() { "Nobody was asked anew" } else { "Not everybody was asked anew" };
             format!(
                 "{who}: {} of {others} had been asked about this task before and have not answered yet. Wait for \
@@ -138,6 +139,7 @@ impl Job<'_> {
             )
         });
         let data = Some(json!({"notificationIds": asked}));
-        Ok(Done { outcome: Outcome { message, data, ..Outcome::default() }, stirs: !asked.is_empty() })
+        let stirs = !asked.is_empty() || self.again;
+        Ok(Done { outcome: Outcome { message, data, ..Outcome::default() }, stirs })
     }
 }

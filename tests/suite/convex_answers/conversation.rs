@@ -116,6 +116,18 @@ fn a_safe_call_is_repeated_until_its_deadline_and_under_one_request_id() {
     assert!(seen.iter().all(|request| request.head.contains(&*error.request_id)));
 }
 
+/// A later attempt that certainly did not run says nothing of the first.
+#[test]
+fn what_one_attempt_may_have_done_is_not_forgotten_over_the_next() {
+    let server = ScriptedHttp::start([
+        Move::SendAndCut(Vec::new()),
+        Move::Send(answer(503, r#"{"code":"ExpiredInQueue"}"#)),
+    ]);
+    let convex = client(&server.url(), asks_again());
+    let error = Caller::SafeAction.ask(&convex, Duration::from_secs(1)).unwrap_err();
+    assert_eq!((error.class, error.why, error.ran), (Class::Transient, Why::Overloaded, Ran::Maybe));
+}
+
 #[test]
 fn arguments_over_the_backend_s_limit_are_not_sent() {
     let args = RawValue::from_string(format!("{{\"x\":\"{}\"}}", "x".repeat(16 * 1024 * 1024))).unwrap();

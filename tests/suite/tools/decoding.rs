@@ -465,6 +465,9 @@ fn a_request_is_its_name_and_its_arguments() {
             assert_eq!(again(&request), request, "{args}");
             assert_eq!(request.writes(), row.writes);
             assert_eq!(again(&request).arguments(), request.arguments());
+            let noted = ToolRequest::noted(request.name(), &request.arguments());
+            assert_eq!(noted.as_ref().map(ToolRequest::key), Some(request.key()));
+            assert_eq!(noted, Some(request));
         }
     }
     let once = |row: &&Row| !read(row.name, &arguments(row.name)).unwrap().may_repeat();

@@ -1,0 +1,347 @@
+//! What a call may have left behind: a new row among the newest ones, or a task that stands as it was wanted.
+//!
+//! A new row is ours if it was made by the same agent, says the same, came after everything that was known before the
+//! call, and was made by no other step. Several that are equal to the last letter cannot be told apart, so any of them
+//! will do: it is the oldest. That there is none counts only if everything since then was to be seen.
+
+use std::collections::BTreeSet;
+
+use super::documents::written;
+use super::settle::Doubt;
+use super::tasks::created_task;
+use super::{Done, Job};
+use crate::clock::Millis;
+use crate::convex::{CallError, Why};
+use crate::mission::{ListDocuments, ListTasksByStatus, LoadTask, LoadedTask};
+use crate::model::{
+    AgentId, AuthorType, DocumentEntry, DocumentId, MessageId, Task, TaskId, TaskStatus, ThreadItem, limits,
+};
+use crate::tools::{Changes, Draft, Outcome, Paper, ToolRequest};
+
+/// What was found of a call.
+pub(super) enum Trace {
+    /// It happened; this came of it.
+    Found(Done),
+    /// It did not happen, or making it once more adds nothing.
+    Absent,
+    /// A part of it may have happened: this is what is left to be made, and what to say about it.
+    Partly(Box<ToolRequest>, String),
+    /// It is not to be known, for this reason.
+    Unclear(String),
+}
+
+/// How many rows are asked for, one after another until they reach back far enough; and whether a list with fewer rows
+/// shows all there are.
+type Pages = [(u32, bool); 2];
+/// Of threads and tasks. Mostly the first few will do.
+const ROWS: Pages = [(20, true), (limits::LIST_ROWS, true)];
+/// Of documents. The backend reads twice as many and then leaves out deleted ones; but it reads no more than this of
+/// all documents, and then a short list says nothing.
+const DOCUMENTS_OF_TASK: Pages = [(50, true), (limits::SEARCH_ROWS, true)];
+const DOCUMENTS: Pages = [(50, true), (limits::SEARCH_ROWS, false)];
+
+/// All statuses, also those in which nobody would look for a new task.
+const EVERYWHERE: [TaskStatus; 7] = [
+    TaskStatus::Inbox,
+    TaskStatus::Assigned,
+    TaskStatus::InProgress,
+    TaskStatus::Review,
+    TaskStatus::Done,
+    TaskStatus::Blocked,
+    TaskStatus::Archived,
+];
+
+/// The newest rows of a list.
+struct Newest<T> {
+    rows: Vec<T>,
+    /// Whether everything is among them that came after what was known.
+    complete: bool,
+}
+
+/// Reads the newest rows, more where few do not reach back to `since`; `changed` is what they are ordered by. What is
+/// too large to be sent stays hidden.
+fn newest<T>(
+    since: Millis,
+    pages: &Pages,
+    changed: impl Fn(&T) -> Millis,
+    read: impl Fn(u32) -> Result<Vec<T>, CallError>,
+) -> Result<Newest<T>, CallError> {
+    let mut newest = Newest { rows: Vec::new(), complete: false };
+    for (limit, short_is_all) in pages {
+        match read(*limit) {
+            Err(error) if matches!(error.why, Why::AnswerTooLarge | Why::ResultTooLarge) => break,
+            Err(error) => return Err(error),
+            Ok(rows) => {
+                let short = *short_is_all && rows.len() < *limit as usize;
+                newest = Newest { complete: short || rows.iter().any(|row| changed(row) <= since), rows };
+            }
+        }
+        if newest.complete {
+            break;
+        }
+    }
+    Ok(newest)
+}
+
+/// How much a row is like the one that was to be made.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Likeness {
+    Same,
+    /// It was changed since, and may have been the same before.
+    Perhaps,
+    Other,
+}
+
+/// A row that may be ours, as far as its age and its id say.
+struct Candidate<'a> {
+    id: &'a str,
+    at: Millis,
+    like: Likeness,
+}
+
+/// What the candidates have to say.
+enum Hits<'a> {
+    /// These are the same; oldest first.
+    Same(Vec<&'a str>),
+    /// None is.
+    None(Trace),
+}
+
+impl Doubt<'_> {
+    fn hits<'a>(&self, candidates: impl Iterator<Item = Candidate<'a>>, complete: bool) -> Hits<'a> {
+        let ours = |row: &Candidate<'_>| row.at > self.since && !(self.is_known)(row.id);
+        let (mut same, others): (Vec<_>, Vec<_>) =
+            candidates.filter(ours).partition(|row| row.like == Likeness::Same);
+        if !same.is_empty() {
+            same.sort_by_key(|row| row.at);
+            return Hits::Same(same.into_iter().map(|row| row.id).collect());
+        }
+        Hits::None(match others.iter().find(|row| row.like == Likeness::Perhaps) {
+            Some(row) => Trace::Unclear(format!("{} may be it, but was changed since", row.id)),
+            None if complete => Trace::Absent,
+            None => Trace::Unclear(TOO_MUCH.to_owned()),
+        })
+    }
+}
+
+const TOO_MUCH: &str = "more has happened since than can be read";
+
+impl Job<'_> {
+    /// Looks for what a request may have done. That what it is about is not there is an answer, too.
+    pub(super) fn trace(&self, request: &ToolRequest, doubt: &Doubt<'_>) -> Result<Trace, CallError> {
+        let trace = match request {
+            ToolRequest::TaskCreate(draft) => self.trace_task(draft, doubt),
+            ToolRequest::DocumentUpsert(paper) if paper.document_id.is_none() => {
+                self.trace_document(paper, doubt)
+            }
+            ToolRequest::TaskMessage { task_id, content } => self.trace_message(task_id, content, doubt),
+            ToolRequest::TaskUpdate { task_id, changes } => self.trace_update(task_id, changes),
+            ToolRequest::TaskDelete { task_id, .. } => self.trace_archived(task_id),
+            ToolRequest::ResponseRequest { task_id, recipient_slugs, message } => {
+                self.trace_asked(task_id, recipient_slugs, message, doubt.since)
+            }
+            _ => Ok(Trace::Absent),
+        };
+        match trace {
+            Err(error) if error.why == Why::NotFound => Ok(Trace::Absent),
+            trace => trace,
+        }
+    }
+
+    fn trace_task(&self, draft: &Draft, doubt: &Doubt<'_>) -> Result<Trace, CallError> {
+        let named = self.assignees(&draft.assignee_slugs).ok();
+        let agents = named.clone().map(|named| self.without_leader(named));
+        let Newest { rows, complete } = newest(
+            doubt.since,
+            &ROWS,
+            |task: &Task| task.updated_at,
+            |limit| self.hands.mission.ask(&ListTasksByStatus { statuses: &EVERYWHERE, limit: Some(limit) }),
+        )?;
+        let candidates = rows.iter().map(|task| {
+            let like = self.likeness(task, draft, agents.as_deref());
+            Candidate { id: task.id.as_str(), at: task.created_at, like }
+        });
+        Ok(match doubt.hits(candidates, complete) {
+            Hits::Same(ids) => {
+                let (named, agents) = (named.unwrap_or_default(), agents.unwrap_or_default());
+                Trace::Found(created_task(&TaskId::new(ids[0]), &named, &agents))
+            }
+            Hits::None(trace) => trace,
+        })
+    }
+
+    /// A task that nobody has touched says what it was made with. Of one that was changed, only its words are looked
+    /// at: they are what people change least.
+    fn likeness(&self, task: &Task, draft: &Draft, agents: Option<&[AgentId]>) -> Likeness {
+        if task.created_by != self.caller.agent.as_str() {
+            return Likeness::Other;
+        }
+        let text = |text: Option<&String>| text.cloned().unwrap_or_default();
+        let title = task.title == draft.title;
+        let description = text(task.description.as_ref()) == text(draft.description.as_ref());
+        if task.updated_at > task.created_at {
+            return match (title, description) {
+                (true, true) => Likeness::Same,
+                (true, false) => Likeness::Perhaps,
+                (false, true) if draft.description.is_some() => Likeness::Perhaps,
+                (false, _) => Likeness::Other,
+            };
+        }
+        // Whoever makes a task may be put on it by the backend.
+        let others = |ids: &[AgentId]| -> BTreeSet<AgentId> {
+            ids.iter().filter(|id| *id != self.caller.agent).cloned().collect()
+        };
+        let same = title
+            && description
+            && same_number(task.priority, draft.priority.unwrap_or(Draft::PRIORITY))
+            && task.labels == draft.labels
+            && task.due_date == draft.due_date
+            && agents.is_none_or(|agents| others(agents) == others(&task.assigned_agent_ids));
+        if same { Likeness::Same } else { Likeness::Other }
+    }
+
+    /// The list shows neither author nor text. So of several that fit none is taken.
+    fn trace_document(&self, paper: &Paper, doubt: &Doubt<'_>) -> Result<Trace, CallError> {
+        let task_id = paper.task_id.as_ref();
+        let pages = if task_id.is_some() { &DOCUMENTS_OF_TASK } else { &DOCUMENTS };
+        let Newest { rows, complete } = newest(
+            doubt.since,
+            pages,
+            |entry: &DocumentEntry| entry.updated_at,
+            |limit| {
+                // Not by type: the backend leaves other types out only after it has read so many.
+                let list = ListDocuments { task_id, kind: None, limit: Some(limit) };
+                self.hands.mission.ask(&list).map(|found| found.documents)
+            },
+        )?;
+        let candidates = rows.iter().map(|entry| {
+            let fits = entry.title == paper.title
+                && entry.kind.as_ref().is_some_and(|kind| *kind == paper.kind)
+                && entry.task_id.as_ref() == task_id;
+            let like = if fits { Likeness::Same } else { Likeness::Other };
+            Candidate { id: entry.id.as_str(), at: entry.updated_at, like }
+        });
+        Ok(match doubt.hits(candidates, complete) {
+            Hits::Same(ids) if ids.len() == 1 => Trace::Found(written(&DocumentId::new(ids[0]))),
+            Hits::Same(ids) => Trace::Unclear(format!(
+                "several documents may be it ({})",
+                ids[..ids.len().min(5)].join(", ")
+            )),
+            Hits::None(trace) => trace,
+        })
+    }
+
+    fn trace_message(&self, task_id: &TaskId, content: &str, doubt: &Doubt<'_>) -> Result<Trace, CallError> {
+        let Newest { rows, complete } = self.thread(task_id, doubt.since)?;
+        let candidates = rows.iter().map(|item| {
+            let same = wrote(item, self.caller.agent) && item.content == content;
+            let like = if same { Likeness::Same } else { Likeness::Other };
+            Candidate { id: item.message_id.as_str(), at: item.created_at, like }
+        });
+        Ok(match doubt.hits(candidates, complete) {
+            Hits::Same(ids) => Trace::Found(Done::posted(&MessageId::new(ids[0]))),
+            Hits::None(trace) => trace,
+        })
+    }
+
+    fn thread(&self, task_id: &TaskId, since: Millis) -> Result<Newest<ThreadItem>, CallError> {
+        let read = |limit| self.load(task_id, limit).map(|loaded| loaded.thread);
+        newest(since, &ROWS, |item: &ThreadItem| item.created_at, read)
+    }
+
+    fn load(&self, task_id: &TaskId, messages: u32) -> Result<LoadedTask, CallError> {
+        let request = LoadTask { agent_id: self.caller.agent, task_id, message_limit: Some(messages) };
+        self.hands.mission.ask(&request)
+    }
+
+    /// Whether the task stands as it was wanted. Where it does not, the whole update is made again, of which the steps
+    /// that happened change nothing (contract D27).
+    fn trace_update(&self, task_id: &TaskId, changes: &Changes) -> Result<Trace, CallError> {
+        let agents =
+            match changes.assigned_agent_ids.as_deref().map(|ids| self.new_assignees(ids)).transpose() {
+                Ok(agents) => agents,
+                // To be said by whoever makes it.
+                Err(_) => return Ok(Trace::Absent),
+            };
+        let task = self.load(task_id, 1)?.task;
+        let wanted = [
+            ("title", changes.title.as_ref().map(|title| *title == task.title)),
+            ("description", changes.description.as_ref().map(|text| Some(text) == task.description.as_ref())),
+            ("priority", changes.priority.map(|priority| same_number(priority, task.priority))),
+            ("labels", changes.labels.as_ref().map(|labels| *labels == task.labels)),
+            ("assignedAgentIds", agents.as_ref().map(|ids| same_set(ids, &task.assigned_agent_ids))),
+            (
+                "assignedUserIds",
+                changes.assigned_user_ids.as_ref().map(|ids| same_set(ids, &task.assigned_user_ids)),
+            ),
+            ("dueDate", changes.due_date.map(|due| Some(due) == task.due_date)),
+            // Its reason counts only on the way into it, so there is no other step to wait for.
+            ("status", changes.status.map(|status| task.status == status)),
+        ];
+        if wanted.iter().any(|(_, is_so)| *is_so == Some(false)) {
+            return Ok(Trace::Absent);
+        }
+        let names: Vec<&str> =
+            wanted.iter().filter(|(_, is_so)| is_so.is_some()).map(|(name, _)| *name).collect();
+        let puts_agents = agents.is_some_and(|agents| !agents.is_empty());
+        Ok(Trace::Found(self.updated(task_id, &names, puts_agents, false)))
+    }
+
+    fn trace_archived(&self, task_id: &TaskId) -> Result<Trace, CallError> {
+        let archived = self.load(task_id, 1)?.task.status == TaskStatus::Archived;
+        Ok(if archived { Trace::Found(Done::quiet(Outcome::default())) } else { Trace::Absent })
+    }
+
+    /// Who was asked is not asked again by the backend, until they have written in the thread: that may have been the
+    /// answer. So those who have written since are left out, and all others asked (again).
+    fn trace_asked(
+        &self,
+        task_id: &TaskId,
+        slugs: &[String],
+        message: &str,
+        since: Millis,
+    ) -> Result<Trace, CallError> {
+        let Newest { rows, complete } = self.thread(task_id, since)?;
+        if !complete {
+            return Ok(Trace::Unclear(TOO_MUCH.to_owned()));
+        }
+        let names: Vec<&str> = slugs.iter().map(String::as_str).collect();
+        let found = self.find(&names);
+        let heard = |id: &AgentId| rows.iter().any(|item| item.created_at > since && wrote(item, id));
+        let (heard, mut silent): (Vec<_>, Vec<_>) =
+            found.spelled.into_iter().zip(&found.ids).partition(|(_, id)| heard(id));
+        let slugs =
+            |found: Vec<(String, &AgentId)>| found.into_iter().map(|(slug, _)| slug).collect::<Vec<_>>();
+        if heard.is_empty() {
+            return Ok(Trace::Absent);
+        }
+        let who = slugs(heard).join(", ");
+        silent.retain(|(_, id)| *id != self.caller.agent);
+        if silent.is_empty() {
+            return Ok(Trace::Unclear(format!("{who} wrote in the thread since, which may be the answer")));
+        }
+        let recipient_slugs = [slugs(silent), found.unknown].concat();
+        let rest = ToolRequest::ResponseRequest {
+            task_id: task_id.clone(),
+            recipient_slugs,
+            message: message.to_owned(),
+        };
+        let note = format!(
+            "The answer to this call was lost. {who} wrote in the thread since, and perhaps because of it: they were \
+             not asked again. Look with task_load whether it is an answer"
+        );
+        Ok(Trace::Partly(Box::new(rest), note))
+    }
+}
+
+fn wrote(item: &ThreadItem, agent: &AgentId) -> bool {
+    item.author_type == AuthorType::Agent && item.author_id == agent.as_str()
+}
+
+fn same_number(one: f64, other: f64) -> bool {
+    (one - other).abs() < f64::EPSILON
+}
+
+fn same_set<T: Ord>(one: &[T], other: &[T]) -> bool {
+    one.iter().collect::<BTreeSet<_>>() == other.iter().collect::<BTreeSet<_>>()
+}
