@@ -3,11 +3,13 @@
 use log::info;
 use serde_json::json;
 
+use super::deliver::setback;
 use super::desk::Desk;
 use super::journal::{Step, Wait};
 use super::{Job, Stage, Trouble, Work, effects};
+use crate::clock::Millis;
 use crate::gateway::{Reply, ToolCall, ToolOutput};
-use crate::tools::run::{Hands, Performed, Ran, perform};
+use crate::tools::run::{Doubt, Hands, NotNow, Ran, perform, settle};
 use crate::tools::{self, Caller, Kind, Offer, ToolError, ToolRequest};
 
 /// The longest result that an agent gets: some ten thousand words.
@@ -21,7 +23,7 @@ pub(super) fn of(reply: Reply, before: Stage) -> Work {
     };
     Work {
         pending: reply.calls.into(),
-        begun: false,
+        doubt: None,
         outputs: Vec::new(),
         rounds: before.rounds + 1,
         said: reply.text.or(before.said),
@@ -74,8 +76,8 @@ fn one(
     let tool = request.name();
     let writes = request.writes();
     let call = writes.then(|| effects::digest_of(request));
-    let begun = work(job).is_some_and(|work| work.begun);
-    if !begun
+    let doubt = work(job).and_then(|work| work.doubt);
+    if doubt.is_none()
         && let Some(call) = &call
         && let Some(output) = job.record.effects.recall(call)
     {
@@ -84,15 +86,31 @@ fn one(
         acted(job);
         return Ok(output);
     }
-    if !begun {
+    if doubt.is_none() {
+        let now = desk.clock.now();
         if let Some(work) = work(job) {
             work.calls += 1;
-            work.begun = writes;
+            work.doubt = writes.then_some(now);
         }
         // What changes the board is noted before it happens; what only looks may be done again.
         desk.note(job, Step::ToolIntent, tool, if writes { Wait::ForDisk } else { Wait::Not });
     }
-    let ran = if begun { unsettled(request) } else { Ran::from(perform(request, caller, hands)) };
+    let ran = match doubt {
+        Some(since) => settled(job, request, since, (caller, hands), desk)?,
+        None => {
+            let performed = perform(request, caller, hands);
+            if performed.in_doubt {
+                info!("{name} ({}): the answer of {tool} was lost", job.row.id);
+                let now = desk.clock.now();
+                if let Some(work) = work(job) {
+                    work.doubt = Some(now);
+                }
+                settled(job, request, now, (caller, hands), desk)?
+            } else {
+                performed.into()
+            }
+        }
+    };
     match &ran.error {
         None => info!("{name} ({}): called {tool}", job.row.id),
         Some(error) => info!("{name} ({}): called {tool}: {error}", job.row.id),
@@ -101,6 +119,9 @@ fn one(
         (desk.stir)();
     }
     let output = capped(ran.output);
+    if let Some(id) = ran.made {
+        desk.made(&mut job.record, id);
+    }
     if ran.ok {
         acted(job);
         if let Some(call) = call {
@@ -110,9 +131,22 @@ fn one(
     Ok(output)
 }
 
-fn unsettled(_: &ToolRequest) -> Ran {
-    let words = "This call was interrupted and may have been carried out: look before you make it again.";
-    Performed { result: Err(ToolError::new(Kind::Unsettled, words)), stirs: true }.into()
+/// What became of a call of which it is not known since then whether it was carried out; made, if it was not.
+fn settled(
+    job: &Job,
+    request: &ToolRequest,
+    since: Millis,
+    (caller, hands): (&Caller<'_>, &Hands<'_>),
+    desk: &Desk<'_>,
+) -> Result<Ran, Trouble> {
+    let record = &job.record;
+    let is_known = |id: &str| desk.knows(record, id);
+    let doubt = Doubt { since: record.since, age: desk.clock.now().since(since), is_known: &is_known };
+    match settle(request, &doubt, caller, hands) {
+        Ok(performed) => Ok(performed.into()),
+        Err(NotNow::Away(error)) => Err(setback(*error)),
+        Err(NotNow::Early(pause)) => Err(Trouble::OnItsWay(pause)),
+    }
 }
 
 fn work(job: &mut Job) -> Option<&mut Work> {
@@ -145,7 +179,7 @@ fn capped(output: String) -> String {
 }
 
 fn done(work: &mut Work, call: &ToolCall, output: String) {
-    work.begun = false;
+    work.doubt = None;
     work.pending.pop_front();
     work.outputs.push(ToolOutput { call_id: call.call_id.clone(), output });
 }
@@ -153,7 +187,7 @@ fn done(work: &mut Work, call: &ToolCall, output: String) {
 /// Why the next call is not made, if it is not. One that has begun is brought to its end.
 fn limit(work: &Work, desk: &Desk<'_>) -> Option<String> {
     let (rounds, calls) = (desk.rules.rounds_max, desk.rules.calls_max);
-    let limit = if work.begun {
+    let limit = if work.doubt.is_some() {
         return None;
     } else if work.rounds > rounds {
         format!("you have had results of tools {rounds} times, which is the limit")

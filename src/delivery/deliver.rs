@@ -22,7 +22,7 @@ use super::talk::{Spoken, talk};
 use super::trouble::{Setback, Weight};
 use super::{End, Job, Outcome, Stage, Trouble, tell};
 use crate::chance;
-use crate::clock::{Clock as _, Millis, SystemClock};
+use crate::clock::Millis;
 use crate::convex::{self, CallError, Why};
 use crate::mission::{GetDeliveryContext, MarkDelivered, MarkDeliveryEnded, MarkRead};
 use crate::model::limits::MESSAGE_CHARS;
@@ -63,14 +63,15 @@ fn give_up(job: &mut Job, end: End, trouble: &Trouble, desk: &Desk<'_>) {
         let rest = parts[*posted..].join("\n\n");
         warn!("{name}: what the agent had answered: {}", shortened(&rest));
     }
+    if let Stage::Answered { note_on: Some(first), .. } = &job.record.stage {
+        // The line could not be posted; that is no reason for another one.
+        job.record.stage = Stage::Ended(first.clone());
+        return;
+    }
     job.record.stage = match tell::line(&job.row, &job.record, &end, trouble, desk.rules.notes) {
-        Some(line) => Stage::Answered {
-            parts: vec![line],
-            posted: 0,
-            unsettled: false,
-            advance: false,
-            note_on: Some(end),
-        },
+        Some(line) => {
+            Stage::Answered { parts: vec![line], posted: 0, doubt: None, advance: false, note_on: Some(end) }
+        }
         None => Stage::Ended(end),
     };
 }
@@ -79,7 +80,7 @@ fn closed(job: &Job, end: End, desk: &Desk<'_>) -> Outcome {
     desk.inflight.is_known(&job.row.id);
     let words = in_short(&end);
     info!("{}: {words}", name(job, desk));
-    let note = Note::of(&job.row, SystemClock.now()).record(&job.record).step(Step::Ended, &words);
+    let note = Note::of(&job.row, desk.clock.now()).record(&job.record).step(Step::Ended, &words);
     // Nobody waits for it, so it brings no error.
     let _ = desk.journal.note(&note.ends(&end), Wait::Not);
     Outcome::Closed(end)
@@ -90,7 +91,7 @@ fn rest(job: &Job, trouble: Trouble, pause: Option<Duration>, desk: &Desk<'_>) -
     let quiet = trouble.is_everybodys() || trouble.is_patience();
     let level = if quiet { Level::Debug } else { Level::Info };
     log!(level, "{}: {trouble}{}", name(job, desk), in_words(pause));
-    let now = SystemClock.now();
+    let now = desk.clock.now();
     let words = trouble.to_string();
     let note = Note::of(&job.row, now).record(&job.record).step(Step::Rests, &words);
     // Nobody waits for it, so it brings no error.
@@ -103,7 +104,7 @@ fn walk(job: &mut Job, desk: &Desk<'_>, typing: &mut bool) -> Result<End, Troubl
         if matches!(job.record.stage, Stage::Fresh | Stage::Working(_)) {
             let found = settle(job, desk)?;
             let context = context(job, desk)?;
-            if !has_begun_a_call(job) {
+            if !is_in_doubt(job) {
                 job.record.since = newest(&context);
             }
             match policy::judge(&context) {
@@ -133,8 +134,8 @@ fn walk(job: &mut Job, desk: &Desk<'_>, typing: &mut bool) -> Result<End, Troubl
     }
 }
 
-fn has_begun_a_call(job: &Job) -> bool {
-    matches!(&job.record.stage, Stage::Working(work) if work.begun)
+fn is_in_doubt(job: &Job) -> bool {
+    matches!(&job.record.stage, Stage::Working(work) if work.doubt.is_some())
 }
 
 /// The newest instant of the backend that is known: what is done from now on is not older.
@@ -209,7 +210,7 @@ fn meaning(job: &Job, context: &DeliveryContext, spoken: &Spoken) -> Result<Stag
         Said::Text(text) => {
             let parts = reply::split(&text, MESSAGE_CHARS);
             let advance = takes_up_work(context);
-            return Ok(Stage::Answered { parts, posted: 0, unsettled: false, advance, note_on: None });
+            return Ok(Stage::Answered { parts, posted: 0, doubt: None, advance, note_on: None });
         }
         Said::Silence(silence) => silence,
     };

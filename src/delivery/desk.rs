@@ -11,7 +11,7 @@ use super::inflight::InFlight;
 use super::journal::{Journal, Note, Step, Wait};
 use super::retry::Budget;
 use super::{Job, Record};
-use crate::clock::{Clock as _, SystemClock};
+use crate::clock::Clock;
 use crate::config::NoResponseNote;
 use crate::gateway::Gateway;
 use crate::mission::Mission;
@@ -38,6 +38,8 @@ pub struct Desk<'a> {
     pub inflight: &'a InFlight,
     /// Where every step is noted.
     pub journal: &'a dyn Journal,
+    /// What time it is.
+    pub clock: &'a dyn Clock,
     /// How agents may act.
     pub rules: &'a Rules,
 }
@@ -45,7 +47,7 @@ pub struct Desk<'a> {
 impl Desk<'_> {
     /// Notes how far the delivery is. A ledger that cannot be written says so of itself; the work goes on without it.
     pub(super) fn note(&self, job: &Job, step: Step, words: &str, wait: Wait) {
-        let note = Note::of(&job.row, SystemClock.now()).record(&job.record).step(step, words);
+        let note = Note::of(&job.row, self.clock.now()).record(&job.record).step(step, words);
         if let Err(error) = self.journal.note(&note, wait) {
             debug!("{}: not noted: {error}", job.row.id);
         }

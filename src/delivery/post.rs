@@ -7,15 +7,17 @@ use super::desk::Desk;
 use super::journal::{Step, Wait};
 use super::trouble::Weight;
 use super::{End, Job, Record, Stage, Trouble};
+use crate::clock::Millis;
 use crate::convex;
 use crate::mission::{LoadTask, PostMessage, UpdateTaskStatus};
 use crate::model::{AgentId, MessageId, NotificationId, TaskId, TaskStatus, ThreadItem, limits};
+use crate::tools::run::GRACE;
 
 /// Posts what is not posted yet, and moves the task on.
 pub(super) fn post(job: &mut Job, desk: &Desk<'_>) -> Result<(), Trouble> {
     let Some(task) = job.row.task_id.clone() else { return Ok(()) };
     let agent = AgentId::new(&job.row.recipient_id);
-    while let Stage::Answered { parts, posted, unsettled, note_on, .. } = &mut job.record.stage
+    while let Stage::Answered { parts, posted, doubt, note_on, .. } = &mut job.record.stage
         && *posted < parts.len()
     {
         let (part, all) = (*posted, parts.len());
@@ -29,12 +31,16 @@ pub(super) fn post(job: &mut Job, desk: &Desk<'_>) -> Result<(), Trouble> {
             key: (part == 0 && !job.record.answered && note_on.is_none()).then(|| job.row.id.clone()),
             is_note: note_on.is_some(),
         };
-        let stood = if *unsettled { letter.stands(&job.record, desk)? } else { None };
+        let stood = match *doubt {
+            Some(since) => letter.stands(&job.record, since, desk)?,
+            None => None,
+        };
         let id = match stood {
             Some(id) => id,
             None => match letter.put(job, desk) {
                 Ok(id) => id,
-                Err(trouble) if letter.is_note && !is_passing(&trouble) => {
+                // Refused for certain; nothing depends on it.
+                Err(trouble) if letter.is_note && !is_passing(&trouble) && !is_in_doubt(job) => {
                     info!("{}: nobody in the thread is told: {trouble}", job.row.id);
                     break;
                 }
@@ -42,8 +48,8 @@ pub(super) fn post(job: &mut Job, desk: &Desk<'_>) -> Result<(), Trouble> {
             },
         };
         desk.made(&mut job.record, id.to_string());
-        if let Stage::Answered { posted, unsettled, .. } = &mut job.record.stage {
-            (*posted, *unsettled) = (part + 1, false);
+        if let Stage::Answered { posted, doubt, .. } = &mut job.record.stage {
+            (*posted, *doubt) = (part + 1, None);
         }
         let step = if letter.is_note { Step::Told } else { Step::Posted };
         desk.note(job, step, &format!("{} of {all}", part + 1), Wait::Not);
@@ -83,7 +89,7 @@ impl Letter<'_> {
     /// Posts it. One that certainly did not arrive is not in doubt.
     fn put(&self, job: &mut Job, desk: &Desk<'_>) -> Result<MessageId, Trouble> {
         if self.key.is_none() {
-            doubt(&mut job.record.stage, true);
+            in_doubt(&mut job.record.stage, Some(desk.clock.now()));
             desk.note(job, Step::Posting, "without the notification's id", Wait::ForDisk);
         }
         let message = PostMessage {
@@ -95,14 +101,15 @@ impl Letter<'_> {
             source_notification_id: self.key.as_ref(),
         };
         desk.mission.ask(&message).map(|posted| posted.message_id).map_err(|error| {
-            doubt(&mut job.record.stage, self.key.is_none() && error.ran != convex::Ran::No);
+            let lost = self.key.is_none() && error.ran != convex::Ran::No;
+            in_doubt(&mut job.record.stage, lost.then(|| desk.clock.now()));
             setback(error)
         })
     }
 
     /// Its id, if it stands in the thread although its posting was not confirmed: a message of the same agent with the
     /// same words that is newer than what was known before, and none that another step has posted.
-    fn stands(&self, record: &Record, desk: &Desk<'_>) -> Result<Option<MessageId>, Trouble> {
+    fn stands(&self, record: &Record, since: Millis, desk: &Desk<'_>) -> Result<Option<MessageId>, Trouble> {
         let look =
             LoadTask { agent_id: self.agent, task_id: self.task, message_limit: Some(limits::LIST_ROWS) };
         let thread = desk.mission.ask(&look).map_err(setback)?.thread;
@@ -117,13 +124,22 @@ impl Letter<'_> {
         }
         let whole = thread.len() < limits::LIST_ROWS as usize;
         let reaches = thread.first().is_some_and(|oldest| oldest.created_at < record.since);
-        if whole || reaches { Ok(None) } else { Err(Trouble::Undecided) }
+        let age = desk.clock.now().since(since);
+        match whole || reaches {
+            true if age < GRACE => Err(Trouble::OnItsWay(GRACE.saturating_sub(age))),
+            true => Ok(None),
+            false => Err(Trouble::Undecided),
+        }
     }
 }
 
-fn doubt(stage: &mut Stage, doubtful: bool) {
-    if let Stage::Answered { unsettled, .. } = stage {
-        *unsettled = doubtful;
+fn is_in_doubt(job: &Job) -> bool {
+    matches!(job.record.stage, Stage::Answered { doubt: Some(_), .. })
+}
+
+fn in_doubt(stage: &mut Stage, since: Option<Millis>) {
+    if let Stage::Answered { doubt, .. } = stage {
+        *doubt = since;
     }
 }
 

@@ -147,8 +147,8 @@ pub enum Stage {
         parts: Vec<String>,
         /// How many of them are in the thread.
         posted: usize,
-        /// Whether the next of them may be there, too: its posting was not confirmed.
-        unsettled: bool,
+        /// Since when it is not known whether the next of them is there, too, if it is not.
+        doubt: Option<Millis>,
         /// Whether the task moves on once they are.
         advance: bool,
         /// It is no answer but a line for people about this end, without the row's id.
@@ -165,8 +165,8 @@ pub enum Stage {
 pub struct Work {
     /// The calls that are still to be made, in order.
     pub pending: VecDeque<ToolCall>,
-    /// Whether the first of them has begun: it may have been carried out.
-    pub begun: bool,
+    /// Since when it is not known whether the first of them was carried out, if it is not.
+    pub doubt: Option<Millis>,
     /// The results that go back once all calls are made.
     pub outputs: Vec<ToolOutput>,
     /// How many times results went back, with these.

@@ -88,6 +88,8 @@ pub fn after(record: &mut Record, trouble: &Trouble, budget: &Budget, dice: f64)
             }
             Next::Again(Some(pause(count.record.unknown, None, dice)))
         }
+        // It costs nobody anything.
+        Trouble::OnItsWay(pause) => Next::Again(Some(*pause)),
         Trouble::Undecided => Next::End(End::Dead(trouble.to_string())),
         Trouble::Foreign | Trouble::Broken => count.failed(None),
     }
@@ -240,7 +242,7 @@ mod tests {
     #[test]
     fn every_trouble_is_bounded_and_every_pause_is_monotone() {
         let waiting = Unsettled::Waiting { why: Waiting::GoesOn, pause: Duration::from_secs(5) };
-        let rows: [(Trouble, Option<u32>); 21] = [
+        let rows: [(Trouble, Option<u32>); 22] = [
             (turn(Class::Transient, Why::Interrupted), Some(8)),
             (turn(Class::Transient, Why::ProviderTrouble), Some(20)),
             (turn(Class::Transient, Why::ProviderRefused), Some(20)),
@@ -262,6 +264,7 @@ mod tests {
             (Trouble::Silence(Silence::Empty), Some(SILENCES_MAX)),
             (Trouble::NoContext, Some(UNKNOWN_MAX)),
             (Trouble::Undecided, Some(1)),
+            (Trouble::OnItsWay(Duration::from_secs(15)), None),
         ];
         for (trouble, times) in rows {
             let mut record = Record::default();

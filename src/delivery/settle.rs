@@ -12,7 +12,7 @@ use log::{info, warn};
 use super::desk::Desk;
 use super::journal::{Step, Wait};
 use super::{Job, Record, Sent, Stage, Trouble, Unsettled};
-use crate::clock::{Clock as _, Millis, SystemClock};
+use crate::clock::Millis;
 use crate::gateway::history::Running;
 use crate::gateway::{Class, GatewayError, Recovered, Reply, TurnMark, Why};
 use crate::model::{NotificationId, SessionKey};
@@ -26,15 +26,15 @@ pub(super) fn marker(row: &NotificationId, attempt: u32) -> String {
 pub(super) fn begin<'a>(
     sent: &'a mut Option<Sent>,
     session: &SessionKey,
-    agent: &str,
-    attempt: u32,
+    (agent, attempt): (&str, u32),
+    now: Millis,
 ) -> &'a mut Sent {
     sent.insert(Sent {
         session: session.clone(),
         agent: agent.to_owned(),
         attempt,
         run: None,
-        at: SystemClock.now(),
+        at: now,
         lost: None,
         failed: false,
         spoke: false,
@@ -44,12 +44,12 @@ pub(super) fn begin<'a>(
 }
 
 /// Notes how it ended; a turn whose answer was lost has not.
-pub(super) fn end(record: &mut Record, error: Option<&GatewayError>) {
+pub(super) fn end(record: &mut Record, error: Option<&GatewayError>, now: Millis) {
     let Some(sent) = &mut record.sent else { return };
     match error {
         Some(error) if error.class == Class::Lost => {
             sent.run = sent.run.take().or_else(|| error.run.clone());
-            sent.lost = Some(SystemClock.now());
+            sent.lost = Some(now);
             // It says so of itself; everything else is about the way between us.
             sent.failed = error.why == Why::Internal;
             sent.spoke = error.spoke;
@@ -72,7 +72,7 @@ pub(super) fn end(record: &mut Record, error: Option<&GatewayError>) {
 /// What became of the turn that is not settled, if there is one: the reply, if it was answered.
 pub(super) fn settle(job: &mut Job, desk: &Desk<'_>) -> Result<Option<Reply>, Trouble> {
     let Some(sent) = &mut job.record.sent else { return Ok(None) };
-    let now = SystemClock.now();
+    let now = desk.clock.now();
     let lost = *sent.lost.get_or_insert(now);
     let earlier = job.record.unheard.map(|attempt| marker(&job.row.id, attempt));
     let mark = TurnMark {

@@ -13,7 +13,7 @@ use super::prompt::{self, HttpWay, Scene};
 use super::settle::{self, marker};
 use super::{Job, Stage, Trouble};
 use crate::chance;
-use crate::clock::{Clock as _, Pulse, SystemClock};
+use crate::clock::Pulse;
 use crate::gateway::{Input, Progress, Reply, Turn, Why};
 use crate::model::DeliveryContext;
 use crate::tools::{self, Caller};
@@ -64,7 +64,7 @@ pub(super) fn talk(
             .then(|| HttpWay { base_url: &desk.rules.base_url, session_key: session.expose() }),
         marker: &marker(&job.row.id, attempt),
         fence: &chance::hex::<4>(),
-        now: SystemClock.now(),
+        now: desk.clock.now(),
         budget_chars: BRIEFING_CHARS,
         repeat: job.record.unheard.is_some(),
     });
@@ -87,7 +87,7 @@ pub(super) fn talk(
             pulse: &pulse,
         };
         let reply = if let Some(reply) = found.take() {
-            settle::end(&mut job.record, None);
+            settle::end(&mut job.record, None, desk.clock.now());
             reply
         } else {
             if outputs.is_none() {
@@ -97,7 +97,7 @@ pub(super) fn talk(
                 job.record.heard = Some((heard.message_id.clone(), heard.created_at));
             }
             let attempt = job.record.tries;
-            settle::begin(&mut job.record.sent, session, &agent.slug, attempt);
+            settle::begin(&mut job.record.sent, session, (&agent.slug, attempt), desk.clock.now());
             // Before it leaves: whoever finds this note after a crash looks for the turn before sending it again.
             desk.note(job, Step::TurnSent, &format!("to {}, try {attempt}", agent.slug), Wait::ForDisk);
             let life = desk.inflight.enter(Life {
@@ -107,7 +107,7 @@ pub(super) fn talk(
                 marker: marker(&job.row.id, attempt),
                 result_of: outputs.as_ref().and_then(|outputs| Some(outputs.first()?.call_id.clone())),
                 run: None,
-                began: SystemClock.now(),
+                began: desk.clock.now(),
                 pulse: pulse.clone(),
                 state: Vitality::default(),
             });
@@ -117,9 +117,9 @@ pub(super) fn talk(
             if silent {
                 let secs = desk.rules.silence_max.as_secs();
                 warn!("{}: {} is stuck: no sign of life for {secs} s", job.row.id, agent.slug);
-                desk.inflight.is_stuck(&job.row.id, SystemClock.now());
+                desk.inflight.is_stuck(&job.row.id, desk.clock.now());
             }
-            settle::end(&mut job.record, answer.as_ref().err());
+            settle::end(&mut job.record, answer.as_ref().err(), desk.clock.now());
             let reply = answer.map_err(Trouble::Gateway)?;
             desk.answered.fetch_add(1, Ordering::Relaxed);
             reply

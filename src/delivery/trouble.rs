@@ -22,6 +22,8 @@ pub enum Trouble {
     NoContext,
     /// The backend answered with something else than was asked for.
     Foreign,
+    /// What was written and lost its answer is not there, but may still come for so long.
+    OnItsWay(Duration),
     /// Whether a message stands in the thread cannot be told.
     Undecided,
     /// Our own mistake: the worker broke down.
@@ -36,6 +38,7 @@ impl Trouble {
             Self::Gateway(error) => error.why.explain(),
             Self::Unsettled(unsettled) => unsettled.in_public(),
             Self::Silence(silence) => silence.explain(),
+            Self::OnItsWay(_) => "an answer of Mission Control was lost",
             Self::Undecided => "it cannot be told whether the answer was posted",
             Self::Broken => "the runtime has a bug",
         }
@@ -43,7 +46,7 @@ impl Trouble {
 
     /// Whether it is only waited for something that will come: no failure of anybody.
     pub fn is_patience(&self) -> bool {
-        matches!(self, Self::Unsettled(Unsettled::Waiting { .. }))
+        matches!(self, Self::Unsettled(Unsettled::Waiting { .. }) | Self::OnItsWay(_))
     }
 }
 
@@ -114,6 +117,9 @@ impl fmt::Display for Trouble {
             Self::Foreign => {
                 f.write_str("Mission Control answered with the context of another notification.")
             }
+            Self::OnItsWay(_) => f.write_str(
+                "an answer of Mission Control was lost, and what was asked may still be on its way there.",
+            ),
             Self::Undecided => f.write_str(
                 "unknown outcome: the thread is too long to tell whether the message stands in it already.",
             ),

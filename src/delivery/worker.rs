@@ -11,6 +11,7 @@ use super::desk::{Desk, Made, Rules};
 use super::dispatcher::Event;
 use super::inflight::InFlight;
 use super::journal::Journal;
+use crate::clock::SystemClock;
 use crate::gateway::Gateway;
 use crate::mission::Mission;
 use crate::roster::Team;
@@ -70,6 +71,7 @@ impl Worker {
             made: &self.made,
             inflight: &ends.inflight,
             journal: &*self.journal,
+            clock: &SystemClock,
             rules: &self.rules,
         };
         for mut job in &ends.jobs {

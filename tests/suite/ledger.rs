@@ -105,7 +105,7 @@ fn work() -> impl Strategy<Value = Work> {
                     arguments: "{}".to_owned(),
                 })
                 .collect(),
-            begun: rounds % 2 == 0,
+            doubt: (rounds % 2 == 0).then_some(NOW),
             acted: calls % 2 == 0,
             outputs,
             rounds,
@@ -124,7 +124,7 @@ fn stage() -> impl Strategy<Value = Stage> {
         answered.prop_map(|(parts, posted, advance)| Stage::Answered {
             parts,
             posted,
-            unsettled: advance,
+            doubt: advance.then_some(NOW),
             advance,
             note_on: advance.then(|| End::Dead("why".to_owned())),
         }),
@@ -235,13 +235,14 @@ fn what_is_kept_has_stable_names() {
         stage: Stage::Answered {
             parts: vec!["a".to_owned()],
             posted: 0,
-            unsettled: false,
+            doubt: None,
             advance: true,
             note_on: None,
         },
         ..Record::default()
     };
-    let stage = json!({"answered": {"parts": ["a"], "posted": 0, "unsettled": false, "advance": true, "note_on": null}});
+    let stage =
+        json!({"answered": {"parts": ["a"], "posted": 0, "doubt": null, "advance": true, "note_on": null}});
     assert_eq!(json!(record), json!({"stage": stage}), "what is as in the beginning is left out");
     let sent = json!({"session": "task:t", "agent": "a", "attempt": 1, "run": "r", "at": 1, "lost": 2, "failed": true,
         "spoke": true, "looked": 3, "grown": [4, 5]});

@@ -135,7 +135,7 @@ fn role() {
         let stage = Stage::Answered {
             parts: vec!["x".repeat(50_000)],
             posted: 0,
-            unsettled: false,
+            doubt: None,
             advance: false,
             note_on: None,
         };

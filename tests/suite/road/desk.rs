@@ -40,17 +40,17 @@ pub(super) struct Office {
 
 impl Office {
     pub(super) fn new() -> Self {
-        Self::at(Team::new())
+        Self::at(Team::unserved(Options::default()))
     }
 
     /// On the backend as it is hosted, with its defects.
     pub(super) fn original() -> Self {
-        Self::at(Team::with(Options { original: true, ..Options::default() }))
+        Self::at(Team::unserved(Options { original: true, ..Options::default() }))
     }
 
     /// The same, and the orchestrator in Ben's place.
     pub(super) fn of_the_lead() -> Self {
-        let team = Team::with(Options { original: true, ..Options::default() });
+        let team = Team::unserved(Options { original: true, ..Options::default() });
         let lead = team.lead.clone();
         Self::with(team, lead)
     }
@@ -140,6 +140,7 @@ impl Office {
             made: &Made::default(),
             inflight: &InFlight::new(crossbeam_channel::bounded(1).0),
             journal: &self.paper,
+            clock: &self.team.board.clock(),
             rules: &rules,
         };
         deliver(job, &desk)

@@ -293,10 +293,15 @@ pub(super) fn live(
 ) -> bool {
     let convex = Arc::new(MortalBackend(life.clone(), office.clone()));
     let board = &office.team.board;
+    let sure = Mission::new(
+        Arc::new(office.backend.clone()),
+        AccountId::new(&board.account),
+        Secret::new(&board.token),
+    );
     let mission = Mission::new(convex, AccountId::new(&board.account), Secret::new(&board.token));
     let gateway = MortalGateway(life.clone(), model, office);
     let journal = MortalJournal(life.clone(), paper);
-    let made = Made::default();
+    let (made, clock) = (Made::default(), board.clock());
     job.record.effects.all_made().for_each(|id| made.add(id.to_owned()));
     let rules = Rules {
         client_tools: true,
@@ -308,6 +313,7 @@ pub(super) fn live(
         notes: NoResponseNote::default(),
     };
     let (team, answered) = (roster::Team::default(), AtomicU64::new(0));
+    team.fetch(&sure).unwrap();
     let desk = Desk {
         mission: &mission,
         gateway: &gateway,
@@ -316,6 +322,7 @@ pub(super) fn live(
         taken: &|_| (),
         answered: &answered,
         made: &made,
+        clock: &clock,
         inflight: &InFlight::new(crossbeam_channel::bounded(1).0),
         journal: &journal,
         rules: &rules,
@@ -324,7 +331,10 @@ pub(super) fn live(
         match catch_unwind(AssertUnwindSafe(|| deliver(job, &desk))) {
             Ok(Outcome::Closed(_)) if !life.is_over() => return true,
             _ if life.is_over() => return false,
-            Ok(_) | Err(_) => {}
+            Ok(Outcome::Again { pause, .. }) => {
+                board.pass(pause.map_or(0, |pause| i64::try_from(pause.as_millis()).unwrap()));
+            }
+            Ok(Outcome::Closed(_)) | Err(_) => {}
         }
     }
     panic!("it comes to no end: {:?}", job.record);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mission_control_runtime::clock::{Clock as _, SystemClock};
+use mission_control_runtime::clock::Clock as _;
 use mission_control_runtime::delivery::retry::LOST_MAX;
 use mission_control_runtime::delivery::{End, Job, Outcome, Sent, Stage, Trouble, Unsettled};
 use mission_control_runtime::gateway::history::{Running, Waiting};
@@ -106,7 +106,7 @@ fn a_run_that_goes_on_is_waited_for() {
 #[test]
 fn a_run_without_a_sign_of_life_is_stuck() {
     let (office, mut job) = lost();
-    let long_ago = SystemClock.now() - Duration::from_mins(20);
+    let long_ago = office.team.board.clock().now() - Duration::from_mins(20);
     let quiet = |job: &mut Job| {
         let sent = job.record.sent.as_mut().unwrap();
         sent.lost = Some(long_ago);
@@ -236,12 +236,12 @@ fn a_note_of_another_life_is_settled_first() {
         agent: "ben".to_owned(),
         attempt: 3,
         run: None,
-        at: SystemClock.now() - Duration::from_mins(1),
+        at: office.team.board.clock().now() - Duration::from_mins(1),
         lost: None,
         failed: false,
         spoke: false,
         looked: None,
-        grown: Some((7, SystemClock.now())),
+        grown: Some((7, office.team.board.clock().now())),
     };
     let kept: Value = serde_json::to_value(&sent).unwrap();
     job.record.sent = Some(serde_json::from_value(kept).unwrap());

@@ -72,6 +72,11 @@ impl Board {
         self.hands.0.fetch_add(ms, Ordering::SeqCst);
     }
 
+    /// What time it is there.
+    pub(crate) fn clock(&self) -> Hands {
+        self.hands.clone()
+    }
+
     /// A service function with this account's id and token; its value, or the text of its error.
     pub(crate) fn service(&self, name: &str, mut args: Value) -> Result<Value, String> {
         args["accountId"] = json!(self.account);

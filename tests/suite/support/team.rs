@@ -22,7 +22,15 @@ impl Team {
     }
 
     pub(crate) fn with(options: Options) -> Self {
-        let board = Board::with(options);
+        Self::on(Board::with(options))
+    }
+
+    /// On a board that nobody reaches over HTTP.
+    pub(crate) fn unserved(options: Options) -> Self {
+        Self::on(Board::unserved(options))
+    }
+
+    fn on(board: Board) -> Self {
         let all = json!({"openclawConfig": {
             "model": "minimax-m2.5", "temperature": 0.7, "skillIds": [],
             "behaviorFlags": {"canCreateTasks": true},
