@@ -140,3 +140,90 @@ fn heed(sign: Sign, life: &Life) -> Vitality {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gateway::Why;
+
+    fn glance(last: u64, begun: bool, over: bool) -> Result<Option<Glance>, GatewayError> {
+        Ok(Some(Glance { last, begun, over }))
+    }
+
+    fn error(class: Class, why: Why) -> Result<Option<Glance>, GatewayError> {
+        Err(GatewayError::new(class, why, None))
+    }
+
+    /// Openclaw-gateway §11.7, look by look: what was seen, whether others live, what it means.
+    #[test]
+    fn what_a_look_means() {
+        let gone = || error(Class::Closed, Why::Unreachable);
+        let rows: [(&str, Vec<_>); 8] = [
+            (
+                "what grows lives",
+                vec![
+                    (glance(3, true, false), false, Sign::Quiet),
+                    (glance(5, true, false), false, Sign::Life),
+                    (glance(5, true, false), false, Sign::Quiet),
+                    (glance(6, true, false), true, Sign::Life),
+                ],
+            ),
+            ("what has begun does not wait for others", vec![(glance(3, true, false), true, Sign::Quiet)]),
+            (
+                "what has not begun waits while others live",
+                vec![
+                    (glance(0, false, false), true, Sign::Waiting),
+                    (glance(0, false, false), true, Sign::Waiting),
+                    (glance(0, false, false), false, Sign::Quiet),
+                    (glance(1, true, false), false, Sign::Life),
+                ],
+            ),
+            (
+                "an answer is mostly on its way",
+                vec![(glance(4, true, true), false, Sign::Quiet), (glance(4, true, true), false, Sign::Over)],
+            ),
+            (
+                "an answer that is followed by more is over, too",
+                vec![(glance(4, true, true), false, Sign::Quiet), (glance(6, true, true), false, Sign::Over)],
+            ),
+            (
+                "a gateway that is gone once may be busy",
+                vec![
+                    (gone(), false, Sign::Quiet),
+                    (glance(4, true, false), false, Sign::Quiet),
+                    (gone(), false, Sign::Quiet),
+                    (gone(), false, Sign::Over),
+                ],
+            ),
+            (
+                "what is not shown says nothing",
+                vec![(Ok(None), true, Sign::Quiet), (Ok(None), false, Sign::Quiet)],
+            ),
+            (
+                "a look that fails says nothing",
+                vec![
+                    (error(Class::Transient, Why::Internal), true, Sign::Quiet),
+                    (error(Class::Transient, Why::Internal), true, Sign::Quiet),
+                ],
+            ),
+        ];
+        for (name, looks) in rows {
+            let mut memory = Memory::default();
+            for (number, (looked, others, expected)) in looks.into_iter().enumerate() {
+                assert_eq!(memory.judge(&looked, others), expected, "{name}, look {number}");
+            }
+        }
+    }
+
+    /// However short the silence may be, a turn is looked at several times before it counts as stuck.
+    #[test]
+    fn the_rhythm_fits_into_the_silence() {
+        for secs in [5, 60, 900, 86_400] {
+            let silence = Duration::from_secs(secs);
+            let rhythm = Rhythm::of(silence);
+            assert!(rhythm.quiet + 3 * rhythm.look <= silence && rhythm.round <= rhythm.look, "{secs}");
+        }
+        let slow = Rhythm::of(Duration::from_mins(15));
+        assert_eq!((slow.quiet, slow.look), (Duration::from_mins(1), Duration::from_secs(30)));
+    }
+}

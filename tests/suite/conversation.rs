@@ -2,6 +2,8 @@
 
 /// The three of them, started and joined.
 mod house;
+/// Killed again and again.
+mod killed;
 /// At a gateway that is not of this house.
 mod real;
 

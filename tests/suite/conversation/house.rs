@@ -1,6 +1,7 @@
 //! Mission Control, the gateway, and the program between them.
 
 use std::env;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -46,7 +47,7 @@ pub(super) struct House {
     token: String,
     program: Option<Running>,
     variables: Vec<(String, String)>,
-    _state: TempDir,
+    state: TempDir,
     address: String,
     nudging: bool,
     said: AtomicUsize,
@@ -124,7 +125,7 @@ impl House {
             token,
             program: Some(program),
             variables: variables.into(),
-            _state: state,
+            state,
             address,
             nudging: true,
             said: AtomicUsize::new(0),
@@ -301,7 +302,22 @@ impl House {
 
     /// The program is killed, and another one goes on.
     pub(super) fn kill_and_start(&mut self) {
+        self.kill();
+        self.start();
+    }
+
+    /// The program is killed.
+    pub(super) fn kill(&mut self) {
         self.program.take().unwrap().kill();
+    }
+
+    /// Where the program keeps its ledger.
+    pub(super) fn state_dir(&self) -> &Path {
+        self.state.path()
+    }
+
+    /// Another one takes the place of the killed one.
+    pub(super) fn start(&mut self) {
         let mut program = started(&self.variables);
         self.address = program.address();
         self.program = Some(program);

@@ -18,6 +18,8 @@ use mission_control_runtime::local::{Data, Engine, Opening, Options, Seed, Where
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::support::dice::Dice;
+
 use super::process::{Client, Process, Refused, program};
 
 /// How many kills `make test` has time for.
@@ -30,22 +32,6 @@ const STORM_US: u64 = 200_000;
 const START_US: u64 = 40_000;
 /// Threads with messages.
 const AUTHORS: [&str; 5] = ["owner", "owner", "ada", "ben", "lead"];
-
-/// Numbers that look random and are the same for the same seed.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, below: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (mixed ^ (mixed >> 31)) % below
-    }
-
-    fn index(&mut self, below: usize) -> usize {
-        usize::try_from(self.roll(below as u64)).unwrap()
-    }
-}
 
 /// Who is there before the storm.
 struct Place {

@@ -2,6 +2,8 @@
 
 /// A board to test on.
 pub(crate) mod board;
+/// Dice that can be thrown again.
+pub(crate) mod dice;
 /// The embedded backend, called directly; its calls counted, and failing as told.
 pub(crate) mod direct;
 /// The log lines of a test's own thread.
