@@ -2,6 +2,8 @@
 
 /// The three of them, started and joined.
 mod house;
+/// Rows that fail for ever in front of good ones.
+mod poison;
 /// At a gateway that is not of this house.
 mod real;
 
