@@ -4,6 +4,8 @@
 mod house;
 /// Killed again and again.
 mod killed;
+/// Rows that fail for ever in front of good ones.
+mod poison;
 /// At a gateway that is not of this house.
 mod real;
 

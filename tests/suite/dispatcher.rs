@@ -102,21 +102,46 @@ fn a_slow_session_costs_the_others_nothing() {
     assert_eq!(world.most_at_once("slow"), 1);
 }
 
-/// The backend lists the oldest first: those that rest must not hide the others (W-5, D4).
-#[test]
-fn fifty_poisonous_rows_in_front_hide_nothing() {
+/// How long each of 150 good rows waits, with this many rows in front of which every delivery fails for ever: at once
+/// or after a while, with a pause that is short, long, or longer than the test.
+fn waits_behind(poison: usize) -> Vec<i64> {
     let mut world = World::new(10);
-    for n in 0..50 {
+    world.turns_take(10);
+    for n in 0..poison {
         world.arrive(&format!("p{n}"), "mention", &format!("poison{n}"));
-        world.fates.insert(format!("poison{n}"), Fate::Fail { pause_ms: 60_000 });
+        let pause_ms = [100, 500, 2_000, 60_000, 600_000][n % 5];
+        world.fates.insert(format!("poison{n}"), Fate::Fail { pause_ms });
+        world.turn_takes(&format!("p{n}"), [0, 1, 10, 100][n % 4]);
     }
+    world.run_for(Duration::from_secs(1));
+    // Some at once, the others one after another.
     for n in 0..150 {
         world.arrive(&format!("g{n}"), "mention", &format!("good{n}"));
+        if n >= 50 {
+            world.run_for(Duration::from_millis(20));
+        }
     }
-    world.turns_take(10);
-    world.run_until(Millis(5_000));
+    world.run_for(Duration::from_secs(5));
     let good = world.settled.iter().filter(|id| id.starts_with("good")).count();
     assert_eq!(good, 150);
+    assert!(world.settled.iter().all(|id| id.starts_with("good")));
+    let good = world.starts.iter().filter(|start| start.id.starts_with("good"));
+    let mut waits: Vec<i64> = good.map(|start| start.at.0 - start.arrived.0).collect();
+    waits.sort_unstable();
+    waits
+}
+
+/// The backend lists the oldest first: those that rest must not hide the others, and those that are tried again must not
+/// hold them up (W-5, D4).
+#[test]
+fn fifty_poisonous_rows_in_front_hide_nothing_and_delay_nobody() {
+    let (alone, beside) = (waits_behind(0), waits_behind(50));
+    for percent in [50, 99, 100] {
+        let place = (alone.len() - 1) * percent / 100;
+        let (alone, beside) = (alone[place], beside[place]);
+        println!("p{percent}: {alone} ms alone, {beside} ms behind 50 poisonous rows");
+        assert!(beside - alone < 50, "p{percent}: {alone} ms alone, {beside} ms behind 50 poisonous rows");
+    }
 }
 
 #[test]

@@ -27,8 +27,8 @@ const ROUNDS: u32 = 3;
 
 /// What is known of a call in doubt.
 pub struct Doubt<'a> {
-    /// The newest instant of the backend's clock that was known before the call was begun: what the call has made came
-    /// later.
+    /// The newest instant of the backend's clock that was known before the call was begun: what the call has made is not
+    /// older.
     pub since: Millis,
     /// How long ago its answer was lost; where that is not known, how long ago it was begun.
     pub age: Duration,

@@ -73,7 +73,7 @@ fn newest<T>(
             Err(error) => return Err(error),
             Ok(rows) => {
                 let short = *short_is_all && rows.len() < *limit as usize;
-                newest = Newest { complete: short || rows.iter().any(|row| changed(row) <= since), rows };
+                newest = Newest { complete: short || rows.iter().any(|row| changed(row) < since), rows };
             }
         }
         if newest.complete {
@@ -109,7 +109,7 @@ enum Hits<'a> {
 
 impl Doubt<'_> {
     fn hits<'a>(&self, candidates: impl Iterator<Item = Candidate<'a>>, complete: bool) -> Hits<'a> {
-        let ours = |row: &Candidate<'_>| row.at > self.since && !(self.is_known)(row.id);
+        let ours = |row: &Candidate<'_>| row.at >= self.since && !(self.is_known)(row.id);
         let (mut same, others): (Vec<_>, Vec<_>) =
             candidates.filter(ours).partition(|row| row.like == Likeness::Same);
         if !same.is_empty() {

@@ -1,0 +1,119 @@
+//! Fifty rows of which every delivery fails, for ever and each in its way, in front of 150 good ones.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use mission_control_runtime::demo::gateway::{Fault, Prompt, Thought};
+
+use super::house::House;
+
+const POISON: usize = 50;
+const GOOD: usize = 150;
+/// In how many ways they fail.
+const KINDS: usize = 4;
+
+/// What a run showed.
+struct Figures {
+    /// How long each good row waited for its turn, the shortest first.
+    waits: Vec<Duration>,
+    /// How many turns of poisonous rows began between the arrival of a good row and its own turn, the fewest first.
+    before: Vec<usize>,
+}
+
+impl Figures {
+    fn at(&self, percent: usize) -> (f64, usize) {
+        let place = (GOOD - 1) * percent / 100;
+        (self.waits[place].as_secs_f64() * 1_000.0, self.before[place])
+    }
+}
+
+/// Faults that stay. Two look like a gateway that is away; a stall holds a worker as long as it lasts.
+fn fault(n: usize) -> (&'static str, Fault) {
+    let faults: [_; KINDS] = [
+        ("bad-gateway", Fault::BadGateway),
+        ("hang-up", Fault::HangUp),
+        ("unknown-tool", Fault::UnknownTool),
+        ("stall", Fault::StallBefore),
+    ];
+    faults[n % faults.len()].clone()
+}
+
+/// All the good rows are answered, with `poison` such rows in front.
+fn run(poison: usize) -> Figures {
+    let names: Vec<String> =
+        (0..KINDS).map(|n| fault(n).0.to_owned()).chain((0..10).map(|n| format!("good{n}"))).collect();
+    let slugs: Vec<&str> = names.iter().map(String::as_str).collect();
+    let began: Arc<Mutex<HashMap<String, Instant>>> = Arc::default();
+    let note = began.clone();
+    let house = House::new(&slugs, move |prompt: &Prompt| {
+        note.lock().unwrap().entry(prompt.session.clone()).or_insert_with(Instant::now);
+        Thought::say(format!("{} answers.", prompt.agent))
+    });
+    let session = |name: &str, task: &str| {
+        format!("agent:{name}:task:{task}:{}:v1", house.board.account).to_lowercase()
+    };
+    let mut sick = Vec::new();
+    for n in 0..poison {
+        let (name, fault) = fault(n);
+        let task = house.task("assigned", &[name]);
+        house.faults().always_in(&session(name, &task), fault);
+        house.mention(&task, name, "hello");
+        sick.push((name, task));
+    }
+    // Those that fail before the gateway takes them do not stand in its books.
+    house.until("every poisonous row that gets so far has been tried", |_| {
+        let seen = house.gateway().requests();
+        let taken = |name: &str| name == "unknown-tool";
+        let mut taken = sick.iter().filter(|(name, _)| taken(name));
+        taken.all(|(name, task)| seen.iter().any(|seen| seen.session == session(name, task)))
+    });
+    let good: Vec<(String, String)> = (0..GOOD)
+        .map(|n| {
+            let name = format!("good{}", n % 10);
+            let task = house.task("assigned", &[&name]);
+            (name, task)
+        })
+        .collect();
+    let mut arrived = Vec::new();
+    for (name, task) in &good {
+        arrived.push((house.gateway().requests().len(), Instant::now()));
+        house.mention(task, name, "hello");
+    }
+    for (name, task) in &good {
+        assert_eq!(house.answer_of(name, task), format!("{name} answers."));
+    }
+    let seen = house.gateway().requests();
+    let began = began.lock().unwrap().clone();
+    let (mut waits, mut before) = (Vec::new(), Vec::new());
+    for ((name, task), (posts, at)) in good.iter().zip(arrived) {
+        let session = session(name, task);
+        waits.push(began[&session].saturating_duration_since(at));
+        let since = seen.iter().skip(posts);
+        let others = since.take_while(|seen| seen.session != session);
+        before.push(others.filter(|seen| !seen.agent.starts_with("good")).count());
+    }
+    waits.sort_unstable();
+    before.sort_unstable();
+    for (name, task) in &sick {
+        assert_eq!(house.said_by(name, task), Vec::<String>::new(), "{name}");
+    }
+    assert_eq!(house.gateway().overlaps(), 0);
+    Figures { waits, before }
+}
+
+/// W-5, D4. The time is printed and not asserted; how many turns came before one's own does not depend on the machine:
+/// no poisonous row comes twice before a good one that was there.
+#[test]
+fn fifty_poisonous_rows_delay_nobody() {
+    let (alone, beside) = (run(0), run(POISON));
+    for percent in [50, 99, 100] {
+        let ((alone, _), (beside, turns)) = (alone.at(percent), beside.at(percent));
+        println!(
+            "p{percent}: a good turn begins {alone:.1} ms after its row alone, {beside:.1} ms beside {POISON} poisonous \
+             rows, of which {turns} turns began before it"
+        );
+    }
+    let (_, turns) = beside.at(100);
+    assert!(turns <= POISON, "{turns} poisonous turns began before a good one that was there");
+}
