@@ -74,42 +74,18 @@ fn one(
     desk: &Desk<'_>,
 ) -> Result<String, Trouble> {
     let tool = request.name();
-    let writes = request.writes();
-    let call = writes.then(|| effects::digest_of(request));
+    let call = request.writes().then(|| effects::digest_of(request));
     let doubt = work(job).and_then(|work| work.doubt);
-    if doubt.is_none()
-        && let Some(call) = &call
-        && let Some(output) = job.record.effects.recall(call)
+    if let (None, Some(call)) = (doubt, &call)
+        && let Some(output) = job.record.effects.recall(call).map(str::to_owned)
     {
         info!("{name} ({}): called {tool} again after an interruption, and got its result", job.row.id);
-        let output = output.to_owned();
         acted(job);
         return Ok(output);
     }
-    if doubt.is_none() {
-        let now = desk.clock.now();
-        if let Some(work) = work(job) {
-            work.calls += 1;
-            work.doubt = writes.then_some(now);
-        }
-        // What changes the board is noted before it happens; what only looks may be done again.
-        desk.note(job, Step::ToolIntent, tool, if writes { Wait::ForDisk } else { Wait::Not });
-    }
     let ran = match doubt {
         Some(since) => settled(job, request, since, (caller, hands), desk)?,
-        None => {
-            let performed = perform(request, caller, hands);
-            if performed.in_doubt {
-                info!("{name} ({}): the answer of {tool} was lost", job.row.id);
-                let now = desk.clock.now();
-                if let Some(work) = work(job) {
-                    work.doubt = Some(now);
-                }
-                settled(job, request, now, (caller, hands), desk)?
-            } else {
-                performed.into()
-            }
-        }
+        None => carried_out(job, request, (caller, hands), desk)?,
     };
     match &ran.error {
         None => info!("{name} ({}): called {tool}", job.row.id),
@@ -118,10 +94,10 @@ fn one(
     if ran.stirs {
         (desk.stir)();
     }
-    let output = capped(ran.output);
     if let Some(id) = ran.made {
         desk.made(&mut job.record, id);
     }
+    let output = capped(ran.output);
     if ran.ok {
         acted(job);
         if let Some(call) = call {
@@ -129,6 +105,32 @@ fn one(
         }
     }
     Ok(output)
+}
+
+/// Carries a call out, for the first time.
+fn carried_out(
+    job: &mut Job,
+    request: &ToolRequest,
+    (caller, hands): (&Caller<'_>, &Hands<'_>),
+    desk: &Desk<'_>,
+) -> Result<Ran, Trouble> {
+    let writes = request.writes();
+    if let Some(work) = work(job) {
+        work.calls += 1;
+        work.doubt = writes.then(|| desk.clock.now());
+    }
+    // What changes the board is noted before it happens; what only looks may be done again.
+    desk.note(job, Step::ToolIntent, request.name(), if writes { Wait::ForDisk } else { Wait::Not });
+    let performed = perform(request, caller, hands);
+    if !performed.in_doubt {
+        return Ok(performed.into());
+    }
+    info!("{}: the answer to {} was lost", job.row.id, request.name());
+    let since = desk.clock.now();
+    if let Some(work) = work(job) {
+        work.doubt = Some(since);
+    }
+    settled(job, request, since, (caller, hands), desk)
 }
 
 /// What became of a call of which it is not known since then whether it was carried out; made, if it was not.

@@ -62,6 +62,7 @@ fn give_up(job: &mut Job, end: End, trouble: &Trouble, desk: &Desk<'_>) {
     if let Stage::Answered { parts, posted, note_on: None, .. } = &job.record.stage {
         let rest = parts[*posted..].join("\n\n");
         warn!("{name}: what the agent had answered: {}", shortened(&rest));
+        job.record.unposted = Some(rest);
     }
     if let Stage::Answered { note_on: Some(first), .. } = &job.record.stage {
         // The line could not be posted; that is no reason for another one.

@@ -71,6 +71,9 @@ pub struct Record {
     /// What the agent has done with its tools.
     #[serde(skip_serializing_if = "is_default")]
     pub effects: Effects,
+    /// What the agent had answered, where it was given up before all of it was posted: it was paid for.
+    #[serde(skip_serializing_if = "is_default")]
+    pub unposted: Option<String>,
     /// How far it is.
     #[serde(skip_serializing_if = "is_default")]
     pub stage: Stage,

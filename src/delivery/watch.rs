@@ -146,17 +146,13 @@ mod tests {
     use super::*;
     use crate::gateway::Why;
 
-    fn glance(last: u64, begun: bool, over: bool) -> Result<Option<Glance>, GatewayError> {
-        Ok(Some(Glance { last, begun, over }))
-    }
-
-    fn error(class: Class, why: Why) -> Result<Option<Glance>, GatewayError> {
-        Err(GatewayError::new(class, why, None))
-    }
+    type Looked = Result<Option<Glance>, GatewayError>;
 
     /// Openclaw-gateway §11.7, look by look: what was seen, whether others live, what it means.
     #[test]
     fn what_a_look_means() {
+        let glance = |last, begun, over| -> Looked { Ok(Some(Glance { last, begun, over })) };
+        let error = |class, why| -> Looked { Err(GatewayError::new(class, why, None)) };
         let gone = || error(Class::Closed, Why::Unreachable);
         let rows: [(&str, Vec<_>); 8] = [
             (

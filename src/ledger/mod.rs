@@ -38,7 +38,7 @@ pub use place::{SetAside, set_aside};
 pub use read::{Read, Tale, read};
 pub use story::Told;
 
-use crate::clock::Millis;
+use crate::clock::{Clock as _, Millis, SystemClock};
 use crate::config::LedgerSync;
 use crate::delivery::journal::{Journal, JournalError, Note, Wait};
 use crate::delivery::{End, Record};
@@ -124,7 +124,12 @@ pub struct Closed {
     pub at: Millis,
     /// How; none if it was written by a version that knows more ends.
     pub end: Option<End>,
+    /// What it has made, if it ended a moment ago.
+    pub made: Vec<String>,
 }
+
+/// So long after its end it matters what a delivery has made: others may look for the same.
+const MOMENT: Duration = Duration::from_hours(1);
 
 /// How the ledger does.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -235,7 +240,10 @@ impl Recall {
                 } else if let Some(at) = image.closed {
                     let end = image.end();
                     let id = NotificationId::new(&*image.id);
-                    self.closed.push((image.number, Closed { id, at, end }, image.bytes()));
+                    let recent = SystemClock.now().since(at) < MOMENT;
+                    let record = recent.then(|| image.record().ok()).flatten().unwrap_or_default();
+                    let made = record.effects.all_made().map(str::to_owned).collect();
+                    self.closed.push((image.number, Closed { id, at, end, made }, image.bytes()));
                 } else {
                     match image.remembered() {
                         Ok(remembered) => {

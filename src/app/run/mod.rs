@@ -109,7 +109,7 @@ fn serve(settings: &Settings, ways: &Ways, redactor: &Arc<Redactor>) -> Exit {
         }
     };
     info!("listening on http://{}", server.local_addr());
-    let (ledger, left) = match open_ledger(settings) {
+    let (ledger, left, made) = match open_ledger(settings) {
         Ok(opened) => opened,
         Err(why) => {
             error!("not started: {why}");
@@ -122,7 +122,8 @@ fn serve(settings: &Settings, ways: &Ways, redactor: &Arc<Redactor>) -> Exit {
         let (token, silence_max) = (settings.gateway.token.clone(), settings.gateway.silence_max);
         Endpoint::new(base, token, &ways.once.roots, redactor.clone(), silence_max)
     });
-    let house = House { settings, ways, gateway, state: &state, switches: &switches, ledger: &ledger };
+    let house =
+        House { settings, ways, gateway, state: &state, switches: &switches, ledger: &ledger, made: &made };
     let (service, chores) = match house.start(server.local_addr().port(), left) {
         Ok(started) => started,
         Err(why) => {
@@ -167,20 +168,24 @@ fn serve(settings: &Settings, ways: &Ways, redactor: &Arc<Redactor>) -> Exit {
 
 /// What an earlier process has left, and where the next one will find what this one leaves. Without a place to write the
 /// service runs and says so; but a ledger that is there and cannot be trusted is no reason to begin afresh.
-fn open_ledger(settings: &Settings) -> Result<(Arc<Ledger>, Left), LedgerError> {
+fn open_ledger(settings: &Settings) -> Result<(Arc<Ledger>, Left, Arc<Made>), LedgerError> {
     let account = AccountId::new(&settings.account.id);
     let opened = match Ledger::open(&settings.state_dir, &ledger::Options::new(account, settings.ledger_sync))
     {
         Ok(opened) => opened,
         Err(why) if why.is_of_the_place() => {
             warn!("nothing will survive a crash: {why}");
-            return Ok((Arc::new(Ledger::off(why.to_string())), Left::default()));
+            return Ok((Arc::new(Ledger::off(why.to_string())), Left::default(), Arc::default()));
         }
         Err(why) => return Err(why),
     };
     if !opened.open.is_empty() {
         info!("going on with {} that an earlier process has left", count(opened.open.len(), "delivery"));
     }
+    let made = Arc::<Made>::default();
+    let before = opened.closed.iter().flat_map(|closed| closed.made.iter().map(String::as_str));
+    let now = opened.open.iter().flat_map(|left| left.record.effects.all_made());
+    before.chain(now).for_each(|id| made.add(id.to_owned()));
     let damaged = opened.damaged.into_iter().map(|damaged| {
         error!("what was done for {} cannot be read ({}): it is not begun again", damaged.id, damaged.what);
         (damaged.id, End::Dead("its record is damaged: what was done for it is not known".to_owned()))
@@ -189,7 +194,7 @@ fn open_ledger(settings: &Settings) -> Result<(Arc<Ledger>, Left), LedgerError> 
     let closed = opened.closed.into_iter().map(|closed| (closed.id, closed.end.unwrap_or_else(unknown)));
     let open = opened.open.into_iter().map(|left| (left.row, left.record, left.not_before));
     let left = Left { open: open.collect(), closed: closed.chain(damaged).collect() };
-    Ok((Arc::new(opened.ledger), left))
+    Ok((Arc::new(opened.ledger), left, made))
 }
 
 /// The ways to the backend.
@@ -217,6 +222,7 @@ struct House<'a> {
     gateway: Option<Endpoint>,
     state: &'a Arc<State>,
     ledger: &'a Arc<Ledger>,
+    made: &'a Arc<Made>,
     switches: &'a Switches,
 }
 
@@ -260,10 +266,7 @@ impl House<'_> {
             budget: Budget { attempts: delivery.attempts_max, age: delivery.age_max },
             notes: delivery.no_response_note,
         });
-        let made = Arc::<Made>::default();
-        for (_, record, _) in &left.open {
-            record.effects.all_made().for_each(|id| made.add(id.to_owned()));
-        }
+
         let worker = |_| Worker {
             mission: self.ways.patient.mission(settings, &self.switches.calls),
             gateway: Box::new(Handset {
@@ -272,7 +275,7 @@ impl House<'_> {
             }),
             journal: self.ledger.clone(),
             team: team.clone(),
-            made: made.clone(),
+            made: self.made.clone(),
             rules: rules.clone(),
         };
         let plan = Plan {
