@@ -7,6 +7,7 @@ use std::sync::Arc;
 use mission_control_runtime::delivery::Job;
 use mission_control_runtime::gateway::{Reply, ToolCall};
 use mission_control_runtime::ledger::Paper;
+use mission_control_runtime::local::Options;
 use serde_json::{Value, json};
 
 use super::desk::Office;
@@ -80,7 +81,7 @@ fn tells_a_long_story(_: &Office, _: usize) -> Reply {
 /// A kind of delivery.
 struct Kind {
     name: &'static str,
-    office: fn() -> Office,
+    office: fn(Options) -> Office,
     begins: fn(&Office) -> Job,
     script: Script,
     /// How many turns it takes at most, and how many messages: of what the model says, or as many notes.
@@ -121,7 +122,7 @@ fn everything(office: &Office) -> Value {
 const KINDS: [Kind; 6] = [
     Kind {
         name: "a plain answer",
-        office: Office::original,
+        office: Office::on,
         begins: |office| office.mention("@ben?"),
         script: answers,
         turns: 1,
@@ -131,7 +132,7 @@ const KINDS: [Kind; 6] = [
     },
     Kind {
         name: "an assignment",
-        office: Office::original,
+        office: Office::on,
         begins: Office::assignment,
         script: answers,
         turns: 1,
@@ -141,7 +142,7 @@ const KINDS: [Kind; 6] = [
     },
     Kind {
         name: "one round of tools",
-        office: Office::original,
+        office: Office::on,
         begins: |office| office.mention("@ben, write it down"),
         script: looks_and_writes,
         turns: 2,
@@ -164,7 +165,7 @@ const KINDS: [Kind; 6] = [
     },
     Kind {
         name: "an answer in three parts",
-        office: Office::original,
+        office: Office::on,
         begins: |office| office.mention("@ben, the whole story"),
         script: tells_a_long_story,
         turns: 1,
@@ -174,7 +175,7 @@ const KINDS: [Kind; 6] = [
     },
     Kind {
         name: "silence until the note",
-        office: Office::original,
+        office: Office::on,
         begins: |office| office.mention("@ben?"),
         script: is_silent,
         turns: 3,
@@ -258,23 +259,36 @@ impl Run {
 }
 
 /// How many calls the process makes that nothing happens to.
-fn length(kind: &Kind) -> usize {
-    let run = run(((kind.office)(), kind.begins), Model::new(kind.script, None), None, (0, None));
+fn length(kind: &Kind, options: Options) -> usize {
+    let run = run(((kind.office)(options), kind.begins), Model::new(kind.script, None), None, (0, None));
     run.is_right(kind.name, kind, kind.turns);
     run.calls
 }
 
+/// As the backend is hosted, with its defects; and so that it hides its reasons, too.
+const PLAIN: Options = Options { original: true, redact: false };
+const REDACTED: Options = Options { original: true, redact: true };
+
 #[test]
 fn whoever_dies_when_and_whatever_is_lost_everything_happens_once() {
+    dies_everywhere(PLAIN);
+}
+
+#[test]
+fn the_same_where_reasons_are_hidden() {
+    dies_everywhere(REDACTED);
+}
+
+fn dies_everywhere(options: Options) {
     let mut points = 0;
     for kind in &KINDS {
-        for at in 0..length(kind) {
+        for at in 0..length(kind, options) {
             for blow in Blow::ALL {
                 for survive in [0, 1, usize::MAX] {
                     let fate = Fate { at, blow };
                     let what = format!("{}, {fate:?}, {survive} unwaited notes survive", kind.name);
                     let model = Model::new(kind.script, None);
-                    let run = run(((kind.office)(), kind.begins), model, Some(fate), (survive, None));
+                    let run = run(((kind.office)(options), kind.begins), model, Some(fate), (survive, None));
                     run.is_right(&what, kind, kind.turns);
                     points += 1;
                     if matches!(blow, Blow::AnswerLost | Blow::CallLost) {
@@ -290,16 +304,25 @@ fn whoever_dies_when_and_whatever_is_lost_everything_happens_once() {
 /// The gateway breaks down in the middle of each turn; and then our process, too, at each of its calls.
 #[test]
 fn a_gateway_that_breaks_down_in_the_middle_repeats_nothing() {
+    breaks_down_everywhere(PLAIN);
+}
+
+#[test]
+fn nor_does_it_where_reasons_are_hidden() {
+    breaks_down_everywhere(REDACTED);
+}
+
+fn breaks_down_everywhere(options: Options) {
     for kind in KINDS.iter().filter(|kind| kind.notes == 0) {
         for breaks in 1..=kind.turns {
             for recovery in [Recovery::Itself, Recovery::None] {
                 let model = || Model::new(kind.script, Some((breaks, recovery)));
-                let whole = run(((kind.office)(), kind.begins), model(), None, (0, None));
+                let whole = run(((kind.office)(options), kind.begins), model(), None, (0, None));
                 for at in 0..whole.calls {
                     for blow in [Blow::DiesBefore, Blow::DiesAfter] {
                         let fate = Fate { at, blow };
                         let what = format!("{}, turn {breaks} breaks, {recovery:?}, {fate:?}", kind.name);
-                        let run = run(((kind.office)(), kind.begins), model(), Some(fate), (0, None));
+                        let run = run(((kind.office)(options), kind.begins), model(), Some(fate), (0, None));
                         if recovery == Recovery::Itself {
                             // The agent answers without its tools: what it had not done by then stays undone.
                             run.says_it_once(&what, 0);
@@ -320,9 +343,15 @@ fn a_gateway_that_breaks_down_in_the_middle_repeats_nothing() {
 /// nothing (contract D1, D2).
 #[test]
 fn a_message_that_arrives_at_any_moment_is_heard_and_answered() {
+    for options in [PLAIN, REDACTED] {
+        a_message_arrives_everywhere(options);
+    }
+}
+
+fn a_message_arrives_everywhere(options: Options) {
     let begins: fn(&Office) -> Job = |office| office.update("first words");
     let calls = {
-        let run = run((Office::original(), begins), Model::new(answers, None), None, (0, None));
+        let run = run((Office::on(options), begins), Model::new(answers, None), None, (0, None));
         run.says_it_once("no message arrives", 0);
         run.calls
     };
@@ -331,7 +360,7 @@ fn a_message_that_arrives_at_any_moment_is_heard_and_answered() {
             let fates = (0..calls + 3).flat_map(|at| Blow::ALL.map(|blow| Some(Fate { at, blow })));
             for fate in fates.chain([None]) {
                 let what = format!("a message arrives before call {arrives}, {fate:?}");
-                let office = Arc::new(Office::original());
+                let office = Arc::new(Office::on(options));
                 let job = begins(&office);
                 let board = office.clone();
                 let person: Meanwhile =

@@ -45,12 +45,17 @@ impl Office {
 
     /// On the backend as it is hosted, with its defects.
     pub(super) fn original() -> Self {
-        Self::at(Team::unserved(Options { original: true, ..Options::default() }))
+        Self::on(Options { original: true, ..Options::default() })
+    }
+
+    /// On such a backend.
+    pub(super) fn on(options: Options) -> Self {
+        Self::at(Team::unserved(options))
     }
 
     /// The same, and the orchestrator in Ben's place.
-    pub(super) fn of_the_lead() -> Self {
-        let team = Team::unserved(Options { original: true, ..Options::default() });
+    pub(super) fn of_the_lead(options: Options) -> Self {
+        let team = Team::unserved(options);
         let lead = team.lead.clone();
         Self::with(team, lead)
     }

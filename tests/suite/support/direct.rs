@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
-use mission_control_runtime::convex::{Call, CallError, Class, Convex, Why};
+use mission_control_runtime::convex::{Call, CallError, Class, Convex, Ran, Why};
 use mission_control_runtime::local::{Caller, Engine, Kind};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -83,7 +83,11 @@ impl Convex for Direct {
         }
         let words = answer["errorMessage"].as_str().unwrap_or_default();
         let mut error = CallError::new(Class::Refused, Why::FunctionFailed, "", words);
-        error.why = if words.contains("Forbidden") {
+        error.why = if words.lines().nth(1).is_none() {
+            // A deployment that hides its reasons; an action may have done a part.
+            error.ran = Ran::Maybe;
+            Why::Unknown
+        } else if words.contains("Forbidden") {
             Why::Forbidden
         } else if words.contains("Not found") {
             Why::NotFound
