@@ -415,3 +415,17 @@ fn deleted_documents_hide_others() {
         assert_eq!(desk.effects(tool), 1);
     }
 }
+
+/// A backend of another version refuses it, and nothing is gained by waiting.
+#[test]
+fn what_is_refused_for_good_is_told() {
+    for (desk, tool) in everywhere(TOOLS.iter()) {
+        let refused = Fault::Before(Class::Refused, Why::BadArguments);
+        desk.direct.fail(tool.function, [Fault::Before(LOST.0, LOST.1), refused]);
+        desk.call(tool);
+        let settled = desk.settle(tool);
+        assert_eq!(settled.result.unwrap_err().kind, Kind::Unavailable, "{}", tool.name);
+        assert!(!settled.in_doubt);
+        assert_eq!(desk.effects(tool), 0, "{}", tool.name);
+    }
+}
