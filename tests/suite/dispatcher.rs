@@ -139,7 +139,6 @@ fn fifty_poisonous_rows_in_front_hide_nothing_and_delay_nobody() {
     for percent in [50, 99, 100] {
         let place = (alone.len() - 1) * percent / 100;
         let (alone, beside) = (alone[place], beside[place]);
-        println!("p{percent}: {alone} ms alone, {beside} ms behind 50 poisonous rows");
         assert!(beside - alone < 50, "p{percent}: {alone} ms alone, {beside} ms behind 50 poisonous rows");
     }
 }

@@ -92,7 +92,10 @@ pub fn settle(
             outcome.message = Some(note);
         }
         let Err(error) = &performed.result else { return Ok(performed) };
-        let failed = job.failed.take().filter(is_away);
+        let failed = job.failed.take();
+        // Then it is only the team that could not be asked.
+        let asked = failed.is_some();
+        let failed = failed.filter(is_away);
         if performed.in_doubt {
             age = Duration::ZERO;
             lost = failed;
@@ -100,9 +103,12 @@ pub fn settle(
         }
         return match failed {
             Some(failed) => Err(NotNow::Away(Box::new(failed))),
-            None if error.kind == Kind::Unavailable && job.failed.borrow().is_none() => Err(NotNow::Away(
-                Box::new(CallError::new(Class::Transient, Why::Unreachable, "", &error.message)),
-            )),
+            None if error.kind == Kind::Unavailable && !asked => Err(NotNow::Away(Box::new(CallError::new(
+                Class::Transient,
+                Why::Unreachable,
+                "",
+                &error.message,
+            )))),
             None => Ok(performed),
         };
     }

@@ -257,12 +257,11 @@ impl Job<'_> {
     /// Whether the task stands as it was wanted. Where it does not, the whole update is made again, of which the steps
     /// that happened change nothing (contract D27).
     fn trace_update(&self, task_id: &TaskId, changes: &Changes) -> Result<Trace, CallError> {
-        let agents =
-            match changes.assigned_agent_ids.as_deref().map(|ids| self.new_assignees(ids)).transpose() {
-                Ok(agents) => agents,
-                // To be said by whoever makes it.
-                Err(_) => return Ok(Trace::Absent),
-            };
+        let wished = changes.assigned_agent_ids.as_deref();
+        // A name that nobody has is to be said by whoever makes it.
+        let Ok(agents) = wished.map(|ids| self.new_assignees(ids)).transpose() else {
+            return Ok(Trace::Absent);
+        };
         let task = self.load(task_id, 1)?.task;
         let wanted = [
             ("title", changes.title.as_ref().map(|title| *title == task.title)),
@@ -281,10 +280,10 @@ impl Job<'_> {
         if wanted.iter().any(|(_, is_so)| *is_so == Some(false)) {
             return Ok(Trace::Absent);
         }
-        let names: Vec<&str> =
+        let fields: Vec<&str> =
             wanted.iter().filter(|(_, is_so)| is_so.is_some()).map(|(name, _)| *name).collect();
         let puts_agents = agents.is_some_and(|agents| !agents.is_empty());
-        Ok(Trace::Found(self.updated(task_id, &names, puts_agents, false)))
+        Ok(Trace::Found(self.updated(task_id, &fields, puts_agents, false)))
     }
 
     fn trace_archived(&self, task_id: &TaskId) -> Result<Trace, CallError> {

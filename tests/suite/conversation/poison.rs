@@ -105,6 +105,7 @@ fn run(poison: usize) -> Figures {
 /// W-5, D4. The time is printed and not asserted; how many turns came before one's own does not depend on the machine:
 /// no poisonous row comes twice before a good one that was there.
 #[test]
+#[expect(clippy::print_stdout, reason = "the figures are what it is for")]
 fn fifty_poisonous_rows_delay_nobody() {
     let (alone, beside) = (run(0), run(POISON));
     for percent in [50, 99, 100] {

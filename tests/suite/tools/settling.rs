@@ -62,7 +62,7 @@ fn what_was_not_done_is_done_once() {
         assert_eq!(desk.effects(tool), 0, "{}", tool.name);
         if tool.twin.is_some() {
             let early = desk.settle_as(tool, Duration::from_secs(5), &[]);
-            assert!(matches!(early, Err(NotNow::Early(wait)) if wait == GRACE - Duration::from_secs(5)));
+            assert!(matches!(early, Err(NotNow::Early(wait)) if wait + Duration::from_secs(5) == GRACE));
             assert_eq!(desk.effects(tool), 0, "{}", tool.name);
         }
         let settled = desk.settle(tool);
@@ -388,5 +388,44 @@ fn a_document_of_no_task_is_found_among_all() {
             assert_eq!(settle(&nowhere).result.is_ok(), found);
         }
         assert_eq!(desk.effects(tool("document_upsert")), 2);
+    }
+}
+
+/// The original reads a hundred documents and then leaves out deleted ones (D20): a short list is no proof.
+#[test]
+fn deleted_documents_hide_others() {
+    for options in BACKENDS {
+        let (desk, tool) = (Desk::new(options), tool("document_upsert"));
+        desk.direct.fail(tool.function, [Fault::After(LOST.0, LOST.1)]);
+        desk.call(tool);
+        let made = desk.marks(tool)[0].clone();
+        desk.team.board.edit("documents", &made, json!({"taskId": null}));
+        desk.crowd(tool, 100);
+        let rows = desk.team.board.rows("documents");
+        let crowd = rows.iter().filter(|row| row["title"].as_str().unwrap().starts_with("Row"));
+        for row in crowd.take(40) {
+            desk.team.board.edit("documents", row["_id"].as_str().unwrap(), json!({"deletedAt": 1.0}));
+        }
+        let ToolRequest::DocumentUpsert(mut paper) = desk.request(tool) else { panic!("it is a document") };
+        paper.task_id = None;
+        let doubt = Doubt { since: desk.since, age: GRACE, is_known: &|_| false };
+        let request = ToolRequest::DocumentUpsert(paper);
+        let settled = desk.with(|caller, hands| settle(&request, &doubt, caller, hands)).unwrap();
+        assert_eq!(settled.made, (!options.original).then_some(made), "{:?}", settled.result);
+        assert_eq!(desk.effects(tool), 1);
+    }
+}
+
+/// A backend of another version refuses it, and nothing is gained by waiting.
+#[test]
+fn what_is_refused_for_good_is_told() {
+    for (desk, tool) in everywhere(TOOLS.iter()) {
+        let refused = Fault::Before(Class::Refused, Why::BadArguments);
+        desk.direct.fail(tool.function, [Fault::Before(LOST.0, LOST.1), refused]);
+        desk.call(tool);
+        let settled = desk.settle(tool);
+        assert_eq!(settled.result.unwrap_err().kind, Kind::Unavailable, "{}", tool.name);
+        assert!(!settled.in_doubt);
+        assert_eq!(desk.effects(tool), 0, "{}", tool.name);
     }
 }

@@ -271,12 +271,14 @@ pub(super) const TOOLS: [Tool; 10] = [
 ];
 
 /// Those that add a row each time they are made.
-pub(super) fn makers() -> impl Iterator<Item = &'static Tool> + Clone {
+pub(super) fn makers() -> impl Iterator<Item = &'static Tool> {
     TOOLS.iter().filter(|tool| tool.twin.is_some())
 }
 
-pub(super) fn everywhere(tools: impl Iterator<Item = &'static Tool> + Clone) -> Vec<(Desk, &'static Tool)> {
-    let desks = BACKENDS.iter().flat_map(|options| tools.clone().map(|tool| (Desk::new(*options), tool)));
+/// Each of these tools on a board of its own, at every kind of backend.
+pub(super) fn everywhere(tools: impl Iterator<Item = &'static Tool>) -> Vec<(Desk, &'static Tool)> {
+    let tools: Vec<&Tool> = tools.collect();
+    let desks = BACKENDS.iter().flat_map(|options| tools.iter().map(|tool| (Desk::new(*options), *tool)));
     desks.collect()
 }
 
