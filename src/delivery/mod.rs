@@ -103,6 +103,9 @@ pub struct Record {
     pub sent: Option<Sent>,
     /// The last attempt that the agent has seen and that came to nothing: it may have done part of it.
     pub unheard: Option<u32>,
+    /// The attempt that was stuck and was ended by us; a second one would be the last.
+    #[serde(default)]
+    pub parted: Option<u32>,
     /// Turns that brought neither words nor calls, where some were due.
     pub silences: u32,
     /// How often the backend knew nothing of it.

@@ -76,6 +76,8 @@ pub enum Unsettled {
     },
     /// It may still be answered, but has shown no sign of life for too long.
     Stuck(Waiting),
+    /// The same for the second time: it was ended, and is not sent again.
+    StuckAgain(Waiting),
     /// It is nowhere to be found, so it is sent again.
     Absent,
     /// It was answered, and not all of the answer can be read.
@@ -89,6 +91,11 @@ impl fmt::Display for Unsettled {
         match self {
             Self::Waiting { why, .. } => write!(f, "the answer was lost: {}", why.explain()),
             Self::Stuck(why) => write!(f, "the answer was lost, and the turn is stuck: {}", why.explain()),
+            Self::StuckAgain(why) => write!(
+                f,
+                "the turn was stuck for the second time ({}): it was ended, and is not sent again",
+                why.explain()
+            ),
             Self::Absent => {
                 f.write_str("the answer was lost and is not in the session: the turn is sent again")
             }
@@ -229,7 +236,9 @@ fn lost(record: &mut Record, unsettled: Unsettled, dice: f64) -> Next {
                 next => next,
             }
         }
-        Unsettled::Cut | Unsettled::Unknown => Next::End(End::Dead(trouble.to_string())),
+        Unsettled::StuckAgain(_) | Unsettled::Cut | Unsettled::Unknown => {
+            Next::End(End::Dead(trouble.to_string()))
+        }
     }
 }
 
@@ -316,6 +325,7 @@ mod tests {
             (Trouble::Unsettled(Unsettled::Absent), Some(LOST_MAX + 1)),
             (Trouble::Unsettled(waiting), None),
             (Trouble::Unsettled(Unsettled::Stuck(Waiting::GoesOn)), Some(FAILURES_MAX)),
+            (Trouble::Unsettled(Unsettled::StuckAgain(Waiting::GoesOn)), Some(1)),
             (Trouble::Unsettled(Unsettled::Cut), Some(1)),
             (Trouble::Unsettled(Unsettled::Unknown), Some(1)),
             (turn(Class::Refused, Why::TooLarge), Some(1)),

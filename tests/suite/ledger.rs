@@ -142,6 +142,7 @@ fn any_record() -> impl Strategy<Value = Record> {
             silences,
             unknown,
             unheard: Some(lost),
+            parted: Some(doubts),
             sent: Some(Sent {
                 session: SessionKey::new("task:t:agent:a:acc:v1"),
                 agent: "a".to_owned(),

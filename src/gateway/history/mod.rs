@@ -15,8 +15,8 @@ use std::time::Duration;
 use super::{Reply, ToolOutput, Why};
 use crate::clock::Millis;
 
-pub use page::{Item, Page, Role, Stop, read, read_status, read_tool};
-pub use trace::reaches;
+pub use page::{Item, Page, Role, Stop, read, read_item, read_status, read_tool};
+pub use trace::{cut_item, reaches};
 
 use trace::{Find, Trace};
 
@@ -30,6 +30,8 @@ const GOES_ON: Duration = Duration::from_secs(5);
 const RESUMING: Duration = Duration::from_secs(2);
 /// Between two tries to read.
 const UNREADABLE: Duration = Duration::from_secs(2);
+/// The same of the whole of an answer, for which a connection of its own is made each time.
+const FETCHING: Duration = Duration::from_secs(5);
 /// The same while the gateway starts: being early beats its own recovery.
 const STARTING: Duration = Duration::from_secs(1);
 /// A gateway's clock starts a little earlier or later than its process.
@@ -61,7 +63,7 @@ pub struct TurnMark<'a> {
 /// How the last run of a session stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
-    /// Under way; or cut off by a restart and still to be resumed.
+    /// Under way; or waiting for a place among the runs; or cut off by a restart and still to be resumed.
     Running,
     /// It came to its end.
     Done,
@@ -108,8 +110,7 @@ pub enum Recovered {
         /// What it said, or an earlier try, is there: the agent may have done part of it.
         marker_seen: bool,
     },
-    /// It was answered, and the history does not show all of the answer. The whole of it is to be had over the
-    /// gateway's WebSocket (`chat.message.get`), which is not spoken here yet.
+    /// It was answered, and nobody shows us all of the answer.
     Cut,
     /// It is not over, or that cannot be told yet.
     Running(Running),
@@ -148,6 +149,8 @@ pub enum Waiting {
     Resuming,
     /// What is not there now may come in a moment.
     SecondLook,
+    /// The answer is there, and the whole of it cannot be read at this moment.
+    Fetching,
 }
 
 impl Waiting {
@@ -160,6 +163,7 @@ impl Waiting {
             Self::GoesOn => "the agent's turn goes on without us",
             Self::Resuming => "the gateway resumes the agent's turn after a restart",
             Self::SecondLook => "the session shows no answer yet",
+            Self::Fetching => "the agent has answered, and the whole of it cannot be read yet",
         }
     }
 }
@@ -173,6 +177,11 @@ impl Running {
     /// The history could not be read at this moment.
     pub fn unreadable() -> Self {
         Self { again_in: UNREADABLE, why: Waiting::Unreadable, last: None }
+    }
+
+    /// The whole of an answer could not be read at this moment.
+    pub fn fetching() -> Self {
+        Self { again_in: FETCHING, why: Waiting::Fetching, last: None }
     }
 }
 
@@ -192,7 +201,7 @@ pub fn decide(mark: &TurnMark<'_>, sight: &Sight<'_>) -> Recovered {
     // 1 and 2: the first answer of the turn, whatever came behind it.
     match trace.own.find(mark.run) {
         Some(Find::Answer(reply)) => return Recovered::Answered(reply),
-        Some(Find::Cut) => return Recovered::Cut,
+        Some(Find::Cut(_)) => return Recovered::Cut,
         // Results sent into a resumed turn would be refused.
         Some(Find::Calls(_)) if trace.resuming && moves => return wait(RESUMING, Waiting::Resuming),
         Some(Find::Calls(reply)) => return Recovered::Calls(reply),
@@ -205,7 +214,7 @@ pub fn decide(mark: &TurnMark<'_>, sight: &Sight<'_>) -> Recovered {
     if let Some(resumed) = &trace.resumed {
         return match (resumed.find(None), resumed.failed) {
             (Some(Find::Answer(reply) | Find::Calls(reply)), _) => Recovered::Elsewhere(reply),
-            (Some(Find::Cut), _) => Recovered::Cut,
+            (Some(Find::Cut(_)), _) => Recovered::Cut,
             (None, Some(why)) => failed(why),
             (None, None) if resumed.given_up => absent(),
             (None, None) if resumed.empties >= 2 || (resumed.empties == 1 && !moves) => Recovered::Silent,
