@@ -104,7 +104,7 @@ pub struct Record {
     /// The last attempt that the agent has seen and that came to nothing: it may have done part of it.
     pub unheard: Option<u32>,
     /// The attempt that was stuck and was ended by us; a second one would be the last.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parted: Option<u32>,
     /// Turns that brought neither words nor calls, where some were due.
     pub silences: u32,
