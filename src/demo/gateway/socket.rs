@@ -29,6 +29,7 @@ const CHARS_MAX: u64 = 2_000_000;
 /// Which protocol each release speaks.
 const PROTOCOL: u64 = 4;
 const OLD_PROTOCOL: u64 = 3;
+const MISMATCH: &str = "protocol mismatch";
 /// The scopes that there are.
 const SCOPES: [&str; 3] = ["operator.read", "operator.write", "operator.admin"];
 
@@ -93,7 +94,8 @@ impl<'a> Talk<'a> {
             self.tell("tick", &json!({"ts": self.inner.options.clock.now().0}))?;
             self.say(&answer)?;
             if is_first && refused {
-                return self.line.send(&close_frame(1008, None));
+                let code = if answer["error"]["message"] == MISMATCH { 1002 } else { 1008 };
+                return self.line.send(&close_frame(code, None));
             }
         }
         Ok(())
@@ -146,7 +148,7 @@ impl<'a> Talk<'a> {
         let protocol = if old { OLD_PROTOCOL } else { PROTOCOL };
         let bound = |name: &str| params[name].as_u64().unwrap_or_default();
         if !(bound("minProtocol")..=bound("maxProtocol")).contains(&protocol) {
-            return Err(("INVALID_REQUEST", "protocol mismatch".to_owned()));
+            return Err(("INVALID_REQUEST", MISMATCH.to_owned()));
         }
         if params["client"]["id"] != "gateway-client" || params["client"]["mode"] != "backend" {
             return Err(("INVALID_REQUEST", "invalid connect params: at /client".to_owned()));

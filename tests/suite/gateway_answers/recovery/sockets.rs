@@ -408,11 +408,15 @@ fn a_run_is_ended() {
     let session = SessionKey::new(SESSION);
     for named in [true, false] {
         let tools_allowed = vec!["sessions_list".to_owned()];
-        let line = line(Options { tools_allowed, ..options() }, Directives);
+        let line = line(Options { tools_allowed, ..options() }, |prompt: &Prompt| {
+            // What was said and ended is shown once more.
+            let again = prompt.abandoned.as_deref() == Some("[n-1 try 1] work");
+            if again { Thought::say("now") } else { Thought::say("late").after(PATIENT * 3) }
+        });
         let end = |run: Option<&str>| line.client.abort(&session, "engineer", run);
         assert!(!end(None).unwrap(), "there is nothing yet");
         std::thread::scope(|scope| {
-            let turn = scope.spawn(|| line.say("[n-1 try 1] DELAY 60000 SAY late", &[]));
+            let turn = scope.spawn(|| line.say("[n-1 try 1] work", &[]));
             while line.scripted.books().runs() == 0 {
                 std::thread::sleep(Duration::from_millis(5));
             }
@@ -426,7 +430,7 @@ fn a_run_is_ended() {
             assert_eq!(short(&line.look(6, &nothing).unwrap()), "absent, seen");
         });
         assert!(!end(None).unwrap(), "it is over");
-        assert_eq!(line.say("[n-1 try 2] SAY now", &[]).unwrap().text.as_deref(), Some("now"));
+        assert_eq!(line.say("[n-1 try 2] work", &[]).unwrap().text.as_deref(), Some("now"));
     }
 }
 

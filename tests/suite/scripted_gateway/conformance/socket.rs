@@ -164,7 +164,8 @@ fn scopes_are_those_that_were_asked_for() {
 
 #[test]
 fn a_ping_is_answered_and_a_last_word_too() {
-    let mut caller = Caller::let_in(&Target::both());
+    let target = Target::both();
+    let mut caller = Caller::let_in(&target);
     caller.stream.write_all(&frame(Kind::Ping, true, b"there?", MASK)).unwrap();
     let mut buffer = [0; 1024];
     loop {
@@ -173,6 +174,7 @@ fn a_ping_is_answered_and_a_last_word_too() {
             Some(_) => {}
             None => {
                 let count = caller.stream.read(&mut buffer).unwrap();
+                assert!(count > 0, "it hung up");
                 caller.reader.push(&buffer[..count]);
             }
         }
@@ -268,7 +270,7 @@ fn a_running_turn_is_ended_by_our_client() {
     };
     std::thread::scope(|scope| {
         let client = client(&target);
-        let turn = scope.spawn(|| say(&self::client(&target), "[n-1 try 1] DELAY 30000"));
+        let turn = scope.spawn(|| say(&self::client(&target), "[n-1 try 1] DELAY 8000"));
         let mut ended = false;
         let mut took = Instant::now();
         until("a run to end", || {
