@@ -317,7 +317,7 @@ mod tests {
     #[test]
     fn every_trouble_is_bounded_and_every_pause_is_monotone() {
         let waiting = Unsettled::Waiting { why: Waiting::GoesOn, pause: Duration::from_secs(5) };
-        let rows: [(Trouble, Option<u32>); 20] = [
+        let rows: [(Trouble, Option<u32>); 21] = [
             (turn(Class::Transient, Why::Interrupted), Some(FAILURES_MAX)),
             (turn(Class::Transient, Why::ProviderTrouble), Some(PROVIDER_TROUBLES_MAX)),
             (turn(Class::Transient, Why::ProviderRefused), Some(PROVIDER_TROUBLES_MAX)),

@@ -140,7 +140,7 @@ impl Transport for Handed {
     }
 
     fn is_tls(&self) -> bool {
-        self.below.as_ref().is_some_and(|below| below.is_tls())
+        self.below.as_ref().is_some_and(Transport::is_tls)
     }
 }
 

@@ -97,7 +97,6 @@ pub(crate) fn hear(text: &str) -> Option<Heard<'_>> {
     let frame: Frame<'_> = serde_json::from_str(text).ok()?;
     match frame.kind.as_ref() {
         "event" if frame.event.as_deref() == Some("connect.challenge") => Some(Heard::Challenge),
-        "event" => Some(Heard::Event),
         "res" => {
             let result = match (frame.ok, frame.payload) {
                 (true, payload) => Ok(payload.unwrap_or(RawValue::NULL)),
@@ -105,14 +104,14 @@ pub(crate) fn hear(text: &str) -> Option<Heard<'_>> {
             };
             Some(Heard::Answer { id: frame.id?, result })
         }
-        // Of a kind that a later release may have.
+        // Or of a kind that a later release may have.
         _ => Some(Heard::Event),
     }
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Message<'a> {
+struct Shown<'a> {
     ok: bool,
     #[serde(borrow)]
     message: Option<&'a RawValue>,
@@ -123,7 +122,7 @@ struct Message<'a> {
 /// The whole item, or why there is none.
 pub(crate) fn read_message(payload: &RawValue) -> Result<Item, String> {
     let not_understood = || "its answer is not understood".to_owned();
-    let answer: Message<'_> = serde_json::from_str(payload.get()).map_err(|_| not_understood())?;
+    let answer: Shown<'_> = serde_json::from_str(payload.get()).map_err(|_| not_understood())?;
     match (answer.ok, answer.message) {
         (true, Some(message)) => Ok(read_item(message)),
         (true, None) => Err(not_understood()),

@@ -59,13 +59,13 @@ pub fn frame(kind: Kind, last: bool, payload: &[u8], mask: Option<[u8; 4]>) -> V
     bytes.push(u8::from(last) << 7 | kind.code());
     let masked = u8::from(mask.is_some()) << 7;
     match (u8::try_from(payload.len()), u16::try_from(payload.len())) {
-        (Ok(short @ ..=125), _) => bytes.push(masked | short),
+        (Ok(short @ ..=125), _) => bytes.push(masked + short),
         (_, Ok(middle)) => {
-            bytes.push(masked | 126);
+            bytes.push(masked + 126);
             bytes.extend_from_slice(&middle.to_be_bytes());
         }
         _ => {
-            bytes.push(masked | 127);
+            bytes.push(masked + 127);
             bytes.extend_from_slice(&(payload.len() as u64).to_be_bytes());
         }
     }

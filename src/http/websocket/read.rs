@@ -97,7 +97,7 @@ struct Head {
     last: bool,
     mask: Option<[u8; 4]>,
     /// Its own length.
-    size: usize,
+    own: usize,
     /// That of the payload.
     length: usize,
 }
@@ -122,8 +122,8 @@ impl Reader {
         loop {
             let rest = &self.input[self.spent..];
             let Some(head) = Head::read(rest, self.side)? else { return Ok(None) };
-            let held = self.message.as_ref().map_or(0, Vec::len);
-            if head.length > self.limits.message_bytes.saturating_sub(held) {
+            let before = self.message.as_ref().map_or(0, Vec::len);
+            if head.length > self.limits.message_bytes.saturating_sub(before) {
                 return Err(Broken::TooLarge);
             }
             match (head.kind, self.message.is_some()) {
@@ -131,8 +131,8 @@ impl Reader {
                 (Kind::More, false) | (Kind::Text, true) => return Err(Broken::Frame),
                 _ => {}
             }
-            let end = head.size + head.length;
-            let Some(payload) = rest.get(head.size..end) else { return Ok(None) };
+            let end = head.own + head.length;
+            let Some(payload) = rest.get(head.own..end) else { return Ok(None) };
             self.frames += 1;
             if self.frames > self.limits.frames {
                 return Err(Broken::TooMany);
@@ -207,8 +207,8 @@ impl Head {
             (true, Some(mask)) => Some(*mask),
             (true, None) => return Ok(None),
         };
-        let size = 2 + digits + mask.map_or(0, |mask| mask.len());
-        Ok(Some(Self { kind, last, mask, size, length }))
+        let own = 2 + digits + mask.map_or(0, |mask| mask.len());
+        Ok(Some(Self { kind, last, mask, own, length }))
     }
 }
 

@@ -23,6 +23,9 @@ use super::{PATIENT, SESSION, TOKEN, endpoint_with};
 const SHORT: Duration = Duration::from_millis(600);
 const GUARD: Duration = Duration::from_secs(10);
 
+/// How a connection goes.
+type Play = fn(&mut Peer);
+
 /// One connection of a server that has not answered yet.
 struct Peer {
     stream: TcpStream,
@@ -249,7 +252,7 @@ fn whoever_does_not_agree_is_refused() {
 /// What is slow, drips, or speaks for ever ends by our clock; what breaks off is at once known to be broken.
 #[test]
 fn whoever_is_slow_or_endless_is_left() {
-    let slow = |name: &str, play: fn(&mut Peer)| {
+    let slow = |name: &str, play: Play| {
         let (class, sentence) = ends(name, play).unwrap_err();
         assert!(class == Class::Closed && sentence.contains("in time"), "{name}: {class:?} {sentence}");
     };
@@ -295,7 +298,7 @@ fn whoever_is_slow_or_endless_is_left() {
     };
     let (class, sentence) = ends("pieces for ever", many).unwrap_err();
     assert!(class == Class::Refused && sentence.contains("too many pieces"), "{sentence}");
-    let rows: [(&str, fn(&mut Peer)); 3] = [
+    let rows: [(&str, Play); 3] = [
         ("cut", |peer| {
             peer.switch();
             peer.challenge();

@@ -94,7 +94,7 @@ fn who_does_not_read_is_left() {
     let server = Server::bind("127.0.0.1:0", short_limits(), |_| {
         Reply::switched("flood", |line| {
             loop {
-                line.send(&[b'x'; 64 * 1024])?;
+                line.send(&LARGE)?;
             }
         })
     })

@@ -78,9 +78,9 @@ impl State {
         while let Ok(count @ 1..) = client.read(&mut buffer) {
             // A head leaves in one piece.
             if buffer[..count].starts_with(TURN) {
-                let lose = |left: usize| left.checked_sub(1);
-                let lost = self.losses.fetch_update(Ordering::SeqCst, Ordering::SeqCst, lose).is_ok();
-                losing.store(lost, Ordering::SeqCst);
+                let one_less = |left: usize| left.checked_sub(1);
+                let is_lost = self.losses.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less).is_ok();
+                losing.store(is_lost, Ordering::SeqCst);
             }
             if gateway.write_all(&buffer[..count]).is_err() {
                 break;
