@@ -12,12 +12,17 @@ pub fn unit() -> f64 {
     }
 }
 
-/// Lower-case hexadecimal digits, two for each byte.
-pub fn hex<const BYTES: usize>() -> String {
+/// Bytes of any value.
+pub fn bytes<const BYTES: usize>() -> [u8; BYTES] {
     let mut bytes = [0; BYTES];
     // Without the system's randomness these are all zeros: names that collide, nothing else.
     let _ = getrandom::fill(&mut bytes);
-    bytes.iter().fold(String::with_capacity(2 * BYTES), |mut text, byte| {
+    bytes
+}
+
+/// Lower-case hexadecimal digits, two for each byte.
+pub fn hex<const BYTES: usize>() -> String {
+    bytes::<BYTES>().iter().fold(String::with_capacity(2 * BYTES), |mut text, byte| {
         // Writing to a string cannot fail.
         let _ = write!(text, "{byte:02x}");
         text

@@ -47,6 +47,9 @@ pub struct Record {
     /// The last attempt that the agent has seen and that came to nothing: it may have done part of it.
     #[serde(skip_serializing_if = "is_default")]
     pub unheard: Option<u32>,
+    /// The attempt that was stuck and was ended by us; a second one is the last.
+    #[serde(skip_serializing_if = "is_default")]
+    pub parted: Option<u32>,
     /// Turns that brought neither words nor calls, where some were due.
     #[serde(skip_serializing_if = "is_default")]
     pub silences: u32,
@@ -125,6 +128,9 @@ pub struct Sent {
     pub at: Millis,
     /// When its answer was found to be lost.
     pub lost: Option<Millis>,
+    /// It was lost because it showed no sign of life for too long.
+    #[serde(default)]
+    pub silent: bool,
     /// The gateway itself said that the run failed, and not why.
     pub failed: bool,
     /// And the model had written something by then.

@@ -171,7 +171,9 @@ fn lost(count: Count<'_>, unsettled: Unsettled) -> Next {
                 next => next,
             }
         }
-        Unsettled::Cut | Unsettled::Unknown => Next::End(End::Dead(count.trouble.to_string())),
+        Unsettled::StuckAgain | Unsettled::Cut | Unsettled::Unknown => {
+            Next::End(End::Dead(count.trouble.to_string()))
+        }
     }
 }
 
@@ -242,7 +244,7 @@ mod tests {
     #[test]
     fn every_trouble_is_bounded_and_every_pause_is_monotone() {
         let waiting = Unsettled::Waiting { why: Waiting::GoesOn, pause: Duration::from_secs(5) };
-        let rows: [(Trouble, Option<u32>); 22] = [
+        let rows: [(Trouble, Option<u32>); 23] = [
             (turn(Class::Transient, Why::Interrupted), Some(8)),
             (turn(Class::Transient, Why::ProviderTrouble), Some(20)),
             (turn(Class::Transient, Why::ProviderRefused), Some(20)),
@@ -250,6 +252,7 @@ mod tests {
             (Trouble::Unsettled(Unsettled::Absent), Some(LOST_MAX + 1)),
             (Trouble::Unsettled(waiting), None),
             (Trouble::Unsettled(Unsettled::Stuck(Waiting::GoesOn)), Some(8)),
+            (Trouble::Unsettled(Unsettled::StuckAgain), Some(1)),
             (Trouble::Unsettled(Unsettled::Cut), Some(1)),
             (Trouble::Unsettled(Unsettled::Unknown), Some(1)),
             (turn(Class::Refused, Why::TooLarge), Some(1)),

@@ -2,8 +2,8 @@
 //!
 //! A turn is noted before it is sent ([`begin`]) and the note is taken back when it is over ([`end`]). Whoever finds a
 //! note asks the gateway what became of the turn ([`settle`]): an answer or calls are adopted as if they had come on the
-//! usual way; a run that goes on is waited for, which is no failure of anybody; and only what is nowhere to be found is
-//! sent again.
+//! usual way; a run that goes on is waited for, which is no failure of anybody, and ended when it is stuck; and only what is nowhere to
+//! be found is sent again.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use super::desk::Desk;
 use super::journal::{Step, Wait};
 use super::{Job, Record, Sent, Stage, Trouble, Unsettled};
 use crate::clock::Millis;
-use crate::gateway::history::Running;
+use crate::gateway::history::{Running, Waiting};
 use crate::gateway::{Class, GatewayError, Recovered, Reply, TurnMark, Why};
 use crate::model::{NotificationId, SessionKey};
 
@@ -36,6 +36,7 @@ pub(super) fn begin<'a>(
         run: None,
         at: now,
         lost: None,
+        silent: false,
         failed: false,
         spoke: false,
         looked: None,
@@ -50,6 +51,7 @@ pub(super) fn end(record: &mut Record, error: Option<&GatewayError>, now: Millis
         Some(error) if error.class == Class::Lost => {
             sent.run = sent.run.take().or_else(|| error.run.clone());
             sent.lost = Some(now);
+            sent.silent = error.why == Why::Silent;
             // It says so of itself; everything else is about the way between us.
             sent.failed = error.why == Why::Internal;
             sent.spoke = error.spoke;
@@ -71,9 +73,54 @@ pub(super) fn end(record: &mut Record, error: Option<&GatewayError>, now: Millis
 
 /// What became of the turn that is not settled, if there is one: the reply, if it was answered.
 pub(super) fn settle(job: &mut Job, desk: &Desk<'_>) -> Result<Option<Reply>, Trouble> {
+    let Some(mut found) = look(job, desk)? else { return Ok(None) };
+    let (now, silence_max) = (desk.clock.now(), desk.rules.silence_max);
+    if let (Recovered::Running(running), Some(sent)) = (&found, &mut job.record.sent)
+        && let Some(why) = stuck(sent, running, silence_max, now)
+    {
+        desk.inflight.is_stuck(&job.row.id, now);
+        found = part(job, desk, why)?;
+    }
+    let (reply, how) = match found {
+        Recovered::Running(Running { why, again_in: pause, .. }) => {
+            return Err(Trouble::Unsettled(Unsettled::Waiting { why, pause }));
+        }
+        Recovered::Answered(reply) => (reply, "its answer was found in the session's history"),
+        Recovered::Calls(reply) => (reply, "its calls were found in the session's history"),
+        Recovered::Elsewhere(reply) => (reply, "the gateway had resumed the turn: that answer is taken"),
+        Recovered::Silent => (Reply::default(), "the agent had said nothing"),
+        Recovered::Absent { marker_seen } => {
+            return Err(come_to_nothing(job, marker_seen, Trouble::Unsettled(Unsettled::Absent)));
+        }
+        Recovered::Failed { why, marker_seen } => {
+            let trouble = Trouble::Gateway(GatewayError::new(Class::Transient, why, None));
+            return Err(come_to_nothing(job, marker_seen, trouble));
+        }
+        Recovered::Cut => return Err(Trouble::Unsettled(Unsettled::Cut)),
+        Recovered::Unknown => return Err(Trouble::Unsettled(Unsettled::Unknown)),
+    };
+    desk.inflight.is_known(&job.row.id);
+    info!("{}: {how}", job.row.id);
+    desk.note(job, Step::TurnSettled, how, Wait::Not);
+    Ok(Some(reply))
+}
+
+/// It is over without an answer, and may be sent again; but what was stuck twice would be stuck a third time.
+fn come_to_nothing(job: &mut Job, marker_seen: bool, trouble: Trouble) -> Trouble {
+    let Some(sent) = &job.record.sent else { return trouble };
+    let (attempt, silent) = (sent.attempt, sent.silent);
+    job.record.send_again();
+    job.record.unheard = marker_seen.then_some(attempt).or(job.record.unheard);
+    if silent && job.record.parted.replace(attempt).is_some() {
+        return Trouble::Unsettled(Unsettled::StuckAgain);
+    }
+    trouble
+}
+
+/// Asks the gateway what became of the turn that is not settled, if there is one.
+fn look(job: &mut Job, desk: &Desk<'_>) -> Result<Option<Recovered>, Trouble> {
     let Some(sent) = &mut job.record.sent else { return Ok(None) };
-    let now = desk.clock.now();
-    let lost = *sent.lost.get_or_insert(now);
+    let lost = *sent.lost.get_or_insert_with(|| desk.clock.now());
     let earlier = job.record.unheard.map(|attempt| marker(&job.row.id, attempt));
     let mark = TurnMark {
         marker: &marker(&job.row.id, sent.attempt),
@@ -89,38 +136,39 @@ pub(super) fn settle(job: &mut Job, desk: &Desk<'_>) -> Result<Option<Reply>, Tr
         lost,
         looked: sent.looked,
     };
-    let found = desk.gateway.recover(&sent.session, &sent.agent, &mark).map_err(Trouble::Gateway)?;
-    let attempt = sent.attempt;
-    let row = &job.row.id;
-    if !matches!(found, Recovered::Running(_)) {
-        desk.inflight.is_known(row);
-    }
-    let (reply, how) = match found {
-        Recovered::Answered(reply) => (reply, "its answer was found in the session's history"),
-        Recovered::Calls(reply) => (reply, "its calls were found in the session's history"),
-        Recovered::Elsewhere(reply) => (reply, "the gateway had resumed the turn: that answer is taken"),
-        Recovered::Silent => (Reply::default(), "the agent had said nothing"),
-        Recovered::Running(running) => return Err(wait(sent, running, desk.rules.silence_max, now)),
-        Recovered::Absent { marker_seen } => {
-            job.record.send_again();
-            job.record.unheard = marker_seen.then_some(attempt).or(job.record.unheard);
-            return Err(Trouble::Unsettled(Unsettled::Absent));
-        }
-        Recovered::Failed { why, marker_seen } => {
-            job.record.send_again();
-            job.record.unheard = marker_seen.then_some(attempt).or(job.record.unheard);
-            return Err(Trouble::Gateway(GatewayError::new(Class::Transient, why, None)));
-        }
-        Recovered::Cut => return Err(Trouble::Unsettled(Unsettled::Cut)),
-        Recovered::Unknown => return Err(Trouble::Unsettled(Unsettled::Unknown)),
-    };
-    info!("{row}: {how}");
-    desk.note(job, Step::TurnSettled, how, Wait::Not);
-    Ok(Some(reply))
+    desk.gateway.recover(&sent.session, &sent.agent, &mark).map(Some).map_err(Trouble::Gateway)
 }
 
-/// It is not over: how long to wait, or that it has been too long.
-fn wait(sent: &mut Sent, running: Running, silence_max: Duration, now: Millis) -> Trouble {
+/// A run that is stuck is ended, and what it came to is looked for once more: it may have answered at the last moment.
+/// Without an answer the turn is sent again, once.
+fn part(job: &mut Job, desk: &Desk<'_>, why: Waiting) -> Result<Recovered, Trouble> {
+    let stuck = |unsettled| Err(Trouble::Unsettled(unsettled));
+    let may_be_ended = matches!(why, Waiting::GoesOn | Waiting::Resuming);
+    let Some(sent) = job.record.sent.as_mut().filter(|_| may_be_ended) else {
+        // Nothing runs; what is there cannot be read.
+        return stuck(if why == Waiting::Fetching { Unsettled::Cut } else { Unsettled::Stuck(why) });
+    };
+    sent.silent = true;
+    let run = sent.run.as_deref().filter(|_| why == Waiting::GoesOn);
+    match desk.gateway.abort(&sent.session, &sent.agent, run) {
+        Ok(ended) => {
+            let what = if ended { "its run was ended" } else { "no run of it is left" };
+            warn!("{}: {what}, for it showed no sign of life", job.row.id);
+        }
+        Err(error) if error.class == Class::Closed => return Err(Trouble::Gateway(error)),
+        Err(error) => {
+            warn!("{}: it is stuck and cannot be ended: {error}", job.row.id);
+            return stuck(Unsettled::Stuck(why));
+        }
+    }
+    match look(job, desk)? {
+        None | Some(Recovered::Running(_)) => Ok(Recovered::Absent { marker_seen: true }),
+        Some(found) => Ok(found),
+    }
+}
+
+/// It is not over; for what it is waited, if that has been too long.
+fn stuck(sent: &mut Sent, running: &Running, silence_max: Duration, now: Millis) -> Option<Waiting> {
     if let Some(last) = running.last {
         if sent.looked.is_none() {
             sent.looked = Some(now);
@@ -131,9 +179,10 @@ fn wait(sent: &mut Sent, running: Running, silence_max: Duration, now: Millis) -
         }
     }
     let alive = sent.grown.map_or(sent.lost, |(_, at)| Some(at)).unwrap_or(now);
-    if now.since(alive) >= silence_max {
-        warn!("{} has been quiet for {} s: {}", sent.agent, silence_max.as_secs(), running.why.explain());
-        return Trouble::Unsettled(Unsettled::Stuck(running.why));
+    if now.since(alive) < silence_max {
+        return None;
     }
-    Trouble::Unsettled(Unsettled::Waiting { why: running.why, pause: running.again_in })
+    let secs = silence_max.as_secs();
+    warn!("{} has been quiet for {secs} s: {}", sent.agent, running.why.explain());
+    Some(running.why)
 }

@@ -62,6 +62,8 @@ pub enum Unsettled {
     },
     /// It may still be answered, but has shown no sign of life for too long.
     Stuck(Waiting),
+    /// The same for the second time: it was ended, and is not sent again.
+    StuckAgain,
     /// It is nowhere to be found, so it is sent again.
     Absent,
     /// It was answered, and not all of the answer can be read.
@@ -74,7 +76,7 @@ impl Unsettled {
     fn in_public(self) -> &'static str {
         match self {
             Self::Waiting { .. } | Self::Absent => "the answer was lost on the way",
-            Self::Stuck(_) => "the turn shows no sign of life",
+            Self::Stuck(_) | Self::StuckAgain => "the agent's turn showed no sign of life",
             Self::Cut => "the answer was lost on the way, and only its beginning can be found",
             Self::Unknown => {
                 "the answer was lost on the way, and the gateway does not show what became of it"
@@ -88,6 +90,9 @@ impl fmt::Display for Unsettled {
         match self {
             Self::Waiting { why, .. } => write!(f, "the answer was lost: {}", why.explain()),
             Self::Stuck(why) => write!(f, "the answer was lost, and the turn is stuck: {}", why.explain()),
+            Self::StuckAgain => {
+                f.write_str("the turn was stuck for the second time: it was ended, and is not sent again")
+            }
             Self::Absent => {
                 f.write_str("the answer was lost and is not in the session: the turn is sent again")
             }

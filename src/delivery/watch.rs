@@ -77,6 +77,7 @@ impl Memory {
             // The answer is on its way to us, mostly.
             Glance { over: true, .. } if self.over >= 2 => Sign::Over,
             _ if grown => Sign::Life,
+            Glance { queued: true, .. } => Sign::Waiting,
             Glance { begun: false, .. } if others => Sign::Waiting,
             _ => Sign::Quiet,
         }
@@ -151,10 +152,11 @@ mod tests {
     /// Openclaw-gateway §11.7, look by look: what was seen, whether others live, what it means.
     #[test]
     fn what_a_look_means() {
-        let glance = |last, begun, over| -> Looked { Ok(Some(Glance { last, begun, over })) };
+        let glance = |last, begun, over| -> Looked { Ok(Some(Glance { last, begun, over, queued: false })) };
+        let queued = || -> Looked { Ok(Some(Glance { queued: true, ..Glance::default() })) };
         let error = |class, why| -> Looked { Err(GatewayError::new(class, why, None)) };
         let gone = || error(Class::Closed, Why::Unreachable);
-        let rows: [(&str, Vec<_>); 8] = [
+        let rows: [(&str, Vec<_>); 9] = [
             (
                 "what grows lives",
                 vec![
@@ -173,6 +175,10 @@ mod tests {
                     (glance(0, false, false), false, Sign::Quiet),
                     (glance(1, true, false), false, Sign::Life),
                 ],
+            ),
+            (
+                "what is queued waits, whoever lives",
+                vec![(queued(), false, Sign::Waiting), (glance(1, true, false), false, Sign::Life)],
             ),
             (
                 "an answer is mostly on its way",

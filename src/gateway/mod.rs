@@ -37,6 +37,10 @@ pub trait Gateway: Send {
         agent: &str,
         mark: &TurnMark<'_>,
     ) -> Result<Recovered, GatewayError>;
+
+    /// Ends this run of a session, or, where it is not known or runs no more, whatever runs there; and waits a little
+    /// until that is over. Whether there was one to end; an error says only that nobody could end it.
+    fn abort(&self, session: &SessionKey, agent: &str, run: Option<&str>) -> Result<bool, GatewayError>;
 }
 
 /// One request to an agent.
@@ -186,6 +190,8 @@ pub enum Why {
     AnswerTooLarge,
     /// The answer is broken, or of an unexpected shape.
     NotUnderstood,
+    /// It lets us read and end nothing over its WebSocket.
+    NotOverSocket,
     /// This program is stopping.
     Stopped,
 }
@@ -216,6 +222,7 @@ impl Why {
             Self::Silent => "the turn showed no sign of life for too long",
             Self::AnswerTooLarge => "the gateway's answer is larger than we take",
             Self::NotUnderstood => "the gateway's answer is not understood",
+            Self::NotOverSocket => "the gateway does not let us do that over its WebSocket",
             Self::Stopped => "this program is stopping",
         }
     }
@@ -245,6 +252,9 @@ impl Why {
             Self::ProviderRefused => Some("Check the model provider's key and account at the gateway."),
             Self::ProviderRejected => Some("Check the agent's model in the gateway's configuration."),
             Self::Internal => Some("The gateway's own log says why."),
+            Self::NotOverSocket => Some(
+                "Only current releases do, for whoever shows their token from the same machine; 2026.9 is best.",
+            ),
             Self::Draining
             | Self::TooManyLogins
             | Self::TooLarge

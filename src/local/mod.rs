@@ -12,7 +12,6 @@
 
 mod answer;
 mod auth;
-mod base64;
 mod call;
 mod catalog;
 mod copy;

@@ -4,7 +4,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::base64;
+use crate::base64;
 
 /// The number that a value stands for, if it stands for one.
 pub(super) fn read(value: &Value) -> Option<f64> {

@@ -9,7 +9,7 @@ use std::fmt::{self, Write as _};
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::digest;
 
-use super::base64;
+use crate::base64;
 use crate::secret::Secret;
 
 /// How many bytes a master key has.

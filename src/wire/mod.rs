@@ -2,7 +2,8 @@
 //!
 //! The calls to Mission Control and to the gateway have different words, but the same ground: which certificates
 //! are trusted ([`Roots`]), how an agent is set up ([`agent`]), how much of a request had left the house when
-//! something broke ([`Outgoing`], [`Sent`]), what broke ([`Fault`]), and how all of it ends at once ([`Stop`]).
+//! something broke ([`Outgoing`], [`Sent`]), what broke ([`Fault`]), how all of it ends at once ([`Stop`]), and how a connection is
+//! kept that is to speak something else than HTTP ([`handing_over`]).
 //! Nothing here knows what is being said.
 //!
 //! The library below (`ureq`) never sends a request again by itself and never follows a redirect here: what goes
@@ -12,6 +13,7 @@
 //! find. So the log (`telemetry`) lets nothing below warnings through from `ureq`, `ureq_proto` and `rustls`.
 
 mod fault;
+mod handover;
 mod lookup;
 mod patience;
 mod roots;
@@ -26,6 +28,7 @@ use ureq::typestate::AgentScope;
 use crate::model::BaseUrl;
 
 pub use fault::{CertificateFault, Fault, Outgoing, Sent};
+pub use handover::{Connection, Handover, handing_over};
 pub use patience::Patience;
 pub use roots::{BadRoots, BadRootsReason, Roots, RootsSource};
 pub use stop::{Registration, Stop};

@@ -23,6 +23,8 @@ use crate::support::scripted_http::{Move, ScriptedHttp};
 mod connections;
 /// Both dialects, how they are learnt, and the probe.
 mod dialects;
+/// WebSockets that are no gateway's, break, stall, drip and never end.
+mod hostile_sockets;
 /// What became of a turn whose answer was lost.
 mod recovery;
 /// Refusals in both shapes, and answers of somebody else.

@@ -21,6 +21,8 @@ mod patience;
 mod prober;
 /// Answers that come piece by piece.
 mod streams;
+/// Connections that leave HTTP behind.
+mod switched;
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};

@@ -150,6 +150,7 @@ fn any_record() -> impl Strategy<Value = Record> {
             silences,
             unknown,
             unheard: Some(lost),
+            parted: Some(doubts),
             sent: Some(Sent {
                 session: SessionKey::new("task:t:agent:a:acc:v1"),
                 agent: "a".to_owned(),
@@ -157,6 +158,7 @@ fn any_record() -> impl Strategy<Value = Record> {
                 run: Some("resp_1".to_owned()),
                 at: NOW,
                 lost: Some(NOW),
+                silent: true,
                 failed: true,
                 spoke: true,
                 looked: Some(NOW),
@@ -245,11 +247,11 @@ fn what_is_kept_has_stable_names() {
     let stage =
         json!({"answered": {"parts": ["a"], "posted": 0, "doubt": null, "advance": true, "note_on": null}});
     assert_eq!(json!(record), json!({"stage": stage}), "what is as in the beginning is left out");
-    let sent = json!({"session": "task:t", "agent": "a", "attempt": 1, "run": "r", "at": 1, "lost": 2, "failed": true,
+    let sent = json!({"session": "task:t", "agent": "a", "attempt": 1, "run": "r", "at": 1, "lost": 2, "silent": true, "failed": true,
         "spoke": true, "looked": 3, "grown": [4, 5]});
     let effects = json!({"done": [{"call": "c", "output": "o", "called": true}], "made": ["m"]});
     let all = json!({"tries": 1, "failures": 1, "doubts": 1, "outages": 1, "turned_away": 1, "answered_then": 1, "provider": 1,
-        "lost": 1, "sent": sent, "unheard": 1, "silences": 1, "unknown": 1, "heard": ["m", 1], "answered": true,
+        "lost": 1, "sent": sent, "unheard": 1, "parted": 1, "silences": 1, "unknown": 1, "heard": ["m", 1], "answered": true,
         "rested": 1, "waits": "person", "since": 1, "effects": effects, "unposted": "words", "stage": stage});
     let known: Record = serde_json::from_value(all.clone()).unwrap();
     assert_eq!(json!(known), all);

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use mission_control_runtime::redact::credentials_in;
 
 /// Which floor a room stands on. The longest matching path counts.
-const FLOORS: [(&str, u8); 36] = [
+const FLOORS: [(&str, u8); 38] = [
     ("model", 0),
+    ("base64", 0),
     ("chance", 0),
     ("clock", 0),
     ("secret", 0),
@@ -19,6 +20,7 @@ const FLOORS: [(&str, u8); 36] = [
     ("http::health", 1),
     ("http::message", 1),
     ("http::routes", 1),
+    ("http::websocket", 1),
     ("wire", 2),
     ("convex", 2),
     ("local", 2),

@@ -108,6 +108,7 @@ impl Gateway for Handset {
         }
         answer
     }
+
     fn recover(
         &self,
         session: &SessionKey,
@@ -116,6 +117,13 @@ impl Gateway for Handset {
     ) -> Result<Recovered, GatewayError> {
         match &self.gateway {
             Some(gateway) => gateway.recover(session, agent, mark),
+            None => Err(GatewayError::new(Class::Closed, Why::NoGateway, None)),
+        }
+    }
+
+    fn abort(&self, session: &SessionKey, agent: &str, run: Option<&str>) -> Result<bool, GatewayError> {
+        match &self.gateway {
+            Some(gateway) => gateway.abort(session, agent, run),
             None => Err(GatewayError::new(Class::Closed, Why::NoGateway, None)),
         }
     }

@@ -4,7 +4,8 @@
 //! misbehave ([`Faults`]). What it saw stands in its [`Books`]. The demo, the tests and the simulations use this one.
 //!
 //! A request goes down the files: `turn` lets it in, `schema` and `ask` understand it, `run` plays its turn in a session of `sessions`,
-//! which writes a `transcript`; `answer` says what came of it. `history`, `invoke` and `probes` answer everything else.
+//! which writes a `transcript`; `answer` says what came of it. `history`, `invoke` and `probes` answer everything else, and
+//! `socket` speaks WebSocket.
 //!
 //! A gateway that is killed and comes back (openclaw-gateway §11.5) is a second one that is given the `sessions` of the
 //! first ([`ScriptedGateway::restarted`]) and resumes what they left open (`restart`).
@@ -36,6 +37,7 @@ mod restart;
 mod run;
 mod schema;
 mod sessions;
+mod socket;
 mod transcript;
 mod turn;
 
@@ -115,6 +117,8 @@ pub struct Options {
     pub provider_patience: Duration,
     /// Which of the tools `sessions_list` and `sessions_history` may be called from outside.
     pub tools_allowed: Vec<String>,
+    /// Whether it speaks WebSocket; else there is only its page where that is asked for.
+    pub sockets: bool,
     /// How long after a restart the first turn is resumed that it cut off.
     pub resume_after: Duration,
     /// What ids are made of.
@@ -143,6 +147,7 @@ impl Default for Options {
             run_timeout: Duration::from_secs(20),
             provider_patience: Duration::ZERO,
             tools_allowed: Vec::new(),
+            sockets: true,
             resume_after: Duration::from_secs(5),
             seed: SystemClock.now().0.unsigned_abs(),
             clock: Arc::new(SystemClock),
@@ -251,6 +256,9 @@ impl ScriptedGateway {
         }
         if path == invoke::PATH {
             return invoke::answer(inner, request);
+        }
+        if path == socket::PATH && inner.options.sockets && socket::is_wanted(request) {
+            return socket::answer(inner, request);
         }
         match history::key_of(&path) {
             Some(key) if inner.options.release == Release::V2026_9_6 => history::answer(inner, request, &key),

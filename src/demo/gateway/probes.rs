@@ -12,7 +12,7 @@ const PAGE: &str = "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"UTF
     <body></body></html>\n";
 
 /// The version that the newer release says it is.
-const VERSION: &str = "2026.9.6";
+pub(super) const VERSION: &str = "2026.9.6";
 
 /// Answers.
 pub(super) fn answer(inner: &Inner, request: &Request) -> Reply {

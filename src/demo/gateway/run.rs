@@ -98,7 +98,11 @@ pub(super) fn run(
         Err(NoTurn::Conflict) => return internal(),
         Err(NoTurn::Gone) => return Outcome::Gone,
     };
-    let Some(slot) = inner.slots.enter(&mut is_open) else { return Outcome::Gone };
+    seat.stands(Status::Queued);
+    let Some(slot) = inner.slots.enter(&mut is_open) else {
+        seat.stands(Status::Killed);
+        return Outcome::Gone;
+    };
     let turn = Turn { inner, agent: &ask.agent, run, fault, visit, seat };
     let prompt = turn.prompt(ask);
     turn.write(Item::User(ask.text.clone()));
@@ -124,10 +128,16 @@ impl Turn<'_> {
     /// From the first thought to the end, which is noted.
     pub(super) fn play(&self, prompt: Prompt, watch: &mut dyn Watch) -> Outcome {
         self.seat.stands(Status::Running);
+        self.seat.runs(self.run);
         let outcome = self.think_through(prompt, watch);
         match &outcome {
             // Who is killed notes nothing.
             Outcome::Gone if !self.inner.goes_on() => {}
+            // Whoever follows it is only told that it is over.
+            Outcome::Gone if self.seat.is_aborted() => {
+                self.seat.stands(Status::Killed);
+                return internal();
+            }
             Outcome::Gone => self.seat.stands(Status::Killed),
             Outcome::Failed(failure) if failure.status == 408 => self.seat.stands(Status::Timeout),
             Outcome::Failed(failure) if failure.message != INTERNAL => self.seat.stands(Status::Failed),
@@ -370,7 +380,8 @@ impl Turn<'_> {
             if left.is_zero() {
                 return true;
             }
-            if !self.inner.goes_on() || (self.is_new() && !watch.is_open()) {
+            let ended = self.seat.is_aborted() || (self.is_new() && !watch.is_open());
+            if ended || !self.inner.goes_on() {
                 return false;
             }
             thread::sleep(left.min(LOOK));

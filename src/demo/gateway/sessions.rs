@@ -33,6 +33,10 @@ struct State {
     /// The last entry is of a turn that the client gave up.
     abandoned: bool,
     seat: Seated,
+    /// The run that the model is asked for.
+    run: Option<String>,
+    /// Somebody has ended it.
+    aborted: bool,
     /// How the last run stands, if there was one.
     status: Option<Status>,
     /// A restart has cut the last run off; it is resumed unless somebody asks for something first.
@@ -56,6 +60,7 @@ enum Seated {
 /// How a session's last run stands, in the words of `sessions_list` (openclaw-gateway §11.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Status {
+    Queued,
     Running,
     Done,
     Killed,
@@ -66,6 +71,7 @@ pub(super) enum Status {
 impl Status {
     pub(super) fn word(self) -> &'static str {
         match self {
+            Self::Queued => "queued",
             Self::Running => "running",
             Self::Done => "done",
             Self::Killed => "killed",
@@ -217,6 +223,19 @@ impl Session {
         self.state().status
     }
 
+    /// The run that is under way.
+    pub(super) fn in_flight(&self) -> Option<String> {
+        self.state().run.clone()
+    }
+
+    /// Ends the run that is under way, if it is this one; which it was.
+    pub(super) fn abort(&self, run: Option<&str>) -> Option<String> {
+        let mut state = self.state();
+        let found = state.run.clone().filter(|now| run.is_none_or(|run| run == now));
+        state.aborted |= found.is_some();
+        found
+    }
+
     /// What it remembers.
     pub(super) fn view(&self) -> View {
         let state = self.state();
@@ -258,6 +277,18 @@ impl Seat<'_> {
         Some(text)
     }
 
+    /// The model is asked for this run from now on.
+    pub(super) fn runs(&self, run: &str) {
+        let mut state = self.session.state();
+        state.run = Some(run.to_owned());
+        state.aborted = false;
+    }
+
+    /// Whether somebody has ended the run.
+    pub(super) fn is_aborted(&self) -> bool {
+        self.session.state().aborted
+    }
+
     /// How the run stands from now on.
     pub(super) fn stands(&self, status: Status) {
         self.session.state().status = Some(status);
@@ -291,6 +322,7 @@ impl Drop for Seat<'_> {
     fn drop(&mut self) {
         let mut state = self.session.state();
         state.seat = Seated::Nobody;
+        state.run = None;
         state.finished += 1;
         drop(state);
         self.session.changed.notify_all();

@@ -55,6 +55,11 @@ pub enum Item {
 impl Entry {
     /// As the history shows it. Words before calls are an item of their own, of the same number.
     pub(super) fn shown(&self, seq: u64) -> Vec<Value> {
+        self.shown_to(seq, SHOWN_CHARS)
+    }
+
+    /// The same, with so many characters of each text.
+    pub(super) fn shown_to(&self, seq: u64, chars: usize) -> Vec<Value> {
         if self.is_hidden() {
             return Vec::new();
         }
@@ -64,7 +69,7 @@ impl Entry {
         match &self.item {
             Item::User(text) => {
                 let key = format!("{id}:user");
-                let (text, cut) = cut(text);
+                let (text, cut) = cut(text, chars);
                 about["senderIsOwner"] = json!(true);
                 about["idempotencyKey"] = json!(key);
                 mark(&mut about, cut);
@@ -73,7 +78,7 @@ impl Entry {
             }
             Item::Assistant { run, text, calls, stop } => {
                 about["runId"] = json!(run);
-                let (text, cut) = cut(text);
+                let (text, cut) = cut(text, chars);
                 mark(&mut about, cut);
                 let words = (!text.is_empty()).then(|| json!([{"type": "text", "text": text}]));
                 let usage = json!({"input": 1, "output": 1, "cacheRead": 0, "cacheWrite": 0, "totalTokens": 2,
@@ -126,8 +131,8 @@ pub(super) fn delegated(tool: &str) -> String {
     )
 }
 
-fn cut(text: &str) -> (String, bool) {
-    match text.char_indices().nth(SHOWN_CHARS) {
+fn cut(text: &str, chars: usize) -> (String, bool) {
+    match text.char_indices().nth(chars) {
         Some((end, _)) => (format!("{}\n...(truncated)...", &text[..end]), true),
         None => (text.to_owned(), false),
     }

@@ -30,6 +30,8 @@ pub struct Limits {
     pub rest: Duration,
     /// One question of a probe.
     pub probe: Duration,
+    /// One question over the WebSocket, or being let in there.
+    pub socket: Duration,
     /// Bytes of an answer.
     pub answer_bytes: usize,
 }
@@ -43,6 +45,7 @@ impl Limits {
             silence,
             rest: Duration::from_millis(250),
             probe: Duration::from_secs(2),
+            socket: Duration::from_secs(10),
             answer_bytes: 32 * 1024 * 1024,
         }
     }
@@ -57,8 +60,8 @@ pub struct Endpoint(Arc<Shared>);
 pub(super) struct Shared {
     pub(super) base: BaseUrl,
     pub(super) turns: String,
-    token: Option<Secret>,
-    roots: Roots,
+    pub(super) token: Option<Secret>,
+    pub(super) roots: Roots,
     pub(super) redactor: Arc<Redactor>,
     pub(super) limits: Limits,
     memory: Mutex<Memory>,

@@ -7,11 +7,14 @@
 //! A turn is sent once. The one exception is a refusal that names the shape of the tools, which runs nothing: then it
 //! is sent once more in the other shape ([`dialect`](super::dialect)).
 
+mod abort;
 mod broken;
+mod conversation;
 mod endpoint;
 mod look;
 mod probe;
 mod recover;
+mod socket;
 
 use std::io::{ErrorKind, Read};
 use std::sync::Arc;
@@ -82,6 +85,10 @@ impl Gateway for HttpGateway {
         mark: &TurnMark<'_>,
     ) -> Result<Recovered, GatewayError> {
         recover::recover(self, session, agent, mark).map_err(|failure| self.shared.error(failure))
+    }
+
+    fn abort(&self, session: &SessionKey, agent: &str, run: Option<&str>) -> Result<bool, GatewayError> {
+        abort::abort(self, session, agent, run).map_err(|failure| self.shared.error(failure))
     }
 }
 

@@ -3,22 +3,26 @@
 //!
 //! Today's gateways show a session at `/sessions/{key}/history`. Those that refuse it, or have a page for people there,
 //! may show it as the tool `sessions_history`, if their configuration allows that (spec §11.4, §11.9). How a run stands
-//! only the tool `sessions_list` says; where it is not allowed, the history alone decides.
+//! only the tool `sessions_list` says; where it is not allowed, the history alone decides. Long texts it shows cut: the whole
+//! of an answer is asked for over the WebSocket.
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use log::warn;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::super::codec::{self, Failure, error_as_text};
+use super::super::codec::{self, Failure, error_as_text, message_params, read_message};
 use super::super::history::{
-    self, Glance, Item, Page, Recovered, Running, Sight, Status, TurnMark, decide, glance, reaches,
+    self, Glance, Item, Page, Recovered, Running, Sight, Status, TurnMark, cut_item, decide, glance, reaches,
     read_status, read_tool,
 };
 use super::super::{Class, Why};
 use super::HttpGateway;
+use super::conversation::Conversation;
 use super::look::{Blind, Question, Seen, ask};
+use super::socket::Mute;
 use crate::clock::{Clock as _, SystemClock};
 use crate::model::SessionKey;
 
@@ -80,12 +84,27 @@ pub(super) fn recover(
         Err(Dark::Closed) => tool_history(gateway, &key, mark),
         other => other,
     };
-    let shown = match shown {
+    let mut shown = match shown {
         Ok(shown) => shown,
         Err(Dark::Away(failure)) => return Err(failure),
         Err(Dark::Hiccup) => return Ok(Recovered::Running(Running::unreadable())),
         Err(Dark::Closed) => return Ok(Recovered::Unknown),
     };
+    if let Some(at) = cut_item(mark, &shown.items) {
+        let last = shown.items.last().map(|item| item.seq);
+        match whole(gateway, &key, &shown.items[at]) {
+            Ok(item) => shown.items[at] = item,
+            Err(Mute::Away(failure)) => return Err(failure),
+            Err(Mute::Hiccup(words)) => {
+                warn!("the whole of an answer cannot be read yet: {}", gateway.shared.words(&words));
+                return Ok(Recovered::Running(Running { last, ..Running::fetching() }));
+            }
+            // It stays cut.
+            Err(Mute::Declined(words)) => {
+                warn!("the whole of an answer cannot be read: {}", gateway.shared.words(&words));
+            }
+        }
+    }
     let dialect = gateway.shared.memory().dialect();
     let sight = Sight {
         items: &shown.items,
@@ -97,7 +116,7 @@ pub(super) fn recover(
     };
     let verdict = match decide(mark, &sight) {
         // What the history alone does not settle.
-        Recovered::Running(_) | Recovered::Absent { marker_seen: true } => {
+        Recovered::Running(_) | Recovered::Absent { .. } => {
             let status = status(gateway, &key);
             decide(mark, &Sight { status, ..sight })
         }
@@ -124,16 +143,34 @@ pub(super) fn look(
 ) -> Result<Option<Glance>, Failure> {
     let agent = codec::agent_id(agent)?;
     let key = codec::session_key(session, &agent);
-    match page(gateway, &format!("/sessions/{}/history?limit={FIRST_PAGE}", encoded(&key))) {
-        Ok(page) => Ok(Some(glance(mark, &page.items))),
+    let page = page(gateway, &format!("/sessions/{}/history?limit={FIRST_PAGE}", encoded(&key)));
+    let items = match page.map(|page| page.items) {
+        Err(Dark::Closed) => tool_history(gateway, &key, mark).map(|shown| shown.items),
+        other => other,
+    };
+    match items {
+        Ok(items) => {
+            let seen = glance(mark, &items);
+            let queued = !seen.begun && status(gateway, &key) == Some(Status::Running);
+            Ok(Some(Glance { queued, ..seen }))
+        }
         Err(Dark::Away(failure)) => Err(failure),
-        Err(Dark::Hiccup) => Ok(None),
-        Err(Dark::Closed) => match tool_history(gateway, &key, mark) {
-            Ok(shown) => Ok(Some(glance(mark, &shown.items))),
-            Err(Dark::Away(failure)) => Err(failure),
-            Err(Dark::Hiccup | Dark::Closed) => Ok(None),
-        },
+        Err(Dark::Hiccup | Dark::Closed) => Ok(None),
     }
+}
+
+/// An item of which the history shows only the beginning, from where it is shown whole.
+fn whole(gateway: &HttpGateway, key: &str, item: &Item) -> Result<Item, Mute> {
+    let Some(id) = &item.id else { return Err(Mute::Declined("the item has no id".to_owned())) };
+    let mut conversation = Conversation::begin(gateway)?;
+    let answer = conversation.ask("chat.message.get", &message_params(key, id))?;
+    conversation.end();
+    let found = read_message(&answer).map_err(|why| Mute::Declined(format!("chat.message.get: {why}")))?;
+    if found.cut {
+        return Err(Mute::Declined("it is longer than the gateway shows".to_owned()));
+    }
+    // Of where it stands in the session the history knows more.
+    Ok(Item { text: found.text, calls: found.calls, cut: false, ..item.clone() })
 }
 
 /// What `/startupz` or `/readyz` tells.

@@ -2,7 +2,7 @@
 //!
 //! [`request`] writes the body of a turn in a dialect, and the session key by which the gateway knows the
 //! conversation. [`events`] cuts a stream into events, [`reply`] puts the reply together from them, or from one JSON
-//! body, and [`failure`] reads every refusal. All of it follows the measured contract; where that says nothing, the
+//! body, and [`failure`] reads every refusal; [`spoken`] is what goes over the WebSocket. All of it follows the measured contract; where that says nothing, the
 //! rule is: nothing may run twice, nothing that was paid for is thrown away, and nothing is said to people that the
 //! agent did not mean for them.
 
@@ -10,6 +10,7 @@ mod events;
 mod failure;
 mod reply;
 mod request;
+mod spoken;
 
 use std::time::Duration;
 
@@ -21,6 +22,10 @@ pub(crate) use events::Events;
 pub(crate) use failure::{Answer, error_as_text, refusal};
 pub(crate) use reply::{Assembly, from_json};
 pub(crate) use request::{agent_id, body};
+pub(crate) use spoken::{
+    Heard, abort_params, connect, hear, in_flight_params, message_params, read_aborted, read_in_flight,
+    read_message, request as spoken_request,
+};
 
 /// A turn that brought no reply; `detail` is the other side's words, as they came.
 #[derive(Debug)]

@@ -15,8 +15,8 @@ use std::time::Duration;
 use super::{Reply, ToolOutput, Why};
 use crate::clock::Millis;
 
-pub use page::{Item, Page, Role, Stop, read, read_status, read_tool};
-pub use trace::reaches;
+pub use page::{Item, Page, Role, Stop, read, read_item, read_status, read_tool};
+pub use trace::{cut_item, reaches};
 
 use trace::{Find, Trace};
 
@@ -30,6 +30,8 @@ const GOES_ON: Duration = Duration::from_secs(5);
 const RESUMING: Duration = Duration::from_secs(2);
 /// Between two tries to read.
 const UNREADABLE: Duration = Duration::from_secs(2);
+/// The same of the whole of an answer, for which a connection of its own is made each time.
+const FETCHING: Duration = Duration::from_secs(5);
 /// The same while the gateway starts: being early beats its own recovery.
 const STARTING: Duration = Duration::from_secs(1);
 /// A gateway's clock starts a little earlier or later than its process.
@@ -78,7 +80,7 @@ impl TurnMark<'_> {
 /// How the last run of a session stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
-    /// Under way; or cut off by a restart and still to be resumed.
+    /// Under way; or waiting for a place among the runs; or cut off by a restart and still to be resumed.
     Running,
     /// It came to its end.
     Done,
@@ -125,8 +127,7 @@ pub enum Recovered {
         /// What it said, or an earlier try, is there: the agent may have done part of it.
         marker_seen: bool,
     },
-    /// It was answered, and the history does not show all of the answer. The whole of it is to be had over the
-    /// gateway's WebSocket (`chat.message.get`), which is not spoken here yet.
+    /// It was answered, and nobody shows us all of the answer.
     Cut,
     /// It is not over, or that cannot be told yet.
     Running(Running),
@@ -165,6 +166,8 @@ pub enum Waiting {
     Resuming,
     /// What is not there now may come in a moment.
     SecondLook,
+    /// The answer is there, and the whole of it cannot be read at this moment.
+    Fetching,
 }
 
 impl Waiting {
@@ -177,6 +180,7 @@ impl Waiting {
             Self::GoesOn => "the agent's turn goes on without us",
             Self::Resuming => "the gateway resumes the agent's turn after a restart",
             Self::SecondLook => "the session shows no answer yet",
+            Self::Fetching => "the agent has answered, and the whole of it cannot be read yet",
         }
     }
 }
@@ -191,6 +195,11 @@ impl Running {
     pub fn unreadable() -> Self {
         Self { again_in: UNREADABLE, why: Waiting::Unreadable, last: None }
     }
+
+    /// The whole of an answer could not be read at this moment.
+    pub fn fetching() -> Self {
+        Self { again_in: FETCHING, why: Waiting::Fetching, last: None }
+    }
 }
 
 /// What a session shows of a turn that is under way.
@@ -202,13 +211,15 @@ pub struct Glance {
     pub begun: bool,
     /// So is what the run came to.
     pub over: bool,
+    /// It has not begun, and the gateway says that it will.
+    pub queued: bool,
 }
 
 /// Takes a look at a turn whose answer has not come yet.
 pub fn glance(mark: &TurnMark<'_>, items: &[Item]) -> Glance {
     let trace = Trace::of(mark, items);
     let over = trace.seen && (trace.own.is_over() || trace.own.find(mark.run).is_some());
-    Glance { last: items.last().map_or(0, |item| item.seq), begun: trace.seen, over }
+    Glance { last: items.last().map_or(0, |item| item.seq), begun: trace.seen, over, queued: false }
 }
 
 /// The recipe of spec §11.8; its steps are numbered as there.
@@ -227,7 +238,7 @@ pub fn decide(mark: &TurnMark<'_>, sight: &Sight<'_>) -> Recovered {
     // 1 and 2: the first answer of the turn, whatever came behind it.
     match trace.own.find(mark.run) {
         Some(Find::Answer(reply)) => return Recovered::Answered(reply),
-        Some(Find::Cut) => return Recovered::Cut,
+        Some(Find::Cut(_)) => return Recovered::Cut,
         // Results sent into a resumed turn would be refused.
         Some(Find::Calls(_)) if trace.resuming && moves => return wait(RESUMING, Waiting::Resuming),
         Some(Find::Calls(reply)) => return Recovered::Calls(reply),
@@ -240,7 +251,7 @@ pub fn decide(mark: &TurnMark<'_>, sight: &Sight<'_>) -> Recovered {
     if let Some(resumed) = &trace.resumed {
         return match (resumed.find(None), resumed.failed) {
             (Some(Find::Answer(reply) | Find::Calls(reply)), _) => Recovered::Elsewhere(reply),
-            (Some(Find::Cut), _) => Recovered::Cut,
+            (Some(Find::Cut(_)), _) => Recovered::Cut,
             (None, Some(why)) => failed(why),
             (None, None) if resumed.given_up => absent(),
             (None, None) if resumed.empties >= 2 || (resumed.empties == 1 && !moves) => Recovered::Silent,

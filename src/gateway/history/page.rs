@@ -30,6 +30,8 @@ pub struct Page {
 /// One item of a session.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Item {
+    /// Its own id.
+    pub id: Option<String>,
     /// Who speaks.
     pub role: Role,
     /// What is said.
@@ -112,7 +114,7 @@ struct Body<'a> {
 /// The body of `GET /sessions/{key}/history`; nothing if it is something else.
 pub fn read(body: &[u8]) -> Option<Page> {
     let body: Body<'_> = serde_json::from_slice(body).ok()?;
-    let items = body.items?.into_iter().map(item).collect();
+    let items = body.items?.into_iter().map(read_item).collect();
     Some(Page { items, older: body.next.filter(|_| body.has_more).map(Cow::into_owned) })
 }
 
@@ -143,7 +145,7 @@ pub fn read_tool(body: &[u8]) -> Option<Page> {
     // One that does not exist is an error of the tool's, and there is nothing in it.
     let unknown = details.status.as_deref() == Some("error");
     let messages = details.messages.or_else(|| unknown.then(Vec::new))?;
-    Some(Page { items: messages.into_iter().map(item).collect(), older: None })
+    Some(Page { items: messages.into_iter().map(read_item).collect(), older: None })
 }
 
 /// How the last run of a session stands, as the tool `sessions_list` answers (spec §11.4). Old releases do not say.
@@ -153,7 +155,8 @@ pub fn read_status(body: &[u8], session: &str) -> Option<Status> {
     let row =
         rows.iter().find(|row| text_at(row, "key").is_some_and(|key| key.eq_ignore_ascii_case(session)))?;
     match text_at(row, "status")? {
-        "running" => Some(Status::Running),
+        // Of those that wait for a place, the history shows nothing yet (run).
+        "running" | "queued" => Some(Status::Running),
         "done" => Some(Status::Done),
         "killed" => Some(Status::Killed),
         "failed" => Some(Status::Failed),
@@ -166,7 +169,8 @@ fn text_at<'a>(value: &'a Value, name: &str) -> Option<&'a str> {
     value.get(name)?.as_str()
 }
 
-fn item(raw: &RawValue) -> Item {
+/// One item by itself.
+pub fn read_item(raw: &RawValue) -> Item {
     let value: Value = serde_json::from_str(raw.get()).unwrap_or_default();
     let about = value.get("__openclaw").unwrap_or(&Value::Null);
     let content = value.get("content").unwrap_or(&Value::Null);
@@ -179,6 +183,7 @@ fn item(raw: &RawValue) -> Item {
         // A call whose arguments are cut is another call.
         || calls.iter().any(|call| call.arguments.contains(CUT));
     Item {
+        id: text_at(about, "id").map(str::to_owned),
         role: match text_at(&value, "role") {
             Some("user") => Role::User,
             Some("assistant") => Role::Assistant,

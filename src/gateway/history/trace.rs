@@ -41,11 +41,19 @@ pub(super) struct Run<'a> {
 }
 
 /// What there is to adopt.
-pub(super) enum Find {
+pub(super) enum Find<'a> {
     Answer(Reply),
     Calls(Reply),
     /// It is there, and not all of it is shown.
-    Cut,
+    Cut(&'a Item),
+}
+
+/// Which of these items holds the answer and does not show all of it: where the recipe says [`Cut`](super::Recovered::Cut).
+pub fn cut_item(mark: &TurnMark<'_>, items: &[Item]) -> Option<usize> {
+    let trace = Trace::of(mark, items);
+    let found = trace.own.find(mark.run).or_else(|| trace.resumed.as_ref().and_then(|run| run.find(None)));
+    let Some(Find::Cut(cut)) = found else { return None };
+    items.iter().position(|item| std::ptr::eq(item, cut))
 }
 
 /// Whether the turn, or what was certainly said before it, is among these items; then no older ones are needed.
@@ -169,10 +177,9 @@ impl<'a> Run<'a> {
     }
 
     /// What it came to, if it is to be adopted.
-    pub(super) fn find(&self, id: Option<&str>) -> Option<Find> {
+    pub(super) fn find(&self, id: Option<&str>) -> Option<Find<'a>> {
         // Where no reasons are told, words behind which nothing was called are the answer.
         let answer = self.answer.or_else(|| self.words.filter(|_| self.called.is_none()));
-        let cut = |item: Option<&Item>| item.is_some_and(|item| item.cut);
         let reply = |text: Option<&Item>| Reply {
             id: text.or(self.called).and_then(|item| item.run.clone()).or_else(|| id.map(str::to_owned)),
             text: text.map(|item| item.text.clone()),
@@ -180,8 +187,8 @@ impl<'a> Run<'a> {
             usage: self.usage,
             ..Reply::default()
         };
-        if cut(answer) {
-            return Some(Find::Cut);
+        if let Some(cut) = answer.filter(|item| item.cut) {
+            return Some(Find::Cut(cut));
         }
         if answer.is_some() {
             return Some(Find::Answer(reply(answer)));
@@ -195,7 +202,7 @@ impl<'a> Run<'a> {
             return None;
         }
         if called.cut {
-            return Some(Find::Cut);
+            return Some(Find::Cut(called));
         }
         // Words before calls are beside the point, and a cut one is no loss.
         let words = self.words.filter(|words| !words.cut);

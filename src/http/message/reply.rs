@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 use tiny_http::Header;
@@ -26,6 +27,8 @@ pub enum Body {
     Whole(Bytes),
     /// Piece by piece: server-sent events.
     Stream(Streamer),
+    /// What is spoken from here on is no HTTP, but the named protocol.
+    Switched(&'static str, Talker),
     /// These bytes as they stand, in place of an answer, and then the connection is closed: how a server that dies
     /// looks from outside.
     Abrupt(Bytes),
@@ -33,6 +36,16 @@ pub enum Body {
 
 /// Writes a stream. `Ok` ends it properly, `Err` cuts it off so that the client can tell the difference.
 pub type Streamer = Box<dyn FnOnce(&mut dyn Sink) -> io::Result<()> + Send>;
+
+/// Speaks another protocol than HTTP; with its end the connection ends.
+pub type Talker = Box<dyn FnOnce(&mut dyn Duplex) -> io::Result<()> + Send>;
+
+/// Both directions of a connection that has left HTTP behind. As a [`Sink`] it sends bytes as they are.
+pub trait Duplex: Sink {
+    /// Reads what has come, and waits for it as long as this, at most as long as the server waits for a request; then the
+    /// error is `TimedOut`. Nothing means that no more will come.
+    fn receive(&mut self, into: &mut [u8], longest: Duration) -> io::Result<usize>;
+}
 
 /// Where a stream is written to.
 pub trait Sink {
@@ -130,6 +143,18 @@ impl Reply {
         reply.with_header("Content-Type", content_type)
     }
 
+    /// 101: the client has asked for this protocol, and `talk` speaks it on the connection's own thread until it returns.
+    ///
+    /// The connection keeps its place and its limits. As with [`Reply::events`], whoever does not look at
+    /// [`Sink::is_open`] at least once a second keeps the server from stopping. A client that cannot switch (HTTP/1.0) is
+    /// refused by the server.
+    pub fn switched(
+        protocol: &'static str,
+        talk: impl FnOnce(&mut dyn Duplex) -> io::Result<()> + Send + 'static,
+    ) -> Self {
+        Self { status: 101, headers: Vec::new(), body: Body::Switched(protocol, Box::new(talk)) }
+    }
+
     /// No answer: these bytes, head and all as far as they go, and then the end of the connection.
     ///
     /// Only what imitates a failing server wants this. It has no status of its own; 500 stands for it here.
@@ -188,7 +213,7 @@ impl Reply {
     pub fn body(&self) -> Option<&[u8]> {
         match &self.body {
             Body::Whole(bytes) => Some(bytes.as_ref()),
-            Body::Stream(_) | Body::Abrupt(_) => None,
+            Body::Stream(_) | Body::Switched(..) | Body::Abrupt(_) => None,
         }
     }
 
@@ -208,6 +233,9 @@ impl fmt::Debug for Reply {
         match self.body() {
             Some(bytes) => write!(f, "{} ({} bytes)", self.status, bytes.len()),
             None if matches!(self.body, Body::Abrupt(_)) => f.write_str("(cut off)"),
+            None if matches!(self.body, Body::Switched(..)) => {
+                write!(f, "{} (another protocol)", self.status)
+            }
             None => write!(f, "{} (stream)", self.status),
         }
     }

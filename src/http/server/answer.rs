@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tiny_http::{HTTPVersion, Response, StatusCode};
 
 use super::wire::Wire;
-use crate::http::message::{Header, Sink};
+use crate::http::message::{Duplex, Header, Sink};
 
 /// Bytes: an answer up to this size leaves in one write; the body of a larger one is not copied behind its head.
 const ONE_WRITE: usize = 16 * 1024;
@@ -50,17 +50,38 @@ fn head(
     length: Option<usize>,
     struck_out: &[u8],
 ) -> io::Result<Vec<u8>> {
-    let response = Response::new(StatusCode(valid(status)), with_name(headers), io::empty(), length, None)
-        // By itself `tiny_http` would chunk what is larger than 32 KiB, which old clients cannot read.
-        .with_chunked_threshold(usize::MAX);
-    let mut head = Vec::with_capacity(HEAD);
-    response.raw_print(&mut head, HTTPVersion(1, 1), &[], true, None)?;
+    let status = valid(status);
+    let mut head = raw_head(status, headers, length, None)?;
     if let Some(at) = position(&head, struck_out) {
         head.drain(at..at + struck_out.len());
     }
     let line_end = position(&head, b"\r\n").map_or(head.len(), |at| at + 2);
     head.splice(line_end..line_end, manner.connection_line().iter().copied());
     Ok(head)
+}
+
+fn raw_head(
+    status: u16,
+    headers: Vec<Header>,
+    length: Option<usize>,
+    upgrade: Option<&str>,
+) -> io::Result<Vec<u8>> {
+    let response = Response::new(StatusCode(status), with_name(headers), io::empty(), length, None)
+        // By itself `tiny_http` would chunk what is larger than 32 KiB, which old clients cannot read.
+        .with_chunked_threshold(usize::MAX);
+    let mut head = Vec::with_capacity(HEAD);
+    response.raw_print(&mut head, HTTPVersion(1, 1), &[], true, upgrade)?;
+    Ok(head)
+}
+
+/// Says that another protocol is spoken from here on.
+pub(super) fn send_switch(
+    wire: &mut Wire<'_>,
+    until: Instant,
+    protocol: &str,
+    headers: Vec<Header>,
+) -> io::Result<()> {
+    wire.write_all(&raw_head(101, headers, None, Some(protocol))?, until)
 }
 
 /// Where `part` stands first; nowhere if it is empty.
@@ -134,6 +155,36 @@ impl<F: Fn() -> bool> Sink for Outflow<'_, '_, F> {
 
     fn is_open(&mut self) -> bool {
         !(self.is_stopping)() && self.wire.is_heard()
+    }
+}
+
+/// A connection that has left HTTP behind.
+pub(super) struct Exchange<'w, 's, F> {
+    pub(super) outflow: Outflow<'w, 's, F>,
+    /// What had come before we were done with HTTP.
+    pub(super) early: Vec<u8>,
+    pub(super) idle_time: Duration,
+}
+
+impl<F: Fn() -> bool> Sink for Exchange<'_, '_, F> {
+    fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.outflow.send(bytes)
+    }
+
+    fn is_open(&mut self) -> bool {
+        self.outflow.is_open()
+    }
+}
+
+impl<F: Fn() -> bool> Duplex for Exchange<'_, '_, F> {
+    fn receive(&mut self, into: &mut [u8], longest: Duration) -> io::Result<usize> {
+        if !self.early.is_empty() {
+            let count = self.early.len().min(into.len());
+            into[..count].copy_from_slice(&self.early[..count]);
+            self.early.drain(..count);
+            return Ok(count);
+        }
+        self.outflow.wire.read(into, Instant::now() + longest.min(self.idle_time))
     }
 }
 

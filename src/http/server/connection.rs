@@ -8,14 +8,14 @@ use std::time::Instant;
 use log::{debug, error};
 use tiny_http::Method;
 
-use super::answer::{Manner, Outflow, send_stream_head, send_whole};
+use super::answer::{Exchange, Manner, Outflow, send_stream_head, send_switch, send_whole};
 use super::chunked::Chunks;
 use super::framing::{BodyFraming, Head, HeadScan, read_head};
 use super::refusal::Refusal;
 use super::registry::{Doing, Place};
 use super::wire::Wire;
 use super::{Refusals, Shared};
-use crate::http::message::{Body, Reply, Request, Streamer};
+use crate::http::message::{Body, Reply, Request, Streamer, Talker};
 
 /// Bytes read at first: enough for most heads, and for many bodies.
 const SMALL: usize = 2 * 1024;
@@ -211,6 +211,15 @@ impl<'a> Connection<'a> {
                     self.stream(write, !manner.old)?;
                 }
             }
+            (_, headers, Body::Switched(protocol, talk)) => {
+                if manner.old || manner.head_only {
+                    let why = "this client cannot switch to another protocol";
+                    return self.answer((self.shared.refusals)(400, why), manner);
+                }
+                send_switch(&mut self.wire, until, protocol, headers)?;
+                self.talk(talk)?;
+                return Ok(false);
+            }
             (_, _, Body::Abrupt(bytes)) => {
                 self.wire.write_all(bytes.as_ref(), until)?;
                 return Err(ErrorKind::ConnectionAborted.into());
@@ -220,16 +229,16 @@ impl<'a> Connection<'a> {
     }
 
     fn stream(&mut self, write: Streamer, chunked: bool) -> io::Result<()> {
-        let shared = self.shared;
-        let is_stopping = || shared.is_stopping();
-        let write_time = shared.limits.write_time;
-        let mut outflow = Outflow { wire: &mut self.wire, write_time, chunked, is_stopping };
-        let written = catch_unwind(AssertUnwindSafe(|| write(&mut outflow)));
-        written.unwrap_or_else(|_| {
-            error!("a stream's writer panicked");
-            Err(io::Error::other("its writer panicked"))
-        })?;
+        let mut outflow = outflow(&mut self.wire, self.shared, chunked);
+        unpanicked(|| write(&mut outflow))?;
         outflow.finish()
+    }
+
+    fn talk(&mut self, talk: Talker) -> io::Result<()> {
+        let early = std::mem::take(&mut self.input);
+        let outflow = outflow(&mut self.wire, self.shared, false);
+        let mut exchange = Exchange { outflow, early, idle_time: self.shared.limits.idle_time };
+        unpanicked(|| talk(&mut exchange))
     }
 
     fn refuse(mut self, refusal: Refusal) {
@@ -247,6 +256,22 @@ impl<'a> Connection<'a> {
         self.place.now(Doing::Idle);
         drain(&mut self.wire, Instant::now() + self.shared.limits.linger_time);
     }
+}
+
+fn outflow<'w, 's>(
+    wire: &'w mut Wire<'s>,
+    shared: &'w Shared,
+    chunked: bool,
+) -> Outflow<'w, 's, impl Fn() -> bool + use<'w>> {
+    Outflow { wire, write_time: shared.limits.write_time, chunked, is_stopping: || shared.is_stopping() }
+}
+
+/// What a handler writes by itself; a panic in it cuts it off.
+fn unpanicked(write: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+    catch_unwind(AssertUnwindSafe(write)).unwrap_or_else(|_| {
+        error!("a stream's writer panicked");
+        Err(io::Error::other("its writer panicked"))
+    })
 }
 
 /// Waits for a request with nothing in hand but a piece of stack that the last answer has used before.

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::board::{Board, agent};
+use crate::support::lossy::Lossy;
 use crate::support::program::{Program, Running, get};
 
 /// The longest that anything here may take; far more than it ever does. A real gateway tries a provider in trouble for
@@ -44,6 +45,8 @@ pub(super) struct House {
     agents: Vec<(String, String)>,
     gateway: Option<Ours>,
     url: String,
+    /// What loses answers on the way there.
+    lossy: Option<Lossy>,
     token: String,
     program: Option<Running>,
     variables: Vec<(String, String)>,
@@ -78,14 +81,27 @@ impl House {
     /// At the real gateway, if there is one of this release, and else at ours with these agents: there the messages
     /// say what the agents do. The program shows the gateway's token, or this one.
     pub(super) fn both(release: Release, agents: &[&str], slugs: &[&str], token: Option<&str>) -> Self {
-        let place = match real(release) {
+        Self::built(slugs, Self::place(release, agents), "1000", token)
+    }
+
+    /// The same over a way that loses so many answers.
+    pub(super) fn lossy(release: Release, agents: &[&str], slugs: &[&str], losses: usize) -> Self {
+        let place = Self::place(release, agents);
+        Self::built_over(slugs, place, "1000", None, losses)
+    }
+
+    fn place(release: Release, agents: &[&str]) -> Place {
+        match real(release) {
             Some((url, token)) => Place::Real(url, token),
             None => Place::Ours(Arc::new(Directives), Options { release, ..options(agents) }),
-        };
-        Self::built(slugs, place, "1000", token)
+        }
     }
 
     fn built(slugs: &[&str], place: Place, interval: &str, shown: Option<&str>) -> Self {
+        Self::built_over(slugs, place, interval, shown, 0)
+    }
+
+    fn built_over(slugs: &[&str], place: Place, interval: &str, shown: Option<&str>, losses: usize) -> Self {
         let board = Board::new();
         let agents = slugs
             .iter()
@@ -101,12 +117,13 @@ impl House {
                 (url, TOKEN.to_owned(), Some(Ours { gateway, server: Some(server) }))
             }
         };
+        let lossy = (losses > 0).then(|| Lossy::to(&url, losses));
         let state = tempfile::tempdir().unwrap();
         let variables = [
             ("ACCOUNT_ID", board.account.clone()),
             ("SERVICE_TOKEN", board.token.clone()),
             ("CONVEX_URL", board.url()),
-            ("OPENCLAW_GATEWAY_URL", url.clone()),
+            ("OPENCLAW_GATEWAY_URL", lossy.as_ref().map_or_else(|| url.clone(), Lossy::url)),
             ("OPENCLAW_GATEWAY_TOKEN", shown.unwrap_or(&token).to_owned()),
             ("DELIVERY_INTERVAL", interval.to_owned()),
             ("DELIVERY_MAX_CONCURRENT_SESSIONS", "20".to_owned()),
@@ -122,6 +139,7 @@ impl House {
             agents,
             gateway,
             url,
+            lossy,
             token,
             program: Some(program),
             variables: variables.into(),
@@ -255,6 +273,11 @@ impl House {
     /// How many lists the program has made, by the log of its health.
     pub(super) fn lists(&self) -> u64 {
         self.health()["delivery"]["lists"].as_u64().unwrap()
+    }
+
+    /// How many answers are still to be lost.
+    pub(super) fn losses_left(&self) -> usize {
+        self.lossy.as_ref().map_or(0, Lossy::left)
     }
 
     pub(super) fn hear(&mut self, words: &str) {

@@ -260,6 +260,18 @@ fn a_wrong_token_lets_rows_wait_and_none_is_lost() {
     assert_eq!((house.undelivered().len(), &health["delivery"]["waiting"]), (2, &json!(2)));
 }
 
+/// Whether this is all of so many characters.
+#[track_caller]
+fn assert_whole(answer: &str, chars: usize) {
+    // The end of a message is not white.
+    assert_eq!(answer.len(), chars - 1);
+    let lines: Vec<&str> = answer.lines().collect();
+    assert_eq!(lines.len(), chars / 80);
+    for (number, line) in lines.iter().enumerate() {
+        assert_eq!(*line, format!("{number:.<79}"));
+    }
+}
+
 /// Far above what a history shows, below what a message may have.
 #[test]
 fn a_long_answer_is_posted_whole() {
@@ -267,14 +279,29 @@ fn a_long_answer_is_posted_whole() {
     let house = house(&["engineer"]);
     let task = house.task("in_progress", &["engineer"]);
     house.tell(&task, "engineer", &format!("LONG {CHARS}"));
-    let answer = house.answer_of("engineer", &task);
-    // The end of a message is not white.
-    assert_eq!(answer.len(), CHARS - 1);
-    let lines: Vec<&str> = answer.lines().collect();
-    assert_eq!(lines.len(), CHARS / 80);
-    for (number, line) in lines.iter().enumerate() {
-        assert_eq!(*line, format!("{number:.<79}"));
-    }
+    assert_whole(&house.answer_of("engineer", &task), CHARS);
+}
+
+/// The way loses it, the history shows it cut, and it is there whole all the same: the model is asked once.
+#[test]
+fn a_long_answer_that_was_lost_is_adopted_whole() {
+    const CHARS: usize = 20_000;
+    let mut house = House::lossy(Release::V2026_9_6, &AGENTS, &["engineer"], 1);
+    let task = house.task("in_progress", &["engineer"]);
+    house.tell(&task, "engineer", &format!("LONG {CHARS}"));
+    assert_whole(&house.answer_of("engineer", &task), CHARS);
+    house.settled();
+    assert_eq!(
+        (house.losses_left(), house.health()["delivery"]["ended"].clone()),
+        (0, json!({"answered": 1}))
+    );
+    let items = house.history("engineer", &task);
+    let [text] = heard(&items)[..] else { panic!("{items:?}") };
+    assert!(text.starts_with(&marker(&house, 1)), "{text}");
+    let shown = items.last().unwrap()["content"][0]["text"].as_str().unwrap();
+    assert!(shown.ends_with("...(truncated)..."), "{}", shown.len());
+    let log = house.stop();
+    assert!(log.contains("its answer was found in the session's history"), "{log}");
 }
 
 /// As large as briefings get: a message of 40 KB, a long description, a long thread.

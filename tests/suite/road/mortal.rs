@@ -269,6 +269,10 @@ impl Gateway for MortalGateway<'_> {
         let nobody_looks = || GatewayError::new(Class::Closed, Why::Unreachable, None);
         life.call(|| Ok(model.recover(office, &key)), nobody_looks)
     }
+
+    fn abort(&self, _: &SessionKey, _: &str, _: Option<&str>) -> Result<bool, GatewayError> {
+        panic!("nothing of this gateway is ever stuck")
+    }
 }
 
 fn key_of<'a>(ids: impl Iterator<Item = &'a str>) -> String {

@@ -6,7 +6,7 @@ use mission_control_runtime::clock::Clock as _;
 use mission_control_runtime::delivery::retry::LOST_MAX;
 use mission_control_runtime::delivery::{End, Job, Outcome, Sent, Stage, Trouble, Unsettled};
 use mission_control_runtime::gateway::history::{Running, Waiting};
-use mission_control_runtime::gateway::{Class, Recovered, Reply, ToolCall, Why};
+use mission_control_runtime::gateway::{Class, GatewayError, Recovered, Reply, ToolCall, Why};
 use mission_control_runtime::model::SessionKey;
 use serde_json::{Value, json};
 
@@ -102,16 +102,18 @@ fn a_run_that_goes_on_is_waited_for() {
     assert!(!looked[0].again && looked[1].again);
 }
 
-/// §11.7: without a sign of life it is stuck, which people are told, and in the end given up.
+/// It has been quiet for longer than anybody waits.
+fn quiet(job: &mut Job) {
+    let sent = job.record.sent.as_mut().unwrap();
+    let long_ago = sent.at - Duration::from_mins(20);
+    sent.lost = Some(long_ago);
+    sent.grown = Some((7, long_ago));
+}
+
+/// §11.7: without a sign of life it is stuck, which people are told, and where nobody can end it in the end given up.
 #[test]
 fn a_run_without_a_sign_of_life_is_stuck() {
     let (office, mut job) = lost();
-    let long_ago = office.team.board.clock().now() - Duration::from_mins(20);
-    let quiet = |job: &mut Job| {
-        let sent = job.record.sent.as_mut().unwrap();
-        sent.lost = Some(long_ago);
-        sent.grown = Some((7, long_ago));
-    };
     quiet(&mut job);
     office.gateway.recovers(goes_on(8));
     let outcome = office.outcome(&mut job);
@@ -119,9 +121,10 @@ fn a_run_without_a_sign_of_life_is_stuck() {
         matches!(outcome, Outcome::Again { trouble: Trouble::Unsettled(Unsettled::Waiting { .. }), .. })
     };
     assert!(waits(&outcome), "the session has grown: {outcome:?}");
+    let refused = || Err(GatewayError::new(Class::Refused, Why::NotOverSocket, None));
     for attempt in 1..=8 {
         quiet(&mut job);
-        office.gateway.recovers(goes_on(7));
+        office.gateway.recovers(goes_on(7)).ends(refused());
         match office.outcome(&mut job) {
             Outcome::Again { trouble, .. } => assert!(trouble.to_string().contains("is stuck"), "{trouble}"),
             Outcome::Closed(End::Dead(why)) => {
@@ -132,6 +135,83 @@ fn a_run_without_a_sign_of_life_is_stuck() {
         }
     }
     assert_eq!(office.gateway.take_seen().len(), 1);
+}
+
+/// §11.7: a stuck run is ended before the turn is sent again, with a word about it; a second time there is none.
+#[test]
+fn a_stuck_run_is_ended_and_the_turn_is_sent_once_more() {
+    for ended in [true, false] {
+        let (office, mut job) = lost();
+        quiet(&mut job);
+        office.gateway.recovers(goes_on(7)).ends(Ok(ended)).recovers(goes_on(7));
+        match office.outcome(&mut job) {
+            Outcome::Again { pause, .. } => assert_eq!(pause, Some(Duration::ZERO)),
+            Outcome::Closed(end) => panic!("{end:?}"),
+        }
+        let [(session, run)] = &office.gateway.take_ended()[..] else { panic!("not ended once") };
+        assert_eq!((session.split(':').next(), run.as_deref()), (Some("task"), Some("resp_0")));
+        office.gateway.fails(Class::Lost, Why::LostAnswer);
+        assert_eq!(office.deliver(&mut job), "again");
+        let repeated = office.gateway.take_seen().pop().unwrap().message.unwrap();
+        assert!(repeated.starts_with(&format!("[n-{} try 2]", job.row.id)), "{repeated}");
+        assert!(repeated.contains("sent again"), "{repeated}");
+        quiet(&mut job);
+        office.gateway.recovers(goes_on(7)).ends(Ok(true)).recovers(goes_on(7));
+        assert_eq!(office.deliver(&mut job), "dead");
+        assert!(
+            matches!(&job.record.stage, Stage::Ended(End::Dead(why)) if why.contains("stuck for the second time")),
+            "{:?}",
+            job.record.stage
+        );
+        assert_eq!(office.gateway.take_ended().len(), 1, "and it does not go on behind our back");
+        assert!(office.gateway.take_seen().is_empty() && office.is_delivered(&job));
+    }
+}
+
+/// What it answers in the moment of its end is taken; a gateway that is away at that moment is waited for.
+#[test]
+fn a_stuck_run_may_answer_at_the_last_moment() {
+    let (office, mut job) = lost();
+    quiet(&mut job);
+    office.gateway.recovers(goes_on(7));
+    office.gateway.ends(Err(GatewayError::new(Class::Closed, Why::Unreachable, None)));
+    assert_eq!(office.deliver(&mut job), "again");
+    assert!(job.record.sent.is_some() && job.record.failures == 0 && job.record.parted.is_none());
+    // It was ended, and then the gateway was away: the same attempt again is no second time.
+    office.gateway.recovers(goes_on(7)).ends(Ok(true)).is_away();
+    assert_eq!(office.deliver(&mut job), "again");
+    office.gateway.recovers(goes_on(7)).ends(Ok(false)).recovers(Recovered::Answered(says("There.")));
+    assert_eq!(office.deliver(&mut job), "answered");
+    assert_eq!(
+        (office.last_message()["content"].clone(), office.gateway.take_seen().len()),
+        (json!("There."), 1)
+    );
+}
+
+/// A turn that the gateway resumed is ended under whatever name it runs. What is only not to be read is not ended.
+#[test]
+fn only_what_runs_is_ended() {
+    let stands = |why| {
+        let again_in = Duration::from_secs(5);
+        Recovered::Running(Running { again_in, why, last: Some(7) })
+    };
+    let (office, mut job) = lost();
+    quiet(&mut job);
+    office.gateway.recovers(stands(Waiting::Resuming)).ends(Ok(true)).recovers(Recovered::Silent);
+    assert_eq!(office.deliver(&mut job), "again");
+    assert_eq!((office.gateway.take_ended()[0].1.as_deref(), job.record.silences), (None, 1));
+
+    let (office, mut job) = lost();
+    quiet(&mut job);
+    office.gateway.recovers(stands(Waiting::Fetching));
+    assert_eq!(office.deliver(&mut job), "dead");
+    assert!(matches!(&job.record.stage, Stage::Ended(End::Dead(why)) if why.contains("but cut")));
+
+    let (office, mut job) = lost();
+    quiet(&mut job);
+    office.gateway.recovers(stands(Waiting::Unreadable));
+    assert_eq!(office.deliver(&mut job), "again");
+    assert!(job.record.sent.is_some() && office.gateway.take_ended().is_empty());
 }
 
 /// Only what is nowhere to be found is sent again; with a word about it if the agent may have seen it.
@@ -238,6 +318,7 @@ fn a_note_of_another_life_is_settled_first() {
         run: None,
         at: office.team.board.clock().now() - Duration::from_mins(1),
         lost: None,
+        silent: false,
         failed: false,
         spoke: false,
         looked: None,

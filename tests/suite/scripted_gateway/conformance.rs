@@ -12,5 +12,7 @@ mod failures;
 mod history;
 /// Which session a turn belongs to, and what it is shown.
 mod sessions;
+/// The WebSocket.
+mod socket;
 /// Tools, calls and their results.
 mod tools;

@@ -8,6 +8,8 @@ pub(crate) mod dice;
 pub(crate) mod direct;
 /// The log lines of a test's own thread.
 pub(crate) mod log_capture;
+/// The way to a gateway, losing answers.
+pub(crate) mod lossy;
 /// A gateway that plays its lines.
 pub(crate) mod played;
 /// The program as a process.

@@ -1,4 +1,5 @@
-//! A gateway that plays its lines: one reply for each turn, one verdict for each look for a lost one, in order.
+//! A gateway that plays its lines: one reply for each turn, one verdict for each look for a lost one, one end
+//! for each run that is to be ended, in order.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -42,6 +43,8 @@ struct Lines {
     seen: Vec<Seen>,
     verdicts: VecDeque<Result<Recovered, GatewayError>>,
     looked: Vec<Looked>,
+    ends: VecDeque<Result<bool, GatewayError>>,
+    ended: Vec<(String, Option<String>)>,
     meanwhile: Option<Box<dyn FnOnce() + Send>>,
 }
 
@@ -88,6 +91,17 @@ impl Played {
         let error = GatewayError::new(Class::Closed, Why::Unreachable, None);
         self.0.lock().unwrap().verdicts.push_back(Err(error));
         self
+    }
+
+    /// What comes of ending a run.
+    pub(crate) fn ends(&self, end: Result<bool, GatewayError>) -> &Self {
+        self.0.lock().unwrap().ends.push_back(end);
+        self
+    }
+
+    /// The runs that were to be ended so far, session and id; they are forgotten.
+    pub(crate) fn take_ended(&self) -> Vec<(String, Option<String>)> {
+        std::mem::take(&mut self.0.lock().unwrap().ended)
     }
 
     /// The looks so far; they are forgotten.
@@ -140,5 +154,11 @@ impl Gateway for Played {
             again: mark.looked.is_some(),
         });
         lines.verdicts.pop_front().expect("nobody knows what became of it")
+    }
+
+    fn abort(&self, session: &SessionKey, _: &str, run: Option<&str>) -> Result<bool, GatewayError> {
+        let mut lines = self.0.lock().unwrap();
+        lines.ended.push((session.expose().to_owned(), run.map(str::to_owned)));
+        lines.ends.pop_front().expect("nobody knows whether it can be ended")
     }
 }

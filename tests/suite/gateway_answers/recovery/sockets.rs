@@ -57,6 +57,11 @@ fn served(
 }
 
 impl Line {
+    /// Another way to the same gateway.
+    fn another(&self) -> HttpGateway {
+        client_with(&format!("http://{}", self.server.local_addr()), Limits::new(PATIENT))
+    }
+
     fn say(&self, text: &str, tools: &[&Tool]) -> Result<Reply, GatewayError> {
         let session = SessionKey::new(SESSION);
         let input = Input::Message(text);
@@ -312,4 +317,178 @@ fn a_gateway_that_cannot_be_read_is_told_apart() {
     });
     let error = line.loses("[n-1 try 1] SAY yes", Fault::LoseAnswer);
     assert_eq!(short(&line.look(0, &error).unwrap()), "answer yes");
+}
+
+fn chars(recovered: &Recovered) -> (usize, bool) {
+    match recovered {
+        Recovered::Answered(reply) | Recovered::Elsewhere(reply) => {
+            let text = reply.text.as_deref().unwrap();
+            (text.len(), text.contains("truncated"))
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// §11.1, 6: what the history shows cut is read whole over the WebSocket.
+#[test]
+fn a_long_answer_that_was_lost_is_found_whole() {
+    for length in [8_000, 8_001, 20_000, 300_000] {
+        let line = line(options(), Directives);
+        let error = line.loses(&format!("[n-1 try 1] LONG {length}"), Fault::LoseAnswer);
+        let found = line.look(0, &error).unwrap();
+        assert_eq!(chars(&found), (length, false));
+        assert_eq!(line.scripted.books().marks("n-1").runs, 1);
+    }
+}
+
+/// §11.5: so is what a resumed turn has answered, of which nobody is told.
+#[test]
+fn a_long_answer_of_a_resumed_turn_is_found_whole() {
+    let first = line(Options { resume_after: Duration::ZERO, ..options() }, |prompt: &Prompt| {
+        if prompt.text.contains("[System]") {
+            Thought::say("y".repeat(20_000))
+        } else {
+            Thought::say("late").after(PATIENT)
+        }
+    });
+    let (second, error) = std::thread::scope(|scope| {
+        let turn = scope.spawn(|| first.say("[n-1 try 1] work", &[]).unwrap_err());
+        while first.scripted.books().runs() == 0 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let second = served(first.scripted.restarted(), |_| None);
+        first.server.stop(Duration::ZERO);
+        (second, turn.join().unwrap())
+    });
+    let until = Instant::now() + PATIENT;
+    loop {
+        match second.look(3, &error).unwrap() {
+            found @ Recovered::Elsewhere(_) => {
+                assert_eq!(chars(&found), (20_000, false));
+                return;
+            }
+            other => assert!(Instant::now() < until, "{other:?}"),
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Where it is not to be had it stays cut: no WebSocket, nobody who may read, an item without an id, longer than it is shown.
+#[test]
+fn an_answer_that_nobody_shows_whole_stays_cut() {
+    let lost = |line: &Line, length: usize| {
+        let error = line.loses(&format!("[n-1 try 1] LONG {length}"), Fault::LoseAnswer);
+        short(&line.look(3, &error).unwrap())
+    };
+    assert_eq!(lost(&line(Options { sockets: false, ..options() }, Directives), 20_000), "cut");
+    assert_eq!(lost(&line(options(), Directives), 2_000_001), "cut");
+    let old = Options {
+        release: Release::V2026_2_19,
+        tools_allowed: vec!["sessions_history".to_owned()],
+        ..options()
+    };
+    let line = line(old, Directives);
+    line.scripted.faults().next(Fault::LoseAnswer);
+    let error = line.say("[n-1 try 1] LONG 20000", &[]).unwrap_err();
+    assert_eq!(short(&line.look(3, &error).unwrap()), "cut");
+    // A front that lets only some paths through.
+    let front = |path: &str| (path == "/").then(|| HttpReply::error(403, "Forbidden"));
+    let line = served(ScriptedGateway::new(options(), Arc::new(Directives)), front);
+    assert_eq!(lost(&line, 20_000), "cut");
+}
+
+/// Where it is not to be had at this moment, it is asked for again.
+#[test]
+fn an_answer_that_cannot_be_read_whole_at_this_moment_is_asked_for_again() {
+    let count = std::sync::atomic::AtomicUsize::new(0);
+    let front = move |path: &str| {
+        let first = path == "/" && count.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 0;
+        first.then(|| HttpReply::text("Internal Server Error").with_status(500))
+    };
+    let line = served(ScriptedGateway::new(options(), Arc::new(Directives)), front);
+    let error = line.loses("[n-1 try 1] LONG 20000", Fault::LoseAnswer);
+    assert_eq!(short(&line.look(0, &error).unwrap()), "Fetching 5");
+    assert_eq!(chars(&line.look(5, &error).unwrap()), (20_000, false));
+}
+
+/// §11.4: a run is ended under its id, or under whatever id it runs; what is over needs no end.
+#[test]
+fn a_run_is_ended() {
+    let session = SessionKey::new(SESSION);
+    for named in [true, false] {
+        let tools_allowed = vec!["sessions_list".to_owned()];
+        let line = line(Options { tools_allowed, ..options() }, |prompt: &Prompt| {
+            // What was said and ended is shown once more.
+            let again = prompt.abandoned.as_deref() == Some("[n-1 try 1] work");
+            if again { Thought::say("now") } else { Thought::say("late").after(PATIENT * 3) }
+        });
+        let end = |run: Option<&str>| line.client.abort(&session, "engineer", run);
+        assert!(!end(None).unwrap(), "there is nothing yet");
+        std::thread::scope(|scope| {
+            let turn = scope.spawn(|| line.say("[n-1 try 1] work", &[]));
+            while line.scripted.books().runs() == 0 {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            let run = line.scripted.books().requests()[0].run.clone();
+            let run = if named { run.as_str() } else { "resp_of_an_earlier_life" };
+            assert!(line.another().abort(&session, "engineer", Some(run)).unwrap());
+            let error = turn.join().unwrap().unwrap_err();
+            assert_eq!((error.class, error.why), (Class::Lost, Why::Internal));
+            // Not its end, but that it was killed, decides.
+            let nothing = GatewayError::new(Class::Lost, Why::LostAnswer, None);
+            assert_eq!(short(&line.look(6, &nothing).unwrap()), "absent, seen");
+        });
+        assert!(!end(None).unwrap(), "it is over");
+        assert_eq!(line.say("[n-1 try 2] work", &[]).unwrap().text.as_deref(), Some("now"));
+    }
+}
+
+/// An end that cannot be brought about is an error that says why.
+#[test]
+fn a_run_that_cannot_be_ended_is_an_error() {
+    let session = SessionKey::new(SESSION);
+    let end =
+        |line: &Line| line.client.abort(&session, "engineer", None).map_err(|error| (error.class, error.why));
+    let refused = Err((Class::Refused, Why::NotOverSocket));
+    assert_eq!(end(&line(Options { sockets: false, ..options() }, Directives)), refused);
+    assert_eq!(end(&line(Options { release: Release::V2026_2_19, ..options() }, Directives)), refused);
+    assert_eq!(end(&line(Options { token: Some("another".to_owned()), ..options() }, Directives)), refused);
+    let line = line(options(), Directives);
+    line.scripted.set_phase(Phase::Draining);
+    assert_eq!(end(&line), Err((Class::Closed, Why::Draining)));
+    line.server.stop(Duration::ZERO);
+    assert_eq!(end(&line), Err((Class::Closed, Why::Unreachable)));
+}
+
+/// §8: a turn that waits for a place shows nothing of itself, and is not over.
+#[test]
+fn a_turn_that_waits_for_a_place_is_waited_for() {
+    let tools_allowed = vec!["sessions_list".to_owned()];
+    let line = line(Options { max_concurrent: 1, tools_allowed, ..options() }, Directives);
+    std::thread::scope(|scope| {
+        let client = line.another();
+        let before = SessionKey::new("task:T2:agent:engineer:Acc0unt:v1");
+        let first = scope.spawn(move || {
+            let input = Input::Message("[n-0 try 1] DELAY 1500 SAY first");
+            let turn = Turn {
+                session: &before,
+                agent: "engineer",
+                instructions: "",
+                input,
+                tools: &[],
+                pulse: &Pulse::new(),
+            };
+            client.turn(&turn, &mut |_| ())
+        });
+        while line.scripted.books().runs() == 0 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let second = scope.spawn(|| line.say("[n-1 try 1] SAY second", &[]));
+        while line.scripted.books().in_flight() < 2 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let nothing = GatewayError::new(Class::Lost, Why::LostAnswer, None);
+        assert_eq!(short(&line.look(6, &nothing).unwrap()), "GoesOn 5");
+        assert!(first.join().unwrap().is_ok() && second.join().unwrap().is_ok());
+    });
 }

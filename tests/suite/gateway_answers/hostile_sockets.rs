@@ -1,0 +1,361 @@
+//! What may stand at the other end of a WebSocket, and what the caller is told: nothing here may hang, grow without bound, or
+//! pass for an answer. The rows go through the end of a run, which asks over the same socket as everything else.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use mission_control_runtime::gateway::client::Limits;
+use mission_control_runtime::gateway::{Class, Gateway, GatewayError, Why};
+use mission_control_runtime::http::websocket::{
+    Incoming, Kind, Limits as FrameLimits, Reader, Side, accept_key, close_frame, frame,
+};
+use mission_control_runtime::model::SessionKey;
+use mission_control_runtime::wire::Stop;
+use serde_json::{Value, json};
+
+use super::{PATIENT, SESSION, TOKEN, endpoint_with};
+
+/// What must not take longer than this, does not take much longer.
+const SHORT: Duration = Duration::from_millis(600);
+const GUARD: Duration = Duration::from_secs(10);
+
+/// How a connection goes.
+type Play = fn(&mut Peer);
+
+/// One connection of a server that has not answered yet.
+struct Peer {
+    stream: TcpStream,
+    head: String,
+}
+
+impl Peer {
+    fn raw(&mut self, bytes: &[u8]) {
+        let _ = self.stream.write_all(bytes);
+    }
+
+    /// Agrees to leave HTTP behind.
+    fn switch(&mut self) {
+        let key = self.head.lines().find_map(|line| {
+            let (name, value) = line.split_once(": ")?;
+            name.eq_ignore_ascii_case("sec-websocket-key").then_some(value)
+        });
+        let accept = accept_key(key.unwrap());
+        self.raw(
+            format!(
+                "HTTP/1.1 101 Switching Protocols\r\nUpgrade: WebSocket\r\nConnection: keep-alive, Upgrade\r\n\
+                 Sec-WebSocket-Accept: {accept}\r\n\r\n"
+            )
+            .as_bytes(),
+        );
+    }
+
+    fn say(&mut self, message: &Value) {
+        self.raw(&frame(Kind::Text, true, message.to_string().as_bytes(), None));
+    }
+
+    fn challenge(&mut self) {
+        self.say(&json!({"type": "event", "event": "connect.challenge", "payload": {"nonce": "n"}}));
+    }
+
+    /// The next text of the client.
+    fn hear(&mut self, reader: &mut Reader) -> Option<Value> {
+        let mut buffer = [0; 4096];
+        loop {
+            match reader.take().unwrap() {
+                Some(Incoming::Text(text)) => return serde_json::from_str(&text).ok(),
+                Some(_) => {}
+                None => match self.stream.read(&mut buffer) {
+                    Ok(0) | Err(_) => return None,
+                    Ok(count) => reader.push(&buffer[..count]),
+                },
+            }
+        }
+    }
+
+    /// Lets the client in, and answers each of its questions with what is given for it.
+    fn answers(&mut self, answer: impl Fn(&Value) -> Vec<u8>) {
+        self.switch();
+        self.challenge();
+        let mut reader = reader();
+        while let Some(asked) = self.hear(&mut reader) {
+            if asked["method"] == "connect" {
+                self.say(
+                    &json!({"type": "res", "id": asked["id"], "ok": true, "payload": {"type": "hello-ok"}}),
+                );
+            } else {
+                self.raw(&answer(&asked));
+            }
+        }
+    }
+
+    /// Says this again and again, until the client is gone.
+    fn forever(&mut self, bytes: &[u8], pause: Duration) {
+        let until = Instant::now() + GUARD;
+        while self.stream.write_all(bytes).is_ok() && Instant::now() < until {
+            thread::sleep(pause);
+        }
+    }
+
+    /// Until the client is gone.
+    fn stall(&mut self) {
+        let _ = self.stream.set_read_timeout(Some(GUARD));
+        let _ = std::io::copy(&mut self.stream, &mut std::io::sink());
+    }
+}
+
+fn reader() -> Reader {
+    Reader::new(Side::Client, FrameLimits { message_bytes: 1_000_000, frames: 100 })
+}
+
+fn text(message: &Value) -> Vec<u8> {
+    frame(Kind::Text, true, message.to_string().as_bytes(), None)
+}
+
+/// A server whose connections all go like this; its address, and how many there were.
+fn server(play: impl Fn(&mut Peer) + Send + Sync + 'static) -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (count, play) = (Arc::new(AtomicUsize::new(0)), Arc::new(play));
+    let counted = Arc::clone(&count);
+    // Ends with the test's process.
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            counted.fetch_add(1, Ordering::SeqCst);
+            let play = Arc::clone(&play);
+            thread::spawn(move || {
+                let (mut head, mut byte) = (Vec::new(), [0]);
+                while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).is_ok_and(|read| read > 0) {
+                    head.push(byte[0]);
+                }
+                let mut peer = Peer { stream, head: String::from_utf8(head).unwrap() };
+                play(&mut peer);
+                let _ = peer.stream.shutdown(Shutdown::Both);
+            });
+        }
+    });
+    (url, count)
+}
+
+fn end_with(url: &str, limits: Limits, stop: &Stop) -> Result<bool, GatewayError> {
+    endpoint_with(url, limits).client(stop).abort(&SessionKey::new(SESSION), "engineer", Some("resp_1"))
+}
+
+fn limits() -> Limits {
+    Limits { socket: SHORT, answer_bytes: 100_000, ..Limits::new(PATIENT) }
+}
+
+/// What comes of ending a run there, within its time and without its secrets.
+#[track_caller]
+fn ends(name: &str, play: impl Fn(&mut Peer) + Send + Sync + 'static) -> Result<bool, (Class, String)> {
+    let (url, _) = server(play);
+    let begun = Instant::now();
+    let end = end_with(&url, limits(), &Stop::new());
+    assert!(begun.elapsed() < SHORT * 4, "{name}: {:?}", begun.elapsed());
+    end.map_err(|error| {
+        let text = format!("{error} {error:?}");
+        assert!(!text.contains(TOKEN), "{name}: {text}");
+        (error.class, error.to_string())
+    })
+}
+
+/// The one that is as it should be: the others differ from it in one thing.
+#[test]
+fn a_gateway_ends_a_run() {
+    let play = |peer: &mut Peer| {
+        peer.answers(|asked| {
+            let payload = match asked["method"].as_str() {
+                Some("sessions.abort") => json!({"ok": true, "abortedRunId": "resp_1", "status": "aborted"}),
+                _ => json!({"messages": []}),
+            };
+            let event = text(&json!({"type": "event", "event": "agent", "payload": {"runId": "resp_9"}}));
+            let ping = frame(Kind::Ping, true, b"there?", None);
+            let answer = text(&json!({"type": "res", "id": asked["id"], "ok": true, "payload": payload}));
+            [event, ping, answer].concat()
+        });
+    };
+    assert_eq!(ends("good", play), Ok(true));
+}
+
+#[test]
+fn whoever_does_not_agree_is_refused() {
+    let refused = |words: &str| Err((Class::Refused, words.to_owned()));
+    let sentence = |words: &str| {
+        format!(
+            "the gateway does not let us do that over its WebSocket ({words}). \
+             Only current releases do, for whoever shows their token from the same machine; 2026.9 is best."
+        )
+    };
+    let page = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 6\r\n\r\n<html>";
+    assert_eq!(ends("a page", |peer| peer.raw(page)), refused(&sentence("it answers 200 OK to a WebSocket")));
+    let gone = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
+    assert_eq!(
+        ends("no path", |peer| peer.raw(gone)),
+        refused(&sentence("it answers 404 Not Found to a WebSocket"))
+    );
+    let rows = [
+        "Upgrade: websocket\r\nConnection: Upgrade\r\n",
+        "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n",
+        "Upgrade: h2c\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: =\r\n",
+    ];
+    for row in rows {
+        let head = format!("HTTP/1.1 101 Switching Protocols\r\n{row}\r\n");
+        let found = ends(row, move |peer| peer.raw(head.as_bytes()));
+        assert_eq!(found, refused(&sentence("it speaks no WebSocket")), "{row}");
+    }
+    let mismatch = |peer: &mut Peer| {
+        peer.switch();
+        peer.challenge();
+        let asked = peer.hear(&mut reader()).unwrap();
+        assert_eq!(
+            (
+                &asked["params"]["auth"]["token"],
+                &asked["params"]["client"]["id"],
+                &asked["params"]["minProtocol"]
+            ),
+            (&json!(TOKEN), &json!("gateway-client"), &json!(4))
+        );
+        let error = json!({"code": "INVALID_REQUEST", "message": format!("protocol mismatch, {TOKEN}")});
+        peer.say(&json!({"type": "res", "id": asked["id"], "ok": false, "error": error}));
+        peer.raw(&close_frame(1002, None));
+    };
+    let found = ends("another protocol", mismatch).unwrap_err();
+    assert!(found.0 == Class::Refused && found.1.contains("protocol mismatch"), "{found:?}");
+    for (name, broken, words) in [
+        (
+            "a mask",
+            frame(Kind::Text, true, b"{}", Some([1, 2, 3, 4])),
+            "a frame that is not made as it must be",
+        ),
+        ("bytes", frame(Kind::Binary, true, b"{}", None), "bytes where a text is due"),
+        ("no UTF-8", frame(Kind::Text, true, &[0xff], None), "a text that is no UTF-8"),
+        (
+            "huge",
+            b"\x81\x7f\x00\x00\x00\x00\x00\x01\x86\xa1".to_vec(),
+            "a message that is larger than we take",
+        ),
+        ("no JSON", frame(Kind::Text, true, b"hello", None), "is not understood"),
+    ] {
+        let found = ends(name, move |peer| {
+            peer.switch();
+            peer.raw(&broken);
+            peer.stall();
+        });
+        let (class, sentence) = found.unwrap_err();
+        assert!(class == Class::Refused && sentence.contains(words), "{name}: {sentence}");
+    }
+}
+
+/// What is slow, drips, or speaks for ever ends by our clock; what breaks off is at once known to be broken.
+#[test]
+fn whoever_is_slow_or_endless_is_left() {
+    let slow = |name: &str, play: Play| {
+        let (class, sentence) = ends(name, play).unwrap_err();
+        assert!(class == Class::Closed && sentence.contains("in time"), "{name}: {class:?} {sentence}");
+    };
+    slow("says nothing at all", Peer::stall);
+    slow("half a head", |peer| {
+        peer.raw(b"HTTP/1.1 101 Swi");
+        peer.stall();
+    });
+    slow("no challenge", |peer| {
+        peer.switch();
+        peer.stall();
+    });
+    slow("half a frame", |peer| {
+        peer.switch();
+        peer.raw(&frame(Kind::Text, true, &[b'x'; 500], None)[..100]);
+        peer.stall();
+    });
+    slow("drips", |peer| {
+        peer.switch();
+        peer.raw(b"\x81\x7e\xff\xff");
+        peer.forever(b"x", Duration::from_millis(5));
+    });
+    slow("pings", |peer| {
+        peer.switch();
+        peer.forever(&frame(Kind::Ping, true, b"", None), Duration::from_millis(5));
+    });
+    slow("events for ever", |peer| {
+        peer.switch();
+        peer.forever(&text(&json!({"type": "event", "event": "tick"})), Duration::from_millis(5));
+    });
+    slow("never lets us in", |peer| {
+        peer.switch();
+        peer.challenge();
+        peer.stall();
+    });
+    slow("answers others", |peer| {
+        peer.answers(|asked| text(&json!({"type": "res", "id": format!("{}0", asked["id"]), "ok": true})));
+    });
+    let many = |peer: &mut Peer| {
+        peer.switch();
+        peer.raw(&frame(Kind::Text, false, b"", None));
+        peer.forever(&frame(Kind::More, false, b"", None).repeat(1_000), Duration::ZERO);
+    };
+    let (class, sentence) = ends("pieces for ever", many).unwrap_err();
+    assert!(class == Class::Refused && sentence.contains("too many pieces"), "{sentence}");
+    let rows: [(&str, Play); 3] = [
+        ("cut", |peer| {
+            peer.switch();
+            peer.challenge();
+        }),
+        ("cut in a frame", |peer| {
+            peer.switch();
+            peer.raw(b"\x81\x05He");
+        }),
+        ("closed", |peer| {
+            peer.switch();
+            peer.raw(&close_frame(1012, None));
+            peer.stall();
+        }),
+    ];
+    for (name, play) in rows {
+        let (class, sentence) = ends(name, play).unwrap_err();
+        assert!(class == Class::Closed, "{name}: {sentence}");
+    }
+}
+
+/// What was asked and not answered as it must be is no end of a run.
+#[test]
+fn an_answer_of_another_shape_is_no_end() {
+    for payload in [json!(null), json!({}), json!({"status": "maybe"}), json!("aborted")] {
+        let name = payload.to_string();
+        let play = move |peer: &mut Peer| {
+            let payload = payload.clone();
+            peer.answers(move |asked| {
+                text(&json!({"type": "res", "id": asked["id"], "ok": true, "payload": payload}))
+            });
+        };
+        let (class, sentence) = ends(&name, play).unwrap_err();
+        assert!(class == Class::Refused && sentence.contains("not understood"), "{name}: {sentence}");
+    }
+}
+
+/// Our own switch cuts a socket as everything else, and after it none is opened.
+#[test]
+fn a_stop_cuts_it() {
+    let (url, count) = server(|peer| {
+        peer.switch();
+        peer.challenge();
+        peer.stall();
+    });
+    let stop = Stop::new();
+    let limits = Limits { socket: PATIENT, ..limits() };
+    let begun = Instant::now();
+    thread::scope(|scope| {
+        let ending = scope.spawn(|| end_with(&url, limits, &stop).unwrap_err());
+        while count.load(Ordering::SeqCst) == 0 {
+            thread::sleep(Duration::from_millis(5));
+        }
+        stop.close();
+        let error = ending.join().unwrap();
+        assert_eq!((error.class, error.why), (Class::Closed, Why::Stopped));
+    });
+    assert!(begun.elapsed() < GUARD);
+    let error = end_with(&url, limits, &stop).unwrap_err();
+    assert_eq!((error.why, count.load(Ordering::SeqCst)), (Why::Stopped, 1));
+}
