@@ -9,10 +9,10 @@ use super::reader::Reader;
 use super::table::{
     AGENT_SYNC_INTERVAL, AI_GATEWAY_API_KEY, DELIVERY_BACKOFF_BASE_MS, DELIVERY_BACKOFF_MAX_MS,
     DELIVERY_IDLE_INTERVAL, DELIVERY_INTERVAL, DELIVERY_LIST_LIMIT, DELIVERY_MAX_CONCURRENT_SESSIONS,
-    DELIVERY_STREAM_TIMEOUT_MS, DROPLET_ID, DROPLET_IP, DROPLET_REGION, HEALTH_CHECK_INTERVAL, LEDGER_SYNC,
-    LOG_FORMAT, LOG_LEVEL, OPENCLAW_MAX_CONCURRENT, OPENCLAW_PROFILE_SYNC, OPENCLAW_VERSION,
-    OPENCLAW_WORKSPACE_ROOT, RUNTIME_VERSION, SSL_CERT_FILE, STATE_DIR, TOOL_MAX_CALLS, TOOL_MAX_ROUNDS,
-    UPGRADE_MODE,
+    DELIVERY_STREAM_TIMEOUT_MS, DRAIN_TIMEOUT_MS, DROPLET_ID, DROPLET_IP, DROPLET_REGION,
+    HEALTH_CHECK_INTERVAL, LEDGER_SYNC, LOG_FORMAT, LOG_LEVEL, OPENCLAW_MAX_CONCURRENT,
+    OPENCLAW_PROFILE_SYNC, OPENCLAW_VERSION, OPENCLAW_WORKSPACE_ROOT, RUNTIME_VERSION, SSL_CERT_FILE,
+    STATE_DIR, TOOL_MAX_CALLS, TOOL_MAX_ROUNDS, UPGRADE_MODE,
 };
 use super::warning::Warning;
 use crate::model::BaseUrl;
@@ -125,6 +125,8 @@ pub struct Delivery {
     pub tool_rounds_max: u32,
     /// How many calls one delivery may make.
     pub tool_calls_max: u32,
+    /// How long turns that run may go on when the process is told to stop.
+    pub drain: Duration,
 }
 
 /// The roster of agents.
@@ -264,6 +266,7 @@ fn delivery(reader: &mut Reader, gateway: &Gateway) -> Delivery {
         list_limit: count(reader.number(&DELIVERY_LIST_LIMIT)),
         tool_rounds_max: small(reader.number(&TOOL_MAX_ROUNDS)),
         tool_calls_max: small(reader.number(&TOOL_MAX_CALLS)),
+        drain: reader.millis(&DRAIN_TIMEOUT_MS),
     };
     let gateway_turns = reader.number(&OPENCLAW_MAX_CONCURRENT);
     if gateway_turns < concurrent_sessions_max && reader.is_given(&OPENCLAW_MAX_CONCURRENT) {

@@ -72,10 +72,16 @@ pub fn deliver(job: &mut Job, desk: &Desk<'_>) -> Outcome {
         }
         Err(trouble) => match retry::after(&mut job.record, &trouble, chance::unit()) {
             Next::Again(pause) => {
+                if typing {
+                    stop_typing(job, desk);
+                }
                 rest(job, &trouble, pause, desk);
                 Outcome::Again { trouble, pause }
             }
             Next::End(_) => {
+                if typing {
+                    stop_typing(job, desk);
+                }
                 close(job, &end, desk);
                 Outcome::Closed(end)
             }

@@ -129,6 +129,8 @@ pub struct DeliveryHealth {
     pub in_flight: usize,
     /// How many lists were begun.
     pub lists: u64,
+    /// What tells of another runtime on the account, if anything does: then nothing begins.
+    pub foreign_instance: Option<String>,
     /// When the oldest of them was created.
     pub oldest_unsettled_at: Option<Millis>,
     /// What it is set to.
@@ -219,6 +221,7 @@ pub fn reasons(
         (backend.reachable != Some(true), "backend_unreachable"),
         (backend.reachable == Some(true) && backend.accepted != Some(true), "backend_refuses"),
         (delivery.consecutive_failures.max(delivery.list_failures.into()) >= FAILING, "delivery_failing"),
+        (delivery.foreign_instance.is_some(), "foreign_instance"),
         (roster.stale, "roster_stale"),
         (ledger.off.is_some(), "ledger_off"),
     ];

@@ -60,6 +60,7 @@ pub(super) struct World {
 }
 
 impl World {
+    /// A dispatcher that has found itself alone.
     pub(super) fn new(workers: usize) -> Self {
         let rhythm = Rhythm {
             interval: Duration::from_secs(5),
@@ -67,7 +68,7 @@ impl World {
             backoff_base: Duration::from_secs(5),
             backoff_max: Duration::from_mins(5),
         };
-        Self {
+        let mut world = Self {
             dispatcher: Dispatcher::new(Plan { workers, list_limit: 50, rhythm }),
             starts: Vec::new(),
             settled: Vec::new(),
@@ -90,7 +91,11 @@ impl World {
             gateway_away: false,
             backend_away: false,
             overtaken: BTreeMap::new(),
-        }
+        };
+        // Its first list is empty, so that it waits for no second one.
+        world.tell(None);
+        world.run_for(Duration::from_millis(1));
+        world
     }
 
     pub(super) fn turns_take(&mut self, ms: u64) {
@@ -211,7 +216,7 @@ impl World {
                 let event = if self.backend_away {
                     Event::ListFailed { why: "away".to_owned(), not_before: None, dice: 0.5 }
                 } else {
-                    Event::Listed { list, limit, rows, spoilt: 0 }
+                    Event::Listed { list, limit, rows, spoilt: 0, dice: 0.5 }
                 };
                 self.later(self.list_ms, event);
             }
@@ -221,6 +226,7 @@ impl World {
                 self.later(1, Event::Probed(trouble));
             }
             Effect::Start(job) => self.start(job),
+            Effect::Leave => panic!("there is nobody else"),
             Effect::Forget(row) => self.forgotten.push(row.id.as_str().to_owned()),
         }
     }
