@@ -19,7 +19,7 @@ use super::reply::{self, Said, Silence};
 use super::retry::{self, Next, Setback, Weight};
 use super::settle::settle;
 use super::talk::{Spoken, talk};
-use super::{End, Job, Outcome, Stage, Trouble};
+use super::{End, Job, Outcome, Record, Stage, Trouble};
 use crate::chance;
 use crate::clock::{Clock as _, SystemClock};
 use crate::convex::{self, CallError, Why};
@@ -109,6 +109,9 @@ fn walk(job: &mut Job, desk: &Desk<'_>, typing: &mut bool) -> Result<End, Troubl
         if matches!(job.record.stage, Stage::Fresh | Stage::Working(_)) {
             let found = settle(job, desk)?;
             let context = context(job, desk)?;
+            if is_anothers(job, &context) {
+                return Err(Trouble::Taken);
+            }
             match policy::judge(&context) {
                 Verdict::Skip(why) if is_final(why) || (is_fresh(job) && found.is_none()) => {
                     job.record.stage = Stage::Ended(End::Skipped(why));
@@ -134,6 +137,14 @@ fn walk(job: &mut Job, desk: &Desk<'_>, typing: &mut bool) -> Result<End, Troubl
         // Another delivery of the same row, whose first answer stands.
         job.record.stage = Stage::Fresh;
     }
+}
+
+/// Whether another runtime has begun or settled it since it was listed. There is no lock; but of two only those few rows
+/// are begun twice that both read in the same moment.
+fn is_anothers(job: &Job, context: &DeliveryContext) -> bool {
+    let now = &context.notification;
+    let begun = now.read_at.is_some() && now.read_at != job.row.read_at;
+    job.record == Record::default() && (begun || now.delivered_at.is_some())
 }
 
 fn is_fresh(job: &Job) -> bool {

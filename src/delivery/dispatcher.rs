@@ -316,6 +316,9 @@ impl Dispatcher {
                 }
             }
             Outcome::Again { trouble, pause } => {
+                if matches!(trouble, Trouble::Taken) {
+                    self.rival.was_taken(&job.row.id);
+                }
                 match &trouble {
                     Trouble::Gateway(error) if error.class == Class::Closed => {
                         self.gate.found_closed(&error.sentence, error.not_before, now);

@@ -33,6 +33,8 @@ const FIRST: Duration = Duration::from_secs(2);
 const LONGEST: Duration = Duration::from_mins(10);
 /// Silence is no failure of a machine: asking again soon is worth it.
 const SILENCE: Duration = Duration::from_secs(2);
+/// How long a row is left to whoever has begun it: longer than a runtime takes to leave.
+const TAKEN: Duration = Duration::from_mins(1);
 /// How long whoever can mend something at the gateway may take for it, at least.
 const MENDED: Duration = Duration::from_secs(30);
 /// The longest that a row rests that found the gate closed more than once.
@@ -51,6 +53,8 @@ pub enum Trouble {
     Silence(Silence),
     /// The backend listed the row and then knew nothing of it.
     NoContext,
+    /// Somebody else has begun it since it was listed.
+    Taken,
     /// The backend answered with something else than was asked for.
     Foreign,
     /// Our own mistake: the worker broke down.
@@ -60,7 +64,7 @@ pub enum Trouble {
 impl Trouble {
     /// Whether it is only waited for something that will come: no failure of anybody.
     pub fn is_patience(&self) -> bool {
-        matches!(self, Self::Unsettled(Unsettled::Waiting { .. }))
+        matches!(self, Self::Unsettled(Unsettled::Waiting { .. }) | Self::Taken)
     }
 }
 
@@ -115,6 +119,7 @@ impl fmt::Display for Trouble {
             Self::Unsettled(unsettled) => unsettled.fmt(f),
             Self::Silence(silence) => write!(f, "the agent did not answer: {}.", silence.explain()),
             Self::NoContext => f.write_str("Mission Control listed it and then knew nothing of it."),
+            Self::Taken => f.write_str("somebody else has begun it."),
             Self::Foreign => {
                 f.write_str("Mission Control answered with the context of another notification.")
             }
@@ -174,6 +179,8 @@ pub fn after(record: &mut Record, trouble: &Trouble, dice: f64) -> Next {
             }
             Next::Again(Some(pause(record.unknown, None, dice)))
         }
+        // It is the other one's to settle. Only if it is still there after that it is ours.
+        Trouble::Taken => Next::Again(Some(TAKEN)),
         Trouble::Foreign | Trouble::Broken => failed(record, trouble, None, dice),
     }
 }

@@ -25,7 +25,8 @@ use crate::model::{Notification, NotificationId, RecipientType};
 /// The longest that nothing begins after another runtime was seen.
 const HOLD_MAX: Duration = Duration::from_mins(1);
 
-/// The shortest part of an interval in front of the first two lists; the dice add up to a whole one.
+/// The part of an interval in which calls that are under way land: so long nothing is compared, at the least. In front of
+/// the first two lists the dice add up to a whole interval.
 const SETTLING: f64 = 0.2;
 
 /// How often the span between the two lists is doubled.
@@ -78,11 +79,16 @@ impl Marks {
         Self { read: row.read_at, ended: row.delivery_ended_at, delivered: row.delivered_at }
     }
 
-    /// Whether a runtime was at work between `before` and this.
+    /// Whether a runtime has begun an attempt between `before` and this. The end of an attempt is taken back by the
+    /// beginning of the next one and by nothing else.
+    fn begun_since(self, before: Self) -> bool {
+        self.read.is_some() && self.read != before.read || before.ended.is_some() && self.ended.is_none()
+    }
+
+    /// Whether a runtime was at work at all.
     fn moved_since(self, before: Self) -> bool {
-        let set = |now: Option<Millis>, before| now.is_some() && now != before;
-        // The end of an attempt is taken back by the beginning of the next one and by nothing else.
-        set(self.read, before.read) || set(self.delivered, before.delivered) || self.ended != before.ended
+        let ended = self.ended.is_some() && self.ended != before.ended;
+        self.begun_since(before) || ended || self.delivered.is_some() && self.delivered != before.delivered
     }
 
     fn is_typing(self) -> bool {
@@ -149,6 +155,11 @@ impl Rival {
         self.ours.insert(id, lists);
     }
 
+    /// It was not begun, for somebody else was faster: the next list shows it.
+    pub(super) fn was_taken(&mut self, id: &NotificationId) {
+        self.ours.remove(id);
+    }
+
     /// When the next list is wanted.
     pub(super) fn list_at(&self) -> Option<Millis> {
         match self.state {
@@ -185,7 +196,8 @@ impl Rival {
             State::Alone if moved.is_some() => {
                 self.found = moved;
                 self.times += 1;
-                self.state = State::Holding(now + HOLD_MAX.mul_f64(dice));
+                let least = self.interval.mul_f64(SETTLING).min(HOLD_MAX);
+                self.state = State::Holding(now + least + (HOLD_MAX - least).mul_f64(dice));
             }
             State::Holding(_) | State::Comparing(_) | State::Alone => {}
         }
@@ -196,20 +208,27 @@ impl Rival {
         self.interval * (1 << self.times.saturating_sub(1).min(DOUBLED_MAX))
     }
 
-    /// A row that somebody else has worked on since the last list.
+    /// A row that somebody else has worked on since the last list. Once two have seen each other both only end what they
+    /// have in hand, so from then on nothing but a beginning counts.
     fn moved(&self, look: &Look<'_>) -> Option<NotificationId> {
         let theirs = |row: &&Notification| {
             let ours = self.ours.contains_key(&row.id) || row.recipient_type == RecipientType::User;
             let marks = Marks::of(row);
             let moved = match self.seen.get(&row.id) {
-                Some(before) => marks.moved_since(*before),
+                Some(before) if self.is_new() => marks.moved_since(*before),
+                Some(before) => marks.begun_since(*before),
                 // What was not in a whole list of ours came after it, and so was read after it.
                 None => self.whole && marks.read.is_some(),
             };
             moved && !ours
         };
         let moved = look.rows.iter().find(theirs).map(|row| row.id.clone());
-        moved.or_else(|| self.settled(look).filter(|_| matches!(self.state, State::Comparing(_))))
+        moved.or_else(|| self.settled(look).filter(|_| self.is_new()))
+    }
+
+    /// Whether nothing has ever begun here.
+    fn is_new(&self) -> bool {
+        self.times == 0 && !matches!(self.state, State::Alone)
     }
 
     /// A row that was being answered and is there no more. Somebody may have deleted it, so that counts only where it

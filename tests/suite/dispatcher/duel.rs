@@ -14,6 +14,10 @@ pub(super) const WORKERS: usize = 10;
 const TRACKS: usize = 50;
 /// How often somebody writes something, until one of the two has gone: where nothing is to be done neither can be seen.
 const DRIP: Duration = Duration::from_secs(2);
+/// When both are there for sure.
+const LATE: Duration = Duration::from_secs(30);
+/// How long a row is left to the other one.
+const TAKEN: Duration = Duration::from_mins(1);
 /// What is left of turns when their time is over.
 const DRAIN: Duration = Duration::from_secs(25);
 
@@ -44,14 +48,16 @@ enum Next {
         list: u64,
         limit: u32,
     },
+    /// The backend tells everything about the row.
+    Context(Box<Job>),
     /// The backend marks the row as read, and the agent's turn begins.
     Read(Box<Job>),
     /// The agent has answered.
     Answered(Box<Job>),
     /// Whatever still runs is cut off.
     Cut,
-    /// Somebody writes something.
-    Arrive,
+    /// Somebody writes so many things.
+    Arrive(usize),
 }
 
 /// One of the two.
@@ -91,8 +97,8 @@ pub(super) struct Outcomes {
 }
 
 impl Duel {
-    /// So many rows, and two that start this far apart.
-    pub(super) fn new(seed: u64, rows: usize, apart: Duration, turn_ms: (u64, u64)) -> Self {
+    /// Two that start this far apart; so many rows are there, or come all at once when both are there already.
+    pub(super) fn new(seed: u64, (rows, late): (usize, bool), apart: Duration, turn_ms: (u64, u64)) -> Self {
         let party = || Party { dispatcher: None, left_at: None, cut: false };
         let mut duel = Self {
             parties: [party(), party()],
@@ -105,11 +111,13 @@ impl Duel {
             dice: Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(1)),
             turn_ms,
         };
-        for _ in 0..rows {
-            duel.arrive();
+        if late {
+            duel.later(LATE, 0, Next::Arrive(rows));
+        } else {
+            duel.happen(0, Next::Arrive(rows));
         }
         duel.later(Duration::ZERO, 0, Next::Start);
-        duel.later(DRIP, 0, Next::Arrive);
+        duel.later(LATE + DRIP, 0, Next::Arrive(1));
         duel.later(apart, 1, Next::Start);
         duel
     }
@@ -196,13 +204,25 @@ impl Duel {
                 let way = self.way();
                 self.later(way, who, Next::Tell(event));
             }
+            Next::Context(job) => {
+                let now = &self.rows[job.row.id.as_str()].row;
+                let taken = now.delivered_at.is_some() || now.read_at != job.row.read_at;
+                let way = self.way();
+                let next = if taken {
+                    let outcome = Outcome::Again { trouble: Trouble::Taken, pause: Some(TAKEN) };
+                    Next::Tell(Event::Finished(job, outcome))
+                } else {
+                    Next::Read(job)
+                };
+                self.later(way, who, next);
+            }
             Next::Read(job) => self.read(who, job),
             Next::Answered(job) => self.answered(who, job),
             Next::Cut => self.parties[who].cut = true,
-            Next::Arrive => {
-                self.arrive();
-                if self.parties.iter().all(|party| party.left_at.is_none()) {
-                    self.later(DRIP, who, Next::Arrive);
+            Next::Arrive(rows) => {
+                (0..rows).for_each(|_| self.arrive());
+                if rows == 1 && self.parties.iter().all(|party| party.left_at.is_none()) {
+                    self.later(DRIP, who, Next::Arrive(1));
                 }
             }
         }
@@ -211,11 +231,6 @@ impl Duel {
     fn read(&mut self, who: usize, job: Box<Job>) {
         let now = self.now;
         let row = self.rows.get_mut(job.row.id.as_str()).unwrap();
-        if row.row.delivered_at.is_some() {
-            // It reads the context before it begins.
-            let way = self.way();
-            return self.later(way, who, Next::Tell(Event::Finished(job, Outcome::Closed(End::Gone))));
-        }
         row.row.read_at.get_or_insert(now);
         row.row.delivery_ended_at = None;
         row.turns += 1;
@@ -256,7 +271,7 @@ impl Duel {
             let way = self.way();
             match effect {
                 Effect::List { list, limit } => self.later(way, who, Next::List { list, limit }),
-                Effect::Start(job) => self.later(way, who, Next::Read(job)),
+                Effect::Start(job) => self.later(way, who, Next::Context(job)),
                 Effect::Probe => self.later(way, who, Next::Tell(Event::Probed(None))),
                 Effect::Forget(_) => {}
                 Effect::Leave => {
