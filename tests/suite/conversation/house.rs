@@ -55,7 +55,12 @@ pub(super) struct House {
 impl House {
     /// Agents with these slugs and this mind. Whatever the person writes is told to the program at once.
     pub(super) fn new(slugs: &[&str], mind: impl Mind + 'static) -> Self {
-        Self::built(slugs, Place::Ours(Arc::new(mind), options(slugs)), "1000", None)
+        Self::built(slugs, Place::Ours(Arc::new(mind), options(slugs)), "1000", None, &[])
+    }
+
+    /// The same with these variables.
+    pub(super) fn set(slugs: &[&str], mind: impl Mind + 'static, more: &[(&str, &str)]) -> Self {
+        Self::built(slugs, Place::Ours(Arc::new(mind), options(slugs)), "1000", None, more)
     }
 
     /// The same with an orchestrator.
@@ -67,11 +72,11 @@ impl House {
 
     /// The same where lists are made once a minute unless there is a reason.
     pub(super) fn slow_polls(slugs: &[&str], mind: impl Mind + 'static) -> Self {
-        Self::built(slugs, Place::Ours(Arc::new(mind), options(slugs)), "60000", None)
+        Self::built(slugs, Place::Ours(Arc::new(mind), options(slugs)), "60000", None, &[])
     }
 
     pub(super) fn without_gateway(slugs: &[&str]) -> Self {
-        Self::built(slugs, Place::Nowhere, "1000", None)
+        Self::built(slugs, Place::Nowhere, "1000", None, &[])
     }
 
     /// At the real gateway, if there is one of this release, and else at ours with these agents: there the messages
@@ -81,10 +86,16 @@ impl House {
             Some((url, token)) => Place::Real(url, token),
             None => Place::Ours(Arc::new(Directives), Options { release, ..options(agents) }),
         };
-        Self::built(slugs, place, "1000", token)
+        Self::built(slugs, place, "1000", token, &[])
     }
 
-    fn built(slugs: &[&str], place: Place, interval: &str, shown: Option<&str>) -> Self {
+    fn built(
+        slugs: &[&str],
+        place: Place,
+        interval: &str,
+        shown: Option<&str>,
+        more: &[(&str, &str)],
+    ) -> Self {
         let board = Board::new();
         let agents = slugs
             .iter()
@@ -113,6 +124,8 @@ impl House {
             ("STATE_DIR", state.path().to_str().unwrap().to_owned()),
         ]
         .map(|(name, value)| (name.to_owned(), value));
+        let more = more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let variables: Vec<_> = variables.into_iter().chain(more).collect();
         let mut program = started(&variables);
         let address = program.address();
         program.hear("the team:");
@@ -123,7 +136,7 @@ impl House {
             url,
             token,
             program: Some(program),
-            variables: variables.into(),
+            variables,
             _state: state,
             address,
             nudging: true,
@@ -304,6 +317,40 @@ impl House {
         self.program.take().unwrap().kill();
         let mut program = started(&self.variables);
         self.address = program.address();
+        self.program = Some(program);
+    }
+
+    /// The program is killed, and none takes its place.
+    pub(super) fn kill(&mut self) {
+        self.program.take().unwrap().kill();
+    }
+
+    /// The program at the same board and gateway, as on another machine; it is not ready yet.
+    pub(super) fn another(&self) -> Running {
+        self.another_with(&[])
+    }
+
+    /// The same with these variables.
+    pub(super) fn another_with(&self, more: &[(&str, &str)]) -> Running {
+        let elsewhere = self.variables.iter().filter(|(name, _)| name != "STATE_DIR");
+        let elsewhere =
+            elsewhere.map(|(name, value)| (name.as_str(), value.as_str())).chain(more.iter().copied());
+        elsewhere.fold(Program::new(["run"]), |program, (name, value)| program.with(name, value)).start()
+    }
+
+    /// Where the program listens.
+    pub(super) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The program itself, from now on somebody else's.
+    pub(super) fn give(&mut self) -> Running {
+        self.program.take().unwrap()
+    }
+
+    /// From now on this is the program.
+    pub(super) fn take(&mut self, program: Running, address: String) {
+        self.address = address;
         self.program = Some(program);
     }
 
