@@ -192,10 +192,12 @@ fn context(job: &Job, desk: &Desk<'_>) -> Result<DeliveryContext, Trouble> {
     if notification.id == job.row.id && ours { Ok(context) } else { Err(Trouble::Foreign) }
 }
 
-/// The board shows "typing" from now on. That it cannot is no reason not to answer.
+/// Whether the board shows "typing" from now on. That it cannot is no reason not to answer.
 fn mark_read(job: &Job, desk: &Desk<'_>) -> bool {
     let marked = desk.mission.ask(&MarkRead { notification_id: &job.row.id });
-    marked.inspect_err(|error| debug!("{}: not marked as read: {error}", job.row.id)).is_ok()
+    let marked = marked.inspect_err(|error| debug!("{}: not marked as read: {error}", job.row.id));
+    // If only the answer was lost it does.
+    marked.map_or_else(|error| error.ran != convex::Ran::No, |_| true)
 }
 
 fn stop_typing(job: &Job, desk: &Desk<'_>) {

@@ -7,6 +7,8 @@ mod crashes;
 mod desk;
 /// A turn whose answer was lost.
 mod settling;
+/// Whether the board says that somebody types.
+mod typing;
 
 use mission_control_runtime::convex;
 use mission_control_runtime::delivery::retry::{DOUBTS_MAX, FAILURES_MAX, UNKNOWN_MAX};
