@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use mission_control_runtime::clock::Millis;
 use mission_control_runtime::delivery::dispatcher::{Dispatcher, Effect, Event, Plan, Rhythm};
+use mission_control_runtime::delivery::retry::{self, Next};
 use mission_control_runtime::delivery::{End, Job, Outcome, Trouble};
 use mission_control_runtime::gateway::{Class, GatewayError, Why};
 use mission_control_runtime::model::Notification;
@@ -38,6 +39,7 @@ pub(super) struct World {
     pub(super) settled: Vec<String>,
     pub(super) lists: Vec<Millis>,
     pub(super) probes: usize,
+    pub(super) probed: Vec<Millis>,
     pub(super) forgotten: Vec<String>,
     pub(super) fates: HashMap<String, Fate>,
     pub(super) failures_most: u32,
@@ -74,6 +76,7 @@ impl World {
             settled: Vec::new(),
             lists: Vec::new(),
             probes: 0,
+            probed: Vec::new(),
             forgotten: Vec::new(),
             fates: HashMap::new(),
             failures_most: 0,
@@ -126,6 +129,10 @@ impl World {
         self.overtaken.insert(self.arrived, (0, 0));
         self.arrived += 1;
         self.nudge();
+    }
+
+    pub(super) fn now(&self) -> Millis {
+        self.now
     }
 
     pub(super) fn settle_elsewhere(&mut self, id: &str) {
@@ -222,6 +229,7 @@ impl World {
             }
             Effect::Probe => {
                 self.probes += 1;
+                self.probed.push(self.now);
                 let trouble = self.gateway_away.then(|| "away".to_owned());
                 self.later(1, Event::Probed(trouble));
             }
@@ -242,7 +250,11 @@ impl World {
         let ms = self.turns_ms.get(&track).copied().unwrap_or(self.turn_ms);
         let outcome = if self.gateway_away {
             let error = GatewayError::new(Class::Closed, Why::Unreachable, None);
-            Outcome::Again { trouble: Trouble::Gateway(error), pause: None }
+            let trouble = Trouble::Gateway(error);
+            match retry::after(&mut job.record, &trouble, 0.5) {
+                Next::Again(pause) => Outcome::Again { trouble, pause },
+                Next::End(end) => Outcome::Closed(end),
+            }
         } else {
             match self.fates.get(&id).copied() {
                 Some(Fate::Fail { pause_ms }) => Outcome::Again {
