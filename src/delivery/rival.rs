@@ -29,6 +29,9 @@ const HOLD_MAX: Duration = Duration::from_mins(1);
 /// the first two lists the dice add up to a whole interval.
 const SETTLING: f64 = 0.2;
 
+/// The longest interval that nothing begins for at the start; a busy runtime has shown itself by then.
+const INTERVAL_MAX: Duration = Duration::from_secs(10);
+
 /// How often the span between the two lists is doubled.
 const DOUBLED_MAX: u32 = 4;
 
@@ -130,7 +133,9 @@ pub(super) struct Rival {
 }
 
 impl Rival {
+    /// Lists are compared at this interval, if it is not too long.
     pub(super) fn new(interval: Duration) -> Self {
+        let interval = interval.min(INTERVAL_MAX);
         let (seen, ours) = (HashMap::new(), HashMap::new());
         Self { interval, state: State::Starting, found: None, times: 0, seen, whole: false, ours }
     }
@@ -178,7 +183,6 @@ impl Rival {
         // nothing. What comes later is watched from its first list on.
         let idle = look.rows.is_empty() && self.times == 0;
         match self.state {
-            State::Leaving => {}
             State::Comparing(_) if moved.is_some() => {
                 self.found = moved;
                 self.state = State::Leaving;
@@ -196,10 +200,10 @@ impl Rival {
             State::Alone if moved.is_some() => {
                 self.found = moved;
                 self.times += 1;
-                let least = self.interval.mul_f64(SETTLING).min(HOLD_MAX);
-                self.state = State::Holding(now + least + (HOLD_MAX - least).mul_f64(dice));
+                let least = self.interval.mul_f64(SETTLING);
+                self.state = State::Holding(now + HOLD_MAX.mul_f64(dice).max(least));
             }
-            State::Holding(_) | State::Comparing(_) | State::Alone => {}
+            State::Holding(_) | State::Comparing(_) | State::Alone | State::Leaving => {}
         }
     }
 

@@ -1,5 +1,7 @@
 //! Two programs on one account, as on two machines: at one board and one gateway, with state directories of their own.
 
+#![allow(clippy::print_stdout, reason = "figures for whoever runs the tests with --nocapture")]
+
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 

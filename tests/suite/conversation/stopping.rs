@@ -1,5 +1,7 @@
 //! How the program ends when it is told to, whoever hangs.
 
+#![allow(clippy::print_stdout, reason = "figures for whoever runs the tests with --nocapture")]
+
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
@@ -47,7 +49,7 @@ impl Relay {
 }
 
 fn pass_on(mut from: TcpStream, mut to: TcpStream, asleep: &AtomicBool) {
-    let mut bytes = [0; 64 * 1024];
+    let mut bytes = [0; 8 * 1024];
     while let Ok(count @ 1..) = from.read(&mut bytes) {
         if asleep.load(Ordering::SeqCst) {
             // The connections stay open for as long as the test lives.

@@ -44,7 +44,7 @@ fn ten_minutes_without_a_gateway_cost_probes_and_nothing_else() {
         assert_eq!((world.starts.len(), world.settled.len()), (begun, settled), "nothing begins");
         let early = world.probed.iter().filter(|at| at.since(left_at) <= Duration::from_mins(1)).count();
         let late: Vec<Millis> = world.probed[early..].to_vec();
-        assert!(early <= 60 && early >= 50, "{early} probes in the first minute");
+        assert!((50..=60).contains(&early), "{early} probes in the first minute");
         assert!(late.windows(2).all(|pair| pair[1].since(pair[0]) >= Duration::from_secs(15)), "{late:?}");
         assert!(late.len() >= 35, "{} probes later", late.len());
         assert_eq!(world.failures_most, 0, "no attempt is lost");

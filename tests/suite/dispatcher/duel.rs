@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::time::Duration;
 
 use mission_control_runtime::clock::Millis;
-use mission_control_runtime::delivery::dispatcher::{Dispatcher, Effect, Event, Plan, Rhythm};
+use mission_control_runtime::delivery::dispatcher::{Dispatcher, Effect, Event, Left, Plan, Rhythm};
 use mission_control_runtime::delivery::{End, Job, Outcome, Trouble};
 use mission_control_runtime::model::Notification;
 use serde_json::json;
@@ -25,17 +25,19 @@ const DRAIN: Duration = Duration::from_secs(25);
 struct Dice(u64);
 
 impl Dice {
-    fn roll(&mut self) -> f64 {
+    /// One of 2³¹ faces.
+    fn face(&mut self) -> u32 {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        #[expect(clippy::cast_precision_loss, reason = "a die has fewer faces")]
-        let face = (self.0 >> 33) as f64;
-        face / f64::from(1u32 << 31)
+        u32::try_from(self.0 >> 33).unwrap()
+    }
+
+    /// From 0 to 1.
+    fn roll(&mut self) -> f64 {
+        f64::from(self.face()) / f64::from(1u32 << 31)
     }
 
     fn between(&mut self, from: u64, to: u64) -> u64 {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small and positive")]
-        let part = (self.roll() * (to - from) as f64) as u64;
-        from + part
+        from + u64::from(self.face()) % (to - from)
     }
 }
 
@@ -68,7 +70,7 @@ struct Party {
 }
 
 /// What the backend knows of a row.
-struct Row {
+struct Entry {
     row: Notification,
     posts: usize,
     turns: usize,
@@ -76,7 +78,7 @@ struct Row {
 
 pub(super) struct Duel {
     parties: [Party; 2],
-    rows: BTreeMap<String, Row>,
+    rows: BTreeMap<String, Entry>,
     /// When each session is free again: the gateway runs one turn of a session at a time.
     sessions: HashMap<String, Millis>,
     to_come: BinaryHeap<(Reverse<i64>, Reverse<usize>)>,
@@ -127,7 +129,7 @@ impl Duel {
         let id = format!("m{n:04}");
         let row = json!({"_id": id, "type": "mention", "recipientType": "agent", "recipientId": "agent",
             "taskId": format!("t{}", n % TRACKS), "title": "", "body": "", "createdAt": self.now.0});
-        self.rows.insert(id, Row { row: serde_json::from_value(row).unwrap(), posts: 0, turns: 0 });
+        self.rows.insert(id, Entry { row: serde_json::from_value(row).unwrap(), posts: 0, turns: 0 });
     }
 
     fn later(&mut self, span: Duration, who: usize, next: Next) {
@@ -149,7 +151,7 @@ impl Duel {
             self.step();
         }
         let rows = self.rows.values();
-        let doubled = |count: fn(&Row) -> usize| rows.clone().map(|row| count(row).saturating_sub(1)).sum();
+        let doubled = |count: fn(&Entry) -> usize| rows.clone().map(|row| count(row).saturating_sub(1)).sum();
         Outcomes {
             left: self.parties.iter().filter(|party| party.left_at.is_some()).count(),
             open: rows.clone().filter(|row| row.row.delivered_at.is_none()).count(),
@@ -193,7 +195,7 @@ impl Duel {
                     backoff_max: Duration::from_mins(5),
                 };
                 let plan = Plan { workers: WORKERS, list_limit: 50, rhythm };
-                self.parties[who].dispatcher = Some(Dispatcher::with(plan, Default::default(), self.now));
+                self.parties[who].dispatcher = Some(Dispatcher::with(plan, Left::default(), self.now));
                 self.tell(who, None);
             }
             Next::Tell(event) => self.tell(who, Some(event)),

@@ -25,7 +25,7 @@ fn rhythm() -> Rhythm {
 }
 
 /// A row; its task is named as itself.
-fn row(id: &str, more: Value) -> Notification {
+fn row(id: &str, more: &Value) -> Notification {
     let mut row = json!({"_id": id, "type": "thread_update", "recipientType": "agent", "recipientId": "agent",
         "taskId": id, "title": "", "body": "", "createdAt": 10});
     row.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -33,14 +33,14 @@ fn row(id: &str, more: Value) -> Notification {
 }
 
 fn untouched(id: &str) -> Notification {
-    row(id, json!({}))
+    row(id, &json!({}))
 }
 
 /// The dispatcher, and the lists that it asks for.
 struct Watch {
     dispatcher: Dispatcher,
     now: Millis,
-    begun: Vec<Box<Job>>,
+    begun: Vec<Job>,
     left: usize,
 }
 
@@ -93,7 +93,7 @@ impl Watch {
 
     fn carry_out(&mut self, effect: Effect) {
         match effect {
-            Effect::Start(job) => self.begun.push(job),
+            Effect::Start(job) => self.begun.push(*job),
             Effect::Leave => self.left += 1,
             Effect::List { .. } => panic!("a list that nobody waits for"),
             Effect::Probe | Effect::Forget(_) => {}
@@ -143,7 +143,7 @@ fn what_moves_between_the_first_two_lists_is_somebody_elses_doing() {
         for dice in [0.0, 0.5, 1.0] {
             let list = |marks: &Value| -> Vec<Notification> {
                 let other = untouched("other");
-                [other].into_iter().chain((!marks.is_null()).then(|| row("it", marks.clone()))).collect()
+                [other].into_iter().chain((!marks.is_null()).then(|| row("it", marks))).collect()
             };
             let mut watch = Watch::new();
             watch.sees(&list(&before), dice);
@@ -162,7 +162,7 @@ fn what_moves_between_the_first_two_lists_is_somebody_elses_doing() {
 fn what_moves_before_the_first_of_the_two_lists_proves_nothing() {
     let mut watch = Watch::new();
     watch.sees(&[untouched("a")], 0.5);
-    let read = [row("a", json!({"readAt": 20}))];
+    let read = [row("a", &json!({"readAt": 20}))];
     watch.sees_for(INTERVAL.mul_f64(1.8), &read, 0.5);
     assert_eq!((watch.left, watch.begun()), (0, vec!["a"]));
 }
@@ -186,27 +186,27 @@ fn an_empty_board_delays_nothing_and_a_full_one_delays_by_two_intervals_at_most(
 /// What a later list shows beside our own work, and whether it is somebody else's.
 #[test]
 fn later_only_what_was_never_ours_tells_of_another() {
-    let ours = || [row("a", json!({"readAt": 20})), row("b", json!({"readAt": 21})), untouched("c")];
+    let ours = || [row("a", &json!({"readAt": 20})), row("b", &json!({"readAt": 21})), untouched("c")];
     let with = |more: Notification| ours().into_iter().chain([more]).collect::<Vec<_>>();
     let [a, b, _] = ours();
     let rows = [
         ("our own are read", ours().to_vec(), false),
         (
             "our own fails",
-            vec![row("a", json!({"readAt": 20, "deliveryEndedAt": 22})), b.clone(), untouched("c")],
+            vec![row("a", &json!({"readAt": 20, "deliveryEndedAt": 22})), b.clone(), untouched("c")],
             false,
         ),
-        ("one that waits is read", vec![a.clone(), b.clone(), row("c", json!({"readAt": 23}))], true),
+        ("one that waits is read", vec![a.clone(), b.clone(), row("c", &json!({"readAt": 23}))], true),
         ("one comes in", with(untouched("d")), false),
-        ("one comes in and is read", with(row("d", json!({"readAt": 23}))), true),
+        ("one comes in and is read", with(row("d", &json!({"readAt": 23}))), true),
         (
             "a person's comes in and is read",
-            with(row("d", json!({"readAt": 23, "recipientType": "user"}))),
+            with(row("d", &json!({"readAt": 23, "recipientType": "user"}))),
             false,
         ),
         (
             "one that waits gets later words",
-            vec![a.clone(), b.clone(), row("c", json!({"createdAt": 99}))],
+            vec![a.clone(), b.clone(), row("c", &json!({"createdAt": 99}))],
             false,
         ),
         ("one that waits is deleted", vec![a, b], false),
@@ -228,9 +228,12 @@ fn what_was_given_back_stays_ours() {
     watch.sees(&[untouched("a")], 0.0);
     let job = watch.begun.pop().unwrap();
     let trouble = mission_control_runtime::delivery::Trouble::NoContext;
-    watch.tell(Some(Event::Finished(job, Outcome::Again { trouble, pause: Some(Duration::from_mins(10)) })));
+    watch.tell(Some(Event::Finished(
+        Box::new(job),
+        Outcome::Again { trouble, pause: Some(Duration::from_mins(10)) },
+    )));
     for ended in 0..20 {
-        watch.sees(&[row("a", json!({"readAt": 20, "deliveryEndedAt": 30 + ended}))], 0.5);
+        watch.sees(&[row("a", &json!({"readAt": 20, "deliveryEndedAt": 30 + ended}))], 0.5);
     }
     assert_eq!(watch.suspects(), None);
 }
@@ -243,16 +246,16 @@ fn whoever_sees_another_waits_and_then_goes_on_or_leaves() {
     {
         let mut watch = Watch::alone();
         watch.sees(&[untouched("a")], 0.0);
-        watch.sees(&[untouched("a"), row("x", json!({"readAt": 20}))], dice);
+        watch.sees(&[untouched("a"), row("x", &json!({"readAt": 20}))], dice);
         let seen = watch.now;
         assert_eq!(watch.suspects(), Some(false));
         let job = watch.begun.pop().unwrap();
-        watch.tell(Some(Event::Finished(job, Outcome::Closed(End::Answered(1)))));
+        watch.tell(Some(Event::Finished(Box::new(job), Outcome::Closed(End::Answered(1)))));
         let hold = Duration::from_mins(1).mul_f64(dice);
         let mut stamp = 100;
         while watch.left == 0 && watch.begun.is_empty() {
             stamp += i64::from(!goes_on);
-            watch.sees(&[untouched("b"), row("x", json!({"readAt": stamp}))], 0.5);
+            watch.sees(&[untouched("b"), row("x", &json!({"readAt": stamp}))], 0.5);
             assert!(watch.now.since(seen) < hold + 2 * INTERVAL, "it decides");
         }
         assert_eq!((watch.left, watch.begun.is_empty()), (usize::from(!goes_on), !goes_on), "{dice}");
@@ -266,6 +269,7 @@ fn whoever_sees_another_waits_and_then_goes_on_or_leaves() {
 /// With 200 rows and more to come, two that start at the same instant or after each other: one leaves and one stays,
 /// nothing is posted twice, and no more turns are made twice than both have workers.
 #[test]
+#[allow(clippy::print_stdout, reason = "figures for whoever runs the tests with --nocapture")]
 fn of_two_one_stays() {
     let starts = [
         (false, 0, (50, 4_000)),
@@ -279,11 +283,11 @@ fn of_two_one_stays() {
     for (late, apart, turns) in starts {
         let mut doubled = Vec::new();
         for seed in 0..SEEDS {
-            let came = Duel::new(seed, (200, late), Duration::from_millis(apart), turns).run();
-            let case = format!("seed {seed}, {apart} ms apart, turns of {turns:?} ms: {came:?}");
-            assert_eq!((came.left, came.open, came.doubled_posts), (1, 0, 0), "{case}");
-            assert!(came.doubled_turns <= 2 * WORKERS, "{case}");
-            doubled.push(came.doubled_turns);
+            let outcomes = Duel::new(seed, (200, late), Duration::from_millis(apart), turns).run();
+            let case = format!("seed {seed}, {apart} ms apart, turns of {turns:?} ms: {outcomes:?}");
+            assert_eq!((outcomes.left, outcomes.open, outcomes.doubled_posts), (1, 0, 0), "{case}");
+            assert!(outcomes.doubled_turns <= 2 * WORKERS, "{case}");
+            doubled.push(outcomes.doubled_turns);
         }
         doubled.sort_unstable();
         let without = doubled.iter().filter(|turns| **turns == 0).count();

@@ -39,107 +39,108 @@ fn refused() -> Fault {
 /// What is tried, how it comes out at last, how often it is tried for that, and what prepares it.
 type Row = (&'static str, &'static str, u32, fn(&Office) -> Job);
 
+const ROWS: [Row; 19] = [
+    ("answered", "answered", 1, |office| {
+        office.gateway.says("Yes.");
+        office.mention("@ben?")
+    }),
+    ("kept", "kept", 1, |office| {
+        office.gateway.says("Yes.");
+        office.task_less()
+    }),
+    ("silent", "silent", 1, |office| {
+        office.gateway.says("HEARTBEAT_OK");
+        office.mention("@ben?")
+    }),
+    ("silent once", "again", 1, |office| {
+        office.gateway.says_nothing();
+        office.mention("@ben?")
+    }),
+    ("unanswered", "unanswered", SILENCES_MAX, |office| {
+        (0..SILENCES_MAX).for_each(|_| {
+            office.gateway.says_nothing();
+        });
+        office.mention("@ben?")
+    }),
+    ("skipped", "skipped", 1, |office| {
+        let job = office.mention("@ben?");
+        office.team.board.edit("tasks", &office.task, json!({"status": "archived"}));
+        job
+    }),
+    ("skipped after it was read", "skipped", 2, |office| {
+        office.gateway.fails(Class::Transient, Why::Interrupted);
+        let (board, task) = (office.team.board.engine.clone(), office.task.clone());
+        office.gateway.meanwhile(move || {
+            let mut row = find(&board, "tasks", &task);
+            row["status"] = json!("archived");
+            board.plant("tasks", row).unwrap();
+        });
+        office.mention("@ben?")
+    }),
+    ("gone", "gone", UNKNOWN_MAX, |office| {
+        office.backend.fail(CONTEXT, std::iter::repeat_n(Fault::Instead(Value::Null), 30));
+        office.mention("@ben?")
+    }),
+    ("gone after it was read", "gone", 1 + UNKNOWN_MAX, |office| {
+        office.gateway.fails(Class::Transient, Why::Interrupted);
+        let unknown = std::iter::repeat_n(Fault::Instead(Value::Null), 30);
+        office.backend.fail(CONTEXT, std::iter::once(Fault::Pass).chain(unknown));
+        office.mention("@ben?")
+    }),
+    ("dead at once", "dead", 1, |office| {
+        office.gateway.fails(Class::Refused, Why::TooLarge);
+        office.mention("@ben?")
+    }),
+    ("dead after many attempts", "dead", FAILURES_MAX, |office| {
+        (0..FAILURES_MAX).for_each(|_| {
+            office.gateway.fails(Class::Transient, Why::Interrupted);
+        });
+        office.mention("@ben?")
+    }),
+    ("rests", "again", 1, |office| {
+        office.gateway.fails(Class::Transient, Why::ProviderTrouble);
+        office.mention("@ben?")
+    }),
+    ("the gateway is away", "again", 1, |office| {
+        office.gateway.fails(Class::Closed, Why::Unreachable);
+        office.mention("@ben?")
+    }),
+    ("cut off", "again", 1, |office| {
+        office.gateway.fails(Class::Lost, Why::Stopped);
+        office.mention("@ben?")
+    }),
+    ("the answer of the first mark is lost", "again", 1, |office| {
+        office.backend.fail(READ, [lost_answer()]);
+        office.gateway.fails(Class::Transient, Why::Interrupted);
+        office.mention("@ben?")
+    }),
+    ("the post is refused", "dead", 1, |office| {
+        office.backend.fail(POST, [refused()]);
+        office.gateway.says("Yes.");
+        office.mention("@ben?")
+    }),
+    ("the mark is refused for a while", "again", 1, |office| {
+        let hidden = Fault::Before(convex::Class::Refused, convex::Why::Unknown);
+        office.backend.fail(DELIVERED, [hidden]);
+        office.gateway.says("Yes.");
+        office.mention("@ben?")
+    }),
+    ("the mark is refused for good", "dead", 1, |office| {
+        office.backend.fail(DELIVERED, [refused(), refused()]);
+        office.gateway.says("Yes.");
+        office.mention("@ben?")
+    }),
+    ("it is dead, and its mark has to wait", "again", 1, |office| {
+        let away = Fault::Before(convex::Class::Transient, convex::Why::Unreachable);
+        office.backend.fail(DELIVERED, [away]);
+        office.gateway.fails(Class::Refused, Why::TooLarge);
+        office.mention("@ben?")
+    }),
+];
+
 #[test]
 fn nobody_types_behind_any_end() {
-    let rows: [Row; 19] = [
-        ("answered", "answered", 1, |office| {
-            office.gateway.says("Yes.");
-            office.mention("@ben?")
-        }),
-        ("kept", "kept", 1, |office| {
-            office.gateway.says("Yes.");
-            office.task_less()
-        }),
-        ("silent", "silent", 1, |office| {
-            office.gateway.says("HEARTBEAT_OK");
-            office.mention("@ben?")
-        }),
-        ("silent once", "again", 1, |office| {
-            office.gateway.says_nothing();
-            office.mention("@ben?")
-        }),
-        ("unanswered", "unanswered", SILENCES_MAX, |office| {
-            (0..SILENCES_MAX).for_each(|_| {
-                office.gateway.says_nothing();
-            });
-            office.mention("@ben?")
-        }),
-        ("skipped", "skipped", 1, |office| {
-            let job = office.mention("@ben?");
-            office.team.board.edit("tasks", &office.task, json!({"status": "archived"}));
-            job
-        }),
-        ("skipped after it was read", "skipped", 2, |office| {
-            office.gateway.fails(Class::Transient, Why::Interrupted);
-            let (board, task) = (office.team.board.engine.clone(), office.task.clone());
-            office.gateway.meanwhile(move || {
-                let mut row = find(&board, "tasks", &task);
-                row["status"] = json!("archived");
-                board.plant("tasks", row).unwrap();
-            });
-            office.mention("@ben?")
-        }),
-        ("gone", "gone", UNKNOWN_MAX, |office| {
-            office.backend.fail(CONTEXT, std::iter::repeat_n(Fault::Instead(Value::Null), 30));
-            office.mention("@ben?")
-        }),
-        ("gone after it was read", "gone", 1 + UNKNOWN_MAX, |office| {
-            office.gateway.fails(Class::Transient, Why::Interrupted);
-            let unknown = std::iter::repeat_n(Fault::Instead(Value::Null), 30);
-            office.backend.fail(CONTEXT, std::iter::once(Fault::Pass).chain(unknown));
-            office.mention("@ben?")
-        }),
-        ("dead at once", "dead", 1, |office| {
-            office.gateway.fails(Class::Refused, Why::TooLarge);
-            office.mention("@ben?")
-        }),
-        ("dead after many attempts", "dead", FAILURES_MAX, |office| {
-            (0..FAILURES_MAX).for_each(|_| {
-                office.gateway.fails(Class::Transient, Why::Interrupted);
-            });
-            office.mention("@ben?")
-        }),
-        ("rests", "again", 1, |office| {
-            office.gateway.fails(Class::Transient, Why::ProviderTrouble);
-            office.mention("@ben?")
-        }),
-        ("the gateway is away", "again", 1, |office| {
-            office.gateway.fails(Class::Closed, Why::Unreachable);
-            office.mention("@ben?")
-        }),
-        ("cut off", "again", 1, |office| {
-            office.gateway.fails(Class::Lost, Why::Stopped);
-            office.mention("@ben?")
-        }),
-        ("the answer of the first mark is lost", "again", 1, |office| {
-            office.backend.fail(READ, [lost_answer()]);
-            office.gateway.fails(Class::Transient, Why::Interrupted);
-            office.mention("@ben?")
-        }),
-        ("the post is refused", "dead", 1, |office| {
-            office.backend.fail(POST, [refused()]);
-            office.gateway.says("Yes.");
-            office.mention("@ben?")
-        }),
-        ("the mark is refused for a while", "again", 1, |office| {
-            let hidden = Fault::Before(convex::Class::Refused, convex::Why::Unknown);
-            office.backend.fail(DELIVERED, [hidden]);
-            office.gateway.says("Yes.");
-            office.mention("@ben?")
-        }),
-        ("the mark is refused for good", "dead", 1, |office| {
-            office.backend.fail(DELIVERED, [refused(), refused()]);
-            office.gateway.says("Yes.");
-            office.mention("@ben?")
-        }),
-        ("it is dead, and its mark has to wait", "again", 1, |office| {
-            let away = Fault::Before(convex::Class::Transient, convex::Why::Unreachable);
-            office.backend.fail(DELIVERED, [away]);
-            office.gateway.fails(Class::Refused, Why::TooLarge);
-            office.mention("@ben?")
-        }),
-    ];
-    for (what, end, times, prepare) in rows {
+    for (what, end, times, prepare) in ROWS {
         let office = Office::new();
         let mut job = prepare(&office);
         for _ in 1..times {
