@@ -109,7 +109,11 @@ fn walk(job: &mut Job, desk: &Desk<'_>, typing: &mut bool) -> Result<End, Troubl
         if matches!(job.record.stage, Stage::Fresh | Stage::Working(_)) {
             let found = settle(job, desk)?;
             let context = context(job, desk)?;
-            if is_anothers(job, &context) {
+            // Before anything was heard of it nobody but another runtime can have marked it.
+            if context.notification.delivered_at.is_some() && job.record.heard.is_none() {
+                return Ok(End::Gone);
+            }
+            if is_taken(job, &context) {
                 return Err(Trouble::Taken);
             }
             match policy::judge(&context) {
@@ -139,12 +143,11 @@ fn walk(job: &mut Job, desk: &Desk<'_>, typing: &mut bool) -> Result<End, Troubl
     }
 }
 
-/// Whether another runtime has begun or settled it since it was listed. There is no lock; but of two only those few rows
-/// are begun twice that both read in the same moment.
-fn is_anothers(job: &Job, context: &DeliveryContext) -> bool {
-    let now = &context.notification;
-    let begun = now.read_at.is_some() && now.read_at != job.row.read_at;
-    job.record == Record::default() && (begun || now.delivered_at.is_some())
+/// Whether another runtime has begun it since it was listed. There is no lock; but of two only those few rows are begun
+/// twice that both read in the same moment.
+fn is_taken(job: &Job, context: &DeliveryContext) -> bool {
+    let read_at = context.notification.read_at;
+    job.record == Record::default() && read_at.is_some() && read_at != job.row.read_at
 }
 
 fn is_fresh(job: &Job) -> bool {

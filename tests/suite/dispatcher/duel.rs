@@ -208,14 +208,15 @@ impl Duel {
             }
             Next::Context(job) => {
                 let now = &self.rows[job.row.id.as_str()].row;
-                let taken = now.delivered_at.is_some() || now.read_at != job.row.read_at;
-                let way = self.way();
-                let next = if taken {
+                let next = if now.delivered_at.is_some() {
+                    Next::Tell(Event::Finished(job, Outcome::Closed(End::Gone)))
+                } else if now.read_at != job.row.read_at {
                     let outcome = Outcome::Again { trouble: Trouble::Taken, pause: Some(TAKEN) };
                     Next::Tell(Event::Finished(job, outcome))
                 } else {
                     Next::Read(job)
                 };
+                let way = self.way();
                 self.later(way, who, next);
             }
             Next::Read(job) => self.read(who, job),

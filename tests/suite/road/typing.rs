@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use mission_control_runtime::clock::Millis;
 use mission_control_runtime::convex;
 use mission_control_runtime::delivery::retry::{FAILURES_MAX, SILENCES_MAX, UNKNOWN_MAX};
-use mission_control_runtime::delivery::{Job, Outcome, Trouble};
-use mission_control_runtime::gateway::{Class, Why};
+use mission_control_runtime::delivery::{Job, Record};
+use mission_control_runtime::gateway::{Class, Recovered, Reply, Why};
 use mission_control_runtime::local::Engine;
 use serde_json::{Value, json};
 
@@ -168,33 +168,46 @@ fn somebody_types_while_the_agent_is_at_work() {
     assert!(!office.backend.take_names().contains(&ENDED.to_owned()), "what is delivered needs no end");
 }
 
-/// A row that another runtime has begun or settled since it was listed is left alone: nothing is said to the agent, and
-/// its marks stay as they are. Once it is listed with them it is ours, if it is still there.
+/// A row that another runtime has begun since it was listed is left alone: nothing is said to the agent, and its marks
+/// stay as they are. Once it is listed with them it is ours, if it is still there.
 #[test]
 fn a_row_that_somebody_else_has_begun_is_left_to_them() {
-    for (marks, taken) in [
-        (json!({"readAt": 20.0}), true),
-        (json!({"readAt": 20.0, "deliveryEndedAt": 30.0}), true),
-        (json!({"deliveredAt": 20.0}), true),
-        (json!({"deliveryEndedAt": 30.0}), false),
-    ] {
+    let rows = [
+        (json!({"readAt": 20.0}), "again"),
+        (json!({"readAt": 20.0, "deliveryEndedAt": 30.0}), "again"),
+        (json!({"readAt": 20.0, "deliveredAt": 40.0}), "gone"),
+        (json!({"deliveredAt": 40.0}), "gone"),
+        (json!({"deliveryEndedAt": 30.0}), "answered"),
+    ];
+    for (marks, end) in rows {
         let office = Office::new();
         let mut job = office.mention("@ben?");
         office.team.board.edit("notifications", job.row.id.as_str(), marks.clone());
         office.gateway.says("Yes.");
         let before = row_of(&office, &job);
-        let outcome = office.outcome(&mut job);
-        assert_eq!(
-            matches!(outcome, Outcome::Again { trouble: Trouble::Taken, .. }),
-            taken,
-            "{marks}: {outcome:?}"
-        );
-        if taken {
-            assert_eq!(row_of(&office, &job), before, "{marks}");
-            assert!(office.gateway.take_seen().is_empty(), "{marks}");
-            job.row.read_at = before.get("readAt").map(|_| Millis(20));
-            let again = if marks.get("deliveredAt").is_some() { "again" } else { "answered" };
-            assert_eq!(office.deliver(&mut job), again, "{marks}");
+        assert_eq!(office.deliver(&mut job), end, "{marks}");
+        if end == "answered" {
+            continue;
+        }
+        assert_eq!(row_of(&office, &job), before, "{marks}");
+        assert!(office.gateway.take_seen().is_empty(), "{marks}");
+        if end == "again" {
+            assert_eq!(job.record, Record::default(), "no attempt is counted");
+            job.row.read_at = Some(Millis(20));
+            assert_eq!(office.deliver(&mut job), "answered", "{marks}");
         }
     }
+}
+
+/// A turn that was cut off here and was settled by somebody else meanwhile is over: its answer is posted by nobody.
+#[test]
+fn what_somebody_else_has_settled_is_over() {
+    let office = Office::new();
+    let mut job = office.mention("@ben?");
+    office.gateway.fails(Class::Lost, Why::Stopped);
+    assert_eq!(office.deliver(&mut job), "again");
+    office.team.board.edit("notifications", job.row.id.as_str(), json!({"deliveredAt": 40.0}));
+    office.gateway.recovers(Recovered::Answered(Reply { text: Some("Yes.".to_owned()), ..Reply::default() }));
+    assert_eq!(office.deliver(&mut job), "gone");
+    assert!(office.messages_of_ben().is_empty());
 }
