@@ -1,6 +1,6 @@
 //! The road of a delivery, read from top to bottom.
 //!
-//! Every step notes in the job's [`Record`](super::Record) what it has done before the next one begins; whoever comes
+//! Every step notes in the job's [`Record`] what it has done before the next one begins; whoever comes
 //! with a record that is not empty goes on behind the last note. So nothing that was done is done again: an answer that
 //! could not be posted is posted later without asking the agent again, results of tools go back without running them
 //! again, and what only lacks its mark is only marked.

@@ -46,7 +46,7 @@ pub(super) struct House {
     token: String,
     program: Option<Running>,
     variables: Vec<(String, String)>,
-    _state: TempDir,
+    state: TempDir,
     address: String,
     nudging: bool,
     said: AtomicUsize,
@@ -137,7 +137,7 @@ impl House {
             token,
             program: Some(program),
             variables,
-            _state: state,
+            state,
             address,
             nudging: true,
             said: AtomicUsize::new(0),
@@ -336,6 +336,11 @@ impl House {
         let elsewhere =
             elsewhere.map(|(name, value)| (name.as_str(), value.as_str())).chain(more.iter().copied());
         elsewhere.fold(Program::new(["run"]), |program, (name, value)| program.with(name, value)).start()
+    }
+
+    /// Where the program keeps what survives a crash.
+    pub(super) fn state_dir(&self) -> &str {
+        self.state.path().to_str().unwrap()
     }
 
     /// Where the program listens.

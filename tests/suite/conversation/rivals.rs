@@ -60,6 +60,17 @@ fn is_typing(row: &Value) -> bool {
     row.get("readAt").is_some() && row.get("deliveredAt").is_none() && row.get("deliveryEndedAt").is_none()
 }
 
+/// On one machine the lock tells them apart at once, and the sentence does not lead to two state directories.
+#[test]
+fn a_second_one_with_the_same_state_directory_is_refused_in_a_sentence() {
+    let house = House::new(&["one"], slow);
+    let (code, log) = house.another_with(&[("STATE_DIR", house.state_dir())]).end();
+    assert_eq!(code, Some(1), "once the first has ended it may try again: {log}");
+    assert!(log.contains("uses the ledger in") && log.contains("; stop it."), "{log}");
+    assert!(log.contains("of two runtimes on one account one has to leave"), "{log}");
+    nobody_went_offline(&house);
+}
+
 #[test]
 fn the_second_one_leaves_without_a_turn_and_disturbs_nobody() {
     let house = House::new(&SLUGS, slow);
