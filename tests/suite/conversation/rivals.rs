@@ -9,7 +9,8 @@ use mission_control_runtime::demo::gateway::{Prompt, Thought};
 use serde_json::{Value, json};
 
 use super::house::House;
-use crate::support::program::{Running, get};
+use crate::support::board::agent;
+use crate::support::program::Running;
 
 /// As the house sets it.
 const WORKERS: u64 = 20;
@@ -143,9 +144,11 @@ fn of_two_that_were_idle_one_stays() {
     other.hear("the team:");
     let tasks = tasks(&house);
     load(&house, &tasks, 100);
+    // Whoever leaves in this very moment answers nothing any more.
     let told = |address: &str| {
-        let health: Value = serde_json::from_str(&get(address, "/health").1).unwrap();
-        health["reasons"].as_array().unwrap().contains(&json!("foreign_instance"))
+        let answer = agent().get(format!("http://{address}/health")).call();
+        let body = answer.and_then(|mut answer| answer.body_mut().read_to_string()).unwrap_or_default();
+        body.contains("\"foreign_instance\"")
     };
     let until = Instant::now() + Duration::from_mins(4);
     let (mut seen, mut first) = (false, house.give());
