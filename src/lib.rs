@@ -39,7 +39,7 @@
 //! **Delivery**: all turns and effects for one row; its **record** is what has been done ([`delivery::Record`]),
 //! its **end** how it came out ([`delivery::End`]). **Ledger**: the records of all deliveries, on the disk
 //! ([`ledger::Ledger`]). **Dialect**: what a gateway release understands ([`gateway::dialect`]). **Roster**: all
-//! agents at one moment ([`model::Roster`]).
+//! agents at one moment ([`model::Roster`]). **Rival**: another runtime on the same account ([`delivery::Foreign`]).
 
 pub mod app;
 mod base64;

@@ -13,11 +13,13 @@ pub enum Exit {
     Misused,
     /// The configuration is invalid.
     Misconfigured,
+    /// Another runtime works on the account.
+    Foreign,
 }
 
 impl Exit {
     /// All of them; `--help` and the README list them.
-    pub const ALL: [Self; 4] = [Self::Done, Self::Failed, Self::Misused, Self::Misconfigured];
+    pub const ALL: [Self; 5] = [Self::Done, Self::Failed, Self::Misused, Self::Misconfigured, Self::Foreign];
 
     /// The number for the operating system.
     pub fn code(self) -> u8 {
@@ -26,6 +28,7 @@ impl Exit {
             Self::Failed => 1,
             Self::Misused => 2,
             Self::Misconfigured => 3,
+            Self::Foreign => 4,
         }
     }
 
@@ -39,6 +42,9 @@ impl Exit {
             Self::Misused => "The command line is invalid; trying again will not help",
             Self::Misconfigured => {
                 "The configuration is invalid; every mistake was printed as a sentence; trying again will not help"
+            }
+            Self::Foreign => {
+                "Another runtime works on the same account; one of the two must go, so trying again will not help"
             }
         }
     }

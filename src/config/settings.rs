@@ -9,10 +9,11 @@ use super::reader::Reader;
 use super::table::{
     AGENT_SYNC_INTERVAL, AI_GATEWAY_API_KEY, DELIVERY_BACKOFF_BASE_MS, DELIVERY_BACKOFF_MAX_MS,
     DELIVERY_IDLE_INTERVAL, DELIVERY_INTERVAL, DELIVERY_LIST_LIMIT, DELIVERY_MAX_AGE_MS,
-    DELIVERY_MAX_ATTEMPTS, DELIVERY_MAX_CONCURRENT_SESSIONS, DELIVERY_STREAM_TIMEOUT_MS, DROPLET_ID,
-    DROPLET_IP, DROPLET_REGION, HEALTH_CHECK_INTERVAL, LEDGER_SYNC, LOG_FORMAT, LOG_LEVEL, NO_RESPONSE_NOTE,
-    OPENCLAW_MAX_CONCURRENT, OPENCLAW_PROFILE_SYNC, OPENCLAW_VERSION, OPENCLAW_WORKSPACE_ROOT,
-    RUNTIME_VERSION, SSL_CERT_FILE, STATE_DIR, TOOL_MAX_CALLS, TOOL_MAX_ROUNDS, UPGRADE_MODE,
+    DELIVERY_MAX_ATTEMPTS, DELIVERY_MAX_CONCURRENT_SESSIONS, DELIVERY_STREAM_TIMEOUT_MS, DRAIN_TIMEOUT_MS,
+    DROPLET_ID, DROPLET_IP, DROPLET_REGION, HEALTH_CHECK_INTERVAL, LEDGER_SYNC, LOG_FORMAT, LOG_LEVEL,
+    NO_RESPONSE_NOTE, OPENCLAW_MAX_CONCURRENT, OPENCLAW_PROFILE_SYNC, OPENCLAW_VERSION,
+    OPENCLAW_WORKSPACE_ROOT, RUNTIME_VERSION, SSL_CERT_FILE, STATE_DIR, TOOL_MAX_CALLS, TOOL_MAX_ROUNDS,
+    UPGRADE_MODE,
 };
 use super::warning::Warning;
 use crate::model::BaseUrl;
@@ -131,6 +132,8 @@ pub struct Delivery {
     pub age_max: Duration,
     /// Who is told in the thread that an agent did not answer.
     pub no_response_note: NoResponseNote,
+    /// How long turns that run may go on when the process is told to stop.
+    pub drain: Duration,
 }
 
 /// The roster of agents.
@@ -285,6 +288,7 @@ fn delivery(reader: &mut Reader, gateway: &Gateway) -> Delivery {
         attempts_max: small(reader.number(&DELIVERY_MAX_ATTEMPTS)),
         age_max: reader.millis(&DELIVERY_MAX_AGE_MS),
         no_response_note: no_response_note(reader),
+        drain: reader.millis(&DRAIN_TIMEOUT_MS),
     };
     let gateway_turns = reader.number(&OPENCLAW_MAX_CONCURRENT);
     if gateway_turns < concurrent_sessions_max && reader.is_given(&OPENCLAW_MAX_CONCURRENT) {

@@ -227,6 +227,17 @@ variables! {
         about: "How many contexts the TypeScript runtime fetched in parallel.",
         ..PLAIN
     }
+    DRAIN_TIMEOUT_MS {
+        section: Section::Delivery,
+        kind: Kind::Integer { min: 0, max: 600_000, why: "no supervisor waits for more than ten minutes" },
+        fallback: Fallback::Value("25000"),
+        about: "How long agent turns that run may go on when the process is told to stop, in milliseconds; then they are cut off, and ten seconds later at the latest the process has ended. Supervisors must be given more than both.",
+        before: Some(Before {
+            there: "no such variable: turns that ran were left alone",
+            why: "an answer that is nearly there is worth some seconds.",
+        }),
+        ..PLAIN
+    }
 
     TOOL_MAX_ROUNDS {
         section: Section::Delivery,

@@ -1,6 +1,6 @@
 //! The road of a delivery, read from top to bottom.
 //!
-//! Every step notes in the job's [`Record`](super::Record) what it has done before the next one begins; whoever comes
+//! Every step notes in the job's [`Record`] what it has done before the next one begins; whoever comes
 //! with a record that is not empty goes on behind the last note. So nothing that was done is done again: an answer that
 //! could not be posted is posted later without asking the agent again, results of tools go back without running them
 //! again, and what only lacks its mark is only marked.
@@ -20,7 +20,7 @@ use super::retry::{self, Next};
 use super::settle::settle;
 use super::talk::{Spoken, talk};
 use super::trouble::{Setback, Weight};
-use super::{End, Job, Outcome, Stage, Trouble, tell};
+use super::{End, Job, Outcome, Record, Stage, Trouble, tell};
 use crate::chance;
 use crate::clock::Millis;
 use crate::convex::{self, CallError, Why};
@@ -49,7 +49,12 @@ pub fn deliver(job: &mut Job, desk: &Desk<'_>) -> Outcome {
                 return rest(job, trouble, pause, desk);
             }
             // It was at the end of its road, and only the mark at the backend is not to be had.
-            Next::End(end) if matches!(job.record.stage, Stage::Ended(_)) => return closed(job, end, desk),
+            Next::End(end) if matches!(job.record.stage, Stage::Ended(_)) => {
+                if typing {
+                    stop_typing(job, desk);
+                }
+                return closed(job, end, desk);
+            }
             Next::End(end) => give_up(job, end, &trouble, desk),
         }
     }
@@ -105,6 +110,14 @@ fn walk(job: &mut Job, desk: &Desk<'_>, typing: &mut bool) -> Result<End, Troubl
         if matches!(job.record.stage, Stage::Fresh | Stage::Working(_)) {
             let found = settle(job, desk)?;
             let context = context(job, desk)?;
+            // Before anything was heard of it nobody but another runtime can have marked it.
+            let untouched = job.record.heard.is_none() && !job.record.reopened;
+            if untouched && context.notification.delivered_at.is_some() {
+                return Ok(End::Gone);
+            }
+            if is_taken(job, &context) {
+                return Err(Trouble::Taken);
+            }
             if !is_in_doubt(job) {
                 job.record.since = newest(&context);
             }
@@ -145,6 +158,13 @@ fn newest(context: &DeliveryContext) -> Millis {
     let said = context.thread.iter().map(|item| item.created_at).max();
     let task = context.task.as_ref().map(|task| task.updated_at);
     [row, said, task].into_iter().flatten().max().unwrap_or_default()
+}
+
+/// Whether another runtime has begun it since it was listed. There is no lock; but of two only those few rows are begun
+/// twice that both read in the same moment.
+fn is_taken(job: &Job, context: &DeliveryContext) -> bool {
+    let read_at = context.notification.read_at;
+    job.record == Record::default() && read_at.is_some() && read_at != job.row.read_at
 }
 
 fn is_fresh(job: &Job) -> bool {
@@ -192,10 +212,12 @@ fn context(job: &Job, desk: &Desk<'_>) -> Result<DeliveryContext, Trouble> {
     if notification.id == job.row.id && ours { Ok(context) } else { Err(Trouble::Foreign) }
 }
 
-/// The board shows "typing" from now on. That it cannot is no reason not to answer.
+/// Whether the board shows "typing" from now on. That it cannot is no reason not to answer.
 fn mark_read(job: &Job, desk: &Desk<'_>) -> bool {
     let marked = desk.mission.ask(&MarkRead { notification_id: &job.row.id });
-    marked.inspect_err(|error| debug!("{}: not marked as read: {error}", job.row.id)).is_ok()
+    let marked = marked.inspect_err(|error| debug!("{}: not marked as read: {error}", job.row.id));
+    // If only the answer was lost it does.
+    marked.map_or_else(|error| error.ran != convex::Ran::No, |_| true)
 }
 
 fn stop_typing(job: &Job, desk: &Desk<'_>) {

@@ -14,6 +14,7 @@ pub use super::pace::Rhythm;
 use super::gate::Gate;
 use super::pace::Pace;
 use super::queue::Queue;
+use super::rival::{Foreign, Look, Rival};
 use super::tally::Tally;
 use super::{End, Job, Outcome, Record, Stage, Trouble};
 use crate::clock::Millis;
@@ -43,6 +44,8 @@ pub enum Event {
         rows: Vec<Notification>,
         /// How many more there were that made no sense.
         spoilt: usize,
+        /// From 0 to 1.
+        dice: f64,
     },
     /// A list failed.
     ListFailed {
@@ -81,6 +84,8 @@ pub enum Effect {
     Probe,
     /// Note that this row is gone: nobody has it any more, and it was not begun.
     Forget(Box<Notification>),
+    /// Another runtime lives on the account: stop and leave it alone. Said once.
+    Leave,
 }
 
 /// What it is set to.
@@ -114,6 +119,8 @@ pub struct Standing {
     pub oldest: Option<Millis>,
     /// Why nothing is sent to the gateway, if so.
     pub gate_closed: Option<String>,
+    /// What tells of another runtime on the account, if anything does.
+    pub foreign: Option<Foreign>,
     /// How many lists were begun.
     pub lists: u64,
     /// How many of the last have failed, one after another.
@@ -129,10 +136,12 @@ pub struct Dispatcher {
     queue: Queue,
     pace: Pace,
     gate: Gate,
+    rival: Rival,
     tally: Tally,
     free: usize,
-    /// The number of the last list that began.
+    /// The number of the last list that began, and when it did.
     lists: u64,
+    list_began: Millis,
     listing: bool,
     /// Whether the backend may have more rows than the last list showed.
     more: bool,
@@ -165,12 +174,14 @@ impl Dispatcher {
             closed: left.closed,
             free: plan.workers,
             pace: Pace::new(plan.rhythm),
+            rival: Rival::new(plan.rhythm.interval),
             plan,
             queue,
             forgotten: Vec::new(),
             gate: Gate::new(),
             tally: Tally::default(),
             lists: 0,
+            list_began: now,
             listing: false,
             more: false,
             settled: HashMap::new(),
@@ -184,7 +195,14 @@ impl Dispatcher {
     /// Takes the news and says what should happen now. Without news it is asked because the time has come.
     pub fn on(&mut self, event: Option<Event>, now: Millis) -> Vec<Effect> {
         match event {
-            Some(Event::Listed { list, limit, rows, spoilt }) => self.listed(list, limit, rows, spoilt, now),
+            Some(Event::Listed { list, limit, rows, spoilt, dice }) => {
+                let whole = !is_full(&rows, spoilt, limit);
+                self.rival.look(Look { list, began: self.list_began, rows: &rows, whole, dice }, now);
+                if self.rival.leaves() {
+                    self.forgotten.push(Effect::Leave);
+                }
+                self.listed(list, !whole, rows, spoilt, now);
+            }
             Some(Event::ListFailed { why, not_before, dice }) => {
                 self.listing = false;
                 self.pace.failed(not_before, dice, now);
@@ -202,27 +220,30 @@ impl Dispatcher {
 
     fn effects(&mut self, now: Millis) -> Vec<Effect> {
         let mut effects = std::mem::take(&mut self.forgotten);
-        if self.stopping {
+        if self.stopping || self.rival.leaves() {
             return effects;
         }
         self.queue.wake(now);
         while self.free > 0
             && self.gate.lets_in()
+            && self.rival.lets_begin()
             && let Some(job) = self.queue.take()
         {
             self.free -= 1;
             self.gate.begins(job.number);
+            self.rival.begins(job.row.id.clone(), self.lists);
             effects.push(Effect::Start(Box::new(job)));
         }
         if self.gate.probe(now) {
             effects.push(Effect::Probe);
         }
-        if self.has_appetite() {
+        if self.has_appetite() || self.rival.list_at().is_some_and(|at| at <= now) {
             self.pace.want();
         }
         if !self.listing && self.pace.due(now) <= now {
             self.listing = true;
             self.lists += 1;
+            self.list_began = now;
             self.pace.begin(now);
             effects.push(Effect::List { list: self.lists, limit: self.list_limit() });
         }
@@ -246,12 +267,12 @@ impl Dispatcher {
         self.seen().saturating_add(new).min(UNDELIVERED_ROWS)
     }
 
-    fn listed(&mut self, list: u64, limit: u32, rows: Vec<Notification>, spoilt: usize, now: Millis) {
+    fn listed(&mut self, list: u64, more: bool, rows: Vec<Notification>, spoilt: usize, now: Millis) {
         self.listing = false;
         self.pace.succeeded();
         self.tally.last_list = Some(now);
-        self.more = rows.len() + spoilt >= usize::try_from(limit).unwrap_or(usize::MAX);
-        if !self.more {
+        self.more = more;
+        if !more {
             for number in self.queue.missing_from(list, &rows) {
                 self.forgotten.extend(self.queue.close(number, now).map(|row| Effect::Forget(Box::new(row))));
                 *self.tally.ended.entry(End::Gone.name()).or_default() += 1;
@@ -295,6 +316,9 @@ impl Dispatcher {
                 }
             }
             Outcome::Again { trouble, pause } => {
+                if matches!(trouble, Trouble::Taken) {
+                    self.rival.was_taken(&job.row.id);
+                }
                 match &trouble {
                     Trouble::Gateway(error) if error.class == Class::Closed => {
                         self.gate.found_closed(&error.sentence, error.not_before, now);
@@ -333,13 +357,16 @@ impl Dispatcher {
 
     /// When it wants to be asked again, if nothing happens before.
     pub fn wake_at(&self, now: Millis) -> Option<Millis> {
-        if self.stopping {
+        if self.stopping || self.rival.leaves() {
             return None;
         }
         let list = (!self.listing).then(|| self.pace.due(now));
         // What rests is of interest only if somebody could take it.
-        let rested = self.queue.wake_at().filter(|_| self.free > 0 && self.gate.lets_in());
-        [list, rested, self.gate.probe_at()].into_iter().flatten().min()
+        let lets_in = self.gate.lets_in() && self.rival.lets_begin();
+        let rested = self.queue.wake_at().filter(|_| self.free > 0 && lets_in);
+        // Once it is due the list is wanted, and the pace knows when.
+        let compared = self.rival.list_at().filter(|at| *at > now);
+        [list, rested, compared, self.gate.probe_at()].into_iter().flatten().min()
     }
 
     /// Whether a single row goes first, and all others wait for the gateway to take it.
@@ -359,9 +386,15 @@ impl Dispatcher {
             running: self.queue.running(),
             oldest: self.queue.oldest(),
             gate_closed: self.gate.why().map(str::to_owned),
+            foreign: self.rival.found(),
             lists: self.lists,
             list_failures: self.pace.failures(),
             tally: self.tally.clone(),
         }
     }
+}
+
+/// Whether there may be rows that the limit has cut off.
+fn is_full(rows: &[Notification], spoilt: usize, limit: u32) -> bool {
+    rows.len() + spoilt >= usize::try_from(limit).unwrap_or(usize::MAX)
 }

@@ -7,8 +7,8 @@
 //! ```
 //!
 //! The `dispatcher` owns what is known of every row and decides who is next: a plain struct without threads, fed with
-//! events and the time. It is made of the `queue` (tracks, ranks, overtaking), the `pace` of the lists, and the `gate`
-//! that closes while the gateway is away. A worker takes a job and walks down the road of `deliver`, step by step; what
+//! events and the time. It is made of the `queue` (tracks, ranks, overtaking), the `pace` of the lists, the `gate`
+//! that closes while the gateway is away, and the watch for a `rival`, another runtime on the same account. A worker takes a job and walks down the road of `deliver`, step by step; what
 //! it decides on the way stands in rooms of its own: `policy` (whether the agent hears of it), `prompt` (what it is
 //! told), `calls` (the tools that it calls), `reply` (what its answer means), `post` (how it gets into the thread), `settle` (what became of a turn whose answer was lost), `retry` (what happens
 //! after a failure).
@@ -34,6 +34,7 @@ mod queue;
 mod record;
 pub mod reply;
 pub mod retry;
+mod rival;
 pub mod scout;
 pub mod service;
 mod settle;
@@ -49,6 +50,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::{Notification, TaskId};
 
 pub use record::{Record, Sent, Stage, Waits, Work};
+pub use rival::Foreign;
 pub use trouble::{Trouble, Unsettled};
 
 use policy::Skip;

@@ -106,11 +106,13 @@ impl Queue {
     }
 
     /// Whether the row is known. A later message may have been folded into it; a worker reads that for itself, so only
-    /// what `oldest` tells is kept up to date.
+    /// what `oldest` tells is kept up to date, and the marks, by which a worker sees that somebody else was faster.
     pub(super) fn knows(&mut self, row: &Notification) -> bool {
         let Some(number) = self.numbers.get(&row.id) else { return false };
         if let Some(known) = self.rows.get_mut(number) {
-            known.notification.created_at = row.created_at;
+            let known = &mut known.notification;
+            known.created_at = row.created_at;
+            (known.read_at, known.delivery_ended_at) = (row.read_at, row.delivery_ended_at);
         }
         true
     }

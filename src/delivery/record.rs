@@ -62,6 +62,9 @@ pub struct Record {
     /// Whether an answer stands in the thread that carries the row's id: the backend admits one, so no further one can.
     #[serde(skip_serializing_if = "is_default")]
     pub answered: bool,
+    /// It was marked as settled, and then a later message had come into it.
+    #[serde(skip_serializing_if = "is_default")]
+    pub reopened: bool,
     /// How long it was let rest for failures of its own, in milliseconds.
     #[serde(skip_serializing_if = "is_default")]
     pub rested: u64,
@@ -102,7 +105,7 @@ pub enum Waits {
 impl Record {
     /// For another delivery of the same row, whose first answer stands.
     pub(super) fn renewed(&self) -> Self {
-        Self { answered: self.answered, tries: self.tries, ..Self::default() }
+        Self { answered: self.answered, tries: self.tries, reopened: true, ..Self::default() }
     }
 
     /// What was sent has come to nothing and will be sent again.

@@ -53,6 +53,8 @@ const FIRST: Duration = Duration::from_secs(2);
 const LONGEST: Duration = Duration::from_mins(10);
 /// Silence is no failure of a machine: asking again soon is worth it.
 const SILENCE: Duration = Duration::from_secs(2);
+/// How long a row is left to whoever has begun it: longer than a runtime takes to leave.
+const TAKEN: Duration = Duration::from_mins(1);
 /// How long whoever can mend something at the gateway may take for it, at least.
 const MENDED: Duration = Duration::from_secs(30);
 /// The longest that a row rests that found the gate closed more than once.
@@ -90,6 +92,8 @@ pub fn after(record: &mut Record, trouble: &Trouble, budget: &Budget, dice: f64)
         }
         // It costs nobody anything.
         Trouble::OnItsWay(pause) => Next::Again(Some(*pause)),
+        // It is the other one's to settle. Only if it is still there after that it is ours.
+        Trouble::Taken => Next::Again(Some(TAKEN)),
         Trouble::Undecided => Next::End(End::Dead(trouble.to_string())),
         Trouble::Foreign | Trouble::Broken => count.failed(None),
     }

@@ -39,7 +39,7 @@ pub(super) fn scout(mission: &Mission, orders: &Receiver<Order>, inbox: &Sender<
                 }
                 let count = found.spoilt.len();
                 spoilt = found.spoilt;
-                Event::Listed { list, limit, rows: found.rows, spoilt: count }
+                Event::Listed { list, limit, rows: found.rows, spoilt: count, dice: chance::unit() }
             }
             Ok(Err(error)) => {
                 // The first is news, the others are patience.

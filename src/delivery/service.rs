@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, bounded, select};
-use log::{info, warn};
+use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded, select};
+use log::{error, info, warn};
 
 use super::dispatcher::{Dispatcher, Effect, Event, Left, Plan, Standing};
 use super::inflight::{InFlight, Seen};
@@ -31,8 +31,11 @@ const LONG: Duration = Duration::from_hours(1);
 /// A job needs little more than nested JSON and a TLS handshake.
 const STACK_BYTES: usize = 1024 * 1024;
 
-/// How long threads may take to end once their work is over.
-const FAREWELL: Duration = Duration::from_secs(5);
+/// How long threads may take to end once their work is over: for the last calls of those that were cut off.
+const FAREWELL: Duration = Duration::from_secs(4);
+
+/// The same if somebody is in a hurry.
+const FAREWELL_IN_A_HURRY: Duration = Duration::from_millis(300);
 
 /// What the delivery is made of.
 pub struct Setup {
@@ -84,6 +87,7 @@ pub struct Service {
     view: View,
     /// Nothing is ever sent: it ends with the dispatcher's thread.
     ended: Receiver<()>,
+    leave: Receiver<()>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -98,6 +102,7 @@ struct Desk {
     on_trial: Arc<AtomicBool>,
     journal: Arc<dyn Journal>,
     standing: Arc<Mutex<Standing>>,
+    leaving: Sender<()>,
     _alive: Sender<()>,
 }
 
@@ -113,6 +118,8 @@ impl Service {
         let (lists, list_orders) = bounded(1);
         let (probes, probe_orders) = bounded(1);
         let (alive, ended) = bounded(0);
+        // Said once.
+        let (leaving, leave) = bounded(1);
         let standing = Arc::<Mutex<Standing>>::default();
         let mut threads = Vec::with_capacity(workers + 4);
 
@@ -142,15 +149,21 @@ impl Service {
             probes,
             on_trial,
             standing: standing.clone(),
+            leaving,
             _alive: alive,
         };
         threads.push(spawn("dispatcher", move || desk.run())?);
-        Ok(Self { inbox, view: View { nudges, inflight, standing }, ended, threads })
+        Ok(Self { inbox, view: View { nudges, inflight, standing }, ended, leave, threads })
     }
 
     /// Ends when the dispatcher does: after an order to stop, or never.
     pub fn ended(&self) -> Receiver<()> {
         self.ended.clone()
+    }
+
+    /// Says once that another runtime lives on the account, so that this one is to be stopped.
+    pub fn must_leave(&self) -> Receiver<()> {
+        self.leave.clone()
     }
 
     /// What others may see of it.
@@ -159,14 +172,15 @@ impl Service {
     }
 
     /// Begins nothing any more and waits for what runs, at most this long, and not at all once somebody is in a
-    /// `hurry`; then `turns` is closed, which ends it.
+    /// `hurry` (which then ends); then `turns` is closed, which ends it. What was cut off tells the backend so: as long as
+    /// its calls may take.
     pub fn stop(self, drain: Duration, hurry: &Receiver<()>, turns: &Stop) {
         // It cannot fail as long as the dispatcher lives, and if it does not there is nothing to stop.
         let _ = self.inbox.send(Event::Stop);
         let why = select! {
             recv(self.ended) -> _ => None,
             recv(hurry) -> _ => Some("we were told twice".to_owned()),
-            default(drain) => Some(format!("they were given {} s", drain.as_secs())),
+            default(drain) => Some(format!("they were given {:.1} s", drain.as_secs_f64())),
         };
         if let Some(why) = why {
             warn!("turns that still run are cut off, because {why}: {}", self.view.standing().running);
@@ -174,13 +188,20 @@ impl Service {
         }
         drop((self.inbox, self.view));
         let until = Instant::now() + FAREWELL;
+        let in_a_hurry = || hurry.try_recv() == Err(TryRecvError::Disconnected);
+        let mut soon = None;
         for thread in self.threads {
-            while !thread.is_finished() && Instant::now() < until {
+            while !thread.is_finished() {
+                if in_a_hurry() && soon.is_none() {
+                    soon = Some(Instant::now() + FAREWELL_IN_A_HURRY);
+                }
+                if Instant::now() >= soon.unwrap_or(until).min(until) {
+                    break;
+                }
                 thread::park_timeout(Duration::from_millis(2));
             }
             if !thread.is_finished() {
-                let name = thread.thread().name().unwrap_or("a thread").to_owned();
-                warn!("{name} did not end within {} s", FAREWELL.as_secs());
+                warn!("{} did not end in time", thread.thread().name().unwrap_or("a thread"));
             }
         }
     }
@@ -197,6 +218,16 @@ fn tell_of_the_gate(before: &Standing, now: &Standing) {
         }
         (Some(_), None) => info!("the gateway is back; notifications that wait: {}", now.known),
         (None, None) | (Some(_), Some(_)) => {}
+    }
+}
+
+/// The same of another runtime.
+fn tell_of_the_rival(before: &Standing, now: &Standing) {
+    match (&before.foreign, &now.foreign) {
+        (before, now) if before == now => {}
+        (_, Some(foreign)) if foreign.certain => error!("{foreign}"),
+        (_, Some(foreign)) => warn!("{foreign}"),
+        (_, None) => info!("no other runtime is at work on this account any more: going on"),
     }
 }
 
@@ -223,6 +254,7 @@ impl Desk {
                 standing.clone(),
             );
             tell_of_the_gate(&before, &standing);
+            tell_of_the_rival(&before, &standing);
             if self.dispatcher.is_done() {
                 return;
             }
@@ -247,6 +279,7 @@ impl Desk {
             Effect::List { list, limit } => self.lists.try_send(Order { list, limit }).is_ok(),
             Effect::Start(job) => self.jobs.try_send(job).is_ok(),
             Effect::Probe => self.probes.try_send(()).is_ok(),
+            Effect::Leave => self.leaving.try_send(()).is_ok(),
             Effect::Forget(row) => {
                 let note = Note::of(&row, SystemClock.now()).step(Step::Ended, "gone").ends(&End::Gone);
                 // Nobody waits for it, so it brings no error.

@@ -20,6 +20,8 @@ pub enum Trouble {
     Silence(Silence),
     /// The backend listed the row and then knew nothing of it.
     NoContext,
+    /// Somebody else has begun it since it was listed.
+    Taken,
     /// The backend answered with something else than was asked for.
     Foreign,
     /// What was written and lost its answer is not there, but may still come for so long.
@@ -34,7 +36,7 @@ impl Trouble {
     /// For people who have never heard of a runtime: the end of a sentence.
     pub fn in_public(&self) -> &'static str {
         match self {
-            Self::Backend(_) | Self::NoContext | Self::Foreign => "Mission Control refuses it",
+            Self::Backend(_) | Self::NoContext | Self::Taken | Self::Foreign => "Mission Control refuses it",
             Self::Gateway(error) => error.why.explain(),
             Self::Unsettled(unsettled) => unsettled.in_public(),
             Self::Silence(silence) => silence.explain(),
@@ -46,7 +48,7 @@ impl Trouble {
 
     /// Whether it is only waited for something that will come: no failure of anybody.
     pub fn is_patience(&self) -> bool {
-        matches!(self, Self::Unsettled(Unsettled::Waiting { .. }) | Self::OnItsWay(_))
+        matches!(self, Self::Unsettled(Unsettled::Waiting { .. }) | Self::OnItsWay(_) | Self::Taken)
     }
 }
 
@@ -119,6 +121,7 @@ impl fmt::Display for Trouble {
             Self::Unsettled(unsettled) => unsettled.fmt(f),
             Self::Silence(silence) => write!(f, "the agent did not answer: {}.", silence.explain()),
             Self::NoContext => f.write_str("Mission Control listed it and then knew nothing of it."),
+            Self::Taken => f.write_str("somebody else has begun it."),
             Self::Foreign => {
                 f.write_str("Mission Control answered with the context of another notification.")
             }

@@ -131,6 +131,8 @@ pub struct DeliveryHealth {
     pub turns: Vec<TurnHealth>,
     /// How many lists were begun.
     pub lists: u64,
+    /// What tells of another runtime on the account, if anything does: then nothing begins.
+    pub foreign_instance: Option<String>,
     /// When the oldest of them was created.
     pub oldest_unsettled_at: Option<Millis>,
     /// What it is set to.
@@ -238,6 +240,7 @@ pub fn reasons(
         (backend.reachable == Some(true) && backend.accepted != Some(true), "backend_refuses"),
         (delivery.consecutive_failures.max(delivery.list_failures.into()) >= FAILING, "delivery_failing"),
         (delivery.turns.iter().any(|turn| turn.state == "stuck"), "stuck_turns"),
+        (delivery.foreign_instance.is_some(), "foreign_instance"),
         (roster.stale, "roster_stale"),
         (ledger.off.is_some(), "ledger_off"),
     ];

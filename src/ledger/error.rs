@@ -81,7 +81,8 @@ impl fmt::Display for LedgerError {
                 let directory = directory.display();
                 write!(
                     f,
-                    "another process{by} uses the ledger in {directory}; stop it, or set another STATE_DIR"
+                    "another process{by} uses the ledger in {directory}; stop it. Another STATE_DIR is for another \
+                     account: of two runtimes on one account one has to leave"
                 )
             }
             Self::Newer { found, known } => write!(

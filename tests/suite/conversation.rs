@@ -8,6 +8,10 @@ mod killed;
 mod poison;
 /// At a gateway that is not of this house.
 mod real;
+/// Two of them on one account.
+mod rivals;
+/// How it ends when it is told to.
+mod stopping;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -363,6 +367,11 @@ fn a_program_that_is_killed_again_and_again_repeats_nothing() {
         house.mention(task, name, "write it down");
     }
     for pause in [40, 170, 90, 310, 20, 230] {
+        // Nothing begins before two lists have been compared.
+        house.until("work", |health| {
+            let delivery = &health["delivery"];
+            delivery["inFlight"] != 0 || delivery["lists"].as_u64() > Some(1) && delivery["waiting"] == 0
+        });
         std::thread::sleep(Duration::from_millis(pause));
         house.kill_and_start();
     }

@@ -1,6 +1,12 @@
 //! The dispatcher in virtual time: who is next, when lists are made, what happens while the gateway is away. No thread,
 //! no socket, no sleep; the world around it is a list of rows and a heap of things to come.
 
+/// A gateway that is away while the work goes on.
+mod absence;
+/// Two dispatchers on one board.
+mod duel;
+/// Another runtime on the same account.
+mod rival;
 /// The world around the dispatcher.
 mod world;
 

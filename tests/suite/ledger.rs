@@ -168,6 +168,7 @@ fn any_record() -> impl Strategy<Value = Record> {
             answered: lost % 2 == 0,
             answered_then: u64::from(failures),
             provider: doubts,
+            reopened: doubts % 2 == 0,
             rested: u64::from(doubts),
             waits: if lost % 3 == 0 { Waits::Person } else { Waits::Agent },
             since: NOW,
@@ -252,7 +253,7 @@ fn what_is_kept_has_stable_names() {
     let effects = json!({"done": [{"call": "c", "output": "o", "called": true}], "made": ["m"]});
     let all = json!({"tries": 1, "failures": 1, "doubts": 1, "outages": 1, "turned_away": 1, "answered_then": 1, "provider": 1,
         "lost": 1, "sent": sent, "unheard": 1, "parted": 1, "silences": 1, "unknown": 1, "heard": ["m", 1], "answered": true,
-        "rested": 1, "waits": "person", "since": 1, "effects": effects, "unposted": "words", "stage": stage});
+        "reopened": true, "rested": 1, "waits": "person", "since": 1, "effects": effects, "unposted": "words", "stage": stage});
     let known: Record = serde_json::from_value(all.clone()).unwrap();
     assert_eq!(json!(known), all);
     assert_eq!(json!(Stage::Fresh), "fresh");

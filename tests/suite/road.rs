@@ -8,6 +8,8 @@ mod desk;
 mod mortal;
 /// A turn whose answer was lost.
 mod settling;
+/// Whether the board says that somebody types.
+mod typing;
 
 use mission_control_runtime::convex;
 use mission_control_runtime::delivery::retry::UNKNOWN_MAX;

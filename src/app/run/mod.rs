@@ -1,6 +1,7 @@
 //! `run`: the service, from the first line of its log to its exit code.
 
 mod chores;
+mod ladder;
 mod line;
 mod state;
 
@@ -8,7 +9,6 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, select};
 use log::{error, info, warn};
@@ -35,22 +35,11 @@ use crate::telemetry;
 use crate::wire::Stop;
 
 use chores::{Reporter, follow_roster, report_offline};
+use ladder::{Cause, Ladder};
 use line::Handset;
 use state::State;
 
-/// How long turns that run may go on once we were told to stop.
-const DRAIN: Duration = Duration::from_secs(25);
-
-/// How long the backend may take to hear that we stop.
-const LAST_WORD: Duration = Duration::from_secs(3);
-
-/// How long requests that have arrived may take after that.
-const LAST_ANSWERS: Duration = Duration::from_secs(5);
-
-/// The longest that a thread may take to end after it was told.
-const FAREWELL: Duration = Duration::from_secs(5);
-
-/// Runs until a signal asks for the end.
+/// Runs until a signal asks for the end, or another runtime on the same account stands in the way.
 pub fn run(env_file: Option<&Path>) -> Exit {
     let ground = Ground::survey(env_file);
     let (level, format) = ground.log_style();
@@ -133,37 +122,42 @@ fn serve(settings: &Settings, ways: &Ways, redactor: &Arc<Redactor>) -> Exit {
     };
 
     // An error means that the handler is gone, and with it every way to be told: that is the end, too.
-    let lost = select! {
-        recv(signals) -> _ => false,
-        recv(service.ended()) -> _ => true,
+    let cause = select! {
+        recv(signals) -> _ => Cause::Told,
+        recv(service.must_leave()) -> _ => Cause::Foreign,
+        recv(service.ended()) -> _ => Cause::Lost,
     };
-    if lost {
+    if cause == Cause::Lost {
         error!("the dispatcher has ended by itself; please report this as a bug");
     }
-    match service.view().standing().running {
+    let (view, drain) = (service.view(), settings.delivery.drain);
+    let ladder = Ladder::begin(signals, drain, cause.exit());
+    match view.standing().running {
         0 => info!("stopping"),
         running => info!(
-            "stopping: {} may go on for {} s; a second signal cuts them off",
+            "stopping: {} may go on for {:.1} s; a second signal cuts them off",
             count(running, "running turn"),
-            DRAIN.as_secs()
+            drain.as_secs_f64()
         ),
     }
     switches.chores.close();
-    service.stop(DRAIN, &signals, &switches.turns);
-    if state.backend().accepted == Some(true) {
-        report_offline(&ways.once.mission(settings, &switches.calls), LAST_WORD);
+    service.stop(drain, &ladder.hurry, &switches.turns);
+    // To say "offline" beside another runtime would take its agents from the board. If there is none after all, the
+    // backend notices by itself that nobody reports any more.
+    if state.backend().accepted == Some(true) && view.standing().foreign.is_none() {
+        report_offline(&ways.once.mission(settings, &switches.calls), ladder.last_word());
     }
     switches.calls.close();
     ledger.close();
-    let cut_off = server.stop(LAST_ANSWERS);
+    let cut_off = server.stop(ladder.last_answers());
     if cut_off > 0 {
         warn!("{} cut off in the middle", count(cut_off, "request"));
     }
-    if chores.recv_timeout(FAREWELL) == Err(RecvTimeoutError::Timeout) {
-        warn!("not every thread ended within {} s", FAREWELL.as_secs());
+    if chores.recv_timeout(ladder.farewell()) == Err(RecvTimeoutError::Timeout) {
+        warn!("not every thread ended in time");
     }
     info!("stopped");
-    if lost { Exit::Failed } else { Exit::Done }
+    cause.exit()
 }
 
 /// What an earlier process has left, and where the next one will find what this one leaves. Without a place to write the

@@ -173,6 +173,7 @@ impl State {
             waiting: standing.known,
             in_flight: standing.running,
             lists: standing.lists,
+            foreign_instance: standing.foreign.map(|foreign| foreign.to_string()),
             oldest_unsettled_at: standing.oldest,
             turns: self
                 .delivery

@@ -1,7 +1,6 @@
 //! Mission Control, the gateway, and the program between them.
 
 use std::env;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -59,7 +58,12 @@ pub(super) struct House {
 impl House {
     /// Agents with these slugs and this mind. Whatever the person writes is told to the program at once.
     pub(super) fn new(slugs: &[&str], mind: impl Mind + 'static) -> Self {
-        Self::built(slugs, Place::Ours(Arc::new(mind), options(slugs)), "1000", None)
+        Self::built(slugs, Place::Ours(Arc::new(mind), options(slugs)), "1000", None, &[])
+    }
+
+    /// The same with these variables.
+    pub(super) fn set(slugs: &[&str], mind: impl Mind + 'static, more: &[(&str, &str)]) -> Self {
+        Self::built(slugs, Place::Ours(Arc::new(mind), options(slugs)), "1000", None, more)
     }
 
     /// The same with an orchestrator.
@@ -71,23 +75,23 @@ impl House {
 
     /// The same where lists are made once a minute unless there is a reason.
     pub(super) fn slow_polls(slugs: &[&str], mind: impl Mind + 'static) -> Self {
-        Self::built(slugs, Place::Ours(Arc::new(mind), options(slugs)), "60000", None)
+        Self::built(slugs, Place::Ours(Arc::new(mind), options(slugs)), "60000", None, &[])
     }
 
     pub(super) fn without_gateway(slugs: &[&str]) -> Self {
-        Self::built(slugs, Place::Nowhere, "1000", None)
+        Self::built(slugs, Place::Nowhere, "1000", None, &[])
     }
 
     /// At the real gateway, if there is one of this release, and else at ours with these agents: there the messages
     /// say what the agents do. The program shows the gateway's token, or this one.
     pub(super) fn both(release: Release, agents: &[&str], slugs: &[&str], token: Option<&str>) -> Self {
-        Self::built(slugs, Self::place(release, agents), "1000", token)
+        Self::built(slugs, Self::place(release, agents), "1000", token, &[])
     }
 
     /// The same over a way that loses so many answers.
     pub(super) fn lossy(release: Release, agents: &[&str], slugs: &[&str], losses: usize) -> Self {
         let place = Self::place(release, agents);
-        Self::built_over(slugs, place, "1000", None, losses)
+        Self::built_over(slugs, place, ("1000", None, &[]), losses)
     }
 
     fn place(release: Release, agents: &[&str]) -> Place {
@@ -97,11 +101,22 @@ impl House {
         }
     }
 
-    fn built(slugs: &[&str], place: Place, interval: &str, shown: Option<&str>) -> Self {
-        Self::built_over(slugs, place, interval, shown, 0)
+    fn built(
+        slugs: &[&str],
+        place: Place,
+        interval: &str,
+        shown: Option<&str>,
+        more: &[(&str, &str)],
+    ) -> Self {
+        Self::built_over(slugs, place, (interval, shown, more), 0)
     }
 
-    fn built_over(slugs: &[&str], place: Place, interval: &str, shown: Option<&str>, losses: usize) -> Self {
+    fn built_over(
+        slugs: &[&str],
+        place: Place,
+        (interval, shown, more): (&str, Option<&str>, &[(&str, &str)]),
+        losses: usize,
+    ) -> Self {
         let board = Board::new();
         let agents = slugs
             .iter()
@@ -131,6 +146,8 @@ impl House {
             ("STATE_DIR", state.path().to_str().unwrap().to_owned()),
         ]
         .map(|(name, value)| (name.to_owned(), value));
+        let more = more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let variables: Vec<_> = variables.into_iter().chain(more).collect();
         let mut program = started(&variables);
         let address = program.address();
         program.hear("the team:");
@@ -142,7 +159,7 @@ impl House {
             lossy,
             token,
             program: Some(program),
-            variables: variables.into(),
+            variables,
             state,
             address,
             nudging: true,
@@ -329,20 +346,49 @@ impl House {
         self.start();
     }
 
-    /// The program is killed.
-    pub(super) fn kill(&mut self) {
-        self.program.take().unwrap().kill();
-    }
-
-    /// Where the program keeps its ledger.
-    pub(super) fn state_dir(&self) -> &Path {
-        self.state.path()
-    }
-
     /// Another one takes the place of the killed one.
     pub(super) fn start(&mut self) {
         let mut program = started(&self.variables);
         self.address = program.address();
+        self.program = Some(program);
+    }
+
+    /// The program is killed, and none takes its place.
+    pub(super) fn kill(&mut self) {
+        self.program.take().unwrap().kill();
+    }
+
+    /// The program at the same board and gateway, as on another machine; it is not ready yet.
+    pub(super) fn another(&self) -> Running {
+        self.another_with(&[])
+    }
+
+    /// The same with these variables.
+    pub(super) fn another_with(&self, more: &[(&str, &str)]) -> Running {
+        let elsewhere = self.variables.iter().filter(|(name, _)| name != "STATE_DIR");
+        let elsewhere =
+            elsewhere.map(|(name, value)| (name.as_str(), value.as_str())).chain(more.iter().copied());
+        elsewhere.fold(Program::new(["run"]), |program, (name, value)| program.with(name, value)).start()
+    }
+
+    /// Where the program keeps what survives a crash.
+    pub(super) fn state_dir(&self) -> &str {
+        self.state.path().to_str().unwrap()
+    }
+
+    /// Where the program listens.
+    pub(super) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The program itself, from now on somebody else's.
+    pub(super) fn give(&mut self) -> Running {
+        self.program.take().unwrap()
+    }
+
+    /// From now on this is the program.
+    pub(super) fn take(&mut self, program: Running, address: String) {
+        self.address = address;
         self.program = Some(program);
     }
 

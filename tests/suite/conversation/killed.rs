@@ -6,6 +6,7 @@
 #![allow(clippy::print_stdout, reason = "the table is for people, and the seed repeats what failed")]
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use mission_control_runtime::delivery::journal::Step;
@@ -125,7 +126,7 @@ fn whoever_is_killed_when_every_row_ends_once() {
     for kill in 1..=kills {
         std::thread::sleep(Duration::from_millis(dice.roll(LIFE_MS)));
         house.kill();
-        for tale in ledger::read(house.state_dir()).unwrap().tales {
+        for tale in ledger::read(Path::new(house.state_dir())).unwrap().tales {
             // What has ended long ago was not hit.
             if let Some(last) = tale.told.last().filter(|_| tale.closed.is_none() || kill == 1) {
                 *stood.entry(last.step.clone()).or_default() += 1;

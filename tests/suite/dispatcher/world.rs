@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use mission_control_runtime::clock::Millis;
 use mission_control_runtime::delivery::dispatcher::{Dispatcher, Effect, Event, Plan, Rhythm};
+use mission_control_runtime::delivery::retry::{self, Next};
 use mission_control_runtime::delivery::{End, Job, Outcome, Trouble};
 use mission_control_runtime::gateway::{Class, GatewayError, Why};
 use mission_control_runtime::model::Notification;
@@ -38,6 +39,7 @@ pub(super) struct World {
     pub(super) settled: Vec<String>,
     pub(super) lists: Vec<Millis>,
     pub(super) probes: usize,
+    pub(super) probed: Vec<Millis>,
     pub(super) forgotten: Vec<String>,
     pub(super) fates: HashMap<String, Fate>,
     pub(super) failures_most: u32,
@@ -60,6 +62,7 @@ pub(super) struct World {
 }
 
 impl World {
+    /// A dispatcher that has found itself alone.
     pub(super) fn new(workers: usize) -> Self {
         let rhythm = Rhythm {
             interval: Duration::from_secs(5),
@@ -67,12 +70,13 @@ impl World {
             backoff_base: Duration::from_secs(5),
             backoff_max: Duration::from_mins(5),
         };
-        Self {
+        let mut world = Self {
             dispatcher: Dispatcher::new(Plan { workers, list_limit: 50, rhythm }),
             starts: Vec::new(),
             settled: Vec::new(),
             lists: Vec::new(),
             probes: 0,
+            probed: Vec::new(),
             forgotten: Vec::new(),
             fates: HashMap::new(),
             failures_most: 0,
@@ -90,7 +94,11 @@ impl World {
             gateway_away: false,
             backend_away: false,
             overtaken: BTreeMap::new(),
-        }
+        };
+        // Its first list is empty, so that it waits for no second one.
+        world.tell(None);
+        world.run_for(Duration::from_millis(1));
+        world
     }
 
     pub(super) fn turns_take(&mut self, ms: u64) {
@@ -121,6 +129,10 @@ impl World {
         self.overtaken.insert(self.arrived, (0, 0));
         self.arrived += 1;
         self.nudge();
+    }
+
+    pub(super) fn now(&self) -> Millis {
+        self.now
     }
 
     pub(super) fn settle_elsewhere(&mut self, id: &str) {
@@ -211,16 +223,18 @@ impl World {
                 let event = if self.backend_away {
                     Event::ListFailed { why: "away".to_owned(), not_before: None, dice: 0.5 }
                 } else {
-                    Event::Listed { list, limit, rows, spoilt: 0 }
+                    Event::Listed { list, limit, rows, spoilt: 0, dice: 0.5 }
                 };
                 self.later(self.list_ms, event);
             }
             Effect::Probe => {
                 self.probes += 1;
+                self.probed.push(self.now);
                 let trouble = self.gateway_away.then(|| "away".to_owned());
                 self.later(1, Event::Probed(trouble));
             }
             Effect::Start(job) => self.start(job),
+            Effect::Leave => panic!("there is nobody else"),
             Effect::Forget(row) => self.forgotten.push(row.id.as_str().to_owned()),
         }
     }
@@ -236,7 +250,11 @@ impl World {
         let ms = self.turns_ms.get(&track).copied().unwrap_or(self.turn_ms);
         let outcome = if self.gateway_away {
             let error = GatewayError::new(Class::Closed, Why::Unreachable, None);
-            Outcome::Again { trouble: Trouble::Gateway(error), pause: None }
+            let trouble = Trouble::Gateway(error);
+            match retry::after(&mut job.record, &trouble, &retry::Budget::default(), 0.5) {
+                Next::Again(pause) => Outcome::Again { trouble, pause },
+                Next::End(end) => Outcome::Closed(end),
+            }
         } else {
             match self.fates.get(&id).copied() {
                 Some(Fate::Fail { pause_ms }) => Outcome::Again {

@@ -23,7 +23,8 @@ fn two_processes_do_not_share_a_ledger() {
     let first = open(&place);
     let refused = try_open(&place).err().unwrap();
     let words = format!(
-        "another process (process {}) uses the ledger in {}; stop it, or set another STATE_DIR",
+        "another process (process {}) uses the ledger in {}; stop it. Another STATE_DIR is for another account: of two \
+         runtimes on one account one has to leave",
         std::process::id(),
         place.display()
     );

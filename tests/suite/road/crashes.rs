@@ -213,7 +213,7 @@ fn run_job(
     (survive, meanwhile): (usize, Option<(usize, Meanwhile)>),
 ) -> Run {
     let paper = Paper::default();
-    let row = job.row.clone();
+    let mut row = job.row.clone();
     let life = Life::new(fate, meanwhile);
     if !live(&office, &model, &paper, &mut job, &life) {
         let left = paper.crash(survive).into_iter().find(|left| left.row.id == row.id);
@@ -221,6 +221,9 @@ fn run_job(
         if let Some(record) =
             left.map(|left| left.record).or_else(|| (!office.is_delivered(&job)).then(Default::default))
         {
+            // The next process has it as it is listed then.
+            let now = office.team.board.row("notifications", row.id.as_str());
+            row.read_at = serde_json::from_value(now["readAt"].clone()).unwrap();
             job = Job { number: 1, row, record };
             assert!(live(&office, &model, &paper, &mut job, &Life::new(None, None)));
         }

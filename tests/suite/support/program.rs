@@ -117,6 +117,11 @@ impl Running {
         self.child.id()
     }
 
+    /// Whether it has ended.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
     /// Ends it at once, as nobody can prevent.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();

@@ -1,0 +1,177 @@
+//! Two programs on one account, as on two machines: at one board and one gateway, with state directories of their own.
+
+#![allow(clippy::print_stdout, reason = "figures for whoever runs the tests with --nocapture")]
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use mission_control_runtime::demo::gateway::{Prompt, Thought};
+use serde_json::{Value, json};
+
+use super::house::House;
+use crate::support::board::agent;
+use crate::support::program::Running;
+
+/// As the house sets it.
+const WORKERS: u64 = 20;
+
+const SLUGS: [&str; 5] = ["one", "two", "three", "four", "five"];
+
+fn slow(prompt: &Prompt) -> Thought {
+    Thought::say(format!("{} answers.", prompt.agent)).after(Duration::from_millis(800))
+}
+
+/// Fifty tracks.
+fn tasks(house: &House) -> Vec<(&'static str, String)> {
+    let task = |n: usize| (SLUGS[n % 5], house.task("in_progress", &[SLUGS[n % 5]]));
+    (0..50).map(task).collect()
+}
+
+/// So many rows, evenly over the tracks.
+fn load(house: &House, tasks: &[(&str, String)], rows: usize) {
+    for n in 0..rows {
+        let (slug, task) = &tasks[n % tasks.len()];
+        house.board.person_says(task, &format!("@{slug}, number {n}"));
+    }
+}
+
+/// Nobody has said that the account is offline, and no agent was taken off the board.
+fn nobody_went_offline(house: &House) {
+    assert_ne!(house.account()["runtimeStatus"], "offline");
+    let rows = house.board.rows("activities");
+    let offline: Vec<&Value> = rows.iter().filter(|row| row["meta"]["newStatus"] == "offline").collect();
+    assert!(offline.is_empty(), "{offline:?}");
+    assert!(house.board.rows("agents").iter().all(|agent| agent["status"] != "offline"));
+}
+
+/// How many messages stand in the threads twice, and how many turns were asked for twice: by the books of the backend
+/// and of the gateway.
+fn doubled(house: &House) -> (u64, u64) {
+    let mut posts: HashMap<String, u64> = HashMap::new();
+    for row in house.board.rows("messages").iter().filter(|row| row["authorType"] == "agent") {
+        let source = row["sourceNotificationId"].as_str().expect("every answer names its row");
+        *posts.entry(source.to_owned()).or_default() += 1;
+    }
+    let posts = posts.values().map(|count| count - 1).sum();
+    let turns = house.gateway().markers().values().map(|marks| marks.posts.saturating_sub(1)).sum();
+    (posts, turns)
+}
+
+fn is_typing(row: &Value) -> bool {
+    row.get("readAt").is_some() && row.get("deliveredAt").is_none() && row.get("deliveryEndedAt").is_none()
+}
+
+/// On one machine the lock tells them apart at once, and the sentence does not lead to two state directories.
+#[test]
+fn a_second_one_with_the_same_state_directory_is_refused_in_a_sentence() {
+    let house = House::new(&["one"], slow);
+    let (code, log) = house.another_with(&[("STATE_DIR", house.state_dir())]).end();
+    assert_eq!(code, Some(1), "once the first has ended it may try again: {log}");
+    assert!(log.contains("uses the ledger in") && log.contains("; stop it."), "{log}");
+    assert!(log.contains("of two runtimes on one account one has to leave"), "{log}");
+    nobody_went_offline(&house);
+}
+
+#[test]
+fn the_second_one_leaves_without_a_turn_and_disturbs_nobody() {
+    let house = House::new(&SLUGS, slow);
+    let tasks = tasks(&house);
+    load(&house, &tasks, 200);
+    house.begun();
+    let mut other = house.another();
+    let address = other.address();
+    let line = other.hear("another runtime works on this account");
+    assert!(line.contains("One of the two must go"), "{line}");
+    let (code, log) = other.end();
+    assert_eq!(code, Some(4), "{log}");
+    assert!(!log.contains("answered"), "it has delivered nothing: {log}");
+    nobody_went_offline(&house);
+    house.settled();
+    assert_eq!(doubled(&house), (0, 0));
+    assert_eq!(house.health()["delivery"]["ended"], json!({"answered": 200}));
+    assert!(std::net::TcpStream::connect(address).is_err(), "it has gone");
+}
+
+/// Whoever is there first never hears of the other one, so this is about two that start at the same instant.
+#[test]
+fn of_two_that_start_together_one_stays() {
+    let mut house = House::set(&SLUGS, slow, &[("DELIVERY_INTERVAL", "2000")]);
+    house.kill();
+    let tasks = tasks(&house);
+    load(&house, &tasks, 200);
+    let (mut one, mut two) = (house.another(), house.another());
+    let (here, there) = (one.address(), two.address());
+    let until = Instant::now() + Duration::from_mins(4);
+    let mut more = 0;
+    let (stays, address, left) = loop {
+        match (one.has_ended(), two.has_ended()) {
+            (false, true) => break (one, here, two),
+            (true, false) => break (two, there, one),
+            (ended, _) => assert!(!ended, "nobody stays"),
+        }
+        assert!(Instant::now() < until, "both stay");
+        // Where nothing is to be done neither can be seen.
+        std::thread::sleep(Duration::from_millis(500));
+        load(&house, &tasks, 1);
+        more += 1;
+    };
+    let (code, log) = left.end();
+    assert_eq!(code, Some(4), "{log}");
+    house.take(stays, address);
+    nobody_went_offline(&house);
+    house.settled();
+    let (posts, turns) = doubled(&house);
+    println!("two together: {turns} turns and {posts} messages twice; {more} rows until one had left");
+    assert_eq!(posts, 0, "no message stands twice");
+    assert!(turns <= 2 * WORKERS, "{turns} turns were made twice");
+    assert!(
+        house
+            .board
+            .rows("notifications")
+            .iter()
+            .all(|row| row["recipientType"] != "agent" || row.get("deliveredAt").is_some())
+    );
+    assert!(!house.board.rows("notifications").iter().any(is_typing));
+    assert!(house.health()["delivery"]["foreignInstance"].is_null());
+}
+
+/// Two that find each other on an empty board see each other with the first rows. Until it is decided `/health` says so.
+#[test]
+fn of_two_that_were_idle_one_stays() {
+    let mut house = House::new(&SLUGS, slow);
+    let mut other = house.another();
+    let address = other.address();
+    other.hear("the team:");
+    let tasks = tasks(&house);
+    load(&house, &tasks, 100);
+    // Whoever leaves in this very moment answers nothing any more.
+    let told = |address: &str| {
+        let answer = agent().get(format!("http://{address}/health")).call();
+        let body = answer.and_then(|mut answer| answer.body_mut().read_to_string()).unwrap_or_default();
+        body.contains("\"foreign_instance\"")
+    };
+    let until = Instant::now() + Duration::from_mins(4);
+    let (mut seen, mut first) = (false, house.give());
+    let here = house.address().to_owned();
+    let (stays, address, left): (Running, String, Running) = loop {
+        match (first.has_ended(), other.has_ended()) {
+            (false, true) => break (first, here, other),
+            (true, false) => break (other, address, first),
+            (ended, _) => assert!(!ended, "nobody stays"),
+        }
+        seen |= told(&here) || told(&address);
+        assert!(Instant::now() < until, "both stay");
+        std::thread::sleep(Duration::from_millis(500));
+        load(&house, &tasks, 1);
+    };
+    assert!(seen, "/health says so");
+    let (code, log) = left.end();
+    assert_eq!(code, Some(4), "{log}");
+    house.take(stays, address);
+    nobody_went_offline(&house);
+    house.settled();
+    let (posts, turns) = doubled(&house);
+    println!("two idle ones: {turns} turns and {posts} messages twice");
+    assert_eq!(posts, 0, "no message stands twice");
+    assert!(turns <= 2 * WORKERS, "{turns} turns were made twice");
+}

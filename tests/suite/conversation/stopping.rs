@@ -1,0 +1,158 @@
+//! How the program ends when it is told to, whoever hangs.
+
+#![allow(clippy::print_stdout, reason = "figures for whoever runs the tests with --nocapture")]
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use mission_control_runtime::demo::gateway::{Fault, Prompt, Thought};
+use serde_json::Value;
+
+use super::house::House;
+use crate::support::program::get;
+
+/// What the program promises, beside the time of the drain.
+const AFTER_THE_DRAIN: Duration = Duration::from_secs(10);
+
+fn endless(prompt: &Prompt) -> Thought {
+    Thought::say(prompt.agent.clone()).after(Duration::from_mins(10))
+}
+
+/// Somebody in the middle who passes everything on until he falls asleep.
+struct Relay {
+    address: String,
+    asleep: Arc<AtomicBool>,
+}
+
+impl Relay {
+    fn to(target: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let asleep = Arc::<AtomicBool>::default();
+        let (target, sleeping) = (target.trim_start_matches("http://").to_owned(), asleep.clone());
+        thread::spawn(move || {
+            for near in listener.incoming().map_while(Result::ok) {
+                let Ok(far) = TcpStream::connect(&target) else { return };
+                for (from, to) in [(&near, &far), (&far, &near)] {
+                    let (from, to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
+                    let sleeping = sleeping.clone();
+                    thread::spawn(move || pass_on(from, to, &sleeping));
+                }
+            }
+        });
+        Self { address, asleep }
+    }
+}
+
+fn pass_on(mut from: TcpStream, mut to: TcpStream, asleep: &AtomicBool) {
+    let mut bytes = [0; 8 * 1024];
+    while let Ok(count @ 1..) = from.read(&mut bytes) {
+        if asleep.load(Ordering::SeqCst) {
+            // The connections stay open for as long as the test lives.
+            thread::park();
+        }
+        if to.write_all(&bytes[..count]).is_err() {
+            return;
+        }
+    }
+    // What one side has ended the other must hear of.
+    let _ = to.shutdown(std::net::Shutdown::Write);
+}
+
+/// The only row of an agent.
+fn row(house: &House) -> Option<Value> {
+    house.board.rows("notifications").into_iter().find(|row| row["recipientType"] == "agent")
+}
+
+/// A turn that is cut off at the end of the drain is called ended at the backend before the account goes offline; the
+/// server answers up to then.
+#[test]
+fn a_turn_that_is_cut_off_says_so_and_nobody_types_any_more() {
+    for stalls in [false, true] {
+        let mut house = House::set(&["ben"], endless, &[("DRAIN_TIMEOUT_MS", "700")]);
+        if stalls {
+            house.faults().always(Fault::StallBefore);
+        }
+        let task = house.task("assigned", &["ben"]);
+        house.mention(&task, "ben", "hello");
+        house.until("a turn", |_| row(&house).is_some_and(|row| row.get("readAt").is_some()));
+        let address = house.address().to_owned();
+        let mut program = house.give();
+        let began = Instant::now();
+        program.signal("TERM");
+        program.hear("stopping: 1 running turn may go on for 0.7 s");
+        assert_eq!(get(&address, "/health").0, 200, "it answers while it waits");
+        let (code, log) = program.end();
+        let took = began.elapsed();
+        assert_eq!(code, Some(0), "{log}");
+        assert!(took >= Duration::from_millis(700) && took < Duration::from_secs(4), "{took:?}");
+        let row = row(&house).unwrap();
+        assert!(row.get("deliveryEndedAt").is_some() && row.get("deliveredAt").is_none(), "{row}");
+        assert!(row.get("readAt").is_none(), "that was before the account went offline: {row}");
+        assert_eq!(house.account()["runtimeStatus"], "offline");
+    }
+}
+
+/// From the signal to the exit it takes the drain and ten seconds at most; and a second signal ends it within one.
+#[test]
+fn whoever_hangs_it_ends_in_time() {
+    let drain = Duration::from_millis(500);
+    for hurry in [false, true] {
+        let mut house = House::set(&["ben"], endless, &[("DRAIN_TIMEOUT_MS", "500")]);
+        let relay = Relay::to(&house.board.url());
+        // Another life of it, by way of somebody who falls asleep.
+        house.kill();
+        let mut program = house.another_with(&[("CONVEX_URL", &relay.address)]);
+        let address = program.address();
+        program.hear("the team:");
+        let task = house.task("assigned", &["ben"]);
+        house.board.person_says(&task, "@ben, hello");
+        house.begun();
+        relay.asleep.store(true, Ordering::SeqCst);
+        // Clients that hang: in front of their request, in the middle of it, and with their answer unread.
+        let clients: Vec<TcpStream> =
+            ["", "GET /health HTTP/1.1\r\nHos", "GET /health HTTP/1.1\r\nHost: x\r\n\r\n"]
+                .iter()
+                .cycle()
+                .take(30)
+                .map(|words| {
+                    let mut client = TcpStream::connect(&address).unwrap();
+                    client.write_all(words.as_bytes()).unwrap();
+                    client
+                })
+                .collect();
+        let mut began = Instant::now();
+        program.signal("TERM");
+        program.hear("stopping: 1 running turn");
+        let most = if hurry {
+            began = Instant::now();
+            program.signal("TERM");
+            Duration::from_secs(1)
+        } else {
+            drain + AFTER_THE_DRAIN
+        };
+        let (code, log) = program.end();
+        let took = began.elapsed();
+        println!("hurry {hurry}: it ended within {took:?}");
+        assert_eq!(code, Some(0), "{log}");
+        assert!(took <= most, "{took:?}: {log}");
+        assert!(took >= drain || hurry, "{took:?}: {log}");
+        drop(clients);
+    }
+}
+
+#[test]
+fn without_a_drain_turns_are_cut_off_at_once() {
+    let mut house = House::set(&["ben"], endless, &[("DRAIN_TIMEOUT_MS", "0")]);
+    let task = house.task("assigned", &["ben"]);
+    house.mention(&task, "ben", "hello");
+    house.begun();
+    let began = Instant::now();
+    let log = house.stop();
+    assert!(began.elapsed() < Duration::from_secs(3), "{:?}: {log}", began.elapsed());
+    assert!(row(&house).unwrap().get("deliveryEndedAt").is_some());
+}
