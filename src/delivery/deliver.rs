@@ -6,7 +6,6 @@
 //! again, and what only lacks its mark is only marked.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use log::{Level, debug, info, log, warn};
@@ -40,7 +39,8 @@ pub fn deliver(job: &mut Job, desk: &Desk<'_>) -> Outcome {
             Ok(end) => return closed(job, end, desk),
             Err(trouble) => trouble,
         };
-        let trouble = retry::weighed(&mut job.record, trouble, desk.answered.load(Ordering::Relaxed));
+        let (answered, quiet) = desk.answers.now();
+        let trouble = retry::weighed(&mut job.record, trouble, answered, quiet);
         match retry::after(&mut job.record, &trouble, &desk.rules.budget, chance::unit()) {
             Next::Again(pause) => {
                 if typing {
@@ -110,9 +110,8 @@ fn walk(job: &mut Job, desk: &Desk<'_>, typing: &mut bool) -> Result<End, Troubl
         if matches!(job.record.stage, Stage::Fresh | Stage::Working(_)) {
             let found = settle(job, desk)?;
             let context = context(job, desk)?;
-            // Before anything was heard of it nobody but another runtime can have marked it.
-            let untouched = job.record.heard.is_none() && !job.record.reopened;
-            if untouched && context.notification.delivered_at.is_some() {
+            // This far nobody but another runtime can have marked it.
+            if context.notification.delivered_at.is_some() && !job.record.reopened {
                 return Ok(End::Gone);
             }
             if is_taken(job, &context) {

@@ -1,7 +1,7 @@
 //! What a delivery is made with.
 
 use std::collections::VecDeque;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::inflight::InFlight;
 use super::journal::{Journal, Note, Step, Wait};
 use super::retry::Budget;
 use super::{Job, Record};
-use crate::clock::Clock;
+use crate::clock::{Clock, Pulse};
 use crate::config::NoResponseNote;
 use crate::gateway::Gateway;
 use crate::mission::Mission;
@@ -30,8 +30,8 @@ pub struct Desk<'a> {
     pub stir: &'a dyn Fn(),
     /// To be called when the gateway has taken the turn of this job.
     pub taken: &'a dyn Fn(u64),
-    /// How many turns of all workers were answered.
-    pub answered: &'a AtomicU64,
+    /// The turns of all workers that were answered.
+    pub answers: &'a Answers,
     /// What was made lately, by whomever.
     pub made: &'a Made,
     /// Which turns are under way.
@@ -62,6 +62,25 @@ impl Desk<'_> {
     /// Whether it is known which step has made it.
     pub(super) fn knows(&self, record: &Record, id: &str) -> bool {
         record.effects.has_made(id) || self.made.has(id)
+    }
+}
+
+/// How many turns were answered, and how long ago the last one.
+#[derive(Debug, Default)]
+pub struct Answers {
+    count: AtomicU64,
+    last: Pulse,
+}
+
+impl Answers {
+    /// One more, now.
+    pub fn one_more(&self) {
+        self.last.beat();
+        self.count.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn now(&self) -> (u64, Duration) {
+        (self.count.load(Ordering::Relaxed), self.last.quiet())
     }
 }
 

@@ -227,7 +227,7 @@ impl Dispatcher {
         while self.free > 0
             && self.gate.lets_in()
             && self.rival.lets_begin()
-            && let Some(job) = self.queue.take()
+            && let Some(job) = self.next_job()
         {
             self.free -= 1;
             self.gate.begins(job.number);
@@ -248,6 +248,10 @@ impl Dispatcher {
             effects.push(Effect::List { list: self.lists, limit: self.list_limit() });
         }
         effects
+    }
+
+    fn next_job(&mut self) -> Option<Job> {
+        if self.gate.is_on_trial() { self.queue.take_for_trial() } else { self.queue.take() }
     }
 
     /// Whether there are rows that we have not seen, and workers who might soon want them.

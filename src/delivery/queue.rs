@@ -182,6 +182,17 @@ impl Queue {
     /// The next job; its track is busy from now on.
     pub(super) fn take(&mut self) -> Option<Job> {
         let number = self.next()?;
+        self.hand_out(number)
+    }
+
+    /// The job that tells best whether the gateway lets anybody in: of those that were turned away least often the first.
+    pub(super) fn take_for_trial(&mut self) -> Option<Job> {
+        let ready = self.ready.iter().flatten().copied();
+        let number = ready.min_by_key(|number| (self.rows[number].record.turned_away, *number))?;
+        self.hand_out(number)
+    }
+
+    fn hand_out(&mut self, number: u64) -> Option<Job> {
         for (_, earlier) in self.rows.range_mut(..number).filter(|(_, row)| !row.running) {
             earlier.overtaken += 1;
         }

@@ -57,6 +57,8 @@ const SILENCE: Duration = Duration::from_secs(2);
 const TAKEN: Duration = Duration::from_mins(1);
 /// How long whoever can mend something at the gateway may take for it, at least.
 const MENDED: Duration = Duration::from_secs(30);
+/// While a turn was answered so lately, a page is no sign that none would be.
+const LATELY: Duration = Duration::from_secs(10);
 /// The longest that a row rests that found the gate closed more than once.
 const TURNED_AWAY_LONGEST: Duration = Duration::from_mins(1);
 
@@ -74,6 +76,7 @@ pub fn after(record: &mut Record, trouble: &Trouble, budget: &Budget, dice: f64)
     let count = Count { record, trouble, budget, dice };
     match trouble {
         Trouble::Gateway(error) => gateway(count, error),
+        Trouble::Aside(_) => aside(count.record, dice),
         Trouble::Unsettled(unsettled) => lost(count, *unsettled),
         Trouble::Backend(setback) => backend(count, setback),
         Trouble::Silence(silence) => {
@@ -189,16 +192,26 @@ fn turned_away(record: &mut Record, dice: f64) -> Next {
     Next::Again(again.map(|count| pause(count, None, dice).min(TURNED_AWAY_LONGEST)))
 }
 
+/// Nothing is let through for this row, for all that is known: it rests from its first time on.
+fn aside(record: &mut Record, dice: f64) -> Next {
+    record.turned_away = record.turned_away.saturating_add(1);
+    Next::Again(Some(pause(record.turned_away - 1, None, dice).min(TURNED_AWAY_LONGEST)))
+}
+
 /// What a turn that met a page in place of an answer says. A page can come from anything between the gateway and us,
-/// once for all or for one request alone: if others got through since the same row last met it, it is the row's own.
-pub fn weighed(record: &mut Record, trouble: Trouble, answered: u64) -> Trouble {
+/// once for all or for one request alone. While others get through it closes the gate for nobody; and if others got
+/// through since the same row last met one, it is the row's own. `answered` is how many turns were, of whomever, and
+/// `quiet` how long ago the last one.
+pub fn weighed(record: &mut Record, trouble: Trouble, answered: u64, quiet: Duration) -> Trouble {
     match trouble {
         Trouble::Gateway(error) if error.class == gateway::Class::Closed => {
             let alone = record.turned_away > 0 && answered > record.answered_then;
             record.answered_then = answered;
-            let own = alone && error.why == gateway::Why::NotAGateway;
-            let class = if own { gateway::Class::Transient } else { error.class };
-            Trouble::Gateway(GatewayError { class, ..error })
+            match error.why == gateway::Why::NotAGateway {
+                true if alone => Trouble::Gateway(GatewayError { class: gateway::Class::Transient, ..error }),
+                true if answered > 0 && quiet < LATELY => Trouble::Aside(error),
+                _ => Trouble::Gateway(error),
+            }
         }
         other => other,
     }
@@ -293,16 +306,30 @@ mod tests {
         }
     }
 
-    /// A page that only this row meets, while others get through, is its own; a page that all meet is nobody's.
+    /// A page that only this row meets, while others get through, is its own and closes the gate for nobody; a page that
+    /// all meet is nobody's and does. Each time: how many turns were answered, how long ago the last one.
     #[test]
     fn a_page_is_the_rows_own_if_others_get_through() {
-        for (answered, closed) in [([0, 0, 0], [true, true, true]), ([3, 4, 4], [true, false, true])] {
+        let (lately, long_ago) = (Duration::from_secs(1), Duration::from_secs(30));
+        for (times, expected) in [
+            ([(0, lately), (0, lately), (0, lately)], ["closes", "closes", "closes"]),
+            ([(3, lately), (4, lately), (4, lately)], ["aside", "own", "aside"]),
+            ([(3, long_ago), (4, long_ago), (4, long_ago)], ["closes", "own", "closes"]),
+            ([(3, lately), (3, lately), (3, long_ago)], ["aside", "aside", "closes"]),
+        ] {
             let mut record = Record::default();
-            for (answered, closed) in answered.into_iter().zip(closed) {
-                let trouble = weighed(&mut record, turn(Class::Closed, Why::NotAGateway), answered);
-                after(&mut record, &trouble, &Budget::default(), 0.5);
-                assert_eq!(trouble.is_everybodys(), closed, "{answered}");
+            for ((answered, quiet), expected) in times.into_iter().zip(expected) {
+                let trouble = weighed(&mut record, turn(Class::Closed, Why::NotAGateway), answered, quiet);
+                let next = after(&mut record, &trouble, &Budget::default(), 0.5);
+                let name = match &trouble {
+                    Trouble::Aside(_) => "aside",
+                    _ if trouble.is_everybodys() => "closes",
+                    _ => "own",
+                };
+                assert_eq!(name, expected, "{answered} {quiet:?}");
+                assert!(expected != "aside" || matches!(next, Next::Again(Some(pause)) if !pause.is_zero()));
             }
+            assert_eq!(record.failures, u32::from(expected.contains(&"own")), "only its own is counted");
         }
     }
 

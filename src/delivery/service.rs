@@ -131,12 +131,12 @@ impl Service {
         let inflight = InFlight::new(enters);
         let ((rhythm, look), table, until) = (setup.watch, inflight.clone(), ended.clone());
         threads.push(spawn("watch", move || watch(&table, &look, rhythm, &entered, &until))?);
-        let (on_trial, answered) = (Arc::<AtomicBool>::default(), Arc::default());
+        let (on_trial, answers) = (Arc::<AtomicBool>::default(), Arc::default());
         for (number, worker) in (1..).zip(setup.workers) {
             let (jobs, inbox) = (work.clone(), inbox.clone());
-            let (nudges, on_trial, answered) = (nudges.clone(), on_trial.clone(), Arc::clone(&answered));
+            let (nudges, on_trial, answers) = (nudges.clone(), on_trial.clone(), Arc::clone(&answers));
             let inflight = inflight.clone();
-            let ends = Ends { jobs, inbox, nudges, inflight, answered, on_trial };
+            let ends = Ends { jobs, inbox, nudges, inflight, answers, on_trial };
             threads.push(spawn(&format!("worker-{number}"), move || worker.run(&ends))?);
         }
         let desk = Desk {

@@ -1,7 +1,5 @@
 //! The talk with the agent: a turn, its calls, their results, and again, until it has answered.
 
-use std::sync::atomic::Ordering;
-
 use log::warn;
 
 use super::calls;
@@ -121,7 +119,7 @@ pub(super) fn talk(
             }
             settle::end(&mut job.record, answer.as_ref().err(), desk.clock.now());
             let reply = answer.map_err(Trouble::Gateway)?;
-            desk.answered.fetch_add(1, Ordering::Relaxed);
+            desk.answers.one_more();
             reply
         };
         if reply.calls.is_empty() || rounds > desk.rules.rounds_max {

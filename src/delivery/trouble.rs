@@ -14,6 +14,8 @@ pub enum Trouble {
     Backend(Setback),
     /// A turn failed.
     Gateway(GatewayError),
+    /// A page came in place of an answer, while others get through: it may be this row's own trouble, or nobody's.
+    Aside(GatewayError),
     /// The answer of a turn was lost.
     Unsettled(Unsettled),
     /// The agent said nothing where it should.
@@ -37,7 +39,7 @@ impl Trouble {
     pub fn in_public(&self) -> &'static str {
         match self {
             Self::Backend(_) | Self::NoContext | Self::Taken | Self::Foreign => "Mission Control refuses it",
-            Self::Gateway(error) => error.why.explain(),
+            Self::Gateway(error) | Self::Aside(error) => error.why.explain(),
             Self::Unsettled(unsettled) => unsettled.in_public(),
             Self::Silence(silence) => silence.explain(),
             Self::OnItsWay(_) => "an answer of Mission Control was lost",
@@ -117,7 +119,7 @@ impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Backend(setback) => f.write_str(&setback.sentence),
-            Self::Gateway(error) => error.fmt(f),
+            Self::Gateway(error) | Self::Aside(error) => error.fmt(f),
             Self::Unsettled(unsettled) => unsettled.fmt(f),
             Self::Silence(silence) => write!(f, "the agent did not answer: {}.", silence.explain()),
             Self::NoContext => f.write_str("Mission Control listed it and then knew nothing of it."),

@@ -1,13 +1,13 @@
 //! A worker: takes jobs, one at a time, and owes exactly one answer for each.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossbeam_channel::{Receiver, Sender};
 
 use super::Job;
 use super::deliver::deliver;
-use super::desk::{Desk, Made, Rules};
+use super::desk::{Answers, Desk, Made, Rules};
 use super::dispatcher::Event;
 use super::inflight::InFlight;
 use super::journal::Journal;
@@ -40,8 +40,8 @@ pub(super) struct Ends {
     pub(super) nudges: Sender<()>,
     /// Which turns are under way.
     pub(super) inflight: InFlight,
-    /// How many turns of all workers were answered.
-    pub(super) answered: Arc<AtomicU64>,
+    /// The turns of all workers that were answered.
+    pub(super) answers: Arc<Answers>,
     /// Whether the dispatcher wants to hear that a turn was taken.
     pub(super) on_trial: Arc<AtomicBool>,
 }
@@ -67,7 +67,7 @@ impl Worker {
             team: &self.team,
             stir: &stir,
             taken: &taken,
-            answered: &ends.answered,
+            answers: &ends.answers,
             made: &self.made,
             inflight: &ends.inflight,
             journal: &*self.journal,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use mission_control_runtime::redact::credentials_in;
 
 /// Which floor a room stands on. The longest matching path counts.
-const FLOORS: [(&str, u8); 38] = [
+const FLOORS: [(&str, u8); 39] = [
     ("model", 0),
     ("base64", 0),
     ("chance", 0),
@@ -33,6 +33,7 @@ const FLOORS: [(&str, u8); 38] = [
     ("delivery::calls", 3),
     ("delivery::deliver", 3),
     ("delivery::desk", 3),
+    ("delivery::inflight", 3),
     ("delivery::worker", 3),
     ("delivery::post", 3),
     ("delivery::scout", 3),

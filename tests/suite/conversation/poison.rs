@@ -11,7 +11,7 @@ use super::house::House;
 const POISON: usize = 50;
 const GOOD: usize = 150;
 /// In how many ways they fail.
-const KINDS: usize = 4;
+const KINDS: usize = 5;
 
 /// What a run showed.
 struct Figures {
@@ -28,10 +28,11 @@ impl Figures {
     }
 }
 
-/// Faults that stay. Two look like a gateway that is away; a stall holds a worker as long as it lasts.
+/// Faults that stay. Three look like a gateway that is away; a stall holds a worker as long as it lasts.
 fn fault(n: usize) -> (&'static str, Fault) {
     let faults: [_; KINDS] = [
         ("bad-gateway", Fault::BadGateway),
+        ("page", Fault::Html),
         ("hang-up", Fault::HangUp),
         ("unknown-tool", Fault::UnknownTool),
         ("stall", Fault::StallBefore),

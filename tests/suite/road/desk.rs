@@ -1,12 +1,12 @@
 //! A board with a task and an agent on it, and a desk to deliver from.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use mission_control_runtime::config::NoResponseNote;
 use mission_control_runtime::delivery::deliver::deliver;
-use mission_control_runtime::delivery::desk::{Desk, Made, Rules};
+use mission_control_runtime::delivery::desk::{Answers, Desk, Made, Rules};
 use mission_control_runtime::delivery::inflight::InFlight;
 use mission_control_runtime::delivery::retry::Budget;
 use mission_control_runtime::delivery::{Job, Outcome, Record};
@@ -32,7 +32,7 @@ pub(super) struct Office {
     /// Two tasks beside it.
     pub(super) others: [String; 2],
     /// How many turns were answered, of whomever.
-    pub(super) answered: AtomicU64,
+    pub(super) answers: Answers,
     /// Where every step is noted.
     pub(super) paper: Paper,
     stirred: AtomicUsize,
@@ -77,7 +77,7 @@ impl Office {
             ben,
             task,
             others,
-            answered: AtomicU64::new(0),
+            answers: Answers::default(),
             paper: Paper::default(),
             stirred: AtomicUsize::new(0),
         }
@@ -141,7 +141,7 @@ impl Office {
             team: &people,
             stir: &stir,
             taken: &|_| (),
-            answered: &self.answered,
+            answers: &self.answers,
             made: &Made::default(),
             inflight: &InFlight::new(crossbeam_channel::bounded(1).0),
             journal: &self.paper,

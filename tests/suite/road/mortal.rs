@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use mission_control_runtime::config::NoResponseNote;
 use mission_control_runtime::convex::{self, Call, CallError, Convex, Ran};
 use mission_control_runtime::delivery::deliver::deliver;
-use mission_control_runtime::delivery::desk::{Desk, Made, Rules};
+use mission_control_runtime::delivery::desk::{Answers, Desk, Made, Rules};
 use mission_control_runtime::delivery::inflight::InFlight;
 use mission_control_runtime::delivery::journal::{Journal, JournalError, Note, Wait};
 use mission_control_runtime::delivery::retry::Budget;
@@ -316,7 +316,7 @@ pub(super) fn live(
         budget: Budget::default(),
         notes: NoResponseNote::default(),
     };
-    let (team, answered) = (roster::Team::default(), AtomicU64::new(0));
+    let (team, answers) = (roster::Team::default(), Answers::default());
     team.fetch(&sure).unwrap();
     let desk = Desk {
         mission: &mission,
@@ -324,7 +324,7 @@ pub(super) fn live(
         team: &team,
         stir: &|| (),
         taken: &|_| (),
-        answered: &answered,
+        answers: &answers,
         made: &made,
         clock: &clock,
         inflight: &InFlight::new(crossbeam_channel::bounded(1).0),

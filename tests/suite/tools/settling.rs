@@ -81,8 +81,8 @@ fn a_row_that_looks_like_ours_is_not_taken_for_it() {
         for (mut desk, tool) in everywhere(makers()) {
             let lead = desk.team.lead.clone();
             let older = desk.does(&lead, tool);
-            // Exactly as new as the newest thing that was known: it was known.
-            desk.since = Millis(1_765_526_400_000 + 10);
+            // Newer than the first of them, and of the second it is known who has made it.
+            desk.since = Millis(1_765_526_400_000 + 15);
             let known = desk.does(&lead, tool);
             let lost = if done { Fault::After(LOST.0, LOST.1) } else { Fault::Before(LOST.0, LOST.1) };
             desk.direct.fail(tool.function, [lost]);
