@@ -40,8 +40,9 @@ demo: ## Everything on this machine, with a scripted team that plays by itself; 
 	$(CARGO) build --release --locked
 	@$(CARGO) run --quiet --release --locked -- demo --port $(PORT)
 
-test-kill: ## SIGKILL in a write storm, 100 times, with the figures; KILL_SEED=n repeats one
+test-kill: ## SIGKILL in a write storm and in a burst of deliveries, with the figures; KILL_SEED=n repeats one
 	KILLS=$(or $(KILLS),100) $(CARGO) test --locked --test suite -- --nocapture --test-threads=1 mission_control::kill
+	KILLS=$(or $(KILLS),200) $(CARGO) test --locked --test suite -- --nocapture --test-threads=1 conversation::killed
 
 run: ## The service, configured by the environment or ENV_FILE=path
 	$(CARGO) run --release --locked -- run $(if $(ENV_FILE),--env-file $(ENV_FILE))

@@ -1,5 +1,7 @@
 //! The whole of it: the program as a process between the embedded Mission Control and the scripted gateway.
 
+/// Working, waiting, stuck.
+mod alive;
 /// The three of them, started and joined.
 mod house;
 /// Killed again and again.

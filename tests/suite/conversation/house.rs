@@ -66,6 +66,17 @@ impl House {
         Self::built(slugs, Place::Ours(Arc::new(mind), options(slugs)), "1000", None, more)
     }
 
+    /// The same at a gateway that has room for so many turns at once.
+    pub(super) fn narrow(
+        slugs: &[&str],
+        room: usize,
+        more: &[(&str, &str)],
+        mind: impl Mind + 'static,
+    ) -> Self {
+        let options = Options { max_concurrent: room, ..options(slugs) };
+        Self::built(slugs, Place::Ours(Arc::new(mind), options), "1000", None, more)
+    }
+
     /// The same with an orchestrator.
     pub(super) fn led_by(lead: &str, slugs: &[&str], mind: impl Mind + 'static) -> Self {
         let house = Self::new(slugs, mind);
@@ -311,6 +322,11 @@ impl House {
 
     pub(super) fn faults(&self) -> &Faults {
         self.gateway.as_ref().expect("it is ours").gateway.faults()
+    }
+
+    /// Waits until the program works on something, or has nothing to do.
+    pub(super) fn works(&self) {
+        self.until("work", |health| health["delivery"]["inFlight"] != 0 || self.undelivered().is_empty());
     }
 
     /// Waits until the gateway has a turn.

@@ -1,0 +1,119 @@
+//! Working, waiting, stuck: what the program makes of a turn of which its connection says nothing (openclaw-gateway §11.7).
+//! The limit is five seconds here; with the house's quarter of an hour everything takes 180 times as long.
+
+use std::time::{Duration, Instant};
+
+use mission_control_runtime::demo::gateway::{Prompt, Thought};
+use serde_json::{Value, json};
+
+use super::house::House;
+
+const LIMIT: Duration = Duration::from_secs(5);
+
+fn house(slugs: &[&str], mind: impl Fn(&Prompt) -> Thought + Send + Sync + 'static) -> House {
+    House::set(slugs, mind, &[("OPENCLAW_REQUEST_TIMEOUT_MS", "5000")])
+}
+
+/// How often the model has worked in this turn.
+fn worked(prompt: &Prompt) -> usize {
+    use mission_control_runtime::demo::gateway::Item;
+    let items = prompt.transcript.iter().rev().map(|entry| &entry.item);
+    items
+        .take_while(|item| !matches!(item, Item::User(_)))
+        .filter(|item| matches!(item, Item::ToolResult { .. }))
+        .count()
+}
+
+/// Two hours with a sign of life every nine minutes, 180 times as fast: the connection says nothing for all that time, and
+/// the turn is not ended.
+#[test]
+fn a_turn_that_works_for_long_is_not_ended() {
+    const STEPS: usize = 13;
+    let step = Duration::from_secs(3);
+    let house = house(&["ben"], move |prompt: &Prompt| {
+        if worked(prompt) < STEPS { Thought::work("exec", step, "on it") } else { Thought::say("At last.") }
+    });
+    let task = house.task("in_progress", &["ben"]);
+    let began = Instant::now();
+    house.mention(&task, "ben", "take your time");
+    assert_eq!(house.answer_of("ben", &task), "At last.");
+    assert!(began.elapsed() > 7 * LIMIT, "{:?}", began.elapsed());
+    house.settled();
+    let health = house.health();
+    assert_eq!(health["delivery"]["ended"], json!({"answered": 1}), "{health}");
+    assert_eq!((house.gateway().posts(), &health["delivery"]["failed"]), (1, &json!(0)), "{health}");
+}
+
+fn turn_is(health: &Value, state: &str) -> bool {
+    health["delivery"]["turns"].as_array().unwrap().iter().any(|turn| turn["state"] == state)
+}
+
+/// A turn without any sign of life is named within the limit and five seconds, ended, and sent once more.
+#[test]
+fn a_stuck_turn_is_named_ended_and_sent_once_more() {
+    let house = house(&["ben", "ada"], |prompt: &Prompt| match prompt.text.contains(" try 1]") {
+        true => Thought::hang(),
+        false => Thought::say("Here I am."),
+    });
+    let task = house.task("in_progress", &["ben"]);
+    house.mention(&task, "ben", "hello");
+    house.begun();
+    let began = Instant::now();
+    house.until("a quiet turn", |health| turn_is(health, "quiet"));
+    let health = house.until("a stuck turn", |health| turn_is(health, "stuck"));
+    assert!(began.elapsed() < LIMIT + Duration::from_secs(5), "{:?}", began.elapsed());
+    assert_eq!(
+        (&health["status"], &health["reasons"]),
+        (&json!("degraded"), &json!(["stuck_turns"])),
+        "{health}"
+    );
+    assert_eq!(house.answer_of("ben", &task), "Here I am.");
+    house.settled();
+    let health = house.health();
+    assert_eq!(
+        (&health["status"], &health["delivery"]["turns"]),
+        (&json!("healthy"), &json!([])),
+        "{health}"
+    );
+    assert_eq!(house.gateway().posts(), 2);
+}
+
+/// The second time it is given up, and the thread says so.
+#[test]
+fn a_turn_that_is_stuck_twice_is_given_up() {
+    let house = house(&["ben"], |_: &Prompt| Thought::hang());
+    let task = house.task("in_progress", &["ben"]);
+    house.mention(&task, "ben", "hello");
+    house.settled();
+    let health = house.health();
+    assert_eq!(health["delivery"]["ended"], json!({"dead": 1}), "{health}");
+    let why = health["delivery"]["lastErrorMessage"].as_str().unwrap();
+    assert!(why.contains("stuck for the second time"), "{why}");
+    assert_eq!(house.gateway().posts(), 2);
+    let said = house.said_by("ben", &task);
+    assert!(said.len() == 1 && said[0].contains("the agent's turn showed no sign of life"), "{said:?}");
+}
+
+/// A turn that the gateway has not begun, because it is busy with others, waits; that is no sign of being stuck.
+#[test]
+fn a_turn_that_waits_for_its_place_is_not_stuck() {
+    let slugs = ["ben", "ada"];
+    let house = House::narrow(&slugs, 1, &[("OPENCLAW_REQUEST_TIMEOUT_MS", "5000")], |prompt: &Prompt| {
+        if worked(prompt) < 5 {
+            Thought::work("exec", Duration::from_secs(2), "on it")
+        } else {
+            Thought::say(format!("{} at last.", prompt.agent))
+        }
+    });
+    let tasks = slugs.map(|slug| (slug, house.task("in_progress", &[slug])));
+    for (slug, task) in &tasks {
+        house.mention(task, slug, "hello");
+    }
+    house.until("a waiting turn", |health| turn_is(health, "waiting"));
+    for (slug, task) in &tasks {
+        assert_eq!(house.answer_of(slug, task), format!("{slug} at last."));
+    }
+    house.settled();
+    assert_eq!(house.health()["delivery"]["ended"], json!({"answered": 2}));
+    assert_eq!(house.gateway().posts(), 2);
+}
