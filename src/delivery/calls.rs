@@ -119,8 +119,10 @@ fn carried_out(
         work.calls += 1;
         work.doubt = writes.then(|| desk.clock.now());
     }
-    // What changes the board is noted before it happens; what only looks may be done again.
-    desk.note(job, Step::ToolIntent, request.name(), if writes { Wait::ForDisk } else { Wait::Not });
+    // What only looks may be done again.
+    if writes {
+        desk.note(job, Step::ToolIntent, request.name(), Wait::ForDisk);
+    }
     let performed = perform(request, caller, hands);
     if !performed.in_doubt {
         return Ok(performed.into());

@@ -84,9 +84,9 @@ pub enum Step {
     TurnTaken,
     /// What became of a turn whose answer was lost.
     TurnSettled,
-    /// A call of a tool is about to be made.
+    /// A call that changes the board is about to be made.
     ToolIntent,
-    /// It brought this.
+    /// A call of a tool brought this.
     ToolResult,
     /// The agent has answered.
     TextReady,

@@ -38,7 +38,7 @@ pub struct Record {
     /// Turns in which the model's provider was in the way.
     #[serde(skip_serializing_if = "is_default")]
     pub provider: u32,
-    /// Turns whose answer was lost and nowhere to be found: so often it was sent again.
+    /// How often the answer to the turn of now was lost and nowhere to be found: so often it was sent again.
     #[serde(skip_serializing_if = "is_default")]
     pub lost: u32,
     /// The turn that was sent and is not settled; before anything else is sent, it is.

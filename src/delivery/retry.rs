@@ -40,7 +40,7 @@ impl Default for Budget {
 
 /// How often the provider may refuse the request itself, or the gateway not know the agent, at most: some minutes.
 const PROVIDER_REFUSALS_MAX: u32 = 6;
-/// How often a turn is sent again whose answer was lost.
+/// How often the same turn is sent again whose answer was lost: something about it may be what breaks everything.
 pub const LOST_MAX: u32 = 3;
 /// How often an agent that should answer is asked (D-25).
 pub const SILENCES_MAX: u32 = 3;
@@ -166,17 +166,15 @@ fn lost(count: Count<'_>, unsettled: Unsettled) -> Next {
         Unsettled::Absent => {
             count.record.lost += 1;
             let lost = count.record.lost;
-            if lost > LOST_MAX {
+            let max = LOST_MAX.min(count.budget.attempts - 1);
+            if lost > max {
                 return Next::End(End::Dead(format!(
-                    "given up after {LOST_MAX} lost answers: {}",
+                    "given up after {lost} lost answers: {}",
                     count.trouble
                 )));
             }
-            match count.failed(None) {
-                // After a restart being early beats the gateway's own recovery.
-                Next::Again(_) if lost == 1 => Next::Again(Some(Duration::ZERO)),
-                next => next,
-            }
+            // After a restart being early beats the gateway's own recovery.
+            Next::Again(Some(if lost == 1 { Duration::ZERO } else { pause(lost, None, count.dice) }))
         }
         Unsettled::StuckAgain | Unsettled::Cut | Unsettled::Unknown => {
             Next::End(End::Dead(count.trouble.to_string()))

@@ -66,6 +66,7 @@ pub(super) fn end(record: &mut Record, error: Option<&GatewayError>, now: Millis
         }
         None => {
             record.unheard = None;
+            record.lost = 0;
             record.sent = None;
         }
     }

@@ -93,7 +93,7 @@ fn play(prompt: &Prompt) -> Thought {
         (Way::Works, 2) => Thought::calls([paper("four")]),
         _ => speaks(),
     };
-    thought.after(Duration::from_millis(60))
+    thought.after(Duration::from_millis(30))
 }
 
 fn papers(way: Way) -> usize {
@@ -126,6 +126,7 @@ fn whoever_is_killed_when_every_row_ends_once() {
             house.board.person_says(&task, &format!("@{name}, number {number}"));
         }
     }
+    house.board.is_slow(Duration::from_millis(4));
     // Where deliveries were when somebody died.
     let mut stood: BTreeMap<String, u32> = Step::ALL.map(|step| (step.name().to_owned(), 0)).into();
     for kill in 1..=kills {
@@ -150,8 +151,9 @@ fn whoever_is_killed_when_every_row_ends_once() {
     let notifications = house.board.rows("notifications");
     let (messages, documents) = (house.board.rows("messages"), house.board.rows("documents"));
     let markers = house.gateway().markers();
-    let (mut rows, mut wrong) = (0, Vec::new());
+    let (mut rows, mut hit_too_often, mut wrong) = (0, 0, Vec::new());
     for row in notifications.iter().filter(|row| row["recipientType"] == "agent") {
+        rows += 1;
         let id = row["_id"].as_str().unwrap();
         let slug = names.iter().find(|name| row["recipientId"] == house.agent(name)).unwrap();
         let way = way_of(slug);
@@ -169,6 +171,13 @@ fn whoever_is_killed_when_every_row_ends_once() {
         let answers = markers.get(&format!("n-{id}")).map_or(0, |marks| marks.answers);
         // Whom the gateway has resumed by itself had no tools, and could not do everything.
         let resumed = written < papers(way) && own.len() == 1;
+        // A turn that is hit again and again may be what breaks everything: it is given up, and the thread says so.
+        let given_up =
+            keyed == 0 && own.len() == 1 && own[0]["content"].as_str().unwrap().contains("will be no answer");
+        if given_up && way != Way::SaysNothing {
+            hit_too_often += 1;
+            continue;
+        }
         let right = match way {
             Way::SaysNothing => keyed == 0 && own.len() == 1,
             Way::TellsAll => keyed == 1 && own.len() == if resumed { 1 } else { 2 },
@@ -181,16 +190,18 @@ fn whoever_is_killed_when_every_row_ends_once() {
                 own.len()
             ));
         }
-        rows += 1;
     }
     let titles: std::collections::HashSet<&str> =
         documents.iter().map(|paper| paper["title"].as_str().unwrap()).collect();
-    println!("{kills} kills, {rows} rows; where deliveries under way stood at a kill:");
+    println!(
+        "{kills} kills, {rows} rows, {hit_too_often} given up after four hits; where deliveries under way stood at a kill:"
+    );
     for (step, times) in &stood {
         println!("  {step:<14} {times}");
     }
     assert!(wrong.is_empty(), "{} of {rows}, seed {seed}:\n{}", wrong.len(), wrong.join("\n"));
     assert_eq!(titles.len(), documents.len(), "no document was made twice");
+    assert!(hit_too_often * 50 <= rows, "{hit_too_often} of {rows} given up");
     assert_eq!(u64::try_from(rows).unwrap(), kills * ROWS_PER_KILL);
     if kills >= 100 {
         let rare: Vec<&String> =

@@ -224,7 +224,7 @@ fn what_is_absent_is_sent_again() {
             Outcome::Again { pause, .. } => assert_eq!(pause, Some(Duration::ZERO), "early is better"),
             Outcome::Closed(end) => panic!("{end:?}"),
         }
-        assert_eq!((job.record.lost, job.record.failures), (1, 1));
+        assert_eq!((job.record.lost, job.record.failures), (1, 0));
         office.gateway.fails(Class::Lost, Why::LostAnswer);
         assert_eq!(office.deliver(&mut job), "again");
         let repeated = office.gateway.take_seen().pop().unwrap().message.unwrap();

@@ -1,7 +1,8 @@
 //! A board to test on: an embedded backend with one account, its token, and a clock that tests move.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
 
 use mission_control_runtime::clock::{Clock, Millis};
 use mission_control_runtime::http::server::{Limits, Server};
@@ -26,6 +27,7 @@ pub(crate) struct Board {
     pub(crate) account: String,
     pub(crate) token: String,
     hands: Hands,
+    slowness: Arc<AtomicU64>,
     server: Option<Server>,
     agent: ureq::Agent,
 }
@@ -42,7 +44,12 @@ impl Board {
         let door = Door::new(engine.clone(), Secret::new(ADMIN_KEY), "127.0.0.1");
         let limits =
             API_PATHS.iter().fold(Limits::default(), |limits, path| limits.with_body_limit(path, BODY_BYTES));
-        let server = Server::bind("127.0.0.1:0", limits, move |request| door.answer(&request)).unwrap();
+        let slowness = board.slowness.clone();
+        let answer = move |request| {
+            std::thread::sleep(Duration::from_millis(slowness.load(Ordering::Relaxed)));
+            door.answer(&request)
+        };
+        let server = Server::bind("127.0.0.1:0", limits, answer).unwrap();
         board.server = Some(server);
         board
     }
@@ -54,7 +61,7 @@ impl Board {
         let (account, token) =
             engine.found("Acme", "acme", ("user_dana", "Dana Reyes", "dana@example.com")).unwrap();
         let (engine, token) = (Arc::new(engine), token.expose().to_owned());
-        Self { engine, account, token, hands, server: None, agent: agent() }
+        Self { engine, account, token, hands, slowness: Arc::default(), server: None, agent: agent() }
     }
 
     /// The engine, of a board that is not served.
@@ -70,6 +77,11 @@ impl Board {
     /// Time goes on.
     pub(crate) fn pass(&self, ms: i64) {
         self.hands.0.fetch_add(ms, Ordering::SeqCst);
+    }
+
+    /// From now on every call over HTTP takes so long.
+    pub(crate) fn is_slow(&self, by: Duration) {
+        self.slowness.store(u64::try_from(by.as_millis()).unwrap(), Ordering::Relaxed);
     }
 
     /// What time it is there.
