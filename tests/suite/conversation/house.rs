@@ -9,6 +9,7 @@ use mission_control_runtime::demo::gateway::{
     self, BODY_BYTES, Books, Directives, Faults, Mind, Options, Release, ScriptedGateway,
 };
 use mission_control_runtime::http::server::{Limits, Server};
+use mission_control_runtime::local;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -128,7 +129,8 @@ impl House {
         (interval, shown, more): (&str, Option<&str>, &[(&str, &str)]),
         losses: usize,
     ) -> Self {
-        let board = Board::new();
+        // As it is hosted in production: with its defects, and without its reasons.
+        let board = Board::with(local::Options { original: true, redact: true });
         let agents = slugs
             .iter()
             .map(|slug| ((*slug).to_owned(), board.agent(slug, &format!("Agent {slug}"), "Works", json!({}))))
