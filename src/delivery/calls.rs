@@ -3,8 +3,7 @@
 use log::info;
 use serde_json::json;
 
-use super::deliver::setback;
-use super::desk::Desk;
+use super::desk::{Desk, setback};
 use super::journal::{Step, Wait};
 use super::{Job, Stage, Trouble, Work, effects};
 use crate::clock::Millis;

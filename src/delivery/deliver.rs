@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use log::{Level, debug, info, log, warn};
 
-use super::desk::Desk;
+use super::desk::{Desk, setback};
 use super::journal::{Note, Step, Wait};
 use super::policy::{self, OnSilence, Skip, Verdict};
 use super::post::post;
@@ -18,11 +18,10 @@ use super::reply::{self, Said, Silence};
 use super::retry::{self, Next};
 use super::settle::settle;
 use super::talk::{Spoken, talk};
-use super::trouble::{Setback, Weight};
 use super::{End, Job, Outcome, Record, Stage, Trouble, tell};
 use crate::chance;
 use crate::clock::Millis;
-use crate::convex::{self, CallError, Why};
+use crate::convex;
 use crate::mission::{GetDeliveryContext, MarkDelivered, MarkDeliveryEnded, MarkRead};
 use crate::model::limits::MESSAGE_CHARS;
 use crate::model::{AgentId, DeliveryContext, NotificationType, TaskStatus};
@@ -282,21 +281,6 @@ fn in_short(end: &End) -> String {
         End::Skipped(why) => format!("{name}: {}", why.explain()),
         End::Dead(why) => format!("{name}: {why}"),
     }
-}
-
-/// What a failed call means for the row. A refusal whose reason is hidden may stand for anything, also for something
-/// that passes; and what a person has to mend first (a token, a version) is no fault of the row.
-#[expect(clippy::needless_pass_by_value, reason = "it stands in map_err")]
-pub(super) fn setback(error: CallError) -> Trouble {
-    let weight = match (error.class, error.why) {
-        (convex::Class::Transient, _) => Weight::Passing,
-        (convex::Class::Gone, _) => Weight::Final,
-        (convex::Class::Refused, Why::Forbidden | Why::NotFound | Why::Invalid | Why::TooLarge) => {
-            Weight::Final
-        }
-        (convex::Class::Refused | convex::Class::Ambiguous, _) => Weight::Doubtful,
-    };
-    Trouble::Backend(Setback { weight, not_before: error.not_before, sentence: error.to_string() })
 }
 
 fn shortened(text: &str) -> String {

@@ -10,9 +10,11 @@ use log::debug;
 use super::inflight::InFlight;
 use super::journal::{Journal, Note, Step, Wait};
 use super::retry::Budget;
+use super::trouble::{Setback, Trouble, Weight};
 use super::{Job, Record};
 use crate::clock::{Clock, Pulse};
 use crate::config::NoResponseNote;
+use crate::convex::{self, CallError, Why};
 use crate::gateway::Gateway;
 use crate::mission::Mission;
 use crate::roster::Team;
@@ -125,4 +127,19 @@ pub struct Rules {
     pub budget: Budget,
     /// Who is told in the thread that an agent did not answer.
     pub notes: NoResponseNote,
+}
+
+/// What a failed call means for the row. A refusal whose reason is hidden may stand for anything, also for something
+/// that passes; and what a person has to mend first (a token, a version) is no fault of the row.
+#[expect(clippy::needless_pass_by_value, reason = "it stands in map_err")]
+pub(super) fn setback(error: CallError) -> Trouble {
+    let weight = match (error.class, error.why) {
+        (convex::Class::Transient, _) => Weight::Passing,
+        (convex::Class::Gone, _) => Weight::Final,
+        (convex::Class::Refused, Why::Forbidden | Why::NotFound | Why::Invalid | Why::TooLarge) => {
+            Weight::Final
+        }
+        (convex::Class::Refused | convex::Class::Ambiguous, _) => Weight::Doubtful,
+    };
+    Trouble::Backend(Setback { weight, not_before: error.not_before, sentence: error.to_string() })
 }

@@ -2,8 +2,7 @@
 
 use log::info;
 
-use super::deliver::setback;
-use super::desk::Desk;
+use super::desk::{Desk, setback};
 use super::journal::{Step, Wait};
 use super::trouble::Weight;
 use super::{End, Job, Record, Stage, Trouble};
