@@ -8,7 +8,7 @@
 //! `cargo bench --bench delivery -- NAME…` measures only what has one of these names: size, start, health, idle,
 //! bursts, single, chain, memory, slow. `BENCH_QUICK=1` takes a minute and says roughly what is; `BENCH_RUNS`,
 //! `BENCH_ROWS`, `BENCH_LIST_LIMIT`, `BENCH_IDLE_SECONDS`, `BENCH_SLOW_SECONDS`, `BENCH_PATIENCE_SECONDS` and
-//! `BENCH_STATE` (a folder on the disk to be measured) change one thing each. `BENCH_PROGRAM` names another build to
+//! `BENCH_STATE` (a folder on the disk to be measured) change one thing each; `BENCH_SLOW_DISK_MS` is added to each sync. `BENCH_PROGRAM` names another build to
 //! be measured, and `BENCH_MUSL=1` takes the targets of a static one with musl.
 
 #![allow(

@@ -231,6 +231,9 @@ impl<'a> Runtime<'a> {
             .env("OPENCLAW_GATEWAY_TOKEN", "the-gateway-of-the-bench")
             .env("HEALTH_PORT", "0")
             .env("STATE_DIR", state);
+        if let Ok(added) = std::env::var("BENCH_SLOW_DISK_MS") {
+            command.env(mission_control_runtime::ledger::SLOW_DISK, added);
+        }
         if let Some(workers) = setting.workers {
             command.env("DELIVERY_MAX_CONCURRENT_SESSIONS", workers.to_string());
         }
