@@ -4,6 +4,8 @@ BIN   := mission-control-runtime
 CARGO ?= cargo
 # Where the page of `make demo` is, on this machine.
 PORT  ?= 3210
+# Many tests wait more than they work.
+TEST_THREADS ?= $(shell expr 2 '*' $$(nproc 2>/dev/null || echo 2))
 export MCR_COMMIT ?= $(shell git rev-parse --short HEAD 2>/dev/null)
 
 .DEFAULT_GOAL := help
@@ -22,7 +24,7 @@ check: ## Formatting, lints, documentation, floors, committed secrets
 	$(CARGO) test --locked --test suite -- --quiet tidiness
 
 test: ## All tests, offline once the dependencies are there
-	$(CARGO) test --locked
+	RUST_TEST_THREADS=$(TEST_THREADS) $(CARGO) test --locked
 
 test-peers: ## The embedded Mission Control against curl and the official npm client; fetches the package
 	$(CARGO) build --locked
