@@ -8,7 +8,7 @@ use super::journal::{Step, Wait};
 use super::{Job, Stage, Trouble, Work, effects};
 use crate::clock::Millis;
 use crate::gateway::{Reply, ToolCall, ToolOutput};
-use crate::tools::run::{Doubt, Hands, NotNow, Ran, perform, settle};
+use crate::tools::run::{Doubt, GRACE, Hands, NotNow, Ran, perform, settle};
 use crate::tools::{self, Caller, Kind, Offer, ToolError, ToolRequest};
 
 /// The longest result that an agent gets: some ten thousand words.
@@ -48,7 +48,7 @@ pub(super) fn make(
                 info!("{name} ({}): {} was not run: {why}", job.row.id, call.name);
                 tools::render(Err(&ToolError::new(Kind::Throttled, &why)))
             }
-            None => match tools::prepare(&call, caller, offer) {
+            None => match understood(work, &call, caller, offer) {
                 Err(error) => {
                     info!("{name} ({}): called {}: {error}", job.row.id, call.name);
                     tools::render(Err(&error))
@@ -62,6 +62,20 @@ pub(super) fn make(
         desk.note(job, Step::ToolResult, &call.name, Wait::Not);
     }
     Ok(())
+}
+
+/// What a call asks for, if the caller may. Of one that may have happened it is only asked what became of it, whatever the
+/// caller may do now.
+fn understood(
+    work: &Work,
+    call: &ToolCall,
+    caller: &Caller<'_>,
+    offer: &Offer,
+) -> Result<ToolRequest, ToolError> {
+    match (work.doubt, tools::table::row(&call.name)) {
+        (Some(_), Some(row)) => tools::decode(row.name, &call.arguments, caller.task.map(|task| &task.id)),
+        _ => tools::prepare(call, caller, offer),
+    }
 }
 
 /// Makes one call: what only looks is done anew each time, what changes the board is done once.
@@ -99,9 +113,11 @@ fn one(
     let output = capped(ran.output);
     if ran.ok {
         acted(job);
-        if let Some(call) = call {
-            job.record.effects.keep(call, &output);
-        }
+    }
+    // What may have happened is not done again either.
+    let unknown = ran.error.is_some_and(|error| error.kind == Kind::Unsettled);
+    if let Some(call) = call.filter(|_| ran.ok || unknown) {
+        job.record.effects.keep(call, &output);
     }
     Ok(output)
 }
@@ -113,14 +129,19 @@ fn carried_out(
     (caller, hands): (&Caller<'_>, &Hands<'_>),
     desk: &Desk<'_>,
 ) -> Result<Ran, Trouble> {
-    let writes = request.writes();
     if let Some(work) = work(job) {
         work.calls += 1;
-        work.doubt = writes.then(|| desk.clock.now());
     }
     // What only looks may be done again.
-    if writes {
-        desk.note(job, Step::ToolIntent, request.name(), Wait::ForDisk);
+    if request.writes() {
+        in_doubt(job, desk.clock.now());
+        if let Err(trouble) = desk.must_note(job, Step::ToolIntent, request.name()) {
+            if let Some(work) = work(job) {
+                work.calls -= 1;
+                work.doubt = None;
+            }
+            return Err(trouble);
+        }
     }
     let performed = perform(request, caller, hands);
     if !performed.in_doubt {
@@ -128,15 +149,13 @@ fn carried_out(
     }
     info!("{}: the answer to {} was lost", job.row.id, request.name());
     let since = desk.clock.now();
-    if let Some(work) = work(job) {
-        work.doubt = Some(since);
-    }
+    in_doubt(job, since);
     settled(job, request, since, (caller, hands), desk)
 }
 
 /// What became of a call of which it is not known since then whether it was carried out; made, if it was not.
 fn settled(
-    job: &Job,
+    job: &mut Job,
     request: &ToolRequest,
     since: Millis,
     (caller, hands): (&Caller<'_>, &Hands<'_>),
@@ -144,11 +163,25 @@ fn settled(
 ) -> Result<Ran, Trouble> {
     let record = &job.record;
     let is_known = |id: &str| desk.knows(record, id);
-    let doubt = Doubt { since: record.since, age: desk.clock.now().since(since), is_known: &is_known };
+    let doubt = Doubt { since: record.since, age: desk.age(since), is_known: &is_known };
     match settle(request, &doubt, caller, hands) {
         Ok(performed) => Ok(performed.into()),
         Err(NotNow::Away(error)) => Err(setback(*error)),
-        Err(NotNow::Early(pause)) => Err(Trouble::OnItsWay(pause)),
+        Err(NotNow::LostAgain(error)) => {
+            in_doubt(job, desk.clock.now());
+            Err(setback(*error))
+        }
+        Err(NotNow::Early(pause)) => {
+            // As old as it says; it may have been made once more.
+            in_doubt(job, desk.clock.now() - GRACE.saturating_sub(pause));
+            Err(Trouble::OnItsWay(pause))
+        }
+    }
+}
+
+fn in_doubt(job: &mut Job, since: Millis) {
+    if let Some(work) = work(job) {
+        work.doubt = Some(since);
     }
 }
 

@@ -22,9 +22,13 @@ use super::{End, Job, Outcome, Record, Stage, Trouble, tell};
 use crate::chance;
 use crate::clock::Millis;
 use crate::convex;
+use crate::gateway::{self, GatewayError, Why};
 use crate::mission::{GetDeliveryContext, MarkDelivered, MarkDeliveryEnded, MarkRead};
 use crate::model::limits::MESSAGE_CHARS;
 use crate::model::{AgentId, DeliveryContext, NotificationType, TaskStatus};
+
+/// The gateway lets nothing of an agent through for a minute or more after its key was refused.
+const COOLING_PAUSE: Duration = Duration::from_mins(1);
 
 /// How much of a reply that no thread has stands in the log.
 const KEPT_CHARS: usize = 4_000;
@@ -38,6 +42,7 @@ pub fn deliver(job: &mut Job, desk: &Desk<'_>) -> Outcome {
             Ok(end) => return closed(job, end, desk),
             Err(trouble) => trouble,
         };
+        let trouble = cooled(job, trouble, desk);
         let (answered, quiet) = desk.answers.now();
         let trouble = retry::weighed(&mut job.record, trouble, answered, quiet);
         match retry::after(&mut job.record, &trouble, &desk.rules.budget, chance::unit()) {
@@ -56,6 +61,22 @@ pub fn deliver(job: &mut Job, desk: &Desk<'_>) -> Outcome {
             }
             Next::End(end) => give_up(job, end, &trouble, desk),
         }
+    }
+}
+
+/// What fails inside while the agent's key cools down is the key's fault.
+fn cooled(job: &Job, trouble: Trouble, desk: &Desk<'_>) -> Trouble {
+    let (agent, now) = (&job.row.recipient_id, desk.clock.now());
+    match trouble {
+        Trouble::Gateway(error) if error.why == Why::ProviderRefused => {
+            desk.cooling.begins(agent, now);
+            Trouble::Gateway(error)
+        }
+        Trouble::Gateway(error) if error.why == Why::Internal && desk.cooling.holds(agent, now) => {
+            let refused = GatewayError::new(gateway::Class::Transient, Why::ProviderRefused, None);
+            Trouble::Gateway(GatewayError { not_before: Some(COOLING_PAUSE), ..refused })
+        }
+        other => other,
     }
 }
 

@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use log::debug;
 
+use super::cooling::Cooling;
 use super::inflight::InFlight;
 use super::journal::{Journal, Note, Step, Wait};
 use super::retry::Budget;
 use super::trouble::{Setback, Trouble, Weight};
 use super::{Job, Record};
-use crate::clock::{Clock, Pulse};
+use crate::clock::{Clock, Millis, Pulse};
 use crate::config::NoResponseNote;
 use crate::convex::{self, CallError, Why};
 use crate::gateway::Gateway;
@@ -34,6 +35,8 @@ pub struct Desk<'a> {
     pub taken: &'a dyn Fn(u64),
     /// The turns of all workers that were answered.
     pub answers: &'a Answers,
+    /// Agents whose key is refused.
+    pub cooling: &'a Cooling,
     /// What was made lately, by whomever.
     pub made: &'a Made,
     /// Which turns are under way.
@@ -53,6 +56,17 @@ impl Desk<'_> {
         if let Err(error) = self.journal.note(&note, wait) {
             debug!("{}: not noted: {error}", job.row.id);
         }
+    }
+
+    /// Notes what a crash must not let happen twice, right before it is done. Where that cannot be noted it is not done.
+    pub(super) fn must_note(&self, job: &Job, step: Step, words: &str) -> Result<(), Trouble> {
+        let note = Note::of(&job.row, self.clock.now()).record(&job.record).step(step, words);
+        self.journal.note(&note, Wait::ForDisk).map_err(|error| Trouble::NotNoted(error.to_string()))
+    }
+
+    /// How long ago that was; a clock that was set back does not make it younger than now.
+    pub(super) fn age(&self, since: Millis) -> Duration {
+        self.clock.now().since(since)
     }
 
     /// A task, a document or a message was made: whoever looks for one of its own must not take it for that.

@@ -6,7 +6,7 @@
 //! A list and the end of a delivery can cross: a list that began before a row was settled still has it. So every
 //! settled row is remembered until a list comes back that began after it.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 pub use super::pace::Rhythm;
@@ -148,7 +148,7 @@ pub struct Dispatcher {
     /// Settled rows, with the last list that had begun by then.
     settled: HashMap<NotificationId, u64>,
     /// Settled rows that the backend goes on to list.
-    unmarked: HashSet<NotificationId>,
+    unmarked: HashMap<NotificationId, End>,
     unmarked_order: VecDeque<(Millis, NotificationId)>,
     /// Rows of the last list that are none of ours to begin.
     ignored: usize,
@@ -185,7 +185,7 @@ impl Dispatcher {
             listing: false,
             more: false,
             settled: HashMap::new(),
-            unmarked: HashSet::new(),
+            unmarked: HashMap::new(),
             unmarked_order: VecDeque::new(),
             ignored: 0,
             stopping: false,
@@ -288,7 +288,7 @@ impl Dispatcher {
         let known = self.queue.len();
         for row in rows {
             // The backend lists agents' rows only; anybody else's would be none of our business.
-            let over = self.unmarked.contains(&row.id) || row.recipient_type == RecipientType::User;
+            let over = self.unmarked.contains_key(&row.id) || row.recipient_type == RecipientType::User;
             self.ignored += usize::from(over);
             if over || self.settled.contains_key(&row.id) || self.queue.knows(&row) {
                 continue;
@@ -316,7 +316,7 @@ impl Dispatcher {
                 self.settled.insert(job.row.id.clone(), self.lists);
                 // What is not marked at the backend is listed again, and must not begin again.
                 if matches!(end, End::Gone | End::Dead(_)) {
-                    self.abandon(job.row.id.clone(), now);
+                    self.abandon(job.row.id.clone(), end, now);
                 }
             }
             Outcome::Again { trouble, pause } => {
@@ -339,23 +339,30 @@ impl Dispatcher {
         }
     }
 
-    fn abandon(&mut self, id: NotificationId, now: Millis) {
+    fn abandon(&mut self, id: NotificationId, end: End, now: Millis) {
         if self.unmarked_order.len() == UNMARKED_MAX
             && let Some((_, oldest)) = self.unmarked_order.pop_front()
         {
-            self.unmarked.remove(&oldest);
+            self.release(oldest);
         }
         self.unmarked_order.push_back((now, id.clone()));
-        self.unmarked.insert(id);
+        self.unmarked.insert(id, end);
     }
 
-    /// A row that was gone and is still listed after so long is there after all.
+    /// A row that was gone and is still listed after so long is there after all; of any other the mark is tried again.
     fn forget(&mut self, now: Millis) {
         while let Some((at, id)) = self.unmarked_order.front()
             && now.since(*at) >= FORGOTTEN_AFTER
         {
-            self.unmarked.remove(id);
+            let id = id.clone();
             self.unmarked_order.pop_front();
+            self.release(id);
+        }
+    }
+
+    fn release(&mut self, id: NotificationId) {
+        if let Some(end) = self.unmarked.remove(&id).filter(End::is_marked) {
+            self.closed.insert(id, end);
         }
     }
 

@@ -48,6 +48,11 @@ impl Effects {
         self.made.push(id);
     }
 
+    /// What was made, without the calls.
+    pub(super) fn only_made(&self) -> Self {
+        Self { done: Vec::new(), made: self.made.clone() }
+    }
+
     /// Whether it was made in this delivery.
     pub fn has_made(&self, id: &str) -> bool {
         self.made.iter().any(|made| made == id)

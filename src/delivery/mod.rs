@@ -19,6 +19,7 @@
 //! [`End`].
 
 mod calls;
+pub mod cooling;
 pub mod deliver;
 pub mod desk;
 pub mod dispatcher;

@@ -47,6 +47,7 @@ pub(super) fn post(job: &mut Job, desk: &Desk<'_>) -> Result<(), Trouble> {
             },
         };
         desk.made(&mut job.record, id.to_string());
+        job.record.answered |= letter.key.is_some();
         if let Stage::Answered { posted, doubt, .. } = &mut job.record.stage {
             (*posted, *doubt) = (part + 1, None);
         }
@@ -89,7 +90,10 @@ impl Letter<'_> {
     fn put(&self, job: &mut Job, desk: &Desk<'_>) -> Result<MessageId, Trouble> {
         if self.key.is_none() {
             in_doubt(&mut job.record.stage, Some(desk.clock.now()));
-            desk.note(job, Step::Posting, "without the notification's id", Wait::ForDisk);
+            if let Err(trouble) = desk.must_note(job, Step::Posting, "without the notification's id") {
+                in_doubt(&mut job.record.stage, None);
+                return Err(trouble);
+            }
         }
         let message = PostMessage {
             task_id: self.task,
@@ -123,7 +127,7 @@ impl Letter<'_> {
         }
         let whole = thread.len() < limits::LIST_ROWS as usize;
         let reaches = thread.first().is_some_and(|oldest| oldest.created_at < record.since);
-        let age = desk.clock.now().since(since);
+        let age = desk.age(since);
         match whole || reaches {
             true if age < GRACE => Err(Trouble::OnItsWay(GRACE.saturating_sub(age))),
             true => Ok(None),

@@ -255,7 +255,10 @@ impl Queue {
         let listed: std::collections::HashSet<&NotificationId> = listed.iter().map(|row| &row.id).collect();
         let untouched = |row: &Row| {
             let record = &row.record;
-            matches!(record.stage, super::Stage::Fresh) && record.lost == 0 && record.sent.is_none()
+            matches!(record.stage, super::Stage::Fresh)
+                && !record.reopened
+                && record.lost == 0
+                && record.sent.is_none()
         };
         let gone = self.rows.iter().filter(|(_, row)| {
             !row.running && row.seen_in < list && untouched(row) && !listed.contains(&row.notification.id)

@@ -56,6 +56,9 @@ pub struct Record {
     /// How often the backend knew nothing of it.
     #[serde(skip_serializing_if = "is_default")]
     pub unknown: u32,
+    /// In which session, and which agent of the gateway, was told of it: the results of its calls go there.
+    #[serde(skip_serializing_if = "is_default")]
+    pub whom: Option<(SessionKey, String)>,
     /// What the agent has heard: the message of the row and its time, as they were when the agent was told.
     #[serde(skip_serializing_if = "is_default")]
     pub heard: Option<(Option<MessageId>, Millis)>,
@@ -105,7 +108,18 @@ pub enum Waits {
 impl Record {
     /// For another delivery of the same row, whose first answer stands.
     pub(super) fn renewed(&self) -> Self {
-        Self { answered: self.answered, tries: self.tries, reopened: true, ..Self::default() }
+        let effects = self.effects.only_made();
+        Self { answered: self.answered, tries: self.tries, effects, reopened: true, ..Self::default() }
+    }
+
+    /// For a new process: what was under way when the last one ended may still be on its way to the backend.
+    pub fn recalled(&mut self, now: Millis) {
+        match &mut self.stage {
+            Stage::Working(Work { doubt: Some(since), .. }) | Stage::Answered { doubt: Some(since), .. } => {
+                *since = now;
+            }
+            Stage::Fresh | Stage::Working(_) | Stage::Answered { .. } | Stage::Ended(_) => {}
+        }
     }
 
     /// What was sent has come to nothing and will be sent again.

@@ -57,6 +57,8 @@ const SILENCE: Duration = Duration::from_secs(2);
 const TAKEN: Duration = Duration::from_mins(1);
 /// How long whoever can mend something at the gateway may take for it, at least.
 const MENDED: Duration = Duration::from_secs(30);
+/// How soon it is tried again to write into the ledger.
+const UNWRITABLE: Duration = Duration::from_secs(10);
 /// While a turn was answered so lately, a page is no sign that none would be.
 const LATELY: Duration = Duration::from_secs(10);
 /// The longest that a row rests that found the gate closed more than once.
@@ -93,6 +95,7 @@ pub fn after(record: &mut Record, trouble: &Trouble, budget: &Budget, dice: f64)
             }
             Next::Again(Some(pause(count.record.unknown, None, dice)))
         }
+        Trouble::NotNoted(_) => Next::Again(Some(UNWRITABLE)),
         // It costs nobody anything.
         Trouble::OnItsWay(pause) => Next::Again(Some(*pause)),
         // It is the other one's to settle. Only if it is still there after that it is ours.
@@ -259,7 +262,7 @@ mod tests {
     #[test]
     fn every_trouble_is_bounded_and_every_pause_is_monotone() {
         let waiting = Unsettled::Waiting { why: Waiting::GoesOn, pause: Duration::from_secs(5) };
-        let rows: [(Trouble, Option<u32>); 23] = [
+        let rows: [(Trouble, Option<u32>); 24] = [
             (turn(Class::Transient, Why::Interrupted), Some(8)),
             (turn(Class::Transient, Why::ProviderTrouble), Some(20)),
             (turn(Class::Transient, Why::ProviderRefused), Some(20)),
@@ -283,6 +286,7 @@ mod tests {
             (Trouble::NoContext, Some(UNKNOWN_MAX)),
             (Trouble::Undecided, Some(1)),
             (Trouble::OnItsWay(Duration::from_secs(15)), None),
+            (Trouble::NotNoted("the disk is full".to_owned()), None),
         ];
         for (trouble, times) in rows {
             let mut record = Record::default();

@@ -132,11 +132,13 @@ impl Service {
         let ((rhythm, look), table, until) = (setup.watch, inflight.clone(), ended.clone());
         threads.push(spawn("watch", move || watch(&table, &look, rhythm, &entered, &until))?);
         let (on_trial, answers) = (Arc::<AtomicBool>::default(), Arc::default());
+        let cooling = Arc::default();
         for (number, worker) in (1..).zip(setup.workers) {
             let (jobs, inbox) = (work.clone(), inbox.clone());
             let (nudges, on_trial, answers) = (nudges.clone(), on_trial.clone(), Arc::clone(&answers));
             let inflight = inflight.clone();
-            let ends = Ends { jobs, inbox, nudges, inflight, answers, on_trial };
+            let cooling = Arc::clone(&cooling);
+            let ends = Ends { jobs, inbox, nudges, inflight, cooling, answers, on_trial };
             threads.push(spawn(&format!("worker-{number}"), move || worker.run(&ends))?);
         }
         let desk = Desk {

@@ -45,13 +45,13 @@ pub(super) fn begin<'a>(
 }
 
 /// Notes how it ended; a turn whose answer was lost has not.
-pub(super) fn end(record: &mut Record, error: Option<&GatewayError>, now: Millis) {
+pub(super) fn end(record: &mut Record, error: Option<&GatewayError>, silent: bool, now: Millis) {
     let Some(sent) = &mut record.sent else { return };
     match error {
         Some(error) if error.class == Class::Lost => {
             sent.run = sent.run.take().or_else(|| error.run.clone());
             sent.lost = Some(now);
-            sent.silent = error.why == Why::Silent;
+            sent.silent = silent;
             // It says so of itself; everything else is about the way between us.
             sent.failed = error.why == Why::Internal;
             sent.spoke = error.spoke;

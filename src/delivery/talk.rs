@@ -74,10 +74,13 @@ pub(super) fn talk(
             Stage::Working(work) => (Some(work.outputs.clone()), work.rounds),
             _ => (None, 0),
         };
+        // Results go back to whoever called, whatever the session and the agent are called by now.
+        let whom = job.record.whom.clone().filter(|_| outputs.is_some());
+        let (session, agent) = whom.unwrap_or_else(|| (session.clone(), agent.slug.clone()));
         let pulse = Pulse::new();
         let turn = Turn {
-            session,
-            agent: &agent.slug,
+            session: &session,
+            agent: &agent,
             instructions: &briefing.instructions,
             input: outputs.as_deref().map_or(Input::Message(&briefing.input), Input::Outputs),
             // Behind the last round it can only answer.
@@ -85,48 +88,63 @@ pub(super) fn talk(
             pulse: &pulse,
         };
         let reply = if let Some(reply) = found.take() {
-            settle::end(&mut job.record, None, desk.clock.now());
+            settle::end(&mut job.record, None, false, desk.clock.now());
             reply
         } else {
             if outputs.is_none() {
                 job.record.tries = attempt;
+                job.record.whom = Some((session.clone(), agent.clone()));
                 // This is what the agent hears of; what is folded into the row later, it does not.
                 let heard = &context.notification;
                 job.record.heard = Some((heard.message_id.clone(), heard.created_at));
             }
-            let attempt = job.record.tries;
-            settle::begin(&mut job.record.sent, session, (&agent.slug, attempt), desk.clock.now());
-            // Before it leaves: whoever finds this note after a crash looks for the turn before sending it again.
-            desk.note(job, Step::TurnSent, &format!("to {}, try {attempt}", agent.slug), Wait::ForDisk);
-            let life = desk.inflight.enter(Life {
-                row: job.row.id.clone(),
-                agent: agent.slug.clone(),
-                session: session.clone(),
-                marker: marker(&job.row.id, attempt),
-                result_of: outputs.as_ref().and_then(|outputs| Some(outputs.first()?.call_id.clone())),
-                run: None,
-                began: desk.clock.now(),
-                pulse: pulse.clone(),
-                state: Vitality::default(),
-            });
-            let answer = desk.gateway.turn(&turn, &mut |sign| taken(job, sign, &life, desk));
-            drop(life);
-            let silent = answer.as_ref().is_err_and(|error| error.why == Why::Silent) && !pulse.is_over();
-            if silent {
-                let secs = desk.rules.silence_max.as_secs();
-                warn!("{}: {} is stuck: no sign of life for {secs} s", job.row.id, agent.slug);
-                desk.inflight.is_stuck(&job.row.id, desk.clock.now());
-            }
-            settle::end(&mut job.record, answer.as_ref().err(), desk.clock.now());
-            let reply = answer.map_err(Trouble::Gateway)?;
-            desk.answers.one_more();
-            reply
+            send(job, &turn, desk)?
         };
         if reply.calls.is_empty() || rounds > desk.rules.rounds_max {
             return Ok(spoken(reply, job));
         }
         job.record.stage = Stage::Working(calls::of(reply, std::mem::take(&mut job.record.stage)));
     }
+}
+
+/// Sends a turn and waits for its reply.
+fn send(job: &mut Job, turn: &Turn<'_>, desk: &Desk<'_>) -> Result<Reply, Trouble> {
+    let (attempt, agent) = (job.record.tries, turn.agent);
+    settle::begin(&mut job.record.sent, turn.session, (agent, attempt), desk.clock.now());
+    // Before it leaves: whoever finds this note after a crash looks for the turn before sending it again.
+    let noted = desk.must_note(job, Step::TurnSent, &format!("to {agent}, try {attempt}"));
+    if let Err(trouble) = noted {
+        job.record.sent = None;
+        return Err(trouble);
+    }
+    let life = desk.inflight.enter(Life {
+        row: job.row.id.clone(),
+        agent: agent.to_owned(),
+        session: turn.session.clone(),
+        marker: marker(&job.row.id, attempt),
+        result_of: match turn.input {
+            Input::Message(_) => None,
+            Input::Outputs(outputs) => outputs.first().map(|output| output.call_id.clone()),
+        },
+        run: None,
+        began: desk.clock.now(),
+        pulse: turn.pulse.clone(),
+        state: Vitality::default(),
+    });
+    let answer = desk.gateway.turn(turn, &mut |sign| taken(job, sign, &life, desk));
+    drop(life);
+    // A turn whose waiting somebody else has ended was not stuck.
+    let silent = answer.as_ref().is_err_and(|error| error.why == Why::Silent) && !turn.pulse.is_over();
+    if silent {
+        let secs = desk.rules.silence_max.as_secs();
+        warn!("{}: {agent} is stuck: no sign of life for {secs} s", job.row.id);
+        desk.inflight.is_stuck(&job.row.id, desk.clock.now());
+    }
+    settle::end(&mut job.record, answer.as_ref().err(), silent, desk.clock.now());
+    let reply = answer.map_err(Trouble::Gateway)?;
+    desk.answers.one_more();
+    desk.cooling.ends(&job.row.recipient_id);
+    Ok(reply)
 }
 
 /// The gateway has named the run: by this id its items are known in the session's history.

@@ -26,6 +26,8 @@ pub enum Trouble {
     Taken,
     /// The backend answered with something else than was asked for.
     Foreign,
+    /// The ledger cannot be written, so nothing is begun that a crash would let happen twice: why not.
+    NotNoted(String),
     /// What was written and lost its answer is not there, but may still come for so long.
     OnItsWay(Duration),
     /// Whether a message stands in the thread cannot be told.
@@ -42,6 +44,7 @@ impl Trouble {
             Self::Gateway(error) | Self::Aside(error) => error.why.explain(),
             Self::Unsettled(unsettled) => unsettled.in_public(),
             Self::Silence(silence) => silence.explain(),
+            Self::NotNoted(_) => "the runtime cannot write down what it does",
             Self::OnItsWay(_) => "an answer of Mission Control was lost",
             Self::Undecided => "it cannot be told whether the answer was posted",
             Self::Broken => "the runtime has a bug",
@@ -50,7 +53,10 @@ impl Trouble {
 
     /// Whether it is only waited for something that will come: no failure of anybody.
     pub fn is_patience(&self) -> bool {
-        matches!(self, Self::Unsettled(Unsettled::Waiting { .. }) | Self::OnItsWay(_) | Self::Taken)
+        matches!(
+            self,
+            Self::Unsettled(Unsettled::Waiting { .. }) | Self::OnItsWay(_) | Self::Taken | Self::NotNoted(_)
+        )
     }
 }
 
@@ -126,6 +132,9 @@ impl fmt::Display for Trouble {
             Self::Taken => f.write_str("somebody else has begun it."),
             Self::Foreign => {
                 f.write_str("Mission Control answered with the context of another notification.")
+            }
+            Self::NotNoted(why) => {
+                write!(f, "nothing is begun that could not be written down before: {why}")
             }
             Self::OnItsWay(_) => f.write_str(
                 "an answer of Mission Control was lost, and what was asked may still be on its way there.",

@@ -12,9 +12,8 @@ use crossbeam_channel::{Receiver, select};
 use log::{debug, info};
 
 use super::inflight::{InFlight, Life, Vitality};
-use crate::gateway::Class;
-use crate::gateway::GatewayError;
 use crate::gateway::history::Glance;
+use crate::gateway::{GatewayError, Why};
 
 /// Looks at a turn's session; nothing where the gateway does not show it.
 pub type Look = Box<dyn Fn(&Life) -> Result<Option<Glance>, GatewayError> + Send>;
@@ -65,7 +64,8 @@ enum Sign {
 impl Memory {
     /// `others` says whether another of our turns has shown life lately.
     fn judge(&mut self, looked: &Result<Option<Glance>, GatewayError>, others: bool) -> Sign {
-        let gone = matches!(looked, Err(error) if error.class == Class::Closed);
+        // One that drains, or does not let us in now, brings the turn to its end all the same.
+        let gone = matches!(looked, Err(error) if error.why == Why::Unreachable);
         self.gone = if gone { self.gone + 1 } else { 0 };
         let Ok(Some(glance)) = looked else {
             // Once may be a hiccup.
@@ -110,7 +110,10 @@ pub(super) fn watch(
             }
             memory.looked = Some(Instant::now());
             let looked = look(life);
-            let lives = |(other, life): &(u64, Life)| other != number && life.pulse.quiet() < rhythm.quiet;
+            // Who waits is kept alive by us, and so is no sign of anything.
+            let lives = |(other, life): &(u64, Life)| {
+                other != number && life.state != Vitality::Waiting && life.pulse.quiet() < rhythm.quiet
+            };
             let sign = memory.judge(&looked, turns.iter().any(lives));
             table.is(*number, heed(sign, life));
         }
@@ -145,7 +148,7 @@ fn heed(sign: Sign, life: &Life) -> Vitality {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gateway::Why;
+    use crate::gateway::Class;
 
     type Looked = Result<Option<Glance>, GatewayError>;
 
@@ -227,5 +230,68 @@ mod tests {
         }
         let slow = Rhythm::of(Duration::from_mins(15));
         assert_eq!((slow.quiet, slow.look), (Duration::from_mins(1), Duration::from_secs(30)));
+    }
+
+    /// Openclaw-gateway §11.5: a gateway that drains brings the run to its end and answers it; and a token that is
+    /// refused says nothing of a run either.
+    #[test]
+    fn a_gateway_that_drains_is_not_gone() {
+        for why in [Why::Draining, Why::TokenRefused, Why::TooManyLogins] {
+            let mut memory = Memory::default();
+            for _ in 0..3 {
+                let looked: Looked = Err(GatewayError::new(Class::Closed, why, None));
+                assert_eq!(memory.judge(&looked, false), Sign::Quiet, "{why:?}");
+            }
+        }
+    }
+
+    /// Two that have not begun, and nobody else: sooner or later they are stuck.
+    #[test]
+    fn two_that_wait_do_not_keep_each_other_alive() {
+        use crate::clock::{Millis, Pulse};
+        use crate::model::{NotificationId, SessionKey};
+        let (bell, entered) = crossbeam_channel::bounded(1);
+        let table = InFlight::new(bell);
+        let life = |row: &str, pulse: &Pulse| Life {
+            row: NotificationId::new(row),
+            agent: row.to_owned(),
+            session: SessionKey::new(row),
+            marker: String::new(),
+            result_of: None,
+            run: None,
+            began: Millis(0),
+            pulse: pulse.clone(),
+            state: Vitality::default(),
+        };
+        let pulses = [Pulse::new(), Pulse::new(), Pulse::new()];
+        let look: Look = Box::new(|_| {
+            // As long as a question takes.
+            std::thread::sleep(Duration::from_millis(20));
+            Ok(Some(Glance::default()))
+        });
+        let rhythm = Rhythm {
+            quiet: Duration::from_millis(400),
+            look: Duration::from_millis(100),
+            round: Duration::from_millis(10),
+        };
+        let (end, ended) = crossbeam_channel::bounded::<()>(0);
+        let other = table.clone();
+        let watcher = std::thread::spawn(move || watch(&other, &look, rhythm, &entered, &ended));
+        let _one = table.enter(life("one", &pulses[0]));
+        std::thread::sleep(Duration::from_millis(200));
+        pulses[1].beat();
+        let _two = table.enter(life("two", &pulses[1]));
+        {
+            let _alive = table.enter(life("alive", &pulses[2]));
+            for _ in 0..100 {
+                pulses[2].beat();
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        }
+        std::thread::sleep(Duration::from_millis(1_500));
+        let quiet = [pulses[0].quiet(), pulses[1].quiet()];
+        drop(end);
+        watcher.join().unwrap();
+        assert!(quiet.iter().all(|quiet| *quiet > Duration::from_millis(700)), "{quiet:?}");
     }
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crossbeam_channel::{Receiver, Sender};
 
 use super::Job;
+use super::cooling::Cooling;
 use super::deliver::deliver;
 use super::desk::{Answers, Desk, Made, Rules};
 use super::dispatcher::Event;
@@ -40,6 +41,8 @@ pub(super) struct Ends {
     pub(super) nudges: Sender<()>,
     /// Which turns are under way.
     pub(super) inflight: InFlight,
+    /// Agents whose key is refused.
+    pub(super) cooling: Arc<Cooling>,
     /// The turns of all workers that were answered.
     pub(super) answers: Arc<Answers>,
     /// Whether the dispatcher wants to hear that a turn was taken.
@@ -68,6 +71,7 @@ impl Worker {
             stir: &stir,
             taken: &taken,
             answers: &ends.answers,
+            cooling: &ends.cooling,
             made: &self.made,
             inflight: &ends.inflight,
             journal: &*self.journal,

@@ -164,6 +164,7 @@ fn any_record() -> impl Strategy<Value = Record> {
                 looked: Some(NOW),
                 grown: Some((u64::from(lost), NOW)),
             }),
+            whom: Some((SessionKey::new("task:t:agent:a:acc:v1"), "a".to_owned())),
             heard: Some((Some(MessageId::new("m")), NOW)),
             answered: lost % 2 == 0,
             answered_then: u64::from(failures),
@@ -252,7 +253,7 @@ fn what_is_kept_has_stable_names() {
         "spoke": true, "looked": 3, "grown": [4, 5]});
     let effects = json!({"done": [{"call": "c", "output": "o", "called": true}], "made": ["m"]});
     let all = json!({"tries": 1, "failures": 1, "doubts": 1, "outages": 1, "turned_away": 1, "answered_then": 1, "provider": 1,
-        "lost": 1, "sent": sent, "unheard": 1, "parted": 1, "silences": 1, "unknown": 1, "heard": ["m", 1], "answered": true,
+        "lost": 1, "sent": sent, "unheard": 1, "parted": 1, "silences": 1, "unknown": 1, "whom": ["task:t", "a"], "heard": ["m", 1], "answered": true,
         "reopened": true, "rested": 1, "waits": "person", "since": 1, "effects": effects, "unposted": "words", "stage": stage});
     let known: Record = serde_json::from_value(all.clone()).unwrap();
     assert_eq!(json!(known), all);

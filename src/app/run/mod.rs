@@ -9,12 +9,14 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, select};
 use log::{error, info, warn};
 
 use super::exit::Exit;
 use super::ground::{Ground, Way};
+use crate::clock::{Clock as _, SystemClock};
 use crate::config::Settings;
 use crate::convex::Backoff;
 use crate::delivery::End;
@@ -186,7 +188,12 @@ fn open_ledger(settings: &Settings) -> Result<(Arc<Ledger>, Left, Arc<Made>), Le
     });
     let unknown = || End::Dead("it ended in a way that this version does not know".to_owned());
     let closed = opened.closed.into_iter().map(|closed| (closed.id, closed.end.unwrap_or_else(unknown)));
-    let open = opened.open.into_iter().map(|left| (left.row, left.record, left.not_before));
+    let (now, longest) = (SystemClock.now(), Duration::from_hours(1));
+    let open = opened.open.into_iter().map(|mut left| {
+        left.record.recalled(now);
+        // The clock may have been set back since.
+        (left.row, left.record, left.not_before.map(|until| until.min(now + longest)))
+    });
     let left = Left { open: open.collect(), closed: closed.chain(damaged).collect() };
     Ok((Arc::new(opened.ledger), left, made))
 }

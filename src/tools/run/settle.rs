@@ -41,6 +41,8 @@ pub struct Doubt<'a> {
 pub enum NotNow {
     /// Mission Control cannot be asked, or loses its answers.
     Away(Box<CallError>),
+    /// It was not there, was made again, and the answer was lost again: it is in doubt from now on.
+    LostAgain(Box<CallError>),
     /// It is not there, but may still be on its way for so long.
     Early(Duration),
 }
@@ -48,7 +50,7 @@ pub enum NotNow {
 impl fmt::Display for NotNow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Away(error) => error.fmt(f),
+            Self::Away(error) | Self::LostAgain(error) => error.fmt(f),
             Self::Early(_) => {
                 f.write_str("the answer of a tool was lost, and the call may still be on its way.")
             }
@@ -80,6 +82,9 @@ pub fn settle(
             }
             Ok(Trace::Absent) => (None, None),
             Ok(Trace::Partly(rest, note)) => (Some(rest), Some(note)),
+            Err(error) if is_away(&error) && lost.is_some() => {
+                return Err(NotNow::LostAgain(Box::new(error)));
+            }
             Err(error) if is_away(&error) => return Err(NotNow::Away(Box::new(error))),
             Err(error) => {
                 let why =
@@ -98,10 +103,11 @@ pub fn settle(
         let failed = failed.filter(is_away);
         if performed.in_doubt {
             age = Duration::ZERO;
-            lost = failed;
+            lost = Some(failed.unwrap_or_else(never));
             continue;
         }
         return match failed {
+            Some(failed) if lost.is_some() => Err(NotNow::LostAgain(Box::new(failed))),
             Some(failed) => Err(NotNow::Away(Box::new(failed))),
             None if error.kind == Kind::Unavailable && !asked => Err(NotNow::Away(Box::new(CallError::new(
                 Class::Transient,
@@ -112,8 +118,11 @@ pub fn settle(
             None => Ok(performed),
         };
     }
-    let never = || CallError::new(Class::Transient, Why::LostAnswer, "", "the answer of a tool was lost.");
-    Err(NotNow::Away(Box::new(lost.unwrap_or_else(never))))
+    Err(NotNow::LostAgain(Box::new(lost.unwrap_or_else(never))))
+}
+
+fn never() -> CallError {
+    CallError::new(Class::Transient, Why::LostAnswer, "", "the answer of a tool was lost.")
 }
 
 /// What the agent hears where it cannot be settled: what is not known and for what reason, that the runtime has not

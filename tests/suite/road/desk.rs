@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use mission_control_runtime::config::NoResponseNote;
+use mission_control_runtime::delivery::cooling::Cooling;
 use mission_control_runtime::delivery::deliver::deliver;
 use mission_control_runtime::delivery::desk::{Answers, Desk, Made, Rules};
 use mission_control_runtime::delivery::inflight::InFlight;
@@ -33,6 +34,8 @@ pub(super) struct Office {
     pub(super) others: [String; 2],
     /// How many turns were answered, of whomever.
     pub(super) answers: Answers,
+    /// Whose key is refused.
+    cooling: Cooling,
     /// Where every step is noted.
     pub(super) paper: Paper,
     stirred: AtomicUsize,
@@ -78,6 +81,7 @@ impl Office {
             task,
             others,
             answers: Answers::default(),
+            cooling: Cooling::default(),
             paper: Paper::default(),
             stirred: AtomicUsize::new(0),
         }
@@ -142,6 +146,7 @@ impl Office {
             stir: &stir,
             taken: &|_| (),
             answers: &self.answers,
+            cooling: &self.cooling,
             made: &Made::default(),
             inflight: &InFlight::new(crossbeam_channel::bounded(1).0),
             journal: &self.paper,

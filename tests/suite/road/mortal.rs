@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use mission_control_runtime::config::NoResponseNote;
 use mission_control_runtime::convex::{self, Call, CallError, Convex, Ran};
+use mission_control_runtime::delivery::cooling::Cooling;
 use mission_control_runtime::delivery::deliver::deliver;
 use mission_control_runtime::delivery::desk::{Answers, Desk, Made, Rules};
 use mission_control_runtime::delivery::inflight::InFlight;
@@ -325,6 +326,7 @@ pub(super) fn live(
         stir: &|| (),
         taken: &|_| (),
         answers: &answers,
+        cooling: &Cooling::default(),
         made: &made,
         clock: &clock,
         inflight: &InFlight::new(crossbeam_channel::bounded(1).0),

@@ -218,7 +218,7 @@ fn an_answer_lost_in_settling_is_settled_too() {
         desk.direct.fail(tool.function, vec![Fault::Before(LOST.0, LOST.1); 9]);
         desk.call(tool);
         let settled = desk.settle_as(tool, GRACE, &[]);
-        assert!(matches!(settled, Err(NotNow::Away(_))), "{}: {settled:?}", tool.name);
+        assert!(matches!(settled, Err(NotNow::LostAgain(_))), "{}: {settled:?}", tool.name);
         assert_eq!(desk.effects(tool), 0);
     }
 }
