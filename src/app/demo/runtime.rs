@@ -43,6 +43,8 @@ impl Setting {
             ("OPENCLAW_GATEWAY_TOKEN", token.expose().to_owned()),
             ("HEALTH_HOST", "127.0.0.1".to_owned()),
             ("HEALTH_PORT", "0".to_owned()),
+            // Behind a start, and behind a restart, rows wait for two lists.
+            ("DELIVERY_INTERVAL", "1000".to_owned()),
             ("STATE_DIR", folder.0.join("state").display().to_string()),
         ];
         Ok(Self { folder, variables })
