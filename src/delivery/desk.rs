@@ -14,6 +14,7 @@ use super::{Job, Record};
 use crate::clock::{Clock, Pulse};
 use crate::config::NoResponseNote;
 use crate::gateway::Gateway;
+use crate::metrics::Metrics;
 use crate::mission::Mission;
 use crate::roster::Team;
 
@@ -42,6 +43,8 @@ pub struct Desk<'a> {
     pub clock: &'a dyn Clock,
     /// How agents may act.
     pub rules: &'a Rules,
+    /// Where calls of tools are counted.
+    pub metrics: &'a Metrics,
 }
 
 impl Desk<'_> {

@@ -12,6 +12,7 @@ use mission_control_runtime::delivery::retry::Budget;
 use mission_control_runtime::delivery::{Job, Outcome, Record};
 use mission_control_runtime::ledger::Paper;
 use mission_control_runtime::local::Options;
+use mission_control_runtime::metrics::Metrics;
 use mission_control_runtime::mission::Mission;
 use mission_control_runtime::model::AccountId;
 use mission_control_runtime::roster;
@@ -131,6 +132,7 @@ impl Office {
             budget: Budget::default(),
             notes: NoResponseNote::default(),
         };
+        let metrics = Metrics::new([]);
         let people = roster::Team::default();
         let stir = || {
             self.stirred.fetch_add(1, Ordering::Relaxed);
@@ -147,6 +149,7 @@ impl Office {
             journal: &self.paper,
             clock: &self.team.board.clock(),
             rules: &rules,
+            metrics: &metrics,
         };
         deliver(job, &desk)
     }
