@@ -75,9 +75,11 @@ impl AgentKey {
             }
             None => rest.len(),
         };
-        let rest = rest.iter().enumerate().map(|(place, part)| {
-            if place < kept { lower(part) } else { (*part).to_owned() }
-        });
+        let rest = rest.iter().enumerate().map(
+            |(place, part)| {
+                if place < kept { lower(part) } else { (*part).to_owned() }
+            },
+        );
         Some(Self { agent: lower(agent), rest: rest.collect::<Vec<_>>().join(":") })
     }
 

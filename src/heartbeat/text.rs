@@ -19,7 +19,8 @@ fn after<'a>(text: &'a str, beginning: &str) -> Option<&'a str> {
 
 /// `Exec finished: …` or `Exec finished (…`.
 fn is_finished(text: &str) -> bool {
-    after(text, "exec finished").is_some_and(|rest| rest.starts_with(':') || rest.trim_start().starts_with('('))
+    after(text, "exec finished")
+        .is_some_and(|rest| rest.starts_with(':') || rest.trim_start().starts_with('('))
 }
 
 /// `Exec completed (id, code 0) :: output`: how it ended, and the output.
@@ -58,7 +59,8 @@ pub fn is_exec_notice(text: &str) -> bool {
 pub fn is_relayable(text: &str) -> bool {
     let text = text.trim();
     let tells = |(exit, output): (Exit<'_>, &str)| {
-        let well = matches!(exit, Exit::Code(code) if code.trim_start_matches('-').bytes().all(|b| b == b'0'));
+        let well =
+            matches!(exit, Exit::Code(code) if code.trim_start_matches('-').bytes().all(|b| b == b'0'));
         !well || !output.trim().is_empty()
     };
     is_finished(text) || structured(text).is_some_and(tells)

@@ -215,7 +215,8 @@ impl Wakes {
             None => main_key(&agent, wish.naming.main),
         };
         self.last += 1;
-        let reason = wish.reason.map(|reason| reason.trim().chars().take(REASON_CHARS_MAX).collect::<String>());
+        let reason =
+            wish.reason.map(|reason| reason.trim().chars().take(REASON_CHARS_MAX).collect::<String>());
         let event = Event {
             number: self.last,
             at: now,

@@ -356,7 +356,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// What is free for us on the disk of a folder, or of the next one above it that is there.
 fn free_bytes(folder: &Path) -> Option<u64> {
     let found = folder.ancestors().find_map(|folder| nix::sys::statvfs::statvfs(folder).ok())?;
-    Some(found.blocks_available().saturating_mul(found.fragment_size()))
+    // What is no disk has no blocks at all.
+    (found.blocks() > 0).then(|| found.blocks_available().saturating_mul(found.fragment_size()))
 }
 
 /// As Linux counts it; 0 where it does not say.

@@ -140,7 +140,12 @@ fn who_drains_the_queue_is_woken() {
         (RESEARCH, None, Some("global"), agent("research")),
         (dm, None, None, session(dm)),
         ("agent:main:cron:backup:run:abc", None, None, session("agent:main:main")),
-        ("agent:main:cron:backup:run:abc", Some("primary"), Some("per-sender"), session("agent:main:primary")),
+        (
+            "agent:main:cron:backup:run:abc",
+            Some("primary"),
+            Some("per-sender"),
+            session("agent:main:primary"),
+        ),
         (OPS, None, Some("global"), agent("ops")),
         ("agent:main:cron:backup", None, None, session("agent:main:cron:backup")),
         ("agent:main:main", None, None, session("agent:main:main")),

@@ -78,7 +78,11 @@ fn an_agent_wakes_itself_and_the_orchestrator_anybody() {
     for (by, session, expected) in rows {
         let mut wakes = Wakes::default();
         let taken = take(&mut wakes, by, &wish(Errand::Wake, "hello", session), NOW);
-        assert_eq!(taken.as_ref().map(|taken| taken.agent.as_str()), expected.as_ref().copied(), "{by} {session:?}");
+        assert_eq!(
+            taken.as_ref().map(|taken| taken.agent.as_str()),
+            expected.as_ref().copied(),
+            "{by} {session:?}"
+        );
         let waits = expected.map_or(0, |agent| wakes.waiting(agent).0.len());
         assert_eq!(waits, usize::from(taken.is_ok()));
     }
@@ -87,7 +91,12 @@ fn an_agent_wakes_itself_and_the_orchestrator_anybody() {
 #[test]
 fn texts_have_a_length() {
     let (longest, long) = ("é".repeat(TEXT_BYTES_MAX / 2), "x".repeat(TEXT_BYTES_MAX + 1));
-    let rows = [("", Some(Refusal::Empty)), (" \n", Some(Refusal::Empty)), (&long, Some(Refusal::TooLong)), (&longest, None)];
+    let rows = [
+        ("", Some(Refusal::Empty)),
+        (" \n", Some(Refusal::Empty)),
+        (&long, Some(Refusal::TooLong)),
+        (&longest, None),
+    ];
     for (text, expected) in rows {
         let mut wakes = Wakes::default();
         assert_eq!(take(&mut wakes, "ben", &wish(Errand::Event, text, None), NOW).err(), expected);
@@ -102,12 +111,16 @@ fn texts_have_a_length() {
 fn twenty_events_wait_and_the_oldest_go() {
     let mut wakes = Wakes::default();
     for number in 1..=25 {
-        let taken = take(&mut wakes, "ben", &wish(Errand::Event, &format!("event {number}"), None), NOW).unwrap();
+        let taken =
+            take(&mut wakes, "ben", &wish(Errand::Event, &format!("event {number}"), None), NOW).unwrap();
         assert_eq!((taken.waiting, taken.dropped), (number.min(EVENTS_MAX), number > EVENTS_MAX));
     }
     take(&mut wakes, "ada", &wish(Errand::Event, "hers", None), NOW).unwrap();
     let (events, dropped) = wakes.waiting("ben");
-    assert_eq!((events.len(), events[0].text.as_str(), events[19].text.as_str()), (20, "event 6", "event 25"));
+    assert_eq!(
+        (events.len(), events[0].text.as_str(), events[19].text.as_str()),
+        (20, "event 6", "event 25")
+    );
     assert_eq!((dropped, wakes.dropped(), texts(&wakes, "ada")), (5, 5, vec!["hers".to_owned()]));
     // What comes while a beat is under way waits for the next one.
     let last = wakes.waiting("ben").0[19].number;
