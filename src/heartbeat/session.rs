@@ -29,13 +29,18 @@ pub enum Scope {
 }
 
 impl Scope {
+    /// Its word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::PerSender => "per-sender",
+            Self::Global => GLOBAL,
+        }
+    }
+
     /// Reads `per-sender` or `global`.
     pub fn parse(text: &str) -> Option<Self> {
-        match text.trim().to_ascii_lowercase().as_str() {
-            "per-sender" => Some(Self::PerSender),
-            GLOBAL => Some(Self::Global),
-            _ => None,
-        }
+        let text = text.trim();
+        [Self::PerSender, Self::Global].into_iter().find(|scope| scope.name().eq_ignore_ascii_case(text))
     }
 }
 

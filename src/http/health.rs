@@ -112,6 +112,7 @@ pub struct Infrastructure {
 /// The way to the agents.
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_excessive_bools, reason = "the fields of the answer, each for itself")]
 pub struct GatewayHealth {
     /// Whether there is one to be spoken to.
     pub configured: bool,

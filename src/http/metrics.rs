@@ -175,7 +175,7 @@ fn service(page: &mut Page, health: &Health) {
         page.sample(&[("reason", reason)], u8::from(health.reasons.contains(&reason)));
     }
     page.maybe("runtime_disk_free_bytes", "Room on the disk of STATE_DIR.", health.disk.free_bytes);
-    let ahead = health.backend.clock_ahead_ms.map(|ms| seconds_of(ms));
+    let ahead = health.backend.clock_ahead_ms.map(seconds_of);
     page.maybe("runtime_backend_clock_ahead_seconds", "How far the backend's clock is ahead of ours.", ahead);
 }
 

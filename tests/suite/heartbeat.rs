@@ -1,5 +1,7 @@
 //! What wakes agents: the tables of worker-pool part D, and the queues.
 
+/// What the endpoints are told, and what is kept.
+mod asked;
 /// Which queue, whom to wake.
 mod sessions;
 /// How many events, how often woken, by whom.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use mission_control_runtime::redact::credentials_in;
 
 /// Which floor a room stands on. The longest matching path counts.
-const FLOORS: [(&str, u8); 42] = [
+const FLOORS: [(&str, u8); 43] = [
     ("model", 0),
     ("base64", 0),
     ("chance", 0),
@@ -30,6 +30,7 @@ const FLOORS: [(&str, u8); 42] = [
     ("demo", 2),
     ("ledger", 2),
     ("gateway::client", 2),
+    ("heartbeat::keeper", 2),
     ("mission", 2),
     ("http::server", 2),
     ("telemetry", 2),

@@ -114,7 +114,9 @@ fn serve(settings: &Settings, ways: &Ways, redactor: &Arc<Redactor>) -> Exit {
         let (token, silence_max) = (settings.gateway.token.clone(), settings.gateway.silence_max);
         Endpoint::new(base, token, &ways.once.roots, redactor.clone(), silence_max)
     });
-    gateway.iter().for_each(|gateway| state.line.leads_to(gateway));
+    if let Some(gateway) = &gateway {
+        state.line.leads_to(gateway);
+    }
     state.compares([&ways.once.endpoint, &ways.patient.endpoint].map(Clone::clone).into());
     let house =
         House { settings, ways, gateway, state: &state, switches: &switches, ledger: &ledger, made: &made };

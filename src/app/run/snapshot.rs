@@ -23,7 +23,7 @@ impl Snapshot {
     pub(super) fn get(&self, make: impl FnOnce() -> String) -> Arc<[u8]> {
         let last = self.last().clone();
         match last {
-            Some((made, body)) if made.elapsed() < FRESH => return body,
+            Some((at, body)) if at.elapsed() < FRESH => return body,
             // Only the first has nobody else's to give.
             Some((_, body)) if self.making.swap(true, Ordering::AcqRel) => return body,
             Some(_) | None => {}

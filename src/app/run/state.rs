@@ -57,7 +57,8 @@ pub(super) struct State {
     pub(super) metrics: Arc<Metrics>,
     roster: Mutex<RosterHealth>,
     disk: Mutex<DiskHealth>,
-    state_dir: PathBuf,
+    /// Where what survives a crash is kept.
+    kept_in: PathBuf,
     draining: AtomicBool,
     prepared: Prepared,
     /// Who hears what time it is at the backend.
@@ -111,7 +112,7 @@ impl State {
             metrics,
             roster: Mutex::default(),
             disk: Mutex::default(),
-            state_dir: settings.state_dir.clone(),
+            kept_in: settings.state_dir.clone(),
             draining: AtomicBool::new(false),
             prepared: Prepared::default(),
             clocks: OnceLock::new(),
@@ -150,7 +151,7 @@ impl State {
 
     /// Looks how much room there is. A disk may let one wait, so it is not done for `/health` itself.
     pub(super) fn look_at_the_disk(&self) {
-        let free_bytes = free_bytes(&self.state_dir);
+        let free_bytes = free_bytes(&self.kept_in);
         *lock(&self.disk) = DiskHealth { free_bytes };
     }
 

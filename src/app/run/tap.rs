@@ -81,10 +81,13 @@ fn says(call: &Call<'_>, error: &CallError) -> Says {
         | Why::BadArguments
         | Why::NoSuchFunction
         | Why::WrongKind
-        | Why::OurRequest => match is_ours(call.path) {
-            true => Says::Refuses { token: false },
-            false => Says::Nothing,
-        },
+        | Why::OurRequest => {
+            if is_ours(call.path) {
+                Says::Refuses { token: false }
+            } else {
+                Says::Nothing
+            }
+        }
         Why::Throttled
         | Why::FunctionTimedOut
         | Why::DatabaseTimedOut
@@ -269,12 +272,13 @@ mod tests {
         backend.note(&call, &answer, Duration::from_millis(1));
     }
 
+    type Heard = Vec<(&'static str, Result<(), Why>)>;
+
     /// What was heard, in order, and what it comes to: reachable, accepted, whether the token is to blame.
     #[test]
     fn what_calls_say_of_the_backend() {
         let ok = |path| (path, Ok(()));
         let no = |path, why| (path, Err(why));
-        type Heard = Vec<(&'static str, Result<(), Why>)>;
         let rows: Vec<(Heard, Option<bool>, Option<bool>, bool)> = vec![
             (vec![], None, None, false),
             (vec![ok(OURS)], Some(true), Some(true), false),
@@ -303,7 +307,9 @@ mod tests {
         for (number, (calls, reachable, accepted, token)) in rows.into_iter().enumerate() {
             let backend = backend();
             let many = calls.len();
-            calls.into_iter().for_each(|(path, answer)| heard(&backend, path, answer));
+            for (path, answer) in calls {
+                heard(&backend, path, answer);
+            }
             let health = backend.health(None);
             assert_eq!((health.reachable, health.accepted), (reachable, accepted), "row {number}");
             assert_eq!(health.token_refused, token, "row {number}");

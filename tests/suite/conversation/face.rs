@@ -52,6 +52,16 @@ fn figures(house: &House) -> exposition::Page {
     exposition::read(&answer.body).unwrap_or_else(|why| panic!("{why}:\n{}", answer.body))
 }
 
+/// Waits for the figures to be so: they are prepared for many, and may be a moment old.
+fn figures_once(house: &House, is_so: impl Fn(&exposition::Page) -> bool) -> exposition::Page {
+    let mut page = figures(house);
+    house.until("figures", |_| {
+        page = figures(house);
+        is_so(&page)
+    });
+    page
+}
+
 /// Another program takes the place of the house's, with these variables.
 fn restart(house: &mut House, more: &[(&str, &str)]) {
     house.kill();

@@ -77,7 +77,7 @@ const BACKUP: &str = "agent:main:cron:backup:run:abc123";
 const OPS: &str = "agent:ops:cron:job-1:run:xyz";
 
 fn naming<'a>(main: Option<&'a str>, scope: Option<&str>) -> Naming<'a> {
-    Naming { main, scope: scope.map_or(Scope::default(), |scope| Scope::parse(scope).unwrap()) }
+    Naming { main, scope: scope.map_or_else(Scope::default, |scope| Scope::parse(scope).unwrap()) }
 }
 
 /// D.3: key, main key, scope, the queue.

@@ -64,7 +64,7 @@ fn names(expr: &str) -> Vec<(String, Vec<(String, String)>)> {
             let (inside, after) = inside.split_once('}').unwrap();
             rest = after;
             for pair in inside.split(',') {
-                let (label, value) = pair.split_once("=").unwrap();
+                let (label, value) = pair.split_once('=').unwrap();
                 labels.push((label.to_owned(), value.trim_matches(['"', '~']).to_owned()));
             }
         }
