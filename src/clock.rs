@@ -115,8 +115,12 @@ impl Millis {
         let sound = (1..=31).contains(&day) && (1970..10_000).contains(&year);
         // A leap second is one more.
         let sound = sound && (0..24).contains(&h) && (0..60).contains(&m) && (0..=60).contains(&s);
-        let seconds = ((days(year, month, day) * 24 + h) * 60 + m) * 60 + s;
-        (sound && words.next().is_none()).then_some(Self(seconds * 1000))
+        if !sound || words.next().is_some() {
+            return None;
+        }
+        let date = days(year, month, day);
+        // No April has a thirty-first.
+        (civil(date) == (year, month, day)).then_some(Self((((date * 24 + h) * 60 + m) * 60 + s) * 1000))
     }
 
     /// How long after `earlier` this is; nothing if it is before.
@@ -207,6 +211,8 @@ mod tests {
             ("Sun, 06 Nov 1994 24:00:00 GMT", None),
             ("Sun, 06 Nov 1994 08:49:37:1 GMT", None),
             ("Sun, 32 Nov 1994 08:49:37 GMT", None),
+            ("Sun, 30 Feb 2025 00:00:00 GMT", None),
+            ("Sat, 21 Nov 1969 12:44:05 GMT", None),
             ("Sun, 06 Nom 1994 08:49:37 GMT", None),
             ("Sun, 06 Nov 99999999999 08:49:37 GMT", None),
             ("Sun, x", None),

@@ -184,7 +184,7 @@ pub struct DeliveryHealth {
     /// How many seconds ago that was.
     pub oldest_unsettled_seconds: Option<f64>,
     /// Rows that were given up and that nobody has looked after since.
-    pub dead_letters: u64,
+    pub dead: usize,
     /// What it is set to.
     pub config: DeliveryConfig,
 }
@@ -362,7 +362,7 @@ impl Parts {
             "backend_refuses_all" => backend.accepted == Some(false) && !backend.token_refused,
             "delivery_failing" => delivery.consecutive_failures.max(delivery.list_failures.into()) >= FAILING,
             "breaker_open" => gateway.configured && gateway.breaker_open,
-            "dead_letters" => delivery.dead_letters > 0,
+            "dead_letters" => delivery.dead > 0,
             "stuck_turns" => delivery.turns.iter().any(|turn| turn.state == "stuck"),
             "roster_stale" => roster.stale,
             // Where nothing gets through, the report is not what is wrong.

@@ -215,7 +215,7 @@ fn delivery(page: &mut Page, health: &Health, metrics: &Metrics) {
     page.one(Gauge, "delivery_waiting", "Notifications that are not settled.", delivery.waiting);
     page.one(Gauge, "delivery_in_flight", "Those that are worked on.", delivery.in_flight);
     page.one(Gauge, "delivery_workers", "How many can be.", delivery.config.max_concurrent_sessions);
-    page.one(Gauge, "delivery_dead_letters", "Notifications that were given up.", delivery.dead_letters);
+    page.one(Gauge, "delivery_dead_letters", "Notifications that were given up.", delivery.dead);
     page.one(
         Gauge,
         "delivery_oldest_unsettled_seconds",

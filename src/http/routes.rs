@@ -14,9 +14,9 @@ pub enum Route {
         as_data: bool,
     },
     /// Whether the process answers.
-    Livez,
+    Live,
     /// Whether it can work.
-    Readyz,
+    Ready,
     /// Somebody on this machine knows of new rows.
     Nudge,
     /// Nothing that we have; the reply says why.
@@ -29,8 +29,8 @@ pub fn route(request: &Request) -> Route {
         "/health" => (Route::Health, "GET, HEAD"),
         "/version" => (Route::Version, "GET, HEAD"),
         "/metrics" => (Route::Metrics { as_data: wants_json(request) }, "GET, HEAD"),
-        "/livez" => (Route::Livez, "GET, HEAD"),
-        "/readyz" => (Route::Readyz, "GET, HEAD"),
+        "/livez" => (Route::Live, "GET, HEAD"),
+        "/readyz" => (Route::Ready, "GET, HEAD"),
         "/nudge" => (Route::Nudge, "POST"),
         _ => return Route::Refused(Reply::error(404, "Not Found").no_store()),
     };

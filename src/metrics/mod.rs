@@ -39,7 +39,7 @@ const GATEWAY_RESULTS: [&str; 5] = ["ok", "closed", "transient", "refused", "los
 const ATTEMPTS: [&str; 8] = ["answered", "kept", "silent", "unanswered", "skipped", "gone", "dead", "again"];
 
 /// The paths of our server, without what stands before the last slash; those of tools come from their table.
-const PATHS: [&str; 11] = [
+const PATHS: [&str; 15] = [
     "page",
     "health",
     "version",
@@ -49,6 +49,10 @@ const PATHS: [&str; 11] = [
     "nudge",
     "why",
     "deliveries",
+    "dead",
+    "turns",
+    "pause",
+    "resume",
     "wake",
     "event",
 ];
@@ -212,10 +216,14 @@ fn endpoint_of(path: &str) -> &'static str {
         Some(name @ ("wake" | "event")) => of(name),
         Some(name) => ROWS.iter().find(|row| row.endpoint == name).map_or(OTHER, |row| row.endpoint),
         None if path == "/" => "page",
-        None if path.starts_with("/why/") => "why",
-        None => match path.strip_prefix('/') {
-            Some("page" | "why" | "wake" | "event") | None => OTHER,
-            Some(name) => of(name),
+        None => match path.strip_prefix('/').and_then(|path| path.split_once('/')) {
+            // These have an id in them.
+            Some((name @ ("why" | "dead" | "turns"), _)) => of(name),
+            Some(_) => OTHER,
+            None => match path.strip_prefix('/') {
+                Some("page" | "why" | "dead" | "turns" | "wake" | "event") | None => OTHER,
+                Some(name) => of(name),
+            },
         },
     }
 }
@@ -243,6 +251,10 @@ mod tests {
             ("/metrics", "metrics"),
             ("/why/k17abc", "why"),
             ("/why", OTHER),
+            ("/dead/k17abc/retry", "dead"),
+            ("/turns/k17abc/give-up", "turns"),
+            ("/health/k17abc", OTHER),
+            ("/pause", "pause"),
             ("/deliveries", "deliveries"),
             ("/agent/task-status", "task-status"),
             ("/agent/task-history", "task-history"),

@@ -113,7 +113,10 @@ impl Line {
     pub(super) fn probe(&self, gateway: Option<&HttpGateway>) -> Option<String> {
         let began = Instant::now();
         let (trouble, why) = match gateway.map(HttpGateway::probe) {
-            None => (Some(Why::NoGateway.explain().to_owned()), Some(Why::NoGateway)),
+            None => {
+                let error = GatewayError::new(Class::Closed, Why::NoGateway, None);
+                (Some(error.to_string()), Some(error.why))
+            }
             Some(probe) => {
                 let result = if probe.ready { "ok" } else { "closed" };
                 self.metrics.gateway.record("probe", result, began.elapsed());
@@ -121,10 +124,8 @@ impl Line {
                 if let Some(version) = probe.version {
                     self.known().version = Some(version.into());
                 }
-                let trouble = not_ready.map(|why| {
-                    let detail = probe.detail.map_or(String::new(), |detail| format!(" ({detail})"));
-                    format!("{}{detail}", why.explain())
-                });
+                let closed = |why| GatewayError::new(Class::Closed, why, probe.detail.as_deref()).to_string();
+                let trouble = not_ready.map(closed);
                 (trouble, not_ready)
             }
         };

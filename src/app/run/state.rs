@@ -218,7 +218,7 @@ impl State {
             no_response_terminal_skip_count: tally.of("silent"),
             required_notification_retry_exhausted_count: tally.of("unanswered"),
             task_less_replies: tally.of("kept"),
-            dead_letters: tally.of("dead"),
+            dead: usize::try_from(tally.of("dead")).unwrap_or(usize::MAX),
             ended: tally.ended,
             skipped: tally.skipped,
             list_failures: standing.list_failures,
@@ -270,8 +270,8 @@ impl State {
                 let make = || page::exposition(&self.health(), &self.metrics);
                 Reply::whole(page::CONTENT_TYPE, prepared.figures.get(make)).no_store()
             }
-            Route::Livez => Reply::json("{\"live\":true}".as_bytes().to_vec()).no_store(),
-            Route::Readyz => self.readyz(),
+            Route::Live => Reply::json("{\"live\":true}".as_bytes().to_vec()).no_store(),
+            Route::Ready => self.readyz(),
             Route::Nudge => {
                 // Before the start there is nobody to be nudged, and no need: the first list is made at once.
                 if let Some(delivery) = self.delivery.get() {

@@ -163,7 +163,7 @@ fn failures_in_a_row_and_what_was_given_up_are_named() {
         let task = house.task("assigned", &[slug]);
         house.mention(&task, slug, "hello");
     }
-    let health = house.until("dead letters", |health| health["delivery"]["deadLetters"] == 3);
+    let health = house.until("dead letters", |health| health["delivery"]["dead"] == 3);
     assert!(has(&health, "dead_letters"), "{health}");
     assert_eq!(
         has(&health, "delivery_failing"),
@@ -254,7 +254,7 @@ fn each_reason_has_its_part() {
         (parts(|p| p.delivery.consecutive_failures = 2), &[]),
         (parts(|p| p.delivery.consecutive_failures = 3), &["delivery_failing"]),
         (parts(|p| p.delivery.list_failures = 3), &["delivery_failing"]),
-        (parts(|p| p.delivery.dead_letters = 1), &["dead_letters"]),
+        (parts(|p| p.delivery.dead = 1), &["dead_letters"]),
         (parts(|p| p.delivery.turns = vec![turn("quiet"), turn("waiting")]), &[]),
         (parts(|p| p.delivery.turns = vec![turn("quiet"), turn("stuck")]), &["stuck_turns"]),
         (parts(|p| p.roster.stale = true), &["roster_stale"]),

@@ -88,7 +88,7 @@ fn health_has_every_field_of_the_table() {
         ("/delivery/config/backoffBaseMs", "number"),
         ("/delivery/config/backoffMaxMs", "number"),
         ("/delivery/oldestUnsettledSeconds", "null"),
-        ("/delivery/deadLetters", "number"),
+        ("/delivery/dead", "number"),
         ("/delivery/turns", "list"),
         ("/heartbeat/running", "bool"),
         ("/heartbeat/scheduledAgents", "number"),
