@@ -101,6 +101,28 @@ impl Default for Pulse {
 }
 
 impl Millis {
+    /// Reads the date of an HTTP answer, in the one form that is still sent: `Sun, 06 Nov 1994 08:49:37 GMT`.
+    pub fn from_http_date(text: &str) -> Option<Self> {
+        let (_, text) = text.trim().split_once(", ")?;
+        let mut words = text.strip_suffix(" GMT")?.split([' ', ':']);
+        let mut next = || words.next().filter(|word| !word.is_empty());
+        let day: i64 = next()?.parse().ok()?;
+        let name = next()?;
+        let month = MONTHS.iter().zip(1..).find(|(month, _)| **month == name)?.1;
+        let year: i64 = next()?.parse().ok()?;
+        let [h, m, s] = [next()?, next()?, next()?].map(|word| word.parse::<i64>().ok());
+        let (h, m, s) = (h?, m?, s?);
+        let sound = (1..=31).contains(&day) && (1970..10_000).contains(&year);
+        // A leap second is one more.
+        let sound = sound && (0..24).contains(&h) && (0..60).contains(&m) && (0..=60).contains(&s);
+        if !sound || words.next().is_some() {
+            return None;
+        }
+        let date = days(year, month, day);
+        // No April has a thirty-first.
+        (civil(date) == (year, month, day)).then_some(Self((((date * 24 + h) * 60 + m) * 60 + s) * 1000))
+    }
+
     /// How long after `earlier` this is; nothing if it is before.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
@@ -146,6 +168,17 @@ fn civil(days: i64) -> (i64, i64, i64) {
     (year_of_era + era * 400 + i64::from(month <= 2), month, day)
 }
 
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+/// The day of a date, counted from 1970-01-01: what [`civil`] takes apart.
+fn days(year: i64, month: i64, day: i64) -> i64 {
+    let year = year - i64::from(month <= 2);
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
+    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,6 +195,35 @@ mod tests {
         ];
         for (ms, expected) in rows {
             assert_eq!(Millis(ms).to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn dates_of_answers_are_read() {
+        let rows = [
+            ("Thu, 01 Jan 1970 00:00:00 GMT", Some(0)),
+            ("Sun, 06 Nov 1994 08:49:37 GMT", Some(784_111_777_000)),
+            ("Tue, 29 Feb 2000 00:00:00 GMT", Some(951_782_400_000)),
+            ("Mon, 01 Mar 2100 00:00:00 GMT", Some(4_107_542_400_000)),
+            (" Fri, 31 Dec 2027 23:59:60 GMT ", Some(1_830_297_600_000)),
+            ("Sunday, 06-Nov-94 08:49:37 GMT", None),
+            ("Sun, 06 Nov 1994 08:49:37", None),
+            ("Sun, 06 Nov 1994 24:00:00 GMT", None),
+            ("Sun, 06 Nov 1994 08:49:37:1 GMT", None),
+            ("Sun, 32 Nov 1994 08:49:37 GMT", None),
+            ("Sun, 30 Feb 2025 00:00:00 GMT", None),
+            ("Sat, 21 Nov 1969 12:44:05 GMT", None),
+            ("Sun, 06 Nom 1994 08:49:37 GMT", None),
+            ("Sun, 06 Nov 99999999999 08:49:37 GMT", None),
+            ("Sun, x", None),
+            ("", None),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(Millis::from_http_date(text), expected.map(Millis), "{text}");
+        }
+        for day in (-800_000..800_000).step_by(97) {
+            let (year, month, of_month) = civil(day);
+            assert_eq!(days(year, month, of_month), day);
         }
     }
 

@@ -3,10 +3,13 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::Options;
+use super::books::{Load, Pace};
+use super::bursts;
 use super::process::{Behind, Carrier, Runtime, Setting, program};
 use super::table::{Table, Target};
 
@@ -84,6 +87,50 @@ pub(crate) fn health(table: &mut Table, behind: &Behind, options: &Options) {
         table.add(&format!("{name}, the longest wait"), "ms", worst, slowest);
         println!("  (memory then: {:.1} MiB)", runtime.process().memory());
     }
+}
+
+/// `/health` as a dashboard asks for it, while rows are delivered as fast as they can be.
+pub(crate) fn health_in_a_burst(table: &mut Table, behind: &Behind, options: &Options) {
+    behind.pace(Pace::default());
+    let state = options.folder();
+    let setting = Setting { workers: Some(bursts::WORKERS), list_limit: Some(options.list_limit) };
+    let mut runtime = Runtime::start(behind, state.path(), setting);
+    let address = runtime.address;
+    let (mut middles, mut worst) = (Vec::new(), Vec::new());
+    for _ in 0..options.runs {
+        let over = AtomicBool::new(false);
+        let load = Load::mentions(options.rows, bursts::TRACKS);
+        let (done, mut waits) = thread::scope(|scope| {
+            let asking = scope.spawn(|| dashboard(address, &over));
+            let done = bursts::burst(&mut runtime, load, options.patience);
+            over.store(true, Ordering::Relaxed);
+            (done, asking.join().unwrap())
+        });
+        if let Err(why) = done {
+            return table.note(why);
+        }
+        waits.sort_by(f64::total_cmp);
+        middles.push(waits[waits.len() / 2]);
+        worst.extend(waits.last());
+    }
+    table.add("/health in a burst, p50", "ms", middles, Target::None);
+    table.add("/health in a burst, the longest wait", "ms", worst, Target::AtMost(20.0));
+}
+
+/// Asks every few milliseconds; how long each answer took.
+fn dashboard(address: SocketAddr, over: &AtomicBool) -> Vec<f64> {
+    let request = format!("GET /health HTTP/1.1\r\nHost: {address}\r\n\r\n");
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_nodelay(true).unwrap();
+    let (mut answer, mut waits) = (vec![0; 64 * 1024], Vec::new());
+    while !over.load(Ordering::Relaxed) {
+        let began = Instant::now();
+        stream.write_all(request.as_bytes()).unwrap();
+        read_answer(&mut stream, &mut answer);
+        waits.push(began.elapsed().as_secs_f64() * 1e3);
+        thread::sleep(Duration::from_millis(5));
+    }
+    waits
 }
 
 /// Keeps all connections busy for a while: answers a second, and the longest wait.

@@ -157,6 +157,9 @@ fn measure(options: &Options) {
         footing::health(&mut table, &behind, options);
     }
     let delivers = delivers(&mut table, &behind, options);
+    if options.wants("health") && delivers {
+        footing::health_in_a_burst(&mut table, &behind, options);
+    }
     if options.wants("bursts") {
         // Its own backend, so that nobody takes the other's rows.
         let beside = Behind::start(world::AGENTS);

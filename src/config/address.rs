@@ -7,10 +7,12 @@ use super::reader::Reader;
 use super::settings::{Gateway, HttpServer};
 use super::table::{
     CONVEX_URL, HEALTH_HOST, HEALTH_PORT, OPENCLAW_CLIENT_TOOLS_ENABLED, OPENCLAW_GATEWAY_TOKEN,
-    OPENCLAW_GATEWAY_URL, OPENCLAW_REQUEST_TIMEOUT_MS, QUIET_GATEWAY_MS, TASK_STATUS_BASE_URL,
+    OPENCLAW_GATEWAY_URL, OPENCLAW_REQUEST_TIMEOUT_MS, OPENCLAW_SESSION_MAIN_KEY, OPENCLAW_SESSION_SCOPE,
+    QUIET_GATEWAY_MS, TASK_STATUS_BASE_URL,
 };
 use super::variable::{ALLOWED_HOST, Kind, Variable};
 use super::warning::Warning;
+use crate::heartbeat::session::Scope;
 use crate::model::{BadUrl, BaseUrl};
 
 /// What the TypeScript runtime sent to a gateway on this machine when it had no token.
@@ -141,5 +143,7 @@ pub(super) fn gateway(reader: &mut Reader) -> Gateway {
     if silence_max_ms < QUIET_GATEWAY_MS {
         reader.warn(Warning::LittlePatience { given_ms: silence_max_ms });
     }
-    Gateway { url, token, silence_max, client_tools }
+    let main_session = reader.text(&OPENCLAW_SESSION_MAIN_KEY);
+    let session_scope = Scope::parse(&reader.text(&OPENCLAW_SESSION_SCOPE)).unwrap_or_default();
+    Gateway { url, token, silence_max, client_tools, main_session, session_scope }
 }

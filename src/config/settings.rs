@@ -16,6 +16,7 @@ use super::table::{
     UPGRADE_MODE,
 };
 use super::warning::Warning;
+use crate::heartbeat::session::Scope;
 use crate::model::BaseUrl;
 use crate::secret::Secret;
 
@@ -105,6 +106,10 @@ pub struct Gateway {
     pub silence_max: Duration,
     /// Whether agents are offered function tools.
     pub client_tools: bool,
+    /// How it names main sessions.
+    pub main_session: String,
+    /// Whether each agent has sessions of its own there.
+    pub session_scope: Scope,
 }
 
 /// Polling and delivery.

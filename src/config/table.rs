@@ -161,6 +161,20 @@ variables! {
         ..PLAIN
     }
 
+    OPENCLAW_SESSION_MAIN_KEY {
+        section: Section::Gateway,
+        fallback: Fallback::Value("main"),
+        about: "The name of an agent's main session at the gateway (`session.mainKey` there): events of its scheduled runs belong to it.",
+        ..PLAIN
+    }
+    OPENCLAW_SESSION_SCOPE {
+        section: Section::Gateway,
+        kind: Kind::Choice { options: &["per-sender", "global"], synonyms: &[] },
+        fallback: Fallback::Value("per-sender"),
+        about: "Whether agents have sessions of their own at the gateway (`session.scope` there), or all share one.",
+        ..PLAIN
+    }
+
     DELIVERY_INTERVAL {
         section: Section::Delivery,
         kind: Kind::Integer { min: 1_000, max: DAY_MS, why: "polling more often than every second only loads the backend, and a day is as good as off" },

@@ -6,7 +6,7 @@
 
 use std::io::Read;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use log::{Level, debug, log, warn};
@@ -19,6 +19,7 @@ use super::finding::{Finding, Outlook};
 use super::repeat::{Backoff, Next};
 use super::{Call, CallError, Convex, failure};
 use crate::chance;
+use crate::clock::{Clock as _, Millis, SystemClock};
 use crate::model::BaseUrl;
 use crate::redact::Redactor;
 use crate::wire::{self, Fault, Outgoing, Phases, Registration, Roots, Sent, Stop};
@@ -74,7 +75,12 @@ struct Shared {
     limits: Limits,
     /// Whether the warning that this client is old has been given.
     deprecation_told: AtomicBool,
+    /// By how many milliseconds the deployment's clock is ahead of ours; [`UNHEARD`] before it has told.
+    clock_ahead: AtomicI64,
 }
+
+/// No clock is that far ahead.
+const UNHEARD: i64 = i64::MIN;
 
 impl Endpoint {
     /// With the limits of the house.
@@ -85,7 +91,8 @@ impl Endpoint {
     /// With limits of your own.
     pub fn with_limits(base: BaseUrl, roots: &Roots, redactor: Arc<Redactor>, limits: Limits) -> Self {
         let roots = roots.clone();
-        Self(Arc::new(Shared { base, roots, redactor, limits, deprecation_told: AtomicBool::new(false) }))
+        let (deprecation_told, clock_ahead) = (AtomicBool::new(false), AtomicI64::new(UNHEARD));
+        Self(Arc::new(Shared { base, roots, redactor, limits, deprecation_told, clock_ahead }))
     }
 
     /// A client for one thread; `stop` ends its calls.
@@ -98,6 +105,11 @@ impl Endpoint {
     /// The deployment's address.
     pub fn base(&self) -> &BaseUrl {
         &self.0.base
+    }
+
+    /// By how many milliseconds the deployment's clock is ahead of ours, to the second; none before it has told.
+    pub fn clock_ahead(&self) -> Option<i64> {
+        Some(self.0.clock_ahead.load(Ordering::Relaxed)).filter(|ahead| *ahead != UNHEARD)
     }
 
     /// The proxy that stands between us and the deployment, if any.
@@ -211,6 +223,7 @@ impl HttpConvex {
             .send(SendBody::from_reader(&mut outgoing));
         let response = sent.map_err(|error| self.broken(&Fault::of(&error), outgoing.sent()))?;
         self.heed_deprecation(response.headers());
+        self.heed_clock(response.headers());
         let status = response.status().as_u16();
         let location = redirect_host(response.headers());
         let body =
@@ -254,6 +267,15 @@ impl HttpConvex {
         let mut reader = response.into_body().into_reader().take(most + 1);
         reader.read_to_end(&mut body).map_err(|error| Fault::of_io(&error))?;
         if body.len() as u64 > most { Err(Fault::BodyTooLarge) } else { Ok(body) }
+    }
+
+    /// Compares the clocks. Of an answer without a date nothing is learnt.
+    fn heed_clock(&self, headers: &http::HeaderMap) {
+        let date = headers.get(http::header::DATE).and_then(|value| value.to_str().ok());
+        if let Some(theirs) = date.and_then(Millis::from_http_date) {
+            let ahead = theirs.0.saturating_sub(SystemClock.now().0);
+            self.shared.clock_ahead.store(ahead, Ordering::Relaxed);
+        }
     }
 
     /// Says once per endpoint that the backend finds us old.

@@ -1,5 +1,7 @@
 //! The calls of one reply, made in order, each noted before and after.
 
+use std::time::Instant;
+
 use log::info;
 use serde_json::json;
 
@@ -8,6 +10,7 @@ use super::journal::{Step, Wait};
 use super::{Job, Stage, Trouble, Work, effects};
 use crate::clock::Millis;
 use crate::gateway::{Reply, ToolCall, ToolOutput};
+use crate::metrics::Via;
 use crate::tools::run::{Doubt, GRACE, Hands, NotNow, Ran, perform, settle};
 use crate::tools::{self, Caller, Kind, Offer, ToolError, ToolRequest};
 
@@ -43,15 +46,20 @@ pub(super) fn make(
     while let Stage::Working(work) = &mut job.record.stage
         && let Some(call) = work.pending.front().cloned()
     {
+        let began = Instant::now();
+        let refused = |error: &ToolError| {
+            desk.metrics.tool(Via::Turn, &call.name, Some(error), began.elapsed());
+            tools::render(Err(error))
+        };
         let output = match limit(work, desk) {
             Some(why) => {
                 info!("{name} ({}): {} was not run: {why}", job.row.id, call.name);
-                tools::render(Err(&ToolError::new(Kind::Throttled, &why)))
+                refused(&ToolError::new(Kind::Throttled, &why))
             }
             None => match understood(work, &call, caller, offer) {
                 Err(error) => {
                     info!("{name} ({}): called {}: {error}", job.row.id, call.name);
-                    tools::render(Err(&error))
+                    refused(&error)
                 }
                 Ok(request) => one(job, name, &request, (caller, &hands), desk)?,
             },
@@ -86,7 +94,7 @@ fn one(
     (caller, hands): (&Caller<'_>, &Hands<'_>),
     desk: &Desk<'_>,
 ) -> Result<String, Trouble> {
-    let tool = request.name();
+    let (tool, began) = (request.name(), Instant::now());
     let call = request.writes().then(|| effects::digest_of(request));
     let doubt = work(job).and_then(|work| work.doubt);
     if let (None, Some(call)) = (doubt, &call)
@@ -100,6 +108,7 @@ fn one(
         Some(since) => settled(job, request, since, (caller, hands), desk)?,
         None => carried_out(job, request, (caller, hands), desk)?,
     };
+    desk.metrics.tool(Via::Turn, tool, ran.error.as_ref(), began.elapsed());
     match &ran.error {
         None => info!("{name} ({}): called {tool}", job.row.id),
         Some(error) => info!("{name} ({}): called {tool}: {error}", job.row.id),

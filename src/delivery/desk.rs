@@ -17,6 +17,7 @@ use crate::clock::{Clock, Millis, Pulse};
 use crate::config::NoResponseNote;
 use crate::convex::{self, CallError, Why};
 use crate::gateway::Gateway;
+use crate::metrics::Metrics;
 use crate::mission::Mission;
 use crate::roster::Team;
 
@@ -47,6 +48,8 @@ pub struct Desk<'a> {
     pub clock: &'a dyn Clock,
     /// How agents may act.
     pub rules: &'a Rules,
+    /// Where calls of tools are counted.
+    pub metrics: &'a Metrics,
 }
 
 impl Desk<'_> {

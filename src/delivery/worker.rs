@@ -2,18 +2,20 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender};
 
-use super::Job;
 use super::cooling::Cooling;
 use super::deliver::deliver;
 use super::desk::{Answers, Desk, Made, Rules};
 use super::dispatcher::Event;
 use super::inflight::InFlight;
 use super::journal::Journal;
+use super::{Job, Outcome};
 use crate::clock::SystemClock;
 use crate::gateway::Gateway;
+use crate::metrics::Metrics;
 use crate::mission::Mission;
 use crate::roster::Team;
 
@@ -31,6 +33,8 @@ pub struct Worker {
     pub made: Arc<Made>,
     /// How agents may act.
     pub rules: Arc<Rules>,
+    /// Where attempts and calls of tools are counted.
+    pub metrics: Arc<Metrics>,
 }
 
 /// A worker's ends of the channels.
@@ -77,9 +81,16 @@ impl Worker {
             journal: &*self.journal,
             clock: &SystemClock,
             rules: &self.rules,
+            metrics: &self.metrics,
         };
         for mut job in &ends.jobs {
+            let began = Instant::now();
             let outcome = deliver(&mut job, &desk);
+            let name = match &outcome {
+                Outcome::Closed(end) => end.name(),
+                Outcome::Again { .. } => "again",
+            };
+            self.metrics.attempts.record(name, "done", began.elapsed());
             tell(Event::Finished(job, outcome));
         }
     }

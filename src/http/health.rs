@@ -26,9 +26,9 @@ pub struct Version {
 /// `GET /health`.
 #[derive(Clone, Debug, Serialize)]
 pub struct Health {
-    /// `healthy`, or `degraded` for the reasons that follow.
-    pub status: &'static str,
-    /// Each a word.
+    /// How it is, in a word.
+    pub status: Status,
+    /// Why it is not healthy, each a word out of [`REASONS`].
     pub reasons: Vec<&'static str>,
     /// In seconds.
     pub uptime: f64,
@@ -40,6 +40,8 @@ pub struct Health {
     pub gateway: GatewayHealth,
     /// The rows.
     pub delivery: DeliveryHealth,
+    /// The agents' own rhythm.
+    pub heartbeat: HeartbeatHealth,
     /// The roster.
     #[serde(rename = "agentSync")]
     pub agent_sync: RosterHealth,
@@ -47,10 +49,42 @@ pub struct Health {
     pub backend: BackendHealth,
     /// What survives a crash.
     pub ledger: LedgerHealth,
+    /// Where it lies.
+    pub disk: DiskHealth,
     /// Of this process.
     pub memory: Memory,
     /// Now.
     pub timestamp: Millis,
+}
+
+/// How the service is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// It does not know yet how things stand.
+    #[default]
+    Starting,
+    /// All is well.
+    Healthy,
+    /// It works, and somebody should look.
+    Degraded,
+    /// It was told to stop, and what runs is brought to its end.
+    Draining,
+}
+
+impl Status {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Starting, Self::Healthy, Self::Degraded, Self::Draining];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Healthy => "healthy",
+            Self::Degraded => "degraded",
+            Self::Draining => "draining",
+        }
+    }
 }
 
 /// Versions.
@@ -78,6 +112,7 @@ pub struct Infrastructure {
 /// The way to the agents.
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_excessive_bools, reason = "the fields of the answer, each for itself")]
 pub struct GatewayHealth {
     /// Whether there is one to be spoken to.
     pub configured: bool,
@@ -85,6 +120,17 @@ pub struct GatewayHealth {
     pub running: bool,
     /// Why not, if not.
     pub closed: Option<String>,
+    /// The same as one of [`REASONS`].
+    #[serde(skip)]
+    pub trouble: Option<&'static str>,
+    /// Whether nothing is sent until it is back.
+    pub breaker_open: bool,
+    /// Its release, if it has told.
+    pub version: Option<String>,
+    /// How it wants tools: `flat` since 2026.3.31, `nested` before.
+    pub dialect: &'static str,
+    /// Whether its agents cannot call our tools.
+    pub too_old: bool,
     /// How many sessions were spoken in since the start.
     pub sessions: usize,
     /// When a turn last brought a reply.
@@ -135,6 +181,10 @@ pub struct DeliveryHealth {
     pub foreign_instance: Option<String>,
     /// When the oldest of them was created.
     pub oldest_unsettled_at: Option<Millis>,
+    /// How many seconds ago that was.
+    pub oldest_unsettled_seconds: Option<f64>,
+    /// Rows that were given up and that nobody has looked after since.
+    pub dead: usize,
     /// What it is set to.
     pub config: DeliveryConfig,
 }
@@ -170,6 +220,16 @@ pub struct DeliveryConfig {
     pub backoff_max_ms: u128,
 }
 
+/// The agents' own rhythm.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HeartbeatHealth {
+    /// Whether agents are woken.
+    pub running: bool,
+    /// How many wait for their beat.
+    pub scheduled_agents: usize,
+}
+
 /// The roster.
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -194,14 +254,26 @@ pub struct RosterHealth {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BackendHealth {
-    /// Whether it answered, whatever it said; none before the first call.
+    /// Whether it answers as Mission Control does, whatever it says; none before the first call.
     pub reachable: Option<bool>,
-    /// Whether it knows account and token; none where it did not answer.
+    /// Whether it does what the service asks for; none where it does not answer.
     pub accepted: Option<bool>,
-    /// When that was.
+    /// Whether any call has succeeded so far.
+    #[serde(skip)]
+    pub once_accepted: bool,
+    /// Whether it says that it does not accept our token.
+    #[serde(skip)]
+    pub token_refused: bool,
+    /// When a call last came back, well or not.
     pub checked_at: Option<Millis>,
-    /// What went wrong, redacted; none if nothing did.
+    /// What went wrong with the last call, redacted; none if nothing did.
     pub last_error: Option<String>,
+    /// When it last took our report.
+    pub last_report_at: Option<Millis>,
+    /// Why it did not take the last one, redacted; none if it did.
+    pub last_report_error: Option<String>,
+    /// By how many milliseconds its clock is ahead of ours; none if it has not told.
+    pub clock_ahead_ms: Option<i64>,
 }
 
 /// What survives a crash.
@@ -211,8 +283,20 @@ pub struct LedgerHealth {
     pub off: Option<String>,
     /// Deliveries that are not over.
     pub open: usize,
-    /// Transactions since the start.
+    /// Notes taken since the start.
+    pub notes: u64,
+    /// Transactions.
     pub commits: u64,
+    /// Those that somebody waited for.
+    pub synced: u64,
+}
+
+/// The disk that the ledger lies on.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DiskHealth {
+    /// What is free for us, in bytes; none if the system does not say.
+    pub free_bytes: Option<u64>,
 }
 
 /// Of this process, in bytes; the original's other fields are a garbage collector's.
@@ -225,26 +309,94 @@ pub struct Memory {
 /// So many failures in a row are no accident.
 const FAILING: u64 = 3;
 
-/// What speaks against being healthy, in words that dashboards can count.
-pub fn reasons(
-    gateway: &GatewayHealth,
-    delivery: &DeliveryHealth,
-    roster: &RosterHealth,
-    backend: &BackendHealth,
-    ledger: &LedgerHealth,
-) -> Vec<&'static str> {
-    let rows = [
-        (!gateway.configured, "no_gateway"),
-        (gateway.configured && !gateway.running, "gateway_unreachable"),
-        (backend.reachable != Some(true), "backend_unreachable"),
-        (backend.reachable == Some(true) && backend.accepted != Some(true), "backend_refuses"),
-        (delivery.consecutive_failures.max(delivery.list_failures.into()) >= FAILING, "delivery_failing"),
-        (delivery.turns.iter().any(|turn| turn.state == "stuck"), "stuck_turns"),
-        (delivery.foreign_instance.is_some(), "foreign_instance"),
-        (roster.stale, "roster_stale"),
-        (ledger.off.is_some(), "ledger_off"),
-    ];
-    rows.into_iter().filter_map(|(holds, name)| holds.then_some(name)).collect()
+/// Less than this is soon nothing.
+const DISK_LOW_BYTES: u64 = 100 * 1024 * 1024;
+
+/// The backend counts a runtime whose report is 90 s old, by our clock, as gone.
+const SKEW_MS: u64 = 30_000;
+
+/// Everything that can speak against being healthy, in words that dashboards can count.
+pub const REASONS: [&str; 19] = [
+    "gateway_unreachable",
+    "gateway_refused_token",
+    "gateway_endpoint_off",
+    "gateway_too_old",
+    "no_gateway",
+    "backend_unreachable",
+    "backend_refused_token",
+    "backend_refuses_all",
+    "delivery_failing",
+    "breaker_open",
+    "dead_letters",
+    "stuck_turns",
+    "roster_stale",
+    "report_failing",
+    "ledger_off",
+    "disk_low",
+    "clock_skew",
+    // Of the rooms that write workspaces.
+    "profiles_unwritable",
+    "foreign_instance",
+];
+
+/// What is known of the parts.
+#[derive(Clone, Debug, Default)]
+#[expect(missing_docs, reason = "as in `Health`")]
+pub struct Parts {
+    pub gateway: GatewayHealth,
+    pub delivery: DeliveryHealth,
+    pub roster: RosterHealth,
+    pub backend: BackendHealth,
+    pub ledger: LedgerHealth,
+    pub disk: DiskHealth,
+}
+
+impl Parts {
+    /// What speaks against being healthy; of what is not known yet, nothing.
+    pub fn reasons(&self) -> Vec<&'static str> {
+        let Self { gateway, delivery, roster, backend, ledger, disk } = self;
+        let holds = |reason: &str| match reason {
+            "gateway_too_old" => gateway.too_old,
+            "backend_unreachable" => backend.reachable == Some(false),
+            "backend_refused_token" => backend.accepted == Some(false) && backend.token_refused,
+            "backend_refuses_all" => backend.accepted == Some(false) && !backend.token_refused,
+            "delivery_failing" => delivery.consecutive_failures.max(delivery.list_failures.into()) >= FAILING,
+            "breaker_open" => gateway.configured && gateway.breaker_open,
+            "dead_letters" => delivery.dead > 0,
+            "stuck_turns" => delivery.turns.iter().any(|turn| turn.state == "stuck"),
+            "roster_stale" => roster.stale,
+            // Where nothing gets through, the report is not what is wrong.
+            "report_failing" => backend.accepted == Some(true) && backend.last_report_error.is_some(),
+            "ledger_off" => ledger.off.is_some(),
+            "disk_low" => disk.free_bytes.is_some_and(|free| free < DISK_LOW_BYTES),
+            "clock_skew" => backend.clock_ahead_ms.is_some_and(|ahead| ahead.unsigned_abs() > SKEW_MS),
+            "foreign_instance" => delivery.foreign_instance.is_some(),
+            "profiles_unwritable" => false,
+            of_the_gateway => gateway.trouble == Some(of_the_gateway),
+        };
+        REASONS.into_iter().filter(|reason| holds(reason)).collect()
+    }
+
+    /// Whether it is too early for a judgement.
+    pub fn is_starting(&self) -> bool {
+        let roster_asked = self.roster.last_sync_at.is_some() || self.roster.last_error.is_some();
+        !self.delivery.running || self.backend.checked_at.is_none() || !roster_asked
+    }
+
+    /// What is missing for being ready (`/readyz`): a gateway that is away is none of it, since rows wait well.
+    pub fn missing(&self) -> Vec<&'static str> {
+        let rows = [(!self.backend.once_accepted, "backend"), (!self.delivery.running, "delivery")];
+        rows.into_iter().filter_map(|(misses, what)| misses.then_some(what)).collect()
+    }
+}
+
+/// `GET /readyz`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Ready {
+    /// Whether it works, or could at any moment.
+    pub ready: bool,
+    /// What is missing.
+    pub missing: Vec<&'static str>,
 }
 
 /// In seconds, to the millisecond.

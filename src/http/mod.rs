@@ -4,6 +4,7 @@
 
 pub mod health;
 pub mod message;
+pub mod metrics;
 pub mod routes;
 pub mod server;
 pub mod websocket;

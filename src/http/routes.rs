@@ -8,6 +8,15 @@ pub enum Route {
     Health,
     /// Which version it is.
     Version,
+    /// What is counted; as JSON for whoever asks for that.
+    Metrics {
+        /// Whether as JSON.
+        as_data: bool,
+    },
+    /// Whether the process answers.
+    Live,
+    /// Whether it can work.
+    Ready,
     /// Somebody on this machine knows of new rows.
     Nudge,
     /// Nothing that we have; the reply says why.
@@ -19,6 +28,9 @@ pub fn route(request: &Request) -> Route {
     let (found, allowed) = match request.path().as_ref() {
         "/health" => (Route::Health, "GET, HEAD"),
         "/version" => (Route::Version, "GET, HEAD"),
+        "/metrics" => (Route::Metrics { as_data: wants_json(request) }, "GET, HEAD"),
+        "/livez" => (Route::Live, "GET, HEAD"),
+        "/readyz" => (Route::Ready, "GET, HEAD"),
         "/nudge" => (Route::Nudge, "POST"),
         _ => return Route::Refused(Reply::error(404, "Not Found").no_store()),
     };
@@ -41,6 +53,11 @@ pub fn route(request: &Request) -> Route {
         return refused(Reply::error(400, "A nudge has no body"));
     }
     found
+}
+
+/// As the original decides it: by a part of the text (http-and-tools §3.3).
+fn wants_json(request: &Request) -> bool {
+    request.header("Accept").is_some_and(|accept| accept.to_ascii_lowercase().contains("application/json"))
 }
 
 fn refused(reply: Reply) -> Route {

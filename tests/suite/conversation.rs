@@ -2,6 +2,8 @@
 
 /// Working, waiting, stuck.
 mod alive;
+/// What it says of itself: `/health` and `/metrics`.
+mod face;
 /// The three of them, started and joined.
 mod house;
 /// Killed again and again.

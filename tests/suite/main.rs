@@ -23,6 +23,8 @@ mod demo;
 mod dispatcher;
 /// Every answer of a gateway, over a socket: replies, refusals, broken connections, both dialects.
 mod gateway_answers;
+/// What wakes agents: whose queue an event goes to, and how often.
+mod heartbeat;
 /// The HTTP server under attack.
 mod http_server;
 /// The record of deliveries: what it keeps, and what no disk, crash or flipped byte makes it forget unnoticed.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use mission_control_runtime::redact::credentials_in;
 
 /// Which floor a room stands on. The longest matching path counts.
-const FLOORS: [(&str, u8); 39] = [
+const FLOORS: [(&str, u8); 43] = [
     ("model", 0),
     ("base64", 0),
     ("chance", 0),
@@ -16,9 +16,12 @@ const FLOORS: [(&str, u8); 39] = [
     ("config", 1),
     ("delivery", 1),
     ("gateway", 1),
+    ("heartbeat", 1),
+    ("metrics", 1),
     ("tools", 1),
     ("http::health", 1),
     ("http::message", 1),
+    ("http::metrics", 1),
     ("http::routes", 1),
     ("http::websocket", 1),
     ("wire", 2),
@@ -27,6 +30,7 @@ const FLOORS: [(&str, u8); 39] = [
     ("demo", 2),
     ("ledger", 2),
     ("gateway::client", 2),
+    ("heartbeat::keeper", 2),
     ("mission", 2),
     ("http::server", 2),
     ("telemetry", 2),

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use log::{info, warn};
 
@@ -12,7 +12,6 @@ use crate::clock::{Clock as _, SystemClock};
 use crate::config::Settings;
 use crate::convex::CallError;
 use crate::gateway::client::HttpGateway;
-use crate::http::health::BackendHealth;
 use crate::mission::{Mission, UpdateRuntimeStatus};
 use crate::model::{AgentId, Roster, RuntimeReport, RuntimeStatus};
 use crate::roster::Team;
@@ -34,6 +33,7 @@ pub(super) fn follow_roster(team: &Team, mission: &Mission, state: &State, stop:
     let mut failures = 0;
     let mut before = Arc::new(Roster::default());
     while !stop.is_closed() {
+        let began = Instant::now();
         let fetched = team.fetch(mission);
         if stop.is_closed() {
             return;
@@ -42,6 +42,7 @@ pub(super) fn follow_roster(team: &Team, mission: &Mission, state: &State, stop:
         let rest = pause(failures, fetched.as_ref().err(), interval);
         match fetched {
             Ok(roster) => {
+                state.metrics.operation("agent_sync.run", began.elapsed(), None);
                 note_roster(&before, &roster, state);
                 before = roster;
             }
@@ -49,6 +50,7 @@ pub(super) fn follow_roster(team: &Team, mission: &Mission, state: &State, stop:
                 if failures == 1 {
                     warn!("the roster cannot be fetched: {error}");
                 }
+                state.backend.failed("agent_sync.run", began.elapsed(), &error);
                 state.roster().last_error = Some(state.excerpt(&error.to_string()));
             }
         }
@@ -81,6 +83,8 @@ pub(super) struct Reporter {
     report: RuntimeReport,
     /// The gateway's release by the configuration, which rules.
     told_version: Option<String>,
+    /// Whether the backend answered the last report, and whether it took it.
+    before: Option<(bool, bool)>,
 }
 
 impl Reporter {
@@ -102,7 +106,7 @@ impl Reporter {
             last_upgrade_status: None,
         };
         let told_version = settings.openclaw_version.clone();
-        Self { mission, gateway, state, report, told_version }
+        Self { mission, gateway, state, report, told_version, before: None }
     }
 
     /// Reports at once and then every interval, until the switch is closed.
@@ -112,9 +116,8 @@ impl Reporter {
             self.report.last_health_check = Some(SystemClock.now());
             let away = self.state.line.probe(self.gateway.as_ref()).is_some();
             self.report.openclaw_version = self.told_version.clone().or_else(|| self.state.line.version());
-            // The first report comes before anything but the gateway could be right or wrong.
-            let first = self.state.backend().accepted.is_none();
-            let degraded = away || (!first && self.state.is_degraded());
+            self.state.look_at_the_disk();
+            let degraded = away || self.state.is_degraded();
             let status = if degraded { RuntimeStatus::Degraded } else { RuntimeStatus::Online };
             let told = self.mission.ask(&UpdateRuntimeStatus { status, config: Some(&self.report) });
             if stop.is_closed() {
@@ -122,26 +125,19 @@ impl Reporter {
             }
             failures = if told.is_ok() { 0 } else { failures + 1 };
             let rest = pause(failures, told.as_ref().err(), interval);
-            self.note(told.err());
+            self.note(told.err().as_ref());
             stop.wait(rest);
         }
     }
 
     /// Notes the news for `/health`; the log hears only of what has changed.
-    fn note(&self, error: Option<CallError>) {
-        let answered = error.as_ref().is_none_or(|error| error.status.is_some());
-        let accepted = error.is_none();
-        let last_error = error.map(|error| self.state.excerpt(&error.to_string()));
-        let before = self.state.note_backend(BackendHealth {
-            reachable: Some(answered),
-            accepted: answered.then_some(accepted),
-            checked_at: Some(SystemClock.now()),
-            last_error: last_error.clone(),
-        });
-        let changed = (before.reachable, before.accepted) != (Some(answered), answered.then_some(accepted));
-        match last_error {
+    fn note(&mut self, error: Option<&CallError>) {
+        self.state.backend.note_report(error);
+        let now = Some((error.is_none_or(|error| error.status.is_some()), error.is_none()));
+        let changed = std::mem::replace(&mut self.before, now) != now;
+        match error {
             None if changed => info!("Mission Control answers and knows the account"),
-            Some(sentence) if changed => warn!("{sentence}"),
+            Some(error) if changed => warn!("{}", self.state.excerpt(&error.to_string())),
             None | Some(_) => {}
         }
     }

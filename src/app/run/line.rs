@@ -2,21 +2,29 @@
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher as _, RandomState};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Instant;
 
 use crate::clock::{Clock as _, Millis, SystemClock};
-use crate::gateway::client::HttpGateway;
+use crate::gateway::client::{Endpoint, HttpGateway};
+use crate::gateway::dialect::{Dialect, ToolShape};
+use crate::gateway::history::Glance;
 use crate::gateway::{Class, Gateway, GatewayError, Progress, Recovered, Reply, Turn, TurnMark, Why};
 use crate::http::health::GatewayHealth;
+use crate::metrics::Metrics;
 use crate::model::SessionKey;
 
 /// So many sessions are told apart; more are not counted.
 const SESSIONS_MAX: usize = 100_000;
 
 /// What is known of the line.
-#[derive(Debug)]
 pub(super) struct Line {
     configured: bool,
+    /// Whether the agents are to call our tools.
+    client_tools: bool,
+    metrics: Arc<Metrics>,
+    /// There once somebody speaks over it.
+    endpoint: OnceLock<Endpoint>,
     known: Mutex<Known>,
 }
 
@@ -27,6 +35,8 @@ struct Known {
     version: Option<String>,
     /// What the last probe found, unless a turn has got through since.
     trouble: Option<String>,
+    /// Why nothing got through when it last did not.
+    why: Option<Why>,
     /// Hashes of the sessions' names: the names open the agents' API and are kept nowhere else.
     sessions: HashSet<u64>,
     hasher: RandomState,
@@ -34,22 +44,60 @@ struct Known {
 
 impl Line {
     /// To a gateway, or to nowhere.
-    pub(super) fn new(configured: bool) -> Self {
-        Self { configured, known: Mutex::default() }
+    pub(super) fn new(configured: bool, client_tools: bool, metrics: Arc<Metrics>) -> Self {
+        Self { configured, client_tools, metrics, endpoint: OnceLock::new(), known: Mutex::default() }
+    }
+
+    /// From now on this is spoken to.
+    pub(super) fn leads_to(&self, endpoint: &Endpoint) {
+        // It is set once, by the one who starts.
+        let _ = self.endpoint.set(endpoint.clone());
+    }
+
+    fn dialect(&self) -> Dialect {
+        self.endpoint.get().map(Endpoint::dialect).unwrap_or_default()
+    }
+
+    /// Notes how a call of the gateway came out.
+    fn count<T>(&self, call: &str, began: Instant, answer: &Result<T, GatewayError>) {
+        let result = match answer.as_ref().map_err(|error| error.class) {
+            Ok(_) => "ok",
+            Err(Class::Closed) => "closed",
+            Err(Class::Transient) => "transient",
+            Err(Class::Refused) => "refused",
+            Err(Class::Lost) => "lost",
+        };
+        self.metrics.gateway.record(call, result, began.elapsed());
     }
 
     fn known(&self) -> std::sync::MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// As `/health` shows it; `closed` is why nothing is sent, if nothing is.
-    pub(super) fn health(&self, closed: Option<&str>) -> GatewayHealth {
+    /// As `/health` shows it; `gate` is why nothing is sent, if nothing is.
+    pub(super) fn health(&self, gate: Option<&str>, started: bool) -> GatewayHealth {
+        let dialect = self.dialect();
         let known = self.known();
-        let closed = closed.or(known.trouble.as_deref());
+        let closed = gate.or(known.trouble.as_deref());
+        let trouble = match known.why {
+            _ if !self.configured => Some("no_gateway"),
+            _ if closed.is_none() => None,
+            Some(Why::TokenRefused | Why::TooManyLogins) => Some("gateway_refused_token"),
+            Some(Why::EndpointOff) => Some("gateway_endpoint_off"),
+            _ => Some("gateway_unreachable"),
+        };
         GatewayHealth {
             configured: self.configured,
-            running: closed.is_none(),
+            running: started && closed.is_none(),
             closed: closed.map(str::to_owned),
+            trouble,
+            breaker_open: gate.is_some(),
+            version: known.version.clone(),
+            dialect: match dialect.tools {
+                ToolShape::Flat => "flat",
+                ToolShape::Nested => "nested",
+            },
+            too_old: self.configured && self.client_tools && dialect.too_old_for_tools(),
             sessions: known.sessions.len(),
             last_send_at: known.last_reply,
             last_send_error: known.last_error.clone(),
@@ -63,20 +111,40 @@ impl Line {
 
     /// Asks the gateway whether it is there: nothing, or why not.
     pub(super) fn probe(&self, gateway: Option<&HttpGateway>) -> Option<String> {
-        let trouble = match gateway.map(HttpGateway::probe) {
-            None => Some(Why::NoGateway.explain().to_owned()),
+        let began = Instant::now();
+        let (trouble, why) = match gateway.map(HttpGateway::probe) {
+            None => {
+                let error = GatewayError::new(Class::Closed, Why::NoGateway, None);
+                (Some(error.to_string()), Some(error.why))
+            }
             Some(probe) => {
+                let result = if probe.ready { "ok" } else { "closed" };
+                self.metrics.gateway.record("probe", result, began.elapsed());
+                let not_ready = probe.why.filter(|_| !probe.ready);
                 if let Some(version) = probe.version {
                     self.known().version = Some(version.into());
                 }
-                probe.why.filter(|_| !probe.ready).map(|why| {
-                    let detail = probe.detail.map_or(String::new(), |detail| format!(" ({detail})"));
-                    format!("{}{detail}", why.explain())
-                })
+                let closed = |why| GatewayError::new(Class::Closed, why, probe.detail.as_deref()).to_string();
+                let trouble = not_ready.map(closed);
+                (trouble, not_ready)
             }
         };
-        self.known().trouble.clone_from(&trouble);
+        let mut known = self.known();
+        known.trouble.clone_from(&trouble);
+        // A probe that finds nothing does not say why a turn was turned away.
+        known.why = why.or(known.why);
         trouble
+    }
+
+    /// Looks at a turn under way.
+    pub(super) fn look(
+        &self,
+        look: impl FnOnce() -> Result<Option<Glance>, GatewayError>,
+    ) -> Result<Option<Glance>, GatewayError> {
+        let began = Instant::now();
+        let looked = look();
+        self.count("look", began, &looked);
+        looked
     }
 }
 
@@ -89,10 +157,15 @@ pub(super) struct Handset {
 
 impl Gateway for Handset {
     fn turn(&self, turn: &Turn<'_>, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Reply, GatewayError> {
+        let began = Instant::now();
         let answer = match &self.gateway {
             Some(gateway) => gateway.turn(turn, progress),
             None => Err(GatewayError::new(Class::Closed, Why::NoGateway, None)),
         };
+        self.line.count("turn", began, &answer);
+        if let Ok(Reply { usage: Some(usage), .. }) = &answer {
+            self.line.metrics.spent(*usage);
+        }
         let mut known = self.line.known();
         if known.sessions.len() < SESSIONS_MAX {
             let name = known.hasher.hash_one(turn.session.expose());
@@ -102,9 +175,14 @@ impl Gateway for Handset {
             Ok(_) => {
                 known.last_reply = Some(SystemClock.now());
                 known.last_error = None;
-                known.trouble = None;
+                (known.trouble, known.why) = (None, None);
             }
-            Err(error) => known.last_error = Some(error.to_string()),
+            Err(error) => {
+                known.last_error = Some(error.to_string());
+                if error.class == Class::Closed {
+                    known.why = Some(error.why);
+                }
+            }
         }
         answer
     }
@@ -115,16 +193,22 @@ impl Gateway for Handset {
         agent: &str,
         mark: &TurnMark<'_>,
     ) -> Result<Recovered, GatewayError> {
-        match &self.gateway {
+        let began = Instant::now();
+        let answer = match &self.gateway {
             Some(gateway) => gateway.recover(session, agent, mark),
             None => Err(GatewayError::new(Class::Closed, Why::NoGateway, None)),
-        }
+        };
+        self.line.count("recover", began, &answer);
+        answer
     }
 
     fn abort(&self, session: &SessionKey, agent: &str, run: Option<&str>) -> Result<bool, GatewayError> {
-        match &self.gateway {
+        let began = Instant::now();
+        let answer = match &self.gateway {
             Some(gateway) => gateway.abort(session, agent, run),
             None => Err(GatewayError::new(Class::Closed, Why::NoGateway, None)),
-        }
+        };
+        self.line.count("abort", began, &answer);
+        answer
     }
 }

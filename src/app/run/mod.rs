@@ -3,7 +3,9 @@
 mod chores;
 mod ladder;
 mod line;
+mod snapshot;
 mod state;
+mod tap;
 
 use std::io;
 use std::path::Path;
@@ -38,8 +40,9 @@ use crate::wire::Stop;
 
 use chores::{Reporter, follow_roster, report_offline};
 use ladder::{Cause, Ladder};
-use line::Handset;
+use line::{Handset, Line};
 use state::State;
+use tap::tapped;
 
 /// Runs until a signal asks for the end, or another runtime on the same account stands in the way.
 pub fn run(env_file: Option<&Path>) -> Exit {
@@ -113,6 +116,10 @@ fn serve(settings: &Settings, ways: &Ways, redactor: &Arc<Redactor>) -> Exit {
         let (token, silence_max) = (settings.gateway.token.clone(), settings.gateway.silence_max);
         Endpoint::new(base, token, &ways.once.roots, redactor.clone(), silence_max)
     });
+    if let Some(gateway) = &gateway {
+        state.line.leads_to(gateway);
+    }
+    state.compares([&ways.once.endpoint, &ways.patient.endpoint].map(Clone::clone).into());
     let house =
         House { settings, ways, gateway, state: &state, switches: &switches, ledger: &ledger, made: &made };
     let (service, chores) = match house.start(server.local_addr().port(), left) {
@@ -134,6 +141,7 @@ fn serve(settings: &Settings, ways: &Ways, redactor: &Arc<Redactor>) -> Exit {
     }
     let (view, drain) = (service.view(), settings.delivery.drain);
     let ladder = Ladder::begin(signals, drain, cause.exit());
+    state.drains();
     match view.standing().running {
         0 => info!("stopping"),
         running => info!(
@@ -146,8 +154,8 @@ fn serve(settings: &Settings, ways: &Ways, redactor: &Arc<Redactor>) -> Exit {
     service.stop(drain, &ladder.hurry, &switches.turns);
     // To say "offline" beside another runtime would take its agents from the board. If there is none after all, the
     // backend notices by itself that nobody reports any more.
-    if state.backend().accepted == Some(true) && view.standing().foreign.is_none() {
-        report_offline(&ways.once.mission(settings, &switches.calls), ladder.last_word());
+    if state.backend.health(None).accepted == Some(true) && view.standing().foreign.is_none() {
+        report_offline(&tapped(&ways.once, settings, &switches.calls, &state.backend), ladder.last_word());
     }
     switches.calls.close();
     ledger.close();
@@ -237,7 +245,7 @@ impl House<'_> {
         // Nothing is ever sent: the threads hold one end as long as they live, on whichever way they end.
         let (alive, ended) = crossbeam_channel::bounded::<()>(0);
         let stop = &self.switches.chores;
-        let mission = self.ways.once.mission(self.settings, stop);
+        let mission = tapped(&self.ways.once, self.settings, stop, &self.state.backend);
         let gateway = self.gateway.as_ref().map(|gateway| gateway.client(stop));
         let reporter = Reporter::new(mission, gateway, self.state.clone(), self.settings);
         let (interval, switch, living) = (self.settings.report_interval, stop.clone(), alive.clone());
@@ -245,7 +253,7 @@ impl House<'_> {
             reporter.run(&switch, interval);
             drop(living);
         })?;
-        let mission = self.ways.once.mission(self.settings, stop);
+        let mission = tapped(&self.ways.once, self.settings, stop, &self.state.backend);
         let (interval, switch, state) =
             (self.settings.agents.sync_interval, stop.clone(), self.state.clone());
         spawn("roster", move || {
@@ -269,7 +277,7 @@ impl House<'_> {
         });
 
         let worker = |_| Worker {
-            mission: self.ways.patient.mission(settings, &self.switches.calls),
+            mission: tapped(&self.ways.patient, settings, &self.switches.calls, &self.state.backend),
             gateway: Box::new(Handset {
                 gateway: self.gateway.as_ref().map(|gateway| gateway.client(&self.switches.turns)),
                 line: self.state.line.clone(),
@@ -278,6 +286,7 @@ impl House<'_> {
             team: team.clone(),
             made: self.made.clone(),
             rules: rules.clone(),
+            metrics: self.state.metrics.clone(),
         };
         let plan = Plan {
             workers: delivery.concurrent_sessions_max,
@@ -287,10 +296,11 @@ impl House<'_> {
         let line = self.state.line.clone();
         let prober = self.gateway.as_ref().map(|gateway| gateway.client(&self.switches.chores));
         let workers = (0..plan.workers).map(worker).collect();
-        let mission = self.ways.once.mission(settings, &self.switches.chores);
+        let mission = tapped(&self.ways.once, settings, &self.switches.chores, &self.state.backend);
         let journal = self.ledger.clone();
         let watcher = self.gateway.as_ref().map(|gateway| gateway.client(&self.switches.turns));
-        let watch = (watch::Rhythm::of(settings.gateway.silence_max), watched(watcher));
+        let watch =
+            (watch::Rhythm::of(settings.gateway.silence_max), watched(watcher, self.state.line.clone()));
         Setup {
             plan,
             mission,
@@ -304,14 +314,14 @@ impl House<'_> {
 }
 
 /// How the watch looks at a turn.
-fn watched(gateway: Option<HttpGateway>) -> watch::Look {
+fn watched(gateway: Option<HttpGateway>, line: Arc<Line>) -> watch::Look {
     Box::new(move |life| {
         let Some(gateway) = &gateway else { return Ok(None) };
         let output = |call_id: &String| ToolOutput { call_id: call_id.clone(), output: String::new() };
         let outputs: Vec<ToolOutput> = life.result_of.iter().map(output).collect();
         let run = life.run.as_deref();
         let mark = TurnMark { marker: &life.marker, outputs: &outputs, run, ..TurnMark::at(life.began) };
-        gateway.look(&life.session, &life.agent, &mark)
+        line.look(|| gateway.look(&life.session, &life.agent, &mark))
     })
 }
 

@@ -1,28 +1,33 @@
 //! What is known of the running service, and what its HTTP server tells of it.
 
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::line::Line;
-use crate::clock::{Clock as _, Millis, SystemClock};
+use super::snapshot::Snapshot;
+use super::tap::{Backend, clock_ahead};
+use crate::clock::{Clock as _, SystemClock};
 use crate::config::Settings;
+use crate::convex::Endpoint;
 use crate::delivery::dispatcher::Standing;
 use crate::delivery::inflight::Seen;
 use crate::delivery::service::View;
 use crate::http::health::{
-    BackendHealth, DeliveryConfig, DeliveryHealth, GatewayHealth, Health, Infrastructure, LedgerHealth,
-    Memory, RosterHealth, TurnHealth, Version, Versions, reasons, seconds,
+    DeliveryConfig, DeliveryHealth, DiskHealth, Health, HeartbeatHealth, Infrastructure, LedgerHealth,
+    Memory, Parts, Ready, RosterHealth, Status, TurnHealth, Version, Versions, seconds,
 };
 use crate::http::message::{Reply, Request};
+use crate::http::metrics as page;
 use crate::http::routes::{Route, route};
 use crate::ledger::Ledger;
+use crate::metrics::{Metrics, operation_of};
+use crate::mission::catalog;
 use crate::redact::Redactor;
 
 /// A roster that missed so many turns is not to be relied on.
 const STALE_AFTER_INTERVALS: u32 = 3;
-
-/// How old an answer of `/health` may be.
-const FRESH: Duration = Duration::from_millis(20);
 
 /// The longest error that `/health` repeats.
 const ERROR_CHARS: usize = 500;
@@ -46,13 +51,30 @@ pub(super) struct State {
     redactor: Arc<Redactor>,
     /// The way to the agents, as its users have found it.
     pub(super) line: Arc<Line>,
-    backend: Mutex<BackendHealth>,
+    /// The way to Mission Control, as everybody has found it.
+    pub(super) backend: Arc<Backend>,
+    /// What is counted.
+    pub(super) metrics: Arc<Metrics>,
     roster: Mutex<RosterHealth>,
-    snapshot: Mutex<Option<(Instant, Arc<[u8]>)>>,
+    disk: Mutex<DiskHealth>,
+    /// Where what survives a crash is kept.
+    kept_in: PathBuf,
+    draining: AtomicBool,
+    prepared: Prepared,
+    /// Who hears what time it is at the backend.
+    clocks: OnceLock<Vec<Endpoint>>,
     /// There from the moment on in which rows are delivered.
     delivery: OnceLock<View>,
     /// There once it is open.
     ledger: OnceLock<Arc<Ledger>>,
+}
+
+/// The answers that are prepared for many.
+#[derive(Default)]
+struct Prepared {
+    health: Snapshot,
+    figures: Snapshot,
+    figures_as_data: Snapshot,
 }
 
 impl State {
@@ -76,6 +98,8 @@ impl State {
             backoff_base_ms: delivery.backoff_base.as_millis(),
             backoff_max_ms: delivery.backoff_max.as_millis(),
         };
+        let metrics = Arc::new(Metrics::new(catalog::ALL.iter().map(|function| function.path)));
+        let (configured, client_tools) = (settings.gateway.url.is_some(), settings.gateway.client_tools);
         Self {
             began: Instant::now(),
             version,
@@ -83,10 +107,15 @@ impl State {
             config,
             sync_interval: settings.agents.sync_interval,
             redactor: redactor.clone(),
-            line: Arc::new(Line::new(settings.gateway.url.is_some())),
-            backend: Mutex::default(),
+            line: Arc::new(Line::new(configured, client_tools, metrics.clone())),
+            backend: Arc::new(Backend::new(metrics.clone(), redactor.clone())),
+            metrics,
             roster: Mutex::default(),
-            snapshot: Mutex::default(),
+            disk: Mutex::default(),
+            kept_in: settings.state_dir.clone(),
+            draining: AtomicBool::new(false),
+            prepared: Prepared::default(),
+            clocks: OnceLock::new(),
             delivery: OnceLock::new(),
             ledger: OnceLock::new(),
         }
@@ -100,7 +129,30 @@ impl State {
 
     fn ledger_health(&self) -> LedgerHealth {
         let state = self.ledger.get().map(|ledger| ledger.state()).unwrap_or_default();
-        LedgerHealth { off: state.off, open: state.open, commits: state.commits }
+        LedgerHealth {
+            off: state.off.map(|why| self.excerpt(&why)),
+            open: state.open,
+            notes: state.notes,
+            commits: state.commits,
+            synced: state.synced,
+        }
+    }
+
+    /// From now on these hear what time it is at the backend.
+    pub(super) fn compares(&self, endpoints: Vec<Endpoint>) {
+        // It is set once, by the one who starts.
+        let _ = self.clocks.set(endpoints);
+    }
+
+    /// It was told to stop.
+    pub(super) fn drains(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Looks how much room there is. A disk may let one wait, so it is not done for `/health` itself.
+    pub(super) fn look_at_the_disk(&self) {
+        let free_bytes = free_bytes(&self.kept_in);
+        *lock(&self.disk) = DiskHealth { free_bytes };
     }
 
     /// From now on rows are delivered.
@@ -114,16 +166,6 @@ impl State {
         self.redactor.excerpt(error, ERROR_CHARS)
     }
 
-    /// Takes the news of the backend; gives back what was known before.
-    pub(super) fn note_backend(&self, news: BackendHealth) -> BackendHealth {
-        std::mem::replace(&mut *lock(&self.backend), news)
-    }
-
-    /// What is known of the backend.
-    pub(super) fn backend(&self) -> BackendHealth {
-        lock(&self.backend).clone()
-    }
-
     /// The roster's entry, to be changed.
     pub(super) fn roster(&self) -> MutexGuard<'_, RosterHealth> {
         lock(&self.roster)
@@ -131,23 +173,31 @@ impl State {
 
     /// Whether there is something to complain about.
     pub(super) fn is_degraded(&self) -> bool {
-        let (gateway, delivery, roster, backend) = self.parts();
-        !reasons(&gateway, &delivery, &roster, &backend, &self.ledger_health()).is_empty()
+        !self.parts().reasons().is_empty()
     }
 
-    fn parts(&self) -> (GatewayHealth, DeliveryHealth, RosterHealth, BackendHealth) {
+    fn parts(&self) -> Parts {
         let standing = self.delivery.get().map(View::standing);
-        let gateway = self.line.health(
-            standing.as_ref().map_or(Some("not started yet"), |standing| standing.gate_closed.as_deref()),
-        );
-        let delivery = self.delivery_health(standing);
-        (gateway, delivery, self.roster_health(), self.backend())
+        let gate = standing.as_ref().and_then(|standing| standing.gate_closed.as_deref());
+        let mut gateway = self.line.health(gate, standing.is_some());
+        for error in [&mut gateway.closed, &mut gateway.last_send_error].into_iter().flatten() {
+            *error = self.excerpt(error);
+        }
+        Parts {
+            gateway,
+            delivery: self.delivery_health(standing),
+            roster: self.roster_health(),
+            backend: self.backend.health(self.clocks.get().and_then(|clocks| clock_ahead(clocks))),
+            ledger: self.ledger_health(),
+            disk: *lock(&self.disk),
+        }
     }
 
     fn roster_health(&self) -> RosterHealth {
         let mut roster = self.roster().clone();
         let patience = self.sync_interval * STALE_AFTER_INTERVALS;
-        roster.stale = roster.last_sync_at.is_none_or(|at| SystemClock.now().since(at) > patience);
+        let early = roster.last_error.is_none() && self.began.elapsed() < patience;
+        roster.stale = roster.last_sync_at.map_or(!early, |at| SystemClock.now().since(at) > patience);
         roster
     }
 
@@ -156,6 +206,7 @@ impl State {
             return DeliveryHealth { config: self.config, ..DeliveryHealth::default() };
         };
         let tally = standing.tally;
+        let now = SystemClock.now();
         DeliveryHealth {
             running: true,
             last_delivery: tally.last_delivery,
@@ -167,6 +218,7 @@ impl State {
             no_response_terminal_skip_count: tally.of("silent"),
             required_notification_retry_exhausted_count: tally.of("unanswered"),
             task_less_replies: tally.of("kept"),
+            dead: usize::try_from(tally.of("dead")).unwrap_or(usize::MAX),
             ended: tally.ended,
             skipped: tally.skipped,
             list_failures: standing.list_failures,
@@ -175,6 +227,7 @@ impl State {
             lists: standing.lists,
             foreign_instance: standing.foreign.map(|foreign| foreign.to_string()),
             oldest_unsettled_at: standing.oldest,
+            oldest_unsettled_seconds: standing.oldest.map(|at| seconds(now.since(at))),
             turns: self
                 .delivery
                 .get()
@@ -187,11 +240,38 @@ impl State {
         }
     }
 
-    /// Answers a request.
+    /// Answers a request, and counts it.
     pub(super) fn answer(&self, request: &Request) -> Reply {
+        let began = Instant::now();
+        let reply = self.reply(request);
+        let (path, took) = (request.path(), began.elapsed());
+        self.metrics.request(&path, reply.status(), took);
+        // Whatever was refused before it reached the backend is none, as with the original.
+        match (operation_of(&path), reply.status()) {
+            (Some(name), 200) => self.metrics.operation(name, took, None),
+            (Some(name), status @ (404 | 409 | 500..)) => {
+                self.metrics.operation(name, took, Some((format!("status {status}"), SystemClock.now())));
+            }
+            _ => {}
+        }
+        reply
+    }
+
+    fn reply(&self, request: &Request) -> Reply {
+        let prepared = &self.prepared;
         match route(request) {
-            Route::Health => Reply::json(self.snapshot()).no_store(),
+            Route::Health => Reply::json(prepared.health.get(|| self.health().pretty())).no_store(),
             Route::Version => Reply::json_of(&self.version()).no_store(),
+            Route::Metrics { as_data: true } => {
+                let make = || page::data(&self.health(), &self.metrics);
+                Reply::json(prepared.figures_as_data.get(make)).no_store()
+            }
+            Route::Metrics { as_data: false } => {
+                let make = || page::exposition(&self.health(), &self.metrics);
+                Reply::whole(page::CONTENT_TYPE, prepared.figures.get(make)).no_store()
+            }
+            Route::Live => Reply::json("{\"live\":true}".as_bytes().to_vec()).no_store(),
+            Route::Ready => self.readyz(),
             Route::Nudge => {
                 // Before the start there is nobody to be nudged, and no need: the first list is made at once.
                 if let Some(delivery) = self.delivery.get() {
@@ -201,6 +281,15 @@ impl State {
             }
             Route::Refused(reply) => reply,
         }
+    }
+
+    fn readyz(&self) -> Reply {
+        let mut missing = self.parts().missing();
+        if self.draining.load(Ordering::Relaxed) {
+            missing.push("draining");
+        }
+        let ready = missing.is_empty();
+        Reply::json_of(&Ready { ready, missing }).with_status(if ready { 200 } else { 503 }).no_store()
     }
 
     fn version(&self) -> Version {
@@ -214,26 +303,19 @@ impl State {
         }
     }
 
-    /// `/health` as it was at most [`FRESH`] ago: however many ask, it is made a few times a second.
-    fn snapshot(&self) -> Arc<[u8]> {
-        let mut last = lock(&self.snapshot);
-        match &*last {
-            Some((made, body)) if made.elapsed() < FRESH => body.clone(),
-            Some(_) | None => {
-                let body: Arc<[u8]> = self.health(SystemClock.now()).pretty().into_bytes().into();
-                *last = Some((Instant::now(), body.clone()));
-                body
-            }
-        }
-    }
-
-    fn health(&self, now: Millis) -> Health {
-        let (gateway, delivery, agent_sync, backend) = self.parts();
-        let ledger = self.ledger_health();
-        let reasons = reasons(&gateway, &delivery, &agent_sync, &backend, &ledger);
+    fn health(&self) -> Health {
+        let parts = self.parts();
+        let reasons = parts.reasons();
+        let status = match () {
+            () if self.draining.load(Ordering::Relaxed) => Status::Draining,
+            () if parts.is_starting() => Status::Starting,
+            () if reasons.is_empty() => Status::Healthy,
+            () => Status::Degraded,
+        };
+        let Parts { gateway, delivery, roster, backend, ledger, disk } = parts;
         let version = self.version();
         Health {
-            status: if reasons.is_empty() { "healthy" } else { "degraded" },
+            status,
             reasons,
             uptime: seconds(self.began.elapsed()),
             versions: Versions {
@@ -247,11 +329,13 @@ impl State {
             },
             gateway,
             delivery,
-            agent_sync,
+            heartbeat: HeartbeatHealth::default(),
+            agent_sync: roster,
             backend,
             ledger,
+            disk,
             memory: Memory { rss: resident_bytes() },
-            timestamp: now,
+            timestamp: SystemClock.now(),
         }
     }
 }
@@ -268,6 +352,13 @@ fn turn_health(turn: Seen) -> TurnHealth {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What is free for us on the disk of a folder, or of the next one above it that is there.
+fn free_bytes(folder: &Path) -> Option<u64> {
+    let found = folder.ancestors().find_map(|folder| nix::sys::statvfs::statvfs(folder).ok())?;
+    // What is no disk has no blocks at all.
+    (found.blocks() > 0).then(|| found.blocks_available().saturating_mul(found.fragment_size()))
 }
 
 /// As Linux counts it; 0 where it does not say.

@@ -230,6 +230,7 @@ fn every_word_of_the_table_is_understood() {
         ("LOG_FORMAT", |start| format!("{:?}", start.settings().log_format)),
         ("UPGRADE_MODE", |start| format!("{:?}", start.settings().upgrade_mode)),
         ("LEDGER_SYNC", |start| format!("{:?}", start.settings().ledger_sync)),
+        ("OPENCLAW_SESSION_SCOPE", |start| start.settings().gateway.session_scope.name().to_owned()),
         ("NO_RESPONSE_NOTE", |start| format!("{:?}", start.settings().delivery.no_response_note)),
     ] {
         let variable = TABLE.iter().find(|variable| variable.name == name).unwrap();
@@ -239,7 +240,7 @@ fn every_word_of_the_table_is_understood() {
         }
     }
     let choices = TABLE.iter().filter(|variable| matches!(variable.kind, Kind::Choice { .. }));
-    assert_eq!(choices.count(), 5);
+    assert_eq!(choices.count(), 6);
 }
 
 /// Texts that travel in reports: no control characters, no novels.

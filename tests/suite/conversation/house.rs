@@ -67,6 +67,17 @@ impl House {
         Self::built(slugs, Place::Ours(Arc::new(mind), options(slugs)), "1000", None, more)
     }
 
+    /// The same at a gateway that is not as usual.
+    pub(super) fn played(
+        slugs: &[&str],
+        mind: impl Mind + 'static,
+        change: impl FnOnce(&mut Options),
+    ) -> Self {
+        let mut options = options(slugs);
+        change(&mut options);
+        Self::built(slugs, Place::Ours(Arc::new(mind), options), "1000", None, &[])
+    }
+
     /// The same at a gateway that has room for so many turns at once.
     pub(super) fn narrow(
         slugs: &[&str],

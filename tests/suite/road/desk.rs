@@ -13,6 +13,7 @@ use mission_control_runtime::delivery::retry::Budget;
 use mission_control_runtime::delivery::{Job, Outcome, Record};
 use mission_control_runtime::ledger::Paper;
 use mission_control_runtime::local::Options;
+use mission_control_runtime::metrics::Metrics;
 use mission_control_runtime::mission::Mission;
 use mission_control_runtime::model::AccountId;
 use mission_control_runtime::roster;
@@ -135,6 +136,7 @@ impl Office {
             budget: Budget::default(),
             notes: NoResponseNote::default(),
         };
+        let metrics = Metrics::new([]);
         let people = roster::Team::default();
         let stir = || {
             self.stirred.fetch_add(1, Ordering::Relaxed);
@@ -152,6 +154,7 @@ impl Office {
             journal: &self.paper,
             clock: &self.team.board.clock(),
             rules: &rules,
+            metrics: &metrics,
         };
         deliver(job, &desk)
     }

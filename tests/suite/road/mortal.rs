@@ -20,6 +20,7 @@ use mission_control_runtime::gateway::{
     Class, Gateway, GatewayError, Input, Progress, Recovered, Reply, Turn, Why,
 };
 use mission_control_runtime::ledger::Paper;
+use mission_control_runtime::metrics::Metrics;
 use mission_control_runtime::mission::Mission;
 use mission_control_runtime::model::{AccountId, SessionKey};
 use mission_control_runtime::roster;
@@ -332,6 +333,7 @@ pub(super) fn live(
         inflight: &InFlight::new(crossbeam_channel::bounded(1).0),
         journal: &journal,
         rules: &rules,
+        metrics: &Metrics::new([]),
     };
     for _ in 0..30 {
         match catch_unwind(AssertUnwindSafe(|| deliver(job, &desk))) {

@@ -1,0 +1,67 @@
+//! An answer that is prepared once for all who ask at the same time.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How old an answer may be.
+const FRESH: Duration = Duration::from_millis(20);
+
+/// The last answer: however many ask, it is made a few times a second, and while one makes it the others get the last.
+#[derive(Default)]
+pub(super) struct Snapshot {
+    last: Mutex<Option<(Instant, Arc<[u8]>)>>,
+    making: AtomicBool,
+}
+
+impl Snapshot {
+    fn last(&self) -> MutexGuard<'_, Option<(Instant, Arc<[u8]>)>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The answer as it was at most a moment ago.
+    pub(super) fn get(&self, make: impl FnOnce() -> String) -> Arc<[u8]> {
+        let last = self.last().clone();
+        match last {
+            Some((at, body)) if at.elapsed() < FRESH => return body,
+            // Only the first has nobody else's to give.
+            Some((_, body)) if self.making.swap(true, Ordering::AcqRel) => return body,
+            Some(_) | None => {}
+        }
+        let ends = Ends(&self.making);
+        let body: Arc<[u8]> = make().into_bytes().into();
+        *self.last() = Some((Instant::now(), body.clone()));
+        drop(ends);
+        body
+    }
+}
+
+/// It is not made any more, on whichever way that ends.
+struct Ends<'a>(&'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn while_one_makes_it_the_others_get_the_last() {
+        let snapshot = Snapshot::default();
+        assert_eq!(&*snapshot.get(|| "one".to_owned()), b"one");
+        assert_eq!(&*snapshot.get(|| panic!("it is fresh")), b"one");
+        let old = Instant::now().checked_sub(2 * FRESH).unwrap();
+        snapshot.last().as_mut().unwrap().0 = old;
+        let body = snapshot.get(|| {
+            assert_eq!(&*snapshot.get(|| panic!("somebody makes it")), b"one");
+            "two".to_owned()
+        });
+        assert_eq!((&*body, &*snapshot.get(|| panic!("it is fresh"))), (&b"two"[..], &b"two"[..]));
+        snapshot.last().as_mut().unwrap().0 = old;
+        assert_eq!(&*snapshot.get(|| "three".to_owned()), b"three", "nobody makes it any more");
+    }
+}

@@ -1,0 +1,147 @@
+//! Counts and durations under fixed names: atomics, no lock, and nothing that grows with what the outside sends.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// The name under which everything is counted that is none of the known ones.
+pub const OTHER: &str = "other";
+
+/// How often, and how long, something was done: by name and result.
+#[derive(Debug)]
+pub struct Family {
+    names: Vec<&'static str>,
+    results: Vec<&'static str>,
+    /// One for each pair, the results of one name beside each other.
+    counts: Vec<AtomicU64>,
+    /// One for each name.
+    times: Vec<Histogram>,
+}
+
+impl Family {
+    /// Of these names and results, with the durations in buckets that end at so many seconds.
+    pub fn new(
+        names: impl IntoIterator<Item = &'static str>,
+        results: impl IntoIterator<Item = &'static str>,
+        bounds: &'static [f64],
+    ) -> Self {
+        let with_other = |words: &mut dyn Iterator<Item = &'static str>| {
+            words.chain([OTHER]).collect::<Vec<&'static str>>()
+        };
+        let names = with_other(&mut names.into_iter());
+        let results = with_other(&mut results.into_iter());
+        let counts = (0..names.len() * results.len()).map(|_| AtomicU64::new(0)).collect();
+        let times = names.iter().map(|_| Histogram::new(bounds)).collect();
+        Self { names, results, counts, times }
+    }
+
+    /// It was done once more. Names and results that are not known count as [`OTHER`].
+    pub fn record(&self, name: &str, result: &str, took: Duration) {
+        // `OTHER` stands last in both.
+        let place = |words: &[&'static str], word: &str| {
+            words.iter().position(|known| *known == word).unwrap_or(words.len() - 1)
+        };
+        let name = place(&self.names, name);
+        let result = place(&self.results, result);
+        self.counts[name * self.results.len() + result].fetch_add(1, Ordering::Relaxed);
+        self.times[name].record(took);
+    }
+
+    /// Every pair that has happened: name, result, how often.
+    pub fn counts(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> {
+        let pairs =
+            self.names.iter().flat_map(|name| self.results.iter().map(move |result| (*name, *result)));
+        let counts = self.counts.iter().map(|count| count.load(Ordering::Relaxed));
+        pairs
+            .zip(counts)
+            .map(|((name, result), count)| (name, result, count))
+            .filter(|(.., count)| *count > 0)
+    }
+
+    /// The durations of every name that has happened.
+    pub fn times(&self) -> impl Iterator<Item = (&'static str, Durations)> {
+        let times = self.names.iter().zip(&self.times).map(|(name, times)| (*name, times.read()));
+        times.filter(|(_, times)| times.count() > 0)
+    }
+}
+
+/// Durations in buckets.
+#[derive(Debug)]
+struct Histogram {
+    bounds: &'static [f64],
+    /// One for each bound, and one for what is longer.
+    buckets: Vec<AtomicU64>,
+    nanos: AtomicU64,
+}
+
+impl Histogram {
+    fn new(bounds: &'static [f64]) -> Self {
+        let buckets = (0..=bounds.len()).map(|_| AtomicU64::new(0)).collect();
+        Self { bounds, buckets, nanos: AtomicU64::new(0) }
+    }
+
+    fn record(&self, took: Duration) {
+        let seconds = took.as_secs_f64();
+        let bucket = self.bounds.partition_point(|bound| *bound < seconds);
+        self.buckets[bucket].fetch_add(1, Ordering::Relaxed);
+        // All of them together last less than the 584 years that fit.
+        self.nanos.fetch_add(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    fn read(&self) -> Durations {
+        let mut total = 0;
+        let upto = self.buckets.iter().map(|bucket| {
+            total += bucket.load(Ordering::Relaxed);
+            total
+        });
+        let upto = upto.collect();
+        let nanos = Duration::from_nanos(self.nanos.load(Ordering::Relaxed));
+        Durations { bounds: self.bounds, upto, seconds: nanos.as_secs_f64() }
+    }
+}
+
+/// Durations at one moment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Durations {
+    /// The ends of the buckets, in seconds.
+    pub bounds: &'static [f64],
+    /// How many were at most as long as each bound; the last stands for all.
+    pub upto: Vec<u64>,
+    /// All of them together.
+    pub seconds: f64,
+}
+
+impl Durations {
+    /// How many.
+    pub fn count(&self) -> u64 {
+        self.upto.last().copied().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_name_and_result_counts_for_itself_and_strangers_together() {
+        let family = Family::new(["a", "b"], ["ok", "no"], &[0.1, 1.0]);
+        for (name, result, millis) in [
+            ("a", "ok", 5),
+            ("a", "ok", 100),
+            ("a", "no", 101),
+            ("z", "ok", 5000),
+            ("zz", "?", 1),
+            ("b", "?", 0),
+        ] {
+            family.record(name, result, Duration::from_millis(millis));
+        }
+        let counts: Vec<_> = family.counts().collect();
+        let expected =
+            [("a", "ok", 2), ("a", "no", 1), ("b", "other", 1), ("other", "ok", 1), ("other", "other", 1)];
+        assert_eq!(counts, expected);
+        let times: Vec<_> = family.times().map(|(name, times)| (name, times.upto)).collect();
+        // A bucket holds what is as long as its bound, too.
+        assert_eq!(times, [("a", vec![2, 3, 3]), ("b", vec![1, 1, 1]), ("other", vec![1, 1, 2])]);
+        let (_, a) = family.times().next().unwrap();
+        assert!((a.seconds - 0.206).abs() < 1e-9 && a.count() == 3);
+    }
+}

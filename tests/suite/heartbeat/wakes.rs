@@ -1,0 +1,185 @@
+//! The queues: limits, rights, restarts.
+
+use std::time::Duration;
+
+use mission_control_runtime::clock::Millis;
+use mission_control_runtime::heartbeat::session::Naming;
+use mission_control_runtime::heartbeat::wake::{
+    Caller, EVENTS_MAX, Errand, PAUSE, Refusal, TEXT_BYTES_MAX, Taken, Wakes, When, Wish,
+};
+
+const NOW: Millis = Millis(1_000_000);
+const DONE: &str = "Exec finished: ok";
+
+fn knows(slug: &str) -> bool {
+    ["ben", "ada", "lead"].contains(&slug)
+}
+
+fn caller(slug: &str) -> Caller<'_> {
+    Caller { slug, leads: slug == "lead" }
+}
+
+fn wish<'a>(errand: Errand, text: &'a str, session: Option<&'a str>) -> Wish<'a> {
+    Wish { errand, text, reason: None, session, naming: Naming::default() }
+}
+
+fn take(wakes: &mut Wakes, by: &str, wish: &Wish<'_>, now: Millis) -> Result<Taken, Refusal> {
+    wakes.take(wish, caller(by), &knows, now)
+}
+
+fn texts(wakes: &Wakes, agent: &str) -> Vec<String> {
+    wakes.waiting(agent).0.into_iter().map(|event| event.text.clone()).collect()
+}
+
+/// Errand, text, when the agent is woken.
+#[test]
+fn only_the_end_of_a_command_and_a_wake_wake() {
+    let rows = [
+        (Errand::Event, DONE, When::Now),
+        (Errand::Event, "Exec failed (a, code 1)", When::Now),
+        (Errand::Event, "Exec running (gateway id=g1, session=s1, >5s): ls", When::NextBeat),
+        (Errand::Event, "Exec denied (gateway id=g1, reason): rm", When::NextBeat),
+        (Errand::Event, "Cron: rotate logs", When::NextBeat),
+        (Errand::Wake, "Cron: rotate logs", When::Now),
+        (Errand::Wake, DONE, When::Now),
+        (Errand::Wake, "Exec running (gateway id=g1, session=s1, >5s): ls", When::NextBeat),
+        (Errand::Wake, "Exec denied (gateway id=g1, reason): rm", When::NextBeat),
+    ];
+    for (errand, text, when) in rows {
+        let mut wakes = Wakes::default();
+        let taken = take(&mut wakes, "ben", &wish(errand, text, None), NOW).unwrap();
+        assert_eq!((taken.when, taken.agent.as_str(), taken.waiting), (when, "ben", 1), "{errand:?} {text}");
+        assert_eq!(texts(&wakes, "ben"), [text], "it is heard in any case");
+        let due = if when == When::Now { vec!["ben".to_owned()] } else { Vec::new() };
+        assert_eq!(wakes.due(NOW), due);
+    }
+}
+
+/// By whom, in which session, for whom or why not.
+#[test]
+fn an_agent_wakes_itself_and_the_orchestrator_anybody() {
+    let rows: [(&str, Option<&str>, Result<&str, Refusal>); 14] = [
+        ("ben", None, Ok("ben")),
+        ("Ben", Some("agent:BEN:main"), Ok("ben")),
+        ("ben", Some("agent:ben:cron:j:run:1:subagent:x"), Ok("ben")),
+        ("ben", Some("task:k1:agent:ben:acc:v1"), Ok("ben")),
+        ("ben", Some("system:agent:ben:acc:v1"), Ok("ben")),
+        // Nobody is named: it is the caller's own.
+        ("ben", Some("main"), Ok("ben")),
+        ("ben", Some("global"), Ok("ben")),
+        ("ben", Some("agent:ada:main"), Err(Refusal::Forbidden)),
+        ("ben", Some("agent:ada:cron:j:run:1"), Err(Refusal::Forbidden)),
+        ("ben", Some("agent:nobody:main"), Err(Refusal::Forbidden)),
+        ("lead", Some("agent:ada:main"), Ok("ada")),
+        ("lead", Some("system:agent:ada:acc:v1"), Ok("ada")),
+        ("lead", Some("agent:nobody:main"), Err(Refusal::UnknownAgent)),
+        ("lead", None, Ok("lead")),
+    ];
+    for (by, session, expected) in rows {
+        let mut wakes = Wakes::default();
+        let taken = take(&mut wakes, by, &wish(Errand::Wake, "hello", session), NOW);
+        assert_eq!(
+            taken.as_ref().map(|taken| taken.agent.as_str()),
+            expected.as_ref().copied(),
+            "{by} {session:?}"
+        );
+        let waits = expected.map_or(0, |agent| wakes.waiting(agent).0.len());
+        assert_eq!(waits, usize::from(taken.is_ok()));
+    }
+}
+
+#[test]
+fn texts_have_a_length() {
+    let (longest, long) = ("é".repeat(TEXT_BYTES_MAX / 2), "x".repeat(TEXT_BYTES_MAX + 1));
+    let rows = [
+        ("", Some(Refusal::Empty)),
+        (" \n", Some(Refusal::Empty)),
+        (&long, Some(Refusal::TooLong)),
+        (&longest, None),
+    ];
+    for (text, expected) in rows {
+        let mut wakes = Wakes::default();
+        assert_eq!(take(&mut wakes, "ben", &wish(Errand::Event, text, None), NOW).err(), expected);
+    }
+    for refusal in [Refusal::Empty, Refusal::TooLong, Refusal::UnknownAgent, Refusal::Forbidden] {
+        assert!(!refusal.explain().is_empty());
+        assert_eq!(refusal.field().is_none(), refusal == Refusal::Forbidden);
+    }
+}
+
+#[test]
+fn twenty_events_wait_and_the_oldest_go() {
+    let mut wakes = Wakes::default();
+    for number in 1..=25 {
+        let taken =
+            take(&mut wakes, "ben", &wish(Errand::Event, &format!("event {number}"), None), NOW).unwrap();
+        assert_eq!((taken.waiting, taken.dropped), (number.min(EVENTS_MAX), number > EVENTS_MAX));
+    }
+    take(&mut wakes, "ada", &wish(Errand::Event, "hers", None), NOW).unwrap();
+    let (events, dropped) = wakes.waiting("ben");
+    assert_eq!(
+        (events.len(), events[0].text.as_str(), events[19].text.as_str()),
+        (20, "event 6", "event 25")
+    );
+    assert_eq!((dropped, wakes.dropped(), texts(&wakes, "ada")), (5, 5, vec!["hers".to_owned()]));
+    // What comes while a beat is under way waits for the next one.
+    let last = wakes.waiting("ben").0[19].number;
+    take(&mut wakes, "ben", &wish(Errand::Event, "late", None), NOW).unwrap();
+    wakes.shown("ben", last);
+    assert_eq!((texts(&wakes, "ben"), wakes.waiting("ben").1), (vec!["late".to_owned()], 0));
+    assert_eq!(wakes.dropped(), 6);
+}
+
+#[test]
+fn one_wake_in_ten_seconds_and_none_is_lost() {
+    let mut wakes = Wakes::default();
+    let after = |ms: i64| Millis(NOW.0 + ms);
+    let mut when = |at: Millis| take(&mut wakes, "ben", &wish(Errand::Wake, "go", None), at).unwrap().when;
+    assert_eq!([when(NOW), when(NOW)], [When::Now, When::Now], "nobody has woken it yet");
+    assert_eq!((wakes.due(NOW), wakes.due(NOW)), (vec!["ben".to_owned()], vec![]));
+    let mut when = |at: Millis| take(&mut wakes, "ben", &wish(Errand::Wake, "go", None), at).unwrap().when;
+    assert_eq!([when(after(1)), when(after(9_999))], [When::At(NOW + PAUSE); 2]);
+    assert_eq!(wakes.wake_at(), Some(NOW + PAUSE));
+    assert_eq!(take(&mut wakes, "ada", &wish(Errand::Wake, "go", None), after(1)).unwrap().when, When::Now);
+    assert_eq!(wakes.due(after(9_999)), ["ada"]);
+    assert_eq!(wakes.due(after(10_000)), ["ben"], "all of them in one");
+    assert_eq!((wakes.due(after(60_000)), wakes.wake_at()), (vec![], None));
+    // A clock that was set back makes nobody wait for hours.
+    let earlier = NOW - Duration::from_hours(5);
+    let taken = take(&mut wakes, "ben", &wish(Errand::Wake, "go", None), earlier).unwrap();
+    assert_eq!(taken.when, When::At(earlier + PAUSE));
+}
+
+/// A beat that comes by itself has shown what a wake was for.
+#[test]
+fn what_was_shown_wakes_nobody() {
+    let mut wakes = Wakes::default();
+    take(&mut wakes, "ben", &wish(Errand::Event, DONE, None), NOW).unwrap();
+    let last = wakes.waiting("ben").0[0].number;
+    wakes.shown("ben", last);
+    assert_eq!((wakes.due(NOW), texts(&wakes, "ben")), (vec![], vec![]));
+}
+
+#[test]
+fn what_waits_outlives_a_restart() {
+    let mut wakes = Wakes::default();
+    let run = "agent:ben:cron:j:run:1";
+    let one = Wish { reason: Some(" exec-event "), ..wish(Errand::Event, DONE, Some(run)) };
+    take(&mut wakes, "ben", &one, NOW).unwrap();
+    wakes.due(NOW);
+    take(&mut wakes, "ben", &one, NOW).unwrap();
+    let stored = wakes.stored();
+    let mut next = Wakes::recall(&stored, NOW).unwrap();
+    assert_eq!((&next, next.stored()), (&wakes, stored.clone()));
+    let event = next.waiting("ben").0[0];
+    assert_eq!((event.reason.as_deref(), event.queue.expose()), (Some("exec-event"), "agent:ben:main"));
+    assert!(!format!("{next:?}").contains("agent:ben"), "a key is shown in no log");
+    assert_eq!(next.wake_at(), Some(NOW + PAUSE), "the pause goes on");
+    let early = Wakes::recall(&stored, Millis(5)).unwrap();
+    assert_eq!(early.wake_at(), Some(Millis(5) + PAUSE), "also if the clock was set back");
+    for broken in ["", "{}", "null", &stored.replace("\"version\":1", "\"version\":2"), &stored[1..]] {
+        assert_eq!(Wakes::recall(broken, NOW), None, "{broken}");
+    }
+    next.tidy(&|slug| slug != "ben", NOW);
+    assert_eq!(texts(&next, "ben"), Vec::<String>::new(), "who is gone hears nothing");
+}
