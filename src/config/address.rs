@@ -6,8 +6,9 @@ use super::mistake::Problem;
 use super::reader::Reader;
 use super::settings::{Gateway, HttpServer};
 use super::table::{
-    CONVEX_URL, HEALTH_HOST, HEALTH_PORT, OPENCLAW_CLIENT_TOOLS_ENABLED, OPENCLAW_GATEWAY_TOKEN,
-    OPENCLAW_GATEWAY_URL, OPENCLAW_REQUEST_TIMEOUT_MS, QUIET_GATEWAY_MS, TASK_STATUS_BASE_URL,
+    AGENT_API_ALLOW, AGENT_API_TOKENS, CONVEX_URL, HEALTH_HOST, HEALTH_PORT, OPENCLAW_CLIENT_TOOLS_ENABLED,
+    OPENCLAW_GATEWAY_TOKEN, OPENCLAW_GATEWAY_URL, OPENCLAW_REQUEST_TIMEOUT_MS, QUIET_GATEWAY_MS,
+    TASK_STATUS_BASE_URL,
 };
 use super::variable::{ALLOWED_HOST, Kind, Variable};
 use super::warning::Warning;
@@ -88,7 +89,9 @@ pub(super) fn http_server(reader: &mut Reader) -> HttpServer {
     let host = reader.text(&HEALTH_HOST);
     let port = reader.port(&HEALTH_PORT);
     let base_url = reader.url(&TASK_STATUS_BASE_URL);
-    let server = HttpServer { host, port, base_url };
+    let agents_from = reader.networks(&AGENT_API_ALLOW);
+    let session_tokens = reader.flag(&AGENT_API_TOKENS);
+    let server = HttpServer { host, port, agents_from, session_tokens, base_url };
     if let Some(url) = &server.base_url {
         if !is_this_machine(url.host()) && is_this_machine(&server.host) {
             let (base_host, health_host) = (reader.without_secrets(url.host()), server.host.clone());

@@ -16,6 +16,7 @@ use crate::config::NoResponseNote;
 use crate::gateway::Gateway;
 use crate::mission::Mission;
 use crate::roster::Team;
+use crate::sessions::Sessions;
 
 /// What a worker delivers with.
 #[derive(Clone, Copy)]
@@ -36,6 +37,8 @@ pub struct Desk<'a> {
     pub made: &'a Made,
     /// Which turns are under way.
     pub inflight: &'a InFlight,
+    /// The sessions in which agents may call over HTTP.
+    pub sessions: &'a Sessions,
     /// Where every step is noted.
     pub journal: &'a dyn Journal,
     /// What time it is.
@@ -47,9 +50,15 @@ pub struct Desk<'a> {
 impl Desk<'_> {
     /// Notes how far the delivery is. A ledger that cannot be written says so of itself; the work goes on without it.
     pub(super) fn note(&self, job: &Job, step: Step, words: &str, wait: Wait) {
-        let note = Note::of(&job.row, self.clock.now()).record(&job.record).step(step, words);
-        if let Err(error) = self.journal.note(&note, wait) {
-            debug!("{}: not noted: {error}", job.row.id);
+        self.write(&Note::of(&job.row, self.clock.now()).record(&job.record).step(step, words), wait);
+    }
+
+    /// The same of a whole note. What its agent calls over HTTP meanwhile is noted, too, one after another.
+    pub(super) fn write(&self, note: &Note<'_>, wait: Wait) {
+        if let Some(held) = self.inflight.held_of(note.row) {
+            held.note(note, self.journal, wait);
+        } else if let Err(error) = self.journal.note(note, wait) {
+            debug!("{}: not noted: {error}", note.row.id);
         }
     }
 
@@ -102,7 +111,8 @@ impl Made {
         made.push_back(id);
     }
 
-    fn has(&self, id: &str) -> bool {
+    /// Whether it was.
+    pub fn has(&self, id: &str) -> bool {
         // Only whoever is in doubt asks.
         self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|made| made == id)
     }
@@ -115,6 +125,8 @@ pub struct Rules {
     pub client_tools: bool,
     /// Where these are.
     pub base_url: String,
+    /// Whether each session has a secret of its own that its agent must show there.
+    pub session_tokens: bool,
     /// How many times results of tools go back in one delivery.
     pub rounds_max: u32,
     /// How many calls one delivery may make.

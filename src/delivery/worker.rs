@@ -15,6 +15,7 @@ use crate::clock::SystemClock;
 use crate::gateway::Gateway;
 use crate::mission::Mission;
 use crate::roster::Team;
+use crate::sessions::Sessions;
 
 /// What a worker works with: its own ways to the backend and to the gateway, so that no two threads meet at one.
 pub struct Worker {
@@ -28,6 +29,8 @@ pub struct Worker {
     pub team: Team,
     /// What was made lately, by whomever.
     pub made: Arc<Made>,
+    /// The sessions in which agents may call over HTTP.
+    pub sessions: Arc<Sessions>,
     /// How agents may act.
     pub rules: Arc<Rules>,
 }
@@ -70,6 +73,7 @@ impl Worker {
             answers: &ends.answers,
             made: &self.made,
             inflight: &ends.inflight,
+            sessions: &self.sessions,
             journal: &*self.journal,
             clock: &SystemClock,
             rules: &self.rules,

@@ -16,6 +16,7 @@ use crate::http::health::BackendHealth;
 use crate::mission::{Mission, UpdateRuntimeStatus};
 use crate::model::{AgentId, Roster, RuntimeReport, RuntimeStatus};
 use crate::roster::Team;
+use crate::sessions::Sessions;
 use crate::wire::Stop;
 
 /// How soon a backend that did not answer is asked again; doubled with every failure.
@@ -30,7 +31,13 @@ fn pause(failures: u32, error: Option<&CallError>, interval: Duration) -> Durati
 }
 
 /// Fetches the roster at once and then every interval, until the switch is closed.
-pub(super) fn follow_roster(team: &Team, mission: &Mission, state: &State, stop: &Stop, interval: Duration) {
+pub(super) fn follow_roster(
+    team: &Team,
+    mission: &Mission,
+    (state, sessions): (&State, &Sessions),
+    stop: &Stop,
+    interval: Duration,
+) {
     let mut failures = 0;
     let mut before = Arc::new(Roster::default());
     while !stop.is_closed() {
@@ -42,6 +49,7 @@ pub(super) fn follow_roster(team: &Team, mission: &Mission, state: &State, stop:
         let rest = pause(failures, fetched.as_ref().err(), interval);
         match fetched {
             Ok(roster) => {
+                sessions.follow(&roster, SystemClock.now());
                 note_roster(&before, &roster, state);
                 before = roster;
             }

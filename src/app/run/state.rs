@@ -9,6 +9,7 @@ use crate::config::Settings;
 use crate::delivery::dispatcher::Standing;
 use crate::delivery::inflight::Seen;
 use crate::delivery::service::View;
+use crate::http::agent_api::AgentApi;
 use crate::http::health::{
     BackendHealth, DeliveryConfig, DeliveryHealth, GatewayHealth, Health, Infrastructure, LedgerHealth,
     Memory, RosterHealth, TurnHealth, Version, Versions, reasons, seconds,
@@ -53,6 +54,8 @@ pub(super) struct State {
     delivery: OnceLock<View>,
     /// There once it is open.
     ledger: OnceLock<Arc<Ledger>>,
+    /// There from the moment on in which agents may call.
+    agents: OnceLock<AgentApi>,
 }
 
 impl State {
@@ -89,6 +92,7 @@ impl State {
             snapshot: Mutex::default(),
             delivery: OnceLock::new(),
             ledger: OnceLock::new(),
+            agents: OnceLock::new(),
         }
     }
 
@@ -101,6 +105,12 @@ impl State {
     fn ledger_health(&self) -> LedgerHealth {
         let state = self.ledger.get().map(|ledger| ledger.state()).unwrap_or_default();
         LedgerHealth { off: state.off, open: state.open, commits: state.commits }
+    }
+
+    /// From now on agents may call.
+    pub(super) fn opens(&self, agents: AgentApi) {
+        // It is set once, by the one who starts.
+        let _ = self.agents.set(agents);
     }
 
     /// From now on rows are delivered.
@@ -199,6 +209,12 @@ impl State {
                 }
                 Reply::empty(202).no_store()
             }
+            Route::Agent(row) => match self.agents.get() {
+                Some(agents) => agents.answer(row, request),
+                None => {
+                    Reply::error(503, "The service is starting").with_header("Retry-After", "1").no_store()
+                }
+            },
             Route::Refused(reply) => reply,
         }
     }

@@ -16,6 +16,7 @@ use mission_control_runtime::mission::Mission;
 use mission_control_runtime::model::AccountId;
 use mission_control_runtime::roster;
 use mission_control_runtime::secret::Secret;
+use mission_control_runtime::sessions::Sessions;
 use serde_json::{Value, json};
 
 use crate::support::direct::Direct;
@@ -124,6 +125,7 @@ impl Office {
         let mission = Mission::new(Arc::new(self.backend.clone()), account, token);
         let rules = Rules {
             client_tools: true,
+            session_tokens: false,
             base_url: "http://127.0.0.1:3001".to_owned(),
             rounds_max: 8,
             calls_max: 32,
@@ -144,6 +146,7 @@ impl Office {
             answers: &self.answers,
             made: &Made::default(),
             inflight: &InFlight::new(crossbeam_channel::bounded(1).0),
+            sessions: &Sessions::in_memory(AccountId::new(&self.team.board.account)),
             journal: &self.paper,
             clock: &self.team.board.clock(),
             rules: &rules,

@@ -23,6 +23,7 @@ use mission_control_runtime::mission::Mission;
 use mission_control_runtime::model::{AccountId, SessionKey};
 use mission_control_runtime::roster;
 use mission_control_runtime::secret::Secret;
+use mission_control_runtime::sessions::Sessions;
 use serde_json::value::RawValue;
 
 use super::desk::Office;
@@ -306,9 +307,10 @@ pub(super) fn live(
     let gateway = MortalGateway(life.clone(), model, office);
     let journal = MortalJournal(life.clone(), paper);
     let (made, clock) = (Made::default(), board.clock());
-    job.record.effects.all_made().for_each(|id| made.add(id.to_owned()));
+    job.record.effects.all_made().into_iter().for_each(|id| made.add(id));
     let rules = Rules {
         client_tools: true,
+        session_tokens: false,
         base_url: "http://127.0.0.1:1".to_owned(),
         rounds_max: 8,
         calls_max: 32,
@@ -328,6 +330,7 @@ pub(super) fn live(
         made: &made,
         clock: &clock,
         inflight: &InFlight::new(crossbeam_channel::bounded(1).0),
+        sessions: &Sessions::in_memory(AccountId::new(&board.account)),
         journal: &journal,
         rules: &rules,
     };
