@@ -33,7 +33,7 @@ use crate::http::message::{Reply, Request};
 use crate::mission::Mission;
 use crate::redact::Redactor;
 use crate::roster::Team;
-use crate::sessions::Sessions;
+use crate::sessions::{Session, Sessions};
 use crate::tools::table::{Row, Whom};
 use crate::tools::{ToolRequest, decode, guard};
 
@@ -111,6 +111,19 @@ impl AgentApi {
             return Err(Refusal::new(403, why));
         }
         let session = self.session(request)?;
+        let token = session.token.clone();
+        let answered = self.walk_as(row, request, session, began);
+        // What it shows may come back in a sentence about what it has sent.
+        answered.map_err(|refused| Refusal { error: refused.error.replace(token.expose(), "***"), ..refused })
+    }
+
+    fn walk_as(
+        &self,
+        row: &'static Row,
+        request: &Request,
+        session: Session,
+        began: Instant,
+    ) -> Result<Reply, Refusal> {
         let agent = session.agent.to_string();
         let began_it = lock(&self.buckets).begin(&agent, self.setup.clock.now());
         began_it.map_err(|much| match much {
@@ -148,6 +161,7 @@ impl AgentApi {
             Ok(_) => info!("{}: called {} over HTTP", speaker.slug, row.name),
             Err(refused) => {
                 let error = self.setup.redactor.clean(&refused.error);
+                let error = error.replace(speaker.session.token.expose(), "***");
                 info!("{}: called {} over HTTP: {} {error}", speaker.slug, row.name, refused.status);
             }
         }
