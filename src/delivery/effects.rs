@@ -96,7 +96,14 @@ impl Effects {
         self.lock().done.push(Effect { call, output, called: true, unheard: false, name: None });
     }
 
-    /// A call is about to be made over HTTP. With it the agent shows that it has heard what it was told before.
+    /// The agent calls again: so it has heard what it was told before. Whether that is news.
+    pub(super) fn heard(&self) -> bool {
+        let mut book = self.lock();
+        let told = book.done.iter_mut().filter(|effect| effect.called && effect.unheard);
+        told.map(|effect| effect.unheard = false).count() > 0
+    }
+
+    /// A call is about to be made over HTTP.
     pub(super) fn begin(&self, intent: Intent) -> Before {
         let mut book = self.lock();
         let Intent { call, name, .. } = &intent;
@@ -108,9 +115,6 @@ impl Effects {
         }
         if let Some(output) = book.recall(call, name.as_deref()) {
             return Before::Done(output);
-        }
-        for effect in book.done.iter_mut().filter(|effect| effect.called) {
-            effect.unheard = false;
         }
         let may_be = |open: &&Intent| {
             open.call == *call && (open.name == *name || open.name.is_none() || name.is_none())
@@ -278,6 +282,7 @@ mod tests {
 
     /// Makes a call; whether it was really made.
     fn makes(effects: &Effects, call: &str, name: Option<&str>) -> bool {
+        effects.heard();
         let intent = intent(call, name);
         let new = effects.begin(intent.clone()) == Before::Nothing;
         if new {

@@ -135,6 +135,17 @@ impl Held {
         self.over.load(Ordering::Acquire)
     }
 
+    /// Its agent calls: what it was told before, it has heard. That is noted before anything else is done, since from
+    /// then on the same call once more is another one.
+    pub fn hears(&self, pen: Pen<'_>) {
+        let inside = self.lock();
+        if inside.closed || !inside.record.effects.heard() {
+            return;
+        }
+        let note = Note::of(&self.row, pen.clock.now()).record(&inside.record);
+        write(&note.rests(inside.not_before), pen.journal, Wait::ForDisk);
+    }
+
     /// A writing call comes; `name` is what the agent has named it, so that it is not made twice. Waits for the one
     /// before it. What is to be made is on the disk then, as begun.
     pub fn begin<'a>(

@@ -14,9 +14,6 @@ mod sessions;
 /// A backend that is away, slow, or loses answers.
 mod trouble;
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use mission_control_runtime::clock::SystemClock;
 use mission_control_runtime::config::Network;
 use mission_control_runtime::convex::{Convex, Endpoint};
@@ -38,6 +35,7 @@ use mission_control_runtime::secret::Secret;
 use mission_control_runtime::sessions::Sessions;
 use mission_control_runtime::wire::{Roots, Stop};
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 use crate::support::board::agent;
 use crate::support::team::Team;
@@ -183,10 +181,5 @@ impl Stand {
         let text = answer.body_mut().read_to_string().unwrap();
         assert!(!text.contains(&self.team.board.token), "{text}");
         Answer { status: answer.status().as_u16(), retry_after, body: serde_json::from_str(&text).unwrap() }
-    }
-
-    /// Waits until the bucket of an agent that has asked a lot is full again.
-    fn rests(&self) {
-        std::thread::sleep(Duration::from_millis(4_200));
     }
 }

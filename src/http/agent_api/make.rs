@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::AgentApi;
 use super::answers::{Refusal, refusal, success};
 use super::who::Speaker;
-use crate::delivery::held::{Making, Pen, Turnout};
+use crate::delivery::held::{Making, Turnout};
 use crate::http::message::Reply;
 use crate::tools::run::{Doubt, Hands, NotNow, Performed, perform, settle};
 use crate::tools::table::Row;
@@ -37,9 +37,8 @@ impl AgentApi {
         name: Option<&str>,
         began: Instant,
     ) -> Result<Reply, Refusal> {
-        let pen = Pen { journal: &*self.setup.journal, clock: &*self.setup.clock };
         let turnout = match &speaker.held {
-            Some(held) => held.begin(asked, name, self.setup.calls_max, pen),
+            Some(held) => held.begin(asked, name, self.setup.calls_max, self.pen()),
             None => Turnout::Over,
         };
         let output = match turnout {

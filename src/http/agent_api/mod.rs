@@ -27,6 +27,7 @@ use self::repeats::{Answer, Known, Repeats};
 use self::who::Speaker;
 use crate::clock::Clock;
 use crate::delivery::desk::Made;
+use crate::delivery::held::Pen;
 use crate::delivery::inflight::InFlight;
 use crate::delivery::journal::Journal;
 use crate::http::message::{Reply, Request};
@@ -138,6 +139,7 @@ impl AgentApi {
         let mut speaker = self.speaker(session)?;
         if let Some(held) = &speaker.held {
             self.setup.inflight.beat(&held.row().id);
+            held.hears(self.pen());
         }
         if row.whom == Whom::Leader {
             speaker.leads = self.leads(&speaker, row)?;
@@ -166,6 +168,10 @@ impl AgentApi {
             }
         }
         result
+    }
+
+    fn pen(&self) -> Pen<'_> {
+        Pen { journal: &*self.setup.journal, clock: &*self.setup.clock }
     }
 
     /// A call that changes the board: once under its name.
@@ -208,6 +214,7 @@ impl AgentApi {
             Err(refused) if refused.retryable || refused.status == 500 => None,
             Err(refused) => {
                 let error = self.setup.redactor.clean(&refused.error);
+                let error = error.replace(speaker.session.token.expose(), "***");
                 answer_of(&Refusal { error, ..refused.clone() }.reply())
             }
         };

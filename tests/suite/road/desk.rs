@@ -36,6 +36,8 @@ pub(super) struct Office {
     pub(super) answers: Answers,
     /// Where every step is noted.
     pub(super) paper: Paper,
+    /// The sessions that were issued, in which an agent may call over HTTP.
+    pub(super) sessions: Arc<Sessions>,
     stirred: AtomicUsize,
 }
 
@@ -71,6 +73,7 @@ impl Office {
         let task = team.task("assigned", &[&ben]);
         team.board.follows(&task, "agent", &ben);
         let backend = Direct::new(team.board.engine.clone());
+        let sessions = Arc::new(Sessions::in_memory(AccountId::new(&team.board.account)));
         Self {
             team,
             backend,
@@ -80,6 +83,7 @@ impl Office {
             others,
             answers: Answers::default(),
             paper: Paper::default(),
+            sessions,
             stirred: AtomicUsize::new(0),
         }
     }
@@ -146,7 +150,7 @@ impl Office {
             answers: &self.answers,
             made: &Made::default(),
             inflight: &InFlight::new(crossbeam_channel::bounded(1).0),
-            sessions: &Sessions::in_memory(AccountId::new(&self.team.board.account)),
+            sessions: &self.sessions,
             journal: &self.paper,
             clock: &self.team.board.clock(),
             rules: &rules,
