@@ -111,7 +111,7 @@ pub(super) fn http_server(reader: &mut Reader) -> HttpServer {
 }
 
 /// The gateway: where, with which token, how patiently.
-pub(super) fn gateway(reader: &mut Reader) -> Gateway {
+pub(super) fn gateway(reader: &mut Reader, http: &HttpServer) -> Gateway {
     let url = reader.url(&OPENCLAW_GATEWAY_URL);
     if reader.is_blank(&OPENCLAW_GATEWAY_URL) {
         reader.warn(Warning::NoGateway);
@@ -126,6 +126,11 @@ pub(super) fn gateway(reader: &mut Reader) -> Gateway {
     }
     let silence_max = reader.millis(&OPENCLAW_REQUEST_TIMEOUT_MS);
     let client_tools = reader.flag(&OPENCLAW_CLIENT_TOOLS_ENABLED);
+    let elsewhere = http.base_url.as_ref().filter(|url| !is_this_machine(url.host()));
+    if let Some(url) = elsewhere.filter(|_| !client_tools && http.agents_from.is_empty()) {
+        let base_host = reader.without_secrets(url.host());
+        reader.warn(Warning::ClosedDoors { base_host });
+    }
     if let Some(url) = &url
         && !is_local_gateway(url)
     {

@@ -241,7 +241,7 @@ impl Settings {
 pub(super) fn assemble(reader: &mut Reader) -> Option<Settings> {
     let account = credentials::account(reader);
     let http = address::http_server(reader);
-    let gateway = address::gateway(reader);
+    let gateway = address::gateway(reader, &http);
     let delivery = delivery(reader, &gateway);
     let runtime_version = runtime_version(reader);
     let settings = Settings {

@@ -87,16 +87,13 @@ impl Book {
             Some(_) => fs::read(directory.join(LINES)).unwrap_or_default(),
             None => Vec::new(),
         };
-        let key = match known {
-            Some(key) => {
-                File::open(&path).and_then(|file| close_to_others(&file)).map_err(failed)?;
-                key
-            }
-            None => {
-                let key = fresh_key();
-                replace(&path, format!("{}\n", base64::encode(&key)).as_bytes()).map_err(failed)?;
-                key
-            }
+        let key = if let Some(key) = known {
+            File::open(&path).and_then(|file| close_to_others(&file)).map_err(failed)?;
+            key
+        } else {
+            let key = fresh_key();
+            replace(&path, format!("{}\n", base64::encode(&key)).as_bytes()).map_err(failed)?;
+            key
         };
         let left =
             String::from_utf8_lossy(&text).lines().filter_map(|line| understand(line, account)).collect();

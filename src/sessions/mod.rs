@@ -185,7 +185,9 @@ impl Sessions {
         let mut inside = self.lock();
         let gone: Vec<Track> =
             inside.entries.keys().filter(|track| !here.contains(track.agent.as_str())).cloned().collect();
-        gone.iter().for_each(|track| inside.remove(track));
+        for track in &gone {
+            inside.remove(track);
+        }
     }
 
     /// What this key opens, if anything.

@@ -14,7 +14,7 @@ mod sessions;
 /// A backend that is away, slow, or loses answers.
 mod trouble;
 
-use mission_control_runtime::clock::SystemClock;
+use mission_control_runtime::clock::{Clock as _, SystemClock};
 use mission_control_runtime::config::Network;
 use mission_control_runtime::convex::{Convex, Endpoint};
 use mission_control_runtime::delivery::Track;
@@ -62,18 +62,13 @@ const ENDPOINTS: [(&str, bool); 17] = [
 ];
 
 /// What a stand is like.
+#[derive(Default)]
 struct Plan {
     options: Options,
     tokens: bool,
     /// Instead of the board's own way.
     convex: Option<Arc<dyn Convex>>,
     networks: Vec<Network>,
-}
-
-impl Default for Plan {
-    fn default() -> Self {
-        Self { options: Options::default(), tokens: false, convex: None, networks: Vec::new() }
-    }
 }
 
 /// A board with a team, and the endpoints before it.
@@ -147,7 +142,6 @@ impl Stand {
     fn key(&self, slug: &str, agent: &str, task: &str) -> String {
         let key = format!("task:{task}:agent:{slug}:{}:v1", self.team.board.account);
         let track = Track { agent: agent.to_owned(), task: Some(TaskId::new(task)) };
-        use mission_control_runtime::clock::Clock as _;
         self.sessions.issue(&SessionKey::new(key.as_str()), slug, &track, SystemClock.now());
         key
     }

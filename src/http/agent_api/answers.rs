@@ -67,11 +67,10 @@ impl Refusal {
 /// What an error of a tool is over HTTP.
 pub fn refusal(error: &ToolError) -> Refusal {
     let status = match error.kind {
-        Kind::UnknownTool => 404,
         Kind::Malformed => 400,
         Kind::Invalid => 422,
         Kind::Forbidden => 403,
-        Kind::NotFound => 404,
+        Kind::UnknownTool | Kind::NotFound => 404,
         Kind::Conflict => 409,
         Kind::Throttled => 429,
         Kind::Unavailable | Kind::Unsettled if error.late => 504,
@@ -79,7 +78,7 @@ pub fn refusal(error: &ToolError) -> Refusal {
         Kind::Refused => 500,
     };
     let retryable = matches!(error.kind, Kind::Throttled | Kind::Unavailable);
-    let retry_after = error.not_before.or((status == 429).then_some(LATER));
+    let retry_after = error.not_before.or_else(|| (status == 429).then_some(LATER));
     Refusal { status, error: error.message.clone(), field: error.field, retry_after, retryable }
 }
 

@@ -25,7 +25,7 @@ use self::buckets::{Buckets, TooMuch};
 use self::near::Near;
 use self::repeats::{Answer, Known, Repeats};
 use self::who::Speaker;
-use crate::clock::Clock;
+use crate::clock::{Clock, Millis};
 use crate::delivery::desk::Made;
 use crate::delivery::held::Pen;
 use crate::delivery::inflight::InFlight;
@@ -85,6 +85,8 @@ pub struct AgentApi {
     setup: Setup,
     buckets: Mutex<Buckets>,
     repeats: Mutex<Repeats>,
+    /// When the roster was last read because somebody would have been refused by it.
+    looked: Mutex<Millis>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -94,7 +96,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl AgentApi {
     /// Open for calls.
     pub fn new(setup: Setup) -> Self {
-        Self { setup, buckets: Mutex::default(), repeats: Mutex::default() }
+        Self { setup, buckets: Mutex::default(), repeats: Mutex::default(), looked: Mutex::default() }
     }
 
     /// Answers a call of the endpoint of this row.
@@ -153,7 +155,10 @@ impl AgentApi {
         if matches!(asked, ToolRequest::TaskCreate(_)) {
             speaker.leads = self.leads(&speaker, row)?;
         }
-        let allowed = guard::rights(&asked, &speaker.caller());
+        let mut allowed = guard::rights(&asked, &speaker.caller());
+        if allowed.is_err() && self.look_again(&mut speaker) {
+            allowed = guard::rights(&asked, &speaker.caller());
+        }
         let result = match allowed {
             Err(error) => Err(refusal(&error)),
             Ok(()) if row.writes => self.write(row, &asked, &speaker, request, began),

@@ -76,18 +76,15 @@ impl Repeats {
     /// It was answered; without an answer to be given again the name is free.
     pub fn end(&mut self, agent: &str, name: &str, answer: Option<Answer>) {
         let key = (agent.to_owned(), name.to_owned());
-        match answer {
-            Some(answer) => {
-                if let Some(entry) = self.entries.get_mut(&key) {
-                    entry.answer = Some(answer);
-                }
+        if answer.is_some() {
+            if let Some(entry) = self.entries.get_mut(&key) {
+                entry.answer = answer;
             }
-            None => {
-                self.remove(&key);
-                if let Some(at) = self.order.iter().rposition(|(other, _)| *other == key) {
-                    self.order.remove(at);
-                }
-            }
+            return;
+        }
+        self.remove(&key);
+        if let Some(at) = self.order.iter().rposition(|(other, _)| *other == key) {
+            self.order.remove(at);
         }
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::answers::{Refusal, refusal};
-use super::{AgentApi, SESSION, TOKEN, only};
+use super::{AgentApi, SESSION, TOKEN, lock, only};
 use crate::convex::CallError;
 use crate::delivery::held::Held;
 use crate::http::message::Request;
@@ -13,6 +13,9 @@ use crate::model::{AgentId, BehaviorFlags, Roster, Task};
 use crate::sessions::Session;
 use crate::tools::table::{self, Row};
 use crate::tools::{Caller, Kind, ToolError, run};
+
+/// How often the roster is read because somebody would be refused by it.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
 /// What is told to a key that opens nothing, and to a token that does not belong to it.
 const UNKNOWN: &str = "Unknown session key";
@@ -76,7 +79,7 @@ impl AgentApi {
 
     fn fetch(&self) -> Result<Arc<Roster>, Refusal> {
         let fetched = self.setup.team.fetch(&self.setup.mission);
-        let roster = fetched.map_err(|error| self.away(&error, "get_agent_skills"))?;
+        let roster = fetched.map_err(|error| away(&error, "get_agent_skills"))?;
         self.setup.sessions.follow(&roster, self.setup.clock.now());
         Ok(roster)
     }
@@ -104,6 +107,27 @@ impl AgentApi {
         Ok(Speaker { session, slug, task, flags, leads, may_close, held })
     }
 
+    /// What the roster grants may have changed since it was read: it is read again before somebody is refused by it, now
+    /// and then. Whether that was done.
+    pub(super) fn look_again(&self, speaker: &mut Speaker) -> bool {
+        if speaker.held.as_ref().is_some_and(|held| held.standing().is_some()) {
+            return false;
+        }
+        let now = self.setup.clock.now();
+        {
+            let mut last = lock(&self.looked);
+            if now.since(*last) < LOOK_AGAIN {
+                return false;
+            }
+            *last = now;
+        }
+        let Ok(roster) = self.fetch() else { return false };
+        let Some(agent) = roster.agent(&speaker.session.agent) else { return false };
+        speaker.flags = agent.effective_behavior_flags.unwrap_or_default();
+        speaker.may_close = roster.may_close(&speaker.session.agent);
+        true
+    }
+
     /// The task of a session, as it is now. With its task a session is over.
     fn task(&self, session: &Session) -> Result<Option<Task>, Refusal> {
         let Some(task_id) = &session.task else { return Ok(None) };
@@ -116,7 +140,7 @@ impl AgentApi {
             Ok(loaded) if is_archived(&loaded.task) => Err(over("is archived")),
             Ok(loaded) => Ok(Some(loaded.task)),
             Err(error) => {
-                let refused = self.refused(&error, "task_load");
+                let refused = refused(&error, "task_load");
                 // A backend that hides its reasons refuses what is not there like everything else.
                 match refused.kind {
                     Kind::NotFound => Err(over("does not exist any more")),
@@ -130,30 +154,30 @@ impl AgentApi {
     /// Whether it leads, asked now.
     pub(super) fn leads(&self, speaker: &Speaker, row: &Row) -> Result<bool, Refusal> {
         let asked = self.setup.mission.ask(&GetOrchestrator {});
-        let leader: Option<AgentId> =
-            asked.map_err(|error| self.away(&error, row.name))?.orchestrator_agent_id;
+        let leader: Option<AgentId> = asked.map_err(|error| away(&error, row.name))?.orchestrator_agent_id;
         Ok(leader.as_ref() == Some(&speaker.session.agent))
     }
+}
 
-    fn refused(&self, error: &CallError, tool: &str) -> ToolError {
-        let row = table::row(tool).expect("the tools named here are in the table");
-        run::refused(error, row)
-    }
+fn refused(error: &CallError, tool: &str) -> ToolError {
+    let row = table::row(tool).expect("the tools named here are in the table");
+    run::refused(error, row)
+}
 
-    fn away(&self, error: &CallError, tool: &str) -> Refusal {
-        let refused = self.refused(error, tool);
-        let status = if refused.late { 504 } else { 502 };
-        match refused.kind {
-            Kind::Throttled => refusal(&refused),
-            _ => Refusal::later(
-                status,
-                format!(
-                    "Mission Control cannot be asked who may call ({}). Nothing was done; try again later",
-                    error.why.explain()
-                ),
-                refused.not_before.unwrap_or(Duration::from_secs(5)),
+/// It cannot be found out who calls.
+fn away(error: &CallError, tool: &str) -> Refusal {
+    let refused = refused(error, tool);
+    let status = if refused.late { 504 } else { 502 };
+    match refused.kind {
+        Kind::Throttled => refusal(&refused),
+        _ => Refusal::later(
+            status,
+            format!(
+                "Mission Control cannot be asked who may call ({}). Nothing was done; try again later",
+                error.why.explain()
             ),
-        }
+            refused.not_before.unwrap_or(Duration::from_secs(5)),
+        ),
     }
 }
 

@@ -193,3 +193,13 @@ fn refusals_have_their_status() {
         }
     }
 }
+
+/// What an agent may do is what it may do now: the roster is read again before it is refused.
+#[test]
+fn a_right_that_was_given_counts_at_once() {
+    let stand = Stand::new();
+    let ben = stand.own("ben");
+    stand.done("get-agent-skills", &ben, &json!({}));
+    stand.team.flag(&stand.team.ben, "canCreateTasks", true);
+    stand.done("task-create", &ben, &json!({"title": "Mine"}));
+}

@@ -10,8 +10,7 @@ fn good(name: &str, is: Type) -> Value {
     match is {
         Type::Texts => json!(["ada"]),
         Type::Number => json!(1_767_225_600_000_i64),
-        Type::Count { .. } => json!(3),
-        Type::Range(..) | Type::Priority => json!(3),
+        Type::Count { .. } | Type::Range(..) | Type::Priority => json!(3),
         Type::OneOf(words) => json!(words[0]),
         Type::Text => json!(format!("{name}-of-nothing")),
     }

@@ -79,6 +79,9 @@ fn keys_end() {
     assert_eq!(stand.post("task-load", &other, &json!({"taskId": gone})).status, 401);
 }
 
+/// Headers; status and sentence.
+type Row<'a> = (&'a [(&'a str, &'a str)], u16, &'a str);
+
 /// W4: with tokens nothing is told before the token is right, and it belongs to one session.
 #[test]
 fn a_token_opens_its_own_session_only() {
@@ -95,7 +98,7 @@ fn a_token_opens_its_own_session_only() {
     assert!(ours.len() == 32 && ours != leads, "128 bits");
     let session = "x-openclaw-session-key";
     let unknown = "Unknown session key, or its token is wrong";
-    let rows: [(&[(&str, &str)], u16, &str); 8] = [
+    let rows: [Row<'_>; 8] = [
         (&[], 401, "Missing x-openclaw-session-key header"),
         (&[(session, &key)], 401, "Missing x-runtime-token header"),
         (&[(session, "nobody")], 401, "Missing x-runtime-token header"),
