@@ -14,7 +14,7 @@ mod sessions;
 /// A backend that is away, slow, or loses answers.
 mod trouble;
 
-use mission_control_runtime::clock::{Clock as _, SystemClock};
+use mission_control_runtime::clock::{Clock, Millis, SystemClock};
 use mission_control_runtime::config::Network;
 use mission_control_runtime::convex::{Convex, Endpoint};
 use mission_control_runtime::delivery::Track;
@@ -36,6 +36,7 @@ use mission_control_runtime::sessions::Sessions;
 use mission_control_runtime::wire::{Roots, Stop};
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use crate::support::board::agent;
 use crate::support::team::Team;
@@ -71,9 +72,26 @@ struct Plan {
     networks: Vec<Network>,
 }
 
+/// The machine's clock, which tests may put forward.
+#[derive(Clone, Default)]
+struct Hands(Arc<AtomicI64>);
+
+impl Hands {
+    fn pass(&self, ms: i64) {
+        self.0.fetch_add(ms, Ordering::SeqCst);
+    }
+}
+
+impl Clock for Hands {
+    fn now(&self) -> Millis {
+        Millis(SystemClock.now().0 + self.0.load(Ordering::SeqCst))
+    }
+}
+
 /// A board with a team, and the endpoints before it.
 struct Stand {
     team: Team,
+    hands: Hands,
     server: Server,
     sessions: Arc<Sessions>,
 }
@@ -107,6 +125,7 @@ impl Stand {
             Arc::new(Endpoint::new(base, &Roots::load(None).unwrap(), redactor.clone()).client(&Stop::new()))
         });
         let sessions = Arc::new(Sessions::in_memory(account.clone()));
+        let hands = Hands::default();
         let setup = Setup {
             mission: Mission::new(convex, account, secret),
             team: roster::Team::default(),
@@ -114,7 +133,7 @@ impl Stand {
             inflight: InFlight::new(crossbeam_channel::bounded(1).0),
             journal: Arc::new(Paper::default()),
             made: Arc::new(Made::default()),
-            clock: Arc::new(SystemClock),
+            clock: Arc::new(hands.clone()),
             stir: Box::new(|| ()),
             wait: Box::new(|_| ()),
             near: Near::new(&plan.networks, ["runtime"]),
@@ -130,7 +149,7 @@ impl Stand {
             Route::Refused(reply) => reply,
             _ => Reply::text("else"),
         });
-        Self { team, server: server.unwrap(), sessions }
+        Self { team, hands, server: server.unwrap(), sessions }
     }
 
     /// An agent's own key.

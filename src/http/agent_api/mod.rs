@@ -64,7 +64,7 @@ pub struct Setup {
     pub journal: Arc<dyn Journal>,
     /// What was made lately, by whomever.
     pub made: Arc<Made>,
-    /// What time it is; for limits it must never go back.
+    /// What time it is.
     pub clock: Arc<dyn Clock>,
     /// To be called when something was written that makes notifications.
     pub stir: Box<dyn Fn() + Send + Sync>,

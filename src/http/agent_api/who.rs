@@ -62,7 +62,11 @@ impl AgentApi {
         }
         let found = self.find(key, &roster);
         if found.is_none() && roster.agents.is_empty() {
-            // In the first moment of a process nobody is known yet.
+            // In the first moment of a process nobody is known yet. Strangers do not make us ask again and again.
+            if !self.may_look() {
+                let words = "Nobody is known yet: the service is starting";
+                return Err(Refusal::later(503, words, Duration::from_secs(1)));
+            }
             roster = self.fetch()?;
         }
         let session = found.or_else(|| self.find(key, &roster));
@@ -107,19 +111,25 @@ impl AgentApi {
         Ok(Speaker { session, slug, task, flags, leads, may_close, held })
     }
 
+    /// Whether the roster may be read now because somebody would be refused by it.
+    fn may_look(&self) -> bool {
+        let now = self.setup.clock.now();
+        let mut last = lock(&self.looked);
+        let may = now.since(*last) >= LOOK_AGAIN;
+        if may {
+            *last = now;
+        }
+        may
+    }
+
     /// What the roster grants may have changed since it was read: it is read again before somebody is refused by it, now
     /// and then. Whether that was done.
     pub(super) fn look_again(&self, speaker: &mut Speaker) -> bool {
         if speaker.held.as_ref().is_some_and(|held| held.standing().is_some()) {
             return false;
         }
-        let now = self.setup.clock.now();
-        {
-            let mut last = lock(&self.looked);
-            if now.since(*last) < LOOK_AGAIN {
-                return false;
-            }
-            *last = now;
+        if !self.may_look() {
+            return false;
         }
         let Ok(roster) = self.fetch() else { return false };
         let Some(agent) = roster.agent(&speaker.session.agent) else { return false };

@@ -201,5 +201,12 @@ fn a_right_that_was_given_counts_at_once() {
     let ben = stand.own("ben");
     stand.done("get-agent-skills", &ben, &json!({}));
     stand.team.flag(&stand.team.ben, "canCreateTasks", true);
+    stand.hands.pass(5_000);
     stand.done("task-create", &ben, &json!({"title": "Mine"}));
+    // Whoever is refused again and again does not make the roster be read each time.
+    stand.team.flag(&stand.team.ada, "canCreateTasks", false);
+    stand.team.flag(&stand.team.ben, "canCreateDocuments", false);
+    let listed = || stand.team.board.rows("documents").len();
+    let paper = json!({"title": "x", "content": "y", "type": "note"});
+    assert_eq!((stand.post("document", &ben, &paper).status, listed()), (403, 0));
 }

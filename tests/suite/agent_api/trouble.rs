@@ -90,6 +90,12 @@ fn a_backend_in_trouble_has_a_status_of_its_own() {
         let fresh = Stand::with(Plan { convex: Some(moody.clone()), ..Plan::default() });
         let refused = fresh.post("task-load", &lead, &json!({"taskId": task}));
         assert_eq!(refused.status, status, "{refused:?}");
+        let again = fresh.post("task-load", "nobody", &json!({"taskId": task}));
+        assert_eq!(
+            (again.status, again.retry_after),
+            (503, Some(1)),
+            "strangers do not make it ask again: {again:?}"
+        );
     }
 }
 

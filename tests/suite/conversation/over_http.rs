@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::TcpListener;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use mission_control_runtime::demo::gateway::{Prompt, Thought};
 use serde_json::{Value, json};
@@ -86,6 +87,10 @@ fn agents_without_tools_work_over_http() {
         let alone =
             agent().post(format!("{base}/agent/document-list")).header("x-openclaw-session-key", &key);
         assert_eq!(alone.send("{}").unwrap().status(), if tokens { 401 } else { 200 });
+        // And the same call once more is another one then.
+        let paper = json!({"title": "Notes", "content": "…", "type": "note"});
+        assert_eq!(call(&instructions, "document", &paper).0, 200);
+        assert_eq!(house.board.rows("documents").len(), 2);
         house.kill_and_start();
         let log = house.stop();
         for (name, secret) in &headers {
@@ -124,4 +129,23 @@ fn a_call_goes_on_in_the_next_process() {
     let documents = house.board.rows("documents");
     let titles: Vec<&str> = documents.iter().map(|paper| paper["title"].as_str().unwrap()).collect();
     assert_eq!(titles, ["one", "two"]);
+}
+
+/// A call is a sign of life: a turn of which nothing else is seen for longer than the limit is not ended.
+#[test]
+fn an_agent_that_calls_is_alive() {
+    let mind = |prompt: &Prompt| {
+        for _ in 0..4 {
+            std::thread::sleep(Duration::from_secs(2));
+            call(&prompt.instructions, "document-list", &json!({}));
+        }
+        Thought::say("At last.")
+    };
+    let house = House::set(&["ben"], mind, &[HTTP, ("OPENCLAW_REQUEST_TIMEOUT_MS", "5000")]);
+    let task = house.task("in_progress", &["ben"]);
+    house.mention(&task, "ben", "take your time");
+    assert_eq!(house.answer_of("ben", &task), "At last.");
+    house.settled();
+    let health = house.health();
+    assert_eq!((house.gateway().posts(), &health["delivery"]["failed"]), (1, &json!(0)), "{health}");
 }
