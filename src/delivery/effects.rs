@@ -5,7 +5,7 @@
 //! kind since the turn was last sent again) is answered from here.
 //!
 //! Calls over HTTP come while a worker waits for the turn, so the book is shared: clones are the same. Such a call is an
-//! [`Intent`] from before it is made until it is known what came of it; one that a crash has left is settled when the
+//! intent from before it is made until it is known what came of it; one that a crash has left is settled when the
 //! agent asks again. A result whose asker may not have heard it, because the process died, is given once more.
 
 use std::fmt;
