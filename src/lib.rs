@@ -15,8 +15,8 @@
 //! |---|---|---|
 //! | 0 words | [`model`], [`clock`], [`chance`], [`secret`], [`redact`], `base64` | the standard library, serde |
 //! | 1 decisions | [`config`], [`gateway`], [`tools`], [`delivery`], [`heartbeat`], [`metrics`], [`http::message`], [`http::routes`], [`http::health`], [`http::metrics`], [`http::websocket`] | floor 0; pure: no sockets, files, threads, logging or clock reads |
-//! | 2 edges | [`wire`], [`convex`], [`mission`], [`gateway::client`], [`http::server`], [`local`], [`demo`], [`ledger`], [`telemetry`] | floors 0–1; not each other, except `mission` → `convex` → `wire` and `gateway::client` → `wire` |
-//! | 3 workers | [`delivery::service`], [`delivery::scout`], [`delivery::watch`], [`delivery::worker`], [`delivery::deliver`], [`tools::run`], [`roster`] | floors 0–2 |
+//! | 2 edges | [`wire`], [`convex`], [`mission`], [`gateway::client`], [`http::server`], [`local`], [`demo`], [`ledger`], [`sessions`], [`telemetry`] | floors 0–1; not each other, except `mission` → `convex` → `wire` and `gateway::client` → `wire` |
+//! | 3 workers | [`delivery::service`], [`delivery::scout`], [`delivery::watch`], [`delivery::worker`], [`delivery::deliver`], [`tools::run`], [`http::agent_api`], [`roster`] | floors 0–2 |
 //! | 4 wiring | [`app`], [`cli`], `main` | everything; nobody imports it |
 //!
 //! ## The threads of `run`
@@ -61,6 +61,7 @@ pub mod model;
 pub mod redact;
 pub mod roster;
 pub mod secret;
+pub mod sessions;
 pub mod telemetry;
 pub mod tools;
 pub mod wire;

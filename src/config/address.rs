@@ -6,9 +6,9 @@ use super::mistake::Problem;
 use super::reader::Reader;
 use super::settings::{Gateway, HttpServer};
 use super::table::{
-    CONVEX_URL, HEALTH_HOST, HEALTH_PORT, OPENCLAW_CLIENT_TOOLS_ENABLED, OPENCLAW_GATEWAY_TOKEN,
-    OPENCLAW_GATEWAY_URL, OPENCLAW_REQUEST_TIMEOUT_MS, OPENCLAW_SESSION_MAIN_KEY, OPENCLAW_SESSION_SCOPE,
-    QUIET_GATEWAY_MS, TASK_STATUS_BASE_URL,
+    AGENT_API_ALLOW, AGENT_API_TOKENS, CONVEX_URL, HEALTH_HOST, HEALTH_PORT, OPENCLAW_CLIENT_TOOLS_ENABLED,
+    OPENCLAW_GATEWAY_TOKEN, OPENCLAW_GATEWAY_URL, OPENCLAW_REQUEST_TIMEOUT_MS, OPENCLAW_SESSION_MAIN_KEY,
+    OPENCLAW_SESSION_SCOPE, QUIET_GATEWAY_MS, TASK_STATUS_BASE_URL,
 };
 use super::variable::{ALLOWED_HOST, Kind, Variable};
 use super::warning::Warning;
@@ -90,7 +90,9 @@ pub(super) fn http_server(reader: &mut Reader) -> HttpServer {
     let host = reader.text(&HEALTH_HOST);
     let port = reader.port(&HEALTH_PORT);
     let base_url = reader.url(&TASK_STATUS_BASE_URL);
-    let server = HttpServer { host, port, base_url };
+    let agents_from = reader.networks(&AGENT_API_ALLOW);
+    let session_tokens = reader.flag(&AGENT_API_TOKENS);
+    let server = HttpServer { host, port, agents_from, session_tokens, base_url };
     if let Some(url) = &server.base_url {
         if !is_this_machine(url.host()) && is_this_machine(&server.host) {
             let (base_host, health_host) = (reader.without_secrets(url.host()), server.host.clone());
@@ -110,7 +112,7 @@ pub(super) fn http_server(reader: &mut Reader) -> HttpServer {
 }
 
 /// The gateway: where, with which token, how patiently.
-pub(super) fn gateway(reader: &mut Reader) -> Gateway {
+pub(super) fn gateway(reader: &mut Reader, http: &HttpServer) -> Gateway {
     let url = reader.url(&OPENCLAW_GATEWAY_URL);
     if reader.is_blank(&OPENCLAW_GATEWAY_URL) {
         reader.warn(Warning::NoGateway);
@@ -125,6 +127,11 @@ pub(super) fn gateway(reader: &mut Reader) -> Gateway {
     }
     let silence_max = reader.millis(&OPENCLAW_REQUEST_TIMEOUT_MS);
     let client_tools = reader.flag(&OPENCLAW_CLIENT_TOOLS_ENABLED);
+    let elsewhere = http.base_url.as_ref().filter(|url| !is_this_machine(url.host()));
+    if let Some(url) = elsewhere.filter(|_| !client_tools && http.agents_from.is_empty()) {
+        let base_host = reader.without_secrets(url.host());
+        reader.warn(Warning::ClosedDoors { base_host });
+    }
     if let Some(url) = &url
         && !is_local_gateway(url)
     {

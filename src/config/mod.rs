@@ -17,6 +17,7 @@ mod env_file;
 mod lookup;
 mod mistake;
 mod nearest;
+mod network;
 mod reader;
 mod report;
 mod settings;
@@ -29,6 +30,7 @@ pub use env_file::EnvFile;
 pub use lookup::{FileSource, SecretFile, Sources};
 use mistake::quoted;
 pub use mistake::{FileTrouble, LineProblem, Mistake, Problem, Stray};
+pub use network::Network;
 pub use report::{EffectiveRow, Origin, Report};
 pub use settings::{
     Account, Agents, Delivery, Droplet, Gateway, HttpServer, LedgerSync, LogFormat, LogLevel, NoResponseNote,

@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::address;
 use super::lookup::{Finding, Found, LookedUp, masked};
 use super::mistake::{Mistake, Problem, quoted};
+use super::network::{self, Network};
 use super::report::{EffectiveRow, Origin, Report};
 use super::table::TABLE;
 use super::value;
@@ -84,6 +85,11 @@ impl Reader {
         check: fn(&Variable, &str) -> Result<BaseUrl, Problem>,
     ) -> Option<BaseUrl> {
         self.read(variable, check)
+    }
+
+    /// A list of networks.
+    pub(super) fn networks(&mut self, variable: &'static Variable) -> Vec<Network> {
+        self.read(variable, |_, text| network::networks(text)).unwrap_or_default()
     }
 
     /// A port.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::address::{self, bracketed, is_everywhere};
 use super::credentials;
+use super::network::Network;
 use super::reader::Reader;
 use super::table::{
     AGENT_SYNC_INTERVAL, AI_GATEWAY_API_KEY, DELIVERY_BACKOFF_BASE_MS, DELIVERY_BACKOFF_MAX_MS,
@@ -76,6 +77,10 @@ pub struct HttpServer {
     pub host: String,
     /// The port; 0 takes any free one.
     pub port: u16,
+    /// From where agents may call it, besides this machine.
+    pub agents_from: Vec<Network>,
+    /// Whether agents must show a secret of their session there.
+    pub session_tokens: bool,
     pub(super) base_url: Option<BaseUrl>,
 }
 
@@ -241,7 +246,7 @@ impl Settings {
 pub(super) fn assemble(reader: &mut Reader) -> Option<Settings> {
     let account = credentials::account(reader);
     let http = address::http_server(reader);
-    let gateway = address::gateway(reader);
+    let gateway = address::gateway(reader, &http);
     let delivery = delivery(reader, &gateway);
     let runtime_version = runtime_version(reader);
     let settings = Settings {

@@ -117,6 +117,28 @@ variables! {
         }),
         ..PLAIN
     }
+    AGENT_API_ALLOW {
+        section: Section::Server,
+        kind: Kind::Text { chars_max: 1_000 },
+        fallback: Fallback::Unset("this machine only"),
+        about: "From where agents may call `/agent/*` besides this machine: networks such as `172.18.0.0/16` or `fd00::/8`, with commas between them.",
+        before: Some(Before {
+            there: "no such variable: every private IPv4 address counted as local",
+            why: "whoever reaches the address and guesses a session key speaks for its agent. Where the gateway runs in another container, name its network.",
+        }),
+        ..PLAIN
+    }
+    AGENT_API_TOKENS {
+        section: Section::Server,
+        kind: Kind::Boolean,
+        fallback: Fallback::Value("false"),
+        about: "Whether agents must show a secret of their session on `/agent/*`, besides its key. The runtime makes it and tells the agent.",
+        before: Some(Before {
+            there: "no such variable: the key alone was enough",
+            why: "session keys are made of public parts and can be guessed.",
+        }),
+        ..PLAIN
+    }
 
     OPENCLAW_GATEWAY_URL {
         section: Section::Gateway,

@@ -64,6 +64,11 @@ pub enum Warning {
         /// Where the server listens.
         health_host: String,
     },
+    /// Agents on other machines are told an address where they are not let in.
+    ClosedDoors {
+        /// The host that agents are told.
+        base_host: String,
+    },
     /// The gateway runs fewer turns at once than the runtime sends.
     NarrowGateway {
         /// What the gateway runs.
@@ -188,6 +193,11 @@ impl fmt::Display for Warning {
                 f,
                 "TASK_STATUS_BASE_URL names the host {base_host}, but HEALTH_HOST is {health_host}: /agent/* may \
                  be unreachable for others. Listen on 0.0.0.0, or name this machine."
+            ),
+            Self::ClosedDoors { base_host } => write!(
+                f,
+                "TASK_STATUS_BASE_URL names the host {base_host}, client tools are off, and AGENT_API_ALLOW is not set: \
+                 agents that call from another machine or container are refused. Name their network."
             ),
             Self::NarrowGateway { gateway, runtime } => write!(
                 f,

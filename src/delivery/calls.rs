@@ -98,7 +98,7 @@ fn one(
     let call = request.writes().then(|| effects::digest_of(request));
     let doubt = work(job).and_then(|work| work.doubt);
     if let (None, Some(call)) = (doubt, &call)
-        && let Some(output) = job.record.effects.recall(call).map(str::to_owned)
+        && let Some(output) = job.record.effects.recall(call)
     {
         info!("{name} ({}): called {tool} again after an interruption, and got its result", job.row.id);
         acted(job);

@@ -11,6 +11,7 @@ use std::time::Duration;
 use log::{Level, debug, info, log, warn};
 
 use super::desk::{Desk, setback};
+use super::held::tell_of_doubts;
 use super::journal::{Note, Step, Wait};
 use super::policy::{self, OnSilence, Skip, Verdict};
 use super::post::post;
@@ -82,6 +83,7 @@ fn cooled(job: &Job, trouble: Trouble, desk: &Desk<'_>) -> Trouble {
 
 /// From here on nothing but the end is left: a line for people, if there is to be one, and the mark.
 fn give_up(job: &mut Job, end: End, trouble: &Trouble, desk: &Desk<'_>) {
+    desk.inflight.let_go(&job.row);
     let name = name(job, desk);
     warn!("{name}: {}: {trouble}", end.name());
     if let Stage::Answered { parts, posted, note_on: None, .. } = &job.record.stage {
@@ -104,11 +106,11 @@ fn give_up(job: &mut Job, end: End, trouble: &Trouble, desk: &Desk<'_>) {
 
 fn closed(job: &Job, end: End, desk: &Desk<'_>) -> Outcome {
     desk.inflight.is_known(&job.row.id);
+    desk.inflight.let_go(&job.row);
     let words = in_short(&end);
     info!("{}: {words}", name(job, desk));
     let note = Note::of(&job.row, desk.clock.now()).record(&job.record).step(Step::Ended, &words);
-    // Nobody waits for it, so it brings no error.
-    let _ = desk.journal.note(&note.ends(&end), Wait::Not);
+    desk.write(&note.ends(&end), Wait::Not);
     Outcome::Closed(end)
 }
 
@@ -120,8 +122,7 @@ fn rest(job: &Job, trouble: Trouble, pause: Option<Duration>, desk: &Desk<'_>) -
     let now = desk.clock.now();
     let words = trouble.to_string();
     let note = Note::of(&job.row, now).record(&job.record).step(Step::Rests, &words);
-    // Nobody waits for it, so it brings no error.
-    let _ = desk.journal.note(&note.rests(pause.map(|pause| now + pause)), Wait::Not);
+    desk.write(&note.rests(pause.map(|pause| now + pause)), Wait::Not);
     Outcome::Again { trouble, pause }
 }
 
@@ -154,6 +155,8 @@ fn walk(job: &mut Job, desk: &Desk<'_>, typing: &mut bool) -> Result<End, Troubl
                     job.record.stage = meaning(job, &context, &spoken)?;
                 }
             }
+            desk.inflight.let_go(&job.row);
+            tell_of_doubts(&job.row, &job.record.effects);
             // What was paid for is kept before anything else is done with it.
             desk.note(job, Step::TextReady, "", Wait::ForDisk);
         }

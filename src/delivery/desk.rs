@@ -9,7 +9,7 @@ use log::debug;
 
 use super::cooling::Cooling;
 use super::inflight::InFlight;
-use super::journal::{Journal, Note, Step, Wait};
+use super::journal::{Journal, JournalError, Note, Step, Wait};
 use super::retry::Budget;
 use super::trouble::{Setback, Trouble, Weight};
 use super::{Job, Record};
@@ -20,6 +20,7 @@ use crate::gateway::Gateway;
 use crate::metrics::Metrics;
 use crate::mission::Mission;
 use crate::roster::Team;
+use crate::sessions::Sessions;
 
 /// What a worker delivers with.
 #[derive(Clone, Copy)]
@@ -42,6 +43,8 @@ pub struct Desk<'a> {
     pub made: &'a Made,
     /// Which turns are under way.
     pub inflight: &'a InFlight,
+    /// The sessions in which agents may call over HTTP.
+    pub sessions: &'a Sessions,
     /// Where every step is noted.
     pub journal: &'a dyn Journal,
     /// What time it is.
@@ -55,16 +58,27 @@ pub struct Desk<'a> {
 impl Desk<'_> {
     /// Notes how far the delivery is. A ledger that cannot be written says so of itself; the work goes on without it.
     pub(super) fn note(&self, job: &Job, step: Step, words: &str, wait: Wait) {
-        let note = Note::of(&job.row, self.clock.now()).record(&job.record).step(step, words);
-        if let Err(error) = self.journal.note(&note, wait) {
-            debug!("{}: not noted: {error}", job.row.id);
+        self.write(&Note::of(&job.row, self.clock.now()).record(&job.record).step(step, words), wait);
+    }
+
+    /// The same of a whole note. What its agent calls over HTTP meanwhile is noted, too, one after another.
+    pub(super) fn write(&self, note: &Note<'_>, wait: Wait) {
+        if let Err(error) = self.try_write(note, wait) {
+            debug!("{}: not noted: {error}", note.row.id);
+        }
+    }
+
+    fn try_write(&self, note: &Note<'_>, wait: Wait) -> Result<(), JournalError> {
+        match self.inflight.held_of(note.row) {
+            Some(held) => held.note(note, self.journal, wait),
+            None => self.journal.note(note, wait),
         }
     }
 
     /// Notes what a crash must not let happen twice, right before it is done. Where that cannot be noted it is not done.
     pub(super) fn must_note(&self, job: &Job, step: Step, words: &str) -> Result<(), Trouble> {
         let note = Note::of(&job.row, self.clock.now()).record(&job.record).step(step, words);
-        self.journal.note(&note, Wait::ForDisk).map_err(|error| Trouble::NotNoted(error.to_string()))
+        self.try_write(&note, Wait::ForDisk).map_err(|error| Trouble::NotNoted(error.to_string()))
     }
 
     /// How long ago that was; a clock that was set back does not make it younger than now.
@@ -121,7 +135,8 @@ impl Made {
         made.push_back(id);
     }
 
-    fn has(&self, id: &str) -> bool {
+    /// Whether it was.
+    pub fn has(&self, id: &str) -> bool {
         // Only whoever is in doubt asks.
         self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|made| made == id)
     }
@@ -134,6 +149,8 @@ pub struct Rules {
     pub client_tools: bool,
     /// Where these are.
     pub base_url: String,
+    /// Whether each session has a secret of its own that its agent must show there.
+    pub session_tokens: bool,
     /// How many times results of tools go back in one delivery.
     pub rounds_max: u32,
     /// How many calls one delivery may make.

@@ -1,13 +1,16 @@
-//! The turns that are under way: who waits for whom since when, and how long there has been no sign of life.
+//! The turns that are under way: who waits for whom since when, and how long there has been no sign of life; and the
+//! deliveries that agents are at work on, for what they call over HTTP.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crossbeam_channel::Sender;
 
+use super::held::{Held, Standing};
+use super::{Record, Track};
 use crate::clock::{Millis, Pulse};
-use crate::model::{NotificationId, SessionKey};
+use crate::model::{Notification, NotificationId, SessionKey};
 
 /// All turns under way. Clones are the same.
 #[derive(Clone, Debug)]
@@ -22,6 +25,8 @@ struct Inside {
     turns: BTreeMap<u64, Life>,
     /// Rows whose turn showed no sign of life for too long, and since when; until something new is known of them.
     stuck: BTreeMap<NotificationId, Millis>,
+    /// The delivery that each agent is at work on about each task: from its first turn until its answer is there.
+    held: HashMap<Track, Arc<Held>>,
 }
 
 /// One turn under way.
@@ -131,6 +136,69 @@ impl InFlight {
     /// Something new is known of the row.
     pub(super) fn is_known(&self, row: &NotificationId) {
         self.lock().stuck.remove(row);
+    }
+
+    /// An agent is put to work on this, with this standing.
+    pub(super) fn hold(&self, row: &Notification, record: &Record, standing: Standing) {
+        let track = Track::of(row);
+        let before = self.lock().held.get(&track).cloned();
+        if let Some(held) = before.filter(|held| held.row().id == row.id) {
+            held.stands(record, standing);
+        } else {
+            self.put(track, Held::new(row.clone(), record.clone(), Some(standing)));
+        }
+    }
+
+    /// An earlier process has left this: its agent may still be at work on it, and may ask again what it was not told.
+    pub fn resume(&self, row: &Notification, record: &Record) {
+        record.effects.outlived();
+        if record.sent.is_some() || record.effects.count() > 0 {
+            self.put(Track::of(row), Held::new(row.clone(), record.clone(), None));
+        }
+    }
+
+    fn put(&self, track: Track, held: Held) {
+        let before = self.lock().held.insert(track, Arc::new(held));
+        if let Some(before) = before {
+            before.forget();
+        }
+    }
+
+    /// What the agent of this track is at work on.
+    pub fn held(&self, track: &Track) -> Option<Arc<Held>> {
+        self.lock().held.get(track).cloned()
+    }
+
+    /// The same, if it is this row.
+    pub(super) fn held_of(&self, row: &Notification) -> Option<Arc<Held>> {
+        self.held(&Track::of(row)).filter(|held| held.row().id == row.id)
+    }
+
+    /// The agent has answered, or will not: what it calls from now on belongs to nothing. What it calls just now is
+    /// waited for.
+    pub(super) fn let_go(&self, row: &Notification) {
+        if let Some(held) = self.take(row) {
+            held.let_go();
+        }
+    }
+
+    /// The row is nobody's business any more.
+    pub(super) fn forget(&self, row: &Notification) {
+        if let Some(held) = self.take(row) {
+            held.forget();
+        }
+    }
+
+    fn take(&self, row: &Notification) -> Option<Arc<Held>> {
+        let mut inside = self.lock();
+        let track = Track::of(row);
+        inside.held.get(&track).filter(|held| held.row().id == row.id)?;
+        inside.held.remove(&track)
+    }
+
+    /// The agent that is at work on this row has shown a sign of life.
+    pub fn beat(&self, row: &NotificationId) {
+        self.lock().turns.values().filter(|life| life.row == *row).for_each(|life| life.pulse.beat());
     }
 
     /// All turns, as people see them.

@@ -25,6 +25,7 @@ pub mod desk;
 pub mod dispatcher;
 pub mod effects;
 mod gate;
+pub mod held;
 pub mod inflight;
 pub mod journal;
 mod pace;

@@ -114,6 +114,7 @@ impl Record {
 
     /// For a new process: what was under way when the last one ended may still be on its way to the backend.
     pub fn recalled(&mut self, now: Millis) {
+        self.effects.recalled(now);
         match &mut self.stage {
             Stage::Working(Work { doubt: Some(since), .. }) | Stage::Answered { doubt: Some(since), .. } => {
                 *since = now;

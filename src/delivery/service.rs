@@ -75,6 +75,11 @@ impl View {
         self.inflight.seen(SystemClock.now())
     }
 
+    /// What agents are at work on.
+    pub fn inflight(&self) -> &InFlight {
+        &self.inflight
+    }
+
     /// How things stand.
     pub fn standing(&self) -> Standing {
         self.standing.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -101,6 +106,7 @@ struct Desk {
     probes: Sender<()>,
     on_trial: Arc<AtomicBool>,
     journal: Arc<dyn Journal>,
+    inflight: InFlight,
     standing: Arc<Mutex<Standing>>,
     leaving: Sender<()>,
     _alive: Sender<()>,
@@ -129,6 +135,9 @@ impl Service {
         threads.push(spawn("prober", move || prober(&*probe, &probe_orders, &to))?);
         let (enters, entered) = bounded(1);
         let inflight = InFlight::new(enters);
+        for (row, record, _) in &setup.left.open {
+            inflight.resume(row, record);
+        }
         let ((rhythm, look), table, until) = (setup.watch, inflight.clone(), ended.clone());
         threads.push(spawn("watch", move || watch(&table, &look, rhythm, &entered, &until))?);
         let (on_trial, answers) = (Arc::<AtomicBool>::default(), Arc::default());
@@ -144,6 +153,7 @@ impl Service {
         let desk = Desk {
             dispatcher: Dispatcher::with(setup.plan, setup.left, SystemClock.now()),
             journal: setup.journal,
+            inflight: inflight.clone(),
             inbox: heard,
             nudges: bell,
             jobs,
@@ -283,6 +293,7 @@ impl Desk {
             Effect::Probe => self.probes.try_send(()).is_ok(),
             Effect::Leave => self.leaving.try_send(()).is_ok(),
             Effect::Forget(row) => {
+                self.inflight.forget(&row);
                 let note = Note::of(&row, SystemClock.now()).step(Step::Ended, "gone").ends(&End::Gone);
                 // Nobody waits for it, so it brings no error.
                 let _ = self.journal.note(&note, Wait::Not);

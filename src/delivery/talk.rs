@@ -4,12 +4,13 @@ use log::warn;
 
 use super::calls;
 use super::desk::Desk;
+use super::held::Standing;
 use super::inflight::{Guard, Life, Vitality};
 use super::journal::{Step, Wait};
 use super::policy;
 use super::prompt::{self, HttpWay, Scene};
 use super::settle::{self, marker};
-use super::{Job, Stage, Trouble};
+use super::{Job, Stage, Track, Trouble};
 use crate::chance;
 use crate::clock::Pulse;
 use crate::gateway::{Input, Progress, Reply, Turn, Why};
@@ -48,6 +49,14 @@ pub(super) fn talk(
         leads: policy::leads(context),
         may_close: policy::may_close(context),
     };
+    let issued = desk.sessions.issue(session, &agent.slug, &Track::of(&job.row), desk.clock.now());
+    let standing = Standing {
+        task: context.task.clone(),
+        flags: caller.flags,
+        leads: caller.leads,
+        may_close: caller.may_close,
+    };
+    desk.inflight.hold(&job.row, &job.record, standing);
     let offer = if desk.rules.client_tools { tools::offer(&caller) } else { tools::offer_http(&caller) };
     let names: Vec<&str> = offer.tools.iter().map(|tool| tool.name).collect();
     // What is sent now if it begins anew; results belong to the try before.
@@ -58,8 +67,11 @@ pub(super) fn talk(
         tools: &names,
         leads: caller.leads,
         may_close: offer.can_mark_done,
-        http: (!desk.rules.client_tools)
-            .then(|| HttpWay { base_url: &desk.rules.base_url, session_key: session.expose() }),
+        http: (!desk.rules.client_tools).then(|| HttpWay {
+            base_url: &desk.rules.base_url,
+            session_key: session.expose(),
+            token: desk.rules.session_tokens.then(|| issued.token.expose()),
+        }),
         marker: &marker(&job.row.id, attempt),
         fence: &chance::hex::<4>(),
         now: desk.clock.now(),
@@ -168,5 +180,6 @@ fn spoken(reply: Reply, job: &Job) -> Spoken {
     if let Some(text) = text.as_mut().filter(|_| reply.cut) {
         text.push_str(CUT);
     }
-    Spoken { text, acted: before.is_some_and(|work| work.acted) }
+    let acted = before.is_some_and(|work| work.acted) || job.record.effects.has_acted();
+    Spoken { text, acted }
 }

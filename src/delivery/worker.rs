@@ -18,6 +18,7 @@ use crate::gateway::Gateway;
 use crate::metrics::Metrics;
 use crate::mission::Mission;
 use crate::roster::Team;
+use crate::sessions::Sessions;
 
 /// What a worker works with: its own ways to the backend and to the gateway, so that no two threads meet at one.
 pub struct Worker {
@@ -31,6 +32,8 @@ pub struct Worker {
     pub team: Team,
     /// What was made lately, by whomever.
     pub made: Arc<Made>,
+    /// The sessions in which agents may call over HTTP.
+    pub sessions: Arc<Sessions>,
     /// How agents may act.
     pub rules: Arc<Rules>,
     /// Where attempts and calls of tools are counted.
@@ -78,6 +81,7 @@ impl Worker {
             cooling: &ends.cooling,
             made: &self.made,
             inflight: &ends.inflight,
+            sessions: &self.sessions,
             journal: &*self.journal,
             clock: &SystemClock,
             rules: &self.rules,

@@ -1,6 +1,7 @@
 //! Which request is for whom (http-and-tools §2.5).
 
 use super::message::{Method, Reply, Request};
+use crate::tools::table::{self, Row};
 
 /// What a request asks for.
 pub enum Route {
@@ -19,20 +20,26 @@ pub enum Route {
     Ready,
     /// Somebody on this machine knows of new rows.
     Nudge,
+    /// An agent calls the tool of this row.
+    Agent(&'static Row),
     /// Nothing that we have; the reply says why.
     Refused(Reply),
 }
 
 /// Finds out what a request asks for.
 pub fn route(request: &Request) -> Route {
-    let (found, allowed) = match request.path().as_ref() {
+    let path = request.path();
+    let (found, allowed) = match path.as_ref() {
         "/health" => (Route::Health, "GET, HEAD"),
         "/version" => (Route::Version, "GET, HEAD"),
         "/metrics" => (Route::Metrics { as_data: wants_json(request) }, "GET, HEAD"),
         "/livez" => (Route::Live, "GET, HEAD"),
         "/readyz" => (Route::Ready, "GET, HEAD"),
         "/nudge" => (Route::Nudge, "POST"),
-        _ => return Route::Refused(Reply::error(404, "Not Found").no_store()),
+        other => match other.strip_prefix("/agent/").and_then(table::endpoint) {
+            Some(row) => (Route::Agent(row), "POST"),
+            None => return Route::Refused(Reply::error(404, "Not Found").no_store()),
+        },
     };
     let fits = match request.method() {
         Method::Get | Method::Head => allowed != "POST",

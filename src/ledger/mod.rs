@@ -242,7 +242,7 @@ impl Recall {
                     let id = NotificationId::new(&*image.id);
                     let recent = SystemClock.now().since(at) < MOMENT;
                     let record = recent.then(|| image.record().ok()).flatten().unwrap_or_default();
-                    let made = record.effects.all_made().map(str::to_owned).collect();
+                    let made = record.effects.all_made();
                     self.closed.push((image.number, Closed { id, at, end, made }, image.bytes()));
                 } else {
                     match image.remembered() {

@@ -44,13 +44,15 @@ pub struct ToolError {
     pub message: String,
     /// How long to leave Mission Control alone.
     pub not_before: Option<Duration>,
+    /// Whether it is for want of an answer in time.
+    pub late: bool,
 }
 
 impl ToolError {
     /// Of this kind.
     pub fn new(kind: Kind, message: &str) -> Self {
         let message = Redactor::default().excerpt(message, SENTENCE_CHARS_MAX);
-        Self { kind, field: None, message, not_before: None }
+        Self { kind, field: None, message, not_before: None, late: false }
     }
 
     /// A field is missing or of the wrong type.

@@ -52,8 +52,16 @@ fn shelf(row: &'static Row, done: bool) -> Shelf {
         row,
         tool: Tool { name: row.name, description: row.says.to_owned(), parameters: schema(row, done) },
         label: format!("{} ({} tool)", row.does, row.name),
-        http_label: format!("{} via HTTP (POST /agent/{})", row.does, row.endpoint),
+        http_label: format!("{} via HTTP (POST /agent/{}; {})", row.does, row.endpoint, fields_of(row)),
     }
+}
+
+/// What the body of the row's endpoint may hold.
+fn fields_of(row: &Row) -> String {
+    let name = |field: &Field| {
+        if field.required { format!("{} (required)", field.name) } else { field.name.to_owned() }
+    };
+    row.fields.iter().map(name).collect::<Vec<_>>().join(", ")
 }
 
 /// What the caller is offered as tools.

@@ -9,6 +9,11 @@ pub fn row(name: &str) -> Option<&'static Row> {
     ROWS.iter().find(|row| row.name == name)
 }
 
+/// The row of this endpoint.
+pub fn endpoint(name: &str) -> Option<&'static Row> {
+    ROWS.iter().find(|row| row.endpoint == name)
+}
+
 const fn may(name: &'static str, is: Type, says: &'static str) -> Field {
     Field { name, is, required: false, says }
 }

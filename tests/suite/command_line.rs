@@ -253,7 +253,8 @@ fn the_service_answers_until_it_is_told_to_stop() {
         let expected = json!({"runtimeServiceVersion": env!("CARGO_PKG_VERSION"), "openclawVersion": "unknown",
             "dropletId": "unknown", "region": "fra1"});
         assert_eq!((status, serde_json::from_str::<Value>(&version).unwrap()), (200, expected));
-        assert_eq!(get(&address, "/agent/task-status").0, 404);
+        assert_eq!(get(&address, "/agent/task-status").0, 405);
+        assert_eq!(get(&address, "/agent/nothing").0, 404);
 
         service.signal(signal);
         let (code, log) = service.end();

@@ -8,6 +8,8 @@ mod face;
 mod house;
 /// Killed again and again.
 mod killed;
+/// Without function tools.
+mod over_http;
 /// Rows that fail for ever in front of good ones.
 mod poison;
 /// At a gateway that is not of this house.

@@ -89,7 +89,7 @@ const LABELS: [&str; 3] = [
     "load a task (`task_load`)",
 ];
 const HTTP: HttpWay<'_> =
-    HttpWay { base_url: "http://runtime:3000/", session_key: "task:T1:agent:engineer:A1:v1" };
+    HttpWay { base_url: "http://runtime:3000/", session_key: "task:T1:agent:engineer:A1:v1", token: None };
 
 /// The usual scene of a context: tools are offered, nothing is short.
 fn scene(context: &DeliveryContext) -> Scene<'_> {

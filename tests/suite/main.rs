@@ -7,6 +7,8 @@
 /// What several modules need: scripted servers, child processes, certificates.
 mod support;
 
+/// What agents call over HTTP: every endpoint, every refusal, over a socket.
+mod agent_api;
 /// The command line: commands, exit codes, help, what a person sees.
 mod command_line;
 /// Variables, files, mistakes: each mistake is a sentence.

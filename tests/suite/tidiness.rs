@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use mission_control_runtime::redact::credentials_in;
 
 /// Which floor a room stands on. The longest matching path counts.
-const FLOORS: [(&str, u8); 43] = [
+const FLOORS: [(&str, u8); 51] = [
     ("model", 0),
     ("base64", 0),
     ("chance", 0),
@@ -19,6 +19,10 @@ const FLOORS: [(&str, u8); 43] = [
     ("heartbeat", 1),
     ("metrics", 1),
     ("tools", 1),
+    ("http::agent_api::answers", 1),
+    ("http::agent_api::buckets", 1),
+    ("http::agent_api::near", 1),
+    ("http::agent_api::repeats", 1),
     ("http::health", 1),
     ("http::message", 1),
     ("http::metrics", 1),
@@ -33,10 +37,13 @@ const FLOORS: [(&str, u8); 43] = [
     ("heartbeat::keeper", 2),
     ("mission", 2),
     ("http::server", 2),
+    ("sessions", 2),
+    ("sessions::cron", 1),
     ("telemetry", 2),
     ("delivery::calls", 3),
     ("delivery::deliver", 3),
     ("delivery::desk", 3),
+    ("delivery::held", 3),
     ("delivery::inflight", 3),
     ("delivery::worker", 3),
     ("delivery::post", 3),
@@ -45,6 +52,7 @@ const FLOORS: [(&str, u8); 43] = [
     ("delivery::settle", 3),
     ("delivery::talk", 3),
     ("delivery::watch", 3),
+    ("http::agent_api", 3),
     ("roster", 3),
     ("tools::run", 3),
     ("app", 4),

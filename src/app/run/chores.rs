@@ -15,6 +15,7 @@ use crate::gateway::client::HttpGateway;
 use crate::mission::{Mission, UpdateRuntimeStatus};
 use crate::model::{AgentId, Roster, RuntimeReport, RuntimeStatus};
 use crate::roster::Team;
+use crate::sessions::Sessions;
 use crate::wire::Stop;
 
 /// How soon a backend that did not answer is asked again; doubled with every failure.
@@ -29,7 +30,13 @@ fn pause(failures: u32, error: Option<&CallError>, interval: Duration) -> Durati
 }
 
 /// Fetches the roster at once and then every interval, until the switch is closed.
-pub(super) fn follow_roster(team: &Team, mission: &Mission, state: &State, stop: &Stop, interval: Duration) {
+pub(super) fn follow_roster(
+    team: &Team,
+    mission: &Mission,
+    (state, sessions): (&State, &Sessions),
+    stop: &Stop,
+    interval: Duration,
+) {
     let mut failures = 0;
     let mut before = Arc::new(Roster::default());
     while !stop.is_closed() {
@@ -43,6 +50,7 @@ pub(super) fn follow_roster(team: &Team, mission: &Mission, state: &State, stop:
         match fetched {
             Ok(roster) => {
                 state.metrics.operation("agent_sync.run", began.elapsed(), None);
+                sessions.follow(&roster, SystemClock.now());
                 note_roster(&before, &roster, state);
                 before = roster;
             }

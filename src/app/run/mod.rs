@@ -1,6 +1,7 @@
 //! `run`: the service, from the first line of its log to its exit code.
 
 mod chores;
+mod doors;
 mod ladder;
 mod line;
 mod snapshot;
@@ -30,11 +31,12 @@ use crate::delivery::watch;
 use crate::delivery::worker::Worker;
 use crate::gateway::client::{Endpoint, HttpGateway};
 use crate::gateway::{ToolOutput, TurnMark};
-use crate::http::server::{Limits, Server};
+use crate::http::server::Server;
 use crate::ledger::{self, Ledger, LedgerError};
 use crate::model::AccountId;
 use crate::redact::Redactor;
 use crate::roster::Team;
+use crate::sessions::Sessions;
 use crate::telemetry;
 use crate::wire::Stop;
 
@@ -70,11 +72,6 @@ pub fn run(env_file: Option<&Path>) -> Exit {
         }
     };
     info!("{} {}: {}", env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"), report.summary());
-    if !settings.gateway.client_tools {
-        warn!(
-            "OPENCLAW_CLIENT_TOOLS_ENABLED is off: agents are told of HTTP endpoints that this version does not have yet"
-        );
-    }
     serve(settings, &ways, &ground.redactor)
 }
 
@@ -92,7 +89,7 @@ fn serve(settings: &Settings, ways: &Ways, redactor: &Arc<Redactor>) -> Exit {
     let state = Arc::new(State::new(settings, redactor));
     let answering = state.clone();
     let address = (settings.http.host.as_str(), settings.http.port);
-    let server = match Server::bind(address, Limits::default(), move |request| answering.answer(&request)) {
+    let server = match Server::bind(address, doors::limits(), move |request| answering.answer(&request)) {
         Ok(server) => server,
         Err(why) => {
             error!(
@@ -111,6 +108,7 @@ fn serve(settings: &Settings, ways: &Ways, redactor: &Arc<Redactor>) -> Exit {
         }
     };
     state.keeps(ledger.clone());
+    let sessions = Arc::new(open_sessions(settings, &ledger));
     let switches = Switches::default();
     let gateway = settings.gateway.url.clone().map(|base| {
         let (token, silence_max) = (settings.gateway.token.clone(), settings.gateway.silence_max);
@@ -120,8 +118,17 @@ fn serve(settings: &Settings, ways: &Ways, redactor: &Arc<Redactor>) -> Exit {
         state.line.leads_to(gateway);
     }
     state.compares([&ways.once.endpoint, &ways.patient.endpoint].map(Clone::clone).into());
-    let house =
-        House { settings, ways, gateway, state: &state, switches: &switches, ledger: &ledger, made: &made };
+    let house = House {
+        settings,
+        ways,
+        gateway,
+        state: &state,
+        switches: &switches,
+        ledger: &ledger,
+        made: &made,
+        sessions: &sessions,
+        redactor,
+    };
     let (service, chores) = match house.start(server.local_addr().port(), left) {
         Ok(started) => started,
         Err(why) => {
@@ -187,9 +194,9 @@ fn open_ledger(settings: &Settings) -> Result<(Arc<Ledger>, Left, Arc<Made>), Le
         info!("going on with {} that an earlier process has left", count(opened.open.len(), "delivery"));
     }
     let made = Arc::<Made>::default();
-    let before = opened.closed.iter().flat_map(|closed| closed.made.iter().map(String::as_str));
+    let before = opened.closed.iter().flat_map(|closed| closed.made.clone());
     let now = opened.open.iter().flat_map(|left| left.record.effects.all_made());
-    before.chain(now).for_each(|id| made.add(id.to_owned()));
+    before.chain(now).for_each(|id| made.add(id));
     let damaged = opened.damaged.into_iter().map(|damaged| {
         error!("what was done for {} cannot be read ({}): it is not begun again", damaged.id, damaged.what);
         (damaged.id, End::Dead("its record is damaged: what was done for it is not known".to_owned()))
@@ -204,6 +211,20 @@ fn open_ledger(settings: &Settings) -> Result<(Arc<Ledger>, Left, Arc<Made>), Le
     });
     let left = Left { open: open.collect(), closed: closed.chain(damaged).collect() };
     Ok((Arc::new(opened.ledger), left, made))
+}
+
+/// The sessions that an earlier process has issued, where the ledger is; without a place to write they are only
+/// remembered.
+fn open_sessions(settings: &Settings, ledger: &Ledger) -> Sessions {
+    let account = AccountId::new(&settings.account.id);
+    if ledger.state().off.is_some() {
+        return Sessions::in_memory(account);
+    }
+    let sessions = Sessions::open(&settings.state_dir, account, SystemClock.now());
+    if let Some(why) = sessions.off() {
+        warn!("agents are unknown after a restart until something is delivered to them: {why}");
+    }
+    sessions
 }
 
 /// The ways to the backend.
@@ -232,6 +253,8 @@ struct House<'a> {
     state: &'a Arc<State>,
     ledger: &'a Arc<Ledger>,
     made: &'a Arc<Made>,
+    sessions: &'a Arc<Sessions>,
+    redactor: &'a Arc<Redactor>,
     switches: &'a Switches,
 }
 
@@ -241,6 +264,7 @@ impl House<'_> {
         let team = Team::default();
         let service = Service::start(self.delivery(&team, port, left))?;
         self.state.delivers(service.view());
+        self.state.opens(self.doors(&team, port, service.view()));
 
         // Nothing is ever sent: the threads hold one end as long as they live, on whichever way they end.
         let (alive, ended) = crossbeam_channel::bounded::<()>(0);
@@ -256,8 +280,9 @@ impl House<'_> {
         let mission = tapped(&self.ways.once, self.settings, stop, &self.state.backend);
         let (interval, switch, state) =
             (self.settings.agents.sync_interval, stop.clone(), self.state.clone());
+        let sessions = self.sessions.clone();
         spawn("roster", move || {
-            follow_roster(&team, &mission, &state, &switch, interval);
+            follow_roster(&team, &mission, (&state, &sessions), &switch, interval);
             drop(alive);
         })?;
         Ok((service, ended))
@@ -269,6 +294,7 @@ impl House<'_> {
         let rules = Arc::new(Rules {
             client_tools: settings.gateway.client_tools,
             base_url: settings.http.base_url(port).to_string(),
+            session_tokens: settings.http.session_tokens,
             rounds_max: delivery.tool_rounds_max,
             calls_max: delivery.tool_calls_max,
             silence_max: settings.gateway.silence_max,
@@ -285,6 +311,7 @@ impl House<'_> {
             journal: self.ledger.clone(),
             team: team.clone(),
             made: self.made.clone(),
+            sessions: self.sessions.clone(),
             rules: rules.clone(),
             metrics: self.state.metrics.clone(),
         };

@@ -14,6 +14,7 @@ use crate::convex::Endpoint;
 use crate::delivery::dispatcher::Standing;
 use crate::delivery::inflight::Seen;
 use crate::delivery::service::View;
+use crate::http::agent_api::AgentApi;
 use crate::http::health::{
     DeliveryConfig, DeliveryHealth, DiskHealth, Health, HeartbeatHealth, Infrastructure, LedgerHealth,
     Memory, Parts, Ready, RosterHealth, Status, TurnHealth, Version, Versions, seconds,
@@ -67,6 +68,8 @@ pub(super) struct State {
     delivery: OnceLock<View>,
     /// There once it is open.
     ledger: OnceLock<Arc<Ledger>>,
+    /// There from the moment on in which agents may call.
+    agents: OnceLock<AgentApi>,
 }
 
 /// The answers that are prepared for many.
@@ -118,6 +121,7 @@ impl State {
             clocks: OnceLock::new(),
             delivery: OnceLock::new(),
             ledger: OnceLock::new(),
+            agents: OnceLock::new(),
         }
     }
 
@@ -153,6 +157,12 @@ impl State {
     pub(super) fn look_at_the_disk(&self) {
         let free_bytes = free_bytes(&self.kept_in);
         *lock(&self.disk) = DiskHealth { free_bytes };
+    }
+
+    /// From now on agents may call.
+    pub(super) fn opens(&self, agents: AgentApi) {
+        // It is set once, by the one who starts.
+        let _ = self.agents.set(agents);
     }
 
     /// From now on rows are delivered.
@@ -279,6 +289,12 @@ impl State {
                 }
                 Reply::empty(202).no_store()
             }
+            Route::Agent(row) => match self.agents.get() {
+                Some(agents) => agents.answer(row, request),
+                None => {
+                    Reply::error(503, "The service is starting").with_header("Retry-After", "1").no_store()
+                }
+            },
             Route::Refused(reply) => reply,
         }
     }

@@ -85,12 +85,21 @@ fn capabilities(scene: &Scene<'_>) -> String {
     let access = match scene.http.filter(|_| scene.tools.is_empty()) {
         Some(http) => {
             let base = http.base_url.trim_end_matches('/');
+            let (headers, they) = match http.token {
+                None => (format!("the header `x-openclaw-session-key: {}`", http.session_key), "The key speaks"),
+                Some(token) => (
+                    format!(
+                        "the headers `x-openclaw-session-key: {}` and `x-runtime-token: {token}`",
+                        http.session_key
+                    ),
+                    "Key and token speak",
+                ),
+            };
             format!(
-                "Call Mission Control over HTTP: `POST {base}/agent/…` with a JSON body and the header \
-                 `x-openclaw-session-key: {}`. The key speaks for you: write it nowhere else, least of all in a \
-                 reply or a document. Reach {base} and other internal hosts in this way only; for any other URL use \
-                 `web_search` or `web_fetch`.",
-                http.session_key
+                "Call Mission Control over HTTP: `POST {base}/agent/…` with a JSON body and {headers}. {they} for you: \
+                 write that nowhere else, least of all in a reply or a document. If a call brings no answer at all, \
+                 make the same call once more. Reach {base} and other internal hosts in this way only; for any other \
+                 URL use `web_search` or `web_fetch`."
             )
         }
         None => "Mission Control and other internal hosts are reached through these tools only; for any other URL use \

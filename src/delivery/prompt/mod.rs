@@ -82,6 +82,8 @@ pub struct HttpWay<'a> {
     pub base_url: &'a str,
     /// The agent's key: who holds it speaks for the agent.
     pub session_key: &'a str,
+    /// What it must show beside the key, where that is asked for.
+    pub token: Option<&'a str>,
 }
 
 /// What is sent to the gateway.

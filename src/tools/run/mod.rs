@@ -106,6 +106,11 @@ pub fn perform(request: &ToolRequest, caller: &Caller<'_>, hands: &Hands<'_>) ->
     Job::new(request, caller, hands).carry_out(request)
 }
 
+/// What an agent should hear of a call of the backend that failed, made for this row.
+pub fn refused(error: &CallError, row: &Row) -> ToolError {
+    refusal::of(error, row)
+}
+
 /// What came of a request.
 struct Done {
     outcome: Outcome,

@@ -39,7 +39,8 @@ pub(super) fn of(error: &CallError, row: &Row) -> ToolError {
         | Kind::UnknownTool
         | Kind::Malformed => own.map_or_else(|| silent(row), ToOwned::to_owned),
     };
-    ToolError { not_before: error.not_before, ..ToolError::new(kind, &message) }
+    let late = matches!(error.why, Why::TimedOut | Why::FunctionTimedOut | Why::DatabaseTimedOut);
+    ToolError { not_before: error.not_before, late, ..ToolError::new(kind, &message) }
 }
 
 fn silent(row: &Row) -> String {

@@ -66,7 +66,12 @@ impl Job<'_> {
 /// The error with a further sentence.
 pub(super) fn said(error: &ToolError, more: &str) -> ToolError {
     let message = format!("{}. {more}", error.message.trim_end_matches('.'));
-    ToolError { field: error.field, not_before: error.not_before, ..ToolError::new(error.kind, &message) }
+    ToolError {
+        field: error.field,
+        not_before: error.not_before,
+        late: error.late,
+        ..ToolError::new(error.kind, &message)
+    }
 }
 
 /// What keeps the task from its target, by the workflow (contract §4).

@@ -156,3 +156,25 @@ fn agents_are_told_an_address_that_works() {
     let invalid = "Invalid TASK_STATUS_BASE_URL. Expected a valid URL like http://runtime:3001.";
     check_mistake("TASK_STATUS_BASE_URL", "runtime", invalid);
 }
+
+/// W5: from where agents may call, besides this machine.
+#[test]
+fn networks_of_agents_are_checked() {
+    let networks = |text: &str| Start::good().set("AGENT_API_ALLOW", text).settings().http.agents_from;
+    assert_eq!(networks("172.18.0.0/16, fd00::/8 10.0.0.7").len(), 3);
+    assert!(Start::good().settings().http.agents_from.is_empty());
+    for text in ["runtime", "10.0.0.0/33", "10.0.0", "*", "10.0.0.0/8;10.1.0.0/16"] {
+        check_mistake("AGENT_API_ALLOW", text, "networks such as 172.18.0.0/16");
+    }
+    let elsewhere = || {
+        Start::good()
+            .set("TASK_STATUS_BASE_URL", "http://runtime:3000")
+            .set("HEALTH_HOST", "0.0.0.0")
+            .set("OPENCLAW_CLIENT_TOOLS_ENABLED", "off")
+    };
+    let warnings = elsewhere().warnings();
+    assert!(warnings.iter().any(|words| words.contains("AGENT_API_ALLOW is not set")), "{warnings:?}");
+    assert!(elsewhere().set("AGENT_API_ALLOW", "172.18.0.0/16").warnings().is_empty());
+    assert!(!Start::good().settings().http.session_tokens);
+    assert!(Start::good().set("AGENT_API_TOKENS", "on").settings().http.session_tokens);
+}

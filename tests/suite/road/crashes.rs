@@ -12,7 +12,7 @@ use mission_control_runtime::local::Options;
 use serde_json::{Value, json};
 
 use super::desk::Office;
-use super::mortal::{Blow, Fate, Life, Meanwhile, Model, Recovery, Script, live};
+use super::mortal::{Blow, Fate, Life, Meanwhile, Model, Orphan, Recovery, Script, live};
 
 fn says(text: &str) -> Reply {
     Reply { text: Some(text.to_owned()), ..Reply::default() }
@@ -190,6 +190,40 @@ const KINDS: [Kind; 6] = [
     },
 ];
 
+/// All of [`does_everything`], over HTTP in one turn.
+fn calls_everything(office: &Office) -> Vec<(&'static str, Value)> {
+    let [other, doomed] = &office.others;
+    let twin = ("task-create", json!({"title": "twin", "description": "the same"}));
+    vec![
+        twin.clone(),
+        twin,
+        ("document", json!({"title": "one", "content": "…", "type": "note"})),
+        ("task-message", json!({"taskId": other, "content": "Hello."})),
+        ("task-load", json!({"taskId": other})),
+        ("task-update", json!({"taskId": other, "title": "renamed", "priority": 1})),
+        ("response-request", json!({"recipientSlugs": ["ada"], "message": "Look."})),
+        ("task-assign", json!({"taskId": other, "assigneeSlugs": ["ada"]})),
+        ("task-delete", json!({"taskId": doomed, "reason": "a twin"})),
+        ("task-link-pr", json!({"taskId": other, "prNumber": 7})),
+        ("task-status", json!({"status": "in_progress"})),
+    ]
+}
+
+/// A delivery whose tools come over HTTP.
+const CALLING: Kind = Kind {
+    name: "everything over HTTP",
+    office: Office::of_the_lead,
+    begins: |office| office.mention("@lead, do everything"),
+    script: answers,
+    turns: 1,
+    notes: 0,
+    board: everything,
+    expected: || {
+        json!({"twins": 2, "documents": 1, "hellos": 1, "other": ["renamed", 1.0], "requests": 1, "assignments": 1,
+            "doomed": "archived", "task": "in_progress"})
+    },
+};
+
 /// What a run came to.
 struct Run {
     office: Arc<Office>,
@@ -219,7 +253,7 @@ fn run((office, begins): (Office, fn(&Office) -> Job), model: Model, story: Stor
 }
 
 fn run_job(office: Arc<Office>, mut job: Job, model: Model, story: Story) -> Run {
-    let paper = Paper::default();
+    let paper = Arc::new(Paper::default());
     let mut row = job.row.clone();
     let [first, second] = story.fates;
     let life = Life::new(first, story.meanwhile);
@@ -349,6 +383,54 @@ fn breaks_down_everywhere(options: Options) {
                         run.is_right(&what, kind, kind.turns + 2);
                     }
                 }
+            }
+        }
+    }
+}
+
+/// The same of tools that are called over HTTP: the process dies before and behind each of its calls, those of its
+/// agents' calls among them, or an answer is lost there; and the turn goes on at the gateway, or ends.
+#[test]
+fn tools_over_http_happen_once_whoever_dies_when() {
+    for options in [PLAIN, REDACTED] {
+        for orphan in [Orphan::GoesOn, Orphan::Ends] {
+            let model = || Model::new(CALLING.script, None).calling(calls_everything, orphan);
+            let calls = {
+                let run = run(((CALLING.office)(options), CALLING.begins), model(), Story::of(None, 0));
+                run.is_right(CALLING.name, &CALLING, 1);
+                run.calls
+            };
+            assert!(calls > 20, "{calls} calls");
+            for at in 0..calls {
+                for blow in Blow::ALL {
+                    for survive in [0, 1, usize::MAX] {
+                        let fate = Fate { at, blow };
+                        let what =
+                            format!("{options:?}, {orphan:?}, {fate:?}, {survive} unwaited notes survive");
+                        let story = Story::of(Some(fate), survive);
+                        let run = run(((CALLING.office)(options), CALLING.begins), model(), story);
+                        run.is_right(&what, &CALLING, 2);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The gateway breaks down in the middle of such a turn, and our process, too, at each of its calls.
+#[test]
+fn a_turn_with_calls_over_http_that_breaks_in_the_middle_repeats_nothing() {
+    for options in [PLAIN, REDACTED] {
+        let broken = Some((1, Recovery::None));
+        let model = || Model::new(CALLING.script, broken).calling(calls_everything, Orphan::Ends);
+        let whole = run(((CALLING.office)(options), CALLING.begins), model(), Story::of(None, 0));
+        whole.is_right("nobody dies", &CALLING, 2);
+        for at in 0..whole.calls {
+            for blow in Blow::ALL {
+                let fate = Fate { at, blow };
+                let story = Story::of(Some(fate), 0);
+                let run = run(((CALLING.office)(options), CALLING.begins), model(), story);
+                run.is_right(&format!("{options:?}, {fate:?}"), &CALLING, 3);
             }
         }
     }

@@ -18,6 +18,7 @@ use mission_control_runtime::mission::Mission;
 use mission_control_runtime::model::AccountId;
 use mission_control_runtime::roster;
 use mission_control_runtime::secret::Secret;
+use mission_control_runtime::sessions::Sessions;
 use serde_json::{Value, json};
 
 use crate::support::direct::Direct;
@@ -39,6 +40,8 @@ pub(super) struct Office {
     cooling: Cooling,
     /// Where every step is noted.
     pub(super) paper: Paper,
+    /// The sessions that were issued, in which an agent may call over HTTP.
+    pub(super) sessions: Arc<Sessions>,
     stirred: AtomicUsize,
 }
 
@@ -74,6 +77,7 @@ impl Office {
         let task = team.task("assigned", &[&ben]);
         team.board.follows(&task, "agent", &ben);
         let backend = Direct::new(team.board.engine.clone());
+        let sessions = Arc::new(Sessions::in_memory(AccountId::new(&team.board.account)));
         Self {
             team,
             backend,
@@ -84,6 +88,7 @@ impl Office {
             answers: Answers::default(),
             cooling: Cooling::default(),
             paper: Paper::default(),
+            sessions,
             stirred: AtomicUsize::new(0),
         }
     }
@@ -129,6 +134,7 @@ impl Office {
         let mission = Mission::new(Arc::new(self.backend.clone()), account, token);
         let rules = Rules {
             client_tools: true,
+            session_tokens: false,
             base_url: "http://127.0.0.1:3001".to_owned(),
             rounds_max: 8,
             calls_max: 32,
@@ -151,6 +157,7 @@ impl Office {
             cooling: &self.cooling,
             made: &Made::default(),
             inflight: &InFlight::new(crossbeam_channel::bounded(1).0),
+            sessions: &self.sessions,
             journal: &self.paper,
             clock: &self.team.board.clock(),
             rules: &rules,

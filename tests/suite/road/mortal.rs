@@ -19,12 +19,17 @@ use mission_control_runtime::gateway::history::{Running, TurnMark, Waiting};
 use mission_control_runtime::gateway::{
     Class, Gateway, GatewayError, Input, Progress, Recovered, Reply, Turn, Why,
 };
+use mission_control_runtime::http::agent_api::near::Near;
+use mission_control_runtime::http::agent_api::{AgentApi, Setup};
+use mission_control_runtime::http::message::{Header, Method, Request};
 use mission_control_runtime::ledger::Paper;
 use mission_control_runtime::metrics::Metrics;
 use mission_control_runtime::mission::Mission;
 use mission_control_runtime::model::{AccountId, SessionKey};
 use mission_control_runtime::roster;
 use mission_control_runtime::secret::Secret;
+use mission_control_runtime::tools::table;
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::desk::Office;
@@ -136,12 +141,26 @@ pub(super) enum Recovery {
     None,
 }
 
+/// What the model does over HTTP in a turn: endpoints and bodies.
+pub(super) type Errands = fn(&Office) -> Vec<(&'static str, Value)>;
+
+/// What becomes of a turn whose client has died.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Orphan {
+    /// It goes on, and asks again what it was not told.
+    GoesOn,
+    /// It ends, and is sent again as a whole.
+    Ends,
+}
+
 /// What the model says at which of its steps.
 pub(super) type Script = fn(&Office, usize) -> Reply;
 
 /// The model: what it says, and what it has been told.
 pub(super) struct Model {
     script: Script,
+    /// What it does over HTTP in each of its turns, and what becomes of a turn whose client has died.
+    errands: Option<(Errands, Orphan)>,
     /// In which of its turns the gateway breaks down.
     breaks: Option<(usize, Recovery)>,
     state: Mutex<Memory>,
@@ -155,6 +174,8 @@ struct Memory {
     told: Vec<(String, Option<Reply>)>,
     resuming: HashMap<String, u32>,
     wrong: Vec<String>,
+    /// How many of its errands it knows to be done in the turn that runs.
+    errand: usize,
     /// What was said to people.
     said: Vec<String>,
     heard: Vec<String>,
@@ -162,7 +183,12 @@ struct Memory {
 
 impl Model {
     pub(super) fn new(script: Script, breaks: Option<(usize, Recovery)>) -> Self {
-        Self { script, breaks, state: Mutex::default() }
+        Self { script, breaks, errands: None, state: Mutex::default() }
+    }
+
+    /// The same, and it calls over HTTP in its turns.
+    pub(super) fn calling(self, errands: Errands, orphan: Orphan) -> Self {
+        Self { errands: Some((errands, orphan)), ..self }
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, Memory> {
@@ -185,7 +211,13 @@ impl Model {
         (state.turns, state.wrong.clone())
     }
 
-    fn turn(&self, office: &Office, key: String, input: &str) -> Result<Reply, GatewayError> {
+    fn turn(
+        &self,
+        office: &Office,
+        key: String,
+        input: &str,
+        phone: &Phone<'_>,
+    ) -> Result<Reply, GatewayError> {
         let mut state = self.state();
         let before = state.told.iter().rev().find(|(told, _)| *told == key).map(|(_, reply)| reply.is_some());
         match before {
@@ -196,7 +228,17 @@ impl Model {
         }
         state.turns += 1;
         let turn = state.turns;
-        if self.breaks.is_some_and(|(at, _)| at == turn) {
+        let breaks = self.breaks.is_some_and(|(at, _)| at == turn);
+        if let Some((errands, _)) = self.errands {
+            state.told.push((key.clone(), None));
+            state.errand = 0;
+            drop(state);
+            let errands = errands(office);
+            let most = if breaks { errands.len() / 2 } else { errands.len() };
+            self.run_errands(&errands[..most], phone);
+            state = self.state();
+        }
+        if breaks {
             state.told.push((key, None));
             return Err(lost());
         }
@@ -211,7 +253,44 @@ impl Model {
         Ok(reply)
     }
 
-    fn recover(&self, office: &Office, key: &str) -> Recovered {
+    /// Goes on with its errands, as stubborn as a good agent.
+    fn run_errands(&self, errands: &[(&'static str, Value)], phone: &Phone<'_>) {
+        loop {
+            let at = self.state().errand;
+            let Some((endpoint, body)) = errands.get(at) else { return };
+            let said = (0..5).map(|_| phone.call(endpoint, body)).find(|(status, _)| *status < 500);
+            let mut state = self.state();
+            match said {
+                Some((200, _)) => {}
+                other => state.wrong.push(format!("{endpoint} {body}: {other:?}")),
+            }
+            state.errand += 1;
+        }
+    }
+
+    /// A turn whose client has died in the middle goes on, or ends with it.
+    fn recover_orphan(&self, office: &Office, key: &str, phone: &Phone<'_>) -> Option<Recovered> {
+        let (errands, orphan) = self.errands.filter(|_| self.breaks.is_none())?;
+        let is_open = |(told, reply): &(String, Option<Reply>)| told == key && reply.is_none();
+        if !self.state().told.last().is_some_and(is_open) {
+            return None;
+        }
+        if orphan == Orphan::Ends {
+            return Some(Recovered::Absent { marker_seen: true });
+        }
+        self.run_errands(&errands(office), phone);
+        let mut state = self.state();
+        let reply = (self.script)(office, state.step);
+        state.step += 1;
+        state.said.extend(reply.text.clone());
+        state.told.push((key.to_owned(), Some(reply.clone())));
+        Some(Recovered::Answered(reply))
+    }
+
+    fn recover(&self, office: &Office, key: &str, phone: &Phone<'_>) -> Recovered {
+        if let Some(recovered) = self.recover_orphan(office, key, phone) {
+            return recovered;
+        }
         let mut state = self.state();
         let known = state.told.iter().rev().find(|(told, _)| told == key).map(|(_, reply)| reply.clone());
         match known {
@@ -246,30 +325,48 @@ fn lost() -> GatewayError {
     GatewayError::new(Class::Lost, Why::LostAnswer, None)
 }
 
-struct MortalGateway<'a>(Arc<Life>, &'a Model, &'a Office);
+struct MortalGateway<'a>(Arc<Life>, &'a Model, &'a Office, &'a AgentApi);
+
+/// How an agent reaches the process that lives now, in one of its sessions.
+struct Phone<'a>(&'a AgentApi, &'a SessionKey);
+
+impl Phone<'_> {
+    fn call(&self, endpoint: &str, body: &Value) -> (u16, String) {
+        let Self(api, session) = self;
+        let headers = ["Host: localhost".to_owned(), format!("x-openclaw-session-key: {}", session.expose())];
+        let request = Request::new(Method::Post, format!("/agent/{endpoint}"))
+            .with_headers(headers.map(|line| line.parse::<Header>().unwrap()))
+            .with_peer(([127, 0, 0, 1], 9).into())
+            .with_body(body.to_string());
+        let reply = api.answer(table::endpoint(endpoint).unwrap(), &request);
+        (reply.status(), String::from_utf8_lossy(reply.body().unwrap()).into_owned())
+    }
+}
 
 impl Gateway for MortalGateway<'_> {
     fn turn(&self, turn: &Turn<'_>, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Reply, GatewayError> {
-        let Self(life, model, office) = self;
+        let Self(life, model, office, api) = self;
+        let phone = Phone(api, turn.session);
         let (key, input) = match turn.input {
             Input::Message(text) => (text[..=text.find(']').unwrap()].to_owned(), text.to_owned()),
             Input::Outputs(outputs) => {
                 (key_of(outputs.iter().map(|output| output.call_id.as_str())), String::new())
             }
         };
-        let reply = life.call(|| model.turn(office, key, &input), lost)?;
+        let reply = life.call(|| model.turn(office, key, &input, &phone), lost)?;
         progress(Progress::Taken("resp_1"));
         Ok(reply)
     }
 
-    fn recover(&self, _: &SessionKey, _: &str, mark: &TurnMark<'_>) -> Result<Recovered, GatewayError> {
-        let Self(life, model, office) = self;
+    fn recover(&self, session: &SessionKey, _: &str, mark: &TurnMark<'_>) -> Result<Recovered, GatewayError> {
+        let Self(life, model, office, api) = self;
+        let phone = Phone(api, session);
         let key = match mark.outputs {
             [] => mark.marker.to_owned(),
             outputs => key_of(outputs.iter().map(|output| output.call_id.as_str())),
         };
         let nobody_looks = || GatewayError::new(Class::Closed, Why::Unreachable, None);
-        life.call(|| Ok(model.recover(office, &key)), nobody_looks)
+        life.call(|| Ok(model.recover(office, &key, &phone)), nobody_looks)
     }
 
     fn abort(&self, _: &SessionKey, _: &str, _: Option<&str>) -> Result<bool, GatewayError> {
@@ -281,9 +378,9 @@ fn key_of<'a>(ids: impl Iterator<Item = &'a str>) -> String {
     ids.collect::<Vec<_>>().join(" ")
 }
 
-struct MortalJournal<'a>(Arc<Life>, &'a Paper);
+struct MortalJournal(Arc<Life>, Arc<Paper>);
 
-impl Journal for MortalJournal<'_> {
+impl Journal for MortalJournal {
     fn note(&self, note: &Note<'_>, wait: Wait) -> Result<(), JournalError> {
         if self.0.is_over() { Ok(()) } else { self.1.note(note, wait) }
     }
@@ -293,7 +390,7 @@ impl Journal for MortalJournal<'_> {
 pub(super) fn live(
     office: &Arc<Office>,
     model: &Model,
-    paper: &Paper,
+    paper: &Arc<Paper>,
     job: &mut Job,
     life: &Arc<Life>,
 ) -> bool {
@@ -305,12 +402,14 @@ pub(super) fn live(
         Secret::new(&board.token),
     );
     let mission = Mission::new(convex, AccountId::new(&board.account), Secret::new(&board.token));
-    let gateway = MortalGateway(life.clone(), model, office);
-    let journal = MortalJournal(life.clone(), paper);
-    let (made, clock) = (Made::default(), board.clock());
-    job.record.effects.all_made().for_each(|id| made.add(id.to_owned()));
+    let journal = Arc::new(MortalJournal(life.clone(), paper.clone()));
+    let (made, clock) = (Arc::new(Made::default()), board.clock());
+    let inflight = InFlight::new(crossbeam_channel::bounded(1).0);
+    inflight.resume(&job.row, &job.record);
+    job.record.effects.all_made().into_iter().for_each(|id| made.add(id));
     let rules = Rules {
         client_tools: true,
+        session_tokens: false,
         base_url: "http://127.0.0.1:1".to_owned(),
         rounds_max: 8,
         calls_max: 32,
@@ -320,6 +419,23 @@ pub(super) fn live(
     };
     let (team, answers) = (roster::Team::default(), Answers::default());
     team.fetch(&sure).unwrap();
+    let time = office.clone();
+    let api = AgentApi::new(Setup {
+        mission: mission.clone(),
+        team: team.clone(),
+        sessions: office.sessions.clone(),
+        inflight: inflight.clone(),
+        journal: journal.clone(),
+        made: made.clone(),
+        clock: Arc::new(board.clock()),
+        stir: Box::new(|| ()),
+        wait: Box::new(move |pause| time.team.board.pass(i64::try_from(pause.as_millis()).unwrap())),
+        near: Near::default(),
+        tokens: false,
+        calls_max: 32,
+        redactor: Arc::default(),
+    });
+    let gateway = MortalGateway(life.clone(), model, office, &api);
     let desk = Desk {
         mission: &mission,
         gateway: &gateway,
@@ -330,8 +446,9 @@ pub(super) fn live(
         cooling: &Cooling::default(),
         made: &made,
         clock: &clock,
-        inflight: &InFlight::new(crossbeam_channel::bounded(1).0),
-        journal: &journal,
+        inflight: &inflight,
+        sessions: &office.sessions,
+        journal: &*journal,
         rules: &rules,
         metrics: &Metrics::new([]),
     };

@@ -1,0 +1,47 @@
+//! What agents call over HTTP, put together for the running service.
+
+use std::sync::Arc;
+
+use super::House;
+use crate::clock::SystemClock;
+use crate::delivery::service::View;
+use crate::http::agent_api::near::Near;
+use crate::http::agent_api::{AgentApi, DOCUMENT_BYTES, Setup};
+use crate::http::server::Limits;
+use crate::roster::Team;
+
+/// A call of an agent goes as far as TLS and the backend's nested JSON; memory that is not touched costs nothing.
+const STACK_BYTES: usize = 1024 * 1024;
+
+/// What the service's own server allows.
+pub(super) fn limits() -> Limits {
+    Limits { stack_bytes: STACK_BYTES, ..Limits::default() }
+        .with_body_limit("/agent/document", DOCUMENT_BYTES)
+}
+
+impl House<'_> {
+    /// The doors for agents.
+    pub(super) fn doors(&self, team: &Team, port: u16, view: View) -> AgentApi {
+        let settings = self.settings;
+        let base_url = settings.http.base_url(port);
+        let hosts = [settings.http.host.as_str(), base_url.host()];
+        let (inflight, stop) = (view.inflight().clone(), self.switches.calls.clone());
+        AgentApi::new(Setup {
+            mission: self.ways.patient.mission(settings, &self.switches.calls),
+            team: team.clone(),
+            sessions: self.sessions.clone(),
+            inflight,
+            journal: self.ledger.clone(),
+            made: self.made.clone(),
+            clock: Arc::new(SystemClock),
+            stir: Box::new(move || view.nudge()),
+            wait: Box::new(move |pause| {
+                stop.wait(pause);
+            }),
+            near: Near::new(&settings.http.agents_from, hosts),
+            tokens: settings.http.session_tokens,
+            calls_max: settings.delivery.tool_calls_max,
+            redactor: self.redactor.clone(),
+        })
+    }
+}

@@ -1,0 +1,155 @@
+//! The sessions on the disk: a secret, and a line for each session that was issued. Only their owner can read them.
+//!
+//! Lines are added as sessions are issued, and the later one of a session counts; now and then the file is written anew.
+//! A line that is cut or damaged is left out: its agent is unknown until the next delivery.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use ring::rand::{SecureRandom as _, SystemRandom};
+use serde::{Deserialize, Serialize};
+
+use super::{Digest, Entry};
+use crate::base64;
+use crate::clock::Millis;
+use crate::delivery::Track;
+use crate::model::{AccountId, TaskId};
+
+const KEY: &str = "sessions.key";
+const LINES: &str = "sessions.lines";
+
+/// A session in the file.
+#[derive(Serialize, Deserialize)]
+struct Line {
+    account: String,
+    agent: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    task: Option<String>,
+    at: i64,
+    digests: Vec<String>,
+}
+
+/// The file, open for more.
+pub(super) struct Book {
+    directory: PathBuf,
+    file: File,
+    lines: usize,
+}
+
+/// A key that nobody knows.
+pub(super) fn fresh_key() -> Vec<u8> {
+    let mut key = vec![0; 32];
+    SystemRandom::new().fill(&mut key).expect("the system has randomness, which its TLS needs, too");
+    key
+}
+
+fn ours() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.mode(0o600);
+    options
+}
+
+/// Whatever was allowed to others is taken back.
+fn close_to_others(file: &File) -> io::Result<()> {
+    let mut permissions = file.metadata()?.permissions();
+    if permissions.mode() & 0o077 != 0 {
+        permissions.set_mode(0o600);
+        file.set_permissions(permissions)?;
+    }
+    Ok(())
+}
+
+/// Writes a file as a whole, or not at all.
+fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let beside = path.with_extension("new");
+    let mut file = ours().write(true).create(true).truncate(true).open(&beside)?;
+    close_to_others(&file)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&beside, path)
+}
+
+impl Book {
+    /// Opens it in this directory: with its key, and the sessions of this account that it has.
+    #[expect(clippy::type_complexity, reason = "the three things that it is made of")]
+    pub(super) fn open(
+        directory: &Path,
+        account: &AccountId,
+    ) -> Result<(Self, Vec<u8>, Vec<(Track, Entry)>), String> {
+        let failed = |why: io::Error| format!("sessions in {} cannot be kept ({why})", directory.display());
+        let path = directory.join(KEY);
+        let known = fs::read_to_string(&path).ok().and_then(|text| base64::decode(text.trim()));
+        let known = known.filter(|key| key.len() == 32);
+        // Without its key no line means anything.
+        let text = match &known {
+            Some(_) => fs::read(directory.join(LINES)).unwrap_or_default(),
+            None => Vec::new(),
+        };
+        let key = if let Some(key) = known {
+            File::open(&path).and_then(|file| close_to_others(&file)).map_err(failed)?;
+            key
+        } else {
+            let key = fresh_key();
+            replace(&path, format!("{}\n", base64::encode(&key)).as_bytes()).map_err(failed)?;
+            key
+        };
+        let left =
+            String::from_utf8_lossy(&text).lines().filter_map(|line| understand(line, account)).collect();
+        let file = ours().append(true).create(true).open(directory.join(LINES)).map_err(failed)?;
+        close_to_others(&file).map_err(failed)?;
+        Ok((Self { directory: directory.to_owned(), file, lines: 0 }, key, left))
+    }
+
+    /// One more.
+    pub(super) fn note(&mut self, track: &Track, entry: &Entry, account: &AccountId) -> Result<(), String> {
+        self.lines += 1;
+        self.file.write_all(line(track, entry, account).as_bytes()).map_err(|why| self.failed(&why))
+    }
+
+    /// Whether most of its lines say nothing any more.
+    pub(super) fn is_long(&self, sessions: usize) -> bool {
+        self.lines > 2 * sessions + 1_000
+    }
+
+    /// These and no others.
+    pub(super) fn write_anew(
+        &mut self,
+        entries: &[(&Track, &Entry)],
+        account: &AccountId,
+    ) -> Result<(), String> {
+        let path = self.directory.join(LINES);
+        let text: String = entries.iter().map(|(track, entry)| line(track, entry, account)).collect();
+        let written = replace(&path, text.as_bytes()).and_then(|()| ours().append(true).open(&path));
+        self.file = written.map_err(|why| self.failed(&why))?;
+        self.lines = entries.len();
+        Ok(())
+    }
+
+    fn failed(&self, why: &io::Error) -> String {
+        format!("sessions in {} cannot be kept ({why})", self.directory.display())
+    }
+}
+
+fn line(track: &Track, entry: &Entry, account: &AccountId) -> String {
+    let line = Line {
+        account: account.to_string(),
+        agent: track.agent.clone(),
+        task: track.task.as_ref().map(ToString::to_string),
+        at: entry.at.0,
+        digests: entry.digests.iter().map(|digest| base64::encode(digest)).collect(),
+    };
+    let mut text = serde_json::to_string(&line).expect("texts and a number are JSON");
+    text.push('\n');
+    text
+}
+
+fn understand(text: &str, account: &AccountId) -> Option<(Track, Entry)> {
+    let line: Line = serde_json::from_str(text).ok()?;
+    let digests: Option<Vec<Digest>> =
+        line.digests.iter().map(|text| base64::decode(text)?.try_into().ok()).collect();
+    let digests = digests.filter(|digests| !digests.is_empty())?;
+    let track = Track { agent: line.agent, task: line.task.map(TaskId::new) };
+    (line.account == account.as_str()).then_some((track, Entry { digests, at: Millis(line.at) }))
+}

@@ -1,0 +1,198 @@
+//! What agents call over HTTP: http-and-tools §2, §4, §9.3, §9.10, over a real socket against the embedded Mission
+//! Control, which says why it refuses, or hides it.
+
+/// Every endpoint: what it brings and who may call it.
+mod endpoints;
+/// What stands in a body, rightly and wrongly.
+mod fields;
+/// Too many calls, and calls with names.
+mod limits;
+/// Who is let in, and in which order that is found out.
+mod order;
+/// Keys: spellings, restarts, tokens.
+mod sessions;
+/// A backend that is away, slow, or loses answers.
+mod trouble;
+
+use mission_control_runtime::clock::{Clock, Millis, SystemClock};
+use mission_control_runtime::config::Network;
+use mission_control_runtime::convex::{Convex, Endpoint};
+use mission_control_runtime::delivery::Track;
+use mission_control_runtime::delivery::desk::Made;
+use mission_control_runtime::delivery::inflight::InFlight;
+use mission_control_runtime::http::agent_api::near::Near;
+use mission_control_runtime::http::agent_api::{AgentApi, DOCUMENT_BYTES, Setup};
+use mission_control_runtime::http::message::Reply;
+use mission_control_runtime::http::routes::{Route, route};
+use mission_control_runtime::http::server::{Limits, Server};
+use mission_control_runtime::ledger::Paper;
+use mission_control_runtime::local::Options;
+use mission_control_runtime::mission::Mission;
+use mission_control_runtime::model::{AccountId, BaseUrl, SessionKey, TaskId};
+use mission_control_runtime::redact::Redactor;
+use mission_control_runtime::roster;
+use mission_control_runtime::secret::Secret;
+use mission_control_runtime::sessions::Sessions;
+use mission_control_runtime::wire::{Roots, Stop};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use crate::support::board::agent;
+use crate::support::team::Team;
+
+/// All endpoints, and which are the orchestrator's alone.
+const ENDPOINTS: [(&str, bool); 17] = [
+    ("task-status", false),
+    ("task-update", false),
+    ("task-create", false),
+    ("task-assign", true),
+    ("response-request", false),
+    ("document", false),
+    ("document-list", false),
+    ("task-message", true),
+    ("task-list", true),
+    ("task-get", true),
+    ("task-thread", true),
+    ("task-search", true),
+    ("task-load", false),
+    ("get-agent-skills", false),
+    ("task-delete", true),
+    ("task-link-pr", true),
+    ("task-history", false),
+];
+
+/// What a stand is like.
+#[derive(Default)]
+struct Plan {
+    options: Options,
+    tokens: bool,
+    /// Instead of the board's own way.
+    convex: Option<Arc<dyn Convex>>,
+    networks: Vec<Network>,
+}
+
+/// The machine's clock, which tests may put forward.
+#[derive(Clone, Default)]
+struct Hands(Arc<AtomicI64>);
+
+impl Hands {
+    fn pass(&self, ms: i64) {
+        self.0.fetch_add(ms, Ordering::SeqCst);
+    }
+}
+
+impl Clock for Hands {
+    fn now(&self) -> Millis {
+        Millis(SystemClock.now().0 + self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// A board with a team, and the endpoints before it.
+struct Stand {
+    team: Team,
+    hands: Hands,
+    server: Server,
+    sessions: Arc<Sessions>,
+}
+
+/// An answer.
+#[derive(Debug)]
+struct Answer {
+    status: u16,
+    retry_after: Option<u64>,
+    body: Value,
+}
+
+impl Answer {
+    fn error(&self) -> &str {
+        self.body["error"].as_str().unwrap_or_default()
+    }
+}
+
+impl Stand {
+    fn new() -> Self {
+        Self::with(Plan::default())
+    }
+
+    fn with(plan: Plan) -> Self {
+        let team = Team::with(plan.options);
+        let secret = Secret::new(team.board.token.as_str());
+        let redactor = Arc::new(Redactor::new([&secret]));
+        let account = AccountId::new(&team.board.account);
+        let convex = plan.convex.unwrap_or_else(|| {
+            let base = BaseUrl::parse(&team.board.url()).unwrap();
+            Arc::new(Endpoint::new(base, &Roots::load(None).unwrap(), redactor.clone()).client(&Stop::new()))
+        });
+        let sessions = Arc::new(Sessions::in_memory(account.clone()));
+        let hands = Hands::default();
+        let setup = Setup {
+            mission: Mission::new(convex, account, secret),
+            team: roster::Team::default(),
+            sessions: sessions.clone(),
+            inflight: InFlight::new(crossbeam_channel::bounded(1).0),
+            journal: Arc::new(Paper::default()),
+            made: Arc::new(Made::default()),
+            clock: Arc::new(hands.clone()),
+            stir: Box::new(|| ()),
+            wait: Box::new(|_| ()),
+            near: Near::new(&plan.networks, ["runtime"]),
+            tokens: plan.tokens,
+            calls_max: 32,
+            redactor,
+        };
+        let api = AgentApi::new(setup);
+        let limits = Limits { stack_bytes: 1024 * 1024, ..Limits::default() }
+            .with_body_limit("/agent/document", DOCUMENT_BYTES);
+        let server = Server::bind("127.0.0.1:0", limits, move |request| match route(&request) {
+            Route::Agent(row) => api.answer(row, &request),
+            Route::Refused(reply) => reply,
+            _ => Reply::text("else"),
+        });
+        Self { team, hands, server: server.unwrap(), sessions }
+    }
+
+    /// An agent's own key.
+    fn own(&self, slug: &str) -> String {
+        format!("system:agent:{slug}:{}:v1", self.team.board.account)
+    }
+
+    /// An agent's key for a task, as if something had been delivered in it.
+    fn key(&self, slug: &str, agent: &str, task: &str) -> String {
+        let key = format!("task:{task}:agent:{slug}:{}:v1", self.team.board.account);
+        let track = Track { agent: agent.to_owned(), task: Some(TaskId::new(task)) };
+        self.sessions.issue(&SessionKey::new(key.as_str()), slug, &track, SystemClock.now());
+        key
+    }
+
+    /// Ben's key for a task that he is on.
+    fn ben_at(&self, status: &str) -> (String, String) {
+        let task = self.team.task(status, &[&self.team.ben]);
+        (self.key("ben", &self.team.ben, &task), task)
+    }
+
+    fn post(&self, endpoint: &str, key: &str, body: &Value) -> Answer {
+        self.send(endpoint, &[("x-openclaw-session-key", key)], &body.to_string())
+    }
+
+    /// The same where it should go well.
+    fn done(&self, endpoint: &str, key: &str, body: &Value) -> Value {
+        let answer = self.post(endpoint, key, body);
+        assert_eq!((answer.status, &answer.body["success"]), (200, &json!(true)), "{endpoint}: {answer:?}");
+        answer.body
+    }
+
+    fn send(&self, endpoint: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        let url = format!("http://{}/agent/{endpoint}", self.server.local_addr());
+        let mut request = agent().post(url);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let mut answer = request.send(body).unwrap();
+        let retry_after =
+            answer.headers().get("Retry-After").map(|secs| secs.to_str().unwrap().parse().unwrap());
+        let text = answer.body_mut().read_to_string().unwrap();
+        assert!(!text.contains(&self.team.board.token), "{text}");
+        Answer { status: answer.status().as_u16(), retry_after, body: serde_json::from_str(&text).unwrap() }
+    }
+}

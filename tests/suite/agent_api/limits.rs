@@ -1,0 +1,84 @@
+//! Too many calls, and calls with names (W11, W18).
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::{Answer, Stand};
+use crate::support::program::get;
+
+/// A thousand calls from one agent: the first are answered, the others are told when to come again, and neither another
+/// agent nor `/health` notices.
+#[test]
+fn one_agent_alone_cannot_ask_too_much() {
+    let stand = Stand::new();
+    let (ada, ben) = (stand.own("ada"), stand.own("ben"));
+    let began = Instant::now();
+    let (mut good, mut refused, mut slowest) = (0, 0, Duration::ZERO);
+    for number in 0..1_000 {
+        let answer = stand.post("document-list", &ada, &json!({}));
+        match answer.status {
+            200 => good += 1,
+            429 => {
+                refused += 1;
+                assert!(answer.retry_after.is_some_and(|secs| secs >= 1), "{answer:?}");
+                assert!(answer.error().contains("Too many calls"), "{answer:?}");
+            }
+            _ => panic!("{answer:?}"),
+        }
+        if number % 100 == 0 {
+            let asked = Instant::now();
+            assert_eq!(stand.post("document-list", &ben, &json!({})).status, 200);
+            assert_eq!(get(&stand.server.local_addr().to_string(), "/health").0, 200);
+            slowest = slowest.max(asked.elapsed());
+        }
+    }
+    let most = 20 + 5 * (began.elapsed().as_secs() + 1);
+    assert!(good >= 20 && good <= most && good + refused == 1_000, "{good} of {most}");
+    assert!(slowest < Duration::from_secs(1), "{slowest:?}");
+}
+
+fn named(stand: &Stand, endpoint: &str, key: &str, name: &str, body: &Value) -> Answer {
+    let headers = [("x-openclaw-session-key", key), ("Idempotency-Key", name)];
+    stand.send(endpoint, &headers, &body.to_string())
+}
+
+#[test]
+fn a_call_with_a_name_is_made_once() {
+    let stand = Stand::new();
+    let (ada, lead) = (stand.own("ada"), stand.own("lead"));
+    let body = json!({"title": "Once", "priority": 2});
+    let first = named(&stand, "task-create", &ada, "n1", &body);
+    assert_eq!(first.status, 200, "{first:?}");
+    for same in [body.clone(), json!({"priority": "high", "title": " Once "})] {
+        let again = named(&stand, "task-create", &ada, "n1", &same);
+        assert_eq!((again.status, &again.body), (200, &first.body), "{same}");
+    }
+    let other = named(&stand, "task-create", &ada, "n1", &json!({"title": "Other"}));
+    assert_eq!(other.status, 422, "{other:?}");
+    assert!(other.error().contains("name of another call"), "{other:?}");
+    let elsewhere = json!({"title": "Once", "content": "…", "type": "note"});
+    assert_eq!(named(&stand, "document", &ada, "n1", &elsewhere).status, 422);
+    assert_eq!(named(&stand, "task-create", &lead, "n1", &body).status, 200, "names are each agent's own");
+    assert_eq!(named(&stand, "task-create", &ada, "n2", &body).status, 200);
+    assert_eq!(stand.team.board.rows("tasks").len(), 3);
+
+    // Without a name each call is one, outside of a delivery.
+    for _ in 0..2 {
+        stand.done("task-create", &ada, &body);
+    }
+    assert_eq!(stand.team.board.rows("tasks").len(), 5);
+    let twice =
+        [("x-openclaw-session-key", ada.as_str()), ("Idempotency-Key", "a"), ("Idempotency-Key", "b")];
+    assert_eq!(stand.send("task-create", &twice, &body.to_string()).status, 400);
+    assert_eq!(named(&stand, "task-create", &ada, &"x".repeat(256), &body).status, 400);
+    // What is refused is refused again in the same words.
+    let wrong = json!({"title": "x", "assigneeSlugs": ["ben"]});
+    let refused = named(&stand, "task-create", &ada, "n3", &wrong);
+    assert_eq!(refused.status, 403);
+    assert_eq!(
+        named(&stand, "task-create", &ada, "n3", &json!({"title": "x"})).status,
+        200,
+        "nothing was made of it"
+    );
+}

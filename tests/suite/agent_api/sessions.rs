@@ -1,0 +1,190 @@
+//! Keys: both spellings and the short one, cron runs, other agents, archived tasks, restarts, tokens (§2.4, W4, W17, W-33;
+//! worker-pool D.1, D.2).
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mission_control_runtime::clock::Millis;
+use mission_control_runtime::delivery::Track;
+use mission_control_runtime::model::{AccountId, AgentId, Roster, SessionKey, TaskId};
+use mission_control_runtime::sessions::{IDLE_MAX, Sessions, TASKS_MAX};
+use serde_json::json;
+
+use super::{Plan, Stand};
+
+/// §2.4 and the design's table of names, row by row: who it is, by what it creates.
+#[test]
+fn every_spelling_of_a_key_is_its_agents() {
+    let stand = Stand::new();
+    let (key, task) = stand.ben_at("in_progress");
+    let account = stand.team.board.account.clone();
+    let rows: [(String, u16); 22] = [
+        (key.clone(), 200),
+        (format!("agent:ben:task:{task}:{account}:v1").to_lowercase(), 200),
+        (stand.own("ben"), 200),
+        (format!("agent:ben:system:{account}:v1").to_lowercase(), 200),
+        (format!("agent:ben:{account}"), 200),
+        ("agent:ben:cron:nightly:run:abc-123".to_owned(), 200),
+        ("agent:ben:cron:nightly:run:abc:subagent:worker".to_owned(), 200),
+        ("AGENT:Ben:Cron:Job:Run:X".to_owned(), 200),
+        ("agent:ben:cron:nightly".to_owned(), 401),
+        ("agent:ben:cron:a:b:run:x".to_owned(), 401),
+        ("agent:nobody:cron:nightly:run:abc".to_owned(), 401),
+        ("agent:ben:main".to_owned(), 401),
+        ("agent:ben".to_owned(), 401),
+        (format!("agent:nobody:{account}"), 401),
+        (format!("system:agent:ben:{account}:v2"), 401),
+        (format!("system:agent:unknown:{account}:v1"), 401),
+        (format!("task:{task}:agent:ben:{account}:v2"), 401),
+        (format!("task:{task}:agent:ada:{account}:v1"), 401),
+        (key.to_uppercase(), 401),
+        (format!("{key} "), 200),
+        (format!("{key}, {key}"), 401),
+        ("x".repeat(8_000), 401),
+    ];
+    for (shown, status) in rows {
+        let body = json!({"title": "Whose?", "content": "…", "type": "note"});
+        let answer = stand.post("document", &shown, &body);
+        let short: String = shown.chars().take(60).collect();
+        assert_eq!(answer.status, status, "{short}: {answer:?}");
+        if status == 200 {
+            let row = stand.team.board.row("documents", answer.body["documentId"].as_str().unwrap());
+            assert_eq!(row["authorId"], json!(stand.team.ben), "{short}");
+        } else {
+            assert_eq!(answer.error(), "Unknown session key", "{short}");
+        }
+    }
+}
+
+/// W17: a session ends with its task, with its agent, and with a newer key; another agent's key is that agent.
+#[test]
+fn keys_end() {
+    let stand = Stand::new();
+    let (key, task) = stand.ben_at("in_progress");
+    let (other, gone) = stand.ben_at("in_progress");
+    stand.done("task-load", &key, &json!({"taskId": task}));
+    stand.team.board.edit("tasks", &task, json!({"status": "archived"}));
+    for _ in 0..2 {
+        let refused = stand.post("task-load", &key, &json!({"taskId": task}));
+        assert_eq!(refused.status, 401, "{refused:?}");
+        assert!(refused.error().starts_with("Unknown session key"), "{refused:?}");
+    }
+    stand.done("task-load", &other, &json!({"taskId": gone}));
+    // A generation later the key before it is nobody's.
+    let next = other.replace(":v1", ":v2");
+    let track = Track { agent: stand.team.ben.clone(), task: Some(TaskId::new(gone.as_str())) };
+    stand.sessions.issue(&SessionKey::new(next.as_str()), "ben", &track, Millis(i64::MAX / 2));
+    assert_eq!(stand.post("task-load", &other, &json!({"taskId": gone})).status, 401);
+}
+
+/// Headers; status and sentence.
+type Row<'a> = (&'a [(&'a str, &'a str)], u16, &'a str);
+
+/// W4: with tokens nothing is told before the token is right, and it belongs to one session.
+#[test]
+fn a_token_opens_its_own_session_only() {
+    let stand = Stand::with(Plan { tokens: true, ..Plan::default() });
+    let (key, task) = stand.ben_at("in_progress");
+    let track = Track { agent: stand.team.ben.clone(), task: Some(TaskId::new(task.as_str())) };
+    let token = |key: &str, slug: &str, track: &Track| {
+        let session = stand.sessions.issue(&SessionKey::new(key), slug, track, Millis(0));
+        session.token.expose().to_owned()
+    };
+    let ours = token(&key, "ben", &track);
+    let lead = Track { agent: stand.team.lead.clone(), task: None };
+    let leads = token(&stand.own("lead"), "lead", &lead);
+    assert!(ours.len() == 32 && ours != leads, "128 bits");
+    let session = "x-openclaw-session-key";
+    let unknown = "Unknown session key, or its token is wrong";
+    let rows: [Row<'_>; 8] = [
+        (&[], 401, "Missing x-openclaw-session-key header"),
+        (&[(session, &key)], 401, "Missing x-runtime-token header"),
+        (&[(session, "nobody")], 401, "Missing x-runtime-token header"),
+        (&[(session, &key), ("x-runtime-token", &leads)], 401, unknown),
+        (&[(session, &key), ("x-runtime-token", &ours[..31])], 401, unknown),
+        (&[(session, "nobody"), ("x-runtime-token", &ours)], 401, unknown),
+        (&[(session, &stand.own("lead")), ("x-runtime-token", &ours)], 401, unknown),
+        (&[(session, &key), ("x-runtime-token", &ours)], 200, ""),
+    ];
+    for (headers, status, words) in rows {
+        let body = json!({"taskId": task}).to_string();
+        let answer = stand.send("task-load", headers, &body);
+        assert_eq!((answer.status, answer.error()), (status, words), "{headers:?}");
+    }
+}
+
+fn roster(stand: &Stand) -> Arc<Roster> {
+    let agents = stand.team.board.service("listAgents", json!({})).unwrap();
+    Arc::new(Roster { agents: serde_json::from_value(agents).unwrap(), orchestrator: None })
+}
+
+/// W-33: sessions survive a restart, as digests that nobody else can read; what is damaged is left out.
+#[test]
+fn sessions_survive_a_restart() {
+    let stand = Stand::new();
+    let folder = tempfile::tempdir().unwrap();
+    let account = AccountId::new(&stand.team.board.account);
+    let now = Millis(1_765_526_400_000);
+    let open = |at: Millis| Sessions::open(folder.path(), account.clone(), at);
+    let key = format!("task:t1:agent:ben:{account}:v1");
+    let track = Track { agent: stand.team.ben.clone(), task: Some(TaskId::new("t1")) };
+    let (first, token) = {
+        let sessions = open(now);
+        sessions.follow(&roster(&stand), now);
+        let session = sessions.issue(&SessionKey::new(key.as_str()), "ben", &track, now);
+        (sessions.find(&key, &Roster::default(), now), session.token)
+    };
+    assert_eq!(first.as_ref().map(|session| session.agent.clone()), Some(AgentId::new(&stand.team.ben)));
+
+    let sessions = open(now);
+    assert_eq!(sessions.find(&key, &Roster::default(), now), first);
+    assert!(sessions.off().is_none() && first.unwrap().has_token(token.expose()), "and its token with it");
+    let gateways = format!("agent:ben:task:t1:{account}:v1").to_lowercase();
+    assert!(sessions.find(&gateways, &Roster::default(), now).is_some());
+    assert!(sessions.find(&stand.own("lead"), &Roster::default(), now).is_some());
+    let later = now + IDLE_MAX;
+    assert!(sessions.find(&key, &Roster::default(), later).is_none(), "nothing was delivered for a week");
+    drop(sessions);
+
+    for entry in fs::read_dir(folder.path()).unwrap() {
+        let entry = entry.unwrap();
+        let mode = entry.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{:?}", entry.path());
+        let text = String::from_utf8(fs::read(entry.path()).unwrap()).unwrap();
+        assert!(!text.contains("agent:ben") && !text.contains(token.expose()), "{text}");
+    }
+    // A crash in the middle of a line, and a flipped byte.
+    let lines = folder.path().join("sessions.lines");
+    let text = fs::read_to_string(&lines).unwrap();
+    fs::write(&lines, format!("{{\"account\":\n\u{0}{text}{}", &text[..text.len() / 2])).unwrap();
+    let sessions = open(now);
+    assert!(sessions.find(&key, &Roster::default(), now).is_some(), "{text}");
+    drop(sessions);
+    // Another account's, or with another secret: nobody.
+    let other = Sessions::open(folder.path(), AccountId::new("other"), now);
+    assert_eq!(other.count(), 0);
+    drop(other);
+    fs::write(folder.path().join("sessions.key"), "nonsense").unwrap();
+    assert_eq!(open(now).count(), 0);
+    // Where nothing can be written they are only remembered, and that is said.
+    let nowhere = Sessions::open(&lines.join("no"), account, now);
+    nowhere.issue(&SessionKey::new(key.as_str()), "ben", &track, now);
+    assert!(nowhere.off().is_some() && nowhere.find(&key, &Roster::default(), now).is_some());
+}
+
+#[test]
+fn the_memory_of_sessions_is_bounded() {
+    let sessions = Sessions::in_memory(AccountId::new("acc"));
+    let now = Millis(0);
+    for number in 0..TASKS_MAX + 100 {
+        let key = SessionKey::new(format!("task:t{number}:agent:ben:acc:v1"));
+        let track = Track { agent: "b".to_owned(), task: Some(TaskId::new(format!("t{number}"))) };
+        sessions.issue(&key, "ben", &track, now + Duration::from_millis(number as u64));
+    }
+    assert_eq!(sessions.count(), TASKS_MAX);
+    let find =
+        |number: usize| sessions.find(&format!("task:t{number}:agent:ben:acc:v1"), &Roster::default(), now);
+    assert!(find(0).is_none() && find(TASKS_MAX).is_some());
+}

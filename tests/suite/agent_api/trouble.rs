@@ -1,0 +1,178 @@
+//! A backend that is away, slow, or loses answers (W2, W7, W8, W9, §9.10): a status with a sentence, and never a secret.
+
+use std::sync::{Arc, Mutex};
+
+use mission_control_runtime::convex::{Call, CallError, Class, Convex, Ran, Why};
+use mission_control_runtime::local::Options;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use super::{ENDPOINTS, Plan, Stand};
+use crate::support::board::Board;
+use crate::support::direct::Direct;
+
+/// A backend that can be told to fail.
+struct Moody {
+    team: Mutex<Option<Direct>>,
+    /// Which functions fail, how, and whether they are carried out all the same.
+    mood: Mutex<Option<(&'static str, Class, Why, bool)>>,
+}
+
+impl Convex for Moody {
+    fn call(&self, call: &Call<'_>) -> Result<Box<RawValue>, CallError> {
+        let direct = self.team.lock().unwrap().clone().expect("there is a team");
+        let mood = *self.mood.lock().unwrap();
+        match mood {
+            Some((function, class, why, done)) if call.path.ends_with(function) => {
+                if done {
+                    drop(direct.call(call));
+                }
+                let mut error = CallError::new(class, why, "", "as the canary c4n4ry-secret-value says.");
+                error.ran = if done { Ran::Maybe } else { Ran::No };
+                Err(error)
+            }
+            _ => direct.call(call),
+        }
+    }
+}
+
+fn stand() -> (Stand, Arc<Moody>) {
+    let moody = Arc::new(Moody { team: Mutex::default(), mood: Mutex::default() });
+    let stand = Stand::with(Plan { convex: Some(moody.clone()), ..Plan::default() });
+    let board: &Board = &stand.team.board;
+    *moody.team.lock().unwrap() = Some(Direct::new(board.engine.clone()));
+    (stand, moody)
+}
+
+/// Some body with which each endpoint comes as far as the backend.
+fn body(endpoint: &str, task: &str) -> Value {
+    let mut body = match endpoint {
+        "task-status" => json!({"status": "review"}),
+        "task-update" | "task-create" => json!({"title": "x"}),
+        "task-assign" => json!({"assigneeSlugs": ["ada"]}),
+        "response-request" => json!({"recipientSlugs": ["ada"], "message": "x"}),
+        "document" => json!({"title": "x", "content": "y", "type": "note"}),
+        "task-message" => json!({"content": "x"}),
+        "task-search" => json!({"query": "x"}),
+        "task-delete" => json!({"reason": "x"}),
+        "task-link-pr" => json!({"prNumber": 7}),
+        _ => json!({}),
+    };
+    if !["task-create", "document", "document-list", "task-list", "task-search", "get-agent-skills"]
+        .contains(&endpoint)
+    {
+        body["taskId"] = json!(task);
+    }
+    body
+}
+
+/// A backend that nobody reaches is a 502, a slow one a 504, and a busy one a 429 with a time; the service lives.
+#[test]
+fn a_backend_in_trouble_has_a_status_of_its_own() {
+    let rows = [(Why::Unreachable, 502, true), (Why::TimedOut, 504, true), (Why::Throttled, 429, true)];
+    for (why, status, retryable) in rows {
+        let (stand, moody) = stand();
+        let lead = stand.own("lead");
+        let task = stand.team.task("assigned", &[&stand.team.ben]);
+        stand.done("get-agent-skills", &lead, &json!({}));
+        *moody.mood.lock().unwrap() = Some(("", Class::Transient, why, false));
+        for (endpoint, _) in ENDPOINTS {
+            let refused = stand.post(endpoint, &lead, &body(endpoint, &task));
+            assert_eq!(refused.status, status, "{endpoint} {why:?}: {refused:?}");
+            assert_eq!(refused.body["retryable"], retryable, "{endpoint} {why:?}: {refused:?}");
+            assert!(
+                !refused.error().is_empty() && !refused.body.to_string().contains("c4n4ry"),
+                "{refused:?}"
+            );
+            assert!(status != 429 || refused.retry_after.is_some(), "{refused:?}");
+        }
+        // In the first moment of a process nobody is known, and that is no reason to say so.
+        let fresh = Stand::with(Plan { convex: Some(moody.clone()), ..Plan::default() });
+        let refused = fresh.post("task-load", &lead, &json!({"taskId": task}));
+        assert_eq!(refused.status, status, "{refused:?}");
+        let again = fresh.post("task-load", "nobody", &json!({"taskId": task}));
+        assert_eq!(
+            (again.status, again.retry_after),
+            (503, Some(1)),
+            "strangers do not make it ask again: {again:?}"
+        );
+    }
+}
+
+/// Outside of a delivery a lost answer is told as such, and with a name it is not made a second time.
+#[test]
+fn a_lost_answer_is_told_as_such() {
+    for why in [Why::LostAnswer, Why::TimedOut] {
+        let (stand, moody) = stand();
+        let ada = stand.own("ada");
+        stand.done("get-agent-skills", &ada, &json!({}));
+        *moody.mood.lock().unwrap() = Some(("createTaskFromAgent", Class::Ambiguous, why, true));
+        let headers = [("x-openclaw-session-key", ada.as_str()), ("Idempotency-Key", "n")];
+        let lost = stand.send("task-create", &headers, r#"{"title":"x"}"#);
+        assert_eq!(lost.status, if why == Why::TimedOut { 504 } else { 502 }, "{lost:?}");
+        assert!(
+            lost.error().contains("may have happened") && lost.body.get("retryable").is_none(),
+            "{lost:?}"
+        );
+        *moody.mood.lock().unwrap() = None;
+        let again = stand.send("task-create", &headers, r#"{"title":"x"}"#);
+        assert_eq!((again.status, &again.body), (lost.status, &lost.body));
+        assert_eq!(stand.team.board.rows("tasks").len(), 1);
+    }
+}
+
+/// W8: a deployment that hides its reasons is no lack of rights.
+#[test]
+fn a_hidden_reason_is_no_403() {
+    let stand =
+        Stand::with(Plan { options: Options { redact: true, ..Options::default() }, ..Plan::default() });
+    let refused = stand.post("task-load", &stand.own("ben"), &json!({"taskId": "nonsense"}));
+    assert_eq!(refused.status, 500, "{refused:?}");
+    assert!(refused.error().contains("does not say why"), "{refused:?}");
+}
+
+/// No secret in any answer, also where somebody puts it into everything that is said back.
+#[test]
+fn canaries_come_out_of_no_answer() {
+    let stand = Stand::with(Plan { tokens: true, ..Plan::default() });
+    let (key, task) = stand.ben_at("in_progress");
+    let track = mission_control_runtime::delivery::Track {
+        agent: stand.team.ben.clone(),
+        task: Some(mission_control_runtime::model::TaskId::new(task.as_str())),
+    };
+    let session = stand.sessions.issue(
+        &mission_control_runtime::model::SessionKey::new(key.as_str()),
+        "ben",
+        &track,
+        mission_control_runtime::clock::Millis(0),
+    );
+    let token = session.token.expose().to_owned();
+    let secrets = [stand.team.board.token.clone(), token.clone(), key.clone()];
+    for secret in &secrets {
+        let unknown = json!({"title": "x", secret.as_str(): "x"});
+        let rows = [
+            ("task-update", unknown.to_string()),
+            ("task-status", json!({"taskId": secret, "status": secret}).to_string()),
+            ("get-agent-skills", json!({"agentId": secret}).to_string()),
+            ("response-request", json!({"recipientSlugs": [secret], "message": "x"}).to_string()),
+            ("task-load", format!("{{\"{secret}")),
+            ("task-load", json!({"taskId": secret}).to_string()),
+        ];
+        for (endpoint, body) in rows {
+            let headers = [("x-openclaw-session-key", key.as_str()), ("x-runtime-token", token.as_str())];
+            let answer = stand.send(endpoint, &headers, &body);
+            assert!(answer.status >= 400, "{endpoint} {body}: {answer:?}");
+            for secret in &secrets {
+                assert!(!answer.body.to_string().contains(secret.as_str()), "{endpoint} {body}: {answer:?}");
+            }
+        }
+        let kind = format!("{secret}/x");
+        let headers = [
+            ("x-openclaw-session-key", key.as_str()),
+            ("x-runtime-token", token.as_str()),
+            ("Content-Type", kind.as_str()),
+        ];
+        let answer = stand.send("task-load", &headers, "{}");
+        assert!(!answer.body.to_string().contains(secret.as_str()), "{answer:?}");
+    }
+}

@@ -1,0 +1,151 @@
+//! Conversations without function tools: the agents call over HTTP, with nothing but what their briefing tells them.
+
+use std::collections::HashMap;
+use std::net::TcpListener;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use mission_control_runtime::demo::gateway::{Prompt, Thought};
+use serde_json::{Value, json};
+
+use super::house::House;
+use crate::support::board::agent;
+
+/// What a briefing says of the way to the board: the address, and the headers to be sent there.
+fn way(instructions: &str) -> (String, Vec<(String, String)>) {
+    let (_, rest) =
+        instructions.split_once("Call Mission Control over HTTP: `POST ").expect("there is a way");
+    let (base, rest) = rest.split_once("/agent/…`").unwrap();
+    let (told, _) = rest.split_once(" for you:").unwrap();
+    let headers = told.split('`').filter_map(|word| word.split_once(": "));
+    (base.to_owned(), headers.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+}
+
+/// Calls as the briefing says; status and body.
+fn call(instructions: &str, endpoint: &str, body: &Value) -> (u16, Value) {
+    let (base, headers) = way(instructions);
+    // A service that is starting says so.
+    loop {
+        let (status, body) = post(&format!("{base}/agent/{endpoint}"), &headers, body);
+        if status != 503 {
+            return (status, body);
+        }
+        std::thread::yield_now();
+    }
+}
+
+fn post(url: &str, headers: &[(String, String)], body: &Value) -> (u16, Value) {
+    let mut request = agent().post(url);
+    for (name, value) in headers {
+        request = request.header(name, value);
+    }
+    let mut answer = request.send(body.to_string()).unwrap();
+    let text = answer.body_mut().read_to_string().unwrap();
+    (answer.status().as_u16(), serde_json::from_str(&text).unwrap())
+}
+
+const HTTP: (&str, &str) = ("OPENCLAW_CLIENT_TOOLS_ENABLED", "false");
+
+/// From end to end: nothing is offered as a tool, the board is changed all the same, and no key comes out anywhere.
+#[test]
+fn agents_without_tools_work_over_http() {
+    for tokens in [false, true] {
+        let told: Arc<Mutex<HashMap<String, String>>> = Arc::default();
+        let ears = told.clone();
+        let mind = move |prompt: &Prompt| {
+            assert!(prompt.tools.is_empty());
+            ears.lock().unwrap().insert(prompt.agent.clone(), prompt.instructions.clone());
+            let paper = json!({"title": "Notes", "content": "…", "type": "note"});
+            let (status, written) = call(&prompt.instructions, "document", &paper);
+            let (moved, _) = call(&prompt.instructions, "task-status", &json!({"status": "in_progress"}));
+            let (read, _) = call(&prompt.instructions, "document-list", &json!({}));
+            Thought::say(format!(
+                "{status} {moved} {read} {}",
+                written["documentId"].as_str().unwrap_or("none")
+            ))
+        };
+        let flag = if tokens { "on" } else { "off" };
+        let more = [HTTP, ("AGENT_API_TOKENS", flag), ("LOG_LEVEL", "debug")];
+        let mut house = House::set(&["ben", "ada"], mind, &more);
+        let task = house.task("assigned", &["ben"]);
+        house.mention(&task, "ben", "write it down");
+        let answer = house.answer_of("ben", &task);
+        let documents = house.board.rows("documents");
+        let id = documents[0]["_id"].as_str().unwrap();
+        assert_eq!(answer, format!("200 200 200 {id}"), "{flag}");
+        assert_eq!((documents.len(), &documents[0]["taskId"]), (1, &json!(task)), "the session's task");
+        assert_eq!(house.board.row("tasks", &task)["status"], "in_progress");
+        house.settled();
+
+        let instructions = told.lock().unwrap()["ben"].clone();
+        let (base, headers) = way(&instructions);
+        assert_eq!(headers.len(), if tokens { 2 } else { 1 }, "{headers:?}");
+        let health = house.health().to_string();
+        // Behind the delivery the key still opens the doors; alone it does not where tokens are asked for.
+        let key = headers[0].1.clone();
+        let alone =
+            agent().post(format!("{base}/agent/document-list")).header("x-openclaw-session-key", &key);
+        assert_eq!(alone.send("{}").unwrap().status(), if tokens { 401 } else { 200 });
+        // And the same call once more is another one then.
+        let paper = json!({"title": "Notes", "content": "…", "type": "note"});
+        assert_eq!(call(&instructions, "document", &paper).0, 200);
+        assert_eq!(house.board.rows("documents").len(), 2);
+        house.kill_and_start();
+        let log = house.stop();
+        for (name, secret) in &headers {
+            assert!(!log.contains(secret) && !health.contains(secret), "{name}: {log}");
+        }
+    }
+}
+
+/// A program that dies while its agent is at work: the next one knows the agent, and what it has told nobody for certain
+/// it tells again; nothing is made twice.
+#[test]
+fn a_call_goes_on_in_the_next_process() {
+    // The agent knows one address.
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+    let (says, hears): (Sender<()>, Receiver<()>) = channel();
+    let (goes_on, waits): (Sender<()>, Receiver<()>) = channel();
+    let ends = Mutex::new((says, waits));
+    let mind = move |prompt: &Prompt| {
+        let paper = |name: &str| json!({"title": name, "content": "…", "type": "note"});
+        let first = call(&prompt.instructions, "document", &paper("one"));
+        let ends = ends.lock().unwrap();
+        ends.0.send(()).unwrap();
+        ends.1.recv().unwrap();
+        let again = call(&prompt.instructions, "document", &paper("one"));
+        let other = call(&prompt.instructions, "document", &paper("two"));
+        Thought::say(format!("{} {} {}", first == again, again.0, other.0))
+    };
+    let mut house = House::set(&["ben"], mind, &[HTTP, ("HEALTH_PORT", &port), ("AGENT_API_TOKENS", "on")]);
+    let task = house.task("in_progress", &["ben"]);
+    house.mention(&task, "ben", "write it down");
+    hears.recv().unwrap();
+    house.kill_and_start();
+    goes_on.send(()).unwrap();
+    assert_eq!(house.answer_of("ben", &task), "true 200 200");
+    house.settled();
+    let documents = house.board.rows("documents");
+    let titles: Vec<&str> = documents.iter().map(|paper| paper["title"].as_str().unwrap()).collect();
+    assert_eq!(titles, ["one", "two"]);
+}
+
+/// A call is a sign of life: a turn of which nothing else is seen for longer than the limit is not ended.
+#[test]
+fn an_agent_that_calls_is_alive() {
+    let mind = |prompt: &Prompt| {
+        for _ in 0..4 {
+            std::thread::sleep(Duration::from_secs(2));
+            call(&prompt.instructions, "document-list", &json!({}));
+        }
+        Thought::say("At last.")
+    };
+    let house = House::set(&["ben"], mind, &[HTTP, ("OPENCLAW_REQUEST_TIMEOUT_MS", "5000")]);
+    let task = house.task("in_progress", &["ben"]);
+    house.mention(&task, "ben", "take your time");
+    assert_eq!(house.answer_of("ben", &task), "At last.");
+    house.settled();
+    let health = house.health();
+    assert_eq!((house.gateway().posts(), &health["delivery"]["failed"]), (1, &json!(0)), "{health}");
+}
