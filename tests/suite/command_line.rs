@@ -244,8 +244,12 @@ fn the_service_answers_until_it_is_told_to_stop() {
         let address = service.address();
         service.hear("knows the account");
 
-        let (status, health) = get(&address, "/health");
-        let health: Value = serde_json::from_str(&health).unwrap();
+        let judged = || {
+            let (status, health) = get(&address, "/health");
+            let health: Value = serde_json::from_str(&health).unwrap();
+            (health["status"] != "starting").then_some((status, health))
+        };
+        let (status, health) = std::iter::repeat_with(judged).flatten().next().unwrap();
         assert_eq!((status, &health["status"]), (200, &json!("degraded")), "there is no gateway");
         assert_eq!(health["backend"]["reachable"], json!(true));
         assert_eq!(health["infrastructure"]["region"], json!("fra1"));

@@ -22,8 +22,8 @@ fn texts_are_answered_tools_are_not_and_that_is_said_once() {
     house.settled();
     let health = house.health();
     assert_eq!(
-        (&health["status"], &health["delivery"]["failed"]),
-        (&json!("healthy"), &json!(0)),
+        (&health["reasons"], &health["delivery"]["failed"]),
+        (&json!(["gateway_too_old"]), &json!(0)),
         "{health}"
     );
     assert_eq!(health["delivery"]["ended"], json!({"answered": 2}));
