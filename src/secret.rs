@@ -20,10 +20,20 @@ impl Secret {
         &self.0
     }
 
+    /// Whether this is the text, in a time that tells nothing of where it differs.
+    pub fn is(&self, text: &str) -> bool {
+        same(self.0.as_bytes(), text.as_bytes())
+    }
+
     /// Whether there is nothing in it.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+}
+
+/// Whether two texts are the same, in a time that tells nothing of where they differ.
+pub fn same(one: &[u8], other: &[u8]) -> bool {
+    one.len() == other.len() && one.iter().zip(other).fold(0, |differs, (a, b)| differs | (a ^ b)) == 0
 }
 
 impl fmt::Debug for Secret {

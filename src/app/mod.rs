@@ -1,6 +1,7 @@
 //! Start and stop: one file per command. Everything that the commands are made of meets here, and nobody imports it.
 
 mod board;
+mod casebook;
 mod demo;
 mod doctor;
 mod exit;
@@ -8,6 +9,7 @@ mod ground;
 pub mod load;
 mod local;
 mod nudge;
+mod place;
 mod run;
 
 use std::io::{ErrorKind, Write as _};

@@ -1,6 +1,6 @@
 //! The turns that are under way: who waits for whom since when, and how long there has been no sign of life.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -22,6 +22,8 @@ struct Inside {
     turns: BTreeMap<u64, Life>,
     /// Rows whose turn showed no sign of life for too long, and since when; until something new is known of them.
     stuck: BTreeMap<NotificationId, Millis>,
+    /// Rows for which a person does not want to wait any longer.
+    given_up: BTreeSet<NotificationId>,
 }
 
 /// One turn under way.
@@ -131,6 +133,25 @@ impl InFlight {
     /// Something new is known of the row.
     pub(super) fn is_known(&self, row: &NotificationId) {
         self.lock().stuck.remove(row);
+    }
+
+    /// A person does not want to wait for this row any longer.
+    pub(super) fn give_up(&self, row: &NotificationId) {
+        let mut inside = self.lock();
+        inside.given_up.insert(row.clone());
+        inside.turns.values().filter(|life| life.row == *row).for_each(|life| life.pulse.end());
+    }
+
+    /// Whether somebody has said so.
+    pub(super) fn is_given_up(&self, row: &NotificationId) -> bool {
+        self.lock().given_up.contains(row)
+    }
+
+    /// The row is over.
+    pub(super) fn is_over(&self, row: &NotificationId) {
+        let mut inside = self.lock();
+        inside.stuck.remove(row);
+        inside.given_up.remove(row);
     }
 
     /// All turns, as people see them.

@@ -122,6 +122,7 @@ pub(super) fn talk(
             desk.answers.one_more();
             reply
         };
+        job.record.spent += reply.usage.unwrap_or_default();
         if reply.calls.is_empty() || rounds > desk.rules.rounds_max {
             return Ok(spoken(reply, job));
         }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::clock::Millis;
+use crate::ops::Paused;
 
 /// `GET /version`.
 #[derive(Clone, Debug, Serialize)]
@@ -47,6 +48,8 @@ pub struct Health {
     pub backend: BackendHealth,
     /// What survives a crash.
     pub ledger: LedgerHealth,
+    /// Who begins no turns, because people want it so.
+    pub paused: Paused,
     /// Of this process.
     pub memory: Memory,
     /// Now.
@@ -125,6 +128,8 @@ pub struct DeliveryHealth {
     pub task_less_replies: u64,
     /// Rows that are not settled.
     pub waiting: usize,
+    /// What was given up and waits for a person's decision.
+    pub dead: usize,
     /// Those that are worked on.
     pub in_flight: usize,
     /// The turns of these, and those that are stuck.

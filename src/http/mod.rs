@@ -1,9 +1,10 @@
 //! HTTP as we serve it: what a request and a reply are ([`message`]), which request is for whom ([`routes`]), what the
-//! answers say ([`health`]), what a connection speaks that leaves HTTP behind ([`websocket`]), and the server that stands all of it
+//! answers say ([`health`]), who may ask and act ([`operator`]), what a connection speaks that leaves HTTP behind ([`websocket`]), and the server that stands all of it
 //! before the world ([`server`]).
 
 pub mod health;
 pub mod message;
+pub mod operator;
 pub mod routes;
 pub mod server;
 pub mod websocket;

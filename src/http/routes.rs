@@ -1,6 +1,7 @@
 //! Which request is for whom (http-and-tools §2.5).
 
 use super::message::{Method, Reply, Request};
+use super::operator::{self, Wanted};
 
 /// What a request asks for.
 pub enum Route {
@@ -8,6 +9,12 @@ pub enum Route {
     Health,
     /// Which version it is.
     Version,
+    /// Whether the process lives.
+    Live,
+    /// Whether it delivers.
+    Ready,
+    /// What operators want; nobody has been let in yet.
+    Operator(Wanted),
     /// Somebody on this machine knows of new rows.
     Nudge,
     /// Nothing that we have; the reply says why.
@@ -20,7 +27,12 @@ pub fn route(request: &Request) -> Route {
         "/health" => (Route::Health, "GET, HEAD"),
         "/version" => (Route::Version, "GET, HEAD"),
         "/nudge" => (Route::Nudge, "POST"),
-        _ => return Route::Refused(Reply::error(404, "Not Found").no_store()),
+        "/livez" => (Route::Live, "GET, HEAD"),
+        "/readyz" => (Route::Ready, "GET, HEAD"),
+        path => match operator::find(path) {
+            Some((wanted, allowed)) => (Route::Operator(wanted), allowed),
+            None => return Route::Refused(Reply::error(404, "Not Found").no_store()),
+        },
     };
     let fits = match request.method() {
         Method::Get | Method::Head => allowed != "POST",

@@ -12,6 +12,7 @@ use super::error::LedgerError;
 use super::story::Story;
 use crate::clock::Millis;
 use crate::delivery::journal::Note;
+use crate::delivery::shelf::Shelved;
 use crate::delivery::{End, Record};
 use crate::model::{Notification, NotificationId};
 
@@ -321,6 +322,12 @@ impl Image {
     /// What is delivered.
     pub(super) fn notification(&self) -> Result<Notification, String> {
         serde_json::from_str(&self.row).map_err(|why| format!("what it delivers is not understood: {why}"))
+    }
+
+    /// As it was given up at this time, if it was and can be read.
+    pub(super) fn shelved(&self, at: Millis) -> Option<Shelved> {
+        let Some(End::Dead(why)) = self.end() else { return None };
+        Some(Shelved { at, row: self.notification().ok()?, record: self.record().ok()?, why })
     }
 
     /// As it goes on, or why it cannot.

@@ -21,8 +21,8 @@ use mission_control_runtime::delivery::effects::Effects;
 use mission_control_runtime::delivery::journal::{Journal, Note, Step, Wait};
 use mission_control_runtime::delivery::policy::Skip;
 use mission_control_runtime::delivery::reply::Silence;
-use mission_control_runtime::delivery::{End, Record, Sent, Stage, Waits, Work};
-use mission_control_runtime::gateway::{ToolCall, ToolOutput};
+use mission_control_runtime::delivery::{End, Record, Sent, Stage, Unposted, Waits, Work};
+use mission_control_runtime::gateway::{ToolCall, ToolOutput, Usage};
 use mission_control_runtime::ledger::{KEPT_AGE, KEPT_MAX, Ledger, LedgerError, Opened, Options, read};
 use mission_control_runtime::model::{AccountId, MessageId, Notification, NotificationId, SessionKey};
 use proptest::prelude::*;
@@ -88,6 +88,7 @@ fn end() -> impl Strategy<Value = End> {
         prop::sample::select(Skip::ALL.to_vec()).prop_map(End::Skipped),
         Just(End::Gone),
         any::<String>().prop_map(End::Dead),
+        any::<String>().prop_map(End::Dropped),
     ]
 }
 
@@ -173,7 +174,12 @@ fn any_record() -> impl Strategy<Value = Record> {
             waits: if lost % 3 == 0 { Waits::Person } else { Waits::Agent },
             since: NOW,
             effects: effects(silences),
-            unposted: (lost % 2 == 0).then(|| "words".to_owned()),
+            spent: Usage { input_tokens: 5, output_tokens: u64::from(lost) },
+            unposted: (lost % 2 == 0).then(|| Unposted {
+                parts: vec!["words".to_owned()],
+                doubt: Some(NOW),
+                advance: true,
+            }),
             stage,
         },
     )
@@ -232,7 +238,8 @@ fn what_is_kept_has_stable_names() {
             assert_eq!(name(json!(end)), end.name());
         }
     }
-    for end in [End::Answered(1), End::Kept(String::new()), End::Dead(String::new())] {
+    let dropped = End::Dropped(String::new());
+    for end in [End::Answered(1), End::Kept(String::new()), End::Dead(String::new()), dropped] {
         assert_eq!(name(json!(end)), end.name());
     }
     let record = Record {
@@ -251,9 +258,11 @@ fn what_is_kept_has_stable_names() {
     let sent = json!({"session": "task:t", "agent": "a", "attempt": 1, "run": "r", "at": 1, "lost": 2, "silent": true, "failed": true,
         "spoke": true, "looked": 3, "grown": [4, 5]});
     let effects = json!({"done": [{"call": "c", "output": "o", "called": true}], "made": ["m"]});
+    let spent = json!({"input_tokens": 3, "output_tokens": 4});
+    let unposted = json!({"parts": ["words"], "doubt": 1, "advance": true});
     let all = json!({"tries": 1, "failures": 1, "doubts": 1, "outages": 1, "turned_away": 1, "answered_then": 1, "provider": 1,
         "lost": 1, "sent": sent, "unheard": 1, "parted": 1, "silences": 1, "unknown": 1, "heard": ["m", 1], "answered": true,
-        "reopened": true, "rested": 1, "waits": "person", "since": 1, "effects": effects, "unposted": "words", "stage": stage});
+        "reopened": true, "rested": 1, "waits": "person", "since": 1, "effects": effects, "spent": spent, "unposted": unposted, "stage": stage});
     let known: Record = serde_json::from_value(all.clone()).unwrap();
     assert_eq!(json!(known), all);
     assert_eq!(json!(Stage::Fresh), "fresh");

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use mission_control_runtime::redact::credentials_in;
 
 /// Which floor a room stands on. The longest matching path counts.
-const FLOORS: [(&str, u8); 39] = [
+const FLOORS: [(&str, u8); 41] = [
     ("model", 0),
     ("base64", 0),
     ("chance", 0),
@@ -17,7 +17,9 @@ const FLOORS: [(&str, u8); 39] = [
     ("delivery", 1),
     ("gateway", 1),
     ("tools", 1),
+    ("ops", 1),
     ("http::health", 1),
+    ("http::operator", 1),
     ("http::message", 1),
     ("http::routes", 1),
     ("http::websocket", 1),

@@ -44,6 +44,7 @@ pub(super) fn follow_roster(team: &Team, mission: &Mission, state: &State, stop:
             Ok(roster) => {
                 note_roster(&before, &roster, state);
                 before = roster;
+                state.heard_roster();
             }
             Err(error) => {
                 if failures == 1 {

@@ -64,15 +64,13 @@ impl Line {
     /// Asks the gateway whether it is there: nothing, or why not.
     pub(super) fn probe(&self, gateway: Option<&HttpGateway>) -> Option<String> {
         let trouble = match gateway.map(HttpGateway::probe) {
-            None => Some(Why::NoGateway.explain().to_owned()),
+            None => Some(GatewayError::new(Class::Closed, Why::NoGateway, None).to_string()),
             Some(probe) => {
                 if let Some(version) = probe.version {
                     self.known().version = Some(version.into());
                 }
-                probe.why.filter(|_| !probe.ready).map(|why| {
-                    let detail = probe.detail.map_or(String::new(), |detail| format!(" ({detail})"));
-                    format!("{}{detail}", why.explain())
-                })
+                let closed = |why| GatewayError::new(Class::Closed, why, probe.detail.as_deref()).to_string();
+                probe.why.filter(|_| !probe.ready).map(closed)
             }
         };
         self.known().trouble.clone_from(&trouble);

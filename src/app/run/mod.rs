@@ -3,6 +3,7 @@
 mod chores;
 mod ladder;
 mod line;
+mod operator;
 mod state;
 
 use std::io;
@@ -18,6 +19,7 @@ use super::ground::{Ground, Way};
 use crate::config::Settings;
 use crate::convex::Backoff;
 use crate::delivery::End;
+use crate::delivery::ask::Hold;
 use crate::delivery::desk::{Made, Rules};
 use crate::delivery::dispatcher::{Left, Plan, Rhythm};
 use crate::delivery::retry::Budget;
@@ -106,6 +108,8 @@ fn serve(settings: &Settings, ways: &Ways, redactor: &Arc<Redactor>) -> Exit {
         }
     };
     state.keeps(ledger.clone());
+    state.operator.opens(server.local_addr().to_string());
+    let left = Left { hold: state.operator.hold(), ..left };
     let switches = Switches::default();
     let gateway = settings.gateway.url.clone().map(|base| {
         let (token, silence_max) = (settings.gateway.token.clone(), settings.gateway.silence_max);
@@ -187,7 +191,8 @@ fn open_ledger(settings: &Settings) -> Result<(Arc<Ledger>, Left, Arc<Made>), Le
     let unknown = || End::Dead("it ended in a way that this version does not know".to_owned());
     let closed = opened.closed.into_iter().map(|closed| (closed.id, closed.end.unwrap_or_else(unknown)));
     let open = opened.open.into_iter().map(|left| (left.row, left.record, left.not_before));
-    let left = Left { open: open.collect(), closed: closed.chain(damaged).collect() };
+    let closed = closed.chain(damaged).collect();
+    let left = Left { open: open.collect(), closed, dead: opened.dead, hold: Hold::default() };
     Ok((Arc::new(opened.ledger), left, made))
 }
 
@@ -224,6 +229,7 @@ impl House<'_> {
     /// Starts everything but the server. The receiver ends with the chores.
     fn start(&self, port: u16, left: Left) -> io::Result<(Service, Receiver<()>)> {
         let team = Team::default();
+        self.state.operator.knows(team.clone());
         let service = Service::start(self.delivery(&team, port, left))?;
         self.state.delivers(service.view());
 

@@ -3,7 +3,10 @@
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+
 use super::line::Line;
+use super::operator::{self, Operator};
 use crate::clock::{Clock as _, Millis, SystemClock};
 use crate::config::Settings;
 use crate::delivery::dispatcher::Standing;
@@ -16,6 +19,7 @@ use crate::http::health::{
 use crate::http::message::{Reply, Request};
 use crate::http::routes::{Route, route};
 use crate::ledger::Ledger;
+use crate::ops::House;
 use crate::redact::Redactor;
 
 /// A roster that missed so many turns is not to be relied on.
@@ -53,6 +57,8 @@ pub(super) struct State {
     delivery: OnceLock<View>,
     /// There once it is open.
     ledger: OnceLock<Arc<Ledger>>,
+    /// What people ask and want done.
+    pub(super) operator: Operator,
 }
 
 impl State {
@@ -89,6 +95,7 @@ impl State {
             snapshot: Mutex::default(),
             delivery: OnceLock::new(),
             ledger: OnceLock::new(),
+            operator: Operator::new(settings, redactor),
         }
     }
 
@@ -107,6 +114,11 @@ impl State {
     pub(super) fn delivers(&self, view: View) {
         // It is set once, by the one who starts.
         let _ = self.delivery.set(view);
+    }
+
+    /// There is a new roster.
+    pub(super) fn heard_roster(&self) {
+        self.operator.heard_roster(self.delivery.get());
     }
 
     /// An error as it may be shown.
@@ -171,6 +183,7 @@ impl State {
             skipped: tally.skipped,
             list_failures: standing.list_failures,
             waiting: standing.known,
+            dead: standing.dead,
             in_flight: standing.running,
             lists: standing.lists,
             foreign_instance: standing.foreign.map(|foreign| foreign.to_string()),
@@ -192,6 +205,19 @@ impl State {
         match route(request) {
             Route::Health => Reply::json(self.snapshot()).no_store(),
             Route::Version => Reply::json_of(&self.version()).no_store(),
+            Route::Live => Reply::json_of(&json!({"live": true})).no_store(),
+            Route::Ready => {
+                let ready = self.is_ready();
+                Reply::json_of(&json!({"ready": ready})).with_status(if ready { 200 } else { 503 }).no_store()
+            }
+            Route::Operator(wanted) => {
+                let ground = operator::Ground {
+                    view: self.delivery.get(),
+                    ledger: self.ledger.get().map(|ledger| &**ledger),
+                    house: self.house(),
+                };
+                self.operator.answer(wanted, request, &ground).no_store()
+            }
             Route::Nudge => {
                 // Before the start there is nobody to be nudged, and no need: the first list is made at once.
                 if let Some(delivery) = self.delivery.get() {
@@ -200,6 +226,29 @@ impl State {
                 Reply::empty(202).no_store()
             }
             Route::Refused(reply) => reply,
+        }
+    }
+
+    /// Whether it delivers: Mission Control has let us in, and the delivery runs. Without a gateway it does so, too.
+    fn is_ready(&self) -> bool {
+        let heard = self.backend().accepted == Some(true) || self.roster().last_sync_at.is_some();
+        heard && self.delivery.get().is_some()
+    }
+
+    /// What stands in everybody's way.
+    fn house(&self) -> House {
+        let standing = self.delivery.get().map(View::standing);
+        let gate =
+            standing.as_ref().map_or(Some("the service is starting"), |now| now.gate_closed.as_deref());
+        let backend = self.backend();
+        let lists = standing.as_ref().and_then(|now| now.tally.list_error.clone());
+        House {
+            runs: true,
+            gateway: self.line.health(gate).closed,
+            backend: lists.or(if backend.accepted == Some(true) { None } else { backend.last_error }),
+            foreign: standing.and_then(|now| now.foreign).map(|foreign| foreign.to_string()),
+            ledger: self.ledger_health().off,
+            paused: self.operator.paused(),
         }
     }
 
@@ -250,6 +299,7 @@ impl State {
             agent_sync,
             backend,
             ledger,
+            paused: self.operator.paused(),
             memory: Memory { rss: resident_bytes() },
             timestamp: now,
         }

@@ -1,0 +1,64 @@
+//! What was given up, as long as nobody has decided what becomes of it: the dead letters.
+
+use std::collections::VecDeque;
+
+use super::Record;
+use crate::clock::Millis;
+use crate::model::{Notification, NotificationId};
+
+/// So many are kept; of older ones only the ledger knows, as long as it does.
+const MOST: usize = 500;
+
+/// A delivery that was given up.
+#[derive(Clone, Debug)]
+pub struct Shelved {
+    /// When.
+    pub at: Millis,
+    /// What was to be delivered.
+    pub row: Notification,
+    /// What had been done for it.
+    pub record: Record,
+    /// Why it was given up.
+    pub why: String,
+}
+
+/// All of them, oldest first.
+#[derive(Clone, Debug, Default)]
+pub struct Shelf(VecDeque<Shelved>);
+
+impl Shelf {
+    /// One more; of the same row only the last is kept.
+    pub fn put(&mut self, dead: Shelved) {
+        self.0.retain(|other| other.row.id != dead.row.id);
+        if self.0.len() == MOST {
+            self.0.pop_front();
+        }
+        self.0.push_back(dead);
+    }
+
+    /// Takes one away.
+    pub fn take(&mut self, id: &NotificationId) -> Option<Shelved> {
+        let at = self.0.iter().position(|dead| dead.row.id == *id)?;
+        self.0.remove(at)
+    }
+
+    /// What had been done for one.
+    pub fn record_of(&self, id: &NotificationId) -> Option<Record> {
+        self.0.iter().find(|dead| dead.row.id == *id).map(|dead| dead.record.clone())
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// All of them.
+    pub fn all(&self) -> Vec<Shelved> {
+        self.0.iter().cloned().collect()
+    }
+}
