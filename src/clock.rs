@@ -121,6 +121,28 @@ impl Sub<Duration> for Millis {
     }
 }
 
+impl Millis {
+    /// Out of the header `Date`: `Sat, 21 Nov 2026 12:44:05 GMT`.
+    pub fn from_http_date(text: &str) -> Option<Self> {
+        const MONTHS: [&str; 12] =
+            ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+        let (_, rest) = text.trim().split_once(", ")?;
+        let words: Vec<&str> = rest.split(' ').collect();
+        let [day, month, year, time, "GMT"] = words[..] else { return None };
+        let month = i64::try_from(MONTHS.iter().position(|name| *name == month)?).ok()? + 1;
+        let (day, year) = (day.parse::<i64>().ok()?, year.parse::<i64>().ok()?);
+        if !(1970..10_000).contains(&year) {
+            return None;
+        }
+        let time: Vec<i64> = time.split(':').map(|part| part.parse().ok()).collect::<Option<_>>()?;
+        let [hour, minute, second] = time[..] else { return None };
+        // The inverse of `civil`: the day is looked for from a guess that is a little early.
+        let guess = (year - 1970) * 365 + (month - 1) * 28;
+        let days = (guess..guess + 3_000).find(|days| civil(*days) == (year, month, day))?;
+        Some(Self((((days * 24 + hour) * 60 + minute) * 60 + second) * 1000))
+    }
+}
+
 /// `2026-11-21T12:44:05.123Z`.
 impl fmt::Display for Millis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -149,6 +171,24 @@ fn civil(days: i64) -> (i64, i64, i64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn dates_of_answers_are_read() {
+        let rows = [
+            ("Sat, 21 Nov 2026 12:44:05 GMT", Some("2026-11-21T12:44:05.000Z")),
+            ("Tue, 29 Feb 2000 00:00:00 GMT", Some("2000-02-29T00:00:00.000Z")),
+            ("Fri, 31 Dec 9999 23:59:59 GMT", Some("9999-12-31T23:59:59.000Z")),
+            ("Sun, 30 Feb 2025 00:00:00 GMT", None),
+            ("Sat, 21 Nov 1969 12:44:05 GMT", None),
+            ("Sat, 21 Nov 2026 12:44:05", None),
+            ("2026-11-21", None),
+            ("", None),
+        ];
+        for (text, instant) in rows {
+            let read = Millis::from_http_date(text).map(|at| at.to_string());
+            assert_eq!(read.as_deref(), instant, "{text}");
+        }
+    }
 
     #[test]
     fn instants_are_written_as_dates() {

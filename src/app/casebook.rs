@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::clock::Millis;
 use crate::delivery::End;
@@ -39,13 +39,13 @@ pub(super) struct Casebook<'a> {
 }
 
 /// What there is, in lines.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Overview {
     /// What stands in everybody's way.
-    blocks: Vec<String>,
+    pub(super) blocks: Vec<String>,
     /// Who is paused.
-    paused: ops::Paused,
+    pub(super) paused: ops::Paused,
     /// What is not settled, in its order.
     pub(super) unsettled: Vec<Brief>,
     /// What was given up and nobody has decided on, oldest first.

@@ -13,7 +13,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 pub use super::pace::Rhythm;
-pub use words::{Effect, Event, Left, Plan, Standing};
+pub use words::{Effect, Event, Left, Plan, Standing, Wish};
 
 use super::ask::Hold;
 use super::gate::Gate;

@@ -15,13 +15,13 @@ use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded, select};
 use log::{error, info, warn};
 
 use super::ask::{Answer, Ask, Ear};
-use super::dispatcher::{Dispatcher, Effect, Event, Left, Plan, Standing};
+use super::dispatcher::{Dispatcher, Effect, Event, Left, Plan, Standing, Wish};
 use super::inflight::{InFlight, Seen};
 use super::journal::{Journal, Note, Step, Wait};
 use super::scout::{Order, prober, scout};
 use super::watch::{Look, Rhythm, watch};
 use super::worker::{Ends, Worker};
-use super::{End, Job};
+use super::{End, Job, shelf};
 use crate::clock::{Clock, Millis, SteadyClock, SystemClock};
 use crate::mission::Mission;
 use crate::wire::Stop;
@@ -308,30 +308,31 @@ impl Desk {
                 let _ = self.journal.note(&note, Wait::Not);
                 true
             }
-            Effect::Reopen(again) => {
-                let (row, record) = &*again;
-                let note = Note::of(row, SystemClock.now()).record(record).step(Step::Retried, "by a person");
-                let _ = self.journal.note(&note, Wait::Not);
-                true
-            }
-            Effect::Dropped(dead, why) => {
-                let ((row, record), end) = (&*dead, End::Dropped(why));
-                let note =
-                    Note::of(row, SystemClock.now()).record(record).step(Step::Ended, "dropped by a person");
-                let _ = self.journal.note(&note.ends(&end), Wait::Not);
-                true
-            }
-            Effect::GiveUp(id) => {
-                self.inflight.give_up(&id);
-                true
-            }
-            Effect::Tell(ear, told) => {
-                ear.tell(told);
+            Effect::Wish(wish) => {
+                self.grant(wish);
                 true
             }
         };
         if !done {
             warn!("an order of the dispatcher found nobody; please report this as a bug");
+        }
+    }
+
+    /// What a person wants is noted, and whoever asked is told.
+    fn grant(&self, wish: Wish) {
+        let now = SystemClock.now();
+        // Nobody waits for the notes, so they bring no errors.
+        match wish {
+            Wish::Reopen(again) => {
+                let (row, record) = &*again;
+                let _ = self.journal.note(&shelf::retried(row, record, now), Wait::Not);
+            }
+            Wish::Dropped(dead, why) => {
+                let ((row, record), end) = (&*dead, End::Dropped(why));
+                let _ = self.journal.note(&shelf::dropped(row, record, &end, now), Wait::Not);
+            }
+            Wish::GiveUp(id) => self.inflight.give_up(&id),
+            Wish::Tell(ear, answer) => ear.tell(answer),
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use std::collections::VecDeque;
 
-use super::Record;
+use super::journal::{Note, Step};
+use super::{End, Record};
 use crate::clock::Millis;
 use crate::model::{Notification, NotificationId};
 
@@ -20,6 +21,16 @@ pub struct Shelved {
     pub record: Record,
     /// Why it was given up.
     pub why: String,
+}
+
+/// That this row begins again, because a person wants it; `record` is how.
+pub fn retried<'a>(row: &'a Notification, record: &'a Record, at: Millis) -> Note<'a> {
+    Note::of(row, at).record(record).step(Step::Retried, "by a person")
+}
+
+/// That this row is closed for good, because a person wants it.
+pub fn dropped<'a>(row: &'a Notification, record: &'a Record, end: &'a End, at: Millis) -> Note<'a> {
+    Note::of(row, at).record(record).step(Step::Ended, "dropped by a person").ends(end)
 }
 
 /// All of them, oldest first.

@@ -77,7 +77,7 @@ fn is_from_our_page(request: &Request) -> bool {
 }
 
 /// The agent that a body names: none in an empty one. The error is a sentence.
-pub(super) fn agent_in(body: &[u8]) -> Result<Option<String>, &'static str> {
+fn agent_in(body: &[u8]) -> Result<Option<String>, &'static str> {
     #[derive(serde::Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Named {
@@ -96,7 +96,7 @@ pub(super) fn agent_in(body: &[u8]) -> Result<Option<String>, &'static str> {
 }
 
 /// What is wanted, with what its body says; or why that makes no sense.
-pub(super) fn with_body(wanted: Wanted, request: &Request) -> Result<Wanted, Reply> {
+pub fn with_body(wanted: Wanted, request: &Request) -> Result<Wanted, Reply> {
     let body = request.body();
     let acts = *request.method() == Method::Post;
     match wanted {

@@ -1,19 +1,19 @@
 //! What is answered to "why?", the same for people and for programs.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::spans::clock;
 use crate::clock::Millis;
 use crate::delivery::journal::Told;
 
 /// What is answered.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Finding {
     /// What was asked for.
     pub id: String,
     /// `answered`, `dead` and the other ends, or `working`, `waiting`, `resting`, `held`.
-    pub state: &'static str,
+    pub state: String,
     /// What happened.
     pub what: String,
     /// Why.
@@ -29,13 +29,13 @@ pub struct Finding {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unposted: Option<String>,
     /// The timeline of one delivery.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<Told>,
     /// How many steps were left out in the middle.
-    #[serde(skip_serializing_if = "is_nothing")]
+    #[serde(default, skip_serializing_if = "is_nothing")]
     pub left_out: u64,
     /// The deliveries of a task or of an agent.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub deliveries: Vec<Brief>,
 }
 
@@ -45,7 +45,7 @@ fn is_nothing(count: &u64) -> bool {
 }
 
 /// One delivery in a line.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Brief {
     /// The notification.
@@ -57,7 +57,7 @@ pub struct Brief {
     /// About which task.
     pub task: Option<String>,
     /// As in [`Finding::state`].
-    pub state: &'static str,
+    pub state: String,
     /// When it ended, or was created.
     pub at: Millis,
     /// What happened, and why.
@@ -66,6 +66,8 @@ pub struct Brief {
     pub next: String,
     /// What it has cost so far.
     pub cost: String,
+    /// How often it failed, whoever's fault it was.
+    pub failed: u32,
     /// Whether an answer of the agent is there that no thread shows.
     pub unposted: bool,
 }

@@ -68,7 +68,7 @@ pub fn one(case: &Case, house: &House, silence: Duration, now: Millis) -> Findin
     let besides = house.besides().map_or(String::new(), |words| format!(" {words}"));
     Finding {
         id: case.row.id.to_string(),
-        state: said.state,
+        state: said.state.to_owned(),
         what: format!("{} for {}: {}", name_of(case), case.agent, said.what),
         why: format!("{}{besides}", said.why),
         next: said.next,
@@ -117,11 +117,12 @@ pub fn brief(case: &Case, house: &House, silence: Duration, now: Millis) -> Brie
         kind: case.row.kind.to_string(),
         agent: case.agent.clone(),
         task: case.row.task_id.as_ref().map(ToString::to_string),
-        state: said.state,
+        state: said.state.to_owned(),
         at: case.closed.as_ref().map_or(case.row.created_at, |(at, _)| *at),
         words: format!("{} {}", said.what, said.why),
         next: said.next,
         cost: cost(&case.record),
+        failed: attempts(&case.record),
         unposted: case.record.unposted.is_some(),
     }
 }

@@ -4,8 +4,12 @@
 mod alive;
 /// The three of them, started and joined.
 mod house;
+/// What went wrong, and whether people are told so in three lines.
+mod incidents;
 /// Killed again and again.
 mod killed;
+/// What people ask and have done, beside the service and without it.
+mod operator;
 /// Rows that fail for ever in front of good ones.
 mod poison;
 /// At a gateway that is not of this house.

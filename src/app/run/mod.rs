@@ -14,6 +14,7 @@ use std::thread;
 use crossbeam_channel::{Receiver, RecvTimeoutError, select};
 use log::{error, info, warn};
 
+use super::ask;
 use super::exit::Exit;
 use super::ground::{Ground, Way};
 use crate::config::Settings;
@@ -108,7 +109,7 @@ fn serve(settings: &Settings, ways: &Ways, redactor: &Arc<Redactor>) -> Exit {
         }
     };
     state.keeps(ledger.clone());
-    state.operator.opens(server.local_addr().to_string());
+    state.operator.opens(ask::address(settings.http.connect_host(), server.local_addr().port()));
     let left = Left { hold: state.operator.hold(), ..left };
     let switches = Switches::default();
     let gateway = settings.gateway.url.clone().map(|base| {

@@ -14,7 +14,7 @@ use crate::config::Settings;
 use crate::delivery::ask::{Answer, Ask, Hold, Refused};
 use crate::delivery::service::View;
 use crate::http::message::{Reply, Request};
-use crate::http::operator::{Wanted, refuse};
+use crate::http::operator::{Wanted, refuse, with_body};
 use crate::ledger::{self, Ledger, Read};
 use crate::model::{AccountId, NotificationId, Roster};
 use crate::ops::pause::find;
@@ -115,6 +115,10 @@ impl Operator {
         if let Some(refused) = refuse(request, self.token.get(), &allowed) {
             return refused;
         }
+        let wanted = match with_body(wanted, request) {
+            Ok(wanted) => wanted,
+            Err(refused) => return refused,
+        };
         match wanted {
             Wanted::Why(id) => self.why(&id, ground),
             Wanted::Deliveries => self.casebook(ground, |book| {

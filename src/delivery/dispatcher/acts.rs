@@ -1,6 +1,6 @@
 //! What people ask and want done.
 
-use super::{Dispatcher, Effect};
+use super::{Dispatcher, Effect, Wish};
 use crate::clock::Millis;
 use crate::delivery::ask::{Answer, Ask, Ear, Refused};
 use crate::delivery::shelf::Shelved;
@@ -22,7 +22,7 @@ impl Dispatcher {
             Ask::GiveUp(id) => self.give_up(&id, now),
         };
         // Behind what it brings about: whoever is told that it is done finds it noted.
-        self.forgotten.push(Effect::Tell(ear, told));
+        self.forgotten.push(Effect::Wish(Wish::Tell(ear, told)));
     }
 
     /// Begins again what was given up, at the end of its track.
@@ -35,7 +35,7 @@ impl Dispatcher {
         };
         self.admit(id);
         let record = record.retried();
-        self.forgotten.push(Effect::Reopen(Box::new((row.clone(), record.clone()))));
+        self.forgotten.push(Effect::Wish(Wish::Reopen(Box::new((row.clone(), record.clone())))));
         self.queue.recall(row, record, None, now);
         self.pace.stir(now);
         Answer::Done
@@ -51,7 +51,7 @@ impl Dispatcher {
         self.admit(id);
         self.closed.insert(id.clone(), End::Dropped(why.clone()));
         *self.tally.ended.entry(End::Dropped(String::new()).name()).or_default() += 1;
-        self.forgotten.push(Effect::Dropped(Box::new((row, record)), why));
+        self.forgotten.push(Effect::Wish(Wish::Dropped(Box::new((row, record)), why)));
         Answer::Done
     }
 
@@ -59,7 +59,7 @@ impl Dispatcher {
         if !self.queue.hurry(id, now) {
             return Answer::Refused(Refused::NotUnderWay);
         }
-        self.forgotten.push(Effect::GiveUp(id.clone()));
+        self.forgotten.push(Effect::Wish(Wish::GiveUp(id.clone())));
         Answer::Done
     }
 

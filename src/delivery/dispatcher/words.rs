@@ -67,6 +67,15 @@ pub enum Effect {
     Probe,
     /// Note that this row is gone: nobody has it any more, and it was not begun.
     Forget(Box<Notification>),
+    /// What a person wants.
+    Wish(Wish),
+    /// Another runtime lives on the account: stop and leave it alone. Said once.
+    Leave,
+}
+
+/// What follows from what a person wants.
+#[derive(Debug)]
+pub enum Wish {
     /// Note that this row begins again.
     Reopen(Box<(Notification, Record)>),
     /// Note that this row is closed for good; why it had been given up.
@@ -75,8 +84,6 @@ pub enum Effect {
     GiveUp(NotificationId),
     /// Tell whoever asked.
     Tell(Ear, Answer),
-    /// Another runtime lives on the account: stop and leave it alone. Said once.
-    Leave,
 }
 
 /// What it is set to.
