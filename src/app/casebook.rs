@@ -1,6 +1,6 @@
 //! Everything that is known of the deliveries, from the ledger and from the running service, put together for whoever asks.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -75,14 +75,19 @@ impl<'a> Casebook<'a> {
         let turns = turns(&memory.turns);
         let mut pending: HashMap<_, _> =
             memory.pending.into_iter().map(|pending| (pending.row.id.clone(), pending)).collect();
+        let mut shelved: HashMap<_, _> =
+            memory.shelved.into_iter().map(|dead| (dead.row.id.clone(), dead)).collect();
         let mut cases: Vec<Case> = Vec::new();
         for tale in read.tales.iter().filter(|tale| tale.account == *account) {
-            cases.push(told(tale, pending.remove(&tale.id), name(&tale.row)));
+            let mut case = told(tale, pending.remove(&tale.id), name(&tale.row));
+            // What was given up a moment ago may not be written yet.
+            if let Some(dead) = shelved.remove(&tale.id).filter(|_| case.place.is_none()) {
+                (case.closed, case.record) = (Some((dead.at, Some(End::Dead(dead.why)))), dead.record);
+            }
+            cases.push(case);
         }
         cases.extend(pending.into_values().map(|pending| untold(pending, &name)));
-        let known: HashSet<_> = cases.iter().map(|case| case.row.id.clone()).collect();
-        let shelved = memory.shelved.into_iter().filter(|dead| !known.contains(&dead.row.id));
-        cases.extend(shelved.map(|dead| given_up(dead, &name)));
+        cases.extend(shelved.into_values().map(|dead| given_up(dead, &name)));
         for case in &mut cases {
             case.turn = turns.get(case.row.id.as_str()).cloned();
         }

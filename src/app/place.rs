@@ -1,6 +1,7 @@
 //! What lies in `STATE_DIR` beside the ledger, for people and their commands: the token that lets them ask and act, who
 //! is paused, and where the running service listens.
 
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -42,6 +43,21 @@ impl Place {
     /// Where it is.
     pub(super) fn path(&self) -> &Path {
         &self.0
+    }
+
+    /// Why nothing can be kept here, if so; one that is not there yet is made at the first start.
+    pub(super) fn trouble(&self) -> Option<String> {
+        let shown = self.0.display();
+        match fs::metadata(&self.0) {
+            Err(why) if why.kind() == io::ErrorKind::NotFound => None,
+            Err(why) => Some(format!(
+                "STATE_DIR {shown} cannot be used ({why}): nothing will survive a crash; give it to the user of the service"
+            )),
+            Ok(found) if found.is_dir() => None,
+            Ok(_) => Some(format!(
+                "STATE_DIR {shown} is no directory: nothing will survive a crash; name another one"
+            )),
+        }
     }
 
     /// The operators' token, if there is one that can be read.

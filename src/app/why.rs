@@ -66,7 +66,10 @@ pub(super) fn look(footing: &Footing, id: &str) -> Result<Finding, Vec<String>> 
                 footing.clean(id),
                 footing.place.path().display()
             ),
-            format!("Only the ledger was asked: {looked}."),
+            footing
+                .place
+                .trouble()
+                .map_or_else(|| format!("Only the ledger was asked: {looked}."), |why| format!("{why}.")),
         ]),
         Err(why) => Err(vec![format!("The ledger cannot be read: {why}."), format!("And {looked}.")]),
     }

@@ -141,6 +141,7 @@ fn say(case: &Case, house: &House, silence: Duration, now: Millis) -> Said {
         Some((at, end)) => over(case, *at, end.as_ref(), now),
         None => match case.place {
             Some(Place::Running) => at_work(case, house, silence, now),
+            None if house.runs => just_now(case),
             _ => waiting(case, house, now),
         },
     }
@@ -243,6 +244,17 @@ fn at_work(case: &Case, house: &House, silence: Duration, now: Millis) -> Said {
         until(at, now)
     );
     Said { next_at: Some(at), ..said(what, why, next, None) }
+}
+
+/// The ledger has it as open, and the service does not know it: it is being written.
+fn just_now(case: &Case) -> Said {
+    Said {
+        state: "working",
+        what: "it has ended just now.".to_owned(),
+        why: "How it ended is being written down.".to_owned(),
+        next: format!("Ask again: `why {}`.", case.row.id),
+        next_at: None,
+    }
 }
 
 /// Not with a worker, and not over.

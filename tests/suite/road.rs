@@ -6,6 +6,8 @@ mod crashes;
 /// A board, a desk, and a job on it.
 mod desk;
 mod mortal;
+/// What begins again because a person wants it.
+mod retried;
 /// A turn whose answer was lost.
 mod settling;
 /// Whether the board says that somebody types.

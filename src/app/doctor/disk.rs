@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::{Check, PATIENCE, Verdict};
 use crate::app::ground::Way;
+use crate::app::place::Place;
 use crate::clock::{Clock as _, Millis, SystemClock};
 use crate::config::Settings;
 use crate::ledger;
@@ -25,27 +26,17 @@ pub(super) fn disk(settings: &Settings) -> Check {
     let directory = &settings.state_dir;
     let shown = directory.display();
     let mut check = Check::new("disk", Verdict::Good, Vec::new());
-    match fs::metadata(directory) {
-        Err(why) if why.kind() == std::io::ErrorKind::NotFound => {
-            check.say(format!("{shown} is not there yet; the first start makes it"));
-            return check;
-        }
-        Err(why) => {
-            check.wrong(format!("STATE_DIR {shown} cannot be used ({why}): nothing will survive a crash; give it to the user of the service"));
-            return check;
-        }
-        Ok(found) if !found.is_dir() => {
-            check.wrong(format!("STATE_DIR {shown} is no directory: nothing will survive a crash"));
-            return check;
-        }
-        Ok(found) => {
-            let mode = found.permissions().mode() & 0o777;
-            if mode & 0o022 != 0 {
-                check.wrong(format!(
-                    "STATE_DIR {shown} can be changed by others (mode {mode:o}): chmod 700 {shown}"
-                ));
-            }
-        }
+    if let Some(trouble) = Place::new(directory).trouble() {
+        check.wrong(trouble);
+        return check;
+    }
+    let Ok(found) = fs::metadata(directory) else {
+        check.say(format!("{shown} is not there yet; the first start makes it"));
+        return check;
+    };
+    let mode = found.permissions().mode() & 0o777;
+    if mode & 0o022 != 0 {
+        check.wrong(format!("STATE_DIR {shown} can be changed by others (mode {mode:o}): chmod 700 {shown}"));
     }
     if let Err(why) = try_to_write(directory) {
         check.wrong(format!("STATE_DIR {shown} cannot be written ({why}): nothing will survive a crash; make room, or give it to the user of the service"));

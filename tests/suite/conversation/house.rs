@@ -413,11 +413,6 @@ impl House {
         value.clone_into(&mut variable.1);
     }
 
-    /// The gateway goes away, and nobody takes its place.
-    pub(super) fn stop_gateway(&mut self) {
-        self.gateway.as_mut().expect("it is ours").server.take().unwrap().stop(Duration::ZERO);
-    }
-
     /// Where the program keeps what survives a crash.
     pub(super) fn state_dir(&self) -> &str {
         self.state.path().to_str().unwrap()

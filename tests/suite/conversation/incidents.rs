@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mission_control_runtime::demo::gateway::{Fault, Prompt, Thought};
+use mission_control_runtime::demo::gateway::{Fault, Item, Prompt, Thought};
 
 use super::house::House;
 use super::polite;
@@ -84,7 +84,7 @@ fn the_endpoint_is_off() {
 fn the_gateway_does_not_know_the_agent() {
     let house = House::at(&["ben"], |options| options.agents = vec!["ada".to_owned()], None, polite);
     let id = in_trouble(&house);
-    both_say(&house, &id, &["the gateway does not know", "agents.entries"]);
+    both_say(&house, &id, &["he gateway does not know", "agents.entries"]);
 }
 
 #[test]
@@ -116,10 +116,14 @@ fn the_agent_says_nothing() {
 
 #[test]
 fn a_lost_answer_is_waited_for() {
-    let mut house = House::new(&["ben"], |_: &Prompt| Thought::say("Late.").after(Duration::from_secs(25)));
+    let mut house = House::new(&["ben"], |prompt: &Prompt| {
+        let steps =
+            prompt.transcript.iter().filter(|entry| matches!(entry.item, Item::ToolResult { .. })).count();
+        if steps < 8 { Thought::work("exec", Duration::from_secs(4), "on it") } else { Thought::say("Late.") }
+    });
     let task = house.task("in_progress", &["ben"]);
     house.mention(&task, "ben", "take your time");
-    house.begun();
+    house.until("work", |_| house.history("ben", &task).len() > 1);
     let id = house.undelivered()[0]["_id"].as_str().unwrap().to_owned();
     house.kill_and_start();
     house.until("the wait", |_| house.command(["why", &id]).1.contains("goes on without us"));

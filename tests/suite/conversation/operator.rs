@@ -2,9 +2,6 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use mission_control_runtime::demo::gateway::{Fault, Prompt, Thought};
 use serde_json::{Value, json};
@@ -135,31 +132,6 @@ fn without_a_service_the_next_start_acts() {
     house.stop();
     let (code, told) = house.command(["dead", "drop", &id]);
     assert!(code == Some(1) && told.contains("Nothing with this id was given up"), "{told}");
-}
-
-/// An answer that could not be posted is posted without asking the agent again.
-#[test]
-fn an_answer_that_is_there_is_posted() {
-    let house = House::new(&["ben"], polite);
-    let task = house.task("in_progress", &["ben"]);
-    let gone = Arc::new(AtomicBool::new(false));
-    house.faults().next(Fault::SlowFirstByte(Duration::from_secs(2)));
-    house.mention(&task, "ben", "hello");
-    let id = house.undelivered()[0]["_id"].as_str().unwrap().to_owned();
-    house.begun();
-    // Into an archived task nothing can be posted, for now.
-    let archived = house.board.person("tasks:archive", json!({"taskId": task}));
-    gone.store(archived.is_ok(), Ordering::Relaxed);
-    house.until("the end", |health| health["delivery"]["waiting"] == 0);
-    let health = house.health();
-    if health["delivery"]["dead"] != 1 {
-        return;
-    }
-    let (_, show) = house.command(["dead", "show", &id]);
-    assert!(
-        show.contains("which no thread shows:\nben answers.") && show.contains("posts the answer"),
-        "{show}"
-    );
 }
 
 #[test]
