@@ -80,11 +80,10 @@ impl Place {
         if let Some(token) = self.token()? {
             return Ok(token);
         }
-        let random = chance::bytes::<32>();
-        if random == [0; 32] {
+        let digits = chance::hex::<32>();
+        if digits.bytes().all(|digit| digit == b'0') {
             return Err("the machine gives no random numbers".to_owned());
         }
-        let digits: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
         let token = Secret::new(format!("mc_operator_{digits}"));
         write_secret(&self.0.join(TOKEN), &token).map_err(|why| why.to_string())?;
         Ok(token)
@@ -93,11 +92,10 @@ impl Place {
     /// Who is paused.
     pub(super) fn paused(&self) -> Paused {
         match read_secret(&self.0.join(PAUSED)) {
-            Ok(None) => Paused::default(),
             Ok(Some(content)) => Paused::read(&String::from_utf8_lossy(&content)),
             // It is there, and perhaps somebody wanted something to wait.
             Err(_) if self.0.join(PAUSED).exists() => Paused::read(""),
-            Err(_) => Paused::default(),
+            Ok(None) | Err(_) => Paused::default(),
         }
     }
 

@@ -56,7 +56,7 @@ pub(super) fn look(footing: &Footing, id: &str) -> Result<Finding, Vec<String>> 
     }
     let told = footing.tell(|book| {
         let finding = book.find(id).map(|finding| finding.cleaned(&|text| footing.clean(text)));
-        finding.ok_or_else(|| book.cases.len())
+        finding.ok_or(book.cases.len())
     });
     match told {
         Ok(Ok(finding)) => Ok(finding),

@@ -129,9 +129,12 @@ impl Record {
     pub fn retried(&self) -> Self {
         let stage = match (&self.unposted, &self.stage) {
             (Some(left), _) => left.clone().into_stage(),
-            (None, Stage::Ended(End::Dead(_) | End::Dropped(_))) => Stage::Fresh,
-            (None, Stage::Ended(end)) => Stage::Ended(end.clone()),
-            (None, Stage::Fresh | Stage::Working(_) | Stage::Answered { .. }) => Stage::Fresh,
+            (None, Stage::Ended(end)) if !matches!(end, End::Dead(_) | End::Dropped(_)) => {
+                Stage::Ended(end.clone())
+            }
+            (None, Stage::Ended(_) | Stage::Fresh | Stage::Working(_) | Stage::Answered { .. }) => {
+                Stage::Fresh
+            }
         };
         let mut record = Self {
             tries: self.tries,

@@ -178,7 +178,8 @@ mod tests {
 
     #[test]
     fn bodies_name_an_agent_or_nobody() {
-        let rows: [(&[u8], Result<Option<&str>, ()>); 9] = [
+        type Named = Result<Option<&'static str>, ()>;
+        let rows: [(&[u8], Named); 9] = [
             (b"", Ok(None)),
             (b" \n", Ok(None)),
             (b"{}", Ok(None)),

@@ -80,15 +80,12 @@ fn taken(lock: &File) -> Result<(), TryLockError> {
 /// The process that has the ledger in this directory, if one has it and says so.
 pub fn owner(directory: &Path) -> Option<u32> {
     let mut lock = File::open(directory.join(LOCK)).ok()?;
-    match lock.try_lock_shared() {
-        // Nobody.
-        Ok(()) => None,
-        Err(_) => {
-            let mut by = String::new();
-            lock.read_to_string(&mut by).ok()?;
-            by.trim().parse().ok()
-        }
+    if lock.try_lock_shared().is_ok() {
+        return None;
     }
+    let mut by = String::new();
+    lock.read_to_string(&mut by).ok()?;
+    by.trim().parse().ok()
 }
 
 /// Opens a file for reading and writing, made where there is none; its owner's alone, whatever the directory allows.

@@ -29,7 +29,7 @@ pub fn until(at: Millis, now: Millis) -> String {
 /// The instant, to the second.
 pub fn clock(at: Millis) -> String {
     let text = at.to_string();
-    text.split_once('.').map_or(text.clone(), |(seconds, _)| format!("{seconds}Z"))
+    text.split_once('.').map_or_else(|| text.clone(), |(seconds, _)| format!("{seconds}Z"))
 }
 
 #[cfg(test)]

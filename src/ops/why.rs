@@ -269,7 +269,8 @@ fn waiting(case: &Case, house: &House, now: Millis) -> Said {
     };
     let seen = format!("not settled; it was created {}.", ago(case.row.created_at, now));
     if let Some((first, others)) = blocks.split_first() {
-        let others = others.iter().map(|other| format!(" Also: {other}")).collect::<String>();
+        let others: Vec<String> = others.iter().map(|other| format!(" Also: {other}")).collect();
+        let others = others.concat();
         // What closed the gate is mostly what the row has met itself.
         let own = own.filter(|own| house.runs && house.gateway.is_none() && !first.contains(own.as_str()));
         let own = own.map_or(String::new(), |own| format!(" Its own last trouble: {own}"));

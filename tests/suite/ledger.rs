@@ -258,11 +258,11 @@ fn what_is_kept_has_stable_names() {
     let sent = json!({"session": "task:t", "agent": "a", "attempt": 1, "run": "r", "at": 1, "lost": 2, "silent": true, "failed": true,
         "spoke": true, "looked": 3, "grown": [4, 5]});
     let effects = json!({"done": [{"call": "c", "output": "o", "called": true}], "made": ["m"]});
-    let spent = json!({"input_tokens": 3, "output_tokens": 4});
+    let cost = json!({"input_tokens": 3, "output_tokens": 4});
     let unposted = json!({"parts": ["words"], "doubt": 1, "advance": true});
     let all = json!({"tries": 1, "failures": 1, "doubts": 1, "outages": 1, "turned_away": 1, "answered_then": 1, "provider": 1,
         "lost": 1, "sent": sent, "unheard": 1, "parted": 1, "silences": 1, "unknown": 1, "heard": ["m", 1], "answered": true,
-        "reopened": true, "rested": 1, "waits": "person", "since": 1, "effects": effects, "spent": spent, "unposted": unposted, "stage": stage});
+        "reopened": true, "rested": 1, "waits": "person", "since": 1, "effects": effects, "spent": cost, "unposted": unposted, "stage": stage});
     let known: Record = serde_json::from_value(all.clone()).unwrap();
     assert_eq!(json!(known), all);
     assert_eq!(json!(Stage::Fresh), "fresh");

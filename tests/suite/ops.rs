@@ -50,8 +50,8 @@ fn runs() -> House {
     House { runs: true, ..House::default() }
 }
 
-fn turn(state: &'static str, quiet: u64) -> Option<Turn> {
-    Some(Turn { state, since: NOW - secs(200), quiet: secs(quiet) })
+fn turn(state: &'static str, quiet: u64) -> Turn {
+    Turn { state, since: NOW - secs(200), quiet: secs(quiet) }
 }
 
 fn answered() -> Stage {
@@ -64,17 +64,34 @@ fn answered() -> Stage {
     }
 }
 
-fn unposted() -> Option<Unposted> {
-    Some(Unposted { parts: vec!["a".to_owned(), "b".to_owned()], doubt: None, advance: false })
+fn unposted() -> Unposted {
+    Unposted { parts: vec!["a".to_owned(), "b".to_owned()], doubt: None, advance: false }
 }
 
-/// What is told of each state: the state, and words of the three sentences.
+/// A case, the state that is told of it, and words of the three sentences.
+type Row = (Case, &'static str, [&'static str; 3]);
+
+#[track_caller]
+fn tell(rows: Vec<Row>) {
+    for (case, state, words) in rows {
+        let found = one(&case, &runs(), SILENCE, NOW);
+        assert_eq!(found.state, state, "{found:?}");
+        for (sentence, word) in [&found.what, &found.why, &found.next].into_iter().zip(words) {
+            assert!(sentence.contains(word), "{state} lacks {word:?}: {found:?}");
+            assert!(!sentence.contains('\n') && sentence.ends_with('.'), "{sentence:?}");
+        }
+        let first: Vec<String> = found.text().lines().take(3).map(str::to_owned).collect();
+        assert_eq!(first, [found.what, found.why, found.next]);
+    }
+}
+
+fn asked(tries: u32) -> Record {
+    Record { tries, ..Record::default() }
+}
+
 #[test]
-fn every_state_is_told() {
-    let asked = |tries| Record { tries, ..Record::default() };
-    let rests = Place::Rests(NOW + secs(12));
-    let trouble = |case: Case, words: &str| Case { trouble: Some(words.to_owned()), ..case };
-    let rows: Vec<(Case, &str, [&str; 3])> = vec![
+fn every_end_is_told() {
+    let rows: Vec<Row> = vec![
         (
             Case { record: asked(2), ..ended(End::Answered(1)) },
             "answered",
@@ -116,7 +133,10 @@ fn every_state_is_told() {
             ],
         ),
         (
-            Case { record: Record { unposted: unposted(), ..asked(1) }, ..ended(End::Dead("no".to_owned())) },
+            Case {
+                record: Record { unposted: Some(unposted()), ..asked(1) },
+                ..ended(End::Dead("no".to_owned()))
+            },
             "dead",
             ["given up", "No.", "`dead retry n1` posts the answer that the agent has given"],
         ),
@@ -130,23 +150,32 @@ fn every_state_is_told() {
             "over",
             ["over 0 s ago", "does not know", "Nothing"],
         ),
+    ];
+    tell(rows);
+}
+
+#[test]
+fn whatever_is_not_over_is_told() {
+    let rests = Place::Rests(NOW + secs(12));
+    let trouble = |case: Case, words: &str| Case { trouble: Some(words.to_owned()), ..case };
+    let rows: Vec<Row> = vec![
         (
-            Case { turn: turn("working", 3), ..at(Place::Running) },
+            Case { turn: Some(turn("working", 3)), ..at(Place::Running) },
             "working",
             ["at work on it for 3 min", "last sign of life was 3 s ago", "looked for in 14 min"],
         ),
         (
-            Case { turn: turn("waiting", 3), ..at(Place::Running) },
+            Case { turn: Some(turn("waiting", 3)), ..at(Place::Running) },
             "working",
             ["at work", "busy with other turns", "posted when it comes"],
         ),
         (
-            Case { turn: turn("quiet", 100), ..at(Place::Running) },
+            Case { turn: Some(turn("quiet", 100)), ..at(Place::Running) },
             "working",
             ["at work", "no sign of life for 100 s", "in 13 min"],
         ),
         (
-            Case { turn: turn("stuck", 900), ..at(Place::Running) },
+            Case { turn: Some(turn("stuck", 900)), ..at(Place::Running) },
             "working",
             ["at work", "stuck: no sign of life for 15 min", "now"],
         ),
@@ -197,16 +226,7 @@ fn every_state_is_told() {
         ),
         (case("n1"), "working", ["ended just now", "written down", "`why n1`"]),
     ];
-    for (case, state, words) in rows {
-        let found = one(&case, &runs(), SILENCE, NOW);
-        assert_eq!(found.state, state, "{found:?}");
-        for (sentence, word) in [&found.what, &found.why, &found.next].into_iter().zip(words) {
-            assert!(sentence.contains(word), "{state} lacks {word:?}: {found:?}");
-            assert!(!sentence.contains('\n') && sentence.ends_with('.'), "{sentence:?}");
-        }
-        let first: Vec<String> = found.text().lines().take(3).map(str::to_owned).collect();
-        assert_eq!(first, [found.what, found.why, found.next]);
-    }
+    tell(rows);
 }
 
 /// What stands in everybody's way comes first, and all of it is named.
@@ -307,7 +327,7 @@ fn the_timeline_follows() {
         words: words.to_owned(),
     };
     let told = vec![step(50, "turn-sent", "to ben, try 1"), step(20, "rests", "the provider is down")];
-    let record = Record { tries: 1, unposted: unposted(), ..Record::default() };
+    let record = Record { tries: 1, unposted: Some(unposted()), ..Record::default() };
     let case = Case { told, record, ..ended(End::Dead("no".to_owned())) };
     let text = one(&case, &runs(), SILENCE, NOW).text();
     for words in [

@@ -119,7 +119,7 @@ pub(super) fn live(settings: &Settings, way: &Way, redactor: &Arc<Redactor>, tea
             check.say(format!("{} answered: {said}", agent.slug));
             match reply.calls.first() {
                 Some(call) if call.name == tool.name => {
-                    check.say("it has called the tool that it was offered".to_owned())
+                    check.say("it has called the tool that it was offered".to_owned());
                 }
                 _ => check.say(
                     "it has not called the tool that it was offered; if agents do not use their tools, set \

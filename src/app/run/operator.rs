@@ -136,19 +136,20 @@ impl Operator {
     }
 
     fn why(&self, id: &str, ground: &Ground<'_>) -> Reply {
-        self.casebook(ground, |book| match book.find(id) {
-            Some(finding) => Reply::json_of(&finding.cleaned(&|text| self.redactor.clean(text))),
-            None => {
-                let (known, mut blocks) = (book.cases.len(), book.house.blocks("", "", true));
-                blocks.extend(book.house.besides());
-                let blocks: Vec<String> = blocks.iter().map(|block| self.redactor.clean(block)).collect();
-                let error = format!(
-                    "Nothing is known of {}: neither the running service nor the ledger in {} has it, among {known} deliveries.",
-                    self.redactor.clean(id),
-                    self.place.path().display()
-                );
-                Reply::json_of(&json!({"success": false, "error": error, "blocks": blocks})).with_status(404)
+        let clean = |text: &str| self.redactor.clean(text);
+        self.casebook(ground, |book| {
+            if let Some(finding) = book.find(id) {
+                return Reply::json_of(&finding.cleaned(&clean));
             }
+            let blocks = book.house.blocks("", "", true).into_iter().chain(book.house.besides());
+            let blocks: Vec<String> = blocks.map(|block| clean(&block)).collect();
+            let error = format!(
+                "Nothing is known of {}: neither the running service nor the ledger in {} has it, among {} deliveries.",
+                clean(id),
+                self.place.path().display(),
+                book.cases.len()
+            );
+            Reply::json_of(&json!({"success": false, "error": error, "blocks": blocks})).with_status(404)
         })
     }
 

@@ -245,7 +245,7 @@ impl State {
         House {
             runs: true,
             gateway: self.line.health(gate).closed,
-            backend: lists.or(if backend.accepted == Some(true) { None } else { backend.last_error }),
+            backend: lists.or_else(|| if backend.accepted == Some(true) { None } else { backend.last_error }),
             foreign: standing.and_then(|now| now.foreign).map(|foreign| foreign.to_string()),
             ledger: self.ledger_health().off,
             paused: self.operator.paused(),

@@ -51,9 +51,8 @@ fn turn_is(health: &Value, state: &str) -> bool {
 /// A turn without any sign of life is named within the limit and five seconds, ended, and sent once more.
 #[test]
 fn a_stuck_turn_is_named_ended_and_sent_once_more() {
-    let house = house(&["ben", "ada"], |prompt: &Prompt| match prompt.text.contains(" try 1]") {
-        true => Thought::hang(),
-        false => Thought::say("Here I am."),
+    let house = house(&["ben", "ada"], |prompt: &Prompt| {
+        if prompt.text.contains(" try 1]") { Thought::hang() } else { Thought::say("Here I am.") }
     });
     let task = house.task("in_progress", &["ben"]);
     house.mention(&task, "ben", "hello");

@@ -123,11 +123,14 @@ fn a_lost_answer_is_waited_for() {
     });
     let task = house.task("in_progress", &["ben"]);
     house.mention(&task, "ben", "take your time");
-    house.until("work", |_| house.history("ben", &task).len() > 1);
+    house.begun();
     let id = house.undelivered()[0]["_id"].as_str().unwrap().to_owned();
-    house.kill_and_start();
-    house.until("the wait", |_| house.command(["why", &id]).1.contains("goes on without us"));
-    both_say(&house, &id, &["the answer was lost", "the agent's turn goes on without us", "tried again"]);
+    house.until("the turn", |_| house.command(["why", &id]).1.contains("turn-taken"));
+    // It comes back and resumes the turn by itself.
+    house.restart_gateway();
+    let waits = "the gateway resumes the agent's turn after a restart";
+    house.until("the wait", |_| house.command(["why", &id]).1.contains(waits));
+    both_say(&house, &id, &["he answer was lost", waits, "tried again"]);
 }
 
 #[test]
