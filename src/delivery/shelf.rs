@@ -7,8 +7,8 @@ use super::{End, Record};
 use crate::clock::Millis;
 use crate::model::{Notification, NotificationId};
 
-/// So many are kept; of older ones only the ledger knows, as long as it does.
-const MOST: usize = 500;
+/// So many are kept, here and in the ledger.
+pub const MOST: usize = 500;
 
 /// A delivery that was given up.
 #[derive(Clone, Debug)]

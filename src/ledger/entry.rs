@@ -303,6 +303,11 @@ impl Image {
         100 + self.row.len() + self.record.len() + self.story.len()
     }
 
+    /// Whether it was given up; told from its first letters, because the rest may be long.
+    pub(super) fn is_dead(&self) -> bool {
+        self.end.as_deref().is_some_and(|end| end.starts_with("{\"dead\":"))
+    }
+
     /// How it ended, if that is understood.
     pub(super) fn end(&self) -> Option<End> {
         self.end.as_deref().and_then(|end| serde_json::from_str(end).ok())

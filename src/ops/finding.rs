@@ -12,7 +12,7 @@ use crate::delivery::journal::Told;
 pub struct Finding {
     /// What was asked for.
     pub id: String,
-    /// `answered`, `dead` and the other ends, or `working`, `waiting`, `resting`, `held`.
+    /// `answered`, `dead` and the other ends, or `working`, `waiting`, `resting`, `held`, `closing`.
     pub state: String,
     /// What happened.
     pub what: String,

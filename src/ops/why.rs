@@ -53,6 +53,9 @@ pub struct Turn {
     pub quiet: Duration,
 }
 
+/// The state of what has ended and is not written down yet: a moment later more is known.
+pub const CLOSING: &str = "closing";
+
 /// What there is to say of one delivery.
 struct Said {
     state: &'static str,
@@ -249,7 +252,7 @@ fn at_work(case: &Case, house: &House, silence: Duration, now: Millis) -> Said {
 /// The ledger has it as open, and the service does not know it: it is being written.
 fn just_now(case: &Case) -> Said {
     Said {
-        state: "working",
+        state: CLOSING,
         what: "it has ended just now.".to_owned(),
         why: "How it ended is being written down.".to_owned(),
         next: format!("Ask again: `why {}`.", case.row.id),

@@ -21,7 +21,7 @@ use mission_control_runtime::delivery::effects::Effects;
 use mission_control_runtime::delivery::journal::{Journal, Note, Step, Wait};
 use mission_control_runtime::delivery::policy::Skip;
 use mission_control_runtime::delivery::reply::Silence;
-use mission_control_runtime::delivery::{End, Record, Sent, Stage, Unposted, Waits, Work};
+use mission_control_runtime::delivery::{End, Record, Sent, Stage, Unposted, Waits, Work, shelf};
 use mission_control_runtime::gateway::{ToolCall, ToolOutput, Usage};
 use mission_control_runtime::ledger::{KEPT_AGE, KEPT_MAX, Ledger, LedgerError, Opened, Options, read};
 use mission_control_runtime::model::{AccountId, MessageId, Notification, NotificationId, SessionKey};
@@ -376,6 +376,28 @@ fn what_is_over_is_kept_for_a_while_and_the_file_stays_small() {
     let opened = open(home.path());
     assert_eq!((opened.open.len(), opened.closed.len()), (1, 1));
     assert_eq!(opened.closed[0].id.as_str(), "the latest");
+}
+
+/// What was given up is kept for a person's decision, however much ends behind it; the last of it.
+#[test]
+fn what_was_given_up_is_not_pushed_out() {
+    let home = TempDir::new().unwrap();
+    let ledger = open(home.path()).ledger;
+    for count in 0..shelf::MOST + 20 {
+        let (row, end) = (row(&format!("d{count}")), End::Dead("no".to_owned()));
+        let note = Note::of(&row, NOW + Duration::from_millis(count as u64)).ends(&end);
+        ledger.note(&note, Wait::Not).unwrap();
+    }
+    let later = NOW + Duration::from_mins(1);
+    for count in 0..3 * KEPT_MAX {
+        let wait = if count % 50 == 0 { Wait::ForDisk } else { Wait::Not };
+        close(&ledger, &format!("n{count}"), later, wait);
+    }
+    drop(ledger);
+    let opened = open(home.path());
+    let dead = opened.dead.all();
+    assert_eq!((dead.len(), dead[0].row.id.as_str()), (shelf::MOST, "d20"));
+    assert!(opened.closed.len() <= KEPT_MAX + 100, "{}", opened.closed.len());
 }
 
 /// A ledger that is off takes everything, keeps nothing, and says so.

@@ -224,7 +224,7 @@ fn whatever_is_not_over_is_told() {
             "resting",
             ["it rests", "The answer was lost: it goes on.", "tried again"],
         ),
-        (case("n1"), "working", ["ended just now", "written down", "`why n1`"]),
+        (case("n1"), "closing", ["ended just now", "written down", "`why n1`"]),
     ];
     tell(rows);
 }

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use log::{info, warn};
@@ -18,10 +19,15 @@ use crate::http::operator::{Wanted, refuse, with_body};
 use crate::ledger::{self, Ledger, Read};
 use crate::model::{AccountId, NotificationId, Roster};
 use crate::ops::pause::find;
+use crate::ops::why::CLOSING;
 use crate::ops::{House, Paused};
 use crate::redact::Redactor;
 use crate::roster::Team;
 use crate::secret::Secret;
+
+/// How often, and at what distance, it is looked whether an end is written down.
+const LOOKS: usize = 10;
+const LOOK: Duration = Duration::from_millis(20);
 
 /// The operators' side of the service.
 pub(super) struct Operator {
@@ -120,7 +126,10 @@ impl Operator {
             Err(refused) => return refused,
         };
         match wanted {
-            Wanted::Why(id) => self.why(&id, ground),
+            Wanted::Why(id) => {
+                self.wait_for_the_ledger(&id, ground);
+                self.why(&id, ground)
+            }
             Wanted::Deliveries => self.casebook(ground, |book| {
                 let set_aside = ledger::last_set_aside(self.place.path());
                 Reply::json_of(&book.overview(set_aside).cleaned(&|text| self.redactor.clean(text)))
@@ -132,6 +141,21 @@ impl Operator {
             }
             Wanted::Pause(agent) => self.change(agent.as_deref(), true, ground),
             Wanted::Resume(agent) => self.change(agent.as_deref(), false, ground),
+        }
+    }
+
+    /// What has ended is written down within a moment; whoever asks then wants to hear how.
+    fn wait_for_the_ledger(&self, id: &str, ground: &Ground<'_>) {
+        for _ in 0..LOOKS {
+            let mut closing = false;
+            self.casebook(ground, |book| {
+                closing = book.find(id).is_some_and(|finding| finding.state == CLOSING);
+                Reply::empty(200)
+            });
+            if !closing {
+                return;
+            }
+            thread::sleep(LOOK);
         }
     }
 
