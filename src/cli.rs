@@ -111,7 +111,7 @@ Commands:
   version           Print version, target and commit
   help              Print this
 
-Options of all of these:
+Options of run, doctor, status, why, dead, pause and resume:
   --env-file FILE   Read variables from FILE where the environment does not set them
                     (default: /etc/mission-control-runtime.env, where it exists)
 Options of doctor:
