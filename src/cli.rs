@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use lexopt::{Arg, Parser, ValueExt};
 
-use crate::app::{self, Exit, Local};
+use crate::app::{self, Dead, Exit, Local, Pause};
 use crate::local::Options;
 use crate::model::BaseUrl;
 use crate::redact::Redactor;
@@ -28,6 +28,42 @@ pub enum Command {
         all: bool,
         /// `--json`.
         json: bool,
+        /// `--live`.
+        live: bool,
+    },
+    /// What the running service says of itself.
+    Status {
+        /// `--env-file`.
+        env_file: Option<PathBuf>,
+        /// `--json`.
+        json: bool,
+        /// `--ready`.
+        ready: bool,
+    },
+    /// What happened to a notification, a task or an agent, and why.
+    Why {
+        /// `--env-file`.
+        env_file: Option<PathBuf>,
+        /// Which.
+        id: String,
+        /// `--json`.
+        json: bool,
+    },
+    /// What gave up, and the way out.
+    Dead {
+        /// `--env-file`.
+        env_file: Option<PathBuf>,
+        /// What is asked.
+        what: Dead,
+        /// `--json`.
+        json: bool,
+    },
+    /// No new turns, or new turns again.
+    Pause {
+        /// `--env-file`.
+        env_file: Option<PathBuf>,
+        /// Whose.
+        wanted: Pause,
     },
     /// Everything on this machine, with a scripted team.
     Demo {
@@ -62,7 +98,12 @@ Usage: mission-control-runtime [COMMAND] [OPTIONS]
 
 Commands:
   run               The service (this is also what happens without a command)
-  doctor            Check configuration, certificates, port, backend and gateway; say how to fix what is wrong
+  doctor            Check configuration, disk, clock, backend, gateway and service; say how to fix what is wrong
+  status            What the running service says of itself
+  why ID            What happened to a notification, a task or an agent, why, and what happens next
+  dead list, dead show ID, dead retry ID, dead drop ID
+                    What gave up; begin it again, or close it for good
+  pause, resume     No new turns begin; what runs goes on. It outlives restarts
   demo              Everything on this machine, to look at: Mission Control, its page, and a scripted team
   local             An embedded Mission Control on this machine: its API, its page, its data
   local export FILE, local import FILE, local rotate-key
@@ -70,12 +111,18 @@ Commands:
   version           Print version, target and commit
   help              Print this
 
-Options of run and doctor:
+Options of run, doctor, status, why, dead, pause and resume:
   --env-file FILE   Read variables from FILE where the environment does not set them
                     (default: /etc/mission-control-runtime.env, where it exists)
 Options of doctor:
   --all             List every variable, not only those that are set
-  --json            Print the findings as JSON, every variable included
+  --live            Send one real turn to one agent, in a session of its own, and show the answer
+Options of doctor, status, why and dead:
+  --json            Print it as JSON
+Options of status:
+  --ready           Leave with 1 unless it delivers
+Options of pause and resume:
+  --agent NAME      Only this agent's turns, by slug or id
 Options of demo:
   --port N          Where the page is, on 127.0.0.1 (default: 3210); 0 takes any free one
 Options of local:
@@ -93,7 +140,13 @@ Exit codes:
 pub fn main(args: impl IntoIterator<Item = OsString>) -> Exit {
     match parse(args) {
         Ok(Command::Run { env_file }) => app::run(env_file.as_deref()),
-        Ok(Command::Doctor { env_file, all, json }) => app::doctor(env_file.as_deref(), all, json),
+        Ok(Command::Doctor { env_file, all, json, live }) => {
+            app::doctor(env_file.as_deref(), app::Doctor { all, json, live })
+        }
+        Ok(Command::Status { env_file, json, ready }) => app::status(env_file.as_deref(), json, ready),
+        Ok(Command::Why { env_file, id, json }) => app::why(env_file.as_deref(), &id, json),
+        Ok(Command::Dead { env_file, what, json }) => app::dead(env_file.as_deref(), &what, json),
+        Ok(Command::Pause { env_file, wanted }) => app::pause(env_file.as_deref(), &wanted),
         Ok(Command::Demo { port }) => app::demo(port),
         Ok(Command::Local(what)) => app::local(&what),
         Ok(Command::Version) => app::print(&app::version()),
@@ -117,9 +170,10 @@ struct Given {
 }
 
 /// Options with a value, and without one.
-const VALUES: [&str; 6] = ["--env-file", "--port", "--listen", "--data", "--seed", "--notify"];
-const FLAGS: [&str; 4] = ["--all", "--json", "--redact", "--original"];
-const COMMANDS: [&str; 6] = ["run", "doctor", "demo", "local", "version", "help"];
+const VALUES: [&str; 7] = ["--env-file", "--port", "--listen", "--data", "--seed", "--notify", "--agent"];
+const FLAGS: [&str; 6] = ["--all", "--json", "--redact", "--original", "--live", "--ready"];
+const COMMANDS: [&str; 11] =
+    ["run", "doctor", "status", "why", "dead", "pause", "resume", "demo", "local", "version", "help"];
 
 impl Given {
     fn value(&mut self, option: &str) -> Option<OsString> {
@@ -183,12 +237,57 @@ fn command(given: &mut Given) -> Result<Command, Misuse> {
             env_file: given.value("--env-file").map(Into::into),
             all: given.flag("--all"),
             json: given.flag("--json"),
+            live: given.flag("--live"),
+        },
+        "status" => Command::Status {
+            env_file: given.value("--env-file").map(Into::into),
+            json: given.flag("--json"),
+            ready: given.flag("--ready"),
+        },
+        "why" => Command::Why {
+            id: given.words.pop_front().ok_or_else(|| {
+                Misuse("`why` needs an id: of a notification, a task or an agent, or a slug".to_owned())
+            })?,
+            env_file: given.value("--env-file").map(Into::into),
+            json: given.flag("--json"),
+        },
+        "dead" => Command::Dead {
+            what: dead(given)?,
+            env_file: given.value("--env-file").map(Into::into),
+            json: given.flag("--json"),
+        },
+        "pause" | "resume" => Command::Pause {
+            env_file: given.value("--env-file").map(Into::into),
+            wanted: Pause {
+                pause: word.as_deref() == Some("pause"),
+                agent: given.value("--agent").map(|agent| agent.to_string_lossy().into_owned()),
+            },
         },
         "demo" => Command::Demo { port: port(given)? },
         "local" => Command::Local(local(given)?),
         "version" => Command::Version,
         "help" => Command::Help,
         other => return Err(unknown("command", other, &COMMANDS)),
+    })
+}
+
+fn dead(given: &mut Given) -> Result<Dead, Misuse> {
+    const VERBS: [&str; 4] = ["list", "show", "retry", "drop"];
+    let verb = given.words.pop_front().unwrap_or_else(|| "list".to_owned());
+    if verb == "list" {
+        return Ok(Dead::List);
+    }
+    if !VERBS.contains(&verb.as_str()) {
+        return Err(unknown("command `dead` with", &verb, &VERBS));
+    }
+    let id = given
+        .words
+        .pop_front()
+        .ok_or_else(|| Misuse(format!("`dead {verb}` needs the id of a notification")))?;
+    Ok(match verb.as_str() {
+        "show" => Dead::Show(id),
+        "retry" => Dead::Retry(id),
+        _ => Dead::Drop(id),
     })
 }
 

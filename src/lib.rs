@@ -14,7 +14,7 @@
 //! | floor | rooms | may touch |
 //! |---|---|---|
 //! | 0 words | [`model`], [`clock`], [`chance`], [`secret`], [`redact`], `base64` | the standard library, serde |
-//! | 1 decisions | [`config`], [`gateway`], [`tools`], [`delivery`], [`heartbeat`], [`metrics`], [`http::message`], [`http::routes`], [`http::health`], [`http::metrics`], [`http::websocket`] | floor 0; pure: no sockets, files, threads, logging or clock reads |
+//! | 1 decisions | [`config`], [`gateway`], [`tools`], [`delivery`], [`heartbeat`], [`ops`], [`metrics`], [`http::message`], [`http::operator`], [`http::routes`], [`http::health`], [`http::metrics`], [`http::websocket`] | floor 0; pure: no sockets, files, threads, logging or clock reads |
 //! | 2 edges | [`wire`], [`convex`], [`mission`], [`gateway::client`], [`http::server`], [`local`], [`demo`], [`ledger`], [`sessions`], [`telemetry`] | floors 0–1; not each other, except `mission` → `convex` → `wire` and `gateway::client` → `wire` |
 //! | 3 workers | [`delivery::service`], [`delivery::scout`], [`delivery::watch`], [`delivery::worker`], [`delivery::deliver`], [`tools::run`], [`http::agent_api`], [`roster`] | floors 0–2 |
 //! | 4 wiring | [`app`], [`cli`], `main` | everything; nobody imports it |
@@ -37,7 +37,7 @@
 //! ([`secret::Secret`]). **Row**: a notification that is not settled. **Track**: the strict order of one agent and
 //! one task, or none ([`delivery::Track`]). **Turn**: one request to the gateway and its reply ([`gateway::Turn`]).
 //! **Delivery**: all turns and effects for one row; its **record** is what has been done ([`delivery::Record`]),
-//! its **end** how it came out ([`delivery::End`]). **Ledger**: the records of all deliveries, on the disk
+//! its **end** how it came out ([`delivery::End`]). **Finding**: why, in three sentences ([`ops::Finding`]). **Ledger**: the records of all deliveries, on the disk
 //! ([`ledger::Ledger`]). **Dialect**: what a gateway release understands ([`gateway::dialect`]). **Roster**: all
 //! agents at one moment ([`model::Roster`]). **Rival**: another runtime on the same account ([`delivery::Foreign`]).
 
@@ -58,6 +58,7 @@ pub mod local;
 pub mod metrics;
 pub mod mission;
 pub mod model;
+pub mod ops;
 pub mod redact;
 pub mod roster;
 pub mod secret;

@@ -1,6 +1,9 @@
 //! Start and stop: one file per command. Everything that the commands are made of meets here, and nobody imports it.
 
+mod ask;
 mod board;
+mod casebook;
+mod dead;
 mod demo;
 mod doctor;
 mod exit;
@@ -8,15 +11,23 @@ mod ground;
 pub mod load;
 mod local;
 mod nudge;
+mod pause;
+mod place;
 mod run;
+mod status;
+mod why;
 
 use std::io::{ErrorKind, Write as _};
 
+pub use dead::{Dead, dead};
 pub use demo::{PORT, demo};
-pub use doctor::doctor;
+pub use doctor::{Doctor, doctor};
 pub use exit::Exit;
 pub use local::{DATA, LISTEN, Local, local};
+pub use pause::{Pause, pause};
 pub use run::run;
+pub use status::status;
+pub use why::why;
 
 /// Which build this is.
 pub fn version() -> String {

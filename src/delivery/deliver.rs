@@ -17,7 +17,7 @@ use super::policy::{self, OnSilence, Skip, Verdict};
 use super::post::post;
 use super::reply::{self, Said, Silence};
 use super::retry::{self, Next};
-use super::settle::settle;
+use super::settle::{abandon, settle};
 use super::talk::{Spoken, talk};
 use super::{End, Job, Outcome, Record, Stage, Trouble, tell};
 use crate::chance;
@@ -43,7 +43,7 @@ pub fn deliver(job: &mut Job, desk: &Desk<'_>) -> Outcome {
             Ok(end) => return closed(job, end, desk),
             Err(trouble) => trouble,
         };
-        let trouble = cooled(job, trouble, desk);
+        let trouble = if is_given_up(job, desk) { Trouble::GivenUp } else { cooled(job, trouble, desk) };
         let (answered, quiet) = desk.answers.now();
         let trouble = retry::weighed(&mut job.record, trouble, answered, quiet);
         match retry::after(&mut job.record, &trouble, &desk.rules.budget, chance::unit()) {
@@ -60,7 +60,12 @@ pub fn deliver(job: &mut Job, desk: &Desk<'_>) -> Outcome {
                 }
                 return closed(job, end, desk);
             }
-            Next::End(end) => give_up(job, end, &trouble, desk),
+            Next::End(end) => {
+                if matches!(trouble, Trouble::GivenUp) {
+                    abandon(job, desk);
+                }
+                give_up(job, end, &trouble, desk);
+            }
         }
     }
 }
@@ -86,10 +91,9 @@ fn give_up(job: &mut Job, end: End, trouble: &Trouble, desk: &Desk<'_>) {
     desk.inflight.let_go(&job.row);
     let name = name(job, desk);
     warn!("{name}: {}: {trouble}", end.name());
-    if let Stage::Answered { parts, posted, note_on: None, .. } = &job.record.stage {
-        let rest = parts[*posted..].join("\n\n");
-        warn!("{name}: what the agent had answered: {}", shortened(&rest));
-        job.record.unposted = Some(rest);
+    job.record.put_aside();
+    if let Some(left) = &job.record.unposted {
+        warn!("{name}: what the agent had answered: {}", shortened(&left.text()));
     }
     if let Stage::Answered { note_on: Some(first), .. } = &job.record.stage {
         // The line could not be posted; that is no reason for another one.
@@ -105,7 +109,7 @@ fn give_up(job: &mut Job, end: End, trouble: &Trouble, desk: &Desk<'_>) {
 }
 
 fn closed(job: &Job, end: End, desk: &Desk<'_>) -> Outcome {
-    desk.inflight.is_known(&job.row.id);
+    desk.inflight.is_over(&job.row.id);
     desk.inflight.let_go(&job.row);
     let words = in_short(&end);
     info!("{}: {words}", name(job, desk));
@@ -128,6 +132,9 @@ fn rest(job: &Job, trouble: Trouble, pause: Option<Duration>, desk: &Desk<'_>) -
 
 fn walk(job: &mut Job, desk: &Desk<'_>, typing: &mut bool) -> Result<End, Trouble> {
     loop {
+        if is_given_up(job, desk) {
+            return Err(Trouble::GivenUp);
+        }
         if matches!(job.record.stage, Stage::Fresh | Stage::Working(_)) {
             let found = settle(job, desk)?;
             let context = context(job, desk)?;
@@ -168,6 +175,11 @@ fn walk(job: &mut Job, desk: &Desk<'_>, typing: &mut bool) -> Result<End, Troubl
         }
         job.record = job.record.renewed();
     }
+}
+
+/// Whether a person does not want to wait for the agent any longer. An answer that is there is posted all the same.
+fn is_given_up(job: &Job, desk: &Desk<'_>) -> bool {
+    matches!(job.record.stage, Stage::Fresh | Stage::Working(_)) && desk.inflight.is_given_up(&job.row.id)
 }
 
 fn is_in_doubt(job: &Job) -> bool {
@@ -303,7 +315,7 @@ fn in_short(end: &End) -> String {
         End::Kept(text) => format!("{name}: {}", shortened(text)),
         End::Silent(silence) | End::Unanswered(silence) => format!("{name}: {}", silence.explain()),
         End::Skipped(why) => format!("{name}: {}", why.explain()),
-        End::Dead(why) => format!("{name}: {why}"),
+        End::Dead(why) | End::Dropped(why) => format!("{name}: {why}"),
     }
 }
 

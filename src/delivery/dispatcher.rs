@@ -6,17 +6,23 @@
 //! A list and the end of a delivery can cross: a list that began before a row was settled still has it. So every
 //! settled row is remembered until a list comes back that began after it.
 
+mod acts;
+mod words;
+
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 pub use super::pace::Rhythm;
+pub use words::{Effect, Event, Left, Plan, Standing, Wish};
 
+use super::ask::Hold;
 use super::gate::Gate;
 use super::pace::Pace;
 use super::queue::Queue;
-use super::rival::{Foreign, Look, Rival};
+use super::rival::{Look, Rival};
+use super::shelf::Shelf;
 use super::tally::Tally;
-use super::{End, Job, Outcome, Record, Stage, Trouble};
+use super::{End, Job, Outcome, Record, Trouble};
 use crate::clock::Millis;
 use crate::gateway::Class;
 use crate::model::limits::UNDELIVERED_ROWS;
@@ -30,104 +36,6 @@ const FORGOTTEN_AFTER: Duration = Duration::from_hours(1);
 
 /// Rows that are settled here and not at the backend; the oldest make room.
 const UNMARKED_MAX: usize = 1000;
-
-/// What the dispatcher hears of.
-#[derive(Debug)]
-pub enum Event {
-    /// A list came back.
-    Listed {
-        /// Its number.
-        list: u64,
-        /// How many rows it asked for.
-        limit: u32,
-        /// The oldest rows that are not settled, oldest first.
-        rows: Vec<Notification>,
-        /// How many more there were that made no sense.
-        spoilt: usize,
-        /// From 0 to 1.
-        dice: f64,
-    },
-    /// A list failed.
-    ListFailed {
-        /// Why, redacted.
-        why: String,
-        /// How long the backend wants to be left alone.
-        not_before: Option<Duration>,
-        /// From 0 to 1.
-        dice: f64,
-    },
-    /// The gateway has taken the turn of this job; told while one goes first.
-    Taken(u64),
-    /// A worker is free again.
-    Finished(Box<Job>, Outcome),
-    /// There may be new rows.
-    Nudged,
-    /// The gateway was asked whether it is there: nothing, or why not.
-    Probed(Option<String>),
-    /// Begin nothing any more.
-    Stop,
-}
-
-/// What should happen.
-#[derive(Debug)]
-pub enum Effect {
-    /// List the rows that are not settled.
-    List {
-        /// Under this number.
-        list: u64,
-        /// This many.
-        limit: u32,
-    },
-    /// Hand this to a worker; one is free.
-    Start(Box<Job>),
-    /// Ask the gateway whether it is there.
-    Probe,
-    /// Note that this row is gone: nobody has it any more, and it was not begun.
-    Forget(Box<Notification>),
-    /// Another runtime lives on the account: stop and leave it alone. Said once.
-    Leave,
-}
-
-/// What it is set to.
-#[derive(Clone, Copy, Debug)]
-pub struct Plan {
-    /// How many workers there are.
-    pub workers: usize,
-    /// How many new rows one list asks for, at least.
-    pub list_limit: u32,
-    /// When lists are due.
-    pub rhythm: Rhythm,
-}
-
-/// What an earlier process has left.
-#[derive(Debug, Default)]
-pub struct Left {
-    /// Deliveries that are not over, in their order, and until when they rest.
-    pub open: Vec<(Notification, Record, Option<Millis>)>,
-    /// Deliveries that are over here. One that is listed all the same only lacks its mark.
-    pub closed: HashMap<NotificationId, End>,
-}
-
-/// How things stand.
-#[derive(Clone, Debug, Default)]
-pub struct Standing {
-    /// Rows that are not settled.
-    pub known: usize,
-    /// Those with a worker.
-    pub running: usize,
-    /// When the oldest of the known was created.
-    pub oldest: Option<Millis>,
-    /// Why nothing is sent to the gateway, if so.
-    pub gate_closed: Option<String>,
-    /// What tells of another runtime on the account, if anything does.
-    pub foreign: Option<Foreign>,
-    /// How many lists were begun.
-    pub lists: u64,
-    /// How many of the last have failed, one after another.
-    pub list_failures: u32,
-    /// The counts.
-    pub tally: Tally,
-}
 
 /// The owner of the rows.
 #[derive(Debug)]
@@ -155,6 +63,10 @@ pub struct Dispatcher {
     /// What an earlier process has closed, as long as it is not listed.
     closed: HashMap<NotificationId, End>,
     forgotten: Vec<Effect>,
+    /// What was given up.
+    shelf: Shelf,
+    /// Whose turns do not begin.
+    hold: Hold,
     stopping: bool,
 }
 
@@ -172,6 +84,8 @@ impl Dispatcher {
         }
         Self {
             closed: left.closed,
+            shelf: left.dead,
+            hold: left.hold,
             free: plan.workers,
             pace: Pace::new(plan.rhythm),
             rival: Rival::new(plan.rhythm.interval),
@@ -212,6 +126,7 @@ impl Dispatcher {
             Some(Event::Taken(number)) => self.gate.found_open(number),
             Some(Event::Nudged) => self.pace.nudged(now),
             Some(Event::Probed(trouble)) => self.gate.probed(trouble.as_deref(), now),
+            Some(Event::Asked(ask, ear)) => self.asked(ask, ear, now),
             Some(Event::Stop) => self.stopping = true,
             None => {}
         }
@@ -251,12 +166,16 @@ impl Dispatcher {
     }
 
     fn next_job(&mut self) -> Option<Job> {
-        if self.gate.is_on_trial() { self.queue.take_for_trial() } else { self.queue.take() }
+        if self.gate.is_on_trial() {
+            self.queue.take_for_trial(&self.hold)
+        } else {
+            self.queue.take(&self.hold)
+        }
     }
 
     /// Whether there are rows that we have not seen, and workers who might soon want them.
     fn has_appetite(&self) -> bool {
-        self.more && self.queue.ready() < 2 * self.plan.workers && self.list_limit() > self.seen()
+        self.more && self.queue.ready(&self.hold) < 2 * self.plan.workers && self.list_limit() > self.seen()
     }
 
     /// Rows that the next list will show again.
@@ -274,7 +193,7 @@ impl Dispatcher {
     fn listed(&mut self, list: u64, more: bool, rows: Vec<Notification>, spoilt: usize, now: Millis) {
         self.listing = false;
         self.pace.succeeded();
-        self.tally.last_list = Some(now);
+        self.tally.list(now);
         self.more = more;
         if !more {
             for number in self.queue.missing_from(list, &rows) {
@@ -296,7 +215,8 @@ impl Dispatcher {
             let record = match self.closed.remove(&row.id) {
                 // It was deleted, as it seemed, and is there after all.
                 None | Some(End::Gone) => Record::default(),
-                Some(end) => Record { stage: Stage::Ended(end), ..Record::default() },
+                // What was given up only lacks its mark, and is kept as it was.
+                Some(end) => self.shelf.record_of(&row.id).unwrap_or_else(|| Record::ended(end)),
             };
             self.queue.push(row, record, list, now);
         }
@@ -316,8 +236,9 @@ impl Dispatcher {
                 self.settled.insert(job.row.id.clone(), self.lists);
                 // What is not marked at the backend is listed again, and must not begin again.
                 if matches!(end, End::Gone | End::Dead(_)) {
-                    self.abandon(job.row.id.clone(), end, now);
+                    self.abandon(job.row.id.clone(), end.clone(), now);
                 }
+                self.shelve(*job, &end, now);
             }
             Outcome::Again { trouble, pause } => {
                 if matches!(trouble, Trouble::Taken) {
@@ -334,7 +255,7 @@ impl Dispatcher {
                         }
                     }
                 }
-                self.queue.put_back(*job, pause.map(|pause| now + pause), now);
+                self.queue.put_back(*job, trouble.to_string(), pause.map(|pause| now + pause), now);
             }
         }
     }
@@ -396,6 +317,7 @@ impl Dispatcher {
             known: self.queue.len(),
             running: self.queue.running(),
             oldest: self.queue.oldest(),
+            dead: self.shelf.len(),
             gate_closed: self.gate.why().map(str::to_owned),
             foreign: self.rival.found(),
             lists: self.lists,

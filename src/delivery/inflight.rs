@@ -1,7 +1,7 @@
 //! The turns that are under way: who waits for whom since when, and how long there has been no sign of life; and the
 //! deliveries that agents are at work on, for what they call over HTTP.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -27,6 +27,8 @@ struct Inside {
     stuck: BTreeMap<NotificationId, Millis>,
     /// The delivery that each agent is at work on about each task: from its first turn until its answer is there.
     held: HashMap<Track, Arc<Held>>,
+    /// Rows for which a person does not want to wait any longer.
+    given_up: BTreeSet<NotificationId>,
 }
 
 /// One turn under way.
@@ -199,6 +201,25 @@ impl InFlight {
     /// The agent that is at work on this row has shown a sign of life.
     pub fn beat(&self, row: &NotificationId) {
         self.lock().turns.values().filter(|life| life.row == *row).for_each(|life| life.pulse.beat());
+    }
+
+    /// A person does not want to wait for this row any longer.
+    pub(super) fn give_up(&self, row: &NotificationId) {
+        let mut inside = self.lock();
+        inside.given_up.insert(row.clone());
+        inside.turns.values().filter(|life| life.row == *row).for_each(|life| life.pulse.end());
+    }
+
+    /// Whether somebody has said so.
+    pub(super) fn is_given_up(&self, row: &NotificationId) -> bool {
+        self.lock().given_up.contains(row)
+    }
+
+    /// The row is over.
+    pub(super) fn is_over(&self, row: &NotificationId) {
+        let mut inside = self.lock();
+        inside.stuck.remove(row);
+        inside.given_up.remove(row);
     }
 
     /// All turns, as people see them.

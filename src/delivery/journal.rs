@@ -7,6 +7,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::{End, Record};
 use crate::clock::Millis;
 use crate::model::Notification;
@@ -100,13 +102,15 @@ pub enum Step {
     Told,
     /// Something was in the way; it rests.
     Rests,
+    /// It was given up, and begins again.
+    Retried,
     /// It is over.
     Ended,
 }
 
 impl Step {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::TurnSent,
         Self::TurnTaken,
         Self::TurnSettled,
@@ -118,6 +122,7 @@ impl Step {
         Self::Advanced,
         Self::Told,
         Self::Rests,
+        Self::Retried,
         Self::Ended,
     ];
 
@@ -135,9 +140,21 @@ impl Step {
             Self::Advanced => "advanced",
             Self::Told => "told",
             Self::Rests => "rests",
+            Self::Retried => "retried",
             Self::Ended => "ended",
         }
     }
+}
+
+/// A step, as it is told afterwards.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// When.
+    pub at: Millis,
+    /// The name of the step; newer versions may know more than [`Step`].
+    pub step: String,
+    /// In a few words.
+    pub words: String,
 }
 
 /// Why a note does not outlive a crash: a sentence.

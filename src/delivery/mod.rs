@@ -18,6 +18,7 @@
 //! its [`Record`], so that a delivery that stops anywhere goes on from there. Every delivery ends in exactly one
 //! [`End`].
 
+pub mod ask;
 mod calls;
 pub mod cooling;
 pub mod deliver;
@@ -40,6 +41,7 @@ mod rival;
 pub mod scout;
 pub mod service;
 mod settle;
+pub mod shelf;
 mod talk;
 pub mod tally;
 mod tell;
@@ -51,7 +53,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{Notification, TaskId};
 
-pub use record::{Record, Sent, Stage, Waits, Work};
+pub use record::{Record, Sent, Stage, Unposted, Waits, Work};
 pub use rival::Foreign;
 pub use trouble::{Trouble, Unsettled};
 
@@ -103,6 +105,8 @@ pub enum End {
     Gone,
     /// It was given up, for this reason.
     Dead(String),
+    /// It had been given up for this reason, and a person has closed it for good.
+    Dropped(String),
 }
 
 impl End {
@@ -116,6 +120,7 @@ impl End {
             Self::Skipped(_) => "skipped",
             Self::Gone => "gone",
             Self::Dead(_) => "dead",
+            Self::Dropped(_) => "dropped",
         }
     }
 

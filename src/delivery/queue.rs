@@ -6,7 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
-use super::{Job, Record, Track};
+use super::ask::{Hold, Pending, Place};
+use super::{Job, Record, Stage, Track};
 use crate::clock::Millis;
 use crate::model::{Notification, NotificationId, NotificationType};
 
@@ -54,8 +55,20 @@ struct Row {
     not_before: Option<Millis>,
     running: bool,
     overtaken: u32,
+    /// A person wants it to begin, whatever is held.
+    hurried: bool,
+    /// What was last in its way.
+    trouble: Option<String>,
     /// The list in which it was first seen.
     seen_in: u64,
+}
+
+impl Row {
+    /// Whether nothing of what is held would begin with it. What needs no turn any more goes on.
+    fn may_begin(&self, hold: &Hold) -> bool {
+        let turn = matches!(self.record.stage, Stage::Fresh | Stage::Working(_));
+        self.hurried || !turn || !hold.holds(&self.track.agent)
+    }
 }
 
 /// One track.
@@ -91,8 +104,12 @@ impl Queue {
     }
 
     /// How many could begin now.
-    pub(super) fn ready(&self) -> usize {
-        self.ready.iter().map(BTreeSet::len).sum()
+    pub(super) fn ready(&self, hold: &Hold) -> usize {
+        let ready = self.ready.iter();
+        if hold.is_nothing() {
+            return ready.map(BTreeSet::len).sum();
+        }
+        ready.flatten().filter(|number| self.rows[number].may_begin(hold)).count()
     }
 
     /// When the oldest of them was created, by the backend's clock.
@@ -148,8 +165,18 @@ impl Queue {
         let line = self.lines.entry(track.clone()).or_default();
         line.rows.push_back(number);
         let first = line.rows.len() == 1;
-        let row =
-            Row { notification: row, track, rank, record, not_before, running: false, overtaken: 0, seen_in };
+        let row = Row {
+            notification: row,
+            track,
+            rank,
+            record,
+            not_before,
+            running: false,
+            overtaken: 0,
+            hurried: false,
+            trouble: None,
+            seen_in,
+        };
         self.rows.insert(number, row);
         if first {
             self.line_up(number, now);
@@ -179,15 +206,57 @@ impl Queue {
         }
     }
 
+    /// Whether this row is known.
+    pub(super) fn has(&self, id: &NotificationId) -> bool {
+        self.numbers.contains_key(id)
+    }
+
+    /// All rows, and where each of them is.
+    pub(super) fn pending(&self) -> Vec<Pending> {
+        let rows = self.rows.iter();
+        rows.map(|(number, row)| Pending {
+            row: row.notification.clone(),
+            record: row.record.clone(),
+            trouble: row.trouble.clone(),
+            place: self.place(*number, row),
+        })
+        .collect()
+    }
+
+    fn place(&self, number: u64, row: &Row) -> Place {
+        let first = self.lines.get(&row.track).and_then(|line| line.rows.front());
+        match first.filter(|first| **first != number).and_then(|first| self.rows.get(first)) {
+            _ if row.running => Place::Running,
+            Some(first) => Place::Behind(first.notification.id.clone()),
+            None => match row.not_before {
+                Some(at) if self.resting.contains(&(at, number)) => Place::Rests(at),
+                Some(_) | None => Place::Ready,
+            },
+        }
+    }
+
+    /// A person wants it to begin as soon as it can; whether it is known.
+    pub(super) fn hurry(&mut self, id: &NotificationId, now: Millis) -> bool {
+        let Some(number) = self.numbers.get(id).copied() else { return false };
+        let Some(row) = self.rows.get_mut(&number) else { return false };
+        row.hurried = true;
+        if let Some(at) = row.not_before.take()
+            && self.resting.remove(&(at, number))
+        {
+            self.line_up(number, now);
+        }
+        true
+    }
+
     /// The next job; its track is busy from now on.
-    pub(super) fn take(&mut self) -> Option<Job> {
-        let number = self.next()?;
+    pub(super) fn take(&mut self, hold: &Hold) -> Option<Job> {
+        let number = self.next(hold)?;
         self.hand_out(number)
     }
 
     /// The job that tells best whether the gateway lets anybody in: of those that were turned away least often the first.
-    pub(super) fn take_for_trial(&mut self) -> Option<Job> {
-        let ready = self.ready.iter().flatten().copied();
+    pub(super) fn take_for_trial(&mut self, hold: &Hold) -> Option<Job> {
+        let ready = self.ready.iter().flatten().copied().filter(|number| self.rows[number].may_begin(hold));
         let number = ready.min_by_key(|number| (self.rows[number].record.turned_away, *number))?;
         self.hand_out(number)
     }
@@ -206,16 +275,19 @@ impl Queue {
         Some(Job { number, row: row.notification.clone(), record: std::mem::take(&mut row.record) })
     }
 
-    fn next(&self) -> Option<u64> {
+    fn next(&self, hold: &Hold) -> Option<u64> {
+        let may_begin = |number: &u64| self.rows[number].may_begin(hold);
         let ready = self.ready.iter().flatten().copied();
-        let overdue = ready.filter(|number| self.rows[number].overtaken >= OVERTAKEN_MAX).min();
-        overdue.or_else(|| self.ready.iter().find_map(|rank| rank.first().copied()))
+        let overdue =
+            ready.filter(|number| self.rows[number].overtaken >= OVERTAKEN_MAX && may_begin(number)).min();
+        overdue.or_else(|| self.ready.iter().find_map(|rank| rank.iter().copied().find(may_begin)))
     }
 
-    /// The worker is done with it for now: it waits again, at the head of its track.
-    pub(super) fn put_back(&mut self, job: Job, not_before: Option<Millis>, now: Millis) {
+    /// The worker is done with it for now, because of this trouble: it waits again, at the head of its track.
+    pub(super) fn put_back(&mut self, job: Job, trouble: String, not_before: Option<Millis>, now: Millis) {
         let Some(row) = self.rows.get_mut(&job.number) else { return };
         row.record = job.record;
+        row.trouble = Some(trouble);
         row.not_before = not_before;
         row.running = false;
         self.running -= 1;
@@ -255,10 +327,9 @@ impl Queue {
         let listed: std::collections::HashSet<&NotificationId> = listed.iter().map(|row| &row.id).collect();
         let untouched = |row: &Row| {
             let record = &row.record;
-            matches!(record.stage, super::Stage::Fresh)
-                && !record.reopened
-                && record.lost == 0
-                && record.sent.is_none()
+            // One that begins again is settled there, so no list shows it.
+            let again = record.reopened || record.lost > 0 || record.sent.is_some();
+            matches!(record.stage, Stage::Fresh) && !again
         };
         let gone = self.rows.iter().filter(|(_, row)| {
             !row.running && row.seen_in < list && untouched(row) && !listed.contains(&row.notification.id)

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::End;
 use super::effects::Effects;
 use crate::clock::Millis;
-use crate::gateway::{ToolCall, ToolOutput};
+use crate::gateway::{ToolCall, ToolOutput, Usage};
 use crate::model::{MessageId, SessionKey};
 
 /// What has been done for a row. Each step is noted here before the next one begins, and is not done again.
@@ -80,9 +80,12 @@ pub struct Record {
     /// What the agent has done with its tools.
     #[serde(skip_serializing_if = "is_default")]
     pub effects: Effects,
+    /// What its turns have cost, as far as the gateway says.
+    #[serde(skip_serializing_if = "is_default")]
+    pub spent: Usage,
     /// What the agent had answered, where it was given up before all of it was posted: it was paid for.
     #[serde(skip_serializing_if = "is_default")]
-    pub unposted: Option<String>,
+    pub unposted: Option<Unposted>,
     /// How far it is.
     #[serde(skip_serializing_if = "is_default")]
     pub stage: Stage,
@@ -106,10 +109,21 @@ pub enum Waits {
 }
 
 impl Record {
+    /// Of what is over, and of which only the mark is missing.
+    pub(super) fn ended(end: End) -> Self {
+        Self { stage: Stage::Ended(end), ..Self::default() }
+    }
+
     /// For another delivery of the same row, whose first answer stands.
     pub(super) fn renewed(&self) -> Self {
-        let effects = self.effects.only_made();
-        Self { answered: self.answered, tries: self.tries, effects, reopened: true, ..Self::default() }
+        Self {
+            answered: self.answered,
+            tries: self.tries,
+            effects: self.effects.only_made(),
+            reopened: true,
+            spent: self.spent,
+            ..Self::default()
+        }
     }
 
     /// For a new process: what was under way when the last one ended may still be on its way to the backend.
@@ -123,10 +137,75 @@ impl Record {
         }
     }
 
+    /// For another beginning of what was given up, because a person wants it: with a fresh budget, and with everything
+    /// that was done. An answer that is there is posted; what only lacked its mark is only marked; otherwise the agent is
+    /// asked again.
+    #[must_use]
+    pub fn retried(&self) -> Self {
+        let stage = match (&self.unposted, &self.stage) {
+            (Some(left), _) => left.clone().into_stage(),
+            (None, Stage::Ended(end)) if !matches!(end, End::Dead(_) | End::Dropped(_)) => {
+                Stage::Ended(end.clone())
+            }
+            (None, Stage::Ended(_) | Stage::Fresh | Stage::Working(_) | Stage::Answered { .. }) => {
+                Stage::Fresh
+            }
+        };
+        let record = Self {
+            tries: self.tries,
+            unheard: self.sent.as_ref().map(|sent| sent.attempt).or(self.unheard),
+            heard: self.heard.clone(),
+            answered: self.answered,
+            // The backend has it as settled, which must not stop it.
+            reopened: true,
+            waits: self.waits,
+            since: self.since,
+            effects: self.effects.clone(),
+            spent: self.spent,
+            stage,
+            ..Self::default()
+        };
+        record.effects.sent_again();
+        record
+    }
+
+    /// What is left of an answer is kept aside, and it is given up.
+    pub(super) fn put_aside(&mut self) {
+        let Stage::Answered { parts, posted, doubt, advance, note_on: None } = &self.stage else { return };
+        let left = Unposted { parts: parts[*posted..].to_vec(), doubt: *doubt, advance: *advance };
+        // The first message carries the row's id, and the backend admits one that does.
+        self.answered |= *posted > 0;
+        self.unposted = Some(left);
+    }
+
     /// What was sent has come to nothing and will be sent again.
     pub(super) fn send_again(&mut self) {
         self.sent = None;
         self.effects.sent_again();
+    }
+}
+
+/// What is left of an answer that was given up before all of it was posted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Unposted {
+    /// The messages that are missing.
+    pub parts: Vec<String>,
+    /// Since when it is not known whether the first of them is there after all, if it is not.
+    pub doubt: Option<Millis>,
+    /// Whether the task moves on once they are there.
+    pub advance: bool,
+}
+
+impl Unposted {
+    fn into_stage(self) -> Stage {
+        let Self { parts, doubt, advance } = self;
+        Stage::Answered { parts, posted: 0, doubt, advance, note_on: None }
+    }
+
+    /// All of it.
+    pub fn text(&self) -> String {
+        self.parts.join("\n\n")
     }
 }
 

@@ -14,13 +14,14 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded, select};
 use log::{error, info, warn};
 
-use super::dispatcher::{Dispatcher, Effect, Event, Left, Plan, Standing};
+use super::ask::{Answer, Ask, Ear};
+use super::dispatcher::{Dispatcher, Effect, Event, Left, Plan, Standing, Wish};
 use super::inflight::{InFlight, Seen};
 use super::journal::{Journal, Note, Step, Wait};
 use super::scout::{Order, prober, scout};
 use super::watch::{Look, Rhythm, watch};
 use super::worker::{Ends, Worker};
-use super::{End, Job};
+use super::{End, Job, shelf};
 use crate::clock::{Clock, Millis, SteadyClock, SystemClock};
 use crate::mission::Mission;
 use crate::wire::Stop;
@@ -30,6 +31,9 @@ const LONG: Duration = Duration::from_hours(1);
 
 /// A job needs little more than nested JSON and a TLS handshake.
 const STACK_BYTES: usize = 1024 * 1024;
+
+/// How long the dispatcher may take to answer a person; it never takes so long.
+const ANSWER: Duration = Duration::from_secs(5);
 
 /// How long threads may take to end once their work is over: for the last calls of those that were cut off.
 const FAREWELL: Duration = Duration::from_secs(4);
@@ -55,10 +59,11 @@ pub struct Setup {
     pub probe: Box<dyn Fn() -> Option<String> + Send>,
 }
 
-/// What others may see of the delivery, and the one thing they may do. Cheap to clone.
+/// What others may see of the delivery, and what they may have done. Cheap to clone.
 #[derive(Clone)]
 pub struct View {
     nudges: Sender<()>,
+    asks: Sender<(Ask, Ear)>,
     inflight: InFlight,
     standing: Arc<Mutex<Standing>>,
 }
@@ -68,6 +73,16 @@ impl View {
     pub fn nudge(&self) {
         // A full channel has the news already.
         let _ = self.nudges.try_send(());
+    }
+
+    /// Asks the dispatcher, or has something done by it; nothing if it does not answer in time.
+    pub fn ask(&self, ask: Ask) -> Option<Answer> {
+        let until = Instant::now() + ANSWER;
+        let (tell, told) = bounded(1);
+        // It fails only if whoever asked has gone.
+        let ear = Ear::new(move |answer| drop(tell.send(answer)));
+        self.asks.send_deadline((ask, ear), until).ok()?;
+        told.recv_deadline(until).ok()
     }
 
     /// The turns under way.
@@ -107,6 +122,7 @@ struct Desk {
     on_trial: Arc<AtomicBool>,
     journal: Arc<dyn Journal>,
     inflight: InFlight,
+    asked: Receiver<(Ask, Ear)>,
     standing: Arc<Mutex<Standing>>,
     leaving: Sender<()>,
     _alive: Sender<()>,
@@ -120,6 +136,8 @@ impl Service {
         let (inbox, heard) = bounded(2 * workers + 3);
         // One waiting nudge says as much as many.
         let (nudges, bell) = bounded(1);
+        // People ask one after another, and wait for the answer.
+        let (asks, asked) = bounded(1);
         let (jobs, work) = bounded(workers);
         let (lists, list_orders) = bounded(1);
         let (probes, probe_orders) = bounded(1);
@@ -160,12 +178,13 @@ impl Service {
             lists,
             probes,
             on_trial,
+            asked,
             standing: standing.clone(),
             leaving,
             _alive: alive,
         };
         threads.push(spawn("dispatcher", move || desk.run())?);
-        Ok(Self { inbox, view: View { nudges, inflight, standing }, ended, leave, threads })
+        Ok(Self { inbox, view: View { nudges, asks, inflight, standing }, ended, leave, threads })
     }
 
     /// Ends when the dispatcher does: after an order to stop, or never.
@@ -274,6 +293,7 @@ impl Desk {
             event = select! {
                 recv(self.inbox) -> event => event.ok(),
                 recv(self.nudges) -> _ => Some(Event::Nudged),
+                recv(self.asked) -> asked => asked.ok().map(|(ask, ear)| Event::Asked(ask, ear)),
                 default(wait) => None,
             };
         }
@@ -299,9 +319,31 @@ impl Desk {
                 let _ = self.journal.note(&note, Wait::Not);
                 true
             }
+            Effect::Wish(wish) => {
+                self.grant(wish);
+                true
+            }
         };
         if !done {
             warn!("an order of the dispatcher found nobody; please report this as a bug");
+        }
+    }
+
+    /// What a person wants is noted, and whoever asked is told.
+    fn grant(&self, wish: Wish) {
+        let now = SystemClock.now();
+        // Nobody waits for the notes, so they bring no errors.
+        match wish {
+            Wish::Reopen(again) => {
+                let (row, record) = &*again;
+                let _ = self.journal.note(&shelf::retried(row, record, now), Wait::Not);
+            }
+            Wish::Dropped(dead, why) => {
+                let ((row, record), end) = (&*dead, End::Dropped(why));
+                let _ = self.journal.note(&shelf::dropped(row, record, &end, now), Wait::Not);
+            }
+            Wish::GiveUp(id) => self.inflight.give_up(&id),
+            Wish::Tell(ear, answer) => ear.tell(answer),
         }
     }
 }

@@ -112,6 +112,7 @@ pub(super) fn talk(
             }
             send(job, &turn, desk)?
         };
+        job.record.spent += reply.usage.unwrap_or_default();
         if reply.calls.is_empty() || rounds > desk.rules.rounds_max {
             return Ok(spoken(reply, job));
         }

@@ -22,6 +22,8 @@ pub struct Tally {
     pub last_error_at: Option<Millis>,
     /// What, redacted.
     pub last_error: Option<String>,
+    /// Why the last list failed, if it did.
+    pub list_error: Option<String>,
     /// When a list last came back.
     pub last_list: Option<Millis>,
 }
@@ -51,6 +53,7 @@ impl Tally {
             | End::Silent(_)
             | End::Unanswered(_)
             | End::Skipped(_)
+            | End::Dropped(_)
             | End::Gone => self.consecutive_failures = 0,
         }
     }
@@ -58,7 +61,14 @@ impl Tally {
     /// A list failed.
     pub(super) fn fail_to_list(&mut self, why: String, now: Millis) {
         self.last_error_at = Some(now);
+        self.list_error = Some(why.clone());
         self.last_error = Some(why);
+    }
+
+    /// A list came back.
+    pub(super) fn list(&mut self, now: Millis) {
+        self.last_list = Some(now);
+        self.list_error = None;
     }
 
     /// An attempt failed.

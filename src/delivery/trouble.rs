@@ -32,6 +32,8 @@ pub enum Trouble {
     OnItsWay(Duration),
     /// Whether a message stands in the thread cannot be told.
     Undecided,
+    /// A person does not want to wait any longer.
+    GivenUp,
     /// Our own mistake: the worker broke down.
     Broken,
 }
@@ -47,6 +49,7 @@ impl Trouble {
             Self::NotNoted(_) => "the runtime cannot write down what it does",
             Self::OnItsWay(_) => "an answer of Mission Control was lost",
             Self::Undecided => "it cannot be told whether the answer was posted",
+            Self::GivenUp => "a person has given it up",
             Self::Broken => "the runtime has a bug",
         }
     }
@@ -142,6 +145,7 @@ impl fmt::Display for Trouble {
             Self::Undecided => f.write_str(
                 "unknown outcome: the thread is too long to tell whether the message stands in it already.",
             ),
+            Self::GivenUp => f.write_str("a person did not want to wait for the agent any longer."),
             Self::Broken => f.write_str("the worker broke down; please report this as a bug."),
         }
     }

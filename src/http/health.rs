@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::clock::Millis;
+use crate::ops::Paused;
 
 /// `GET /version`.
 #[derive(Clone, Debug, Serialize)]
@@ -51,6 +52,8 @@ pub struct Health {
     pub ledger: LedgerHealth,
     /// Where it lies.
     pub disk: DiskHealth,
+    /// Who begins no turns, because people want it so.
+    pub paused: Paused,
     /// Of this process.
     pub memory: Memory,
     /// Now.
@@ -171,6 +174,8 @@ pub struct DeliveryHealth {
     pub task_less_replies: u64,
     /// Rows that are not settled.
     pub waiting: usize,
+    /// What was given up and waits for a person's decision.
+    pub dead: usize,
     /// Those that are worked on.
     pub in_flight: usize,
     /// The turns of these, and those that are stuck.
@@ -183,8 +188,6 @@ pub struct DeliveryHealth {
     pub oldest_unsettled_at: Option<Millis>,
     /// How many seconds ago that was.
     pub oldest_unsettled_seconds: Option<f64>,
-    /// Rows that were given up and that nobody has looked after since.
-    pub dead: usize,
     /// What it is set to.
     pub config: DeliveryConfig,
 }

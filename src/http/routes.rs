@@ -1,6 +1,7 @@
 //! Which request is for whom (http-and-tools §2.5).
 
 use super::message::{Method, Reply, Request};
+use super::operator::{self, Wanted};
 use crate::tools::table::{self, Row};
 
 /// What a request asks for.
@@ -18,6 +19,8 @@ pub enum Route {
     Live,
     /// Whether it can work.
     Ready,
+    /// What operators want; nobody has been let in yet.
+    Operator(Wanted),
     /// Somebody on this machine knows of new rows.
     Nudge,
     /// An agent calls the tool of this row.
@@ -38,6 +41,7 @@ pub fn route(request: &Request) -> Route {
         "/nudge" => (Route::Nudge, "POST"),
         other => match other.strip_prefix("/agent/").and_then(table::endpoint) {
             Some(row) => (Route::Agent(row), "POST"),
+            None if let Some((wanted, allowed)) = operator::find(other) => (Route::Operator(wanted), allowed),
             None => return Route::Refused(Reply::error(404, "Not Found").no_store()),
         },
     };

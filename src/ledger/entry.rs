@@ -12,6 +12,7 @@ use super::error::LedgerError;
 use super::story::Story;
 use crate::clock::Millis;
 use crate::delivery::journal::Note;
+use crate::delivery::shelf::Shelved;
 use crate::delivery::{End, Record};
 use crate::model::{Notification, NotificationId};
 
@@ -302,6 +303,11 @@ impl Image {
         100 + self.row.len() + self.record.len() + self.story.len()
     }
 
+    /// Whether it was given up; told from its first letters, because the rest may be long.
+    pub(super) fn is_dead(&self) -> bool {
+        self.end.as_deref().is_some_and(|end| end.starts_with("{\"dead\":"))
+    }
+
     /// How it ended, if that is understood.
     pub(super) fn end(&self) -> Option<End> {
         self.end.as_deref().and_then(|end| serde_json::from_str(end).ok())
@@ -321,6 +327,12 @@ impl Image {
     /// What is delivered.
     pub(super) fn notification(&self) -> Result<Notification, String> {
         serde_json::from_str(&self.row).map_err(|why| format!("what it delivers is not understood: {why}"))
+    }
+
+    /// As it was given up at this time, if it was and can be read.
+    pub(super) fn shelved(&self, at: Millis) -> Option<Shelved> {
+        let Some(End::Dead(why)) = self.end() else { return None };
+        Some(Shelved { at, row: self.notification().ok()?, record: self.record().ok()?, why })
     }
 
     /// As it goes on, or why it cannot.

@@ -34,13 +34,15 @@ use std::time::Duration;
 
 pub use error::LedgerError;
 pub use paper::Paper;
-pub use place::{SetAside, set_aside};
+pub use place::{SetAside, last_set_aside, owner, set_aside};
 pub use read::{Read, Tale, read};
-pub use story::Told;
+
+pub use crate::delivery::journal::Told;
 
 use crate::clock::{Clock as _, Millis, SystemClock};
 use crate::config::LedgerSync;
 use crate::delivery::journal::{Journal, JournalError, Note, Wait};
+use crate::delivery::shelf::{Shelf, Shelved};
 use crate::delivery::{End, Record};
 use crate::model::{AccountId, Notification, NotificationId};
 use book::Book;
@@ -87,6 +89,8 @@ pub struct Opened {
     pub damaged: Vec<Damaged>,
     /// What ended last, oldest first.
     pub closed: Vec<Closed>,
+    /// What was given up and nobody has decided on since, oldest first.
+    pub dead: Shelf,
     /// How many open deliveries of other accounts lie here.
     pub foreign: usize,
     /// When a damaged ledger was last set aside here: what was created before then may have been begun in it.
@@ -170,13 +174,16 @@ impl Ledger {
         let set_aside = place.last_set_aside();
         recall.closed.sort_by_key(|(_, closed, _)| closed.at);
         let closed = recall.closed.iter().map(|(_, closed, _)| closed.clone()).collect();
+        recall.dead.sort_by_key(|dead| dead.at);
+        let mut dead = Shelf::default();
+        recall.dead.drain(..).for_each(|one| dead.put(one));
         let Recall { open, damaged, foreign, .. } = &mut recall;
         let (open, damaged, foreign) = (std::mem::take(open), damaged.clone(), *foreign);
         let shared = Arc::new(Shared::new(recall, options.account.clone()));
         let writer = writer::spawn(shared.clone(), book, place)
             .map_err(|why| LedgerError::Disk(format!("its thread did not start: {why}")))?;
         let ledger = Self(Inner::On { shared, writer: Mutex::new(Some(writer)) });
-        Ok(Opened { ledger, open, damaged, closed, foreign, set_aside })
+        Ok(Opened { ledger, open, damaged, closed, dead, foreign, set_aside })
     }
 
     /// One that keeps nothing, and says so: only crash recovery is lost.
@@ -226,6 +233,7 @@ struct Recall {
     damaged: Vec<Damaged>,
     /// With number and size.
     closed: Vec<(i64, Closed, usize)>,
+    dead: Vec<Shelved>,
     foreign: usize,
     next: i64,
 }
@@ -242,6 +250,7 @@ impl Recall {
                     let id = NotificationId::new(&*image.id);
                     let recent = SystemClock.now().since(at) < MOMENT;
                     let record = recent.then(|| image.record().ok()).flatten().unwrap_or_default();
+                    self.dead.extend(image.shelved(at));
                     let made = record.effects.all_made();
                     self.closed.push((image.number, Closed { id, at, end, made }, image.bytes()));
                 } else {

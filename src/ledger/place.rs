@@ -5,6 +5,8 @@ use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
@@ -19,6 +21,9 @@ const LOCK: &str = "ledger.lock";
 /// What belongs to a database besides its own file.
 const LOG: &str = "-wal";
 const INDEX: &str = "-shm";
+/// How often, and at what distance, it is looked whether somebody who has the lock only looks.
+const LOOKS: usize = 5;
+const LOOK: Duration = Duration::from_millis(10);
 /// The beginning and the end of the names of those that were set aside; between them the time.
 const ASIDE: (&str, &str) = ("ledger.damaged-", ".sqlite");
 
@@ -45,7 +50,7 @@ pub(super) fn claim(directory: &Path) -> Result<Place, LedgerError> {
     DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed(directory, "made"))?;
     let path = directory.join(LOCK);
     let mut lock = open_ours(&path).map_err(failed(&path, "opened"))?;
-    match lock.try_lock() {
+    match taken(&lock) {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             let mut by = String::new();
@@ -59,6 +64,28 @@ pub(super) fn claim(directory: &Path) -> Result<Place, LedgerError> {
     // A full disk keeps the lock all the same.
     drop(said);
     Ok(Place { directory: directory.to_owned(), lock })
+}
+
+/// Takes the lock. A command that only looks whose it is has it for an instant.
+fn taken(lock: &File) -> Result<(), TryLockError> {
+    for _ in 0..LOOKS {
+        match lock.try_lock() {
+            Err(TryLockError::WouldBlock) => thread::sleep(LOOK),
+            done => return done,
+        }
+    }
+    lock.try_lock()
+}
+
+/// The process that has the ledger in this directory, if one has it and says so.
+pub fn owner(directory: &Path) -> Option<u32> {
+    let mut lock = File::open(directory.join(LOCK)).ok()?;
+    if lock.try_lock_shared().is_ok() {
+        return None;
+    }
+    let mut by = String::new();
+    lock.read_to_string(&mut by).ok()?;
+    by.trim().parse().ok()
 }
 
 /// Opens a file for reading and writing, made where there is none; its owner's alone, whatever the directory allows.
@@ -89,13 +116,15 @@ impl Place {
 
     /// When a ledger was last set aside here.
     pub(super) fn last_set_aside(&self) -> Option<Millis> {
-        let entries = fs::read_dir(&self.directory).ok()?;
-        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-        names
-            .filter_map(|name| name.strip_prefix(ASIDE.0)?.strip_suffix(ASIDE.1)?.parse().ok())
-            .max()
-            .map(Millis)
+        last_set_aside(&self.directory)
     }
+}
+
+/// When a ledger was last set aside in this directory.
+pub fn last_set_aside(directory: &Path) -> Option<Millis> {
+    let entries = fs::read_dir(directory).ok()?;
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    names.filter_map(|name| name.strip_prefix(ASIDE.0)?.strip_suffix(ASIDE.1)?.parse().ok()).max().map(Millis)
 }
 
 /// The database file in a directory.

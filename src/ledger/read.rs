@@ -7,8 +7,9 @@ use super::book;
 use super::entry::{Found, Image};
 use super::error::LedgerError;
 use super::place::database_in;
-use super::story::{Told, tell};
+use super::story::tell;
 use crate::clock::Millis;
+use crate::delivery::journal::Told;
 use crate::delivery::{End, Record};
 use crate::model::{AccountId, Notification, NotificationId};
 

@@ -6,25 +6,14 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Millis;
-use crate::delivery::journal::Step;
+use crate::delivery::journal::{Step, Told};
 
 /// So many steps are kept.
 pub(super) const STEPS_MAX: usize = 64;
 /// Of these so many from the beginning.
 pub(super) const STEPS_FIRST: usize = 8;
 /// So many characters of each.
-pub(super) const WORDS_MAX: usize = 160;
-
-/// A step, as it is told.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Told {
-    /// When.
-    pub at: Millis,
-    /// The name of the step; newer versions may know more than [`Step`].
-    pub step: String,
-    /// In a few words.
-    pub words: String,
-}
+pub(super) const WORDS_MAX: usize = 320;
 
 /// All of them, each as JSON, so that writing the whole is joining.
 #[derive(Clone, Debug, Default)]

@@ -18,6 +18,7 @@ use super::place::Place;
 use super::{Closed, KEPT_AGE, KEPT_BYTES, KEPT_MAX, Recall, State};
 use crate::clock::Millis;
 use crate::delivery::journal::{JournalError, Note, Wait};
+use crate::delivery::{End, shelf};
 use crate::model::{AccountId, NotificationId};
 
 /// So long notes are gathered that nobody waits for.
@@ -53,6 +54,8 @@ struct Inside {
     kept: VecDeque<Kept>,
     kept_numbers: HashMap<NotificationId, i64>,
     kept_bytes: usize,
+    /// How many of them were given up, and wait for a person's decision.
+    kept_dead: usize,
     /// The latest time that any note named.
     now: Millis,
     tidying: bool,
@@ -84,6 +87,7 @@ struct Kept {
     id: NotificationId,
     at: Millis,
     bytes: usize,
+    dead: bool,
 }
 
 /// Notes that are written together, and what came of it.
@@ -134,12 +138,13 @@ impl Shared {
             kept: VecDeque::new(),
             kept_numbers: HashMap::new(),
             kept_bytes: 0,
+            kept_dead: 0,
             now: Millis(i64::MIN),
             tidying: true,
             phase: Phase::Working,
         };
-        for (number, Closed { id, at, .. }, bytes) in recall.closed {
-            inside.keep(Kept { number, id, at, bytes });
+        for (number, Closed { id, at, end, .. }, bytes) in recall.closed {
+            inside.keep(Kept { number, id, at, bytes, dead: matches!(end, Some(End::Dead(_))) });
         }
         Self { inside: Mutex::new(inside), bell: Condvar::new(), account }
     }
@@ -242,11 +247,7 @@ impl Inside {
             self.next_number += 1;
             return Entry::new(self.next_number - 1, id.clone(), at);
         };
-        if let Some(at) = self.kept.iter().position(|kept| kept.number == number)
-            && let Some(kept) = self.kept.remove(at)
-        {
-            self.kept_bytes -= kept.bytes;
-        }
+        self.let_go(number);
         Entry::resuming(number, id.clone(), at)
     }
 
@@ -264,19 +265,39 @@ impl Inside {
         Work::Commit { images, doomed, batch, waited: std::mem::take(&mut self.waited) }
     }
 
+    /// What is too old or too much. The last of those that were given up are spared as long as they are not too old.
     fn doomed(&self) -> Vec<i64> {
-        let (mut left, mut bytes) = (self.kept.len(), self.kept_bytes);
-        let too_old = |kept: &&Kept| {
-            let goes = left > KEPT_MAX || bytes > KEPT_BYTES || self.now.since(kept.at) > KEPT_AGE;
-            left -= 1;
-            bytes -= kept.bytes;
-            goes
-        };
-        self.kept.iter().take(REMOVED_AT_ONCE).take_while(too_old).map(|kept| kept.number).collect()
+        let (mut left, mut bytes, mut dead) = (self.kept.len(), self.kept_bytes, self.kept_dead);
+        let mut doomed = Vec::new();
+        for kept in &self.kept {
+            let old = self.now.since(kept.at) > KEPT_AGE;
+            let goes = old || left > KEPT_MAX || bytes > KEPT_BYTES;
+            if !goes || doomed.len() == REMOVED_AT_ONCE {
+                break;
+            }
+            // `dead` counts this one and those behind it.
+            if old || !kept.dead || dead > shelf::MOST {
+                left -= 1;
+                bytes -= kept.bytes;
+                doomed.push(kept.number);
+            }
+            dead -= usize::from(kept.dead);
+        }
+        doomed
+    }
+
+    /// It is not kept any longer, or not as over.
+    fn let_go(&mut self, number: i64) {
+        let at = self.kept.iter().position(|kept| kept.number == number);
+        let Some(kept) = at.and_then(|at| self.kept.remove(at)) else { return };
+        self.kept_bytes -= kept.bytes;
+        self.kept_dead -= usize::from(kept.dead);
+        self.kept_numbers.remove(&kept.id);
     }
 
     fn keep(&mut self, kept: Kept) {
         self.kept_bytes += kept.bytes;
+        self.kept_dead += usize::from(kept.dead);
         self.kept_numbers.insert(kept.id.clone(), kept.number);
         self.kept.push_back(kept);
     }
@@ -289,9 +310,7 @@ impl Inside {
             info!("the ledger can be written again");
         }
         for number in doomed {
-            let Some(kept) = self.kept.pop_front_if(|kept| kept.number == *number) else { continue };
-            self.kept_bytes -= kept.bytes;
-            self.kept_numbers.remove(&kept.id);
+            self.let_go(*number);
         }
         self.tidying |= !doomed.is_empty();
         for image in images {
@@ -301,9 +320,9 @@ impl Inside {
             if !entry.dirty
                 && let Some((at, _)) = &entry.closed
             {
-                let kept = Kept { number: image.number, id: id.clone(), at: *at, bytes: image.bytes() };
+                let (at, bytes, dead) = (*at, image.bytes(), image.is_dead());
                 self.entries.remove(&id);
-                self.keep(kept);
+                self.keep(Kept { number: image.number, id, at, bytes, dead });
             }
         }
     }

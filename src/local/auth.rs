@@ -8,6 +8,7 @@ use super::rows::Account;
 use super::store::{Doc, Id, Tx};
 use super::vault::hex;
 use crate::model::limits;
+pub(super) use crate::secret::same;
 
 /// How every service token begins.
 pub(super) const PREFIX: &str = "mc_service_";
@@ -38,9 +39,4 @@ pub(super) fn by_service_token(tx: &Tx<'_>, args: &Map<String, Value>) -> Result
 /// What is stored of a token: the SHA-256 of its last part, in lower-case hex.
 pub(super) fn hash(secret: &str) -> String {
     hex(digest::digest(&digest::SHA256, secret.as_bytes()).as_ref())
-}
-
-/// Whether two texts are the same, in a time that tells nothing of where they differ.
-pub(super) fn same(one: &[u8], other: &[u8]) -> bool {
-    one.len() == other.len() && one.iter().zip(other).fold(0, |differs, (a, b)| differs | (a ^ b)) == 0
 }

@@ -27,7 +27,9 @@ use crate::secret::Secret;
 pub use error::DataError;
 pub(super) use token::TokenFiles;
 
-use files::{claim, make_directory, read_secret, rename, write_new, write_secret};
+pub use files::{read_secret, write_secret};
+
+use files::{claim, make_directory, rename, write_new};
 
 const DATABASE: &str = "mission-control.sqlite";
 const ADMIN_KEY: &str = "admin-key";

@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::TcpListener;
 
-use mission_control_runtime::app::{Exit, Local};
+use mission_control_runtime::app::{Dead, Exit, Local, Pause};
 use mission_control_runtime::cli::{Command, parse};
 use mission_control_runtime::local::Options;
 use serde_json::{Value, json};
@@ -38,16 +38,40 @@ fn the_command_line_is_understood_or_refused_with_a_word() {
         let options = Options { original, redact };
         Ok(Command::Local(Local::Serve { listen, data, seed, options, notify: None }))
     };
-    let rows: [(&str, Result<Command, &str>); 40] = [
+    let rows: [(&str, Result<Command, &str>); 55] = [
         ("", run(None)),
         ("run", run(None)),
         ("--env-file f", run(Some("f"))),
         ("run --env-file=f", run(Some("f"))),
-        ("doctor", Ok(Command::Doctor { env_file: None, all: false, json: false })),
+        ("doctor", Ok(Command::Doctor { env_file: None, all: false, json: false, live: false })),
         (
             "--json doctor --env-file f",
-            Ok(Command::Doctor { env_file: Some("f".into()), all: false, json: true }),
+            Ok(Command::Doctor { env_file: Some("f".into()), all: false, json: true, live: false }),
         ),
+        ("doctor --live", Ok(Command::Doctor { env_file: None, all: false, json: false, live: true })),
+        ("status", Ok(Command::Status { env_file: None, json: false, ready: false })),
+        ("status --json --ready", Ok(Command::Status { env_file: None, json: true, ready: true })),
+        ("why k1", Ok(Command::Why { env_file: None, id: "k1".to_owned(), json: false })),
+        ("why", Err("`why` needs an id")),
+        ("why k1 k2", Err("there is no argument `k2`")),
+        ("dead", Ok(Command::Dead { env_file: None, what: Dead::List, json: false })),
+        ("dead list --json", Ok(Command::Dead { env_file: None, what: Dead::List, json: true })),
+        (
+            "dead show k1",
+            Ok(Command::Dead { env_file: None, what: Dead::Show("k1".to_owned()), json: false }),
+        ),
+        ("dead retry", Err("`dead retry` needs the id of a notification")),
+        ("dead retri k1", Err("did you mean `retry`?")),
+        (
+            "pause --agent ben",
+            Ok(Command::Pause {
+                env_file: None,
+                wanted: Pause { pause: true, agent: Some("ben".to_owned()) },
+            }),
+        ),
+        ("resume", Ok(Command::Pause { env_file: None, wanted: Pause { pause: false, agent: None } })),
+        ("why k1 --agent ben", Err("--agent does not go with this command")),
+        ("run --live", Err("--live does not go with this command")),
         ("demo", Ok(Command::Demo { port: 3210 })),
         ("demo --port 0", Ok(Command::Demo { port: 0 })),
         ("demo --port 65536", Err("--port `65536`: expected a number from 0 to 65535")),
@@ -80,7 +104,7 @@ fn the_command_line_is_understood_or_refused_with_a_word() {
         ("local --env-file f", Err("--env-file does not go with this command")),
         ("local export f --seed demo", Err("--seed does not go with this command")),
         ("run --data d", Err("--data does not go with this command")),
-        ("doctor --all", Ok(Command::Doctor { env_file: None, all: true, json: false })),
+        ("doctor --all", Ok(Command::Doctor { env_file: None, all: true, json: false, live: false })),
         ("--json", Err("--json does not go with this command")),
         ("version --env-file f", Err("--env-file does not go with this command")),
         ("dance", Err("there is no command `dance`;")),
@@ -312,7 +336,11 @@ fn doctor_finds_a_sound_ground_sound() {
         "{text}"
     );
     assert!(text.contains("SERVICE_TOKEN = *** (environment)"), "{text}");
-    assert_eq!(backend.seen().len(), 1, "doctor asks once");
+    assert_eq!(
+        backend.seen().len(),
+        3,
+        "doctor asks once: the account, the time, whether reasons are hidden"
+    );
 }
 
 #[test]

@@ -6,8 +6,12 @@ mod alive;
 mod face;
 /// The three of them, started and joined.
 mod house;
+/// What went wrong, and whether people are told so in three lines.
+mod incidents;
 /// Killed again and again.
 mod killed;
+/// What people ask and have done, beside the service and without it.
+mod operator;
 /// Without function tools.
 mod over_http;
 /// Rows that fail for ever in front of good ones.

@@ -7,6 +7,8 @@ mod absence;
 mod duel;
 /// Another runtime on the same account.
 mod rival;
+/// What people ask and have done.
+mod wishes;
 /// The world around the dispatcher.
 mod world;
 

@@ -21,8 +21,8 @@ use mission_control_runtime::delivery::effects::Effects;
 use mission_control_runtime::delivery::journal::{Journal, Note, Step, Wait};
 use mission_control_runtime::delivery::policy::Skip;
 use mission_control_runtime::delivery::reply::Silence;
-use mission_control_runtime::delivery::{End, Record, Sent, Stage, Waits, Work};
-use mission_control_runtime::gateway::{ToolCall, ToolOutput};
+use mission_control_runtime::delivery::{End, Record, Sent, Stage, Unposted, Waits, Work, shelf};
+use mission_control_runtime::gateway::{ToolCall, ToolOutput, Usage};
 use mission_control_runtime::ledger::{KEPT_AGE, KEPT_MAX, Ledger, LedgerError, Opened, Options, read};
 use mission_control_runtime::model::{AccountId, MessageId, Notification, NotificationId, SessionKey};
 use proptest::prelude::*;
@@ -88,6 +88,7 @@ fn end() -> impl Strategy<Value = End> {
         prop::sample::select(Skip::ALL.to_vec()).prop_map(End::Skipped),
         Just(End::Gone),
         any::<String>().prop_map(End::Dead),
+        any::<String>().prop_map(End::Dropped),
     ]
 }
 
@@ -174,7 +175,12 @@ fn any_record() -> impl Strategy<Value = Record> {
             waits: if lost % 3 == 0 { Waits::Person } else { Waits::Agent },
             since: NOW,
             effects: effects(silences),
-            unposted: (lost % 2 == 0).then(|| "words".to_owned()),
+            spent: Usage { input_tokens: 5, output_tokens: u64::from(lost) },
+            unposted: (lost % 2 == 0).then(|| Unposted {
+                parts: vec!["words".to_owned()],
+                doubt: Some(NOW),
+                advance: true,
+            }),
             stage,
         },
     )
@@ -233,7 +239,8 @@ fn what_is_kept_has_stable_names() {
             assert_eq!(name(json!(end)), end.name());
         }
     }
-    for end in [End::Answered(1), End::Kept(String::new()), End::Dead(String::new())] {
+    let dropped = End::Dropped(String::new());
+    for end in [End::Answered(1), End::Kept(String::new()), End::Dead(String::new()), dropped] {
         assert_eq!(name(json!(end)), end.name());
     }
     let record = Record {
@@ -252,9 +259,11 @@ fn what_is_kept_has_stable_names() {
     let sent = json!({"session": "task:t", "agent": "a", "attempt": 1, "run": "r", "at": 1, "lost": 2, "silent": true, "failed": true,
         "spoke": true, "looked": 3, "grown": [4, 5]});
     let effects = json!({"done": [{"call": "c", "output": "o", "called": true}], "made": ["m"]});
+    let cost = json!({"input_tokens": 3, "output_tokens": 4});
+    let unposted = json!({"parts": ["words"], "doubt": 1, "advance": true});
     let all = json!({"tries": 1, "failures": 1, "doubts": 1, "outages": 1, "turned_away": 1, "answered_then": 1, "provider": 1,
         "lost": 1, "sent": sent, "unheard": 1, "parted": 1, "silences": 1, "unknown": 1, "whom": ["task:t", "a"], "heard": ["m", 1], "answered": true,
-        "reopened": true, "rested": 1, "waits": "person", "since": 1, "effects": effects, "unposted": "words", "stage": stage});
+        "reopened": true, "rested": 1, "waits": "person", "since": 1, "effects": effects, "spent": cost, "unposted": unposted, "stage": stage});
     let known: Record = serde_json::from_value(all.clone()).unwrap();
     assert_eq!(json!(known), all);
     assert_eq!(json!(Stage::Fresh), "fresh");
@@ -368,6 +377,28 @@ fn what_is_over_is_kept_for_a_while_and_the_file_stays_small() {
     let opened = open(home.path());
     assert_eq!((opened.open.len(), opened.closed.len()), (1, 1));
     assert_eq!(opened.closed[0].id.as_str(), "the latest");
+}
+
+/// What was given up is kept for a person's decision, however much ends behind it; the last of it.
+#[test]
+fn what_was_given_up_is_not_pushed_out() {
+    let home = TempDir::new().unwrap();
+    let ledger = open(home.path()).ledger;
+    for count in 0..shelf::MOST + 20 {
+        let (row, end) = (row(&format!("d{count}")), End::Dead("no".to_owned()));
+        let note = Note::of(&row, NOW + Duration::from_millis(count as u64)).ends(&end);
+        ledger.note(&note, Wait::Not).unwrap();
+    }
+    let later = NOW + Duration::from_mins(1);
+    for count in 0..3 * KEPT_MAX {
+        let wait = if count % 50 == 0 { Wait::ForDisk } else { Wait::Not };
+        close(&ledger, &format!("n{count}"), later, wait);
+    }
+    drop(ledger);
+    let opened = open(home.path());
+    let dead = opened.dead.all();
+    assert_eq!((dead.len(), dead[0].row.id.as_str()), (shelf::MOST, "d20"));
+    assert!(opened.closed.len() <= KEPT_MAX + 100, "{}", opened.closed.len());
 }
 
 /// A ledger that is off takes everything, keeps nothing, and says so.

@@ -33,6 +33,8 @@ mod http_server;
 mod ledger;
 /// The embedded Mission Control against the tables of the contract.
 mod mission_control;
+/// What operators ask, and what they are told.
+mod ops;
 /// The road of a delivery: what backend and agent saw, step by step.
 mod road;
 /// The scripted gateway against what was seen of real ones, and its faults.

@@ -6,6 +6,8 @@ mod crashes;
 /// A board, a desk, and a job on it.
 mod desk;
 mod mortal;
+/// What begins again because a person wants it.
+mod retried;
 /// Sequences in which something was once lost.
 mod sequences;
 /// A turn whose answer was lost.

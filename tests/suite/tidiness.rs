@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use mission_control_runtime::redact::credentials_in;
 
 /// Which floor a room stands on. The longest matching path counts.
-const FLOORS: [(&str, u8); 51] = [
+const FLOORS: [(&str, u8); 53] = [
     ("model", 0),
     ("base64", 0),
     ("chance", 0),
@@ -23,7 +23,9 @@ const FLOORS: [(&str, u8); 51] = [
     ("http::agent_api::buckets", 1),
     ("http::agent_api::near", 1),
     ("http::agent_api::repeats", 1),
+    ("ops", 1),
     ("http::health", 1),
+    ("http::operator", 1),
     ("http::message", 1),
     ("http::metrics", 1),
     ("http::routes", 1),

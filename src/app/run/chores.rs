@@ -53,6 +53,7 @@ pub(super) fn follow_roster(
                 sessions.follow(&roster, SystemClock.now());
                 note_roster(&before, &roster, state);
                 before = roster;
+                state.heard_roster();
             }
             Err(error) => {
                 if failures == 1 {

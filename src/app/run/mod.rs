@@ -4,6 +4,7 @@ mod chores;
 mod doors;
 mod ladder;
 mod line;
+mod operator;
 mod snapshot;
 mod state;
 mod tap;
@@ -17,12 +18,14 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError, select};
 use log::{error, info, warn};
 
+use super::ask;
 use super::exit::Exit;
 use super::ground::{Ground, Way};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::Settings;
 use crate::convex::Backoff;
 use crate::delivery::End;
+use crate::delivery::ask::Hold;
 use crate::delivery::desk::{Made, Rules};
 use crate::delivery::dispatcher::{Left, Plan, Rhythm};
 use crate::delivery::retry::Budget;
@@ -109,6 +112,8 @@ fn serve(settings: &Settings, ways: &Ways, redactor: &Arc<Redactor>) -> Exit {
     };
     state.keeps(ledger.clone());
     let sessions = Arc::new(open_sessions(settings, &ledger));
+    state.operator.opens(ask::address(settings.http.connect_host(), server.local_addr().port()));
+    let left = Left { hold: state.operator.hold(), ..left };
     let switches = Switches::default();
     let gateway = settings.gateway.url.clone().map(|base| {
         let (token, silence_max) = (settings.gateway.token.clone(), settings.gateway.silence_max);
@@ -209,7 +214,8 @@ fn open_ledger(settings: &Settings) -> Result<(Arc<Ledger>, Left, Arc<Made>), Le
         // The clock may have been set back since.
         (left.row, left.record, left.not_before.map(|until| until.min(now + longest)))
     });
-    let left = Left { open: open.collect(), closed: closed.chain(damaged).collect() };
+    let closed = closed.chain(damaged).collect();
+    let left = Left { open: open.collect(), closed, dead: opened.dead, hold: Hold::default() };
     Ok((Arc::new(opened.ledger), left, made))
 }
 
@@ -262,6 +268,7 @@ impl House<'_> {
     /// Starts everything but the server. The receiver ends with the chores.
     fn start(&self, port: u16, left: Left) -> io::Result<(Service, Receiver<()>)> {
         let team = Team::default();
+        self.state.operator.knows(team.clone());
         let service = Service::start(self.delivery(&team, port, left))?;
         self.state.delivers(service.view());
         self.state.opens(self.doors(&team, port, service.view()));

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::line::Line;
+use super::operator::{self, Operator};
 use super::snapshot::Snapshot;
 use super::tap::{Backend, clock_ahead};
 use crate::clock::{Clock as _, SystemClock};
@@ -25,6 +26,7 @@ use crate::http::routes::{Route, route};
 use crate::ledger::Ledger;
 use crate::metrics::{Metrics, operation_of};
 use crate::mission::catalog;
+use crate::ops::House;
 use crate::redact::Redactor;
 
 /// A roster that missed so many turns is not to be relied on.
@@ -70,6 +72,8 @@ pub(super) struct State {
     ledger: OnceLock<Arc<Ledger>>,
     /// There from the moment on in which agents may call.
     agents: OnceLock<AgentApi>,
+    /// What people ask and want done.
+    pub(super) operator: Operator,
 }
 
 /// The answers that are prepared for many.
@@ -122,6 +126,7 @@ impl State {
             delivery: OnceLock::new(),
             ledger: OnceLock::new(),
             agents: OnceLock::new(),
+            operator: Operator::new(settings, redactor),
         }
     }
 
@@ -169,6 +174,11 @@ impl State {
     pub(super) fn delivers(&self, view: View) {
         // It is set once, by the one who starts.
         let _ = self.delivery.set(view);
+    }
+
+    /// There is a new roster.
+    pub(super) fn heard_roster(&self) {
+        self.operator.heard_roster(self.delivery.get());
     }
 
     /// An error as it may be shown.
@@ -228,11 +238,11 @@ impl State {
             no_response_terminal_skip_count: tally.of("silent"),
             required_notification_retry_exhausted_count: tally.of("unanswered"),
             task_less_replies: tally.of("kept"),
-            dead: usize::try_from(tally.of("dead")).unwrap_or(usize::MAX),
             ended: tally.ended,
             skipped: tally.skipped,
             list_failures: standing.list_failures,
             waiting: standing.known,
+            dead: standing.dead,
             in_flight: standing.running,
             lists: standing.lists,
             foreign_instance: standing.foreign.map(|foreign| foreign.to_string()),
@@ -282,6 +292,14 @@ impl State {
             }
             Route::Live => Reply::json("{\"live\":true}".as_bytes().to_vec()).no_store(),
             Route::Ready => self.readyz(),
+            Route::Operator(wanted) => {
+                let ground = operator::Ground {
+                    view: self.delivery.get(),
+                    ledger: self.ledger.get().map(|ledger| &**ledger),
+                    house: self.house(),
+                };
+                self.operator.answer(wanted, request, &ground).no_store()
+            }
             Route::Nudge => {
                 // Before the start there is nobody to be nudged, and no need: the first list is made at once.
                 if let Some(delivery) = self.delivery.get() {
@@ -306,6 +324,23 @@ impl State {
         }
         let ready = missing.is_empty();
         Reply::json_of(&Ready { ready, missing }).with_status(if ready { 200 } else { 503 }).no_store()
+    }
+
+    /// What stands in everybody's way.
+    fn house(&self) -> House {
+        let standing = self.delivery.get().map(View::standing);
+        let gate =
+            standing.as_ref().map_or(Some("the service is starting"), |now| now.gate_closed.as_deref());
+        let backend = self.backend.health(None);
+        let lists = standing.as_ref().and_then(|now| now.tally.list_error.clone());
+        House {
+            runs: true,
+            gateway: self.line.health(gate, standing.is_some()).closed,
+            backend: lists.or_else(|| if backend.accepted == Some(true) { None } else { backend.last_error }),
+            foreign: standing.and_then(|now| now.foreign).map(|foreign| foreign.to_string()),
+            ledger: self.ledger_health().off,
+            paused: self.operator.paused(),
+        }
     }
 
     fn version(&self) -> Version {
@@ -350,6 +385,7 @@ impl State {
             backend,
             ledger,
             disk,
+            paused: self.operator.paused(),
             memory: Memory { rss: resident_bytes() },
             timestamp: SystemClock.now(),
         }

@@ -106,6 +106,11 @@ impl HttpGateway {
         probe::probe(self)
     }
 
+    /// The ids of its agents, if it tells them.
+    pub fn agents(&self) -> Option<Vec<String>> {
+        probe::agents(self)
+    }
+
     /// Takes a look at a turn under way, on a connection of its own; nothing where the gateway does not show it.
     pub fn look(
         &self,

@@ -110,6 +110,23 @@ fn try_token(gateway: &HttpGateway, probe: &mut Probe) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The ids of the gateway's agents, if it tells them: it has a model for each.
+pub(super) fn agents(gateway: &HttpGateway) -> Option<Vec<String>> {
+    #[derive(Deserialize)]
+    struct List {
+        data: Vec<Model>,
+    }
+    #[derive(Deserialize)]
+    struct Model {
+        id: String,
+    }
+    let seen = seen(gateway, "/v1/models", true).ok().filter(|seen| seen.status == 200)?;
+    let list: List = serde_json::from_slice(&seen.body).ok()?;
+    let ids = list.data.iter().filter_map(|model| model.id.strip_prefix("openclaw/"));
+    let agents: Vec<String> = ids.filter(|id| *id != "default").map(str::to_owned).collect();
+    (!agents.is_empty()).then_some(agents)
+}
+
 fn look(gateway: &HttpGateway, path: &str) -> Result<Seen, Failure> {
     let seen = seen(gateway, path, false)?;
     if let Ok(state) = serde_json::from_slice(&seen.body) {

@@ -35,7 +35,7 @@ fn close_to_others(file: &File) -> io::Result<()> {
 }
 
 /// A file of ours, if it is there.
-pub(super) fn read_secret(path: &Path) -> Result<Option<Vec<u8>>, DataError> {
+pub fn read_secret(path: &Path) -> Result<Option<Vec<u8>>, DataError> {
     let failed = |why| DataError::File { path: path.to_owned(), what: "read", why };
     match File::open(path) {
         Ok(file) => {
@@ -48,7 +48,7 @@ pub(super) fn read_secret(path: &Path) -> Result<Option<Vec<u8>>, DataError> {
 }
 
 /// Writes a file of ours, so that it is there as a whole or not at all.
-pub(super) fn write_secret(path: &Path, secret: &Secret) -> Result<(), DataError> {
+pub fn write_secret(path: &Path, secret: &Secret) -> Result<(), DataError> {
     let mut draft = path.as_os_str().to_owned();
     draft.push(".new");
     let draft = PathBuf::from(draft);

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 use crate::support::board::{Board, agent};
 use crate::support::lossy::Lossy;
-use crate::support::program::{Program, Running, get};
+use crate::support::program::{Program, Running, get, text};
 
 /// The longest that anything here may take; far more than it ever does. A real gateway tries a provider in trouble for
 /// minutes.
@@ -103,6 +103,18 @@ impl House {
 
     pub(super) fn without_gateway(slugs: &[&str]) -> Self {
         Self::built(slugs, Place::Nowhere, "1000", None, &[])
+    }
+
+    /// The same at a gateway of these options, which is shown this token in place of its own.
+    pub(super) fn at(
+        slugs: &[&str],
+        change: impl FnOnce(&mut Options),
+        shown: Option<&str>,
+        mind: impl Mind + 'static,
+    ) -> Self {
+        let mut options = options(slugs);
+        change(&mut options);
+        Self::built(slugs, Place::Ours(Arc::new(mind), options), "1000", shown, &[])
     }
 
     /// At the real gateway, if there is one of this release, and else at ours with these agents: there the messages
@@ -398,6 +410,20 @@ impl House {
         let elsewhere =
             elsewhere.map(|(name, value)| (name.as_str(), value.as_str())).chain(more.iter().copied());
         elsewhere.fold(Program::new(["run"]), |program, (name, value)| program.with(name, value)).start()
+    }
+
+    /// A command of the program, in its surroundings: its exit code and all that it writes.
+    pub(super) fn command<const N: usize>(&self, args: [&str; N]) -> (Option<i32>, String) {
+        let program = Program::new(args);
+        let variables = self.variables.iter();
+        let output = variables.fold(program, |program, (name, value)| program.with(name, value)).output();
+        (output.status.code(), text(&output))
+    }
+
+    /// From the next start on, and for commands, a variable has this value.
+    pub(super) fn set_variable(&mut self, name: &str, value: &str) {
+        let variable = self.variables.iter_mut().find(|(known, _)| known == name).unwrap();
+        value.clone_into(&mut variable.1);
     }
 
     /// Where the program keeps what survives a crash.

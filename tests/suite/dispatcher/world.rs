@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::time::Duration;
 
 use mission_control_runtime::clock::Millis;
-use mission_control_runtime::delivery::dispatcher::{Dispatcher, Effect, Event, Plan, Rhythm};
+use mission_control_runtime::delivery::ask::{Answer, Ask, Ear};
+use mission_control_runtime::delivery::dispatcher::{Dispatcher, Effect, Event, Plan, Rhythm, Wish};
 use mission_control_runtime::delivery::retry::{self, Next};
 use mission_control_runtime::delivery::{End, Job, Outcome, Trouble};
 use mission_control_runtime::gateway::{Class, GatewayError, Why};
@@ -21,6 +22,15 @@ pub(super) enum Fate {
     FailOnce { pause_ms: u64 },
     /// It is over here, but the backend goes on to list it.
     Unmarked,
+    /// It is given up.
+    Dead,
+}
+
+/// There is no journal; whoever asked is told.
+fn grant(wish: Wish) {
+    if let Wish::Tell(ear, answer) = wish {
+        ear.tell(answer);
+    }
 }
 
 /// One beginning of a job.
@@ -143,6 +153,13 @@ impl World {
         self.tell(Some(Event::Nudged));
     }
 
+    /// A person asks, or wants something done.
+    pub(super) fn ask(&mut self, ask: Ask) -> Answer {
+        let (tell, told) = std::sync::mpsc::channel();
+        self.tell(Some(Event::Asked(ask, Ear::new(move |answer| tell.send(answer).unwrap()))));
+        told.try_recv().expect("it answers at once")
+    }
+
     pub(super) fn stop(&mut self) {
         self.tell(Some(Event::Stop));
     }
@@ -235,6 +252,7 @@ impl World {
             }
             Effect::Start(job) => self.start(job),
             Effect::Leave => panic!("there is nobody else"),
+            Effect::Wish(wish) => grant(wish),
             Effect::Forget(row) => self.forgotten.push(row.id.as_str().to_owned()),
         }
     }
@@ -269,6 +287,7 @@ impl World {
                     }
                 }
                 Some(Fate::Unmarked) => Outcome::Closed(End::Gone),
+                Some(Fate::Dead) => Outcome::Closed(End::Dead("no".to_owned())),
                 None => Outcome::Closed(End::Answered(1)),
             }
         };

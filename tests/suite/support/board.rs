@@ -69,6 +69,11 @@ impl Board {
         Arc::get_mut(&mut self.engine).expect("nobody serves it")
     }
 
+    /// From now on nobody answers.
+    pub(crate) fn leave(&mut self) {
+        self.server.take().unwrap().stop(std::time::Duration::ZERO);
+    }
+
     /// Where it listens.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.server.as_ref().expect("it is served").local_addr())

@@ -1,37 +1,53 @@
 //! `doctor`: is the ground sound, and if not, what is to be done?
 
+mod disk;
+mod gateway;
+mod service;
+
 use std::fmt::Write as _;
-use std::io::{ErrorKind, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream, ToSocketAddrs as _};
+use std::io::ErrorKind;
+use std::net::TcpListener;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use log::LevelFilter;
 use serde_json::{Value, json};
 
+use super::ask::{Footing, Service, address};
 use super::exit::Exit;
 use super::ground::{Ground, Way};
 use super::print;
 use crate::config::{LogFormat, Settings};
 use crate::convex::Backoff;
-use crate::gateway::client::Endpoint;
-use crate::mission::GetOrchestrator;
-use crate::redact::Redactor;
+use crate::convex::Why;
+use crate::mission::{GetDeliveryContext, GetOrchestrator, ListAgents, Mission};
+use crate::model::{Agent, NotificationId};
 use crate::telemetry;
 use crate::wire::Stop;
+
+/// What is wanted of it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Doctor {
+    /// Every variable, not only those that are set.
+    pub all: bool,
+    /// As JSON.
+    pub json: bool,
+    /// A real turn.
+    pub live: bool,
+}
 
 /// Somebody is waiting in front of the terminal.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long whoever has our port may think about its version, and how much it may say.
+/// How long whoever has our port may think about its version.
 const MOMENT: Duration = Duration::from_secs(1);
-const ANSWER_BYTES: u64 = 4096;
 
 /// How a check went.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Verdict {
     Good,
+    /// Nothing is wrong, but it explains much.
+    Note,
     Wrong,
     /// Something before it is wrong.
     Skipped,
@@ -41,6 +57,7 @@ impl Verdict {
     fn word(self) -> &'static str {
         match self {
             Self::Good => "ok",
+            Self::Note => "note",
             Self::Wrong => "WRONG",
             Self::Skipped => "skipped",
         }
@@ -54,12 +71,44 @@ struct Check {
     sentences: Vec<String>,
 }
 
+impl Check {
+    fn new(name: &'static str, verdict: Verdict, sentences: Vec<String>) -> Self {
+        Self { name, verdict, sentences }
+    }
+
+    /// What was found besides.
+    fn say(&mut self, sentence: String) {
+        self.sentences.push(sentence);
+    }
+
+    /// What explains much: in front of what was only found.
+    fn note(&mut self, sentence: String) {
+        if self.verdict == Verdict::Good {
+            self.verdict = Verdict::Note;
+            self.sentences.insert(0, sentence);
+        } else {
+            self.sentences.push(sentence);
+        }
+    }
+
+    /// What is wrong: in front of everything that is not.
+    fn wrong(&mut self, sentence: String) {
+        if self.verdict == Verdict::Wrong {
+            self.sentences.push(sentence);
+        } else {
+            self.verdict = Verdict::Wrong;
+            self.sentences.insert(0, sentence);
+        }
+    }
+}
+
 /// Checks everything that can be checked, and prints it.
-pub fn doctor(env_file: Option<&Path>, all: bool, as_json: bool) -> Exit {
+pub fn doctor(env_file: Option<&Path>, wanted: Doctor) -> Exit {
+    let Doctor { all, json: as_json, live } = wanted;
     let ground = Ground::survey(env_file);
     // What the calls would log stands in the findings.
     telemetry::start(LevelFilter::Off, LogFormat::Text, ground.redactor.clone());
-    let mut checks = examine(&ground);
+    let mut checks = examine(&ground, live);
     for sentence in checks.iter_mut().flat_map(|check| &mut check.sentences) {
         *sentence = ground.redactor.clean(sentence);
     }
@@ -69,7 +118,7 @@ pub fn doctor(env_file: Option<&Path>, all: bool, as_json: bool) -> Exit {
     if checks.iter().any(|check| check.verdict == Verdict::Wrong) { Exit::Failed } else { printed }
 }
 
-fn examine(ground: &Ground) -> Vec<Check> {
+fn examine(ground: &Ground, live: bool) -> Vec<Check> {
     let report = &ground.configuration.report;
     let verdict = if report.mistakes.is_empty() { Verdict::Good } else { Verdict::Wrong };
     let mistakes = report.mistakes.iter().map(ToString::to_string);
@@ -83,17 +132,33 @@ fn examine(ground: &Ground) -> Vec<Check> {
     };
     let Some(settings) = &ground.configuration.settings else {
         checks.extend(
-            ["certificates", "backend", "gateway", "port"].map(|name| skipped(name, "configuration")),
+            ["certificates", "backend", "gateway", "port", "disk", "clock", "service"]
+                .map(|name| skipped(name, "configuration")),
         );
         return checks;
     };
+    let mut later = vec![disk::disk(settings)];
     // Tried once: whoever asks wants to know how it is now.
     match ground.way(settings, Backoff::never()) {
         Ok(way) => {
             let sentences = vec![way.roots.describe()];
             checks.push(Check { name: "certificates", verdict: Verdict::Good, sentences });
-            checks.push(ask_backend(settings, &way));
-            checks.push(ask_gateway(settings, &way, &ground.redactor));
+            let mission = way.mission(settings, &Stop::new());
+            let backend = ask_backend(settings, &way, &mission);
+            let is_there = backend.verdict == Verdict::Good;
+            checks.push(backend);
+            // Who the agents are matters only to the gateway.
+            let asks = is_there && settings.gateway.url.is_some();
+            let team: Vec<Agent> = if asks {
+                mission.ask_within(PATIENCE, &ListAgents {}).unwrap_or_default()
+            } else {
+                Vec::new()
+            };
+            checks.push(gateway::ask(settings, &way, &ground.redactor, &team));
+            if live {
+                checks.push(gateway::live(settings, &way, &ground.redactor, &team));
+            }
+            later.push(disk::clocks(settings, &way));
         }
         Err(bad) => {
             checks.push(Check {
@@ -106,35 +171,9 @@ fn examine(ground: &Ground) -> Vec<Check> {
         }
     }
     checks.push(try_port(settings));
+    checks.append(&mut later);
+    checks.extend(Footing::of(ground).map(|footing| service::ask(&footing)));
     checks
-}
-
-/// Whether the gateway is there, would let our turns in, and is new enough for tools.
-fn ask_gateway(settings: &Settings, way: &Way, redactor: &Arc<Redactor>) -> Check {
-    let (verdict, sentences) = match &settings.gateway.url {
-        None => (Verdict::Skipped, vec!["none is configured: nothing is sent to agents".to_owned()]),
-        Some(base) => {
-            let (token, silence_max) = (settings.gateway.token.clone(), settings.gateway.silence_max);
-            let endpoint = Endpoint::new(base.clone(), token, &way.roots, redactor.clone(), silence_max);
-            let probe = endpoint.client(&Stop::new()).probe();
-            let version = probe.version.as_deref().unwrap_or("of an unknown release");
-            match probe.why {
-                None if probe.dialect.too_old_for_tools() => (
-                    Verdict::Wrong,
-                    vec![format!(
-                        "{base} is {version}, which never shows tools to agents: 2026.3.31 is the oldest that can work"
-                    )],
-                ),
-                None => (Verdict::Good, vec![format!("{base} is ready ({version})")]),
-                Some(why) => {
-                    let detail = probe.detail.map_or(String::new(), |detail| format!(" ({detail})"));
-                    let remedy = why.remedy().map_or(String::new(), |remedy| format!(" {remedy}"));
-                    (Verdict::Wrong, vec![format!("{base}: {}{detail}.{remedy}", why.explain())])
-                }
-            }
-        }
-    };
-    Check { name: "gateway", verdict, sentences }
 }
 
 /// Whether the service could listen, or listens already.
@@ -152,35 +191,41 @@ fn try_port(settings: &Settings) -> Check {
 
 /// Whether what listens there answers as a runtime does. Whoever takes longer than a moment does not.
 fn is_ours(host: &str, port: u16) -> bool {
-    let ask = || {
-        let address = (host, port).to_socket_addrs()?.next().ok_or(ErrorKind::NotFound)?;
-        let mut stream = TcpStream::connect_timeout(&address, MOMENT)?;
-        stream.set_read_timeout(Some(MOMENT))?;
-        stream.write_all(b"GET /version HTTP/1.0\r\n\r\n")?;
-        let mut answer = String::new();
-        stream.take(ANSWER_BYTES).read_to_string(&mut answer)?;
-        Ok::<_, std::io::Error>(answer)
-    };
-    ask().is_ok_and(|answer| answer.contains("\"runtimeServiceVersion\""))
+    let asked = Service::at(address(host, port)).ask("GET", "/version", "", MOMENT);
+    asked.is_ok_and(|(_, answer)| answer["runtimeServiceVersion"].is_string())
 }
 
 /// One call that only reads: it takes address, trust, token and account to be right.
-fn ask_backend(settings: &Settings, way: &Way) -> Check {
+fn ask_backend(settings: &Settings, way: &Way, mission: &Mission) -> Check {
     let name = "backend";
     let through = way.endpoint.proxy().map(|proxy| format!("through the proxy {proxy} of the environment"));
-    let answer = way.mission(settings, &Stop::new()).ask_within(PATIENCE, &GetOrchestrator {});
+    let answer = mission.ask_within(PATIENCE, &GetOrchestrator {});
     match answer {
         Ok(found) => {
             let lead = if found.orchestrator_agent_id.is_some() { "an" } else { "no" };
             let known =
                 format!("{} knows the account; it has {lead} orchestrator", settings.account.convex_url);
-            Check { name, verdict: Verdict::Good, sentences: [known].into_iter().chain(through).collect() }
+            Check {
+                name,
+                verdict: Verdict::Good,
+                sentences: [known].into_iter().chain(through).chain(hides_reasons(mission)).collect(),
+            }
         }
         Err(error) => {
             let sentences = [error.to_string()].into_iter().chain(through).collect();
             Check { name, verdict: Verdict::Wrong, sentences }
         }
     }
+}
+
+/// Whether it hides why a call fails, seen at one that can only fail and changes nothing.
+fn hides_reasons(mission: &Mission) -> Option<String> {
+    let nothing = NotificationId::new("doctor");
+    let asked = mission.ask_within(PATIENCE, &GetDeliveryContext { notification_id: &nothing });
+    asked.is_err_and(|error| error.why == Why::Unknown).then(|| {
+        "it hides the reasons of errors, as production deployments do: whatever it refuses is tried again for a while"
+            .to_owned()
+    })
 }
 
 /// A variable as it is shown: a secret that was put into the wrong one is not repeated here either.
@@ -208,7 +253,17 @@ fn variables(ground: &Ground) -> Vec<Shown> {
 
 fn as_text(variables: &[Shown], checks: &[Check], all: bool) -> String {
     let mut text = String::new();
-    for check in checks {
+    // What is wrong stands first, then what explains much: whoever asks reads three lines.
+    let of = |wanted: fn(Verdict) -> bool| checks.iter().filter(move |check| wanted(check.verdict));
+    for check in of(|verdict| verdict == Verdict::Wrong).chain(of(|verdict| verdict == Verdict::Note)) {
+        let mut sentences = check.sentences.iter();
+        let first = sentences.next().map_or("", String::as_str);
+        let _ = writeln!(text, "{:<15} {}: {first}", check.name, check.verdict.word());
+        for sentence in sentences {
+            let _ = writeln!(text, "  {sentence}");
+        }
+    }
+    for check in of(|verdict| matches!(verdict, Verdict::Good | Verdict::Skipped)) {
         let _ = writeln!(text, "{:<15} {}", check.name, check.verdict.word());
         for sentence in &check.sentences {
             let _ = writeln!(text, "  {sentence}");

@@ -1,0 +1,179 @@
+//! How a command asks the running service; and what it stands on where none runs.
+
+use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::net::{TcpStream, ToSocketAddrs as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use log::LevelFilter;
+use serde_json::Value;
+
+use super::casebook::{Casebook, Memory};
+use super::complain;
+use super::exit::Exit;
+use super::ground::Ground;
+use super::place::Place;
+use crate::clock::{Clock as _, SystemClock};
+use crate::config::{LedgerSync, LogFormat, Settings};
+use crate::ledger;
+use crate::model::{AccountId, Roster};
+use crate::ops::House;
+use crate::redact::Redactor;
+use crate::secret::Secret;
+use crate::telemetry;
+
+/// How long the service may take, which is on this machine.
+const PATIENCE: Duration = Duration::from_secs(8);
+/// And how much it may say: an answer shows at most what the ledger keeps.
+const ANSWER_BYTES: u64 = 64 * 1024 * 1024;
+
+/// What a command stands on. A configuration with mistakes is enough, as long as it says where things are.
+pub(super) struct Footing {
+    pub(super) redactor: Arc<Redactor>,
+    pub(super) place: Place,
+    pub(super) account: AccountId,
+    pub(super) sync: LedgerSync,
+    silence: Duration,
+    /// Where a service listens by the configuration.
+    listens: Option<String>,
+}
+
+impl Footing {
+    /// Reads the configuration. The error has been told.
+    pub(super) fn find(env_file: Option<&Path>) -> Result<Self, Exit> {
+        let ground = Ground::survey(env_file);
+        // What goes wrong is told in the answer.
+        telemetry::start(LevelFilter::Off, LogFormat::Text, ground.redactor.clone());
+        Self::of(&ground).ok_or_else(|| {
+            let mistakes = ground.configuration.report.mistakes.iter();
+            let mistakes: Vec<String> = mistakes.map(ToString::to_string).collect();
+            complain(&ground.redactor.clean(&mistakes.join("\n")));
+            Exit::Misconfigured
+        })
+    }
+
+    /// Of this ground, if it says where things are.
+    pub(super) fn of(ground: &Ground) -> Option<Self> {
+        let (settings, report) = (&ground.configuration.settings, &ground.configuration.report);
+        let told = |name: &str| report.row(name).and_then(|row| row.value.clone());
+        let directory = settings.as_ref().map(|settings| settings.state_dir.clone());
+        let account = settings.as_ref().map(|settings| settings.account.id.clone());
+        let directory = directory.or_else(|| told("STATE_DIR").map(PathBuf::from))?;
+        let account = account.or_else(|| told("ACCOUNT_ID"))?;
+        Some(Self {
+            place: Place::new(&directory),
+            account: AccountId::new(account),
+            sync: settings.as_ref().map_or(LedgerSync::Full, |settings| settings.ledger_sync),
+            silence: settings.as_ref().map_or(Duration::ZERO, |settings| settings.gateway.silence_max),
+            listens: settings.as_ref().map(listens),
+            redactor: ground.redactor.clone(),
+        })
+    }
+
+    /// The service that runs on this directory, with our token.
+    pub(super) fn service(&self) -> Option<Service> {
+        let address = self.place.running()?;
+        Some(Service { address, token: self.place.token().ok().flatten() })
+    }
+
+    /// The same, or whoever listens where one should; they are not shown our token.
+    pub(super) fn listener(&self) -> Option<Service> {
+        self.service().or_else(|| Some(Service { address: self.listens.clone()?, token: None }))
+    }
+
+    /// What the ledger alone tells, while no service runs.
+    pub(super) fn tell<T>(&self, tell: impl FnOnce(&Casebook<'_>) -> T) -> Result<T, String> {
+        let read = ledger::read(self.place.path()).map_err(|why| self.clean(&why.to_string()))?;
+        let house = House { paused: self.place.paused(), ..House::default() };
+        let (account, roster) = (&self.account, Roster::default());
+        let now = SystemClock.now();
+        let told = (&house, self.silence);
+        Ok(tell(&Casebook::new(&read, Memory::default(), (account, &roster), told, now)))
+    }
+
+    /// The text as it may be shown.
+    pub(super) fn clean(&self, text: &str) -> String {
+        self.redactor.clean(text)
+    }
+}
+
+/// Where a service of these settings listens, as far as that is known before it does.
+pub(super) fn listens(settings: &Settings) -> String {
+    address(settings.http.connect_host(), settings.http.port)
+}
+
+/// Host and port in one.
+pub(super) fn address(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
+/// A service that listens.
+pub(super) struct Service {
+    pub(super) address: String,
+    pub(super) token: Option<Secret>,
+}
+
+impl Service {
+    /// Without a token.
+    pub(super) fn at(address: String) -> Self {
+        Self { address, token: None }
+    }
+
+    /// Asks; status and answer. The error is the end of a sentence.
+    pub(super) fn get(&self, path: &str) -> Result<(u16, Value), String> {
+        self.ask("GET", path, "", PATIENCE)
+    }
+
+    /// Has something done.
+    pub(super) fn post(&self, path: &str, body: &str) -> Result<(u16, Value), String> {
+        self.ask("POST", path, body, PATIENCE)
+    }
+
+    /// Asks somebody who may be slow or speak something else.
+    pub(super) fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        body: &str,
+        patience: Duration,
+    ) -> Result<(u16, Value), String> {
+        let asked = self.exchange(method, path, body, patience).map_err(|why| why.to_string())?;
+        let (head, body) = asked.split_once("\r\n\r\n").ok_or("it does not speak HTTP")?;
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+        let body = serde_json::from_str(body).map_err(|_| "it does not answer as this service does")?;
+        Ok((status.ok_or("it does not speak HTTP")?, body))
+    }
+
+    fn exchange(&self, method: &str, path: &str, body: &str, patience: Duration) -> io::Result<String> {
+        let address = self.address.to_socket_addrs()?.next().ok_or(ErrorKind::NotFound)?;
+        let mut stream = TcpStream::connect_timeout(&address, patience)?;
+        stream.set_read_timeout(Some(patience))?;
+        stream.set_write_timeout(Some(patience))?;
+        let token = self
+            .token
+            .as_ref()
+            .map_or(String::new(), |token| format!("Authorization: Bearer {}\r\n", token.expose()));
+        let length =
+            if method == "POST" { format!("Content-Length: {}\r\n", body.len()) } else { String::new() };
+        let host = &self.address;
+        // The oldest form: the answer ends with the connection.
+        let head = format!("{method} {path} HTTP/1.0\r\nHost: {host}\r\n{token}{length}\r\n{body}");
+        stream.write_all(head.as_bytes())?;
+        let mut answer = String::new();
+        stream.take(ANSWER_BYTES).read_to_string(&mut answer)?;
+        Ok(answer)
+    }
+}
+
+/// What an answer says that is no success: its sentence.
+pub(super) fn refusal(answer: &Value) -> &str {
+    answer["error"].as_str().unwrap_or("the service refused it")
+}
+
+/// Whether this can stand in a path: ids and slugs are such words.
+pub(super) fn is_word(id: &str) -> bool {
+    !id.is_empty()
+        && !id.starts_with('.')
+        && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.:".contains(&b))
+}

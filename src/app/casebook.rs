@@ -1,0 +1,220 @@
+//! Everything that is known of the deliveries, from the ledger and from the running service, put together for whoever asks.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Millis;
+use crate::delivery::End;
+use crate::delivery::ask::{Pending, Place};
+use crate::delivery::inflight::Seen;
+use crate::delivery::journal::{Step, Told};
+use crate::delivery::shelf::Shelved;
+use crate::ledger::{Read, Tale};
+use crate::model::{AccountId, Notification, Roster};
+use crate::ops::{self, Brief, Case, Finding, House, Turn};
+
+/// So many of those that ended last are shown.
+const RECENT: usize = 50;
+
+/// What the running service knows; of one that does not run, nothing.
+#[derive(Default)]
+pub(super) struct Memory {
+    /// What is not settled.
+    pub(super) pending: Vec<Pending>,
+    /// What was given up.
+    pub(super) shelved: Vec<Shelved>,
+    /// The turns under way.
+    pub(super) turns: Vec<Seen>,
+}
+
+/// All cases, and what is needed to tell them.
+pub(super) struct Casebook<'a> {
+    pub(super) cases: Vec<Case>,
+    pub(super) damaged: Vec<String>,
+    pub(super) house: &'a House,
+    pub(super) silence: Duration,
+    pub(super) now: Millis,
+}
+
+/// What there is, in lines.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Overview {
+    /// What stands in everybody's way.
+    pub(super) blocks: Vec<String>,
+    /// Who is paused.
+    pub(super) paused: ops::Paused,
+    /// What is not settled, in its order.
+    pub(super) unsettled: Vec<Brief>,
+    /// What was given up and nobody has decided on, oldest first.
+    pub(super) dead: Vec<Brief>,
+    /// What ended last, newest first.
+    recent: Vec<Brief>,
+    /// Deliveries whose record cannot be read: they are not begun again.
+    pub(super) damaged: Vec<String>,
+    /// When a damaged ledger was last set aside.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) set_aside: Option<Millis>,
+}
+
+impl<'a> Casebook<'a> {
+    /// Of this account.
+    pub(super) fn new(
+        read: &Read,
+        memory: Memory,
+        (account, roster): (&AccountId, &Roster),
+        (house, silence): (&'a House, Duration),
+        now: Millis,
+    ) -> Self {
+        let names = names(read, roster);
+        let name = |row: &Notification| {
+            names.get(row.recipient_id.as_str()).map_or(&*row.recipient_id, |name| name).to_owned()
+        };
+        let turns = turns(&memory.turns);
+        let mut pending: HashMap<_, _> =
+            memory.pending.into_iter().map(|pending| (pending.row.id.clone(), pending)).collect();
+        let mut shelved: HashMap<_, _> =
+            memory.shelved.into_iter().map(|dead| (dead.row.id.clone(), dead)).collect();
+        let mut cases: Vec<Case> = Vec::new();
+        for tale in read.tales.iter().filter(|tale| tale.account == *account) {
+            let mut case = told(tale, pending.remove(&tale.id), name(&tale.row));
+            // What was given up a moment ago may not be written yet.
+            if let Some(dead) = shelved.remove(&tale.id).filter(|_| case.place.is_none()) {
+                (case.closed, case.record) = (Some((dead.at, Some(End::Dead(dead.why)))), dead.record);
+            }
+            cases.push(case);
+        }
+        cases.extend(pending.into_values().map(|pending| untold(pending, &name)));
+        cases.extend(shelved.into_values().map(|dead| given_up(dead, &name)));
+        for case in &mut cases {
+            case.turn = turns.get(case.row.id.as_str()).cloned();
+        }
+        cases.sort_by_key(|case| case.row.created_at);
+        let damaged =
+            read.damaged.iter().map(|damaged| format!("{} ({})", damaged.id, damaged.what)).collect();
+        Self { cases, damaged, house, silence, now }
+    }
+
+    /// The answer for a notification, a task or an agent.
+    pub(super) fn find(&self, id: &str) -> Option<Finding> {
+        if let Some(case) = self.cases.iter().find(|case| case.row.id.as_str() == id) {
+            return Some(ops::one(case, self.house, self.silence, self.now));
+        }
+        let fits = |case: &&Case| {
+            let task = case.row.task_id.as_ref().is_some_and(|task| task.as_str() == id);
+            task || case.row.recipient_id == id || case.agent.eq_ignore_ascii_case(id)
+        };
+        let cases: Vec<Case> = self.cases.iter().filter(fits).cloned().collect();
+        ops::many(id, &cases, self.house, self.silence, self.now)
+    }
+
+    /// All of it in lines.
+    pub(super) fn overview(&self, set_aside: Option<Millis>) -> Overview {
+        let brief = |case: &Case| ops::brief(case, self.house, self.silence, self.now);
+        let open = self.cases.iter().filter(|case| case.closed.is_none());
+        let dead = self.cases.iter().filter(|case| matches!(case.closed, Some((_, Some(End::Dead(_))))));
+        let mut closed: Vec<(Millis, &Case)> =
+            self.cases.iter().filter_map(|case| Some((case.closed.as_ref()?.0, case))).collect();
+        closed.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+        let mut dead: Vec<Brief> = dead.map(brief).collect();
+        dead.sort_by_key(|brief| brief.at);
+        let blocks = self.house.blocks("", "", true).into_iter().chain(self.house.besides());
+        Overview {
+            blocks: blocks.collect(),
+            paused: self.house.paused.clone(),
+            unsettled: open.map(brief).collect(),
+            dead,
+            recent: closed.into_iter().take(RECENT).map(|(_, case)| brief(case)).collect(),
+            damaged: self.damaged.clone(),
+            set_aside,
+        }
+    }
+}
+
+impl Overview {
+    /// With every text as it may be shown.
+    pub(super) fn cleaned(mut self, clean: &dyn Fn(&str) -> String) -> Self {
+        let texts = self.blocks.iter_mut().chain(&mut self.damaged);
+        texts.for_each(|text| *text = clean(text));
+        let briefs = self.unsettled.iter_mut().chain(&mut self.dead).chain(&mut self.recent);
+        briefs.for_each(|brief| brief.clean(clean));
+        self
+    }
+}
+
+/// How agents are called: as the roster says, or as the ledger tells that they were spoken to.
+fn names<'a>(read: &'a Read, roster: &'a Roster) -> HashMap<&'a str, &'a str> {
+    let spoken = read.tales.iter().filter_map(|tale| Some((&*tale.row.recipient_id, spoken_to(&tale.told)?)));
+    let known = roster.agents.iter().map(|agent| (agent.id.as_str(), agent.slug.as_str()));
+    spoken.chain(known).collect()
+}
+
+fn spoken_to(told: &[Told]) -> Option<&str> {
+    let sent = told.iter().rev().find(|told| told.step == Step::TurnSent.name())?;
+    Some(sent.words.strip_prefix("to ")?.split_once(", try ")?.0)
+}
+
+fn turns(seen: &[Seen]) -> HashMap<&str, Turn> {
+    let turn = |seen: &Seen| Turn { state: seen.state.name(), since: seen.since, quiet: seen.quiet };
+    seen.iter().map(|seen| (seen.row.as_str(), turn(seen))).collect()
+}
+
+/// What the ledger tells, with what the service knows besides.
+fn told(tale: &Tale, pending: Option<Pending>, agent: String) -> Case {
+    let mut case = Case {
+        row: tale.row.clone(),
+        record: tale.record.clone(),
+        agent,
+        first_seen: Some(tale.first_seen),
+        not_before: tale.not_before,
+        closed: tale.closed.map(|at| (at, tale.end.clone())),
+        told: tale.told.clone(),
+        left_out: tale.left_out,
+        trouble: None,
+        place: None,
+        turn: None,
+    };
+    if let Some(pending) = pending {
+        // A worker takes the record with it, and notes what it does.
+        if pending.place != Place::Running {
+            case.record = pending.record;
+        }
+        (case.trouble, case.place, case.closed) = (pending.trouble, Some(pending.place), None);
+    }
+    case
+}
+
+/// What only the service knows.
+fn untold(pending: Pending, name: &dyn Fn(&Notification) -> String) -> Case {
+    Case {
+        agent: name(&pending.row),
+        row: pending.row,
+        record: pending.record,
+        first_seen: None,
+        not_before: None,
+        closed: None,
+        told: Vec::new(),
+        left_out: 0,
+        trouble: pending.trouble,
+        place: Some(pending.place),
+        turn: None,
+    }
+}
+
+fn given_up(dead: Shelved, name: &dyn Fn(&Notification) -> String) -> Case {
+    Case {
+        agent: name(&dead.row),
+        row: dead.row,
+        record: dead.record,
+        first_seen: None,
+        not_before: None,
+        closed: Some((dead.at, Some(End::Dead(dead.why)))),
+        told: Vec::new(),
+        left_out: 0,
+        trouble: None,
+        place: None,
+        turn: None,
+    }
+}

@@ -1,0 +1,159 @@
+//! `dead`: what gave up, and the way out: on a running service by asking it, on a stopped one in the ledger, under its
+//! lock, so that the next start acts on it.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::ask::{Footing, Service, is_word, refusal};
+use super::casebook::Overview;
+use super::exit::Exit;
+use super::{complain, print, why};
+use crate::clock::{Clock as _, SystemClock};
+use crate::delivery::ask::Refused;
+use crate::delivery::journal::{Journal as _, Wait};
+use crate::delivery::{End, shelf};
+use crate::ledger::{self, Ledger};
+use crate::model::NotificationId;
+use crate::ops::spans::{clock, span};
+
+/// What is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Dead {
+    /// What gave up.
+    List,
+    /// One of them, with what the agent had answered.
+    Show(String),
+    /// It begins again.
+    Retry(String),
+    /// It is closed for good.
+    Drop(String),
+}
+
+/// Does it.
+pub fn dead(env_file: Option<&Path>, what: &Dead, as_json: bool) -> Exit {
+    let footing = match Footing::find(env_file) {
+        Ok(footing) => footing,
+        Err(exit) => return exit,
+    };
+    match what {
+        Dead::List => match overview(&footing) {
+            Ok(overview) if as_json => {
+                let Overview { dead, damaged, set_aside, .. } = overview;
+                print(&format!("{:#}\n", json!({"dead": dead, "damaged": damaged, "setAside": set_aside})))
+            }
+            Ok(overview) => print(&listed(&overview)),
+            Err(why) => complain(&why),
+        },
+        Dead::Show(id) => match why::look(&footing, id) {
+            Ok(finding) if as_json => print(&format!("{:#}\n", json!(finding))),
+            Ok(finding) => print(&finding.text()),
+            Err(lines) => complain(&lines.join("\n")),
+        },
+        Dead::Retry(id) => told(act(&footing, id, true), as_json),
+        Dead::Drop(id) => told(act(&footing, id, false), as_json),
+    }
+}
+
+fn told(done: Result<String, String>, as_json: bool) -> Exit {
+    match done {
+        Ok(words) if as_json => print(&format!("{:#}\n", json!({"success": true, "done": words}))),
+        Ok(words) => print(&format!("{words}\n")),
+        Err(why) if as_json => {
+            print(&format!("{:#}\n", json!({"success": false, "error": why})));
+            Exit::Failed
+        }
+        Err(why) => complain(&why),
+    }
+}
+
+/// From the service, or from the ledger.
+pub(super) fn overview(footing: &Footing) -> Result<Overview, String> {
+    if let Some(service) = footing.service() {
+        let answer = answered(&service, service.get("/deliveries"))?;
+        return serde_json::from_value(answer)
+            .map_err(|_| "The running service is of another version than this command.".to_owned());
+    }
+    let set_aside = ledger::last_set_aside(footing.place.path());
+    footing.tell(|book| book.overview(set_aside).cleaned(&|text| footing.clean(text)))
+}
+
+fn answered(service: &Service, answer: Result<(u16, Value), String>) -> Result<Value, String> {
+    match answer {
+        Ok((200, answer)) => Ok(answer),
+        Ok((_, answer)) => Err(refusal(&answer).to_owned()),
+        Err(why) => Err(format!("The service at {} does not answer ({why}).", service.address)),
+    }
+}
+
+fn listed(overview: &Overview) -> String {
+    let now = SystemClock.now();
+    let mut lines = Vec::new();
+    if overview.dead.is_empty() {
+        lines.push("Nothing was given up.".to_owned());
+    }
+    for dead in &overview.dead {
+        let task = dead.task.as_ref().map_or(String::new(), |task| format!(" on {task}"));
+        lines.push(format!(
+            "{}  {} for {}{task}, {} old",
+            dead.id,
+            dead.kind,
+            dead.agent,
+            span(now.since(dead.at))
+        ));
+        lines.push(format!("    {}", dead.words));
+        let answer = if dead.unposted { "; the agent's answer is kept (`dead show`)" } else { "" };
+        lines.push(format!("    cost so far: {}{answer}", dead.cost));
+    }
+    if let Some(at) = overview.set_aside {
+        lines.push(format!(
+            "A damaged ledger was set aside at {}: what was under way in it is not known here; look at the threads of \
+             that time.",
+            clock(at)
+        ));
+    }
+    for damaged in &overview.damaged {
+        lines.push(format!("{damaged}: its record cannot be read, so it is not begun again."));
+    }
+    if !overview.dead.is_empty() {
+        lines.push("`dead retry ID` begins one again, `dead drop ID` closes it for good.".to_owned());
+    }
+    lines.push(String::new());
+    lines.join("\n")
+}
+
+/// Retries or drops one.
+fn act(footing: &Footing, id: &str, retry: bool) -> Result<String, String> {
+    if !is_word(id) {
+        return Err(Refused::NotDead.explain().to_owned());
+    }
+    let verb = if retry { "retry" } else { "drop" };
+    if let Some(service) = footing.service() {
+        let answer = answered(&service, service.post(&format!("/dead/{id}/{verb}"), ""))?;
+        return Ok(format!("{id}: {}.", answer["done"].as_str().unwrap_or("done")));
+    }
+    let failed = |why: String| footing.clean(&why);
+    let known = ledger::read(footing.place.path()).map_err(|why| failed(why.to_string()))?;
+    // Nothing is made where there is nothing.
+    if known.tales.is_empty() {
+        return Err(Refused::NotDead.explain().to_owned());
+    }
+    let options = ledger::Options::new(footing.account.clone(), footing.sync);
+    let opened = Ledger::open(footing.place.path(), &options).map_err(|why| failed(why.to_string()))?;
+    let mut dead = opened.dead;
+    let found = dead.take(&NotificationId::new(id)).ok_or_else(|| {
+        let under_way = opened.open.iter().any(|open| open.row.id.as_str() == id);
+        if under_way { Refused::UnderWay } else { Refused::NotDead }.explain().to_owned()
+    })?;
+    let (now, end) = (SystemClock.now(), End::Dropped(found.why));
+    let record = if retry { found.record.retried() } else { found.record };
+    let note = if retry {
+        shelf::retried(&found.row, &record, now)
+    } else {
+        shelf::dropped(&found.row, &record, &end, now)
+    };
+    opened.ledger.note(&note, Wait::ForDisk).map_err(|why| failed(why.to_string()))?;
+    opened.ledger.close();
+    let what = if retry { "it begins again with the next start" } else { "it is closed for good" };
+    Ok(format!("{id}: {what}."))
+}

@@ -1,0 +1,129 @@
+//! The disk under `STATE_DIR`, and the clock.
+
+use std::fs::{self, OpenOptions};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use super::{Check, PATIENCE, Verdict};
+use crate::app::ground::Way;
+use crate::app::place::Place;
+use crate::clock::{Clock as _, Millis, SystemClock};
+use crate::config::Settings;
+use crate::ledger;
+use crate::ops::spans::{clock, span};
+use crate::wire::{self, Phases};
+
+/// Below this many KiB a ledger that grows will soon be off.
+const SPACE_KIB: u64 = 64 * 1024;
+
+/// The clocks of both sides may differ by this much.
+const SKEW: Duration = Duration::from_secs(30);
+
+/// Whether what has been done can be recorded.
+pub(super) fn disk(settings: &Settings) -> Check {
+    let directory = &settings.state_dir;
+    let shown = directory.display();
+    let mut check = Check::new("disk", Verdict::Good, Vec::new());
+    if let Some(trouble) = Place::new(directory).trouble() {
+        check.wrong(trouble);
+        return check;
+    }
+    let Ok(found) = fs::metadata(directory) else {
+        check.say(format!("{shown} is not there yet; the first start makes it"));
+        return check;
+    };
+    let mode = found.permissions().mode() & 0o777;
+    if mode & 0o022 != 0 {
+        check.wrong(format!("STATE_DIR {shown} can be changed by others (mode {mode:o}): chmod 700 {shown}"));
+    }
+    if let Err(why) = try_to_write(directory) {
+        check.wrong(format!("STATE_DIR {shown} cannot be written ({why}): nothing will survive a crash; make room, or give it to the user of the service"));
+    }
+    for name in ["operator-token", "ledger.sqlite"] {
+        let mode = fs::metadata(directory.join(name)).map_or(0, |file| file.permissions().mode() & 0o777);
+        if mode & 0o077 != 0 {
+            check.wrong(format!("{name} in {shown} can be read by others (mode {mode:o}): chmod 600 it"));
+        }
+    }
+    match free_kib(directory) {
+        Some(free) if free < SPACE_KIB => {
+            check.wrong(format!("only {} MiB are free under {shown}: make room", free / 1024));
+        }
+        Some(free) => check.say(format!("{shown} can be written, {} MiB are free", free / 1024)),
+        None => check.say(format!("{shown} can be written")),
+    }
+    match ledger::read(directory) {
+        Ok(read) if read.damaged.is_empty() => {}
+        Ok(read) => check.wrong(format!(
+            "{} in the ledger cannot be read and are not begun again; `dead list` names them",
+            read.damaged.len()
+        )),
+        Err(why) => check.wrong(why.to_string()),
+    }
+    if let Some(at) = ledger::last_set_aside(directory) {
+        check.say(format!(
+            "a damaged ledger was set aside at {}: what was under way in it is not known; look at the threads of that time",
+            clock(at)
+        ));
+    }
+    check
+}
+
+fn try_to_write(directory: &Path) -> std::io::Result<()> {
+    let path = directory.join(format!(".doctor-{}", std::process::id()));
+    let mut options = OpenOptions::new();
+    // With something in it: a full disk makes empty files all the same.
+    let tried =
+        options.write(true).create_new(true).mode(0o600).open(&path).and_then(|mut file| {
+            std::io::Write::write_all(&mut file, &[0; 4096]).and_then(|()| file.sync_all())
+        });
+    // It may never have been there.
+    let _ = fs::remove_file(&path);
+    tried
+}
+
+/// The standard library cannot tell; every system has `df`.
+fn free_kib(directory: &Path) -> Option<u64> {
+    let output = Command::new("df").arg("-Pk").arg(directory).stdin(Stdio::null()).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    text.lines().nth(1)?.split_whitespace().nth(3)?.parse().ok()
+}
+
+/// Whether our clock and the backend's tell the same time, as far as its answers do.
+pub(super) fn clocks(settings: &Settings, way: &Way) -> Check {
+    let phases = Phases {
+        connect: PATIENCE,
+        send: PATIENCE,
+        answer: PATIENCE,
+        body: PATIENCE,
+        idle: PATIENCE,
+        idle_connections: 0,
+    };
+    let base = &settings.account.convex_url;
+    let agent = wire::agent(base, &way.roots, &phases);
+    let asked = agent.get(base.join("/version")).config().http_status_as_error(false).build().call();
+    let date = asked.ok().and_then(|answer| {
+        let date = answer.headers().get("Date")?.to_str().ok()?;
+        Millis::from_http_date(date)
+    });
+    let Some(theirs) = date else {
+        return Check::new(
+            "clock",
+            Verdict::Skipped,
+            vec!["Mission Control does not say what time it is".to_owned()],
+        );
+    };
+    let ours = SystemClock.now();
+    let skew = ours.since(theirs).max(theirs.since(ours));
+    if skew > SKEW {
+        let side = if ours > theirs { "ahead of" } else { "behind" };
+        let words = format!(
+            "our clock is {} {side} Mission Control's: set the clock of this machine (NTP)",
+            span(skew)
+        );
+        return Check::new("clock", Verdict::Wrong, vec![words]);
+    }
+    Check::new("clock", Verdict::Good, vec!["our clock and Mission Control's agree".to_owned()])
+}

@@ -1,0 +1,139 @@
+//! The gateway: is it there, does it let us in, does it know the agents; and, if wanted, a real turn.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::{Check, Verdict};
+use crate::app::ground::Way;
+use crate::chance;
+use crate::clock::Pulse;
+use crate::config::Settings;
+use crate::gateway::client::{Endpoint, HttpGateway};
+use crate::gateway::{Gateway as _, Input, Tool, Turn};
+use crate::model::{Agent, SessionKey};
+use crate::redact::Redactor;
+use crate::wire::Stop;
+
+/// Somebody is waiting for the turn in front of the terminal.
+const TURN: Duration = Duration::from_mins(3);
+/// How much of the answer is shown.
+const ANSWER_CHARS: usize = 400;
+
+fn client(
+    settings: &Settings,
+    way: &Way,
+    redactor: &Arc<Redactor>,
+    silence: Duration,
+) -> Option<HttpGateway> {
+    let base = settings.gateway.url.clone()?;
+    let endpoint = Endpoint::new(base, settings.gateway.token.clone(), &way.roots, redactor.clone(), silence);
+    Some(endpoint.client(&Stop::new()))
+}
+
+/// Whether the gateway is there, would let our turns in, is new enough for tools, and knows these agents.
+pub(super) fn ask(settings: &Settings, way: &Way, redactor: &Arc<Redactor>, team: &[Agent]) -> Check {
+    let mut check = Check::new("gateway", Verdict::Good, Vec::new());
+    let (Some(base), Some(gateway)) =
+        (&settings.gateway.url, client(settings, way, redactor, settings.gateway.silence_max))
+    else {
+        let words = "none is configured: nothing is sent to agents; set OPENCLAW_GATEWAY_URL".to_owned();
+        return Check::new("gateway", Verdict::Skipped, vec![words]);
+    };
+    let probe = gateway.probe();
+    let version = probe.version.as_deref().unwrap_or("of an unknown release");
+    if let Some(why) = probe.why {
+        let detail = probe.detail.map_or(String::new(), |detail| format!(" ({detail})"));
+        let remedy = why.remedy().map_or(String::new(), |remedy| format!(" {remedy}"));
+        check.wrong(format!("{base}: {}{detail}.{remedy}", why.explain()));
+        return check;
+    }
+    if probe.dialect.too_old_for_tools() {
+        check.wrong(format!(
+            "{base} is {version}, which never shows tools to agents: 2026.3.31 is the oldest that can work"
+        ));
+        return check;
+    }
+    check.say(format!("{base} is ready ({version})"));
+    match gateway.agents() {
+        Some(known) => {
+            let missing =
+                team.iter().filter(|agent| !known.iter().any(|name| name.eq_ignore_ascii_case(&agent.slug)));
+            let missing: Vec<&str> = missing.map(|agent| agent.slug.as_str()).collect();
+            if missing.is_empty() {
+                check.say(format!("it knows all {} agents of the account", team.len()));
+            } else {
+                check.wrong(format!(
+                    "the gateway does not know {}: add {} to agents.entries of its configuration",
+                    missing.join(", "),
+                    if missing.len() == 1 { "it, under its slug," } else { "them, under their slugs," }
+                ));
+            }
+        }
+        None => check.say("it does not tell which agents it has".to_owned()),
+    }
+    if settings.gateway.client_tools {
+        check.say(format!(
+            "what it does not tell without a turn: tools.toolSearch should be false (`--live` shows it), and \
+             agents.defaults.maxConcurrent at least {} (DELIVERY_MAX_CONCURRENT_SESSIONS)",
+            settings.delivery.concurrent_sessions_max
+        ));
+    }
+    check
+}
+
+/// One real turn of one agent, in a session of its own.
+pub(super) fn live(settings: &Settings, way: &Way, redactor: &Arc<Redactor>, team: &[Agent]) -> Check {
+    let Some(agent) = team.first() else {
+        let words = "there is no agent, or Mission Control does not tell".to_owned();
+        return Check::new("live turn", Verdict::Skipped, vec![words]);
+    };
+    let Some(gateway) = client(settings, way, redactor, TURN) else {
+        return Check::new("live turn", Verdict::Skipped, vec!["no gateway is configured".to_owned()]);
+    };
+    let tool = Tool {
+        name: "doctor_probe",
+        description: "Tells the operator that your tools work. Call it once.".to_owned(),
+        parameters: json!({"type": "object", "properties": {}, "additionalProperties": false}),
+    };
+    let session = SessionKey::new(format!("doctor:{}", chance::hex::<8>()));
+    let pulse = Pulse::new();
+    let turn = Turn {
+        session: &session,
+        agent: &agent.slug,
+        instructions: "This is a test by the operator of this machine. It belongs to no task.",
+        input: Input::Message(
+            "A test: if you are offered the tool doctor_probe, call it; otherwise say in one short sentence that you are there.",
+        ),
+        tools: &[&tool],
+        pulse: &pulse,
+    };
+    match gateway.turn(&turn, &mut |_| {}) {
+        Err(error) => Check::new("live turn", Verdict::Wrong, vec![format!("{}: {error}", agent.slug)]),
+        Ok(reply) => {
+            let mut check = Check::new("live turn", Verdict::Good, Vec::new());
+            let text = reply.text.unwrap_or_default();
+            let text = redactor.excerpt(&text.split_whitespace().collect::<Vec<_>>().join(" "), ANSWER_CHARS);
+            let said = if text.is_empty() { "nothing".to_owned() } else { format!("“{text}”") };
+            check.say(format!("{} answered: {said}", agent.slug));
+            match reply.calls.first() {
+                Some(call) if call.name == tool.name => {
+                    check.say("it has called the tool that it was offered".to_owned());
+                }
+                _ => check.say(
+                    "it has not called the tool that it was offered; if agents do not use their tools, set \
+                     tools.toolSearch to false at the gateway"
+                        .to_owned(),
+                ),
+            }
+            if let Some(usage) = reply.usage {
+                check.say(format!(
+                    "it cost {} tokens read and {} written",
+                    usage.input_tokens, usage.output_tokens
+                ));
+            }
+            check
+        }
+    }
+}

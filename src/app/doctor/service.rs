@@ -1,0 +1,60 @@
+//! The service on this machine: does it run, is it paused, what is in the way of its deliveries.
+
+use super::{Check, Verdict};
+use crate::app::ask::Footing;
+use crate::app::dead::overview;
+use crate::app::pause::in_words;
+use crate::ops::Brief;
+
+/// So many deliveries in trouble are named.
+const NAMED: usize = 3;
+
+/// What the running service says; of one that does not run, who is paused.
+pub(super) fn ask(footing: &Footing) -> Check {
+    let mut check = Check::new("service", Verdict::Good, Vec::new());
+    let runs = footing.service().is_some();
+    let overview = match overview(footing) {
+        Ok(overview) => overview,
+        Err(why) if runs => {
+            check.wrong(why);
+            return check;
+        }
+        // What is wrong with the ledger is told where the disk is.
+        Err(_) => return Check::new("service", Verdict::Skipped, vec!["it does not run".to_owned()]),
+    };
+    if !overview.paused.is_nobody() {
+        check.note(in_words(&overview.paused).trim_end().to_owned());
+    }
+    if runs {
+        check.say(format!("it runs; {} not settled", overview.unsettled.len()));
+        let stands = overview.blocks.iter().filter(|block| !block.contains("paused"));
+        stands.for_each(|block| check.wrong(block.clone()));
+    } else {
+        check.say(format!("it does not run; {} not settled in its ledger", overview.unsettled.len()));
+    }
+    // What is held has its reason above.
+    let told = |brief: &Brief| {
+        format!("{} for {} ({}): {} {}", brief.kind, brief.agent, brief.id, brief.words, brief.next)
+    };
+    let stuck = |brief: &&Brief| {
+        runs && (brief.words.contains("stuck") || (brief.state == "resting" && brief.failed > 0))
+    };
+    for brief in overview.unsettled.iter().filter(stuck).take(NAMED) {
+        check.wrong(told(brief));
+    }
+    let waits = |brief: &&Brief| runs && brief.state == "resting" && brief.failed == 0;
+    for brief in overview.unsettled.iter().filter(waits).take(NAMED) {
+        check.note(told(brief));
+    }
+    let dead = overview.dead.len();
+    if dead > 0 {
+        let count = if dead == 1 {
+            "one delivery was given up".to_owned()
+        } else {
+            format!("{dead} deliveries were given up")
+        };
+        check.wrong(format!("{count}; `dead list` shows what was, and the way out"));
+        overview.dead.iter().rev().take(NAMED).for_each(|brief| check.say(told(brief)));
+    }
+    check
+}

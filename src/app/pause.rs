@@ -1,0 +1,68 @@
+//! `pause` and `resume`: no new turns begin, of anybody or of one agent; what runs goes on. It outlives restarts.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use super::ask::{Footing, refusal};
+use super::exit::Exit;
+use super::{complain, print};
+use crate::model::Roster;
+use crate::ops::Paused;
+
+/// What is wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pause {
+    /// Whether turns are to wait; otherwise not any longer.
+    pub pause: bool,
+    /// Whose, by slug or id; none for everybody's.
+    pub agent: Option<String>,
+}
+
+/// Does it: on a running service at once, on a stopped one from the next start on.
+pub fn pause(env_file: Option<&Path>, wanted: &Pause) -> Exit {
+    let footing = match Footing::find(env_file) {
+        Ok(footing) => footing,
+        Err(exit) => return exit,
+    };
+    match change(&footing, wanted) {
+        Ok(words) => print(&words),
+        Err(why) => complain(&footing.clean(&why)),
+    }
+}
+
+fn change(footing: &Footing, wanted: &Pause) -> Result<String, String> {
+    if let Some(service) = footing.service() {
+        let path = if wanted.pause { "/pause" } else { "/resume" };
+        let body = wanted.agent.as_ref().map_or(String::new(), |agent| json!({"agent": agent}).to_string());
+        let (status, answer) = service
+            .post(path, &body)
+            .map_err(|why| format!("The service at {} does not answer ({why}).", service.address))?;
+        if status != 200 {
+            return Err(refusal(&answer).to_owned());
+        }
+        let paused: Paused = serde_json::from_value(answer["paused"].clone()).unwrap_or_default();
+        let warning = answer["warning"].as_str().map_or(String::new(), |warning| format!("{warning}\n"));
+        return Ok(format!("{}{warning}", in_words(&paused)));
+    }
+    let mut paused = footing.place.paused();
+    if wanted.pause {
+        paused.pause(wanted.agent.as_deref());
+    } else {
+        paused.resume(wanted.agent.as_deref(), &Roster::default());
+    }
+    footing.place.pause(&paused)?;
+    Ok(format!("{}No service runs here: this counts from its next start on.\n", in_words(&paused)))
+}
+
+/// Who is paused, as a sentence.
+pub(super) fn in_words(paused: &Paused) -> String {
+    let names: Vec<&str> = paused.agents.iter().map(String::as_str).collect();
+    if paused.all {
+        "Everything is paused: no new turns begin; `resume` ends that.\n".to_owned()
+    } else if names.is_empty() {
+        "Nothing is paused.\n".to_owned()
+    } else {
+        format!("Paused: {}; `resume --agent NAME` ends that.\n", names.join(", "))
+    }
+}

@@ -1,0 +1,271 @@
+//! What operators ask the running service, and what they have done by it.
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use log::{info, warn};
+use serde_json::json;
+
+use crate::app::casebook::{Casebook, Memory};
+use crate::app::place::Place;
+use crate::clock::{Clock as _, SystemClock};
+use crate::config::Settings;
+use crate::delivery::ask::{Answer, Ask, Hold, Refused};
+use crate::delivery::service::View;
+use crate::http::message::{Reply, Request};
+use crate::http::operator::{Wanted, refuse, with_body};
+use crate::ledger::{self, Ledger, Read};
+use crate::model::{AccountId, NotificationId, Roster};
+use crate::ops::pause::find;
+use crate::ops::why::CLOSING;
+use crate::ops::{House, Paused};
+use crate::redact::Redactor;
+use crate::roster::Team;
+use crate::secret::Secret;
+
+/// How often, and at what distance, it is looked whether an end is written down.
+const LOOKS: usize = 10;
+const LOOK: Duration = Duration::from_millis(20);
+
+/// The operators' side of the service.
+pub(super) struct Operator {
+    place: Place,
+    account: AccountId,
+    silence: Duration,
+    redactor: Arc<Redactor>,
+    /// None where `STATE_DIR` cannot be written: then nobody is let in.
+    token: OnceLock<Secret>,
+    paused: Mutex<Paused>,
+    team: OnceLock<Team>,
+    /// The ledger as it was after so many commits.
+    read: Mutex<Option<(u64, Arc<Read>)>>,
+}
+
+/// What of the service an operator meets.
+pub(super) struct Ground<'a> {
+    /// None before the start.
+    pub(super) view: Option<&'a View>,
+    pub(super) ledger: Option<&'a Ledger>,
+    pub(super) house: House,
+}
+
+impl Operator {
+    pub(super) fn new(settings: &Settings, redactor: &Arc<Redactor>) -> Self {
+        let place = Place::new(&settings.state_dir);
+        Self {
+            paused: Mutex::new(place.paused()),
+            place,
+            account: AccountId::new(&settings.account.id),
+            silence: settings.gateway.silence_max,
+            redactor: redactor.clone(),
+            token: OnceLock::new(),
+            team: OnceLock::new(),
+            read: Mutex::default(),
+        }
+    }
+
+    /// From now on people may ask: `STATE_DIR` is there, if it can be.
+    pub(super) fn opens(&self, address: String) {
+        match self.place.token_or_new() {
+            // It is set once, by the one who starts.
+            Ok(token) => drop(self.token.set(token)),
+            Err(why) => warn!("nobody can ask `why` or act while this runs: {why}"),
+        }
+        if let Err(why) = self.place.listens(address) {
+            warn!("commands look for this service at HEALTH_HOST and HEALTH_PORT: {why}");
+        }
+        let paused = self.paused();
+        if paused.all {
+            warn!("everything is paused: no turns begin until `resume`");
+        } else if !paused.agents.is_empty() {
+            let names: Vec<&str> = paused.agents.iter().map(String::as_str).collect();
+            warn!("paused: {}", names.join(", "));
+        }
+    }
+
+    /// Who the agents are.
+    pub(super) fn knows(&self, team: Team) {
+        // It is set once, by the one who starts.
+        let _ = self.team.set(team);
+    }
+
+    fn roster(&self) -> Arc<Roster> {
+        self.team.get().map(Team::now).unwrap_or_default()
+    }
+
+    /// Who is paused.
+    pub(super) fn paused(&self) -> Paused {
+        self.paused.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The same for the dispatcher.
+    pub(super) fn hold(&self) -> Hold {
+        self.paused().hold(&self.roster())
+    }
+
+    /// There is a new roster: names may stand for others now.
+    pub(super) fn heard_roster(&self, view: Option<&View>) {
+        if let Some(view) = view
+            && !self.paused().agents.is_empty()
+        {
+            view.ask(Ask::Hold(self.hold()));
+        }
+    }
+
+    /// Answers a request, if it is let in.
+    pub(super) fn answer(&self, wanted: Wanted, request: &Request, ground: &Ground<'_>) -> Reply {
+        // As long as there is no list of addresses: this machine alone.
+        let allowed = |_: IpAddr| false;
+        if let Some(refused) = refuse(request, self.token.get(), &allowed) {
+            return refused;
+        }
+        let wanted = match with_body(wanted, request) {
+            Ok(wanted) => wanted,
+            Err(refused) => return refused,
+        };
+        match wanted {
+            Wanted::Why(id) => {
+                self.wait_for_the_ledger(&id, ground);
+                self.why(&id, ground)
+            }
+            Wanted::Deliveries => self.casebook(ground, |book| {
+                let set_aside = ledger::last_set_aside(self.place.path());
+                Reply::json_of(&book.overview(set_aside).cleaned(&|text| self.redactor.clean(text)))
+            }),
+            Wanted::Retry(id) => self.act(Ask::Retry(NotificationId::new(id)), "it begins again", ground),
+            Wanted::Drop(id) => self.act(Ask::Drop(NotificationId::new(id)), "it is closed for good", ground),
+            Wanted::GiveUp(id) => {
+                self.act(Ask::GiveUp(NotificationId::new(id)), "nobody waits for it any longer", ground)
+            }
+            Wanted::Pause(agent) => self.change(agent.as_deref(), true, ground),
+            Wanted::Resume(agent) => self.change(agent.as_deref(), false, ground),
+        }
+    }
+
+    /// What has ended is written down within a moment; whoever asks then wants to hear how.
+    fn wait_for_the_ledger(&self, id: &str, ground: &Ground<'_>) {
+        for _ in 0..LOOKS {
+            let mut closing = false;
+            self.casebook(ground, |book| {
+                closing = book.find(id).is_some_and(|finding| finding.state == CLOSING);
+                Reply::empty(200)
+            });
+            if !closing {
+                return;
+            }
+            thread::sleep(LOOK);
+        }
+    }
+
+    fn why(&self, id: &str, ground: &Ground<'_>) -> Reply {
+        let clean = |text: &str| self.redactor.clean(text);
+        self.casebook(ground, |book| {
+            if let Some(finding) = book.find(id) {
+                return Reply::json_of(&finding.cleaned(&clean));
+            }
+            let blocks = book.house.blocks("", "", true).into_iter().chain(book.house.besides());
+            let blocks: Vec<String> = blocks.map(|block| clean(&block)).collect();
+            let error = format!(
+                "Nothing is known of {}: neither the running service nor the ledger in {} has it, among {} deliveries.",
+                clean(id),
+                self.place.path().display(),
+                book.cases.len()
+            );
+            Reply::json_of(&json!({"success": false, "error": error, "blocks": blocks})).with_status(404)
+        })
+    }
+
+    /// Everything that is known now.
+    fn casebook(&self, ground: &Ground<'_>, tell: impl FnOnce(&Casebook<'_>) -> Reply) -> Reply {
+        let mut memory = Memory::default();
+        if let Some(view) = ground.view {
+            let Some(Answer::Rows(pending, shelved)) = view.ask(Ask::Look) else { return too_busy() };
+            memory = Memory { pending, shelved, turns: view.turns() };
+        }
+        // Behind the look: what the dispatcher has let go of is noted by then.
+        let read = match self.read(ground.ledger) {
+            Ok(read) => read,
+            Err(why) => {
+                return Reply::error(500, &self.redactor.clean(&format!("The ledger cannot be read: {why}")));
+            }
+        };
+        let now = SystemClock.now();
+        let roster = self.roster();
+        tell(&Casebook::new(&read, memory, (&self.account, &roster), (&ground.house, self.silence), now))
+    }
+
+    /// The ledger, read anew only if something was written since.
+    fn read(&self, ledger: Option<&Ledger>) -> Result<Arc<Read>, String> {
+        let Some(state) = ledger.map(Ledger::state) else { return Ok(Arc::default()) };
+        let mut last = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((commits, read)) = &*last
+            && *commits == state.commits
+        {
+            return Ok(read.clone());
+        }
+        let read = match ledger::read(self.place.path()) {
+            Ok(read) => Arc::new(read),
+            // Without one the memory alone tells.
+            Err(_) if state.off.is_some() => Arc::default(),
+            Err(why) => return Err(why.to_string()),
+        };
+        *last = Some((state.commits, read.clone()));
+        Ok(read)
+    }
+
+    fn act(&self, ask: Ask, done: &str, ground: &Ground<'_>) -> Reply {
+        let what = format!("{ask:?}");
+        match ground.view.and_then(|view| view.ask(ask)) {
+            Some(Answer::Done) => {
+                info!("a person wants it so: {}", self.redactor.clean(&what));
+                Reply::json_of(&json!({"success": true, "done": done}))
+            }
+            Some(Answer::Refused(why)) => Reply::error(status(why), why.explain()),
+            Some(Answer::Rows(..)) | None => too_busy(),
+        }
+    }
+
+    /// Pauses or resumes: here, on the disk, and at the dispatcher.
+    fn change(&self, agent: Option<&str>, pause: bool, ground: &Ground<'_>) -> Reply {
+        let roster = self.roster();
+        let mut paused = self.paused.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = agent.and_then(|name| find(&roster, name)).map(|agent| agent.slug.clone());
+        if let (Some(name), None, true) = (agent, &known, pause && !roster.agents.is_empty()) {
+            let there: Vec<&str> = roster.agents.iter().map(|agent| agent.slug.as_str()).collect();
+            let words = format!("There is no agent {name}; there are: {}", there.join(", "));
+            return Reply::error(404, &self.redactor.clean(&words));
+        }
+        if pause {
+            paused.pause(known.as_deref().or(agent));
+        } else {
+            paused.resume(agent, &roster);
+        }
+        let kept = self.place.pause(&paused);
+        let (now, hold) = (paused.clone(), paused.hold(&roster));
+        drop(paused);
+        // Before the start there is nobody to be held, and at the start it is looked up.
+        if let Some(view) = ground.view
+            && view.ask(Ask::Hold(hold)).is_none()
+        {
+            return too_busy();
+        }
+        info!("paused by a person's wish: {}", now.to_text());
+        let warning =
+            kept.err().map(|why| format!("This does not outlive a restart: {}", self.redactor.clean(&why)));
+        Reply::json_of(&json!({"success": true, "paused": now, "warning": warning}))
+    }
+}
+
+fn status(why: Refused) -> u16 {
+    match why {
+        Refused::NotDead | Refused::NotUnderWay => 404,
+        Refused::UnderWay => 409,
+        Refused::Stopping => 503,
+    }
+}
+
+fn too_busy() -> Reply {
+    Reply::error(503, "The service is starting, stopping or too busy; try again")
+}

@@ -1,0 +1,116 @@
+//! `status`: what the running service says of itself, for people.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::ask::{Footing, Service};
+use super::exit::Exit;
+use super::pause::in_words;
+use super::{complain, print};
+use crate::clock::{Clock as _, Millis, SystemClock};
+use crate::ops::reasons::explain;
+use crate::ops::spans::{ago, span};
+use std::time::Duration;
+
+/// Asks and prints. It is well as long as the process answers; with `ready`, as long as that delivers.
+pub fn status(env_file: Option<&Path>, as_json: bool, ready: bool) -> Exit {
+    let footing = match Footing::find(env_file) {
+        Ok(footing) => footing,
+        Err(exit) => return exit,
+    };
+    let Some(service) = footing.listener() else {
+        return complain(
+            "No service runs here, and the configuration does not say where one would listen; see `doctor`.",
+        );
+    };
+    let health = match service.get("/health") {
+        Ok((200, health)) if health["status"].is_string() => health,
+        Ok(_) => return complain(&format!("What answers at {} is no service of ours.", service.address)),
+        Err(why) => {
+            let why = footing.clean(&why);
+            return complain(&format!(
+                "No service answers at {} ({why}).\nStart it with `run`; `doctor` says what keeps it from starting.",
+                service.address
+            ));
+        }
+    };
+    let is_ready = matches!(service.get("/readyz"), Ok((200, _)));
+    let printed = if as_json {
+        print(&format!("{:#}\n", json!({"address": service.address, "ready": is_ready, "health": health})))
+    } else {
+        print(&footing.clean_but_link(&text(&health, &service.address, is_ready), &service))
+    };
+    if ready && !is_ready { Exit::Failed } else { printed }
+}
+
+impl Footing {
+    /// As it may be shown; and the link, whose token people are to use.
+    fn clean_but_link(&self, text: &str, service: &Service) -> String {
+        let link = service.token.as_ref().map_or_else(
+            || line("page", "no operator token can be read in STATE_DIR"),
+            |token| line("page", &format!("http://{}/#token={}", service.address, token.expose())),
+        );
+        format!("{}{link}", self.clean(text))
+    }
+}
+
+fn text(health: &Value, address: &str, is_ready: bool) -> String {
+    let (now, delivery, gateway) = (SystemClock.now(), &health["delivery"], &health["gateway"]);
+    let up = Duration::from_secs_f64(health["uptime"].as_f64().unwrap_or_default().max(0.0));
+    let ready = if is_ready { "ready" } else { "not ready" };
+    let status = health["status"].as_str().unwrap_or_default();
+    let mut text = line("status", &format!("{status}, {ready}, up for {}, at {address}", span(up)));
+    for reason in health["reasons"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        text += &line("", &format!("{reason}: {}", explain(reason)));
+    }
+    let paused: crate::ops::Paused = serde_json::from_value(health["paused"].clone()).unwrap_or_default();
+    if !paused.is_nobody() {
+        text += &line("paused", in_words(&paused).trim_end());
+    }
+    let version = health["versions"]["openclaw"].as_str().unwrap_or("unknown");
+    let way =
+        gateway["closed"].as_str().map_or_else(|| format!("open, {version}"), |why| format!("closed: {why}"));
+    text += &line("gateway", &way);
+    if let Some(error) = gateway["lastSendError"].as_str() {
+        text += &line("", &format!("its last turn: {error}"));
+    }
+    let backend = &health["backend"];
+    let answers = if backend["accepted"] == true {
+        "answers and knows the account"
+    } else {
+        "does not let us in, or does not answer"
+    };
+    text += &line("backend", backend["lastError"].as_str().unwrap_or(answers));
+    let count = |name: &str| delivery[name].as_u64().unwrap_or_default();
+    let ended = delivery["ended"].as_object().into_iter().flatten();
+    let ended: Vec<String> = ended.map(|(name, count)| format!("{count} {name}")).collect();
+    let ended = if ended.is_empty() { "none over".to_owned() } else { ended.join(", ") };
+    text += &line(
+        "deliveries",
+        &format!("{} not settled, {} at work; {ended}", count("waiting"), count("inFlight")),
+    );
+    for turn in delivery["turns"].as_array().into_iter().flatten() {
+        let (row, agent) = (&turn["notificationId"], turn["agent"].as_str().unwrap_or("an agent"));
+        let quiet = Duration::from_secs_f64(turn["quietSeconds"].as_f64().unwrap_or_default().max(0.0));
+        let state = turn["state"].as_str().unwrap_or_default();
+        let row = row.as_str().unwrap_or_default();
+        text += &line("", &format!("{agent} {state} on {row}, last sign of life {} ago", span(quiet)));
+    }
+    if count("dead") > 0 {
+        text += &line("dead", &format!("{} given up: `dead list`", count("dead")));
+    }
+    if let (Some(error), Some(at)) = (delivery["lastErrorMessage"].as_str(), delivery["lastErrorAt"].as_i64())
+    {
+        text += &line("last error", &format!("{}: {error}", ago(Millis(at), now)));
+    }
+    let ledger =
+        health["ledger"]["off"].as_str().map_or_else(|| "written".to_owned(), |why| format!("off: {why}"));
+    text += &line("ledger", &ledger);
+    text
+}
+
+/// A name and what there is to say, under each other.
+fn line(name: &str, words: &str) -> String {
+    format!("{name:<11} {words}\n")
+}

@@ -1,0 +1,76 @@
+//! `why`: what happened to a notification, a task or an agent, why, and what happens next.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use super::ask::{Footing, is_word};
+use super::exit::Exit;
+use super::{complain, print};
+use crate::ops::Finding;
+
+/// Answers, and prints the answer.
+pub fn why(env_file: Option<&Path>, id: &str, as_json: bool) -> Exit {
+    let footing = match Footing::find(env_file) {
+        Ok(footing) => footing,
+        Err(exit) => return exit,
+    };
+    match look(&footing, id) {
+        Ok(finding) => print(&shown(&finding, as_json)),
+        Err(lines) if as_json => {
+            print(&format!("{:#}\n", json!({"success": false, "error": lines[0], "blocks": lines[1..]})));
+            Exit::Failed
+        }
+        Err(lines) => complain(&lines.join("\n")),
+    }
+}
+
+fn shown(finding: &Finding, as_json: bool) -> String {
+    if as_json { format!("{:#}\n", json!(finding)) } else { finding.text() }
+}
+
+/// Asks the service, which knows what the ledger does not; else the ledger. The error is what to print.
+pub(super) fn look(footing: &Footing, id: &str) -> Result<Finding, Vec<String>> {
+    if !is_word(id) {
+        return Err(vec![format!(
+            "{} is no id: give that of a notification, of a task or of an agent, or a slug.",
+            footing.clean(id)
+        )]);
+    }
+    let mut looked = "no service runs here".to_owned();
+    if let Some(service) = footing.service() {
+        match service.get(&format!("/why/{id}")) {
+            Ok((200, finding)) => {
+                return serde_json::from_value(finding).map_err(|_| {
+                    vec!["The running service is of another version than this command.".to_owned()]
+                });
+            }
+            Ok((_, answer)) => {
+                let blocks =
+                    answer["blocks"].as_array().into_iter().flatten().filter_map(|block| block.as_str());
+                let error = super::ask::refusal(&answer);
+                return Err([error].into_iter().chain(blocks).map(str::to_owned).collect());
+            }
+            Err(why) => looked = format!("the service at {} does not answer ({why})", service.address),
+        }
+    }
+    let told = footing.tell(|book| {
+        let finding = book.find(id).map(|finding| finding.cleaned(&|text| footing.clean(text)));
+        finding.ok_or(book.cases.len())
+    });
+    match told {
+        Ok(Ok(finding)) => Ok(finding),
+        Ok(Err(known)) => Err(vec![
+            format!(
+                "Nothing is known of {}: the ledger in {} does not have it, among {known} deliveries.",
+                footing.clean(id),
+                footing.place.path().display()
+            ),
+            footing
+                .place
+                .trouble()
+                .map_or_else(|| format!("Only the ledger was asked: {looked}."), |why| format!("{why}.")),
+        ]),
+        Err(why) => Err(vec![format!("The ledger cannot be read: {why}."), format!("And {looked}.")]),
+    }
+}

@@ -1,0 +1,17 @@
+//! What operators ask: why is there no answer, what gave up, what is held. Pure: everything that is known goes in, sentences
+//! come out.
+//!
+//! [`why`] answers for one notification, and for all of a task or of an agent; [`House`] is what stands in everybody's
+//! way; [`Paused`] is what people have told to wait; [`reasons`] has a sentence for each word in `/health`.
+
+pub mod finding;
+pub mod house;
+pub mod pause;
+pub mod reasons;
+pub mod spans;
+pub mod why;
+
+pub use finding::{Brief, Finding};
+pub use house::House;
+pub use pause::Paused;
+pub use why::{Case, Turn, brief, many, one};

@@ -1,0 +1,107 @@
+//! What people have told to wait: nobody begins a turn, or some agents do not.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::delivery::ask::Hold;
+use crate::model::{Agent, Roster};
+
+/// Who is paused. It is kept as JSON, and outlives restarts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Paused {
+    /// Everybody.
+    pub all: bool,
+    /// These agents, by slug or id, as they were named.
+    pub agents: BTreeSet<String>,
+}
+
+impl Paused {
+    /// As it is kept. What is not understood counts as everybody: somebody wanted something to wait.
+    pub fn read(text: &str) -> Self {
+        serde_json::from_str(text).unwrap_or(Self { all: true, agents: BTreeSet::new() })
+    }
+
+    /// To be kept.
+    pub fn to_text(&self) -> String {
+        serde_json::to_string(self).expect("texts in a set are always JSON")
+    }
+
+    /// Whether nobody is.
+    pub fn is_nobody(&self) -> bool {
+        !self.all && self.agents.is_empty()
+    }
+
+    /// This agent is, or everybody.
+    pub fn pause(&mut self, agent: Option<&str>) {
+        match agent {
+            Some(agent) => {
+                self.agents.insert(agent.to_owned());
+            }
+            None => self.all = true,
+        }
+    }
+
+    /// This agent is not any more, by whichever of its names; or nobody is.
+    pub fn resume(&mut self, agent: Option<&str>, roster: &Roster) {
+        let Some(agent) = agent else {
+            *self = Self::default();
+            return;
+        };
+        let known = find(roster, agent);
+        self.agents.retain(|name| name != agent && known.is_none_or(|known| !is_called(known, name)));
+    }
+
+    /// Whether this agent, by slug or id, is held.
+    pub fn holds(&self, slug: &str, id: &str) -> bool {
+        self.all || self.agents.contains(slug) || self.agents.contains(id)
+    }
+
+    /// By ids. As long as a name is not found, and it is not known who there is, it could be anybody's.
+    pub fn hold(&self, roster: &Roster) -> Hold {
+        let mut hold = Hold { all: self.all, ..Hold::default() };
+        for name in &self.agents {
+            match find(roster, name) {
+                Some(agent) => {
+                    hold.agents.insert(agent.id.to_string());
+                }
+                None if roster.agents.is_empty() => hold.all = true,
+                None => {}
+            }
+        }
+        hold
+    }
+}
+
+/// The agent of this slug or id.
+pub fn find<'a>(roster: &'a Roster, name: &str) -> Option<&'a Agent> {
+    roster.agents.iter().find(|agent| is_called(agent, name))
+}
+
+fn is_called(agent: &Agent, name: &str) -> bool {
+    agent.slug.eq_ignore_ascii_case(name) || agent.id.as_str() == name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_comes_back_and_what_is_not_understood_holds_everybody() {
+        let mut paused = Paused::default();
+        assert!(paused.is_nobody() && paused.hold(&Roster::default()).is_nothing());
+        paused.pause(Some("ben"));
+        assert_eq!(Paused::read(&paused.to_text()), paused);
+        assert!(paused.holds("ben", "k1") && paused.holds("x", "ben") && !paused.holds("ada", "k2"));
+        assert!(paused.hold(&Roster::default()).all, "it is not known who ben is");
+        paused.pause(None);
+        paused.resume(Some("ben"), &Roster::default());
+        assert!(paused.all && paused.agents.is_empty());
+        paused.resume(None, &Roster::default());
+        assert!(paused.is_nobody());
+        for text in ["", "{", "{\"all\":false}", "{\"all\":false,\"agents\":[],\"new\":1}"] {
+            assert!(Paused::read(text).all, "{text}");
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! What people ask and have done: on the running service, and in the ledger of a stopped one.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use mission_control_runtime::demo::gateway::{Fault, Prompt, Thought};
+use serde_json::{Value, json};
+
+use super::house::House;
+use super::polite;
+use crate::support::board::agent;
+
+fn token(house: &House) -> String {
+    fs::read_to_string(format!("{}/operator-token", house.state_dir())).unwrap().trim().to_owned()
+}
+
+/// Asks the service with these header lines: status and answer.
+fn ask(house: &House, method: &str, path: &str, body: &str, headers: &[(&str, &str)]) -> (u16, Value) {
+    let (agent, url) = (agent(), format!("http://{}{path}", house.address()));
+    let mut answer = if method == "GET" {
+        headers
+            .iter()
+            .fold(agent.get(&url), |request, (name, value)| request.header(*name, *value))
+            .call()
+            .unwrap()
+    } else {
+        headers
+            .iter()
+            .fold(agent.post(&url), |request, (name, value)| request.header(*name, *value))
+            .send(body)
+            .unwrap()
+    };
+    let text = answer.body_mut().read_to_string().unwrap();
+    (answer.status().as_u16(), serde_json::from_str(&text).unwrap_or(Value::Null))
+}
+
+fn as_operator(house: &House, method: &str, path: &str, body: &str) -> (u16, Value) {
+    let bearer = format!("Bearer {}", token(house));
+    ask(house, method, path, body, &[("Authorization", &bearer)])
+}
+
+/// A mention of ben that was given up at once, because nothing else could come of it.
+fn dead_letter(house: &House) -> (String, String) {
+    house.faults().next(Fault::Failed("server_error", "invalid tool configuration"));
+    let task = house.task("in_progress", &["ben"]);
+    house.mention(&task, "ben", "hello");
+    let id = house.undelivered()[0]["_id"].as_str().unwrap().to_owned();
+    house.settled();
+    let health = house.health();
+    assert_eq!(
+        (&health["delivery"]["ended"], &health["delivery"]["dead"]),
+        (&json!({"dead": 1}), &json!(1)),
+        "{health}"
+    );
+    (id, task)
+}
+
+/// What ben has said that is no automatic note.
+fn answers(house: &House, task: &str) -> Vec<String> {
+    house.said_by("ben", task).into_iter().filter(|text| !text.contains("Automatic note")).collect()
+}
+
+#[test]
+fn what_gave_up_is_listed_and_begins_again() {
+    let house = House::new(&["ben"], polite);
+    let (id, task) = dead_letter(&house);
+    let (code, list) = house.command(["dead", "list"]);
+    assert_eq!(code, Some(0));
+    for words in
+        [&*id, "mention for ben", "does not accept our tools", "cost so far: asked once", "dead retry ID"]
+    {
+        assert!(list.contains(words), "{words}: {list}");
+    }
+    let (_, json) = house.command(["dead", "list", "--json"]);
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&json["dead"][0]["id"], json["dead"].as_array().unwrap().len()), (&json!(id), 1));
+    let (_, show) = house.command(["dead", "show", &id]);
+    assert!(show.starts_with("Mention for ben: given up "), "{show}");
+
+    let (code, told) = house.command(["dead", "retry", &id]);
+    assert_eq!((code, &*told), (Some(0), &*format!("{id}: it begins again.\n")));
+    house.until("the answer", |_| answers(&house, &task) == ["ben answers."]);
+    house.until("the end", |health| health["delivery"]["waiting"] == 0);
+    let health = house.health();
+    assert_eq!(
+        (&health["delivery"]["dead"], &health["delivery"]["ended"]["answered"]),
+        (&json!(0), &json!(1))
+    );
+    assert_eq!(house.command(["dead", "list"]).1, "Nothing was given up.\n");
+    let (code, told) = house.command(["dead", "retry", &id]);
+    assert!(code == Some(1) && told.contains("Nothing with this id was given up"), "{told}");
+    let (_, why) = house.command(["why", &id]);
+    assert!(why.starts_with("Mention for ben: answered ") && why.contains("retried"), "{why}");
+}
+
+#[test]
+fn what_gave_up_is_dropped_for_good() {
+    let mut house = House::new(&["ben"], polite);
+    let (id, _) = dead_letter(&house);
+    let (code, told) = house.command(["dead", "drop", &id]);
+    assert_eq!((code, &*told), (Some(0), &*format!("{id}: it is closed for good.\n")));
+    assert_eq!(house.command(["dead", "retry", &id]).0, Some(1));
+    house.stop();
+    house.start();
+    house.until("the start", |health| health["agentSync"]["agents"] == 1);
+    let (_, why) = house.command(["why", &id]);
+    assert!(why.contains("closed for good by a person"), "{why}");
+    assert_eq!((house.gateway().posts(), &house.health()["delivery"]["dead"]), (1, &json!(0)));
+}
+
+#[test]
+fn without_a_service_the_next_start_acts() {
+    let mut house = House::new(&["ben"], polite);
+    let (id, task) = dead_letter(&house);
+    house.stop();
+    let (code, list) = house.command(["dead", "list"]);
+    assert!(code == Some(0) && list.contains(&id) && list.contains("mention for ben"), "{list}");
+    assert_eq!(house.command(["status"]).0, Some(1));
+    let (code, told) = house.command(["dead", "retry", &id]);
+    assert_eq!((code, &*told), (Some(0), &*format!("{id}: it begins again with the next start.\n")));
+    let (code, told) = house.command(["dead", "retry", &id]);
+    assert!(code == Some(1) && told.contains("under way already"), "{told}");
+    let (_, why) = house.command(["why", &id]);
+    assert!(why.contains("The service does not run; `run` starts it."), "{why}");
+    assert_eq!(house.command(["pause"]).0, Some(0));
+    house.start();
+    house.until("the row", |health| health["delivery"]["waiting"] == 1 && health["paused"]["all"] == true);
+    assert!(answers(&house, &task).is_empty());
+    assert_eq!(house.command(["resume"]).0, Some(0));
+    house.until("the answer", |_| answers(&house, &task) == ["ben answers."]);
+    house.settled();
+    house.stop();
+    let (code, told) = house.command(["dead", "drop", &id]);
+    assert!(code == Some(1) && told.contains("Nothing with this id was given up"), "{told}");
+}
+
+#[test]
+fn a_paused_agent_begins_nothing_and_the_others_do() {
+    let mut house = House::new(&["ben", "ada"], polite);
+    let (code, told) = house.command(["pause", "--agent", "ben"]);
+    assert!(code == Some(0) && told.contains("Paused: ben"), "{told}");
+    let (code, told) = house.command(["pause", "--agent", "carl"]);
+    assert!(code == Some(1) && told.contains("There is no agent carl; there are: ben, ada"), "{told}");
+    let (bens, adas) = (house.task("in_progress", &["ben"]), house.task("in_progress", &["ada"]));
+    house.mention(&bens, "ben", "hello");
+    house.mention(&adas, "ada", "hello");
+    assert_eq!(house.answer_of("ada", &adas), "ada answers.");
+    assert_eq!(house.health()["paused"], json!({"all": false, "agents": ["ben"]}));
+    let (_, status) = house.command(["status"]);
+    assert!(status.contains("Paused: ben"), "{status}");
+    house.kill_and_start();
+    house.until("the row", |health| health["delivery"]["waiting"] == 1);
+    house.mention(&adas, "ada", "again");
+    house.until("the second answer", |_| house.said_by("ada", &adas).len() == 2);
+    assert!(house.said_by("ben", &bens).is_empty(), "the pause outlives the process");
+    assert_eq!(house.command(["resume", "--agent", "ben"]).0, Some(0));
+    assert_eq!(house.answer_of("ben", &bens), "ben answers.");
+}
+
+#[test]
+fn a_turn_is_given_up_by_a_person() {
+    let house = House::new(&["ben"], |_: &Prompt| Thought::hang());
+    let task = house.task("in_progress", &["ben"]);
+    house.mention(&task, "ben", "hello");
+    house.begun();
+    let id = house.undelivered()[0]["_id"].as_str().unwrap().to_owned();
+    let (_, why) = house.command(["why", &id]);
+    assert!(why.contains("the agent has been at work on it for"), "{why}");
+    assert_eq!(as_operator(&house, "POST", "/turns/nothing/give-up", "").0, 404);
+    assert_eq!(as_operator(&house, "POST", &format!("/turns/{id}/give-up"), "").0, 200);
+    house.settled();
+    house.until("the end", |health| health["delivery"]["ended"]["dead"] == 1);
+    let said = house.said_by("ben", &task);
+    assert!(said.len() == 1 && said[0].contains("a person has given it up"), "{said:?}");
+    assert_eq!((house.gateway().posts(), house.gateway().in_flight()), (1, 0), "its run was ended");
+}
+
+#[test]
+fn only_who_shows_the_token_is_told_anything() {
+    let house = House::new(&["ben"], polite);
+    let (id, _) = dead_letter(&house);
+    let mode = |name: &str| {
+        fs::metadata(format!("{}/{name}", house.state_dir())).unwrap().permissions().mode() & 0o777
+    };
+    assert_eq!((mode("operator-token"), mode("running.json")), (0o600, 0o600));
+    let bearer = format!("Bearer {}", token(&house));
+    let host = format!("http://{}", house.address());
+    let paths = [
+        ("GET", format!("/why/{id}")),
+        ("GET", "/deliveries".to_owned()),
+        ("POST", format!("/dead/{id}/retry")),
+        ("POST", format!("/dead/{id}/drop")),
+        ("POST", format!("/turns/{id}/give-up")),
+        ("POST", "/pause".to_owned()),
+        ("POST", "/resume".to_owned()),
+    ];
+    for (method, path) in &paths {
+        let wrong = format!("{bearer}0");
+        let rows: [(&[(&str, &str)], u16); 4] = [
+            (&[], 401),
+            (&[("Authorization", &wrong)], 401),
+            (&[("Authorization", "Bearer ")], 401),
+            (&[("Authorization", &bearer), ("Origin", "http://evil.example")], 403),
+        ];
+        for (headers, status) in rows {
+            let (got, answer) = ask(&house, method, path, "", headers);
+            assert!(
+                got == status && !answer.to_string().contains("tools"),
+                "{method} {path}: {got} {answer}"
+            );
+        }
+        let other = if *method == "GET" { "POST" } else { "GET" };
+        assert_eq!(ask(&house, other, path, "", &[("Authorization", &bearer)]).0, 405, "{path}");
+    }
+    let ours: [(&str, &str); 2] = [("Authorization", &bearer), ("Origin", &host)];
+    let (status, answer) = ask(&house, "GET", "/deliveries", "", &ours);
+    assert_eq!((status, &answer["dead"][0]["id"]), (200, &json!(id)), "{answer}");
+    assert_eq!(as_operator(&house, "POST", "/pause", "{\"who\":1}").0, 400);
+    assert_eq!(as_operator(&house, "POST", "/pause", "{\"agent\":\"carl\"}").0, 404);
+    assert_eq!(as_operator(&house, "GET", "/why/nothing", "").0, 404);
+    for path in ["/health", "/version", "/livez", "/readyz"] {
+        assert_eq!(ask(&house, "GET", path, "", &[]).0, 200, "{path}");
+    }
+}
+
+#[test]
+fn status_tells_people_how_it_is() {
+    let mut house = House::new(&["ben"], polite);
+    house.until("health", |health| health["backend"]["accepted"] == true);
+    let (code, status) = house.command(["status"]);
+    assert_eq!(code, Some(0), "{status}");
+    let link = format!("http://{}/#token={}", house.address(), token(&house));
+    for words in
+        ["status      healthy, ready", "gateway     open, 2026.9.6", "deliveries  0 not settled", &link]
+    {
+        assert!(status.contains(words), "{words}: {status}");
+    }
+    assert_eq!(house.command(["status", "--ready"]).0, Some(0));
+    let (_, json) = house.command(["status", "--json"]);
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&json["ready"], &json["health"]["status"]), (&json!(true), &json!("healthy")));
+    house.kill();
+    let (code, status) = house.command(["status"]);
+    assert!(code == Some(1) && status.contains("No service answers at "), "{status}");
+}
+
+/// A real turn, and its answer.
+#[test]
+fn doctor_sends_one_turn_if_it_is_wanted() {
+    let house = House::new(&["ben"], polite);
+    let (code, found) = house.command(["doctor", "--live"]);
+    assert_eq!(code, Some(0), "{found}");
+    assert!(
+        found.contains("ben answered: \u{201c}ben answers.\u{201d}") && found.contains("knows all 1 agents"),
+        "{found}"
+    );
+    let seen = house.gateway().requests();
+    assert!(seen.len() == 1 && seen[0].session.starts_with("agent:ben:key:"), "in a session of its own");
+}

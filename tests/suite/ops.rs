@@ -1,0 +1,342 @@
+//! Why, in three sentences: every state of a delivery, and what stands in its way.
+
+use std::time::Duration;
+
+use mission_control_runtime::clock::Millis;
+use mission_control_runtime::delivery::ask::Place;
+use mission_control_runtime::delivery::journal::Told;
+use mission_control_runtime::delivery::policy::Skip;
+use mission_control_runtime::delivery::reply::Silence;
+use mission_control_runtime::delivery::{End, Record, Stage, Unposted, Work};
+use mission_control_runtime::model::NotificationId;
+use mission_control_runtime::ops::{Case, House, Paused, Turn, many, one};
+use serde_json::json;
+
+const NOW: Millis = Millis(1_795_000_000_000);
+const SILENCE: Duration = Duration::from_mins(15);
+
+fn secs(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
+
+/// A mention of ben, seen a minute ago, of which nothing else is known.
+fn case(id: &str) -> Case {
+    let row = json!({"_id": id, "type": "mention", "recipientType": "agent", "recipientId": "k-ben",
+        "taskId": "t1", "title": "", "body": "", "createdAt": (NOW - secs(60)).0});
+    Case {
+        row: serde_json::from_value(row).unwrap(),
+        record: Record::default(),
+        agent: "ben".to_owned(),
+        first_seen: Some(NOW - secs(60)),
+        not_before: None,
+        closed: None,
+        told: Vec::new(),
+        left_out: 0,
+        trouble: None,
+        place: None,
+        turn: None,
+    }
+}
+
+fn ended(end: End) -> Case {
+    Case { closed: Some((NOW - secs(10), Some(end))), ..case("n1") }
+}
+
+fn at(place: Place) -> Case {
+    Case { place: Some(place), ..case("n1") }
+}
+
+fn runs() -> House {
+    House { runs: true, ..House::default() }
+}
+
+fn turn(state: &'static str, quiet: u64) -> Turn {
+    Turn { state, since: NOW - secs(200), quiet: secs(quiet) }
+}
+
+fn answered() -> Stage {
+    Stage::Answered {
+        parts: vec!["It is done.".to_owned()],
+        posted: 0,
+        doubt: None,
+        advance: false,
+        note_on: None,
+    }
+}
+
+fn unposted() -> Unposted {
+    Unposted { parts: vec!["a".to_owned(), "b".to_owned()], doubt: None, advance: false }
+}
+
+/// A case, the state that is told of it, and words of the three sentences.
+type Row = (Case, &'static str, [&'static str; 3]);
+
+#[track_caller]
+fn tell(rows: Vec<Row>) {
+    for (case, state, words) in rows {
+        let found = one(&case, &runs(), SILENCE, NOW);
+        assert_eq!(found.state, state, "{found:?}");
+        for (sentence, word) in [&found.what, &found.why, &found.next].into_iter().zip(words) {
+            assert!(sentence.contains(word), "{state} lacks {word:?}: {found:?}");
+            assert!(!sentence.contains('\n') && sentence.ends_with('.'), "{sentence:?}");
+        }
+        let first: Vec<String> = found.text().lines().take(3).map(str::to_owned).collect();
+        assert_eq!(first, [found.what, found.why, found.next]);
+    }
+}
+
+fn asked(tries: u32) -> Record {
+    Record { tries, ..Record::default() }
+}
+
+#[test]
+fn every_end_is_told() {
+    let rows: Vec<Row> = vec![
+        (
+            Case { record: asked(2), ..ended(End::Answered(1)) },
+            "answered",
+            [
+                "Mention for ben: answered 10 s ago",
+                "asked 2 times 50 s after it was first seen",
+                "Nothing more",
+            ],
+        ),
+        (ended(End::Answered(3)), "answered", ["answered in 3 messages", "asked 0 times", "over"]),
+        (ended(End::Kept("x".to_owned())), "kept", ["answered", "no thread", "Nothing more"]),
+        (
+            ended(End::Silent(Silence::HeartbeatOk)),
+            "silent",
+            ["nothing to say", "The agent had nothing to say.", "Nothing"],
+        ),
+        (
+            Case { record: Record { silences: 3, ..asked(3) }, ..ended(End::Unanswered(Silence::Empty)) },
+            "unanswered",
+            [
+                "should have answered and did not",
+                "Asked 3 times, the agent's reply was empty.",
+                "mention the agent",
+            ],
+        ),
+        (
+            ended(End::Skipped(Skip::ArchivedTask)),
+            "skipped",
+            ["did not hear of it", "he task is archived", "Nothing"],
+        ),
+        (ended(End::Gone), "gone", ["no longer there", "deleted", "Nothing"]),
+        (
+            ended(End::Dead("the request is too large".to_owned())),
+            "dead",
+            [
+                "given up 10 s ago",
+                "The request is too large.",
+                "`dead retry n1` begins again, `dead drop n1`",
+            ],
+        ),
+        (
+            Case {
+                record: Record { unposted: Some(unposted()), ..asked(1) },
+                ..ended(End::Dead("no".to_owned()))
+            },
+            "dead",
+            ["given up", "No.", "`dead retry n1` posts the answer that the agent has given"],
+        ),
+        (
+            ended(End::Dropped("no".to_owned())),
+            "dropped",
+            ["closed for good by a person", "It had been given up: no.", "Nothing"],
+        ),
+        (
+            Case { closed: Some((NOW, None)), ..case("n1") },
+            "over",
+            ["over 0 s ago", "does not know", "Nothing"],
+        ),
+    ];
+    tell(rows);
+}
+
+#[test]
+fn whatever_is_not_over_is_told() {
+    let rests = Place::Rests(NOW + secs(12));
+    let trouble = |case: Case, words: &str| Case { trouble: Some(words.to_owned()), ..case };
+    let rows: Vec<Row> = vec![
+        (
+            Case { turn: Some(turn("working", 3)), ..at(Place::Running) },
+            "working",
+            ["at work on it for 3 min", "last sign of life was 3 s ago", "looked for in 14 min"],
+        ),
+        (
+            Case { turn: Some(turn("waiting", 3)), ..at(Place::Running) },
+            "working",
+            ["at work", "busy with other turns", "posted when it comes"],
+        ),
+        (
+            Case { turn: Some(turn("quiet", 100)), ..at(Place::Running) },
+            "working",
+            ["at work", "no sign of life for 100 s", "in 13 min"],
+        ),
+        (
+            Case { turn: Some(turn("stuck", 900)), ..at(Place::Running) },
+            "working",
+            ["at work", "stuck: no sign of life for 15 min", "now"],
+        ),
+        (at(Place::Running), "working", ["about to be told", "A worker has it", "at once"]),
+        (
+            Case {
+                record: Record { stage: Stage::Working(Work::default()), ..asked(1) },
+                ..at(Place::Running)
+            },
+            "working",
+            ["a tool of the agent", "worker", "at once"],
+        ),
+        (
+            Case { record: Record { stage: answered(), ..asked(1) }, ..at(Place::Running) },
+            "working",
+            ["is being posted", "worker", "at once"],
+        ),
+        (
+            at(Place::Ready),
+            "waiting",
+            ["not settled; it was created 60 s ago", "free worker", "as soon as it can"],
+        ),
+        (
+            at(Place::Behind(NotificationId::new("n0"))),
+            "waiting",
+            ["not settled", "An earlier one of the same agent and task comes first: n0.", "`why n0`"],
+        ),
+        (
+            trouble(
+                Case { record: Record { provider: 2, ..asked(2) }, ..at(rests.clone()) },
+                "the provider is down",
+            ),
+            "resting",
+            ["tried 2 times, and not settled", "The provider is down.", "tried again in 12 s"],
+        ),
+        (
+            trouble(
+                Case { record: Record { stage: answered(), outages: 1, ..asked(1) }, ..at(rests.clone()) },
+                "nobody answers",
+            ),
+            "resting",
+            ["the answer is not in the thread yet", "Nobody answers.", "tried again in 12 s"],
+        ),
+        (
+            trouble(at(rests), "the answer was lost: it goes on"),
+            "resting",
+            ["it rests", "The answer was lost: it goes on.", "tried again"],
+        ),
+        (case("n1"), "closing", ["ended just now", "written down", "`why n1`"]),
+    ];
+    tell(rows);
+}
+
+/// What stands in everybody's way comes first, and all of it is named.
+#[test]
+fn what_stands_in_the_way_is_told_first() {
+    let paused =
+        |all, agents: &[&str]| Paused { all, agents: agents.iter().map(|a| (*a).to_owned()).collect() };
+    let gateway = || Some("nobody answers at the gateway's address. Check that it runs.".to_owned());
+    let backend = || Some("the token was not accepted".to_owned());
+    let rows: [(House, &[&str]); 8] = [
+        (House::default(), &["The service does not run; `run` starts it."]),
+        (House { paused: paused(true, &[]), ..runs() }, &["Everything is paused; `resume` ends that."]),
+        (
+            House { paused: paused(false, &["ben"]), ..runs() },
+            &["ben is paused; `resume --agent ben` ends that."],
+        ),
+        (
+            House { paused: paused(false, &["k-ben"]), ..runs() },
+            &["ben is paused; `resume --agent ben` ends that."],
+        ),
+        (
+            House { gateway: gateway(), ..runs() },
+            &["The way to the agents is closed: nobody answers", "Check that it runs."],
+        ),
+        (
+            House { backend: backend(), ..runs() },
+            &["Mission Control does not answer as it should: the token was not accepted."],
+        ),
+        (
+            House { foreign: Some("another runtime works here".to_owned()), ..runs() },
+            &["Another runtime works here."],
+        ),
+        (
+            House {
+                gateway: gateway(),
+                backend: backend(),
+                paused: paused(true, &[]),
+                ledger: Some("disk full".to_owned()),
+                ..runs()
+            },
+            &[
+                "Everything is paused",
+                "Also: The way to the agents",
+                "Also: Mission Control",
+                "Nothing is recorded: disk full.",
+            ],
+        ),
+    ];
+    for (house, words) in rows {
+        let case = Case { trouble: Some("its own".to_owned()), ..at(Place::Ready) };
+        let found = one(&case, &house, SILENCE, NOW);
+        assert_eq!(found.state, "held", "{found:?}");
+        for word in words {
+            assert!(found.why.contains(word), "{word}: {}", found.why);
+        }
+    }
+    // Somebody else's pause, and one that comes too late for a turn, stand in nobody's way.
+    let others = House { paused: paused(false, &["ada"]), ..runs() };
+    assert_eq!(one(&at(Place::Ready), &others, SILENCE, NOW).state, "waiting");
+    let case = Case { record: Record { stage: answered(), ..Record::default() }, ..at(Place::Ready) };
+    assert_eq!(one(&case, &House { paused: paused(true, &[]), ..runs() }, SILENCE, NOW).state, "waiting");
+}
+
+/// Of many the one that tells most: what waits, what gave up, the last.
+#[test]
+fn of_many_the_one_that_tells_most_is_told() {
+    let named = |id: &str, case: Case| {
+        let mut case = case;
+        case.row.id = NotificationId::new(id);
+        case
+    };
+    let over = named("over", ended(End::Answered(1)));
+    let dead = named("dead", ended(End::Dead("no".to_owned())));
+    let behind = named("behind", at(Place::Behind(NotificationId::new("rests"))));
+    let rests = named("rests", at(Place::Rests(NOW + secs(5))));
+    let rows = [
+        (
+            vec![over.clone(), dead.clone(), behind, rests],
+            "2 not settled, 1 given up, 1 over. What tells most is rests:",
+        ),
+        (vec![over.clone(), dead], "0 not settled, 1 given up, 1 over. What tells most is dead:"),
+        (vec![over], "0 not settled, 0 given up, 1 over. What tells most is over:"),
+    ];
+    for (cases, words) in rows {
+        let found = many("ben", &cases, &runs(), SILENCE, NOW).unwrap();
+        assert!(found.what.starts_with(words), "{}", found.what);
+        assert_eq!((found.id.as_str(), found.deliveries.len()), ("ben", cases.len()));
+    }
+    assert!(many("ben", &[], &runs(), SILENCE, NOW).is_none());
+}
+
+/// The timeline with its times, steps and words, and what the agent has said.
+#[test]
+fn the_timeline_follows() {
+    let step = |at, step: &str, words: &str| Told {
+        at: NOW - secs(at),
+        step: step.to_owned(),
+        words: words.to_owned(),
+    };
+    let told = vec![step(50, "turn-sent", "to ben, try 1"), step(20, "rests", "the provider is down")];
+    let record = Record { tries: 1, unposted: Some(unposted()), ..Record::default() };
+    let case = Case { told, record, ..ended(End::Dead("no".to_owned())) };
+    let text = one(&case, &runs(), SILENCE, NOW).text();
+    for words in [
+        "Z  turn-sent     to ben, try 1\n",
+        "Z  rests         the provider is down\n",
+        "which no thread shows:\na\n\nb\n",
+    ] {
+        assert!(text.contains(words), "{words:?}: {text}");
+    }
+    let data = json!(one(&case, &runs(), SILENCE, NOW));
+    assert_eq!((&data["steps"][0]["step"], &data["unposted"]), (&json!("turn-sent"), &json!("a\n\nb")));
+}
