@@ -4,6 +4,7 @@ mod chores;
 mod doors;
 mod ladder;
 mod line;
+mod machine;
 mod operator;
 mod snapshot;
 mod state;

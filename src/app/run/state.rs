@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::line::Line;
+use super::machine::resident_bytes;
 use super::operator::{self, Operator};
 use super::snapshot::Snapshot;
 use super::tap::{Backend, clock_ahead};
@@ -22,6 +23,7 @@ use crate::http::health::{
 };
 use crate::http::message::{Reply, Request};
 use crate::http::metrics as page;
+use crate::http::operator::Wanted;
 use crate::http::routes::{Route, route};
 use crate::ledger::Ledger;
 use crate::metrics::{Metrics, operation_of};
@@ -278,33 +280,16 @@ impl State {
     }
 
     fn reply(&self, request: &Request) -> Reply {
-        let prepared = &self.prepared;
         match route(request) {
-            Route::Health => Reply::json(prepared.health.get(|| self.health().pretty())).no_store(),
+            Route::Health => Reply::json(self.prepared.health.get(|| self.health().pretty())).no_store(),
             Route::Version => Reply::json_of(&self.version()).no_store(),
-            Route::Metrics { as_data: true } => {
-                let make = || page::data(&self.health(), &self.metrics);
-                Reply::json(prepared.figures_as_data.get(make)).no_store()
-            }
-            Route::Metrics { as_data: false } => {
-                let make = || page::exposition(&self.health(), &self.metrics);
-                Reply::whole(page::CONTENT_TYPE, prepared.figures.get(make)).no_store()
-            }
+            Route::Metrics { as_data } => self.figures(as_data),
             Route::Live => Reply::json("{\"live\":true}".as_bytes().to_vec()).no_store(),
             Route::Ready => self.readyz(),
-            Route::Operator(wanted) => {
-                let ground = operator::Ground {
-                    view: self.delivery.get(),
-                    ledger: self.ledger.get().map(|ledger| &**ledger),
-                    house: self.house(),
-                };
-                self.operator.answer(wanted, request, &ground).no_store()
-            }
+            Route::Operator(wanted) => self.operate(wanted, request),
             Route::Nudge => {
                 // Before the start there is nobody to be nudged, and no need: the first list is made at once.
-                if let Some(delivery) = self.delivery.get() {
-                    delivery.nudge();
-                }
+                self.delivery.get().inspect(|delivery| delivery.nudge());
                 Reply::empty(202).no_store()
             }
             Route::Agent(row) => match self.agents.get() {
@@ -315,6 +300,21 @@ impl State {
             },
             Route::Refused(reply) => reply,
         }
+    }
+
+    fn figures(&self, as_data: bool) -> Reply {
+        if as_data {
+            let make = || page::data(&self.health(), &self.metrics);
+            return Reply::json(self.prepared.figures_as_data.get(make)).no_store();
+        }
+        let make = || page::exposition(&self.health(), &self.metrics);
+        Reply::whole(page::CONTENT_TYPE, self.prepared.figures.get(make)).no_store()
+    }
+
+    fn operate(&self, wanted: Wanted, request: &Request) -> Reply {
+        let ledger = self.ledger.get().map(|ledger| &**ledger);
+        let ground = operator::Ground { view: self.delivery.get(), ledger, house: self.house() };
+        self.operator.answer(wanted, request, &ground).no_store()
     }
 
     fn readyz(&self) -> Reply {
@@ -411,12 +411,4 @@ fn free_bytes(folder: &Path) -> Option<u64> {
     let found = folder.ancestors().find_map(|folder| nix::sys::statvfs::statvfs(folder).ok())?;
     // What is no disk has no blocks at all.
     (found.blocks() > 0).then(|| found.blocks_available().saturating_mul(found.fragment_size()))
-}
-
-/// As Linux counts it; 0 where it does not say.
-fn resident_bytes() -> u64 {
-    const KIB: u64 = 1024;
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok()).unwrap_or_default() * KIB
 }

@@ -24,6 +24,9 @@ const PATIENCE_WITH_A_REAL_ONE: Duration = Duration::from_mins(4);
 
 const TOKEN: &str = "the-gateways-token";
 
+/// A backend as it is hosted in production: with its defects, and without its reasons.
+const PRODUCTION: local::Options = local::Options { original: true, redact: true };
+
 /// What the program is pointed at.
 enum Place {
     /// Ours, with this mind.
@@ -60,6 +63,13 @@ impl House {
     /// Agents with these slugs and this mind. Whatever the person writes is told to the program at once.
     pub(super) fn new(slugs: &[&str], mind: impl Mind + 'static) -> Self {
         Self::built(slugs, Place::Ours(Arc::new(mind), options(slugs)), "1000", None, &[])
+    }
+
+    /// The same at a backend that gives its reasons.
+    pub(super) fn frank(slugs: &[&str], mind: impl Mind + 'static) -> Self {
+        let place = Place::Ours(Arc::new(mind), options(slugs));
+        let backend = local::Options { redact: false, ..PRODUCTION };
+        Self::built_over(slugs, (place, backend), ("1000", None, &[]), 0)
     }
 
     /// The same with these variables.
@@ -126,7 +136,7 @@ impl House {
     /// The same over a way that loses so many answers.
     pub(super) fn lossy(release: Release, agents: &[&str], slugs: &[&str], losses: usize) -> Self {
         let place = Self::place(release, agents);
-        Self::built_over(slugs, place, ("1000", None, &[]), losses)
+        Self::built_over(slugs, (place, PRODUCTION), ("1000", None, &[]), losses)
     }
 
     fn place(release: Release, agents: &[&str]) -> Place {
@@ -143,17 +153,16 @@ impl House {
         shown: Option<&str>,
         more: &[(&str, &str)],
     ) -> Self {
-        Self::built_over(slugs, place, (interval, shown, more), 0)
+        Self::built_over(slugs, (place, PRODUCTION), (interval, shown, more), 0)
     }
 
     fn built_over(
         slugs: &[&str],
-        place: Place,
+        (place, backend): (Place, local::Options),
         (interval, shown, more): (&str, Option<&str>, &[(&str, &str)]),
         losses: usize,
     ) -> Self {
-        // As it is hosted in production: with its defects, and without its reasons.
-        let board = Board::with(local::Options { original: true, redact: true });
+        let board = Board::with(backend);
         let agents = slugs
             .iter()
             .map(|slug| ((*slug).to_owned(), board.agent(slug, &format!("Agent {slug}"), "Works", json!({}))))

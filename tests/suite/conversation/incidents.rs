@@ -151,7 +151,7 @@ fn mission_control_is_down() {
 
 #[test]
 fn mission_control_refuses_our_token() {
-    let mut house = House::new(&["ben"], polite);
+    let mut house = House::frank(&["ben"], polite);
     house.kill();
     let wrong = house.board.token.rsplit_once('_').map(|(front, _)| format!("{front}_wrong")).unwrap();
     house.set_variable("SERVICE_TOKEN", &wrong);

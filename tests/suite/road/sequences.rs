@@ -130,8 +130,9 @@ fn what_is_dead_and_cannot_be_marked_does_not_begin_anew_after_an_hour() {
     };
     assert!(listed(&mut dispatcher, now, vec![]).is_none());
     now = now + Duration::from_mins(2);
-    let job = listed(&mut dispatcher, now, vec![row.clone()]).expect("it begins");
+    let mut job = listed(&mut dispatcher, now, vec![row.clone()]).expect("it begins");
     let dead = End::Dead("unknown outcome".to_owned());
+    job.record.stage = Stage::Ended(dead.clone());
     dispatcher.on(Some(Event::Finished(job, Outcome::Closed(dead.clone()))), now);
     now = now + Duration::from_mins(2);
     assert!(listed(&mut dispatcher, now, vec![row.clone()]).is_none());

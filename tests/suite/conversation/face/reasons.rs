@@ -111,7 +111,7 @@ fn a_backend_that_is_away_leaves_it_alive_and_not_ready() {
 /// With a reason and without one, as a production deployment answers.
 #[test]
 fn a_backend_that_refuses_is_told_from_one_that_refuses_our_token() {
-    let mut house = House::new(&["ben"], polite);
+    let mut house = House::frank(&["ben"], polite);
     let foreign = format!("mc_service_{}_not-this-one", house.board.account);
     restart(&mut house, &[("SERVICE_TOKEN", &foreign)]);
     let health = house.until("a judgement", |health| health["status"] == "degraded");
