@@ -13,6 +13,7 @@ use crate::clock::Millis;
 use crate::delivery::ask::Place;
 use crate::delivery::journal::{Step, Told};
 use crate::delivery::{End, Record, Stage};
+use crate::gateway::Usage;
 use crate::model::{Notification, NotificationType};
 
 /// Everything that is known of one delivery.
@@ -104,7 +105,7 @@ pub fn many(id: &str, cases: &[Case], house: &House, silence: Duration, now: Mil
             "{waiting} not settled, {given_up} given up, {over} over. What tells most is {which}: {}",
             finding.what
         ),
-        cost: format!("{} deliveries", cases.len()),
+        cost: cost_of_all(cases),
         steps: Vec::new(),
         left_out: 0,
         deliveries: cases.iter().map(|case| brief(case, house, silence, now)).collect(),
@@ -352,12 +353,23 @@ fn unposted(case: &Case) -> Option<String> {
 }
 
 fn cost(record: &Record) -> String {
-    let spent = record.spent;
-    let tokens = match spent.input_tokens + spent.output_tokens {
+    format!("asked {}{}, {} failed", times(record.tries), tokens(record.spent), attempts(record))
+}
+
+fn cost_of_all(cases: &[Case]) -> String {
+    let (mut asked, mut spent) = (0, Usage::default());
+    for case in cases {
+        asked += case.record.tries;
+        spent += case.record.spent;
+    }
+    format!("asked {}{}", times(asked), tokens(spent))
+}
+
+fn tokens(spent: Usage) -> String {
+    match spent.input_tokens + spent.output_tokens {
         0 => String::new(),
         _ => format!(", {} tokens read and {} written", spent.input_tokens, spent.output_tokens),
-    };
-    format!("asked {}{tokens}, {} failed", times(record.tries), attempts(record))
+    }
 }
 
 fn times(count: u32) -> String {

@@ -10,7 +10,6 @@
 //! the key alone is not to be enough.
 
 mod book;
-pub mod cron;
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
@@ -24,6 +23,7 @@ use self::book::Book;
 use crate::clock::Millis;
 use crate::delivery::Track;
 use crate::gateway::session_key;
+use crate::heartbeat::session::AgentKey;
 use crate::model::{AccountId, AgentId, Roster, SessionKey, SessionKind, TaskId};
 use crate::secret::{Secret, same};
 
@@ -195,7 +195,7 @@ impl Sessions {
         let digest = self.digest(shown);
         let found = self.lock().find(&digest, now);
         let found = found.or_else(|| {
-            let slug = cron::agent_of_run(shown)?;
+            let slug = AgentKey::parse(shown).filter(AgentKey::is_cron_run)?.agent;
             let agent = roster.by_slug(&slug)?;
             let own = Track { agent: agent.id.to_string(), task: None };
             let first = self.lock().entries.get(&own)?.digests[0];

@@ -251,7 +251,8 @@ impl Operator {
         {
             return too_busy();
         }
-        info!("paused by a person's wish: {}", now.to_text());
+        let what = if now.is_nobody() { "nobody is".to_owned() } else { now.to_text() };
+        info!("paused by a person's wish: {what}");
         let warning =
             kept.err().map(|why| format!("This does not outlive a restart: {}", self.redactor.clean(&why)));
         Reply::json_of(&json!({"success": true, "paused": now, "warning": warning}))
