@@ -128,7 +128,9 @@ fn whoever_is_killed_when_every_row_ends_once() {
     }
     house.board.is_slow(Duration::from_millis(4));
     // Where deliveries were when somebody died.
-    let mut stood: BTreeMap<String, u32> = Step::ALL.map(|step| (step.name().to_owned(), 0)).into();
+    // Nobody begins anything again by hand here.
+    let steps = Step::ALL.into_iter().filter(|step| *step != Step::Retried);
+    let mut stood: BTreeMap<String, u32> = steps.map(|step| (step.name().to_owned(), 0)).collect();
     for kill in 1..=kills {
         house.works();
         std::thread::sleep(Duration::from_millis(dice.roll(LIFE_MS)));
