@@ -3,7 +3,7 @@
 //! A key is known once it was issued: the roster has it as an agent's own session, or a delivery speaks in it. For each
 //! agent and task there is one session, and a newer key takes the place of the older one. Agents show a key in the
 //! backend's spelling or in the gateway's, an agent's own one also as `agent:{slug}:{account}`, and the run of a
-//! gateway's cron job counts as its agent's own session ([`cron`]).
+//! gateway's cron job counts as its agent's own session ([`AgentKey::is_cron_run`]).
 //!
 //! Keys are made of public parts, so they are kept as nothing but digests under a secret of this machine (`book`), on the
 //! disk as well, and compared in constant time. The same secret makes the token of each session, for accounts in which
