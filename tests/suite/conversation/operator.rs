@@ -226,7 +226,9 @@ fn only_who_shows_the_token_is_told_anything() {
 #[test]
 fn status_tells_people_how_it_is() {
     let mut house = House::new(&["ben"], polite);
-    house.until("health", |health| health["backend"]["accepted"] == true);
+    house.until("all is known", |health| {
+        health["status"] == "healthy" && health["versions"]["openclaw"] == "2026.9.6"
+    });
     let (code, status) = house.command(["status"]);
     assert_eq!(code, Some(0), "{status}");
     let link = format!("http://{}/#token={}", house.address(), token(&house));
