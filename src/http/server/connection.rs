@@ -15,7 +15,7 @@ use super::refusal::Refusal;
 use super::registry::{Doing, Place};
 use super::wire::Wire;
 use super::{Refusals, Shared};
-use crate::http::message::{Body, Reply, Request, Streamer, Talker};
+use crate::http::message::{Body, Header, Reply, Request, Streamer, Talker};
 
 /// Bytes read at first: enough for most heads, and for many bodies.
 const SMALL: usize = 2 * 1024;
@@ -212,13 +212,7 @@ impl<'a> Connection<'a> {
                 }
             }
             (_, headers, Body::Switched(protocol, talk)) => {
-                if manner.old || manner.head_only {
-                    let why = "this client cannot switch to another protocol";
-                    return self.answer((self.shared.refusals)(400, why), manner);
-                }
-                send_switch(&mut self.wire, until, protocol, headers)?;
-                self.talk(talk)?;
-                return Ok(false);
+                return self.switch(protocol, headers, talk, manner);
             }
             (_, _, Body::Abrupt(bytes)) => {
                 self.wire.write_all(bytes.as_ref(), until)?;
@@ -232,6 +226,24 @@ impl<'a> Connection<'a> {
         let mut outflow = outflow(&mut self.wire, self.shared, chunked);
         unpanicked(|| write(&mut outflow))?;
         outflow.finish()
+    }
+
+    /// Leaves HTTP behind, if the client can.
+    #[inline(never)] // or every answer would need its piece of stack
+    fn switch(
+        &mut self,
+        protocol: &str,
+        headers: Vec<Header>,
+        talk: Talker,
+        manner: Manner,
+    ) -> io::Result<bool> {
+        if manner.old || manner.head_only {
+            let why = "this client cannot switch to another protocol";
+            return self.answer((self.shared.refusals)(400, why), manner);
+        }
+        let until = Instant::now() + self.shared.limits.write_time;
+        send_switch(&mut self.wire, until, protocol, headers)?;
+        self.talk(talk).map(|()| false)
     }
 
     fn talk(&mut self, talk: Talker) -> io::Result<()> {
