@@ -18,7 +18,7 @@ use super::{Refusals, Shared};
 use crate::http::message::{Body, Header, Reply, Request, Streamer, Talker};
 
 /// Bytes read at first: enough for most heads, and for many bodies.
-const SMALL: usize = 2 * 1024;
+const SMALL: usize = 1024;
 /// Bytes of a body read at once, at most.
 const LARGE: usize = 64 * 1024;
 /// Bytes of unwanted input taken in after the last answer, so that the client can read it.
@@ -204,13 +204,7 @@ impl<'a> Connection<'a> {
             (status, headers, Body::Whole(bytes)) => {
                 send_whole(&mut self.wire, until, manner, (status, headers, bytes.as_ref()))?;
             }
-            (status, headers, Body::Stream(write)) => {
-                manner.keep_alive &= !manner.old;
-                send_stream_head(&mut self.wire, until, manner, (status, headers))?;
-                if !manner.head_only {
-                    self.stream(write, !manner.old)?;
-                }
-            }
+            (status, headers, Body::Stream(write)) => return self.stream(write, manner, (status, headers)),
             (_, headers, Body::Switched(protocol, talk)) => {
                 return self.switch(protocol, headers, talk, manner);
             }
@@ -222,10 +216,17 @@ impl<'a> Connection<'a> {
         Ok(manner.keep_alive)
     }
 
-    fn stream(&mut self, write: Streamer, chunked: bool) -> io::Result<()> {
-        let mut outflow = outflow(&mut self.wire, self.shared, chunked);
-        unpanicked(|| write(&mut outflow))?;
-        outflow.finish()
+    /// Sends an answer that is made while it is sent.
+    #[inline(never)] // or every answer would need its piece of stack
+    fn stream(&mut self, write: Streamer, mut manner: Manner, head: (u16, Vec<Header>)) -> io::Result<bool> {
+        manner.keep_alive &= !manner.old;
+        send_stream_head(&mut self.wire, Instant::now() + self.shared.limits.write_time, manner, head)?;
+        if !manner.head_only {
+            let mut outflow = outflow(&mut self.wire, self.shared, !manner.old);
+            unpanicked(|| write(&mut outflow))?;
+            outflow.finish()?;
+        }
+        Ok(manner.keep_alive)
     }
 
     /// Leaves HTTP behind, if the client can.

@@ -19,15 +19,16 @@ fn unread_bytes(port: u16) -> u64 {
     table.lines().skip(1).filter_map(of_line).sum()
 }
 
-/// How much the server grows, in KiB, when `occupy` has been done to every place.
+/// How much the server grows, in KiB, when `occupy` has been done to every place: its own memory, and not how much of
+/// the program's file is there, which is a matter of chance.
 fn growth(occupy: impl Fn(&mut Client)) -> u64 {
     let (actor, address) = Actor::server("", None);
     Client::connect(address).expect_health();
-    let before = actor.kib("VmRSS");
+    let before = actor.kib("RssAnon");
     let mut clients: Vec<Client> = (0..PLACES).map(|_| Client::connect(address)).collect();
     clients.iter_mut().for_each(occupy);
     wait_until("all is read", || unread_bytes(address.port()) == 0);
-    let growth = actor.kib("VmRSS").saturating_sub(before);
+    let growth = actor.kib("RssAnon").saturating_sub(before);
     for (n, client) in clients.iter_mut().enumerate() {
         assert_eq!(client.ask("\r\n\r\n").status, 200, "connection {n} is still there");
     }
@@ -40,8 +41,8 @@ fn idle_connections_cost_next_to_nothing() {
         client.expect_health();
         client.send("GET /health HTTP/1.1\r\nHost: h");
     });
-    // Some 20 KiB each in a debug build: most of it is the stack that answering an exchange has touched.
-    assert!(growth <= 6 * MIB, "{PLACES} connections cost {growth} KiB");
+    // Some 17 KiB each in a debug build: most of it is the stack that answering an exchange has touched.
+    assert!(growth <= 4 * MIB + MIB / 2, "{PLACES} connections cost {growth} KiB");
 }
 
 #[test]
@@ -50,5 +51,5 @@ fn full_heads_cost_little_more_than_themselves() {
     let growth = growth(|client| {
         client.send(&head);
     });
-    assert!(growth <= 12 * MIB, "{PLACES} heads of 15 KiB cost {growth} KiB");
+    assert!(growth <= 8 * MIB, "{PLACES} heads of 15 KiB cost {growth} KiB");
 }
