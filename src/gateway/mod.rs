@@ -126,19 +126,58 @@ pub struct Reply {
     pub usage: Option<Usage>,
 }
 
-/// What a turn cost, in tokens.
+/// What turns cost, in tokens, and in money where the gateway says it: it does so in the history of a session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
     /// Read by the model.
     pub input_tokens: u64,
     /// Written by it.
     pub output_tokens: u64,
+    /// In billionths of a dollar; 0 where nothing is said.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub nano_dollars: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over references")]
+fn is_nothing(amount: &u64) -> bool {
+    *amount == 0
+}
+
+impl fmt::Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} tokens read and {} written", self.input_tokens, self.output_tokens)?;
+        match self.nano_dollars {
+            0 => Ok(()),
+            nanos => write!(f, ", ${} of it told in money", Dollars(nanos)),
+        }
+    }
+}
+
+/// Billionths of a dollar, as people and `/metrics` read them: with as many digits as matter.
+pub struct Dollars(pub u64);
+
+impl fmt::Display for Dollars {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const BILLION: u64 = 1_000_000_000;
+        let text = format!("{}.{:09}", self.0 / BILLION, self.0 % BILLION);
+        f.write_str(text.trim_end_matches('0').trim_end_matches('.'))
+    }
+}
+
+impl Usage {
+    /// What an amount of dollars in JSON comes to; nothing where it is none.
+    pub fn nanos(dollars: Option<f64>) -> u64 {
+        // What is negative or no number is 0, and what is too much the most.
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates")]
+        dollars.map_or(0, |dollars| (dollars * 1e9).round() as u64)
+    }
 }
 
 impl AddAssign for Usage {
     fn add_assign(&mut self, more: Self) {
         self.input_tokens = self.input_tokens.saturating_add(more.input_tokens);
         self.output_tokens = self.output_tokens.saturating_add(more.output_tokens);
+        self.nano_dollars = self.nano_dollars.saturating_add(more.nano_dollars);
     }
 }
 
@@ -321,3 +360,28 @@ impl fmt::Display for GatewayError {
 }
 
 impl std::error::Error for GatewayError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn money_is_told_to_the_digit_that_matters() {
+        let rows = [
+            (Some(0.000_114), "0.000114"),
+            (Some(12.5), "12.5"),
+            (Some(3.0), "3"),
+            (Some(0.000_000_000_4), "0"),
+            (Some(-1.0), "0"),
+            (Some(f64::NAN), "0"),
+            (None, "0"),
+        ];
+        for (dollars, text) in rows {
+            assert_eq!(Dollars(Usage::nanos(dollars)).to_string(), text, "{dollars:?}");
+        }
+        let usage = Usage { input_tokens: 7, output_tokens: 3, nano_dollars: 0 };
+        assert_eq!(usage.to_string(), "7 tokens read and 3 written");
+        let told = Usage { nano_dollars: 120_000_000, ..usage };
+        assert_eq!(told.to_string(), "7 tokens read and 3 written, $0.12 of it told in money");
+    }
+}

@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::health::{Health, Memory, REASONS, Status};
 use crate::clock::Millis;
+use crate::gateway::Dollars;
 use crate::metrics::{Durations, Family, Metrics, Operation};
 
 /// The form of the text.
@@ -285,6 +286,13 @@ fn ways(page: &mut Page, health: &Health, metrics: &Metrics) {
         .sample(&[("direction", "input")], usage.input_tokens)
         .sample(&[("direction", "output")], usage.output_tokens);
     page.one(Counter, "gateway_turns_with_usage_total", "Turns of which it has told.", turns);
+    let dollars = Dollars(usage.nano_dollars);
+    page.one(
+        Counter,
+        "gateway_cost_dollars_total",
+        "Dollars, of the few turns whose cost it tells.",
+        dollars,
+    );
 
     let backend = &health.backend;
     page.one(

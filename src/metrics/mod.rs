@@ -115,6 +115,7 @@ struct Tokens {
     turns: AtomicU64,
     input: AtomicU64,
     output: AtomicU64,
+    nano_dollars: AtomicU64,
 }
 
 impl Metrics {
@@ -154,13 +155,15 @@ impl Metrics {
         self.usage.turns.fetch_add(1, Ordering::Relaxed);
         self.usage.input.fetch_add(usage.input_tokens, Ordering::Relaxed);
         self.usage.output.fetch_add(usage.output_tokens, Ordering::Relaxed);
+        self.usage.nano_dollars.fetch_add(usage.nano_dollars, Ordering::Relaxed);
     }
 
     /// How many turns have told their cost, and all of it.
     pub fn usage(&self) -> (u64, Usage) {
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
         let (input_tokens, output_tokens) = (read(&self.usage.input), read(&self.usage.output));
-        (read(&self.usage.turns), Usage { input_tokens, output_tokens })
+        let nano_dollars = read(&self.usage.nano_dollars);
+        (read(&self.usage.turns), Usage { input_tokens, output_tokens, nano_dollars })
     }
 
     /// One of the original's operations ([`OPERATIONS`]) was done; `failed` is what went wrong, redacted, and when.

@@ -368,7 +368,7 @@ fn cost_of_all(cases: &[Case]) -> String {
 fn tokens(spent: Usage) -> String {
     match spent.input_tokens + spent.output_tokens {
         0 => String::new(),
-        _ => format!(", {} tokens read and {} written", spent.input_tokens, spent.output_tokens),
+        _ => format!(", {spent}"),
     }
 }
 

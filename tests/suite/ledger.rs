@@ -175,7 +175,7 @@ fn any_record() -> impl Strategy<Value = Record> {
             waits: if lost % 3 == 0 { Waits::Person } else { Waits::Agent },
             since: NOW,
             effects: effects(silences),
-            spent: Usage { input_tokens: 5, output_tokens: u64::from(lost) },
+            spent: Usage { input_tokens: 5, output_tokens: u64::from(lost), ..Usage::default() },
             unposted: (lost % 2 == 0).then(|| Unposted {
                 parts: vec!["words".to_owned()],
                 doubt: Some(NOW),

@@ -128,10 +128,7 @@ pub(super) fn live(settings: &Settings, way: &Way, redactor: &Arc<Redactor>, tea
                 ),
             }
             if let Some(usage) = reply.usage {
-                check.say(format!(
-                    "it cost {} tokens read and {} written",
-                    usage.input_tokens, usage.output_tokens
-                ));
+                check.say(format!("it cost {usage}"));
             }
             check
         }

@@ -238,7 +238,11 @@ fn read(
         (None, Some(streamed)) => streamed,
         (None, None) => Output::default(),
     };
-    let usage = usage.map(|t| Usage { input_tokens: t.input_tokens, output_tokens: t.output_tokens });
+    let usage = usage.map(|t| Usage {
+        input_tokens: t.input_tokens,
+        output_tokens: t.output_tokens,
+        ..Usage::default()
+    });
     output.into_reply(id, ending == Ending::Cut, usage, errors_may_be_texts)
 }
 

@@ -242,5 +242,6 @@ fn calls_in(content: &Value) -> Vec<ToolCall> {
 fn usage(usage: &Value) -> Usage {
     let of = |name: &str| usage.get(name).and_then(Value::as_u64).unwrap_or_default();
     let input = of("input").saturating_add(of("cacheRead")).saturating_add(of("cacheWrite"));
-    Usage { input_tokens: input, output_tokens: of("output") }
+    let dollars = usage.get("cost").and_then(|cost| cost.get("total")).and_then(Value::as_f64);
+    Usage { input_tokens: input, output_tokens: of("output"), nano_dollars: Usage::nanos(dollars) }
 }

@@ -143,9 +143,7 @@ impl<'a> Run<'a> {
             return;
         }
         if let Some(more) = item.usage {
-            let sum = self.usage.get_or_insert_default();
-            sum.input_tokens = sum.input_tokens.saturating_add(more.input_tokens);
-            sum.output_tokens = sum.output_tokens.saturating_add(more.output_tokens);
+            *self.usage.get_or_insert_default() += more;
         }
         match (item.role, item.stop) {
             (Role::ToolResult, _) => {

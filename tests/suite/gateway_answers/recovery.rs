@@ -450,7 +450,7 @@ fn the_recipe_from_its_third_step_on() {
 #[test]
 fn an_adopted_reply_is_whole() {
     let items = [ours(), calls(RUN, &["b1"]), result(RUN, "b1", "out"), said(RUN, "yes")];
-    let usage = Some(Usage { input_tokens: 222, output_tokens: 14 });
+    let usage = Some(Usage { input_tokens: 222, output_tokens: 14, nano_dollars: 250_000 });
     let expected =
         Reply { id: Some(RUN.to_owned()), text: Some("yes".to_owned()), usage, ..Reply::default() };
     assert_eq!(verdict(FIRST, &items), Recovered::Answered(expected));

@@ -15,7 +15,7 @@ fn reply(text: Option<&str>, calls: &[(&str, &str)], cut: bool) -> Reply {
         text: text.map(str::to_owned),
         calls: calls.iter().map(|(id, arguments)| call(id, arguments)).collect(),
         cut,
-        usage: Some(Usage { input_tokens: 7, output_tokens: 3 }),
+        usage: Some(Usage { input_tokens: 7, output_tokens: 3, ..Usage::default() }),
     }
 }
 
