@@ -1,5 +1,9 @@
 //! The words of `/health`, each with a sentence and what can be done.
 
+/// What it means that a backend that hides its reasons does nothing that it is asked for.
+pub const REFUSES_ALL: &str = "Mission Control refuses every call and hides why: most likely SERVICE_TOKEN was renewed or is of another deployment; \
+     make a new one there; its log has the reason";
+
 /// What a reason means and what to do, for people; the word itself where a newer version has more of them.
 pub fn explain(reason: &str) -> &str {
     match reason {
@@ -14,7 +18,7 @@ pub fn explain(reason: &str) -> &str {
         "backend_refuses" | "backend_refused_token" => {
             "Mission Control does not let us in: check ACCOUNT_ID and SERVICE_TOKEN"
         }
-        "backend_refuses_all" => "Mission Control refuses every call; its log says why",
+        "backend_refuses_all" => REFUSES_ALL,
         "delivery_failing" => "the last attempts failed one after another; see the last error below",
         "breaker_open" => "nothing is begun until the gateway is back",
         "dead_letters" => "something was given up: `dead list`",

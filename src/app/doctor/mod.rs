@@ -18,10 +18,10 @@ use super::exit::Exit;
 use super::ground::{Ground, Way};
 use super::print;
 use crate::config::{LogFormat, Settings};
-use crate::convex::Backoff;
-use crate::convex::Why;
+use crate::convex::{Backoff, Why};
 use crate::mission::{GetDeliveryContext, GetOrchestrator, ListAgents, Mission};
 use crate::model::{Agent, NotificationId};
+use crate::ops::reasons::REFUSES_ALL;
 use crate::telemetry;
 use crate::wire::Stop;
 
@@ -212,7 +212,8 @@ fn ask_backend(settings: &Settings, way: &Way, mission: &Mission) -> Check {
             }
         }
         Err(error) => {
-            let sentences = [error.to_string()].into_iter().chain(through).collect();
+            let hidden = (error.why == Why::Unknown).then(|| REFUSES_ALL.to_owned());
+            let sentences = hidden.into_iter().chain([error.to_string()]).chain(through).collect();
             Check { name, verdict: Verdict::Wrong, sentences }
         }
     }

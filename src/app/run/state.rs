@@ -29,6 +29,7 @@ use crate::ledger::Ledger;
 use crate::metrics::{Metrics, operation_of};
 use crate::mission::catalog;
 use crate::ops::House;
+use crate::ops::reasons::REFUSES_ALL;
 use crate::redact::Redactor;
 
 /// A roster that missed so many turns is not to be relied on.
@@ -333,10 +334,12 @@ impl State {
             standing.as_ref().map_or(Some("the service is starting"), |now| now.gate_closed.as_deref());
         let backend = self.backend.health(None);
         let lists = standing.as_ref().and_then(|now| now.tally.list_error.clone());
+        let hides = backend.accepted == Some(false) && !backend.token_refused;
+        let why = lists.or_else(|| if backend.accepted == Some(true) { None } else { backend.last_error });
         House {
             runs: true,
             gateway: self.line.health(gate, standing.is_some()).closed,
-            backend: lists.or_else(|| if backend.accepted == Some(true) { None } else { backend.last_error }),
+            backend: why.map(|why| if hides { format!("{REFUSES_ALL} ({why})") } else { why }),
             foreign: standing.and_then(|now| now.foreign).map(|foreign| foreign.to_string()),
             ledger: self.ledger_health().off,
             paused: self.operator.paused(),

@@ -151,13 +151,27 @@ fn mission_control_is_down() {
 
 #[test]
 fn mission_control_refuses_our_token() {
-    let mut house = House::frank(&["ben"], polite);
+    both_say(
+        &refused(House::frank(&["ben"], polite)),
+        "ben",
+        &["the service token was not accepted", "Check ACCOUNT_ID and SERVICE_TOKEN"],
+    );
+}
+
+#[test]
+fn mission_control_refuses_our_token_and_hides_it() {
+    let words = ["refuses every call and hides why", "SERVICE_TOKEN", "make a new one"];
+    both_say(&refused(House::new(&["ben"], polite)), "ben", &words);
+}
+
+/// The same house with a token that is not known.
+fn refused(mut house: House) -> House {
     house.kill();
     let wrong = house.board.token.rsplit_once('_').map(|(front, _)| format!("{front}_wrong")).unwrap();
     house.set_variable("SERVICE_TOKEN", &wrong);
     house.start();
     house.until("the refusal", |health| health["backend"]["accepted"] == false);
-    both_say(&house, "ben", &["the service token was not accepted", "Check ACCOUNT_ID and SERVICE_TOKEN"]);
+    house
 }
 
 #[test]
