@@ -18,8 +18,8 @@ use crate::delivery::inflight::Seen;
 use crate::delivery::service::View;
 use crate::http::agent_api::AgentApi;
 use crate::http::health::{
-    DeliveryConfig, DeliveryHealth, DiskHealth, Health, HeartbeatHealth, Infrastructure, LedgerHealth,
-    Memory, Parts, Ready, RosterHealth, Status, TurnHealth, Version, Versions, seconds,
+    DeliveryConfig, DeliveryHealth, DiskHealth, Health, Infrastructure, LedgerHealth, Memory, Parts, Ready,
+    RosterHealth, Status, TurnHealth, Version, Versions, seconds,
 };
 use crate::http::message::{Reply, Request};
 use crate::http::metrics as page;
@@ -292,8 +292,8 @@ impl State {
                 self.delivery.get().inspect(|delivery| delivery.nudge());
                 Reply::empty(202).no_store()
             }
-            Route::Agent(row) => match self.agents.get() {
-                Some(agents) => agents.answer(row, request),
+            Route::Agent(door) => match self.agents.get() {
+                Some(agents) => agents.answer(door, request),
                 None => {
                     Reply::error(503, "The service is starting").with_header("Retry-After", "1").no_store()
                 }
@@ -380,7 +380,7 @@ impl State {
             },
             gateway,
             delivery,
-            heartbeat: HeartbeatHealth::default(),
+            heartbeat: self.agents.get().map(AgentApi::heartbeat).unwrap_or_default(),
             agent_sync: roster,
             backend,
             ledger,
