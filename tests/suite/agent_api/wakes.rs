@@ -3,9 +3,12 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
+use mission_control_runtime::clock::{Clock as _, Millis};
+use mission_control_runtime::delivery::Track;
 use mission_control_runtime::heartbeat::keeper::FILE;
 use mission_control_runtime::heartbeat::session::Scope;
-use mission_control_runtime::heartbeat::wake::{EVENTS_MAX, PAUSE};
+use mission_control_runtime::heartbeat::wake::{EVENTS_MAX, PAUSE, Wakes};
+use mission_control_runtime::model::SessionKey;
 use serde_json::{Value, json};
 
 use super::{Answer, Plan, Stand, TELLS};
@@ -17,7 +20,7 @@ const NONE: Option<&str> = None;
 impl Stand {
     /// What waits for an agent: the queue and the text of each event.
     fn waiting(&self, slug: &str) -> Vec<(String, String)> {
-        let of = |wakes: &mission_control_runtime::heartbeat::wake::Wakes| {
+        let of = |wakes: &Wakes| {
             let events = wakes.waiting(slug).0.into_iter();
             events.map(|event| (event.queue.expose().to_owned(), event.text.clone())).collect()
         };
@@ -36,7 +39,7 @@ impl Stand {
 
     /// Who is woken now, as a beat would find it.
     fn due(&self) -> Vec<String> {
-        let now = mission_control_runtime::clock::Clock::now(&self.hands);
+        let now = self.hands.now();
         self.wakes.change(|wakes| wakes.due(now)).0
     }
 
@@ -299,9 +302,9 @@ fn the_same_road_as_tools() {
 #[test]
 fn a_session_shows_its_secret() {
     let stand = Stand::with(Plan { tokens: true, ..Plan::default() });
-    let own = mission_control_runtime::model::SessionKey::new(stand.own("ben"));
-    let track = mission_control_runtime::delivery::Track { agent: stand.team.ben.clone(), task: None };
-    let token = stand.sessions.issue(&own, "ben", &track, mission_control_runtime::clock::Millis(0)).token;
+    let own = SessionKey::new(stand.own("ben"));
+    let track = Track { agent: stand.team.ben.clone(), task: None };
+    let token = stand.sessions.issue(&own, "ben", &track, Millis(0)).token;
     let run = "agent:ben:cron:nightly:run:abc";
     let rows = [
         (own.expose(), None, 401),
@@ -334,16 +337,15 @@ fn twenty_events_wait_and_an_agent_is_woken_once_in_ten_seconds() {
     }
     let waits = stand.waiting("ben");
     assert_eq!((waits.len(), waits[0].1.as_str(), waits[19].1.as_str()), (20, "event 2", "event 21"));
-    let figures = stand.wakes.look(mission_control_runtime::heartbeat::wake::Wakes::figures);
+    let figures = stand.wakes.look(Wakes::figures);
     assert_eq!((figures.waiting, figures.dropped, figures.taken, figures.asked), (20, 1, 21, 0));
 
     stand.rests();
     assert_eq!(stand.done("wake", &ben, &json!({"text": "go"}))["wake"], "now");
-    let before = mission_control_runtime::clock::Clock::now(&stand.hands);
+    let before = stand.hands.now();
     assert_eq!(stand.due(), ["ben"]);
     let told = stand.done("wake", &ben, &json!({"text": "go"}));
-    let (earliest, latest) =
-        (before + PAUSE, mission_control_runtime::clock::Clock::now(&stand.hands) + PAUSE);
+    let (earliest, latest) = (before + PAUSE, stand.hands.now() + PAUSE);
     let at = told["wakesAt"].as_i64().unwrap();
     assert_eq!(told["wake"], "later", "{told}");
     assert!((earliest.0..=latest.0).contains(&at), "{told}");
