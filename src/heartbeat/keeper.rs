@@ -30,8 +30,6 @@ pub struct Keeper {
 
 struct Inside {
     wakes: Wakes,
-    /// How often it was changed.
-    changes: u64,
     /// Why it will not survive a restart, if so.
     off: Option<String>,
 }
@@ -77,7 +75,7 @@ impl Keeper {
     }
 
     fn with(wakes: Wakes, path: Option<PathBuf>, off: Option<String>) -> Self {
-        let inside = Mutex::new(Inside { wakes, changes: 0, off });
+        let inside = Mutex::new(Inside { wakes, off });
         Self { inside, disk: Mutex::new(Disk { path, written: 0 }) }
     }
 
@@ -99,10 +97,8 @@ impl Keeper {
     /// Where nothing can be written it still works, as long as the process lives.
     pub fn change<T>(&self, change: impl FnOnce(&mut Wakes) -> T) -> (T, bool) {
         let mut inside = self.inside();
-        let before = inside.wakes.clone();
         let result = change(&mut inside.wakes);
-        inside.changes += u64::from(inside.wakes != before);
-        let changes = inside.changes;
+        let changes = inside.wakes.changes();
         drop(inside);
         (result, self.writes(changes))
     }
@@ -116,7 +112,7 @@ impl Keeper {
         }
         let (text, changes) = {
             let inside = self.inside();
-            (inside.wakes.stored(), inside.changes)
+            (inside.wakes.stored(), inside.wakes.changes())
         };
         let failed = write(&path, text.as_bytes()).err();
         let off = failed.map(|why| format!("{} cannot be written ({why})", path.display()));

@@ -191,7 +191,7 @@ struct Inbox {
 }
 
 /// What waits for all agents.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Wakes {
     version: u32,
@@ -204,6 +204,9 @@ pub struct Wakes {
     /// How many wanted somebody woken, ever.
     asked: u64,
     agents: BTreeMap<String, Inbox>,
+    /// How often something was changed since it was made or recalled.
+    #[serde(skip)]
+    changes: u64,
 }
 
 /// How much waits, and how much there was.
@@ -225,7 +228,7 @@ impl Wakes {
     /// Nothing yet, of this account.
     pub fn of(account: &AccountId) -> Self {
         let account = account.clone();
-        Self { version: VERSION, account, last: 0, dropped: 0, asked: 0, agents: BTreeMap::new() }
+        Self { version: VERSION, account, last: 0, dropped: 0, asked: 0, agents: BTreeMap::new(), changes: 0 }
     }
 
     /// What was stored of this account; nothing where it is another's, or cannot be understood. A clock that was set back
@@ -265,6 +268,7 @@ impl Wakes {
         if wish.name.is_some() && inbox.events.iter().any(same) {
             return Ok(Taken { agent, when: inbox.when(now), waiting: inbox.events.len(), dropped: false });
         }
+        self.changes += 1;
         self.last += 1;
         let reason =
             wish.reason.map(|reason| reason.trim().chars().take(REASON_CHARS_MAX).collect::<String>());
@@ -302,6 +306,7 @@ impl Wakes {
                 due.push(agent.clone());
             }
         }
+        self.changes += u64::from(!due.is_empty());
         due
     }
 
@@ -320,6 +325,7 @@ impl Wakes {
     pub fn shown(&mut self, agent: &str, last: u64) {
         let agent = agent.to_lowercase();
         let Some(inbox) = self.agents.get_mut(&agent) else { return };
+        self.changes += 1;
         inbox.events.retain(|event| event.number > last);
         inbox.dropped = 0;
         if inbox.events.is_empty() {
@@ -329,10 +335,17 @@ impl Wakes {
 
     /// Forgets agents that are not there any more, and what is empty and old.
     pub fn tidy(&mut self, knows: &dyn Fn(&str) -> bool, now: Millis) {
+        let before = self.agents.len();
         self.agents.retain(|agent, inbox| {
             let recent = inbox.woken.is_some_and(|at| now.since(at) < PAUSE);
             knows(agent) && (recent || inbox.due.is_some() || !inbox.events.is_empty())
         });
+        self.changes += u64::from(self.agents.len() != before);
+    }
+
+    /// How often something was changed: what is to be stored is another one after each of them.
+    pub fn changes(&self) -> u64 {
+        self.changes
     }
 
     /// How much waits, and how much there was.

@@ -271,6 +271,9 @@ fn every_field_is_checked_and_named() {
     assert_eq!(stand.send("wake", &headers, r#"{"text":"x"}"#).status, 415);
 }
 
+/// Headers and body; status and some words.
+type Row<'a> = (Vec<(&'a str, &'a str)>, &'a str, u16, &'a str);
+
 /// The road is the same as that of tools: of two things that are wrong the first is told, before the body is looked at.
 #[test]
 fn the_same_road_as_tools() {
@@ -278,7 +281,7 @@ fn the_same_road_as_tools() {
     let ben = stand.own("ben");
     let good = r#"{"text":"x"}"#;
     for endpoint in TELLS {
-        let rows: [(Vec<(&str, &str)>, &str, u16, &str); 8] = [
+        let rows: [Row<'_>; 8] = [
             (vec![], "no", 401, "Missing x-openclaw-session-key header"),
             (vec![(SESSION, "nobody")], "no", 401, "Unknown session key"),
             (vec![(SESSION, &ben), (SESSION, &ben)], "no", 400, "must stand once"),

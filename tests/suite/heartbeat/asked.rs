@@ -28,7 +28,10 @@ fn take(wakes: &mut Wakes, ask: &Ask, usual: Naming<'_>) -> Result<Taken, ToolEr
     Ok(ask.take(None, (wakes, usual), BEN, &|_| true, NOW)?)
 }
 
-/// A body, and what is wrong with it: the kind, the field, some words.
+/// What is wrong: the kind, the field, some words.
+type Wrong<'a> = Option<(Kind, &'a str, &'a str)>;
+
+/// A body, and what is wrong with it.
 #[test]
 fn each_field_is_read_or_named() {
     let text = |bytes: usize| json!({"text": "x".repeat(bytes)}).to_string();
@@ -36,7 +39,7 @@ fn each_field_is_read_or_named() {
     let too_wide = json!({"text": format!("{}x", "é".repeat(2048))}).to_string();
     let key = |name: &str, bytes: usize| json!({"text": "x", name: "k".repeat(bytes)}).to_string();
     let (malformed, invalid) = (Kind::Malformed, Kind::Invalid);
-    let rows: Vec<(String, Option<(Kind, &str, &str)>)> = vec![
+    let rows: Vec<(String, Wrong<'_>)> = vec![
         ("{}".into(), Some((malformed, "text", "text is required"))),
         (r#"{"text":null}"#.into(), Some((malformed, "text", "text is required"))),
         (r#"{"text":""}"#.into(), Some((malformed, "text", "text is required"))),
