@@ -18,8 +18,8 @@ use crate::delivery::inflight::Seen;
 use crate::delivery::service::View;
 use crate::http::agent_api::AgentApi;
 use crate::http::health::{
-    DeliveryConfig, DeliveryHealth, DiskHealth, Health, Infrastructure, LedgerHealth, Memory, Parts, Ready,
-    RosterHealth, Status, TurnHealth, Version, Versions, seconds,
+    DeliveryConfig, DeliveryHealth, DiskHealth, Health, HeartbeatHealth, Infrastructure, LedgerHealth,
+    Memory, Parts, Ready, RosterHealth, Status, TurnHealth, Version, Versions, seconds,
 };
 use crate::http::message::{Reply, Request};
 use crate::http::metrics as page;
@@ -380,7 +380,7 @@ impl State {
             },
             gateway,
             delivery,
-            heartbeat: self.agents.get().map(AgentApi::heartbeat).unwrap_or_default(),
+            heartbeat: self.agents.get().map_or_else(HeartbeatHealth::default, AgentApi::heartbeat),
             agent_sync: roster,
             backend,
             ledger,
