@@ -1,101 +1,167 @@
 //! What `POST /agent/wake` and `POST /agent/event` are told: `{sessionKey?, text, reason?, mainKey?, scope?}`.
+//!
+//! They are no tools, but their bodies are held against a row like those of tools are, so that the same mistake is told in
+//! the same words everywhere.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::session::{Naming, Scope};
-use super::wake::{Caller, Errand, Refusal, Taken, Wakes, When, Wish};
+use super::wake::{Caller, Errand, Refusal, Taken, Wakes, When, Wish, agent_of, sound, whose};
 use crate::clock::Millis;
+use crate::tools::table::{Field, Row, Type, Whom};
+use crate::tools::{Fields, Kind, ToolError};
 
-/// A body that was read.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct Ask {
-    /// What the agent is to hear.
-    pub text: String,
-    /// Why, in a word.
-    pub reason: Option<String>,
-    /// The session in which it happened.
-    pub session: Option<String>,
-    /// The name of main sessions, if it is another than the usual one.
-    pub main: Option<String>,
-    /// Whether sessions are global, if it is said.
-    pub scope: Option<Scope>,
+/// The longest key of a session, and the longest name of main sessions.
+const KEY_BYTES_MAX: usize = 1024;
+
+/// What is said to any other scope.
+const SCOPE: &str = "Invalid scope: must be per-sender or global";
+
+const fn text(name: &'static str, required: bool, says: &'static str) -> Field {
+    Field { name, is: Type::Text, required, says }
 }
 
-/// A body that makes no sense: the status of the answer, and the sentence.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wrong {
-    /// 400 or 422, or what a [`Refusal`] comes to.
-    pub status: u16,
-    /// What is wrong.
-    pub error: String,
-}
+static FIELDS: [Field; 5] = [
+    text("sessionKey", false, "The session in which it happened. Left out: the one that is spoken in."),
+    text("text", true, "What the agent is to hear, at most 4096 bytes."),
+    text("reason", false, "Why, in a word."),
+    text("mainKey", false, "The name of main sessions, if it is another than the configured one."),
+    Field {
+        name: "scope",
+        is: Type::OneOf(&["per-sender", "global"]),
+        required: false,
+        says: "Whether each agent has sessions of its own, if it is another than the configured one.",
+    },
+];
 
-impl Wrong {
-    fn new(status: u16, error: impl Into<String>) -> Self {
-        Self { status, error: error.into() }
+const fn row(name: &'static str, does: &'static str) -> Row {
+    Row {
+        name,
+        endpoint: name,
+        whom: Whom::Everyone,
+        refusal: "",
+        writes: true,
+        does,
+        says: "",
+        check: "the agent exists",
+        fields: &FIELDS,
     }
 }
 
-impl From<Refusal> for Wrong {
+static WAKE: Row = row("wake", "wake an agent");
+static EVENT: Row = row("event", "tell an agent what happened");
+
+impl Errand {
+    /// The errand of this endpoint.
+    pub fn named(endpoint: &str) -> Option<Self> {
+        [Self::Event, Self::Wake].into_iter().find(|errand| errand.row().endpoint == endpoint)
+    }
+
+    /// What its body is held against.
+    pub fn row(self) -> &'static Row {
+        match self {
+            Self::Event => &EVENT,
+            Self::Wake => &WAKE,
+        }
+    }
+}
+
+/// A body that was read.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Ask {
+    errand: Errand,
+    text: String,
+    reason: Option<String>,
+    /// The session in which it happened.
+    session: Option<String>,
+    /// The name of main sessions, if it is another than the usual one.
+    main: Option<String>,
+    /// Whether sessions are global, if it is said.
+    scope: Option<Scope>,
+}
+
+impl From<Refusal> for ToolError {
     fn from(refusal: Refusal) -> Self {
-        let status = match refusal {
-            Refusal::Empty => 400,
-            Refusal::TooLong => 422,
-            Refusal::UnknownAgent => 404,
-            Refusal::Forbidden => 403,
+        let kind = match refusal {
+            Refusal::Empty => Kind::Malformed,
+            Refusal::TooLong => Kind::Invalid,
+            Refusal::UnknownAgent => Kind::NotFound,
+            Refusal::Forbidden => Kind::Forbidden,
         };
-        Self::new(status, refusal.explain())
+        Self { field: refusal.field(), ..Self::new(kind, refusal.explain()) }
     }
 }
 
 impl Ask {
-    /// Reads a body. Unknown fields are ignored, and `null` counts as absent, as everywhere at the endpoints.
-    pub fn read(body: &[u8]) -> Result<Self, Wrong> {
-        let body: Value = serde_json::from_slice(body).map_err(|_| Wrong::new(400, "Invalid JSON body"))?;
-        let nothing = Map::new();
-        let body = body.as_object().unwrap_or(&nothing);
-        let text = |name: &str| match body.get(name) {
-            None | Some(Value::Null) => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text.clone())),
-            Some(_) => Err(Wrong::new(400, format!("{name} must be a string"))),
+    /// Reads a body. `null` counts as absent, and so do blanks, except for a session: whoever sends that has lost a key,
+    /// and would tell the wrong agent.
+    pub fn read(errand: Errand, body: &str) -> Result<Self, ToolError> {
+        let fields = Fields::read(errand.row(), body)?;
+        let text = fields.raw("text").unwrap_or_default();
+        sound(text)?;
+        let key = |name: &'static str| match fields.filled(name) {
+            Some(key) if key.len() > KEY_BYTES_MAX => {
+                Err(ToolError::invalid(name, &format!("{name} must be at most {KEY_BYTES_MAX} bytes")))
+            }
+            // As it came: a key that is none of an agent stays as it is.
+            Some(_) => Ok(fields.raw(name).map(str::to_owned)),
+            None => Ok(None),
         };
-        let words = text("text")?.ok_or_else(|| Wrong::from(Refusal::Empty))?;
-        let scope = text("scope")?.map(|word| {
-            let wrong = || Wrong::new(422, "Invalid scope: must be per-sender or global");
-            Scope::parse(&word).ok_or_else(wrong)
-        });
-        let session = text("sessionKey")?;
-        if session.as_deref().is_some_and(|key| key.trim().is_empty()) {
-            return Err(Wrong::new(400, "sessionKey must not be empty"));
+        let session = key("sessionKey")?;
+        if session.is_none() && fields.raw("sessionKey").is_some() {
+            let words = "sessionKey must not be empty: leave it out to mean your own session";
+            return Err(ToolError::malformed("sessionKey", words));
         }
         Ok(Self {
-            text: words,
-            reason: text("reason")?,
+            errand,
+            text: text.to_owned(),
+            reason: fields.filled("reason").map(str::to_owned),
             session,
-            main: text("mainKey")?,
-            scope: scope.transpose()?,
+            main: key("mainKey")?,
+            scope: fields.choice("scope", SCOPE)?,
         })
     }
 
-    /// Takes it for this caller; what the body does not say of names, `usual` says.
+    /// Whether it is about somebody else than the agent with this slug.
+    pub fn is_for_another(&self, slug: &str) -> bool {
+        self.session.as_deref().and_then(agent_of).is_some_and(|agent| agent != slug.to_lowercase())
+    }
+
+    /// For whom it is, if the caller may turn to that agent.
+    pub fn whose(&self, caller: Caller<'_>, knows: &dyn Fn(&str) -> bool) -> Result<String, Refusal> {
+        whose(self.session.as_deref(), caller, knows)
+    }
+
+    /// By what it is told from other calls.
+    pub fn key(&self) -> String {
+        let Self { errand, text, reason, session, main, scope } = self;
+        json!([errand.row().name, text, reason, session, main, scope]).to_string()
+    }
+
+    /// Takes it for this caller, who calls it by this name; what the body does not say of sessions, `usual` says.
     pub fn take(
         &self,
-        errand: Errand,
+        name: Option<&str>,
         (wakes, usual): (&mut Wakes, Naming<'_>),
         caller: Caller<'_>,
         knows: &dyn Fn(&str) -> bool,
         now: Millis,
-    ) -> Result<Taken, Wrong> {
+    ) -> Result<Taken, Refusal> {
         let main = self.main.as_deref().or(usual.main);
-        let naming = Naming { main, scope: self.scope.unwrap_or(usual.scope) };
-        let (reason, session) = (self.reason.as_deref(), self.session.as_deref());
-        let wish = Wish { errand, text: &self.text, reason, session, naming };
-        Ok(wakes.take(&wish, caller, knows, now)?)
+        let wish = Wish {
+            errand: self.errand,
+            text: &self.text,
+            reason: self.reason.as_deref(),
+            session: self.session.as_deref(),
+            naming: Naming { main, scope: self.scope.unwrap_or(usual.scope) },
+            name,
+        };
+        wakes.take(&wish, caller, knows, now)
     }
 }
 
-/// What the caller is told.
-pub fn answer(taken: &Taken) -> Value {
+/// What the caller is told; `kept` says whether it outlives this process.
+pub fn answer(taken: &Taken, kept: bool) -> Value {
     let (wake, at) = match taken.when {
         When::Now => ("now", None),
         When::At(at) => ("later", Some(at)),
@@ -103,6 +169,6 @@ pub fn answer(taken: &Taken) -> Value {
     };
     json!({
         "success": true, "agent": taken.agent, "wake": wake, "wakesAt": at, "waiting": taken.waiting,
-        "dropped": taken.dropped,
+        "dropped": taken.dropped, "kept": kept,
     })
 }

@@ -1,6 +1,6 @@
 //! What waits for agents, and when they are woken: plain data, with the time as an argument.
 //!
-//! Whoever hears of something calls [`Wakes::take`]; whoever beats asks [`Wakes::due`], shows the agent what
+//! Whoever hears of something calls [`Wakes::take`]; [`whose`] says beforehand for whom. Whoever beats asks [`Wakes::due`], shows the agent what
 //! [`Wakes::waiting`] has, and says so with [`Wakes::shown`]. In between it is written down ([`Wakes::stored`]), and an
 //! event is gone only once a beat has shown it.
 
@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::session::{AgentKey, Naming, event_queue, main_key};
+use super::session::{AgentKey, Naming, event_queue};
 use super::text::{is_exec_completion, is_exec_notice};
 use crate::clock::Millis;
-use crate::model::SessionKey;
+use crate::model::{AccountId, SessionKey};
 
 /// So many events wait for one agent; the oldest make room, and are counted.
 pub const EVENTS_MAX: usize = 20;
@@ -39,10 +39,12 @@ pub enum Errand {
 }
 
 /// Who wants it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Caller<'a> {
     /// The slug of the agent.
     pub slug: &'a str,
+    /// The key of the session that it speaks in.
+    pub session: &'a str,
     /// Whether it is the orchestrator, who may wake anybody.
     pub leads: bool,
 }
@@ -60,6 +62,8 @@ pub struct Wish<'a> {
     pub session: Option<&'a str>,
     /// How sessions are named.
     pub naming: Naming<'a>,
+    /// What the caller calls it: under the same name it is taken once, as long as it waits.
+    pub name: Option<&'a str>,
 }
 
 /// Why it is not taken.
@@ -79,10 +83,15 @@ impl Refusal {
     /// What is wrong, as a sentence for the caller.
     pub fn explain(self) -> &'static str {
         match self {
-            Self::Empty => "Missing required fields: text",
-            Self::TooLong => "text must be at most 4096 bytes",
-            Self::UnknownAgent => "Not found: no agent of this account has that session key",
-            Self::Forbidden => "Forbidden: only the orchestrator may wake other agents",
+            Self::Empty => "text is required: what the agent is to hear",
+            Self::TooLong => "text must be at most 4096 bytes: say the rest in a document or a task",
+            Self::UnknownAgent => {
+                "Not found: sessionKey names an agent that this account does not have; get_agent_skills lists all"
+            }
+            Self::Forbidden => {
+                "Forbidden: sessionKey names another agent, and only the orchestrator may wake those. Leave it out to \
+                 wake yourself, or use response_request to ask another agent"
+            }
         }
     }
 
@@ -90,10 +99,37 @@ impl Refusal {
     pub fn field(self) -> Option<&'static str> {
         match self {
             Self::Empty | Self::TooLong => Some("text"),
-            Self::UnknownAgent => Some("sessionKey"),
-            Self::Forbidden => None,
+            Self::UnknownAgent | Self::Forbidden => Some("sessionKey"),
         }
     }
+}
+
+/// Whether an agent can be told this.
+pub fn sound(text: &str) -> Result<(), Refusal> {
+    match text {
+        _ if text.trim().is_empty() => Err(Refusal::Empty),
+        _ if text.len() > TEXT_BYTES_MAX => Err(Refusal::TooLong),
+        _ => Ok(()),
+    }
+}
+
+/// The agent that is meant where this session is named, if the caller may turn to it. `knows` says whether there is an
+/// agent with this slug.
+pub fn whose(
+    session: Option<&str>,
+    caller: Caller<'_>,
+    knows: &dyn Fn(&str) -> bool,
+) -> Result<String, Refusal> {
+    let own = caller.slug.to_lowercase();
+    let agent = session.and_then(agent_of).unwrap_or_else(|| own.clone());
+    // Who may not wake others does not learn who there is, either.
+    if agent != own && !caller.leads {
+        return Err(Refusal::Forbidden);
+    }
+    if agent != own && !knows(&agent) {
+        return Err(Refusal::UnknownAgent);
+    }
+    Ok(agent)
 }
 
 /// When the agent is woken.
@@ -135,6 +171,11 @@ pub struct Event {
     pub reason: Option<String>,
     /// The queue that it was sent to.
     pub queue: SessionKey,
+    /// The slug of who sent it.
+    pub by: String,
+    /// What that agent calls it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
 }
 
 /// What waits for one agent.
@@ -150,29 +191,51 @@ struct Inbox {
 }
 
 /// What waits for all agents.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Wakes {
     version: u32,
+    /// Whose agents these are.
+    account: AccountId,
     /// The number of the last event.
     last: u64,
     /// How many events had to go, ever.
     dropped: u64,
+    /// How many wanted somebody woken, ever.
+    asked: u64,
     agents: BTreeMap<String, Inbox>,
+    /// How often something was changed since it was made or recalled.
+    #[serde(skip)]
+    changes: u64,
 }
 
-impl Default for Wakes {
-    fn default() -> Self {
-        Self { version: VERSION, last: 0, dropped: 0, agents: BTreeMap::new() }
-    }
+/// How much waits, and how much there was.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Events that wait, of all agents.
+    pub waiting: usize,
+    /// Agents that are to be woken.
+    pub due: usize,
+    /// Events that were taken, ever.
+    pub taken: u64,
+    /// Those that wanted somebody woken.
+    pub asked: u64,
+    /// Those that had to go before anybody saw them.
+    pub dropped: u64,
 }
 
 impl Wakes {
-    /// What was stored; nothing where it cannot be understood. A clock that was set back meanwhile makes nobody wait
-    /// longer than [`PAUSE`].
-    pub fn recall(text: &str, now: Millis) -> Option<Self> {
+    /// Nothing yet, of this account.
+    pub fn of(account: &AccountId) -> Self {
+        let account = account.clone();
+        Self { version: VERSION, account, last: 0, dropped: 0, asked: 0, agents: BTreeMap::new(), changes: 0 }
+    }
+
+    /// What was stored of this account; nothing where it is another's, or cannot be understood. A clock that was set back
+    /// meanwhile makes nobody wait longer than [`PAUSE`].
+    pub fn recall(text: &str, account: &AccountId, now: Millis) -> Option<Self> {
         let mut wakes: Self = serde_json::from_str(text).ok()?;
-        if wakes.version != VERSION {
+        if wakes.version != VERSION || wakes.account != *account {
             return None;
         }
         for inbox in wakes.agents.values_mut() {
@@ -195,25 +258,17 @@ impl Wakes {
         knows: &dyn Fn(&str) -> bool,
         now: Millis,
     ) -> Result<Taken, Refusal> {
-        if wish.text.trim().is_empty() {
-            return Err(Refusal::Empty);
+        sound(wish.text)?;
+        let agent = whose(wish.session, caller, knows)?;
+        let queue = event_queue(wish.session.unwrap_or(caller.session), wish.naming).into_owned();
+        let by = caller.slug.to_lowercase();
+        let inbox = self.agents.entry(agent.clone()).or_default();
+        let same =
+            |event: &Event| event.by == by && event.name.as_deref() == wish.name && event.text == wish.text;
+        if wish.name.is_some() && inbox.events.iter().any(same) {
+            return Ok(Taken { agent, when: inbox.when(now), waiting: inbox.events.len(), dropped: false });
         }
-        if wish.text.len() > TEXT_BYTES_MAX {
-            return Err(Refusal::TooLong);
-        }
-        let own = caller.slug.to_lowercase();
-        let agent = wish.session.and_then(agent_of).unwrap_or_else(|| own.clone());
-        // Who may not wake others does not learn who there is, either.
-        if agent != own && !caller.leads {
-            return Err(Refusal::Forbidden);
-        }
-        if agent != own && !knows(&agent) {
-            return Err(Refusal::UnknownAgent);
-        }
-        let queue = match wish.session {
-            Some(key) => event_queue(key, wish.naming).into_owned(),
-            None => main_key(&agent, wish.naming.main),
-        };
+        self.changes += 1;
         self.last += 1;
         let reason =
             wish.reason.map(|reason| reason.trim().chars().take(REASON_CHARS_MAX).collect::<String>());
@@ -223,8 +278,9 @@ impl Wakes {
             text: wish.text.to_owned(),
             reason: reason.filter(|reason| !reason.is_empty()),
             queue: SessionKey::new(queue),
+            by,
+            name: wish.name.map(str::to_owned),
         };
-        let inbox = self.agents.entry(agent.clone()).or_default();
         let dropped = inbox.events.len() == EVENTS_MAX;
         if dropped {
             inbox.events.pop_front();
@@ -232,7 +288,12 @@ impl Wakes {
             self.dropped += 1;
         }
         inbox.events.push_back(event);
-        let when = if wakes(wish.errand, wish.text) { inbox.wake(now) } else { When::NextBeat };
+        let when = if wakes(wish.errand, wish.text) {
+            self.asked += 1;
+            inbox.wake(now)
+        } else {
+            When::NextBeat
+        };
         Ok(Taken { agent, when, waiting: inbox.events.len(), dropped })
     }
 
@@ -245,6 +306,7 @@ impl Wakes {
                 due.push(agent.clone());
             }
         }
+        self.changes += u64::from(!due.is_empty());
         due
     }
 
@@ -263,6 +325,7 @@ impl Wakes {
     pub fn shown(&mut self, agent: &str, last: u64) {
         let agent = agent.to_lowercase();
         let Some(inbox) = self.agents.get_mut(&agent) else { return };
+        self.changes += 1;
         inbox.events.retain(|event| event.number > last);
         inbox.dropped = 0;
         if inbox.events.is_empty() {
@@ -272,15 +335,29 @@ impl Wakes {
 
     /// Forgets agents that are not there any more, and what is empty and old.
     pub fn tidy(&mut self, knows: &dyn Fn(&str) -> bool, now: Millis) {
+        let before = self.agents.len();
         self.agents.retain(|agent, inbox| {
             let recent = inbox.woken.is_some_and(|at| now.since(at) < PAUSE);
             knows(agent) && (recent || inbox.due.is_some() || !inbox.events.is_empty())
         });
+        self.changes += u64::from(self.agents.len() != before);
     }
 
-    /// How many events had to go, ever.
-    pub fn dropped(&self) -> u64 {
-        self.dropped
+    /// How often something was changed: what is to be stored is another one after each of them.
+    pub fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// How much waits, and how much there was.
+    pub fn figures(&self) -> Figures {
+        let inboxes = || self.agents.values();
+        Figures {
+            waiting: inboxes().map(|inbox| inbox.events.len()).sum(),
+            due: inboxes().filter(|inbox| inbox.due.is_some()).count(),
+            taken: self.last,
+            asked: self.asked,
+            dropped: self.dropped,
+        }
     }
 }
 
@@ -290,7 +367,16 @@ impl Inbox {
         let earliest = self.woken.map_or(now, |at| (at.min(now) + PAUSE).max(now));
         let at = self.due.map_or(earliest, |due| due.min(earliest));
         self.due = Some(at);
-        if at <= now { When::Now } else { When::At(at) }
+        self.when(now)
+    }
+
+    /// When it is woken, as things stand.
+    fn when(&self, now: Millis) -> When {
+        match self.due {
+            Some(at) if at <= now => When::Now,
+            Some(at) => When::At(at),
+            None => When::NextBeat,
+        }
     }
 }
 
@@ -303,7 +389,7 @@ fn wakes(errand: Errand, text: &str) -> bool {
 }
 
 /// The slug of the agent that a session key names, in either spelling.
-fn agent_of(key: &str) -> Option<String> {
+pub fn agent_of(key: &str) -> Option<String> {
     let ours = || SessionKey::new(key.trim()).agent_slug().map(str::to_lowercase);
     AgentKey::parse(key).map(|key| key.agent).or_else(ours)
 }

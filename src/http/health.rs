@@ -2,10 +2,14 @@
 //!
 //! The answer is always 200 while the process lives: a health check that restarts it would only interrupt turns.
 
+mod heartbeat;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
+
+pub use heartbeat::HeartbeatHealth;
 
 use crate::clock::Millis;
 use crate::ops::Paused;
@@ -221,16 +225,6 @@ pub struct DeliveryConfig {
     pub idle_interval_ms: u128,
     pub backoff_base_ms: u128,
     pub backoff_max_ms: u128,
-}
-
-/// The agents' own rhythm.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct HeartbeatHealth {
-    /// Whether agents are woken.
-    pub running: bool,
-    /// How many wait for their beat.
-    pub scheduled_agents: usize,
 }
 
 /// The roster.

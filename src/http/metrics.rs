@@ -316,6 +316,18 @@ fn ways(page: &mut Page, health: &Health, metrics: &Metrics) {
         instant(health.agent_sync.last_sync_at),
     );
 
+    let beats = &health.heartbeat;
+    page.one(Counter, "heartbeat_events_total", "Events that were taken for agents.", beats.events_taken);
+    page.one(
+        Counter,
+        "heartbeat_events_dropped_total",
+        "Those that made room for newer ones.",
+        beats.events_dropped,
+    );
+    page.one(Counter, "heartbeat_wakes_total", "Those that wanted their agent woken.", beats.wakes_asked);
+    page.one(Gauge, "heartbeat_events_waiting", "Those that no beat has shown yet.", beats.events_waiting);
+    page.one(Gauge, "heartbeat_wakes_due", "Agents that are to be woken.", beats.wakes_due);
+
     let ledger = &health.ledger;
     page.one(Gauge, "ledger_up", "1 if what is done is noted on the disk.", u8::from(ledger.off.is_none()));
     page.one(Gauge, "ledger_open", "Deliveries in it that are not over.", ledger.open);

@@ -2,6 +2,7 @@
 
 use super::message::{Method, Reply, Request};
 use super::operator::{self, Wanted};
+use crate::heartbeat::wake::Errand;
 use crate::tools::table::{self, Row};
 
 /// What a request asks for.
@@ -23,10 +24,34 @@ pub enum Route {
     Operator(Wanted),
     /// Somebody on this machine knows of new rows.
     Nudge,
-    /// An agent calls the tool of this row.
-    Agent(&'static Row),
+    /// An agent calls.
+    Agent(Door),
     /// Nothing that we have; the reply says why.
     Refused(Reply),
+}
+
+/// What an agent calls.
+#[derive(Clone, Copy)]
+pub enum Door {
+    /// The tool of this row.
+    Tool(&'static Row),
+    /// It wants an agent to hear of something.
+    Tell(Errand),
+}
+
+impl Door {
+    /// The one of this name below `/agent/`.
+    pub fn named(name: &str) -> Option<Self> {
+        table::endpoint(name).map(Self::Tool).or_else(|| Errand::named(name).map(Self::Tell))
+    }
+
+    /// What its body is held against.
+    pub fn row(self) -> &'static Row {
+        match self {
+            Self::Tool(row) => row,
+            Self::Tell(errand) => errand.row(),
+        }
+    }
 }
 
 /// Finds out what a request asks for.
@@ -39,8 +64,8 @@ pub fn route(request: &Request) -> Route {
         "/livez" => (Route::Live, "GET, HEAD"),
         "/readyz" => (Route::Ready, "GET, HEAD"),
         "/nudge" => (Route::Nudge, "POST"),
-        other => match other.strip_prefix("/agent/").and_then(table::endpoint) {
-            Some(row) => (Route::Agent(row), "POST"),
+        other => match other.strip_prefix("/agent/").and_then(Door::named) {
+            Some(door) => (Route::Agent(door), "POST"),
             None if let Some((wanted, allowed)) = operator::find(other) => (Route::Operator(wanted), allowed),
             None => return Route::Refused(Reply::error(404, "Not Found").no_store()),
         },

@@ -6,7 +6,7 @@
 
 mod fields;
 
-use fields::Fields;
+pub use fields::Fields;
 
 use super::request::{Changes, Draft, Paper, ToolRequest};
 use super::table;

@@ -56,12 +56,12 @@ impl ToolError {
     }
 
     /// A field is missing or of the wrong type.
-    pub(super) fn malformed(field: &'static str, message: &str) -> Self {
+    pub fn malformed(field: &'static str, message: &str) -> Self {
         Self { field: Some(field), ..Self::new(Kind::Malformed, message) }
     }
 
     /// A field has a value that is not acceptable.
-    pub(super) fn invalid(field: &'static str, message: &str) -> Self {
+    pub fn invalid(field: &'static str, message: &str) -> Self {
         Self { field: Some(field), ..Self::new(Kind::Invalid, message) }
     }
 

@@ -22,7 +22,7 @@ pub mod table;
 use crate::gateway::ToolCall;
 use crate::model::{AgentId, BehaviorFlags, Task};
 
-pub use decode::decode;
+pub use decode::{Fields, decode};
 pub use error::{Kind, ToolError};
 pub use offer::{Offer, offer, offer_http};
 pub use outcome::{Outcome, render};

@@ -13,6 +13,8 @@ mod order;
 mod sessions;
 /// A backend that is away, slow, or loses answers.
 mod trouble;
+/// What agents are to hear of: whose queue, who is woken, and what of it is kept.
+mod wakes;
 
 use mission_control_runtime::clock::{Clock, Millis, SystemClock};
 use mission_control_runtime::config::Network;
@@ -20,6 +22,8 @@ use mission_control_runtime::convex::{Convex, Endpoint};
 use mission_control_runtime::delivery::Track;
 use mission_control_runtime::delivery::desk::Made;
 use mission_control_runtime::delivery::inflight::InFlight;
+use mission_control_runtime::heartbeat::keeper::Keeper;
+use mission_control_runtime::heartbeat::session::Scope;
 use mission_control_runtime::http::agent_api::near::Near;
 use mission_control_runtime::http::agent_api::{AgentApi, DOCUMENT_BYTES, Setup};
 use mission_control_runtime::http::message::Reply;
@@ -37,6 +41,7 @@ use mission_control_runtime::wire::{Roots, Stop};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use tempfile::TempDir;
 
 use crate::support::board::agent;
 use crate::support::team::Team;
@@ -62,6 +67,9 @@ const ENDPOINTS: [(&str, bool); 17] = [
     ("task-history", false),
 ];
 
+/// What is no tool: it may be called like one.
+const TELLS: [&str; 2] = ["wake", "event"];
+
 /// What a stand is like.
 #[derive(Default)]
 struct Plan {
@@ -70,6 +78,10 @@ struct Plan {
     /// Instead of the board's own way.
     convex: Option<Arc<dyn Convex>>,
     networks: Vec<Network>,
+    /// How the gateway names sessions, if not as usual.
+    naming: (Option<&'static str>, Scope),
+    /// Where an earlier stand has left what waits.
+    folder: Option<TempDir>,
 }
 
 /// The machine's clock, which tests may put forward.
@@ -94,6 +106,8 @@ struct Stand {
     hands: Hands,
     server: Server,
     sessions: Arc<Sessions>,
+    wakes: Arc<Keeper>,
+    folder: TempDir,
 }
 
 /// An answer.
@@ -115,8 +129,19 @@ impl Stand {
         Self::with(Plan::default())
     }
 
-    fn with(plan: Plan) -> Self {
-        let team = Team::with(plan.options);
+    fn with(mut plan: Plan) -> Self {
+        let team = Team::with(std::mem::take(&mut plan.options));
+        Self::on(team, plan)
+    }
+
+    /// Another process takes the place of this one.
+    fn again(self) -> Self {
+        let Self { team, folder, server, .. } = self;
+        drop(server);
+        Self::on(team, Plan { folder: Some(folder), ..Plan::default() })
+    }
+
+    fn on(team: Team, plan: Plan) -> Self {
         let secret = Secret::new(team.board.token.as_str());
         let redactor = Arc::new(Redactor::new([&secret]));
         let account = AccountId::new(&team.board.account);
@@ -126,6 +151,8 @@ impl Stand {
         });
         let sessions = Arc::new(Sessions::in_memory(account.clone()));
         let hands = Hands::default();
+        let folder = plan.folder.unwrap_or_else(|| tempfile::tempdir().unwrap());
+        let wakes = Arc::new(Keeper::open(folder.path(), &account, hands.now()));
         let setup = Setup {
             mission: Mission::new(convex, account, secret),
             team: roster::Team::default(),
@@ -140,16 +167,19 @@ impl Stand {
             tokens: plan.tokens,
             calls_max: 32,
             redactor,
+            wakes: wakes.clone(),
+            main_session: plan.naming.0.unwrap_or("main").to_owned(),
+            session_scope: plan.naming.1,
         };
         let api = AgentApi::new(setup);
         let limits = Limits { stack_bytes: 1024 * 1024, ..Limits::default() }
             .with_body_limit("/agent/document", DOCUMENT_BYTES);
         let server = Server::bind("127.0.0.1:0", limits, move |request| match route(&request) {
-            Route::Agent(row) => api.answer(row, &request),
+            Route::Agent(door) => api.answer(door, &request),
             Route::Refused(reply) => reply,
             _ => Reply::text("else"),
         });
-        Self { team, hands, server: server.unwrap(), sessions }
+        Self { team, hands, server: server.unwrap(), sessions, wakes, folder }
     }
 
     /// An agent's own key.

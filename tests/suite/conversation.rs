@@ -22,6 +22,8 @@ mod real;
 mod rivals;
 /// How it ends when it is told to.
 mod stopping;
+/// What agents are to hear of.
+mod wakes;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

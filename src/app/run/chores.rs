@@ -12,6 +12,7 @@ use crate::clock::{Clock as _, SystemClock};
 use crate::config::Settings;
 use crate::convex::CallError;
 use crate::gateway::client::HttpGateway;
+use crate::heartbeat::keeper::Keeper;
 use crate::mission::{Mission, UpdateRuntimeStatus};
 use crate::model::{AgentId, Roster, RuntimeReport, RuntimeStatus};
 use crate::roster::Team;
@@ -33,7 +34,7 @@ fn pause(failures: u32, error: Option<&CallError>, interval: Duration) -> Durati
 pub(super) fn follow_roster(
     team: &Team,
     mission: &Mission,
-    (state, sessions): (&State, &Sessions),
+    (state, sessions, wakes): (&State, &Sessions, &Keeper),
     stop: &Stop,
     interval: Duration,
 ) {
@@ -50,7 +51,9 @@ pub(super) fn follow_roster(
         match fetched {
             Ok(roster) => {
                 state.metrics.operation("agent_sync.run", began.elapsed(), None);
-                sessions.follow(&roster, SystemClock.now());
+                let now = SystemClock.now();
+                sessions.follow(&roster, now);
+                wakes.change(|wakes| wakes.tidy(&|slug| roster.by_slug(slug).is_some(), now));
                 note_roster(&before, &roster, state);
                 before = roster;
                 state.heard_roster();

@@ -3,11 +3,15 @@
 use std::sync::Arc;
 
 use super::House;
-use crate::clock::SystemClock;
+use crate::clock::{Clock as _, SystemClock};
+use crate::config::Settings;
 use crate::delivery::service::View;
+use crate::heartbeat::keeper::Keeper;
 use crate::http::agent_api::near::Near;
 use crate::http::agent_api::{AgentApi, DOCUMENT_BYTES, Setup};
 use crate::http::server::Limits;
+use crate::ledger::Ledger;
+use crate::model::AccountId;
 use crate::roster::Team;
 
 /// A call of an agent goes as far as TLS and the backend's nested JSON; memory that is not touched costs nothing.
@@ -17,6 +21,16 @@ const STACK_BYTES: usize = 1024 * 1024;
 pub(super) fn limits() -> Limits {
     Limits { stack_bytes: STACK_BYTES, ..Limits::default() }
         .with_body_limit("/agent/document", DOCUMENT_BYTES)
+}
+
+/// What an earlier process has left that agents are to hear of, where the ledger is; without a place to write it is only
+/// remembered.
+pub(super) fn open_wakes(settings: &Settings, ledger: &Ledger) -> Keeper {
+    let account = AccountId::new(&settings.account.id);
+    match ledger.state().off {
+        Some(why) => Keeper::in_memory(&account, why),
+        None => Keeper::open(&settings.state_dir, &account, SystemClock.now()),
+    }
 }
 
 impl House<'_> {
@@ -42,6 +56,9 @@ impl House<'_> {
             tokens: settings.http.session_tokens,
             calls_max: settings.delivery.tool_calls_max,
             redactor: self.redactor.clone(),
+            wakes: self.wakes.clone(),
+            main_session: settings.gateway.main_session.clone(),
+            session_scope: settings.gateway.session_scope,
         })
     }
 }

@@ -35,6 +35,7 @@ use crate::delivery::watch;
 use crate::delivery::worker::Worker;
 use crate::gateway::client::{Endpoint, HttpGateway};
 use crate::gateway::{ToolOutput, TurnMark};
+use crate::heartbeat::keeper::Keeper;
 use crate::http::server::Server;
 use crate::ledger::{self, Ledger, LedgerError};
 use crate::model::AccountId;
@@ -113,6 +114,7 @@ fn serve(settings: &Settings, ways: &Ways, redactor: &Arc<Redactor>) -> Exit {
     };
     state.keeps(ledger.clone());
     let sessions = Arc::new(open_sessions(settings, &ledger));
+    let wakes = Arc::new(doors::open_wakes(settings, &ledger));
     state.operator.opens(ask::address(settings.http.connect_host(), server.local_addr().port()));
     let left = Left { hold: state.operator.hold(), ..left };
     let switches = Switches::default();
@@ -133,6 +135,7 @@ fn serve(settings: &Settings, ways: &Ways, redactor: &Arc<Redactor>) -> Exit {
         ledger: &ledger,
         made: &made,
         sessions: &sessions,
+        wakes: &wakes,
         redactor,
     };
     let (service, chores) = match house.start(server.local_addr().port(), left) {
@@ -261,6 +264,7 @@ struct House<'a> {
     ledger: &'a Arc<Ledger>,
     made: &'a Arc<Made>,
     sessions: &'a Arc<Sessions>,
+    wakes: &'a Arc<Keeper>,
     redactor: &'a Arc<Redactor>,
     switches: &'a Switches,
 }
@@ -288,9 +292,9 @@ impl House<'_> {
         let mission = tapped(&self.ways.once, self.settings, stop, &self.state.backend);
         let (interval, switch, state) =
             (self.settings.agents.sync_interval, stop.clone(), self.state.clone());
-        let sessions = self.sessions.clone();
+        let (sessions, wakes) = (self.sessions.clone(), self.wakes.clone());
         spawn("roster", move || {
-            follow_roster(&team, &mission, (&state, &sessions), &switch, interval);
+            follow_roster(&team, &mission, (&state, &sessions, &wakes), &switch, interval);
             drop(alive);
         })?;
         Ok((service, ended))

@@ -293,8 +293,8 @@ impl State {
                 self.delivery.get().inspect(|delivery| delivery.nudge());
                 Reply::empty(202).no_store()
             }
-            Route::Agent(row) => match self.agents.get() {
-                Some(agents) => agents.answer(row, request),
+            Route::Agent(door) => match self.agents.get() {
+                Some(agents) => agents.answer(door, request),
                 None => {
                     Reply::error(503, "The service is starting").with_header("Retry-After", "1").no_store()
                 }
@@ -383,7 +383,7 @@ impl State {
             },
             gateway,
             delivery,
-            heartbeat: HeartbeatHealth::default(),
+            heartbeat: self.agents.get().map_or_else(HeartbeatHealth::default, AgentApi::heartbeat),
             agent_sync: roster,
             backend,
             ledger,

@@ -57,7 +57,7 @@ impl AgentApi {
             Turnout::Make(making) => self.once(asked, speaker, making)?,
             Turnout::Over => {
                 let performed = self.with_hands(|hands| perform(asked, &speaker.caller(), hands));
-                self.tell(&performed);
+                self.spread(&performed);
                 output(&performed)?
             }
         };
@@ -104,7 +104,7 @@ impl AgentApi {
                 }
             };
         };
-        self.tell(&performed);
+        self.spread(&performed);
         let output = output(&performed);
         match &output {
             Ok(output) => making.carried_out(output, performed.made.clone()),
@@ -114,7 +114,7 @@ impl AgentApi {
     }
 
     /// What others have to know of it.
-    fn tell(&self, performed: &Performed) {
+    fn spread(&self, performed: &Performed) {
         if let Some(id) = &performed.made {
             self.setup.made.add(id.clone());
         }

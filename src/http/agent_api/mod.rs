@@ -1,17 +1,18 @@
-//! What agents call over HTTP: the same tools as in a turn, for agents that have none there.
+//! What agents call over HTTP: the same tools as in a turn, for agents that have none there, and what wakes them.
 //!
 //! A request goes down this road, and the first thing that is wrong with it is its answer (http-and-tools §2.6): it must
 //! be [`near`], name a session that was issued (`who`), not come too often ([`buckets`]), come from the orchestrator
 //! where only it may, have a JSON body without strange wrapping, and then everything that is asked of a function tool
 //! (`tools::decode`, `tools::guard`). What changes the board is made once (`make`): under the name that its agent gave
 //! it ([`repeats`]), and in the record of the delivery that the agent is at work on. [`answers`] puts what came of it into
-//! the endpoint's shape.
+//! the endpoint's shape. What an agent is to hear of goes the same road, and then into its queue (`tell`).
 
 pub mod answers;
 pub mod buckets;
 mod make;
 pub mod near;
 pub mod repeats;
+mod tell;
 mod who;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -30,12 +31,16 @@ use crate::delivery::desk::Made;
 use crate::delivery::held::Pen;
 use crate::delivery::inflight::InFlight;
 use crate::delivery::journal::Journal;
+use crate::heartbeat::ask::Ask;
+use crate::heartbeat::keeper::Keeper;
+use crate::heartbeat::session::Scope;
 use crate::http::message::{Reply, Request};
+use crate::http::routes::Door;
 use crate::mission::Mission;
 use crate::redact::Redactor;
 use crate::roster::Team;
 use crate::sessions::{Session, Sessions};
-use crate::tools::table::{Row, Whom};
+use crate::tools::table::Whom;
 use crate::tools::{ToolRequest, decode, guard};
 
 /// The header that says in which session an agent speaks.
@@ -78,6 +83,12 @@ pub struct Setup {
     pub calls_max: u32,
     /// What no answer may hold.
     pub redactor: Arc<Redactor>,
+    /// What waits for agents.
+    pub wakes: Arc<Keeper>,
+    /// The name of main sessions at the gateway.
+    pub main_session: String,
+    /// Whether each agent has its own there.
+    pub session_scope: Scope,
 }
 
 /// The endpoints. Shared by all connections.
@@ -99,34 +110,35 @@ impl AgentApi {
         Self { setup, buckets: Mutex::default(), repeats: Mutex::default(), looked: Mutex::default() }
     }
 
-    /// Answers a call of the endpoint of this row.
-    pub fn answer(&self, row: &'static Row, request: &Request) -> Reply {
+    /// Answers a call at this door.
+    pub fn answer(&self, door: Door, request: &Request) -> Reply {
         let began = Instant::now();
-        let answered = self.walk(row, request, began);
+        let answered = self.walk(door, request, began);
         answered.unwrap_or_else(|refused| {
             let error = self.setup.redactor.clean(&refused.error);
             Refusal { error, ..refused }.reply()
         })
     }
 
-    fn walk(&self, row: &'static Row, request: &Request, began: Instant) -> Result<Reply, Refusal> {
+    fn walk(&self, door: Door, request: &Request, began: Instant) -> Result<Reply, Refusal> {
         if let Some(why) = self.setup.near.refuses(request) {
             return Err(Refusal::new(403, why));
         }
         let session = self.session(request)?;
         let token = session.token.clone();
-        let answered = self.walk_as(row, request, session, began);
+        let answered = self.walk_as(door, request, session, began);
         // What it shows may come back in a sentence about what it has sent.
         answered.map_err(|refused| Refusal { error: refused.error.replace(token.expose(), "***"), ..refused })
     }
 
     fn walk_as(
         &self,
-        row: &'static Row,
+        door: Door,
         request: &Request,
         session: Session,
         began: Instant,
     ) -> Result<Reply, Refusal> {
+        let row = door.row();
         let agent = session.agent.to_string();
         let began_it = lock(&self.buckets).begin(&agent, self.setup.clock.now());
         began_it.map_err(|much| match much {
@@ -150,19 +162,32 @@ impl AgentApi {
             }
         }
         let arguments = body(request)?;
-        let current = speaker.session.task.as_ref();
-        let asked = decode(row.name, arguments, current).map_err(|error| refusal(&error))?;
-        if matches!(asked, ToolRequest::TaskCreate(_)) {
-            speaker.leads = self.leads(&speaker, row)?;
-        }
-        let mut allowed = guard::rights(&asked, &speaker.caller());
-        if allowed.is_err() && self.look_again(&mut speaker) {
-            allowed = guard::rights(&asked, &speaker.caller());
-        }
-        let result = match allowed {
-            Err(error) => Err(refusal(&error)),
-            Ok(()) if row.writes => self.write(row, &asked, &speaker, request, began),
-            Ok(()) => self.read(row, &asked, &speaker, began),
+        let result = match door {
+            Door::Tool(_) => {
+                let current = speaker.session.task.as_ref();
+                let asked = decode(row.name, arguments, current).map_err(|error| refusal(&error))?;
+                if matches!(asked, ToolRequest::TaskCreate(_)) {
+                    speaker.leads = self.leads(&speaker, row)?;
+                }
+                let mut allowed = guard::rights(&asked, &speaker.caller());
+                if allowed.is_err() && self.look_again(&mut speaker) {
+                    allowed = guard::rights(&asked, &speaker.caller());
+                }
+                match allowed {
+                    Err(error) => Err(refusal(&error)),
+                    Ok(()) if row.writes => self.once_named(request, &speaker, &asked.key(), |name| {
+                        self.make(row, &asked, &speaker, name, began)
+                    }),
+                    Ok(()) => self.read(row, &asked, &speaker, began),
+                }
+            }
+            Door::Tell(errand) => {
+                let ask = Ask::read(errand, arguments).map_err(|error| refusal(&error))?;
+                if ask.is_for_another(&speaker.slug) {
+                    speaker.leads = self.leads(&speaker, row)?;
+                }
+                self.tell(&ask, &speaker, request)
+            }
         };
         match &result {
             Ok(_) => info!("{}: called {} over HTTP", speaker.slug, row.name),
@@ -179,22 +204,21 @@ impl AgentApi {
         Pen { journal: &*self.setup.journal, clock: &*self.setup.clock }
     }
 
-    /// A call that changes the board: once under its name.
-    fn write(
+    /// A call that changes something: once under its name. `call` tells it from others.
+    fn once_named(
         &self,
-        row: &'static Row,
-        asked: &ToolRequest,
-        speaker: &Speaker,
         request: &Request,
-        began: Instant,
+        speaker: &Speaker,
+        call: &str,
+        make: impl FnOnce(Option<&str>) -> Result<Reply, Refusal>,
     ) -> Result<Reply, Refusal> {
         let name = only(request, NAME)?.filter(|name| !name.is_empty());
-        let Some(name) = name else { return self.make(row, asked, speaker, None, began) };
+        let Some(name) = name else { return make(None) };
         if name.len() > NAME_CHARS || !name.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()) {
             return Err(Refusal::new(400, "Idempotency-Key must have at most 255 plain characters"));
         }
         let agent = speaker.session.agent.as_str();
-        let known = lock(&self.repeats).begin(agent, name, &asked.key(), self.setup.clock.now());
+        let known = lock(&self.repeats).begin(agent, name, call, self.setup.clock.now());
         match known {
             Known::Nothing => {}
             Known::Answer(answer) => {
@@ -212,7 +236,7 @@ impl AgentApi {
             }
         }
         let mut naming = Naming { api: self, agent, name, answer: None };
-        let result = self.make(row, asked, speaker, Some(name), began);
+        let result = make(Some(name));
         // What may go well another time is not kept, nor what came to nothing for our own reasons.
         naming.answer = match &result {
             Ok(reply) => answer_of(reply),

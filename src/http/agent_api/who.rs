@@ -12,7 +12,7 @@ use crate::mission::{GetOrchestrator, LoadTask};
 use crate::model::{AgentId, BehaviorFlags, Roster, Task};
 use crate::sessions::Session;
 use crate::tools::table::{self, Row};
-use crate::tools::{Caller, Kind, ToolError, run};
+use crate::tools::{Caller, Kind, run};
 
 /// How often the roster is read because somebody would be refused by it.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
@@ -81,9 +81,10 @@ impl AgentApi {
         self.setup.sessions.find(key, roster, self.setup.clock.now())
     }
 
-    fn fetch(&self) -> Result<Arc<Roster>, Refusal> {
+    pub(super) fn fetch(&self) -> Result<Arc<Roster>, Refusal> {
         let fetched = self.setup.team.fetch(&self.setup.mission);
-        let roster = fetched.map_err(|error| away(&error, "get_agent_skills"))?;
+        let row = table::row("get_agent_skills").expect("this tool is in the table");
+        let roster = fetched.map_err(|error| away(&error, row))?;
         self.setup.sessions.follow(&roster, self.setup.clock.now());
         Ok(roster)
     }
@@ -112,7 +113,7 @@ impl AgentApi {
     }
 
     /// Whether the roster may be read now because somebody would be refused by it.
-    fn may_look(&self) -> bool {
+    pub(super) fn may_look(&self) -> bool {
         let now = self.setup.clock.now();
         let mut last = lock(&self.looked);
         let may = now.since(*last) >= LOOK_AGAIN;
@@ -150,7 +151,8 @@ impl AgentApi {
             Ok(loaded) if is_archived(&loaded.task) => Err(over("is archived")),
             Ok(loaded) => Ok(Some(loaded.task)),
             Err(error) => {
-                let refused = refused(&error, "task_load");
+                let row = table::row("task_load").expect("this tool is in the table");
+                let refused = run::refused(&error, row);
                 // A backend that hides its reasons refuses what is not there like everything else.
                 match refused.kind {
                     Kind::NotFound => Err(over("does not exist any more")),
@@ -164,19 +166,14 @@ impl AgentApi {
     /// Whether it leads, asked now.
     pub(super) fn leads(&self, speaker: &Speaker, row: &Row) -> Result<bool, Refusal> {
         let asked = self.setup.mission.ask(&GetOrchestrator {});
-        let leader: Option<AgentId> = asked.map_err(|error| away(&error, row.name))?.orchestrator_agent_id;
+        let leader: Option<AgentId> = asked.map_err(|error| away(&error, row))?.orchestrator_agent_id;
         Ok(leader.as_ref() == Some(&speaker.session.agent))
     }
 }
 
-fn refused(error: &CallError, tool: &str) -> ToolError {
-    let row = table::row(tool).expect("the tools named here are in the table");
-    run::refused(error, row)
-}
-
 /// It cannot be found out who calls.
-fn away(error: &CallError, tool: &str) -> Refusal {
-    let refused = refused(error, tool);
+fn away(error: &CallError, row: &Row) -> Refusal {
+    let refused = run::refused(error, row);
     let status = if refused.late { 504 } else { 502 };
     match refused.kind {
         Kind::Throttled => refusal(&refused),

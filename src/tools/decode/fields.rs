@@ -18,14 +18,14 @@ const SECONDS: f64 = 100_000_000_000.0;
 const LAST_INSTANT: f64 = 8_640_000_000_000_000.0;
 
 /// The arguments, each of the type that its field wants.
-pub(super) struct Fields<'a> {
+pub struct Fields<'a> {
     row: &'a Row,
     given: Map<String, Value>,
 }
 
 impl<'a> Fields<'a> {
     /// Reads the arguments and holds each against its field.
-    pub(super) fn read(row: &'a Row, arguments: &str) -> Result<Self, ToolError> {
+    pub fn read(row: &'a Row, arguments: &str) -> Result<Self, ToolError> {
         let given = object(row, arguments)?;
         let fields = Self { row, given };
         fields.refuse_strangers()?;
@@ -56,7 +56,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A text as it came.
-    pub(super) fn raw(&self, name: &str) -> Option<&str> {
+    pub fn raw(&self, name: &str) -> Option<&str> {
         self.value(name)?.as_str()
     }
 
@@ -66,12 +66,12 @@ impl<'a> Fields<'a> {
     }
 
     /// A text that is not blank.
-    pub(super) fn filled(&self, name: &str) -> Option<&str> {
+    pub fn filled(&self, name: &str) -> Option<&str> {
         self.text(name).filter(|text| !text.is_empty())
     }
 
     /// A text that must be there and not be blank.
-    pub(super) fn needed(&self, name: &'static str, words: &str) -> Result<&str, ToolError> {
+    pub fn needed(&self, name: &'static str, words: &str) -> Result<&str, ToolError> {
         self.filled(name).ok_or_else(|| ToolError::malformed(name, words))
     }
 
@@ -86,7 +86,7 @@ impl<'a> Fields<'a> {
     }
 
     /// One of the words of the field; `words` is what is said to another one.
-    pub(super) fn choice<T: FromStr>(&self, name: &'static str, words: &str) -> Result<Option<T>, ToolError> {
+    pub fn choice<T: FromStr>(&self, name: &'static str, words: &str) -> Result<Option<T>, ToolError> {
         let Some(word) = self.filled(name) else { return Ok(None) };
         let known = match self.row.field(name).map(|field| field.is) {
             Some(Type::OneOf(words)) => words.contains(&word),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{ENDPOINTS, Stand};
+use super::{ENDPOINTS, Stand, TELLS};
 
 /// Sends bytes as they are; status and the whole answer.
 fn raw(stand: &Stand, bytes: &str) -> (u16, String) {
@@ -33,7 +33,7 @@ const HOST: &str = "Host: localhost\r\n";
 #[test]
 fn methods_and_paths() {
     let stand = Stand::new();
-    for (endpoint, _) in ENDPOINTS {
+    for endpoint in ENDPOINTS.map(|(endpoint, _)| endpoint).into_iter().chain(TELLS) {
         for method in ["GET", "PUT", "DELETE", "OPTIONS", "PATCH"] {
             let (status, answer) = raw(&stand, &request(method, &format!("/agent/{endpoint}"), HOST, ""));
             assert_eq!(status, 405, "{method} {endpoint}");

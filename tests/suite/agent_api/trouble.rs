@@ -157,6 +157,9 @@ fn canaries_come_out_of_no_answer() {
             ("response-request", json!({"recipientSlugs": [secret], "message": "x"}).to_string()),
             ("task-load", format!("{{\"{secret}")),
             ("task-load", json!({"taskId": secret}).to_string()),
+            ("wake", json!({"text": "x", secret.as_str(): "x"}).to_string()),
+            ("event", json!({"text": "x", "scope": secret}).to_string()),
+            ("event", json!({"text": "x", "sessionKey": format!("agent:{secret}:main")}).to_string()),
         ];
         for (endpoint, body) in rows {
             let headers = [("x-openclaw-session-key", key.as_str()), ("x-runtime-token", token.as_str())];

@@ -19,15 +19,15 @@ use super::house::House;
 use crate::support::board::agent;
 
 /// An answer of the program's own server.
-struct Answer {
+pub(super) struct Answer {
     status: u16,
     kind: String,
     headers: String,
-    body: String,
+    pub(super) body: String,
 }
 
 /// Asks for a path, accepting this kind.
-fn ask(address: &str, method: &str, path: &str, accept: &str) -> Answer {
+pub(super) fn ask(address: &str, method: &str, path: &str, accept: &str) -> Answer {
     let url = format!("http://{address}{path}");
     let agent = agent();
     let answer = match method {
@@ -47,7 +47,7 @@ fn ask(address: &str, method: &str, path: &str, accept: &str) -> Answer {
 }
 
 /// The page of figures as it is now.
-fn figures(house: &House) -> exposition::Page {
+pub(super) fn figures(house: &House) -> exposition::Page {
     let answer = ask(house.address(), "GET", "/metrics", "text/plain");
     exposition::read(&answer.body).unwrap_or_else(|why| panic!("{why}:\n{}", answer.body))
 }
@@ -63,7 +63,7 @@ fn figures_once(house: &House, is_so: impl Fn(&exposition::Page) -> bool) -> exp
 }
 
 /// Another program takes the place of the house's, with these variables.
-fn restart(house: &mut House, more: &[(&str, &str)]) {
+pub(super) fn restart(house: &mut House, more: &[(&str, &str)]) {
     house.kill();
     let mut program = house.another_with(more);
     let address = program.address();

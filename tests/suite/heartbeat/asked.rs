@@ -2,62 +2,93 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
+use std::sync::mpsc::channel;
+use std::thread;
 
 use mission_control_runtime::clock::Millis;
-use mission_control_runtime::heartbeat::ask::{Ask, Wrong, answer};
+use mission_control_runtime::heartbeat::ask::{Ask, answer};
 use mission_control_runtime::heartbeat::keeper::{FILE, Keeper};
 use mission_control_runtime::heartbeat::session::{Naming, Scope};
-use mission_control_runtime::heartbeat::wake::{Caller, Errand, Wakes};
+use mission_control_runtime::heartbeat::wake::{Caller, Errand, Taken, Wakes, When};
+use mission_control_runtime::model::AccountId;
+use mission_control_runtime::tools::{Kind, ToolError};
 use serde_json::json;
 
-const NOW: Millis = Millis(1_000_000);
+use crate::support::log_capture;
 
-/// A body, and the status and words of its refusal, or nothing.
-#[test]
-fn each_field_is_read_or_named() {
-    let long = json!({"text": "x".repeat(4097)}).to_string();
-    let rows: [(&str, Option<(u16, &str)>); 22] = [
-        ("", Some((400, "Invalid JSON body"))),
-        ("{", Some((400, "Invalid JSON body"))),
-        ("null", Some((400, "Missing required fields: text"))),
-        ("[]", Some((400, "Missing required fields: text"))),
-        ("5", Some((400, "Missing required fields: text"))),
-        ("{}", Some((400, "Missing required fields: text"))),
-        (r#"{"text":null}"#, Some((400, "Missing required fields: text"))),
-        (r#"{"text":"  "}"#, Some((400, "Missing required fields: text"))),
-        (r#"{"text":5}"#, Some((400, "text must be a string"))),
-        (&long, Some((422, "text must be at most 4096 bytes"))),
-        (r#"{"text":"x","reason":{}}"#, Some((400, "reason must be a string"))),
-        (r#"{"text":"x","sessionKey":1}"#, Some((400, "sessionKey must be a string"))),
-        (r#"{"text":"x","sessionKey":" "}"#, Some((400, "sessionKey must not be empty"))),
-        (r#"{"text":"x","mainKey":[]}"#, Some((400, "mainKey must be a string"))),
-        (r#"{"text":"x","scope":true}"#, Some((400, "scope must be a string"))),
-        (r#"{"text":"x","scope":"all"}"#, Some((422, "Invalid scope: must be per-sender or global"))),
-        (
-            r#"{"text":"x","sessionKey":"agent:ada:main"}"#,
-            Some((403, "Forbidden: only the orchestrator may wake other agents")),
-        ),
-        (r#"{"text":"x"}"#, None),
-        (r#"{"text":"x","reason":null,"sessionKey":null,"mainKey":null,"scope":null}"#, None),
-        (r#"{"text":"x","scope":"Global","more":1}"#, None),
-        (r#"{"text":"x","sessionKey":"agent:ben:main"}"#, None),
-        (r#"{"text":"x","mainKey":""}"#, None),
-    ];
-    for (body, expected) in rows {
-        let ben = Caller { slug: "ben", leads: false };
-        let taken = Ask::read(body.as_bytes()).and_then(|ask| {
-            ask.take(Errand::Wake, (&mut Wakes::default(), Naming::default()), ben, &|_| true, NOW)
-        });
-        let refused = taken.err().map(|Wrong { status, error }| (status, error));
-        assert_eq!(refused, expected.map(|(status, words)| (status, words.to_owned())), "{body}");
-    }
-    let lead = Caller { slug: "lead", leads: true };
-    let ask = Ask::read(br#"{"text":"x","sessionKey":"agent:nobody:main"}"#).unwrap();
-    let refused = ask.take(Errand::Wake, (&mut Wakes::default(), Naming::default()), lead, &|_| false, NOW);
-    assert_eq!(refused.unwrap_err().status, 404);
+const NOW: Millis = Millis(1_000_000);
+const BEN: Caller<'_> = Caller { slug: "ben", session: "agent:ben:cron:j:run:7", leads: false };
+
+fn account() -> AccountId {
+    AccountId::new("acc")
 }
 
-/// What the body says of names counts before what the configuration says.
+fn take(wakes: &mut Wakes, ask: &Ask, usual: Naming<'_>) -> Result<Taken, ToolError> {
+    Ok(ask.take(None, (wakes, usual), BEN, &|_| true, NOW)?)
+}
+
+/// What is wrong: the kind, the field, some words.
+type Wrong<'a> = Option<(Kind, &'a str, &'a str)>;
+
+/// A body, and what is wrong with it.
+#[test]
+fn each_field_is_read_or_named() {
+    let text = |bytes: usize| json!({"text": "x".repeat(bytes)}).to_string();
+    let wide = json!({"text": "é".repeat(2048)}).to_string();
+    let too_wide = json!({"text": format!("{}x", "é".repeat(2048))}).to_string();
+    let key = |name: &str, bytes: usize| json!({"text": "x", name: "k".repeat(bytes)}).to_string();
+    let (malformed, invalid) = (Kind::Malformed, Kind::Invalid);
+    let rows: Vec<(String, Wrong<'_>)> = vec![
+        ("{}".into(), Some((malformed, "text", "text is required"))),
+        (r#"{"text":null}"#.into(), Some((malformed, "text", "text is required"))),
+        (r#"{"text":""}"#.into(), Some((malformed, "text", "text is required"))),
+        (r#"{"text":" \n "}"#.into(), Some((malformed, "text", "text is required"))),
+        (r#"{"text":5}"#.into(), Some((malformed, "text", "text must be a string, not a number"))),
+        (text(4096), None),
+        (text(4097), Some((invalid, "text", "at most 4096 bytes"))),
+        (wide, None),
+        (too_wide, Some((invalid, "text", "at most 4096 bytes"))),
+        (r#"{"text":"x","reason":{}}"#.into(), Some((malformed, "reason", "must be a string"))),
+        (r#"{"text":"x","sessionKey":1}"#.into(), Some((malformed, "sessionKey", "must be a string"))),
+        (r#"{"text":"x","sessionKey":" "}"#.into(), Some((malformed, "sessionKey", "must not be empty"))),
+        (key("sessionKey", 1024), None),
+        (key("sessionKey", 1025), Some((invalid, "sessionKey", "at most 1024 bytes"))),
+        (key("mainKey", 1025), Some((invalid, "mainKey", "at most 1024 bytes"))),
+        (r#"{"text":"x","mainKey":[]}"#.into(), Some((malformed, "mainKey", "must be a string"))),
+        (r#"{"text":"x","scope":true}"#.into(), Some((malformed, "scope", "must be a string"))),
+        (r#"{"text":"x","scope":"all"}"#.into(), Some((invalid, "scope", "must be per-sender or global"))),
+        (r#"{"text":"x","sesionKey":"k"}"#.into(), Some((malformed, "", "Unknown field: sesionKey"))),
+        (
+            r#"{"text":"x","sessionKey":"agent:ada:main"}"#.into(),
+            Some((Kind::Forbidden, "sessionKey", "only the orchestrator")),
+        ),
+        (r#"{"text":"x"}"#.into(), None),
+        (r#"{"text":"x","reason":null,"sessionKey":null,"mainKey":null,"scope":null}"#.into(), None),
+        (r#"{"text":"x","reason":" ","mainKey":"","scope":""}"#.into(), None),
+        (r#"{"text":"x","sessionKey":"agent:BEN:main","scope":"global"}"#.into(), None),
+    ];
+    for (body, expected) in rows {
+        let taken = Ask::read(Errand::Wake, &body)
+            .and_then(|ask| take(&mut Wakes::of(&account()), &ask, Naming::default()));
+        let short: String = body.chars().take(80).collect();
+        match (taken, expected) {
+            (Ok(_), None) => {}
+            (Err(error), Some((kind, field, words))) => {
+                assert_eq!((error.kind, error.field.unwrap_or_default()), (kind, field), "{short}: {error}");
+                assert!(error.message.contains(words), "{short}: {error}");
+            }
+            (taken, expected) => panic!("{short}: {taken:?}, not {expected:?}"),
+        }
+    }
+    let lead = Caller { slug: "lead", session: "system:agent:lead:acc:v1", leads: true };
+    let ask = Ask::read(Errand::Wake, r#"{"text":"x","sessionKey":"agent:nobody:main"}"#).unwrap();
+    let mut wakes = Wakes::of(&account());
+    let refused = ask.take(None, (&mut wakes, Naming::default()), lead, &|_| false, NOW);
+    assert_eq!(refused.map_err(|why| ToolError::from(why).kind), Err(Kind::NotFound));
+}
+
+/// What the body says of names counts before what the configuration says; where it names no session, it is the caller's.
 #[test]
 fn the_queue_follows_the_names() {
     let run = "agent:ben:cron:j:run:1";
@@ -66,48 +97,120 @@ fn the_queue_follows_the_names() {
         (json!({"text": "x", "sessionKey": run, "mainKey": "primary"}), "agent:ben:primary"),
         (json!({"text": "x", "sessionKey": run, "scope": "global"}), "global"),
         (json!({"text": "x"}), "agent:ben:home"),
+        (json!({"text": "x", "scope": "global"}), "global"),
+        (json!({"text": "x", "sessionKey": "agent:ben:cron:j"}), "agent:ben:cron:j"),
+        (json!({"text": "x", "sessionKey": " Main "}), " Main "),
     ];
     for (body, queue) in rows {
-        let mut wakes = Wakes::default();
+        let mut wakes = Wakes::of(&account());
         let usual = Naming { main: Some("home"), scope: Scope::PerSender };
-        let ben = Caller { slug: "ben", leads: false };
-        let ask = Ask::read(body.to_string().as_bytes()).unwrap();
-        let taken = ask.take(Errand::Wake, (&mut wakes, usual), ben, &|_| true, NOW).unwrap();
+        let ask = Ask::read(Errand::Wake, &body.to_string()).unwrap();
+        let taken = take(&mut wakes, &ask, usual).unwrap();
         assert_eq!(wakes.waiting("ben").0[0].queue.expose(), queue, "{body}");
         let told = json!({
             "success": true, "agent": "ben", "wake": "now", "wakesAt": null, "waiting": 1, "dropped": false,
+            "kept": true,
         });
-        assert_eq!(answer(&taken), told);
+        assert_eq!(answer(&taken, true), told);
     }
+    let later = Taken { agent: "ben".to_owned(), when: When::At(NOW), waiting: 1, dropped: true };
+    let told = answer(&later, false);
+    assert_eq!(
+        (&told["wake"], &told["wakesAt"], &told["kept"]),
+        (&json!("later"), &json!(NOW.0), &json!(false))
+    );
+}
+
+/// A keeper takes an event; how many wait then, and whether that outlives the process.
+fn hears(keeper: &Keeper) -> (usize, bool) {
+    let ask = Ask::read(Errand::Wake, r#"{"text":"hello"}"#).unwrap();
+    let (taken, kept) = keeper.change(|wakes| take(wakes, &ask, Naming::default()));
+    (taken.unwrap().waiting, kept)
+}
+
+fn waiting(keeper: &Keeper) -> usize {
+    keeper.look(|wakes| wakes.waiting("ben").0.len())
 }
 
 #[test]
 fn what_was_taken_is_on_the_disk_for_its_owner_alone() {
+    log_capture::begin();
     let folder = tempfile::tempdir().unwrap();
-    let ben = Caller { slug: "ben", leads: false };
-    let take = |keeper: &Keeper| {
-        let ask = Ask::read(br#"{"text":"hello"}"#).unwrap();
-        keeper
-            .change(|wakes| ask.take(Errand::Wake, (wakes, Naming::default()), ben, &|_| true, NOW))
-            .unwrap()
-    };
-    let waiting = |keeper: &Keeper| keeper.look(|wakes| wakes.waiting("ben").0.len());
-    let keeper = Keeper::open(folder.path(), NOW);
-    assert_eq!(take(&keeper).waiting, 1);
+    let open = || Keeper::open(folder.path(), &account(), NOW);
+    let keeper = open();
+    assert_eq!(hears(&keeper), (1, true));
     let path = folder.path().join(FILE);
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-    let next = Keeper::open(folder.path(), NOW);
-    assert_eq!((waiting(&next), take(&next).waiting), (1, 2));
+    let next = open();
+    assert_eq!((waiting(&next), hears(&next)), (1, (2, true)));
     next.change(|wakes| wakes.shown("ben", u64::MAX));
-    assert_eq!(waiting(&Keeper::open(folder.path(), NOW)), 0, "what was shown is gone");
+    assert_eq!(waiting(&open()), 0, "what was shown is gone");
+    assert_eq!((hears(&next), hears(&open()), next.off()), ((1, true), (2, true), None));
 
-    for broken in [&b"{"[..], b"\xff\xfe", b"", b"{\"version\":9}"] {
+    let said = |words: &str| log_capture::lines().iter().filter(|line| line.contains(words)).count();
+    assert_eq!(said("WARN"), 0);
+    let good = fs::read(&path).unwrap();
+    for (number, broken) in
+        [&b"{"[..], b"\xff\xfe", b"", b"{\"version\":9}", &good[1..]].into_iter().enumerate()
+    {
         fs::write(&path, broken).unwrap();
-        let fresh = Keeper::open(folder.path(), NOW);
-        assert_eq!(waiting(&fresh), 0);
-        assert_eq!(take(&fresh).waiting, 1, "it goes on");
-        assert!(folder.path().join("wakes.damaged").exists(), "and nothing is thrown away");
+        let fresh = open();
+        assert_eq!((waiting(&fresh), said("is damaged")), (0, number + 1));
+        assert_eq!(fs::read(folder.path().join("wakes.damaged")).unwrap(), broken, "nothing is thrown away");
+        assert_eq!(hears(&fresh), (1, true), "it goes on");
     }
-    let nowhere = Keeper::open(&path, NOW);
-    assert_eq!((take(&nowhere).waiting, take(&nowhere).waiting), (1, 2), "in memory, if not on the disk");
+    // Another account's agents hear nothing of it.
+    assert_eq!(waiting(&Keeper::open(folder.path(), &AccountId::new("other"), NOW)), 0);
+    fs::remove_file(folder.path().join("wakes.damaged")).unwrap();
+    fs::create_dir(&path).unwrap();
+    assert_eq!((waiting(&open()), said("cannot be read")), (0, 1));
+}
+
+#[test]
+fn where_nothing_can_be_written_it_is_remembered_and_said() {
+    log_capture::begin();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    fs::write(&file, "").unwrap();
+    let said = |words: &str| log_capture::lines().iter().filter(|line| line.contains(words)).count();
+    let nowhere = Keeper::open(&file, &account(), NOW);
+    assert_eq!((hears(&nowhere), hears(&nowhere)), ((1, false), (2, false)));
+    assert!(nowhere.off().is_some_and(|why| why.contains("wakes.json cannot be written")));
+    assert_eq!(said("kept in memory only"), 1, "once");
+    // A disk that has room again.
+    fs::remove_file(&file).unwrap();
+    fs::create_dir(&file).unwrap();
+    nowhere.change(|_| ());
+    assert_eq!((nowhere.off(), said("written again")), (None, 1), "it is tried again before the next event");
+    assert_eq!(waiting(&Keeper::open(&file, &account(), NOW)), 2);
+    let memory = Keeper::in_memory(&account(), "no place".to_owned());
+    assert_eq!((hears(&memory), memory.off().as_deref()), ((1, false), Some("no place")));
+}
+
+/// While the disk hangs, whoever looks is answered, and whoever waits is written with the others.
+#[test]
+fn a_disk_that_hangs_holds_up_nobody_who_looks() {
+    let folder = tempfile::tempdir().unwrap();
+    let keeper = Keeper::open(folder.path(), &account(), NOW);
+    // Whoever opens this waits until somebody reads it.
+    let pipe = folder.path().join("wakes.new");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let (says, hears_of) = channel();
+    thread::scope(|threads| {
+        for _ in 0..8 {
+            let (says, keeper) = (says.clone(), &keeper);
+            threads.spawn(move || says.send(hears(keeper).1).unwrap());
+        }
+        while waiting(&keeper) < 8 {
+            thread::yield_now();
+        }
+        assert!(hears_of.try_recv().is_err(), "nobody is told of it before it is written");
+        // A pipe is no disk: the one write fails, and the next is the first to a file.
+        let aside = folder.path().join("pipe");
+        fs::rename(&pipe, &aside).unwrap();
+        drop(fs::File::open(&aside).unwrap());
+        let kept = (0..8).map(|_| hears_of.recv().unwrap()).filter(|kept| *kept).count();
+        assert!(kept >= 7, "{kept}");
+    });
+    assert_eq!(waiting(&Keeper::open(folder.path(), &account(), NOW)), 8);
 }

@@ -5,8 +5,9 @@ use std::time::Duration;
 use mission_control_runtime::clock::Millis;
 use mission_control_runtime::heartbeat::session::Naming;
 use mission_control_runtime::heartbeat::wake::{
-    Caller, EVENTS_MAX, Errand, PAUSE, Refusal, TEXT_BYTES_MAX, Taken, Wakes, When, Wish,
+    Caller, EVENTS_MAX, Errand, Figures, PAUSE, Refusal, TEXT_BYTES_MAX, Taken, Wakes, When, Wish,
 };
+use mission_control_runtime::model::AccountId;
 
 const NOW: Millis = Millis(1_000_000);
 const DONE: &str = "Exec finished: ok";
@@ -16,11 +17,19 @@ fn knows(slug: &str) -> bool {
 }
 
 fn caller(slug: &str) -> Caller<'_> {
-    Caller { slug, leads: slug == "lead" }
+    Caller { slug, session: "system:agent:x:acc:v1", leads: slug == "lead" }
+}
+
+fn account() -> AccountId {
+    AccountId::new("acc")
+}
+
+fn nothing() -> Wakes {
+    Wakes::of(&account())
 }
 
 fn wish<'a>(errand: Errand, text: &'a str, session: Option<&'a str>) -> Wish<'a> {
-    Wish { errand, text, reason: None, session, naming: Naming::default() }
+    Wish { errand, text, reason: None, session, naming: Naming::default(), name: None }
 }
 
 fn take(wakes: &mut Wakes, by: &str, wish: &Wish<'_>, now: Millis) -> Result<Taken, Refusal> {
@@ -46,7 +55,7 @@ fn only_the_end_of_a_command_and_a_wake_wake() {
         (Errand::Wake, "Exec denied (gateway id=g1, reason): rm", When::NextBeat),
     ];
     for (errand, text, when) in rows {
-        let mut wakes = Wakes::default();
+        let mut wakes = nothing();
         let taken = take(&mut wakes, "ben", &wish(errand, text, None), NOW).unwrap();
         assert_eq!((taken.when, taken.agent.as_str(), taken.waiting), (when, "ben", 1), "{errand:?} {text}");
         assert_eq!(texts(&wakes, "ben"), [text], "it is heard in any case");
@@ -76,7 +85,7 @@ fn an_agent_wakes_itself_and_the_orchestrator_anybody() {
         ("lead", None, Ok("lead")),
     ];
     for (by, session, expected) in rows {
-        let mut wakes = Wakes::default();
+        let mut wakes = nothing();
         let taken = take(&mut wakes, by, &wish(Errand::Wake, "hello", session), NOW);
         assert_eq!(
             taken.as_ref().map(|taken| taken.agent.as_str()),
@@ -98,18 +107,18 @@ fn texts_have_a_length() {
         (&longest, None),
     ];
     for (text, expected) in rows {
-        let mut wakes = Wakes::default();
+        let mut wakes = nothing();
         assert_eq!(take(&mut wakes, "ben", &wish(Errand::Event, text, None), NOW).err(), expected);
     }
     for refusal in [Refusal::Empty, Refusal::TooLong, Refusal::UnknownAgent, Refusal::Forbidden] {
         assert!(!refusal.explain().is_empty());
-        assert_eq!(refusal.field().is_none(), refusal == Refusal::Forbidden);
+        assert!(refusal.field().is_some());
     }
 }
 
 #[test]
 fn twenty_events_wait_and_the_oldest_go() {
-    let mut wakes = Wakes::default();
+    let mut wakes = nothing();
     for number in 1..=25 {
         let taken =
             take(&mut wakes, "ben", &wish(Errand::Event, &format!("event {number}"), None), NOW).unwrap();
@@ -121,18 +130,19 @@ fn twenty_events_wait_and_the_oldest_go() {
         (events.len(), events[0].text.as_str(), events[19].text.as_str()),
         (20, "event 6", "event 25")
     );
-    assert_eq!((dropped, wakes.dropped(), texts(&wakes, "ada")), (5, 5, vec!["hers".to_owned()]));
+    assert_eq!((dropped, wakes.figures().dropped, texts(&wakes, "ada")), (5, 5, vec!["hers".to_owned()]));
     // What comes while a beat is under way waits for the next one.
     let last = wakes.waiting("ben").0[19].number;
     take(&mut wakes, "ben", &wish(Errand::Event, "late", None), NOW).unwrap();
     wakes.shown("ben", last);
     assert_eq!((texts(&wakes, "ben"), wakes.waiting("ben").1), (vec!["late".to_owned()], 0));
-    assert_eq!(wakes.dropped(), 6);
+    let figures = Figures { waiting: 2, due: 0, taken: 27, asked: 0, dropped: 6 };
+    assert_eq!(wakes.figures(), figures);
 }
 
 #[test]
 fn one_wake_in_ten_seconds_and_none_is_lost() {
-    let mut wakes = Wakes::default();
+    let mut wakes = nothing();
     let after = |ms: i64| Millis(NOW.0 + ms);
     let mut when = |at: Millis| take(&mut wakes, "ben", &wish(Errand::Wake, "go", None), at).unwrap().when;
     assert_eq!([when(NOW), when(NOW)], [When::Now, When::Now], "nobody has woken it yet");
@@ -153,7 +163,7 @@ fn one_wake_in_ten_seconds_and_none_is_lost() {
 /// A beat that comes by itself has shown what a wake was for.
 #[test]
 fn what_was_shown_wakes_nobody() {
-    let mut wakes = Wakes::default();
+    let mut wakes = nothing();
     take(&mut wakes, "ben", &wish(Errand::Event, DONE, None), NOW).unwrap();
     let last = wakes.waiting("ben").0[0].number;
     wakes.shown("ben", last);
@@ -162,24 +172,83 @@ fn what_was_shown_wakes_nobody() {
 
 #[test]
 fn what_waits_outlives_a_restart() {
-    let mut wakes = Wakes::default();
+    let mut wakes = nothing();
     let run = "agent:ben:cron:j:run:1";
     let one = Wish { reason: Some(" exec-event "), ..wish(Errand::Event, DONE, Some(run)) };
     take(&mut wakes, "ben", &one, NOW).unwrap();
     wakes.due(NOW);
     take(&mut wakes, "ben", &one, NOW).unwrap();
     let stored = wakes.stored();
-    let mut next = Wakes::recall(&stored, NOW).unwrap();
-    assert_eq!((&next, next.stored()), (&wakes, stored.clone()));
+    let mut next = Wakes::recall(&stored, &account(), NOW).unwrap();
+    assert_eq!(next.stored(), stored);
     let event = next.waiting("ben").0[0];
     assert_eq!((event.reason.as_deref(), event.queue.expose()), (Some("exec-event"), "agent:ben:main"));
     assert!(!format!("{next:?}").contains("agent:ben"), "a key is shown in no log");
     assert_eq!(next.wake_at(), Some(NOW + PAUSE), "the pause goes on");
-    let early = Wakes::recall(&stored, Millis(5)).unwrap();
+    let early = Wakes::recall(&stored, &account(), Millis(5)).unwrap();
     assert_eq!(early.wake_at(), Some(Millis(5) + PAUSE), "also if the clock was set back");
     for broken in ["", "{}", "null", &stored.replace("\"version\":1", "\"version\":2"), &stored[1..]] {
-        assert_eq!(Wakes::recall(broken, NOW), None, "{broken}");
+        assert!(Wakes::recall(broken, &account(), NOW).is_none(), "{broken}");
     }
+    assert!(
+        Wakes::recall(&stored, &AccountId::new("other"), NOW).is_none(),
+        "another account has other agents"
+    );
     next.tidy(&|slug| slug != "ben", NOW);
     assert_eq!(texts(&next, "ben"), Vec::<String>::new(), "who is gone hears nothing");
+}
+
+/// Under its name an event waits once; whoever calls something else by that name, or is somebody else, means another.
+#[test]
+fn what_has_a_name_is_taken_once() {
+    let mut wakes = nothing();
+    let named = |text, session| Wish { name: Some("n1"), ..wish(Errand::Wake, text, session) };
+    let rows = [
+        ("ben", "one", None, 1),
+        ("ben", "one", None, 1),
+        ("ben", "two", None, 2),
+        ("lead", "one", Some("agent:ben:main"), 3),
+        ("lead", "one", Some("agent:ben:main"), 3),
+    ];
+    for (by, text, session, waiting) in rows {
+        let taken = take(&mut wakes, by, &named(text, session), NOW).unwrap();
+        assert_eq!((taken.waiting, taken.when, taken.dropped), (waiting, When::Now, false), "{by} {text}");
+        wakes = Wakes::recall(&wakes.stored(), &account(), NOW).unwrap();
+    }
+    assert_eq!((wakes.figures().asked, wakes.waiting("ben").0[2].by.as_str()), (3, "lead"));
+    wakes.due(NOW);
+    let again = take(&mut wakes, "ben", &named("one", None), NOW).unwrap();
+    assert_eq!((again.when, wakes.wake_at()), (When::NextBeat, None), "a repetition wakes nobody again");
+    for _ in 0..2 {
+        take(&mut wakes, "ben", &wish(Errand::Event, "one", None), NOW).unwrap();
+    }
+    assert_eq!(wakes.figures().waiting, 5, "without a name each is one");
+}
+
+type Act = fn(&mut Wakes);
+
+/// What is stored is another one after each change, and the same where nothing was changed.
+#[test]
+fn changes_are_counted() {
+    fn takes(wakes: &mut Wakes) {
+        take(wakes, "ben", &Wish { name: Some("n"), ..wish(Errand::Event, DONE, None) }, NOW).unwrap();
+    }
+    let acts: [(&str, Act, bool); 10] = [
+        ("nothing is due", |wakes| drop(wakes.due(NOW)), false),
+        ("one is taken", takes, true),
+        ("once more", takes, false),
+        ("it is due", |wakes| drop(wakes.due(NOW)), true),
+        ("no more", |wakes| drop(wakes.due(NOW)), false),
+        ("of somebody else", |wakes| wakes.shown("ada", 9), false),
+        ("all are there", |wakes| wakes.tidy(&knows, NOW), false),
+        ("it is shown", |wakes| wakes.shown("ben", 9), true),
+        ("too early", |wakes| wakes.tidy(&knows, NOW), false),
+        ("all is done", |wakes| wakes.tidy(&knows, NOW + PAUSE), true),
+    ];
+    let mut wakes = nothing();
+    for (what, act, changes) in acts {
+        let (stored, before) = (wakes.stored(), wakes.changes());
+        act(&mut wakes);
+        assert_eq!((wakes.stored() != stored, wakes.changes() != before), (changes, changes), "{what}");
+    }
 }

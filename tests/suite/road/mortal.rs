@@ -19,16 +19,18 @@ use mission_control_runtime::gateway::history::{Running, TurnMark, Waiting};
 use mission_control_runtime::gateway::{
     Class, Gateway, GatewayError, Input, Progress, Recovered, Reply, Turn, Why,
 };
+use mission_control_runtime::heartbeat::keeper::Keeper;
+use mission_control_runtime::heartbeat::session::Scope;
 use mission_control_runtime::http::agent_api::near::Near;
 use mission_control_runtime::http::agent_api::{AgentApi, Setup};
 use mission_control_runtime::http::message::{Header, Method, Request};
+use mission_control_runtime::http::routes::Door;
 use mission_control_runtime::ledger::Paper;
 use mission_control_runtime::metrics::Metrics;
 use mission_control_runtime::mission::Mission;
 use mission_control_runtime::model::{AccountId, SessionKey};
 use mission_control_runtime::roster;
 use mission_control_runtime::secret::Secret;
-use mission_control_runtime::tools::table;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -338,7 +340,7 @@ impl Phone<'_> {
             .with_headers(headers.map(|line| line.parse::<Header>().unwrap()))
             .with_peer(([127, 0, 0, 1], 9).into())
             .with_body(body.to_string());
-        let reply = api.answer(table::endpoint(endpoint).unwrap(), &request);
+        let reply = api.answer(Door::named(endpoint).unwrap(), &request);
         (reply.status(), String::from_utf8_lossy(reply.body().unwrap()).into_owned())
     }
 }
@@ -434,6 +436,9 @@ pub(super) fn live(
         tokens: false,
         calls_max: 32,
         redactor: Arc::default(),
+        wakes: Arc::new(Keeper::in_memory(&AccountId::new(&board.account), String::new())),
+        main_session: "main".to_owned(),
+        session_scope: Scope::default(),
     });
     let gateway = MortalGateway(life.clone(), model, office, &api);
     let desk = Desk {

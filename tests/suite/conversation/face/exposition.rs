@@ -12,7 +12,7 @@ pub(super) struct Sample {
 
 /// The families of a page, by their names.
 #[derive(Debug, Default)]
-pub(super) struct Page {
+pub(in super::super) struct Page {
     pub(super) families: BTreeMap<String, Family>,
 }
 
@@ -24,7 +24,7 @@ pub(super) struct Family {
 
 impl Page {
     /// The one figure of a family with these labels.
-    pub(super) fn value(&self, family: &str, labels: &[(&str, &str)]) -> Option<f64> {
+    pub(in super::super) fn value(&self, family: &str, labels: &[(&str, &str)]) -> Option<f64> {
         let fits = |sample: &&Sample| {
             labels.iter().all(|(name, value)| sample.labels.get(*name).is_some_and(|found| found == value))
         };
