@@ -19,7 +19,7 @@ pub(super) fn older() -> Value {
 pub(super) fn assistant(run: &str, stop: &str, content: &Value) -> Value {
     json!({"role": "assistant", "content": content, "stopReason": stop,
         "usage": {"input": 100, "output": 7, "cacheRead": 10, "cacheWrite": 1, "totalTokens": 118,
-            "cost": {"input": 0.0001, "output": 0.000025, "cacheRead": 0, "cacheWrite": 0, "total": 0.000125}},
+            "cost": {"input": 0.0001, "output": 0.000_025, "cacheRead": 0, "cacheWrite": 0, "total": 0.000_125}},
         "__openclaw": {"runId": run, "id": "a-1"}})
 }
 
