@@ -359,7 +359,7 @@ fn watched(gateway: Option<HttpGateway>, line: Arc<Line>) -> watch::Look {
         let output = |call_id: &String| ToolOutput { call_id: call_id.clone(), output: String::new() };
         let outputs: Vec<ToolOutput> = life.result_of.iter().map(output).collect();
         let run = life.run.as_deref();
-        let mark = TurnMark { marker: &life.marker, outputs: &outputs, run, ..TurnMark::at(life.began) };
+        let mark = TurnMark { marker: &life.marker, outputs: &outputs, run, ..TurnMark::default() };
         line.look(|| gateway.look(&life.session, &life.agent, &mark))
     })
 }
