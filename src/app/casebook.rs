@@ -16,7 +16,7 @@ use crate::model::{AccountId, Notification, Roster};
 use crate::ops::{self, Brief, Case, Finding, House, Turn};
 
 /// So many of those that ended last are shown.
-const RECENT: usize = 50;
+pub(super) const RECENT: usize = 50;
 
 /// What the running service knows; of one that does not run, nothing.
 #[derive(Default)]
