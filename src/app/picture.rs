@@ -6,9 +6,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::casebook::{Casebook, RECENT};
+use super::casebook::{Casebook, RECENT, is_dead};
 use crate::clock::Millis;
-use crate::delivery::End;
 use crate::http::health::{Health, seconds};
 use crate::model::Roster;
 use crate::ops::agents::{Agents, agents, is_at_work};
@@ -93,7 +92,6 @@ impl Casebook<'_> {
         set_aside: Option<Millis>,
     ) -> Picture {
         let brief = |case: &&Case| ops::brief(case, self.house, self.silence, self.now);
-        let is_dead = |case: &&Case| matches!(case.closed, Some((_, Some(End::Dead(_)))));
         let (mut at_work, unsettled): (Vec<&Case>, Vec<&Case>) =
             self.cases.iter().filter(|case| case.closed.is_none()).partition(|case| is_at_work(case));
         at_work.sort_by_key(|case| {
@@ -105,7 +103,7 @@ impl Casebook<'_> {
         });
         let mut closed: Vec<&Case> = self.cases.iter().filter(|case| case.closed.is_some()).collect();
         closed.sort_by_key(|case| Reverse(case.closed.as_ref().map(|(at, _)| *at)));
-        let (dead, recent): (Vec<&Case>, Vec<&Case>) = closed.into_iter().partition(is_dead);
+        let (dead, recent): (Vec<&Case>, Vec<&Case>) = closed.into_iter().partition(|case| is_dead(case));
         let counts = Counts { in_flight: at_work.len(), unsettled: unsettled.len(), dead: dead.len() };
         let with_turn = |case: &&Case| AtWork {
             brief: brief(case),

@@ -150,8 +150,8 @@ async function mention(slug, words) {
 const browser = await chromium.launch({ executablePath: CHROMIUM, args: ['--headless', '--no-sandbox', '--disable-gpu'] });
 const complaints = [];
 const elsewhere = [];
-async function tab(options = {}) {
-  const context = await browser.newContext({ viewport: WIDE, ...options });
+async function tab() {
+  const context = await browser.newContext({ viewport: WIDE, reducedMotion: 'reduce' });
   const page = await context.newPage();
   page.setDefaultTimeout(PATIENCE);
   page.asked = [];
@@ -395,6 +395,10 @@ await check('the dark scheme is dark and readable, and nothing scrolls sideways 
   await page.emulateMedia({ colorScheme: 'light' });
   assert.ok(await page.isVisible(`#recent [data-id="${letter}"] .steps li >> nth=0`), 'it is still unfolded');
   await picture(page, 'phone-light');
+  if (SCREENSHOTS) {
+    await page.locator('#dead').evaluate(el => el.scrollIntoView());
+    await page.screenshot({ path: `${SCREENSHOTS}/live-phone-lists.png` });
+  }
   
 });
 
