@@ -138,15 +138,12 @@ impl Sum<'_> {
         let figures = &mut self.figures;
         figures.turns += case.record.tries;
         self.spent += case.record.spent;
-        let at = match &case.closed {
-            Some((at, end)) => {
-                *figures.ended.entry(end.as_ref().map_or("over", End::name)).or_default() += 1;
-                Some(*at)
-            }
-            None => {
-                figures.unsettled += 1;
-                case.turn.as_ref().map(|turn| turn.since).or(case.first_seen)
-            }
+        let at = if let Some((at, end)) = &case.closed {
+            *figures.ended.entry(end.as_ref().map_or("over", End::name)).or_default() += 1;
+            Some(*at)
+        } else {
+            figures.unsettled += 1;
+            case.turn.as_ref().map(|turn| turn.since).or(case.first_seen)
         };
         figures.last_at = figures.last_at.max(at);
         if is_at_work(case) {
