@@ -5,6 +5,7 @@ use mission_control_runtime::http::message::Reply;
 use serde_json::json;
 
 use super::super::house::House;
+use super::super::operator::as_operator;
 use super::{Meddler, ask, restart};
 
 /// As the house sets it.
@@ -40,7 +41,8 @@ fn what_others_say_back_comes_out_of_no_answer() {
         let reports = request.body().windows(19).any(|part| part == b"updateRuntimeStatus");
         if reports { Reply::json_of(&hidden) } else { reply }
     });
-    restart(&mut house, &[("CONVEX_URL", &meddler.url()), ("LOG_LEVEL", "debug")]);
+    let place = house.state_dir().to_owned();
+    restart(&mut house, &[("CONVEX_URL", &meddler.url()), ("LOG_LEVEL", "debug"), ("STATE_DIR", &place)]);
     let mut tasks = Vec::new();
     for slug in ["ben", "ada", "cleo"] {
         let task = house.task("in_progress", &[slug]);
@@ -61,11 +63,19 @@ fn what_others_say_back_comes_out_of_no_answer() {
         ("/readyz", "*/*"),
         ("/livez", "*/*"),
         ("/no-such-path", "*/*"),
+        ("/", "*/*"),
     ] {
         let answer = ask(&address, "GET", path, accept);
         all.push_str(&answer.body);
         all.push_str(&answer.headers);
     }
+    // Operators are shown what was written, and where; a task's id alone opens nothing.
+    let mut overview = json!(null);
+    house.until("what has ended is written", |_| {
+        overview = as_operator(&house, "GET", "/overview", "").1;
+        overview["recent"].as_array().is_some_and(|recent| !recent.is_empty())
+    });
+    all.push_str(&overview.to_string());
     all.push_str(&house.stop());
     let account = house.board.account.clone();
     for canary in [token.as_str(), secret.as_str(), GATEWAYS] {
