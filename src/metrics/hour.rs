@@ -182,7 +182,7 @@ mod tests {
         metrics.gateway.record("turn", "lost", took);
         metrics.gateway.record("turn", "closed", took);
         metrics.gateway.record("probe", "ok", took);
-        metrics.spent(Usage { input_tokens: 70, output_tokens: 7 });
+        metrics.spent(Usage { input_tokens: 70, output_tokens: 7, ..Usage::default() });
         metrics.tool(Via::Turn, "task_status", None, took);
         metrics.http_tools.record("task_status", "invalid", took);
         tally.ended.insert(End::Gone.name(), 4);
