@@ -1,0 +1,7 @@
+//! Session keys.
+#![no_main]
+
+#[path = "../targets/mod.rs"]
+mod targets;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| targets::session_keys::check(bytes));
