@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Fuzzes every target for FUZZ_SECONDS, two at a time. libFuzzer needs marks in our code to see what an input reaches;
-# the flags below have the stable compiler make them, so neither a nightly toolchain nor `cargo fuzz` is needed.
+# `marked.sh` has the stable compiler make them, so neither a nightly toolchain nor `cargo fuzz` is needed.
 #
 #   fuzz/run.sh                     all targets
 #   fuzz/run.sh requests            one of them
@@ -14,17 +14,13 @@ all=(requests tool_arguments session_keys gateway_replies)
 seconds=${FUZZ_SECONDS:-45}
 jobs=${FUZZ_JOBS:-2}
 seed=${FUZZ_SEED:-$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}
-host=$(rustc -vV | sed -n 's/^host: //p')
 out=${CARGO_TARGET_DIR:-target}/fuzz
 mkdir -p "$out"
 out=$(realpath "$out")
 
-marks="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4"
-marks+=" -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table"
-marks+=" -Cllvm-args=-sanitizer-coverage-trace-compares --cfg fuzzing"
-RUSTFLAGS="${RUSTFLAGS:-} $marks" CARGO_TARGET_DIR="$out" \
-    "${CARGO:-cargo}" build --quiet --release --locked --manifest-path fuzz/Cargo.toml --target "$host"
-bin=$out/$host/release
+RUSTC_WRAPPER=$PWD/fuzz/marked.sh CARGO_TARGET_DIR="$out" \
+    "${CARGO:-cargo}" build --quiet --release --locked --manifest-path fuzz/Cargo.toml
+bin=$out/release
 
 if [ $# -gt 1 ]; then
     target=$1

@@ -1,6 +1,8 @@
 //! What a gateway answers.
 #![no_main]
 
+#[path = "../../tests/suite/support/dice.rs"]
+mod dice;
 #[path = "../targets/mod.rs"]
 mod targets;
 

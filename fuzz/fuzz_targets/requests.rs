@@ -1,6 +1,8 @@
 //! Requests as they come over a socket.
 #![no_main]
 
+#[path = "../../tests/suite/support/dice.rs"]
+mod dice;
 #[path = "../targets/mod.rs"]
 mod targets;
 

@@ -1,6 +1,8 @@
 //! Session keys.
 #![no_main]
 
+#[path = "../../tests/suite/support/dice.rs"]
+mod dice;
 #[path = "../targets/mod.rs"]
 mod targets;
 

@@ -1,6 +1,8 @@
 //! The arguments of tool calls.
 #![no_main]
 
+#[path = "../../tests/suite/support/dice.rs"]
+mod dice;
 #[path = "../targets/mod.rs"]
 mod targets;
 

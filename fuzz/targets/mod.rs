@@ -3,10 +3,6 @@
 
 #![allow(dead_code, reason = "each engine needs a part of it")]
 
-/// Numbers that look random and are the same for the same seed.
-#[path = "../../tests/suite/support/dice.rs"]
-pub(crate) mod dice;
-
 /// What a gateway answers.
 pub(crate) mod gateway_replies;
 /// How bytes are cut and chosen, always in the same way for the same bytes.

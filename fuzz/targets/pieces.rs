@@ -1,7 +1,7 @@
 //! Bytes come from outside in pieces of any size. What is left to chance here is rolled from the bytes themselves, so an
 //! input alone repeats a finding.
 
-use super::dice::Dice;
+use crate::dice::Dice;
 
 /// Dice for these bytes.
 pub(crate) fn dice_of(bytes: &[u8]) -> Dice {

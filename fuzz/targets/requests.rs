@@ -10,8 +10,8 @@ use mission_control_runtime::http::message::{Method, Request};
 use mission_control_runtime::http::routes::{Route, route};
 use mission_control_runtime::http::server::{Ending, Limits, Rehearsal, rehearse};
 
-use super::dice::Dice;
 use super::pieces::{cut, dice_of};
+use crate::dice::Dice;
 
 /// Two sets of limits. A head is never bounded more tightly than by what is read at once.
 static LIMITS: LazyLock<[Limits; 2]> = LazyLock::new(|| {
