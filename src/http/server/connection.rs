@@ -7,7 +7,7 @@ use std::time::Instant;
 use log::{debug, error};
 
 use super::answer::{Exchange, Manner, Outflow, send_stream_head, send_switch, send_whole};
-use super::intake::{Claim, End, Intake, Source};
+use super::intake::{End, Intake, Source};
 use super::refusal::Refusal;
 use super::registry::{Doing, Place};
 use super::wire::Wire;
@@ -28,8 +28,9 @@ struct Connection<'a> {
 pub(super) fn serve(place: &Place, shared: &Shared) {
     let intake = Intake::new(Wire::new(place.stream()), &shared.limits, &shared.bodies);
     let mut connection = Connection { place, shared, intake };
-    loop {
-        let (request, manner, claim) = match connection.next_request() {
+    while connection.wait() {
+        place.now(Doing::Reading);
+        let (request, manner, claim) = match connection.intake.request(place.peer) {
             Ok(next) => next,
             Err(End::Refused(refusal)) => return connection.refuse(refusal),
             Err(End::Gone) => return,
@@ -64,15 +65,14 @@ fn handle(shared: &Shared, request: Request) -> Reply {
 }
 
 impl<'a> Connection<'a> {
-    /// Waits for a request and reads all of it.
-    fn next_request(&mut self) -> Result<(Request, Manner, Claim<'a>), End> {
+    /// Waits until a request begins; says whether one does. Most of a connection's life is spent here, so this stands
+    /// as high on the stack as it can.
+    fn wait(&mut self) -> bool {
         if self.intake.is_empty() {
             self.place.now(Doing::Idle);
-            self.intake.wait_for_first_byte()?;
+            return self.intake.wait_for_first_byte();
         }
-        self.place.now(Doing::Reading);
-        let (request, manner, claim) = self.intake.request()?;
-        Ok((request.with_peer(self.place.peer), manner, claim))
+        true
     }
 
     /// Sends the answer; says whether the connection goes on.

@@ -3,6 +3,7 @@
 //! The bytes come from a [`Source`]: a client's socket, or, where nobody is connected, a list of pieces.
 
 use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
@@ -68,16 +69,17 @@ impl<'a, S: Source> Intake<'a, S> {
         std::mem::take(&mut self.input)
     }
 
-    pub(super) fn wait_for_first_byte(&mut self) -> Result<(), End> {
+    /// Waits with empty hands; says whether anything has come.
+    pub(super) fn wait_for_first_byte(&mut self) -> bool {
         self.input = Vec::new();
         let until = Instant::now() + self.limits.idle_time;
-        self.input = first_bytes(&mut self.source, until).map_err(|_| End::Gone)?;
-        if self.input.is_empty() { Err(End::Gone) } else { Ok(()) }
+        self.input = first_bytes(&mut self.source, until).unwrap_or_default();
+        !self.input.is_empty()
     }
 
-    /// The request whose first bytes have come; how it wants to be answered, and what its body holds of the memory
+    /// The request of `peer` whose first bytes have come; how it wants to be answered, and what its body holds of the memory
     /// of all bodies.
-    pub(super) fn request(&mut self) -> Result<(Request, Manner, Claim<'a>), End> {
+    pub(super) fn request(&mut self, peer: SocketAddr) -> Result<(Request, Manner, Claim<'a>), End> {
         let end = self.read_until_head_ends()?;
         let head = read_head(&self.input[..end], self.limits)?;
         self.input.drain(..end);
@@ -89,7 +91,7 @@ impl<'a, S: Source> Intake<'a, S> {
         };
         let mut claim = Claim { pool: self.bodies, most: self.limits.bodies_in_flight, bytes: 0 };
         let body = self.read_body(&head, &mut claim)?;
-        Ok((head.request.with_body(body), manner, claim))
+        Ok((head.request.with_body(body).with_peer(peer), manner, claim))
     }
 
     fn read_until_head_ends(&mut self) -> Result<usize, End> {

@@ -1,12 +1,16 @@
 //! What the server takes bytes for, without a server: no socket, no handler, no waiting.
 
 use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use super::intake::{End, Intake, Source};
 use super::limits::Limits;
 use crate::http::message::Request;
+
+/// Where the requests come from.
+const NOBODY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
 /// What the bytes of one connection come to.
 #[derive(Debug)]
@@ -33,19 +37,23 @@ pub fn rehearse<'p>(pieces: impl IntoIterator<Item = &'p [u8]>, limits: &Limits)
     let bodies = AtomicUsize::new(0);
     let mut intake = Intake::new(Pieces { rest: &[], more: pieces.into_iter() }, limits, &bodies);
     let mut requests = Vec::new();
-    let end = loop {
-        let first = if intake.is_empty() { intake.wait_for_first_byte() } else { Ok(()) };
-        match first.and_then(|()| intake.request()) {
+    let mut end = Ending::Over;
+    while !intake.is_empty() || intake.wait_for_first_byte() {
+        match intake.request(NOBODY) {
             Ok((request, manner, _claim)) => {
                 requests.push(request);
                 if !manner.keep_alive {
-                    break Ending::Asked;
+                    end = Ending::Asked;
+                    break;
                 }
             }
-            Err(End::Refused(refusal)) => break Ending::Refused(refusal.status(), refusal.explain()),
-            Err(End::Gone) => break Ending::Over,
+            Err(End::Refused(refusal)) => {
+                end = Ending::Refused(refusal.status(), refusal.explain());
+                break;
+            }
+            Err(End::Gone) => break,
         }
-    };
+    }
     debug_assert_eq!(bodies.load(Ordering::Relaxed), 0, "every claim was given back");
     Rehearsal { requests, end }
 }
