@@ -9,9 +9,9 @@ pub(crate) fn dice_of(bytes: &[u8]) -> Dice {
     Dice(bytes.iter().fold(0xCBF2_9CE4_8422_2325, fold))
 }
 
-/// The bytes in pieces: mostly a few, now and then one for each byte.
+/// The bytes in pieces: a few, or, of a short input every other time, one for each byte.
 pub(crate) fn cut<'a>(bytes: &'a [u8], dice: &mut Dice) -> Vec<&'a [u8]> {
-    if bytes.len() <= 256 && dice.roll(4) == 0 {
+    if bytes.len() <= 512 && dice.roll(2) == 0 {
         return bytes.chunks(1).collect();
     }
     let mut pieces = Vec::new();
