@@ -64,7 +64,7 @@ fn handle(shared: &Shared, request: Request) -> Reply {
     })
 }
 
-impl<'a> Connection<'a> {
+impl Connection<'_> {
     /// Waits until a request begins; says whether one does. Most of a connection's life is spent here, so this stands
     /// as high on the stack as it can.
     fn wait(&mut self) -> bool {
