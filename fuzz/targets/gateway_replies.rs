@@ -134,10 +134,11 @@ fn answer(body: &[u8], head: &Head<'_>) {
             }
         }
     }
-    // A part of an answer is none, unless all that counts is in it.
+    // A part of an answer is none, unless all that counts is in it. What follows a whole JSON body breaks it.
     let part = &body[..dice.index(body.len() + 1)];
     let begun = outcome(head, vec![part]);
-    if begun.result.is_ok() && (!stream || part.ends_with(b"\n\n")) {
+    let counts = if stream { part.ends_with(b"\n\n") } else { whole.result.is_ok() };
+    if begun.result.is_ok() && counts {
         same(&begun, &whole, "what comes behind the end does not count");
     }
 }
