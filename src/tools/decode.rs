@@ -254,10 +254,9 @@ fn reason_for(
     }
 }
 
-/// A slug as it is without what people write around it.
+/// A slug as it is without what people write around it. All of that goes: what is left is read as the same once more.
 pub(super) fn bare(slug: &str) -> &str {
-    let slug = slug.trim();
-    slug.strip_prefix('@').unwrap_or(slug).trim()
+    slug.trim_start_matches(|letter: char| letter == '@' || letter.is_whitespace()).trim_end()
 }
 
 fn slugs(fields: &Fields<'_>, name: &str, case: fn(&str) -> String) -> Vec<String> {

@@ -3,6 +3,7 @@
 use super::{Done, Job};
 use crate::mission::RequestResponses;
 use crate::model::{AgentId, Roster, TaskId};
+use crate::tools::decode::bare;
 use crate::tools::{Kind, Outcome, ToolError};
 
 use serde_json::json;
@@ -89,13 +90,12 @@ impl Job<'_> {
     }
 
     pub(super) fn one_agent(&self, name: &str) -> Result<AgentId, ToolError> {
-        let name = name.strip_prefix('@').unwrap_or(name);
-        self.only(name, "agentId", "Not found: Target agent does not exist").map_err(|error| {
-            match error.kind {
+        self.only(bare(name), "agentId", "Not found: Target agent does not exist").map_err(
+            |error| match error.kind {
                 Kind::Invalid => ToolError { kind: Kind::NotFound, ..error },
                 _ => error,
-            }
-        })
+            },
+        )
     }
 
     fn only(&self, name: &str, field: &'static str, words: &str) -> Result<AgentId, ToolError> {

@@ -311,7 +311,7 @@ fn what_is_said_of_a_task_is_trimmed_mapped_and_filled_in() {
         ("task_update", json!({"labels": []}), json!({"taskId": "t-here", "labels": []})),
         (
             "task_create",
-            json!({"title": " T ", "description": " D ", "labels": [" a ", "", "a"], "assigneeSlugs": [" @QA ", "@ qa", "", "Eng"]}),
+            json!({"title": " T ", "description": " D ", "labels": [" a ", "", "a"], "assigneeSlugs": [" @QA ", "@ @qa", "@@", "Eng"]}),
             json!({"title": "T", "description": "D", "labels": ["a"], "assigneeSlugs": ["qa", "eng"]}),
         ),
         (
