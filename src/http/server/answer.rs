@@ -5,8 +5,7 @@ use std::time::{Duration, Instant};
 
 use tiny_http::{HTTPVersion, Response, StatusCode};
 
-use super::intake::Source;
-use super::wire::Wire;
+use super::wire::{Source, Wire};
 use crate::http::message::{Duplex, Header, Sink};
 
 /// Bytes: an answer up to this size leaves in one write; the body of a larger one is not copied behind its head.

@@ -7,10 +7,10 @@ use std::time::Instant;
 use log::{debug, error};
 
 use super::answer::{Exchange, Manner, Outflow, send_stream_head, send_switch, send_whole};
-use super::intake::{End, Intake, Source};
+use super::intake::{End, Intake};
 use super::refusal::Refusal;
 use super::registry::{Doing, Place};
-use super::wire::Wire;
+use super::wire::{Source, Wire};
 use super::{Refusals, Shared};
 use crate::http::message::{Body, Header, Reply, Request, Streamer, Talker};
 

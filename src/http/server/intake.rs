@@ -14,21 +14,13 @@ use super::chunked::Chunks;
 use super::framing::{BodyFraming, Head, HeadScan, read_head};
 use super::limits::Limits;
 use super::refusal::Refusal;
+use super::wire::Source;
 use crate::http::message::Request;
 
 /// Bytes read at first: enough for most heads, and for many bodies.
 const SMALL: usize = 1024;
 /// Bytes of a body read at once, at most.
 const LARGE: usize = 64 * 1024;
-
-/// Where a client's bytes come from, and where it is told to go on.
-pub(super) trait Source {
-    /// Takes in what is there, waiting until `until` for it. Nothing means that nothing will come any more.
-    fn read(&mut self, into: &mut [u8], until: Instant) -> io::Result<usize>;
-
-    /// Writes all of it before `until`.
-    fn write_all(&mut self, bytes: &[u8], until: Instant) -> io::Result<()>;
-}
 
 /// Why there is no (further) request.
 pub(super) enum End {

@@ -5,8 +5,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use super::intake::{End, Intake, Source};
+use super::intake::{End, Intake};
 use super::limits::Limits;
+use super::wire::Source;
 use crate::http::message::Request;
 
 /// Where the requests come from.

@@ -7,7 +7,14 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
-use super::intake::Source;
+/// Where a client's bytes come from, and where it is told to go on.
+pub(super) trait Source {
+    /// Takes in what is there, waiting until `until` for it. Nothing means that nothing will come any more.
+    fn read(&mut self, into: &mut [u8], until: Instant) -> io::Result<usize>;
+
+    /// Writes all of it before `until`.
+    fn write_all(&mut self, bytes: &[u8], until: Instant) -> io::Result<()>;
+}
 
 /// A time-out that is off by less than this is left as it is: in the usual case (the request is there, the answer
 /// fits) no call but one `read` and one `write` is made.
