@@ -42,6 +42,8 @@ fn what_looks_like_a_secret_is_hidden() {
         (format!("bad '{t}'"), "bad 'mc_service_***'"),
         ("a token starting with mc_service_.".into(), "a token starting with mc_service_."),
         (format!("BAD {}", t.to_uppercase()), "BAD MC_SERVICE_***"),
+        (["it is mc", "operator", "0f0f."].join("_"), "it is mc_operator_***"),
+        (["it is mc", "session", "0f0f."].join("_"), "it is mc_session_***"),
         // Authorization and Bearer
         ("Authorization: Bearer abc.def".into(), "Authorization: ***"),
         ("authorization: Convex prod:abc|def\nHost: x".into(), "authorization: ***\nHost: x"),
@@ -62,6 +64,14 @@ fn what_looks_like_a_secret_is_hidden() {
         ("task: write the docs; agent: qa; agent:qa".into(), "task: write the docs; agent: qa; agent:qa"),
         ("label system:orchestrator-chat is reserved".into(), "label system:orchestrator-chat is reserved"),
         ("subtask:abc".into(), "subtask:abc"),
+        // behind an escape of a JSON text or an address
+        (r"one\nagent:qa:key:0f two".into(), r"one\n(session-key) two"),
+        (r"one\\tsystem:agent:qa:acc:v1".into(), r"one\\t(session-key)"),
+        (r"one\u000atask:abc:agent:qa:acc:v1".into(), r"one\u000a(session-key)"),
+        ("a%0Aagent%3Aqa%3Aacc".into(), "a%0A(session-key)"),
+        (["one\\nsk-", "ant-api03-AbCdEfGhIjKlMnOp"].concat(), "one\\nsk-***"),
+        (r"one\nBearer abc123".into(), r"one\nBearer ***"),
+        ("100%agent:qa:acc".into(), "100%(session-key)"),
         // addresses
         ("https://me:pw@host/x".into(), "https://***@host/x"),
         ("https://host/x@y".into(), "https://host/x@y"),
