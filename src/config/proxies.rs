@@ -1,0 +1,62 @@
+//! The passwords of proxies: no variables of ours, but secrets all the same.
+
+use std::collections::BTreeMap;
+
+/// The variables that name a proxy, in either case.
+const NAMES: [&str; 3] = ["ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY"];
+
+/// What opens the proxies of this environment, as it is written and without its percent signs.
+pub(super) fn passwords(environment: &BTreeMap<String, String>) -> Vec<String> {
+    let proxies =
+        environment.iter().filter(|(name, _)| NAMES.iter().any(|known| name.eq_ignore_ascii_case(known)));
+    proxies
+        .filter_map(|(_, address)| password(address))
+        .flat_map(|text| [decoded(text), text.to_owned()])
+        .collect()
+}
+
+/// What stands between the user and the host; the user where there is nothing else, since some proxies take a key so.
+fn password(address: &str) -> Option<&str> {
+    let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next()?;
+    // A password may have an @ in it that was not written as %40, and a slash, too.
+    let (user, _) = authority.rsplit_once('@').or_else(|| rest.rsplit_once('@'))?;
+    Some(user.split_once(':').map_or(user, |(_, password)| password))
+}
+
+fn decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, tail @ ..] = rest {
+        let digit = |at: usize| tail.get(at).and_then(|byte| char::from(*byte).to_digit(16));
+        let byte = digit(0).zip(digit(1)).filter(|_| *first == b'%');
+        let byte = byte.and_then(|(high, low)| u8::try_from(high * 16 + low).ok());
+        bytes.push(byte.unwrap_or(*first));
+        rest = if byte.is_some() { &tail[2..] } else { tail };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_opens_a_proxy_is_known() {
+        let rows: [(&str, &str, &[&str]); 9] = [
+            ("HTTPS_PROXY", "http://robin:s3cret@proxy:3128", &["s3cret", "s3cret"]),
+            ("https_proxy", "robin:s3cret@proxy:3128/", &["s3cret", "s3cret"]),
+            ("ALL_PROXY", "socks5://robin:s%40cr%2Ft@proxy", &["s@cr/t", "s%40cr%2Ft"]),
+            ("HTTP_PROXY", "http://robin:s@cret@proxy", &["s@cret", "s@cret"]),
+            ("HTTP_PROXY", "http://robin:s/cret@proxy", &["s/cret", "s/cret"]),
+            ("HTTP_PROXY", "http://a-key@proxy", &["a-key", "a-key"]),
+            ("HTTP_PROXY", "http://proxy:3128", &[]),
+            ("NO_PROXY", "robin:s3cret@proxy", &[]),
+            ("HTTP_PROXY", "%zz:%@%", &["%", "%"]),
+        ];
+        for (name, address, expected) in rows {
+            let environment = BTreeMap::from([(name.to_owned(), address.to_owned())]);
+            assert_eq!(passwords(&environment), expected, "{name}={address}");
+        }
+    }
+}
