@@ -388,7 +388,7 @@ impl State {
             backend,
             ledger,
             disk,
-            paused: self.operator.paused(),
+            paused: self.operator.paused().cleaned(&|name| self.redactor.clean(name)),
             memory: Memory { rss: resident_bytes() },
             timestamp: SystemClock.now(),
         }
