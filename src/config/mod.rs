@@ -18,7 +18,7 @@ mod lookup;
 mod mistake;
 mod nearest;
 mod network;
-mod proxies;
+mod passwords;
 mod reader;
 mod report;
 mod settings;

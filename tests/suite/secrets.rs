@@ -228,3 +228,23 @@ fn canaries_come_out_of_no_command() {
         }
     }
 }
+
+/// A password in an address is a mistake where it is ours; it is shown nowhere all the same.
+#[test]
+fn a_password_in_an_address_is_not_shown() {
+    let addresses =
+        ["http://robin:c4n4ry@127.0.0.1:9", "robin:c4n4ry@127.0.0.1:9", "https://c4n4ry@127.0.0.1:9"];
+    for (variable, address) in ["CONVEX_URL", "OPENCLAW_GATEWAY_URL", "TASK_STATUS_BASE_URL"]
+        .into_iter()
+        .flat_map(|variable| addresses.map(|address| (variable, address)))
+    {
+        for args in
+            [["run", ""], ["doctor", "--all"], ["doctor", "--json"], ["status", "--json"], ["dead", "list"]]
+        {
+            let program = if args[1].is_empty() { Program::new([args[0]]) } else { Program::new(args) };
+            let program = program.configured("http://127.0.0.1:9", &token()).with("ACCOUNT_ID", "k173a5f0");
+            let text = text(&program.with(variable, address).output());
+            assert!(!text.contains("c4n4ry"), "{args:?} with {variable}={address}: {text}");
+        }
+    }
+}

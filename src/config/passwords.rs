@@ -1,26 +1,32 @@
-//! The passwords of proxies: no variables of ours, but secrets all the same.
+//! Passwords in addresses: of proxies, which are no variables of ours, and where somebody has put one into an address of
+//! ours, which is a mistake, but a secret all the same.
 
-use std::collections::BTreeMap;
+use super::table::TABLE;
+use super::variable::Kind;
 
 /// The variables that name a proxy, in either case.
-const NAMES: [&str; 3] = ["ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY"];
+const PROXIES: [&str; 3] = ["ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY"];
 
-/// What opens the proxies of this environment, as it is written and without its percent signs.
-pub(super) fn passwords(environment: &BTreeMap<String, String>) -> Vec<String> {
-    let proxies =
-        environment.iter().filter(|(name, _)| NAMES.iter().any(|known| name.eq_ignore_ascii_case(known)));
-    proxies
+/// What opens the addresses among these names and texts, as it is written and without its percent signs.
+pub(super) fn passwords<'a>(given: impl IntoIterator<Item = (&'a String, &'a String)>) -> Vec<String> {
+    let addresses = given.into_iter().filter(|(name, _)| is_address(name));
+    addresses
         .filter_map(|(_, address)| password(address))
         .flat_map(|text| [decoded(text), text.to_owned()])
         .collect()
 }
 
+fn is_address(name: &str) -> bool {
+    let ours = TABLE.iter().filter(|variable| matches!(variable.kind, Kind::Url { .. }));
+    let mut ours = ours.flat_map(|variable| variable.spellings());
+    PROXIES.iter().any(|proxy| name.eq_ignore_ascii_case(proxy)) || ours.any(|known| known == name)
+}
+
 /// What stands between the user and the host; the user where there is nothing else, since some proxies take a key so.
 fn password(address: &str) -> Option<&str> {
     let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
-    let authority = rest.split(['/', '?', '#']).next()?;
-    // A password may have an @ in it that was not written as %40, and a slash, too.
-    let (user, _) = authority.rsplit_once('@').or_else(|| rest.rsplit_once('@'))?;
+    // A password may have an @ in it that was not written as %40.
+    let (user, _) = rest.split(['/', '?', '#']).next()?.rsplit_once('@')?;
     Some(user.split_once(':').map_or(user, |(_, password)| password))
 }
 
@@ -42,21 +48,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whatever_opens_a_proxy_is_known() {
-        let rows: [(&str, &str, &[&str]); 9] = [
+    fn whatever_opens_an_address_is_known() {
+        let rows: [(&str, &str, &[&str]); 11] = [
             ("HTTPS_PROXY", "http://robin:s3cret@proxy:3128", &["s3cret", "s3cret"]),
             ("https_proxy", "robin:s3cret@proxy:3128/", &["s3cret", "s3cret"]),
             ("ALL_PROXY", "socks5://robin:s%40cr%2Ft@proxy", &["s@cr/t", "s%40cr%2Ft"]),
             ("HTTP_PROXY", "http://robin:s@cret@proxy", &["s@cret", "s@cret"]),
-            ("HTTP_PROXY", "http://robin:s/cret@proxy", &["s/cret", "s/cret"]),
+            ("CONVEX_URL", "robin:s3cret@host", &["s3cret", "s3cret"]),
+            ("OPENCLAW_GATEWAY_URL", "http://host/a@b?c@d", &[]),
+            ("DROPLET_ID", "robin:s3cret@host", &[]),
             ("HTTP_PROXY", "http://a-key@proxy", &["a-key", "a-key"]),
             ("HTTP_PROXY", "http://proxy:3128", &[]),
             ("NO_PROXY", "robin:s3cret@proxy", &[]),
             ("HTTP_PROXY", "%zz:%@%", &["%", "%"]),
         ];
         for (name, address, expected) in rows {
-            let environment = BTreeMap::from([(name.to_owned(), address.to_owned())]);
-            assert_eq!(passwords(&environment), expected, "{name}={address}");
+            let given = (name.to_owned(), address.to_owned());
+            assert_eq!(passwords([(&given.0, &given.1)]), expected, "{name}={address}");
         }
     }
 }
