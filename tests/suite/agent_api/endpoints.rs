@@ -206,11 +206,7 @@ fn what_is_no_id_is_named() {
         ("task-load", "taskId", json!({"taskId": "nope"})),
         ("task-message", "taskId", json!({"taskId": "nope", "content": "x"})),
         ("task-delete", "taskId", json!({"taskId": "nope", "reason": "x"})),
-        (
-            "document",
-            "documentId",
-            json!({"title": "x", "content": "y", "type": "note", "documentId": "nope"}),
-        ),
+        ("document", "taskId", json!({"title": "x", "content": "y", "type": "note", "taskId": "nope"})),
     ] {
         let refused = stand.post(endpoint, &lead, &body);
         assert_eq!((refused.status, &refused.body["field"]), (422, &json!(field)), "{endpoint}: {refused:?}");
