@@ -11,6 +11,9 @@ use crate::secret::Secret;
 /// What stands where a secret stood.
 const MASK: &str = "***";
 
+/// What tells that a text was cut.
+const CUT: &str = "…";
+
 /// What stands where a session key stood.
 const SESSION_KEY: &str = "(session-key)";
 
@@ -113,7 +116,7 @@ impl Redactor {
     }
 
     /// The same, cut to at most `limit` characters with `…` for the rest. The cut comes after the redaction, so
-    /// that half a secret is never left standing at it.
+    /// that half a secret is never left standing at it. (One that others have cut is known by its `…`.)
     pub fn excerpt(&self, text: &str, limit: usize) -> String {
         let enough = limit.saturating_mul(4).saturating_add(4096);
         let (head, whole) = match text.char_indices().nth(enough) {
@@ -142,12 +145,25 @@ impl Redactor {
     /// A known value that begins here.
     fn known_at(&self, text: &str, at: usize) -> Option<Found> {
         let rest = &text[at..];
-        let hit = self.known.iter().map(Secret::expose).find(|value| {
+        let known = || self.known.iter().map(Secret::expose);
+        let whole = known().find(|value| {
             let whole_word = || !word_before(text, at) && !rest[value.len()..].starts_with(is_word);
             rest.starts_with(value) && (value.len() >= ANYWHERE_BYTES || whole_word())
-        })?;
-        Some(Found { from: at, to: at + hit.len(), mask: MASK })
+        });
+        let bytes = whole.map(str::len).or_else(|| known().find_map(|value| cut_off(rest, value)))?;
+        Some(Found { from: at, to: at + bytes, mask: MASK })
     }
+}
+
+/// How much of a known value stands in front of a cut: at the end of a text, or before the `…` that tells of one.
+fn cut_off(rest: &str, value: &str) -> Option<usize> {
+    let (rest, value) = (rest.as_bytes(), value.as_bytes());
+    if !rest.starts_with(value.get(..ANYWHERE_BYTES)?) {
+        return None;
+    }
+    let alike = rest.iter().zip(value).take_while(|(one, other)| one == other).count();
+    let behind = &rest[alike..];
+    (behind.is_empty() || behind.starts_with(CUT.as_bytes())).then_some(alike)
 }
 
 /// A part of a text that must not go out: bytes `from..to`.

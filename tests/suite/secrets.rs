@@ -108,6 +108,11 @@ fn a_known_value_is_hidden_in_every_form_in_which_it_travels() {
         // a shape that would end in the middle of a known value takes all of it
         ("Bearer pa\"ss/wörd +1!", "Bearer ***!"),
         ("{\"token\":\"pa\"ss/wörd +1\"}", "{\"token\":\"***\"}"),
+        // half of one in front of a cut, whoever has cut it; a word that only begins like one goes on
+        ("cut pa\"ss/wör… and on", "cut ***… and on"),
+        ("cut pa\"ss/wö", "cut ***"),
+        ("cut 5f0c99aa77bb…", "cut ***…"),
+        ("pa\"ss/wörter …", "pa\"ss/wörter …"),
         // a short value is hidden as a word only; a tiny one is no secret
         ("short, shorter, (short)", "***, shorter, (***)"),
         ("abc", "abc"),
@@ -149,6 +154,10 @@ proptest! {
         let text = format!("{before}{value}{after}{value}");
         prop_assert!(!redactor.clean(&text).contains(&value));
         prop_assert!(!redactor.excerpt(&text, limit).contains(&value));
+        // Nor does the half of one that somebody else has cut.
+        let cut: String = text.chars().take(limit).chain(['…']).collect();
+        let (cut, begins) = (redactor.clean(&cut), &value[..8]);
+        prop_assert!(!cut.contains(begins) || before.contains(begins) || after.contains(begins), "{}", cut);
     }
 
     #[test]

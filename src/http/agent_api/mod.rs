@@ -294,7 +294,7 @@ fn body(request: &Request) -> Result<&str, Refusal> {
         return Err(Refusal::new(415, "Unsupported Content-Encoding: send the JSON body as it is"));
     }
     if let Some(kind) = request.headers_named("Content-Type").find(|kind| !is_text(kind)) {
-        let kind: String = kind.chars().take(60).collect();
+        let kind = Redactor::default().excerpt(kind, 60);
         return Err(Refusal::new(415, format!("Unsupported Content-Type: {kind}. Send application/json")));
     }
     let invalid = |why: &str| Refusal::new(400, format!("Invalid JSON body{why}"));

@@ -51,10 +51,17 @@ impl Canaries {
         format!("it was {} and that was it", known.join(" "))
     }
 
+    /// One that is cut wherever anything is.
+    fn longest(&self) -> String {
+        self.known.lock().unwrap().iter().max_by_key(|word| word.len()).cloned().unwrap_or_default()
+    }
+
     /// Fails if one of them stands in what came out here.
     fn are_not_in(&self, place: &str, text: &str) {
         let lower = text.to_lowercase();
-        for word in self.known.lock().unwrap().iter() {
+        let known = self.known.lock().unwrap();
+        // The half of one that stands at a cut is too much.
+        for word in known.iter().map(String::as_str).chain(["c4n4ry"]) {
             assert!(!lower.contains(&word.to_lowercase()), "{word} comes out of {place}: {text}");
         }
     }
@@ -84,13 +91,20 @@ fn keys(account: &str, slug: &str, task: &str) -> Vec<String> {
     plain.into_iter().chain(encoded).collect()
 }
 
+/// Longer than anything that is cut.
+fn long(beginning: &str) -> String {
+    format!("{beginning}-{}", "0f".repeat(50))
+}
+
 /// A value for every secret that can be configured, and a proxy with a password.
 fn configured() -> Vec<(String, String)> {
     let secrets = TABLE.iter().filter(|variable| matches!(variable.kind, Kind::Secret { .. }));
     let names =
         secrets.flat_map(|variable| [variable.name].into_iter().chain(variable.aliases.iter().copied()));
     let ours = names.filter(|name| !["SERVICE_TOKEN", "OPENCLAW_GATEWAY_TOKEN"].contains(name));
-    let canary = |name: &str| (name.to_owned(), format!("c4n4ry-{}", name.to_lowercase().replace('_', "-")));
+    let canary = |name: &str| {
+        (name.to_owned(), format!("{}-{}", long("c4n4ry"), name.to_lowercase().replace('_', "-")))
+    };
     let proxy = ("HTTPS_PROXY".to_owned(), "http://robin:c4n4ry-of-the-proxy@127.0.0.1:9".to_owned());
     ours.map(canary).chain([proxy]).collect()
 }
@@ -99,6 +113,7 @@ fn configured() -> Vec<(String, String)> {
 fn think(prompt: &Prompt, canaries: &Canaries) -> Thought {
     let key = prompt.session.clone();
     canaries.add([key.clone()]);
+    let name = canaries.longest();
     match (prompt.agent.as_str(), prompt.outputs().next()) {
         ("cleo", _) => Thought::say(format!("cleo-says {}", canaries.said_back())),
         (_, None) if prompt.tools.is_empty() => {
@@ -108,6 +123,8 @@ fn think(prompt: &Prompt, canaries: &Canaries) -> Thought {
         (_, None) => Thought::calls([
             (key.as_str(), json!({"taskId": canaries.said_back()})),
             (GATEWAYS, json!({"serviceToken": key})),
+            (name.as_str(), json!({})),
+            ("task_load", json!({name.as_str(): 1})),
             ("task_load", json!({"taskId": canaries.said_back()})),
             ("document_upsert", json!({"title": canaries.said_back(), canaries.said_back(): 1})),
         ]),
@@ -128,6 +145,8 @@ fn call(instructions: &str, canaries: &Canaries) {
         ("event", json!({"text": all, "scope": all})),
         ("wake", json!({"text": all, "sessionKey": format!("agent:{all}:main")})),
         ("wake", json!({"text": all, "reason": all})),
+        ("document", json!({"title": "x", canaries.longest(): "y"})),
+        ("task-load", json!({"taskId": canaries.longest()})),
     ];
     let mut refusals = canaries.refusals.lock().unwrap();
     let mut refuse = |url: &str, headers: &[(String, String)], body: &Value| {
@@ -144,6 +163,8 @@ fn call(instructions: &str, canaries: &Canaries) {
         let more = headers.iter().cloned().chain([(name.to_owned(), all.clone())]);
         refuse(&url, &more.collect::<Vec<_>>(), &json!({}));
     }
+    let kind = ("Content-Type".to_owned(), format!("{}/x", canaries.longest()));
+    refuse(&url, &headers.iter().cloned().chain([kind]).collect::<Vec<_>>(), &json!({}));
     for (name, _) in &headers {
         let wrong = headers
             .iter()
