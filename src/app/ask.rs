@@ -89,7 +89,7 @@ impl Footing {
     pub(super) fn tell<T>(&self, tell: impl FnOnce(&Casebook<'_>) -> T) -> Result<T, String> {
         let read = ledger::read(self.place.path()).map_err(|why| self.clean(&why.to_string()))?;
         let (paused, mistake) = (self.place.paused(), self.mistake.clone());
-        let house = House { paused, mistake, ..House::default() };
+        let house = House { mistake, paused, ..House::default() };
         let (account, roster) = (&self.account, Roster::default());
         let now = SystemClock.now();
         let told = (&house, self.silence);

@@ -38,7 +38,7 @@ impl Canaries {
         let mut known = self.known.lock().unwrap();
         words.into_iter().for_each(|word| {
             if !known.contains(&word) {
-                known.push(word)
+                known.push(word);
             }
         });
     }
