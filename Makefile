@@ -9,16 +9,18 @@ TEST_THREADS ?= $(shell expr 2 '*' $$(nproc 2>/dev/null || echo 2))
 export MCR_COMMIT ?= $(shell git rev-parse --short HEAD 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help fetch check test test-kill test-peers test-browser conformance demo run doctor bench docs clean
+.PHONY: help fetch check test test-kill test-peers test-browser fuzz conformance demo run doctor bench docs clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 fetch: ## Download the dependencies once; afterwards nothing here needs a network
 	$(CARGO) fetch --locked
+	$(CARGO) fetch --locked --manifest-path fuzz/Cargo.toml
 
 check: ## Formatting, lints, documentation, floors, committed secrets
 	$(CARGO) fmt --check
+	$(CARGO) fmt --check --manifest-path fuzz/Cargo.toml
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
 	$(CARGO) test --locked --test suite -- --quiet tidiness
@@ -33,6 +35,9 @@ test-peers: ## The embedded Mission Control against curl and the official npm cl
 test-browser: ## Its page in Chromium; fetches the package, and Chromium where it is missing
 	$(CARGO) build --locked
 	tests/peers/run.sh browser
+
+fuzz: ## Any bytes at the doors: 45 seconds each for requests, tool arguments, session keys and gateway replies; FUZZ_SECONDS=n, FUZZ_SEED=n
+	fuzz/run.sh
 
 conformance: ## The gateway's contract and whole conversations over a real OpenClaw gateway; fetches it (800 MB)
 	$(CARGO) test --locked --test suite --no-run

@@ -16,7 +16,7 @@ use crate::model::{AccountId, Notification, Roster};
 use crate::ops::{self, Brief, Case, Finding, House, Turn};
 
 /// So many of those that ended last are shown.
-const RECENT: usize = 50;
+pub(super) const RECENT: usize = 50;
 
 /// What the running service knows; of one that does not run, nothing.
 #[derive(Default)]
@@ -114,7 +114,7 @@ impl<'a> Casebook<'a> {
     pub(super) fn overview(&self, set_aside: Option<Millis>) -> Overview {
         let brief = |case: &Case| ops::brief(case, self.house, self.silence, self.now);
         let open = self.cases.iter().filter(|case| case.closed.is_none());
-        let dead = self.cases.iter().filter(|case| matches!(case.closed, Some((_, Some(End::Dead(_))))));
+        let dead = self.cases.iter().filter(|case| is_dead(case));
         let mut closed: Vec<(Millis, &Case)> =
             self.cases.iter().filter_map(|case| Some((case.closed.as_ref()?.0, case))).collect();
         closed.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
@@ -131,6 +131,11 @@ impl<'a> Casebook<'a> {
             set_aside,
         }
     }
+}
+
+/// Whether it was given up, and nobody has decided on it.
+pub(super) fn is_dead(case: &Case) -> bool {
+    matches!(case.closed, Some((_, Some(End::Dead(_)))))
 }
 
 impl Overview {

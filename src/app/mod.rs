@@ -12,6 +12,7 @@ pub mod load;
 mod local;
 mod nudge;
 mod pause;
+mod picture;
 mod place;
 mod run;
 mod status;

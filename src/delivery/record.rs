@@ -1,6 +1,7 @@
 //! What has been done for a row: the memory of a delivery.
 
 use std::collections::VecDeque;
+use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
@@ -223,6 +224,9 @@ pub struct Sent {
     pub run: Option<String>,
     /// When.
     pub at: Millis,
+    /// The same by a clock that nobody sets; it does not outlive the process.
+    #[serde(skip)]
+    pub steady: Option<Instant>,
     /// When its answer was found to be lost.
     pub lost: Option<Millis>,
     /// It was lost because it showed no sign of life for too long.

@@ -5,7 +5,7 @@
 //! usual way; a run that goes on is waited for, which is no failure of anybody, and ended when it is stuck; and only what is nowhere to
 //! be found is sent again.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use log::{info, warn};
 
@@ -35,6 +35,7 @@ pub(super) fn begin<'a>(
         attempt,
         run: None,
         at: now,
+        steady: Some(Instant::now()),
         lost: None,
         silent: false,
         failed: false,
@@ -133,7 +134,7 @@ fn look(job: &mut Job, desk: &Desk<'_>) -> Result<Option<Recovered>, Trouble> {
         run: sent.run.as_deref(),
         failed: sent.failed,
         spoke: sent.spoke,
-        sent: sent.at,
+        age: sent.steady.map_or_else(|| desk.age(sent.at), |began| began.elapsed()),
         lost,
         looked: sent.looked,
     };

@@ -13,6 +13,8 @@ pub enum Wanted {
     Why(String),
     /// What is not settled, what was given up, what ended lately.
     Deliveries,
+    /// Everything at a glance: how it is, what is under way, who does what, and the last hour.
+    Overview,
     /// To begin again what was given up.
     Retry(String),
     /// To close it for good.
@@ -31,6 +33,7 @@ pub(super) fn find(path: &str) -> Option<(Wanted, &'static str)> {
     let found = match (parts.next()?, parts.next().filter(|id| !id.is_empty()), parts.next()) {
         ("why", Some(id), None) => (Wanted::Why(id.to_owned()), "GET, HEAD"),
         ("deliveries", None, None) => (Wanted::Deliveries, "GET, HEAD"),
+        ("overview", None, None) => (Wanted::Overview, "GET, HEAD"),
         ("dead", Some(id), Some("retry")) => (Wanted::Retry(id.to_owned()), "POST"),
         ("dead", Some(id), Some("drop")) => (Wanted::Drop(id.to_owned()), "POST"),
         ("turns", Some(id), Some("give-up")) => (Wanted::GiveUp(id.to_owned()), "POST"),
@@ -125,6 +128,9 @@ mod tests {
             ("/why/k1/x", None),
             ("/deliveries", Some(Wanted::Deliveries)),
             ("/deliveries/", None),
+            ("/overview", Some(Wanted::Overview)),
+            ("/overview/", None),
+            ("/overview/k1", None),
             ("/deliveries/k1", None),
             ("/dead/k1/retry", Some(Wanted::Retry(id("k1")))),
             ("/dead/k1/drop", Some(Wanted::Drop(id("k1")))),

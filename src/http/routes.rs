@@ -7,6 +7,8 @@ use crate::tools::table::{self, Row};
 
 /// What a request asks for.
 pub enum Route {
+    /// The page for people; what it shows, it asks for with the operators' token.
+    Page,
     /// How the service is.
     Health,
     /// Which version it is.
@@ -58,6 +60,7 @@ impl Door {
 pub fn route(request: &Request) -> Route {
     let path = request.path();
     let (found, allowed) = match path.as_ref() {
+        "/" => (Route::Page, "GET, HEAD"),
         "/health" => (Route::Health, "GET, HEAD"),
         "/version" => (Route::Version, "GET, HEAD"),
         "/metrics" => (Route::Metrics { as_data: wants_json(request) }, "GET, HEAD"),

@@ -16,15 +16,12 @@ use super::engine::{Caller, Engine};
 use super::function::Kind;
 use super::logins::{Logins, Streams, random_hex};
 use crate::http::message::{Method, Reply, Request, Sink};
+use crate::http::page::page;
 use crate::redact::without_credentials;
 use crate::secret::Secret;
 
-/// The page, one file. `{{NONCE}}` in it is new for every answer.
+/// The page, one file.
 const PAGE: &str = include_str!("page.html");
-
-/// What the page may do: run its own script and style, and speak to us.
-const POLICY: &str = "default-src 'none'; script-src 'nonce-{{NONCE}}'; style-src 'nonce-{{NONCE}}'; \
-    connect-src 'self'; img-src data:; form-action 'none'; base-uri 'none'; frame-ancestors 'none'";
 
 /// The cookie that stands for the admin key in a browser, up to the port: cookies of one port are shown to all others.
 const COOKIE: &str = "mission-control-";
@@ -81,7 +78,7 @@ impl Door {
             (Method::Post, "/login") => self.log_in(request),
             (Method::Post, "/logout") => self.log_out(request),
             (Method::Get, "/changes") => self.changes(request),
-            (Method::Get | Method::Head, "/") => page(),
+            (Method::Get | Method::Head, "/") => page(PAGE, &random_hex()),
             (Method::Get | Method::Head, "/version") => Reply::text(env!("CARGO_PKG_VERSION")).no_store(),
             (_, "/api/action" | "/api/mutation" | "/api/query" | "/login" | "/logout") => not_allowed("POST"),
             (_, "/changes" | "/" | "/version") => not_allowed("GET"),
@@ -215,15 +212,6 @@ impl Door {
             Ok(())
         })
     }
-}
-
-fn page() -> Reply {
-    let nonce = random_hex();
-    Reply::html(PAGE.replace("{{NONCE}}", &nonce).into_bytes())
-        .with_header("Content-Security-Policy", &POLICY.replace("{{NONCE}}", &nonce))
-        .with_header("X-Content-Type-Options", "nosniff")
-        .with_header("Referrer-Policy", "no-referrer")
-        .no_store()
 }
 
 fn not_allowed(allowed: &str) -> Reply {

@@ -7,6 +7,7 @@
 //! and [`crate::http::metrics`] writes both.
 
 mod family;
+pub mod hour;
 mod operation;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -39,7 +40,7 @@ const GATEWAY_RESULTS: [&str; 5] = ["ok", "closed", "transient", "refused", "los
 const ATTEMPTS: [&str; 8] = ["answered", "kept", "silent", "unanswered", "skipped", "gone", "dead", "again"];
 
 /// The paths of our server, without what stands before the last slash; those of tools come from their table.
-const PATHS: [&str; 15] = [
+const PATHS: [&str; 16] = [
     "page",
     "health",
     "version",
@@ -49,6 +50,7 @@ const PATHS: [&str; 15] = [
     "nudge",
     "why",
     "deliveries",
+    "overview",
     "dead",
     "turns",
     "pause",
@@ -259,6 +261,7 @@ mod tests {
             ("/health/k17abc", OTHER),
             ("/pause", "pause"),
             ("/deliveries", "deliveries"),
+            ("/overview", "overview"),
             ("/agent/task-status", "task-status"),
             ("/agent/task-history", "task-history"),
             ("/agent/wake", "wake"),

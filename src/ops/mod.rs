@@ -2,8 +2,9 @@
 //! come out.
 //!
 //! [`why`] answers for one notification, and for all of a task or of an agent; [`House`] is what stands in everybody's
-//! way; [`Paused`] is what people have told to wait; [`reasons`] has a sentence for each word in `/health`.
+//! way; [`agents`] sums up who does what; [`Paused`] is what people have told to wait; [`reasons`] has a sentence for each word in `/health`.
 
+pub mod agents;
 pub mod finding;
 pub mod house;
 pub mod pause;

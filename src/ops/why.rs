@@ -362,6 +362,11 @@ fn cost_of_all(cases: &[Case]) -> String {
         asked += case.record.tries;
         spent += case.record.spent;
     }
+    cost_of(asked, spent)
+}
+
+/// What several deliveries have cost together.
+pub(super) fn cost_of(asked: u32, spent: Usage) -> String {
     format!("asked {}{}", times(asked), tokens(spent))
 }
 

@@ -5,7 +5,7 @@
 #
 #   curl      the example exchanges and error forms, plain and --redact; needs curl
 #   client    the npm package `convex`, plain and --redact; needs node and npm
-#   browser   the page in Chromium, by the npm package `playwright-core`
+#   browser   the pages in Chromium, by the npm package `playwright-core`
 #
 # Every stage has servers of its own, with the demo in memory on a free port. What cannot be had is said in a line that
 # begins with SKIPPED, and fails nothing: neither network nor browser belongs to this project. Everything else that goes
@@ -203,6 +203,7 @@ for stage in "${stages[@]}"; do
             CHROMIUM=$chromium against "$("$chromium" --version 2>/dev/null), playwright-core $PLAYWRIGHT" -- \
                 module "$BROWSER_SECONDS" tests/browser/page.mjs
             CHROMIUM=$chromium against 'the demo in it' demo -- module "$BROWSER_SECONDS" tests/browser/demo.mjs
+            CHROMIUM=$chromium BINARY=$(realpath "$binary") against 'the live page' -- module "$BROWSER_SECONDS" tests/browser/live.mjs
         fi
         ;;
     *)

@@ -10,6 +10,8 @@ mod house;
 mod incidents;
 /// Killed again and again.
 mod killed;
+/// The page for people, and what it asks for.
+mod live;
 /// What people ask and have done, beside the service and without it.
 mod operator;
 /// Without function tools.

@@ -7,6 +7,8 @@
 /// What several modules need: scripted servers, child processes, certificates.
 mod support;
 
+use support::dice;
+
 /// What agents call over HTTP: every endpoint, every refusal, over a socket.
 mod agent_api;
 /// The command line: commands, exit codes, help, what a person sees.
@@ -23,6 +25,8 @@ mod delivery;
 mod demo;
 /// Who is next, in virtual time: tracks, ranks, lists, the gate.
 mod dispatcher;
+/// Any bytes at the doors of the house: the fuzz targets without their engine.
+mod fuzzed;
 /// Every answer of a gateway, over a socket: replies, refusals, broken connections, both dialects.
 mod gateway_answers;
 /// What wakes agents: whose queue an event goes to, and how often.

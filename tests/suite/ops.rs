@@ -1,5 +1,8 @@
 //! Why, in three sentences: every state of a delivery, and what stands in its way.
 
+/// Who does what.
+mod agents;
+
 use std::time::Duration;
 
 use mission_control_runtime::clock::Millis;

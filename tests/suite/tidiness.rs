@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use mission_control_runtime::redact::credentials_in;
 
 /// Which floor a room stands on. The longest matching path counts.
-const FLOORS: [(&str, u8); 52] = [
+const FLOORS: [(&str, u8); 53] = [
     ("model", 0),
     ("base64", 0),
     ("chance", 0),
@@ -26,6 +26,7 @@ const FLOORS: [(&str, u8); 52] = [
     ("ops", 1),
     ("http::health", 1),
     ("http::operator", 1),
+    ("http::page", 1),
     ("http::message", 1),
     ("http::metrics", 1),
     ("http::routes", 1),

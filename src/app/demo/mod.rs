@@ -79,7 +79,7 @@ fn play(port: u16) -> Result<(), String> {
             Ok(runtime) => runtime,
             Err(why) => break Err(format!("the runtime cannot be started: {why}")),
         };
-        match attend(&runtime, &board, &signals, &mut scenes) {
+        match attend(&runtime, &setting, &board, &signals, &mut scenes) {
             Ended::Asked => {
                 runtime.stop();
                 break Ok(());
@@ -106,7 +106,13 @@ enum Ended {
 }
 
 /// Stands by a runtime as long as it lives.
-fn attend(runtime: &Runtime, board: &Board, signals: &Receiver<()>, scenes: &mut Scenes) -> Ended {
+fn attend(
+    runtime: &Runtime,
+    setting: &runtime::Setting,
+    board: &Board,
+    signals: &Receiver<()>,
+    scenes: &mut Scenes,
+) -> Ended {
     let bell = Stop::new();
     let mut sweep = Instant::now() + SWEEP;
     let ended = loop {
@@ -115,6 +121,7 @@ fn attend(runtime: &Runtime, board: &Board, signals: &Receiver<()>, scenes: &mut
             recv(signals) -> _ => break Ended::Asked,
             recv(runtime.news) -> news => match news {
                 Ok(News::Listening(address)) => {
+                    print(&format!("The runtime behind it, live: {}\n", setting.link(&address)));
                     ring(board, address, &bell);
                     scenes.begin();
                 }

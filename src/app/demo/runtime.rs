@@ -12,6 +12,7 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use log::warn;
 
 use crate::app::board::Board;
+use crate::app::place::Place;
 use crate::chance;
 use crate::model::BaseUrl;
 use crate::secret::Secret;
@@ -28,12 +29,17 @@ const PREFIX: &str = "runtime | ";
 /// What every life of the runtime is started with.
 pub(super) struct Setting {
     folder: Folder,
+    /// Opens its live page.
+    operator: Secret,
     variables: Vec<(&'static str, String)>,
 }
 
 impl Setting {
     pub(super) fn new(board: &Board, gateway: &str, token: &Secret) -> Result<Self, String> {
         let folder = Folder::new().map_err(|why| format!("no folder for the runtime's state: {why}"))?;
+        let state = folder.0.join("state");
+        let made = DirBuilder::new().mode(0o700).create(&state).map_err(|why| why.to_string());
+        let operator = made.and_then(|()| Place::new(&state).token_or_new())?;
         let service_token = board.service_token.as_ref().map_or("", |token| token.expose());
         let variables = vec![
             ("ACCOUNT_ID", board.account.clone()),
@@ -45,9 +51,14 @@ impl Setting {
             ("HEALTH_PORT", "0".to_owned()),
             // Behind a start, and behind a restart, rows wait for two lists.
             ("DELIVERY_INTERVAL", "1000".to_owned()),
-            ("STATE_DIR", folder.0.join("state").display().to_string()),
+            ("STATE_DIR", state.display().to_string()),
         ];
-        Ok(Self { folder, variables })
+        Ok(Self { folder, operator, variables })
+    }
+
+    /// The link to the live page of a runtime that listens there: whoever started the demo may act in it.
+    pub(super) fn link(&self, address: &BaseUrl) -> String {
+        format!("{}#token={}", address.join("/"), self.operator.expose())
     }
 }
 

@@ -3,9 +3,11 @@
 mod chores;
 mod doors;
 mod ladder;
+mod last_hour;
 mod line;
 mod machine;
 mod operator;
+mod rows;
 mod snapshot;
 mod state;
 mod tap;
@@ -147,10 +149,13 @@ fn serve(settings: &Settings, ways: &Ways, redactor: &Arc<Redactor>) -> Exit {
     };
 
     // An error means that the handler is gone, and with it every way to be told: that is the end, too.
-    let cause = select! {
-        recv(signals) -> _ => Cause::Told,
-        recv(service.must_leave()) -> _ => Cause::Foreign,
-        recv(service.ended()) -> _ => Cause::Lost,
+    let cause = loop {
+        select! {
+            recv(signals) -> _ => break Cause::Told,
+            recv(service.must_leave()) -> _ => break Cause::Foreign,
+            recv(service.ended()) -> _ => break Cause::Lost,
+            default(state.minute()) => {}
+        }
     };
     if cause == Cause::Lost {
         error!("the dispatcher has ended by itself; please report this as a bug");
@@ -363,7 +368,7 @@ fn watched(gateway: Option<HttpGateway>, line: Arc<Line>) -> watch::Look {
         let output = |call_id: &String| ToolOutput { call_id: call_id.clone(), output: String::new() };
         let outputs: Vec<ToolOutput> = life.result_of.iter().map(output).collect();
         let run = life.run.as_deref();
-        let mark = TurnMark { marker: &life.marker, outputs: &outputs, run, ..TurnMark::at(life.began) };
+        let mark = TurnMark { marker: &life.marker, outputs: &outputs, run, ..TurnMark::default() };
         line.look(|| gateway.look(&life.session, &life.agent, &mark))
     })
 }

@@ -1,5 +1,6 @@
 //! What operators ask the running service, and what they have done by it.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
@@ -14,6 +15,7 @@ use crate::clock::{Clock as _, SystemClock};
 use crate::config::Settings;
 use crate::delivery::ask::{Answer, Ask, Hold, Refused};
 use crate::delivery::service::View;
+use crate::http::health::Health;
 use crate::http::message::{Reply, Request};
 use crate::http::operator::{Wanted, refuse, with_body};
 use crate::ledger::{self, Ledger, Read};
@@ -52,6 +54,10 @@ pub(super) struct Ground<'a> {
     pub(super) view: Option<&'a View>,
     pub(super) ledger: Option<&'a Ledger>,
     pub(super) house: House,
+    /// How the service is.
+    pub(super) health: &'a dyn Fn() -> Health,
+    /// What it has counted in the last hour, minute by minute.
+    pub(super) hour: &'a dyn Fn() -> BTreeMap<&'static str, Vec<u64>>,
 }
 
 impl Operator {
@@ -138,6 +144,11 @@ impl Operator {
             Wanted::Deliveries => self.casebook(ground, |book| {
                 let set_aside = ledger::last_set_aside(self.place.path());
                 Reply::json_of(&book.overview(set_aside).cleaned(&|text| self.redactor.clean(text)))
+            }),
+            Wanted::Overview => self.casebook(ground, |book| {
+                let set_aside = ledger::last_set_aside(self.place.path());
+                let picture = book.picture(&self.roster(), (ground.health)(), (ground.hour)(), set_aside);
+                Reply::json_of(&picture.cleaned(&|text| self.redactor.clean(text)))
             }),
             Wanted::Retry(id) => self.act(Ask::Retry(NotificationId::new(id)), "it begins again", ground),
             Wanted::Drop(id) => self.act(Ask::Drop(NotificationId::new(id)), "it is closed for good", ground),
@@ -234,8 +245,8 @@ impl Operator {
 
     /// Pauses or resumes: here, on the disk, and at the dispatcher.
     fn change(&self, agent: Option<&str>, pause: bool, ground: &Ground<'_>) -> Reply {
-        let roster = self.roster();
         let changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let roster = self.roster();
         let mut paused = self.paused();
         let known = agent.and_then(|name| find(&roster, name)).map(|agent| agent.slug.clone());
         if let (Some(name), None, true) = (agent, &known, pause && !roster.agents.is_empty()) {

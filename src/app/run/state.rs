@@ -1,29 +1,32 @@
 //! What is known of the running service, and what its HTTP server tells of it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::last_hour::LastHour;
 use super::line::Line;
-use super::machine::resident_bytes;
+use super::machine::{free_bytes, resident_bytes};
 use super::operator::{self, Operator};
+use super::rows::delivery_health;
 use super::snapshot::Snapshot;
 use super::tap::{Backend, clock_ahead};
+use crate::chance;
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::Settings;
 use crate::convex::Endpoint;
 use crate::delivery::dispatcher::Standing;
-use crate::delivery::inflight::Seen;
 use crate::delivery::service::View;
 use crate::http::agent_api::AgentApi;
 use crate::http::health::{
     DeliveryConfig, DeliveryHealth, DiskHealth, Health, HeartbeatHealth, Infrastructure, LedgerHealth,
-    Memory, Parts, Ready, RosterHealth, Status, TurnHealth, Version, Versions, seconds,
+    Memory, Parts, Ready, RosterHealth, Status, Version, Versions, seconds,
 };
 use crate::http::message::{Reply, Request};
-use crate::http::metrics as page;
+use crate::http::metrics as exposition;
 use crate::http::operator::Wanted;
+use crate::http::page;
 use crate::http::routes::{Route, route};
 use crate::ledger::Ledger;
 use crate::metrics::{Metrics, operation_of};
@@ -67,6 +70,7 @@ pub(super) struct State {
     kept_in: PathBuf,
     draining: AtomicBool,
     prepared: Prepared,
+    last_hour: LastHour,
     /// Who hears what time it is at the backend.
     clocks: OnceLock<Vec<Endpoint>>,
     /// There from the moment on in which rows are delivered.
@@ -125,6 +129,7 @@ impl State {
             kept_in: settings.state_dir.clone(),
             draining: AtomicBool::new(false),
             prepared: Prepared::default(),
+            last_hour: LastHour::default(),
             clocks: OnceLock::new(),
             delivery: OnceLock::new(),
             ledger: OnceLock::new(),
@@ -194,6 +199,12 @@ impl State {
         lock(&self.roster)
     }
 
+    /// Notes what the last minute has brought, if it is over; how long the one of now lasts.
+    pub(super) fn minute(&self) -> Duration {
+        self.last_hour.note(&self.metrics, self.delivery.get());
+        self.last_hour.rest()
+    }
+
     /// Whether there is something to complain about.
     pub(super) fn is_degraded(&self) -> bool {
         !self.parts().reasons().is_empty()
@@ -225,42 +236,11 @@ impl State {
     }
 
     fn delivery_health(&self, standing: Option<Standing>) -> DeliveryHealth {
-        let Some(standing) = standing else {
-            return DeliveryHealth { config: self.config, ..DeliveryHealth::default() };
-        };
-        let tally = standing.tally;
-        let now = SystemClock.now();
-        DeliveryHealth {
-            running: true,
-            last_delivery: tally.last_delivery,
-            delivered: tally.settled(),
-            failed: tally.failed,
-            consecutive_failures: tally.consecutive_failures,
-            last_error_at: tally.last_error_at,
-            last_error_message: tally.last_error.as_deref().map(|error| self.excerpt(error)),
-            no_response_terminal_skip_count: tally.of("silent"),
-            required_notification_retry_exhausted_count: tally.of("unanswered"),
-            task_less_replies: tally.of("kept"),
-            ended: tally.ended,
-            skipped: tally.skipped,
-            list_failures: standing.list_failures,
-            waiting: standing.known,
-            dead: standing.dead,
-            in_flight: standing.running,
-            lists: standing.lists,
-            foreign_instance: standing.foreign.map(|foreign| foreign.to_string()),
-            oldest_unsettled_at: standing.oldest,
-            oldest_unsettled_seconds: standing.oldest.map(|at| seconds(now.since(at))),
-            turns: self
-                .delivery
-                .get()
-                .map(View::turns)
-                .unwrap_or_default()
-                .into_iter()
-                .map(turn_health)
-                .collect(),
-            config: self.config,
-        }
+        let turns = self.delivery.get().map(View::turns).unwrap_or_default();
+        standing.map_or_else(
+            || DeliveryHealth { config: self.config, ..DeliveryHealth::default() },
+            |standing| delivery_health(standing, turns, self.config, &|error| self.excerpt(error)),
+        )
     }
 
     /// Answers a request, and counts it.
@@ -282,6 +262,7 @@ impl State {
 
     fn reply(&self, request: &Request) -> Reply {
         match route(request) {
+            Route::Page => page::live(&chance::hex::<16>()),
             Route::Health => Reply::json(self.prepared.health.get(|| self.health().pretty())).no_store(),
             Route::Version => Reply::json_of(&self.version()).no_store(),
             Route::Metrics { as_data } => self.figures(as_data),
@@ -305,16 +286,19 @@ impl State {
 
     fn figures(&self, as_data: bool) -> Reply {
         if as_data {
-            let make = || page::data(&self.health(), &self.metrics);
+            let make = || exposition::data(&self.health(), &self.metrics);
             return Reply::json(self.prepared.figures_as_data.get(make)).no_store();
         }
-        let make = || page::exposition(&self.health(), &self.metrics);
-        Reply::whole(page::CONTENT_TYPE, self.prepared.figures.get(make)).no_store()
+        let make = || exposition::exposition(&self.health(), &self.metrics);
+        Reply::whole(exposition::CONTENT_TYPE, self.prepared.figures.get(make)).no_store()
     }
 
     fn operate(&self, wanted: Wanted, request: &Request) -> Reply {
         let ledger = self.ledger.get().map(|ledger| &**ledger);
-        let ground = operator::Ground { view: self.delivery.get(), ledger, house: self.house() };
+        let (health, hour) = (|| self.health(), || self.last_hour.note(&self.metrics, self.delivery.get()));
+        let house = self.house();
+        let ground =
+            operator::Ground { view: self.delivery.get(), ledger, house, health: &health, hour: &hour };
         self.operator.answer(wanted, request, &ground).no_store()
     }
 
@@ -396,23 +380,6 @@ impl State {
     }
 }
 
-fn turn_health(turn: Seen) -> TurnHealth {
-    TurnHealth {
-        notification_id: turn.row.to_string(),
-        agent: turn.agent,
-        state: turn.state.name(),
-        since: turn.since,
-        quiet_seconds: seconds(turn.quiet),
-    }
-}
-
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// What is free for us on the disk of a folder, or of the next one above it that is there.
-fn free_bytes(folder: &Path) -> Option<u64> {
-    let found = folder.ancestors().find_map(|folder| nix::sys::statvfs::statvfs(folder).ok())?;
-    // What is no disk has no blocks at all.
-    (found.blocks() > 0).then(|| found.blocks_available().saturating_mul(found.fragment_size()))
 }

@@ -6,16 +6,13 @@ use std::time::Duration;
 use ureq::http::HeaderValue;
 
 use super::super::GatewayError;
-use super::super::codec::Failure;
+use super::super::codec::{Failure, in_short};
 use super::super::dialect::{Dialect, Memory};
 use super::HttpGateway;
 use crate::model::BaseUrl;
 use crate::redact::Redactor;
 use crate::secret::Secret;
 use crate::wire::{self, Phases, Roots, Stop};
-
-/// The most characters of the other side's words in an error.
-const EXCERPT_CHARS_MAX: usize = 300;
 
 /// How long and how much. The defaults are those of the house; tests have less patience.
 #[derive(Clone, Copy, Debug)]
@@ -142,18 +139,11 @@ impl Shared {
 
     /// The other side's words without secrets, on one line, and not too many.
     pub(super) fn words(&self, text: &str) -> String {
-        let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        self.redactor.excerpt(line.trim_end_matches('.'), EXCERPT_CHARS_MAX)
+        in_short(&self.redactor, text)
     }
 
     /// The error for the caller: without secrets, and short.
     pub(super) fn error(&self, failure: Failure) -> GatewayError {
-        let words = failure.detail.map(|detail| self.words(&detail));
-        let mut error = GatewayError::new(failure.class, failure.why, words.as_deref());
-        error.status = failure.status;
-        error.spoke = failure.spoke;
-        error.run = failure.run.map(|run| self.words(&run));
-        error.not_before = failure.not_before;
-        error
+        failure.told(&self.redactor)
     }
 }

@@ -16,7 +16,7 @@ mod probe;
 mod recover;
 mod socket;
 
-use std::io::{ErrorKind, Read};
+use std::io::Read;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -25,7 +25,7 @@ use ureq::http::header::{self, InvalidHeaderValue};
 use ureq::http::{HeaderMap, HeaderValue, Response};
 use ureq::{Agent, Body, SendBody};
 
-use super::codec::{self, Answer, Assembly, Events, Failure};
+use super::codec::{self, Answer, Failure, Taken};
 use super::dialect::{Dialect, ToolShape};
 use super::history::Glance;
 use super::{Class, Gateway, GatewayError, Progress, Recovered, Reply, Turn, TurnMark, Why};
@@ -243,66 +243,14 @@ impl HttpGateway {
         if body.content_length().is_some_and(|length| length > most as u64) {
             return Err(Failure::new(Class::Lost, Why::AnswerTooLarge));
         }
-        if kind.starts_with("text/event-stream") {
-            return self.read_stream(body, dialect, progress);
-        }
-        let mut bytes = Vec::new();
-        let mut reader = body.into_reader();
-        // Enough to see what it is.
-        let begun = reader.by_ref().take(BUFFER_BYTES as u64).read_to_end(&mut bytes);
-        begun.map_err(|error| self.broken(&Fault::of_io(&error), Stage::Answering))?;
-        let first = bytes.trim_ascii_start().first().copied();
-        let json = kind.contains("json");
-        if first == Some(b'<') || (!json && first != Some(b'{')) {
-            let words =
-                if first == Some(b'<') { "status 200 and a web page" } else { "status 200 without JSON" };
-            return Err(Failure::new(Class::Closed, Why::NotAGateway).with_detail(words));
-        }
-        let left = (most + 1).saturating_sub(bytes.len()) as u64;
-        let whole = reader.take(left).read_to_end(&mut bytes);
-        whole.map_err(|error| self.broken(&Fault::of_io(&error), Stage::Answering))?;
-        if bytes.len() > most {
-            return Err(Failure::new(Class::Lost, Why::AnswerTooLarge));
-        }
-        codec::from_json(&bytes, dialect.errors_may_be_texts())
-    }
-
-    fn read_stream(
-        &self,
-        body: Body,
-        dialect: Dialect,
-        progress: &mut dyn FnMut(Progress<'_>),
-    ) -> Result<Reply, Failure> {
-        let limits = &self.shared.limits;
-        let mut reader = body.into_reader();
-        let mut buffer = vec![0; BUFFER_BYTES];
-        let mut events = Events::default();
-        let mut assembly = Assembly::new(dialect.errors_may_be_texts());
-        let mut total = 0;
-        while !assembly.is_complete() {
-            let run = || assembly.run().map(str::to_owned);
-            let count = match reader.read(&mut buffer) {
-                Ok(count) => count,
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) => {
-                    return Err(self.broken(&Fault::of_io(&error), Stage::Answering).with_run(run()));
-                }
-            };
-            total += count;
-            let heard = if total > limits.answer_bytes {
-                Err(Failure::new(Class::Lost, Why::AnswerTooLarge).with_run(run()))
-            } else if count == 0 {
-                events.end(&mut |event| assembly.event(event, progress))
-            } else {
-                events.push(&buffer[..count], &mut |event| assembly.event(event, progress))
-            };
-            heard.map_err(|failure| failure.with_run(assembly.run().map(str::to_owned)))?;
-            if count == 0 {
-                return assembly.finish();
-            }
-        }
-        self.finish_stream(&mut reader, &mut buffer);
-        assembly.finish()
+        let taken = Taken {
+            kind: &kind,
+            most,
+            errors_may_be_texts: dialect.errors_may_be_texts(),
+            broken: &|error| self.broken(&Fault::of_io(error), Stage::Answering),
+            behind: &|reader, buffer| self.finish_stream(reader, buffer),
+        };
+        taken.read(&mut body.into_reader(), progress)
     }
 
     /// Reads the rest of a stream whose reply is complete, so that the connection can be used again. Whatever goes

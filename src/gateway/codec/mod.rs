@@ -1,8 +1,8 @@
 //! What goes over the wire to the gateway and what comes back, as bytes: no sockets here.
 //!
 //! [`request`] writes the body of a turn in a dialect, and the session key by which the gateway knows the
-//! conversation. [`events`] cuts a stream into events, [`reply`] puts the reply together from them, or from one JSON
-//! body, and [`failure`] reads every refusal; [`spoken`] is what goes over the WebSocket. All of it follows the measured contract; where that says nothing, the
+//! conversation. [`taken`] reads an answer: [`events`] cuts a stream into events, [`reply`] puts the reply
+//! together from them, or from one JSON body, and [`failure`] reads every refusal; [`spoken`] is what goes over the WebSocket. All of it follows the measured contract; where that says nothing, the
 //! rule is: nothing may run twice, nothing that was paid for is thrown away, and nothing is said to people that the
 //! agent did not mean for them.
 
@@ -11,21 +11,25 @@ mod failure;
 mod reply;
 mod request;
 mod spoken;
+mod taken;
 
 use std::time::Duration;
 
-use super::{Class, Why};
+use super::{Class, GatewayError, Why};
+use crate::redact::Redactor;
 
 pub use request::session_key;
 
-pub(crate) use events::Events;
 pub(crate) use failure::{Answer, error_as_text, refusal};
-pub(crate) use reply::{Assembly, from_json};
 pub(crate) use request::{agent_id, body};
 pub(crate) use spoken::{
     Heard, abort_params, connect, hear, in_flight_params, message_params, read_aborted, read_in_flight,
     read_message, request as spoken_request,
 };
+pub(crate) use taken::Taken;
+
+/// The most characters of the other side's words in an error.
+const EXCERPT_CHARS_MAX: usize = 300;
 
 /// A turn that brought no reply; `detail` is the other side's words, as they came.
 #[derive(Debug)]
@@ -65,8 +69,25 @@ impl Failure {
         Self { status: Some(status), ..self }
     }
 
+    /// The error for the caller: without secrets, and short.
+    pub(crate) fn told(self, redactor: &Redactor) -> GatewayError {
+        let words = self.detail.map(|detail| in_short(redactor, &detail));
+        let mut error = GatewayError::new(self.class, self.why, words.as_deref());
+        error.status = self.status;
+        error.spoke = self.spoke;
+        error.run = self.run.map(|run| in_short(redactor, &run));
+        error.not_before = self.not_before;
+        error
+    }
+
     /// The run had this id; one that is known already stays.
     pub(crate) fn with_run(self, run: Option<String>) -> Self {
         Self { run: self.run.or(run), ..self }
     }
+}
+
+/// The other side's words without secrets, on one line, and not too many.
+pub(crate) fn in_short(redactor: &Redactor, text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    redactor.excerpt(line.trim_end_matches('.'), EXCERPT_CHARS_MAX)
 }

@@ -38,7 +38,7 @@ const STARTING: Duration = Duration::from_secs(1);
 const STARTS_WITHIN: Duration = Duration::from_secs(1);
 
 /// What is known of a turn whose answer was lost.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct TurnMark<'a> {
     /// With what it began: `[n-… try 2]`.
     pub marker: &'a str,
@@ -52,29 +52,12 @@ pub struct TurnMark<'a> {
     pub failed: bool,
     /// And the model had written something by then, as far as its cost shows.
     pub spoke: bool,
-    /// When it was sent.
-    pub sent: Millis,
+    /// How long ago it was sent, by a clock that nobody sets, if there is one: a gateway that runs for less was restarted.
+    pub age: Duration,
     /// When its answer was found to be lost.
     pub lost: Millis,
     /// When its session was read for the first time since.
     pub looked: Option<Millis>,
-}
-
-impl TurnMark<'_> {
-    /// Of a turn that was sent then, of which nothing else is known.
-    pub fn at(sent: Millis) -> Self {
-        Self {
-            marker: "",
-            earlier: None,
-            outputs: &[],
-            run: None,
-            failed: false,
-            spoke: false,
-            sent,
-            lost: sent,
-            looked: None,
-        }
-    }
 }
 
 /// How the last run of a session stands.
@@ -285,7 +268,7 @@ pub fn decide(mark: &TurnMark<'_>, sight: &Sight<'_>) -> Recovered {
         return Recovered::Unknown;
     }
     // 6 and 7 after a restart: at once, that beats the gateway's own recovery.
-    if sight.up.is_some_and(|up| sight.now - up > mark.sent + STARTS_WITHIN) {
+    if sight.up.is_some_and(|up| up + STARTS_WITHIN < mark.age) {
         return absent();
     }
     // 5, 6 and 7 without one.

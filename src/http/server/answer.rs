@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use tiny_http::{HTTPVersion, Response, StatusCode};
 
+use super::intake::Source;
 use super::wire::Wire;
 use crate::http::message::{Duplex, Header, Sink};
 

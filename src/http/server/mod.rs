@@ -2,8 +2,9 @@
 //!
 //! One thread accepts, and each connection has its own thread, so a slow client costs itself only. Everything a
 //! client can make us hold is bounded and everything it can make us wait for has a deadline ([`Limits`]):
-//! `acceptor` lets in, `registry` bounds connections, `wire` time, `framing` and `chunked` what is a request at all, `connection` reads
-//! and answers, `answer` writes through `tiny_http`. `tiny_http`'s own listener is not used: one packet aborts it.
+//! `acceptor` lets in, `registry` bounds connections, `wire` time, `framing` and `chunked` what is a request at all, `intake` reads
+//! requests, `connection` answers them, `answer` writes through `tiny_http`; [`rehearse`] shows without any of them
+//! but the reading what bytes are taken for. `tiny_http`'s own listener is not used: one packet aborts it.
 //!
 //! ```no_run
 //! use mission_control_runtime::http::message::Reply;
@@ -22,9 +23,11 @@ mod answer;
 mod chunked;
 mod connection;
 mod framing;
+mod intake;
 mod limits;
 mod refusal;
 mod registry;
+mod rehearsal;
 mod trouble;
 mod wire;
 
@@ -37,6 +40,7 @@ use std::time::{Duration, Instant};
 
 pub use self::limits::Limits;
 use self::registry::Registry;
+pub use self::rehearsal::{Ending, Rehearsal, rehearse};
 use crate::http::message::{Reply, Request};
 
 /// Between two knocks at the door when the acceptor is to end.

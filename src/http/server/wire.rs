@@ -7,6 +7,8 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
+use super::intake::Source;
+
 /// A time-out that is off by less than this is left as it is: in the usual case (the request is there, the answer
 /// fits) no call but one `read` and one `write` is made.
 const CLOSE_ENOUGH: Duration = Duration::from_millis(10);
@@ -23,39 +25,6 @@ pub(super) struct Wire<'a> {
 impl<'a> Wire<'a> {
     pub(super) fn new(stream: &'a TcpStream) -> Self {
         Self { stream, read_timeout: Duration::ZERO, write_timeout: Duration::ZERO }
-    }
-
-    /// Reads what is there, waiting until `until` for it. Nothing means that nothing will come any more.
-    pub(super) fn read(&mut self, into: &mut [u8], until: Instant) -> io::Result<usize> {
-        loop {
-            let left = time_left(until)?;
-            if left.abs_diff(self.read_timeout) > CLOSE_ENOUGH {
-                self.stream.set_read_timeout(Some(left))?;
-                self.read_timeout = left;
-            }
-            match (&mut &*self.stream).read(into) {
-                Err(error) if is_pause(&error) => {}
-                done => return done,
-            }
-        }
-    }
-
-    /// Writes all of it before `until`.
-    pub(super) fn write_all(&mut self, mut bytes: &[u8], until: Instant) -> io::Result<()> {
-        while !bytes.is_empty() {
-            let left = time_left(until)?;
-            if left.abs_diff(self.write_timeout) > CLOSE_ENOUGH {
-                self.stream.set_write_timeout(Some(left))?;
-                self.write_timeout = left;
-            }
-            match (&mut &*self.stream).write(bytes) {
-                Ok(0) => return Err(ErrorKind::WriteZero.into()),
-                Ok(written) => bytes = &bytes[written..],
-                Err(error) if is_pause(&error) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
     }
 
     /// Whether the client still listens: it has neither hung up nor stopped sending for good. Never waits.
@@ -77,6 +46,41 @@ impl<'a> Wire<'a> {
     /// Says that no more will be sent.
     pub(super) fn hang_up(&mut self) -> io::Result<()> {
         self.stream.shutdown(Shutdown::Write)
+    }
+}
+
+impl Source for Wire<'_> {
+    /// Reads what is there, waiting until `until` for it. Nothing means that nothing will come any more.
+    fn read(&mut self, into: &mut [u8], until: Instant) -> io::Result<usize> {
+        loop {
+            let left = time_left(until)?;
+            if left.abs_diff(self.read_timeout) > CLOSE_ENOUGH {
+                self.stream.set_read_timeout(Some(left))?;
+                self.read_timeout = left;
+            }
+            match (&mut &*self.stream).read(into) {
+                Err(error) if is_pause(&error) => {}
+                done => return done,
+            }
+        }
+    }
+
+    /// Writes all of it before `until`.
+    fn write_all(&mut self, mut bytes: &[u8], until: Instant) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let left = time_left(until)?;
+            if left.abs_diff(self.write_timeout) > CLOSE_ENOUGH {
+                self.stream.set_write_timeout(Some(left))?;
+                self.write_timeout = left;
+            }
+            match (&mut &*self.stream).write(bytes) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(written) => bytes = &bytes[written..],
+                Err(error) if is_pause(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 }
 

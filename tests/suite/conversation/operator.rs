@@ -10,7 +10,7 @@ use super::house::House;
 use super::polite;
 use crate::support::board::agent;
 
-fn token(house: &House) -> String {
+pub(super) fn token(house: &House) -> String {
     fs::read_to_string(format!("{}/operator-token", house.state_dir())).unwrap().trim().to_owned()
 }
 
@@ -34,13 +34,13 @@ fn ask(house: &House, method: &str, path: &str, body: &str, headers: &[(&str, &s
     (answer.status().as_u16(), serde_json::from_str(&text).unwrap_or(Value::Null))
 }
 
-fn as_operator(house: &House, method: &str, path: &str, body: &str) -> (u16, Value) {
+pub(super) fn as_operator(house: &House, method: &str, path: &str, body: &str) -> (u16, Value) {
     let bearer = format!("Bearer {}", token(house));
     ask(house, method, path, body, &[("Authorization", &bearer)])
 }
 
 /// A mention of ben that was given up at once, because nothing else could come of it.
-fn dead_letter(house: &House) -> (String, String) {
+pub(super) fn dead_letter(house: &House) -> (String, String) {
     house.faults().next(Fault::Failed("server_error", "invalid tool configuration"));
     let task = house.task("in_progress", &["ben"]);
     house.mention(&task, "ben", "hello");
@@ -188,6 +188,7 @@ fn only_who_shows_the_token_is_told_anything() {
     let paths = [
         ("GET", format!("/why/{id}")),
         ("GET", "/deliveries".to_owned()),
+        ("GET", "/overview".to_owned()),
         ("POST", format!("/dead/{id}/retry")),
         ("POST", format!("/dead/{id}/drop")),
         ("POST", format!("/turns/{id}/give-up")),

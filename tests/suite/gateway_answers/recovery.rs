@@ -73,7 +73,7 @@ fn verdict(scene: Scene, items: &[Value]) -> Recovered {
         run: scene.run.then_some(RUN),
         failed: scene.failed,
         spoke: false,
-        sent: SENT,
+        age: now.since(SENT),
         lost,
         looked: scene.looked.map(|seconds| now - Duration::from_secs(seconds)),
     };
@@ -482,7 +482,7 @@ fn pages_are_read_back_to_the_turn() {
         run: None,
         failed: false,
         spoke: false,
-        sent: SENT,
+        age: Duration::ZERO,
         lost: SENT,
         looked: None,
     };

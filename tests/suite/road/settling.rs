@@ -102,6 +102,18 @@ fn a_run_that_goes_on_is_waited_for() {
     assert!(!looked[0].again && looked[1].again);
 }
 
+/// A gateway that runs for less time than the turn is old was restarted: so a wall clock that is set forward meanwhile
+/// must not make the turn older.
+#[test]
+fn a_clock_that_is_set_makes_no_turn_older() {
+    let (office, mut job) = lost();
+    let sent = job.record.sent.as_mut().unwrap();
+    sent.at = sent.at - Duration::from_hours(1);
+    office.gateway.recovers(goes_on(1));
+    assert_eq!(office.deliver(&mut job), "again");
+    assert!(office.gateway.take_looked()[0].age < Duration::from_mins(30));
+}
+
 /// It has been quiet for longer than anybody waits.
 fn quiet(job: &mut Job) {
     let sent = job.record.sent.as_mut().unwrap();
@@ -317,6 +329,7 @@ fn a_note_of_another_life_is_settled_first() {
         attempt: 3,
         run: None,
         at: office.team.board.clock().now() - Duration::from_mins(1),
+        steady: None,
         lost: None,
         silent: false,
         failed: false,
@@ -335,5 +348,6 @@ fn a_note_of_another_life_is_settled_first() {
     let looked = office.gateway.take_looked();
     assert_eq!(looked[0].marker, format!("[n-{} try 3]", job.row.id));
     assert_eq!(looked[0].session, "task:t1:agent:ben:acc:v1", "where it was sent, wherever that is now");
+    assert!(looked[0].age >= Duration::from_mins(1), "there is only the wall clock to tell it by");
     assert!(office.gateway.take_seen().is_empty());
 }

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use mission_control_runtime::gateway::{
     Class, Gateway, GatewayError, Input, Progress, Recovered, Reply, ToolCall, ToolOutput, Turn, TurnMark,
@@ -31,6 +32,7 @@ pub(crate) struct Looked {
     pub(crate) run: Option<String>,
     pub(crate) failed: bool,
     pub(crate) again: bool,
+    pub(crate) age: Duration,
 }
 
 /// The gateway. Clones play the same lines.
@@ -152,6 +154,7 @@ impl Gateway for Played {
             run: mark.run.map(str::to_owned),
             failed: mark.failed,
             again: mark.looked.is_some(),
+            age: mark.age,
         });
         lines.verdicts.pop_front().expect("nobody knows what became of it")
     }

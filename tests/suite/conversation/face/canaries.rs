@@ -196,8 +196,18 @@ fn ask(address: &str, method: &str, path: &str, headers: &[(&str, &str)], body: 
 /// Everything that can be asked without a token, and with the operators'.
 fn look(house: &House, canaries: &Canaries, operator: &str, ids: &[String], some: &[&str]) {
     let address = house.address();
-    let open =
-        ["/health", "/metrics", "/version", "/readyz", "/livez", "/no-such-path", "/why/ben", "/deliveries"];
+    let open = [
+        "/health",
+        "/metrics",
+        "/version",
+        "/readyz",
+        "/livez",
+        "/no-such-path",
+        "/why/ben",
+        "/deliveries",
+        "/",
+        "/overview",
+    ];
     for path in open {
         for accept in ["*/*", "application/json"] {
             canaries.are_not_in(path, &ask(address, "GET", path, &[("Accept", accept)], ""));
@@ -224,7 +234,9 @@ fn look(house: &House, canaries: &Canaries, operator: &str, ids: &[String], some
         let wrong = [("Authorization", name), ("Origin", name)];
         canaries.are_not_in("a refusal", &ask(address, "GET", "/deliveries", &wrong, ""));
     }
-    canaries.are_hidden_in("/deliveries", &ask(address, "GET", "/deliveries", &shown, ""));
+    for path in ["/deliveries", "/overview"] {
+        canaries.are_hidden_in(path, &ask(address, "GET", path, &shown, ""));
+    }
     canaries.are_hidden_in("/health", &ask(address, "GET", "/health", &[], ""));
 }
 

@@ -95,8 +95,8 @@ impl Line {
             run: error.run.as_deref(),
             failed: error.why == Why::Internal,
             spoke: error.spoke,
-            // A moment ago, or this gateway would be younger than the turn.
-            sent: SystemClock.now(),
+            // Or this gateway would be younger than the turn.
+            age: Duration::ZERO,
             lost,
             looked: (since >= 5).then_some(lost),
         };
@@ -194,7 +194,6 @@ fn after_a_restart_the_recovery_is_waited_for_or_beaten() {
         });
         assert_eq!(error.class, Class::Lost);
         if early {
-            let sent = SystemClock.now() - Duration::from_secs(10);
             let mark = TurnMark {
                 marker: "[n-1 try 1]",
                 earlier: None,
@@ -202,7 +201,7 @@ fn after_a_restart_the_recovery_is_waited_for_or_beaten() {
                 run: error.run.as_deref(),
                 failed: false,
                 spoke: false,
-                sent,
+                age: Duration::from_secs(10),
                 lost: SystemClock.now(),
                 looked: None,
             };

@@ -1,0 +1,9 @@
+//! Session keys.
+#![no_main]
+
+#[path = "../../tests/suite/support/dice.rs"]
+mod dice;
+#[path = "../targets/mod.rs"]
+mod targets;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| targets::session_keys::check(bytes));

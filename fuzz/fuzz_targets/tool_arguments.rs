@@ -1,0 +1,9 @@
+//! The arguments of tool calls.
+#![no_main]
+
+#[path = "../../tests/suite/support/dice.rs"]
+mod dice;
+#[path = "../targets/mod.rs"]
+mod targets;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| targets::tool_arguments::check(bytes));

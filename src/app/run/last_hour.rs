@@ -1,0 +1,39 @@
+//! The last hour of this process.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::delivery::service::View;
+use crate::delivery::tally::Tally;
+use crate::metrics::Metrics;
+use crate::metrics::hour::{Hour, MINUTE, totals};
+
+/// What was counted in each of its minutes.
+pub(super) struct LastHour {
+    began: Instant,
+    hour: Mutex<Hour>,
+}
+
+impl Default for LastHour {
+    fn default() -> Self {
+        Self { began: Instant::now(), hour: Mutex::default() }
+    }
+}
+
+impl LastHour {
+    /// Notes what has been counted until now; each figure, minute by minute.
+    pub(super) fn note(&self, metrics: &Metrics, view: Option<&View>) -> BTreeMap<&'static str, Vec<u64>> {
+        // Locked first: whoever comes later brings no older totals.
+        let mut hour = self.hour.lock().unwrap_or_else(PoisonError::into_inner);
+        let tally = view.map_or_else(Tally::default, |view| view.standing().tally);
+        hour.note(self.began.elapsed(), totals(metrics, &tally));
+        hour.figures()
+    }
+
+    /// How long the minute of now lasts.
+    pub(super) fn rest(&self) -> Duration {
+        let into = self.began.elapsed().as_millis() % MINUTE.as_millis();
+        MINUTE.saturating_sub(Duration::from_millis(u64::try_from(into).unwrap_or_default()))
+    }
+}

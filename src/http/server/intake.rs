@@ -1,0 +1,208 @@
+//! What comes in over a connection, read as requests: a head, the body that it announces, and the next.
+//!
+//! The bytes come from a [`Source`]: a client's socket, or, where nobody is connected, a list of pieces.
+
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use tiny_http::Method;
+
+use super::answer::Manner;
+use super::chunked::Chunks;
+use super::framing::{BodyFraming, Head, HeadScan, read_head};
+use super::limits::Limits;
+use super::refusal::Refusal;
+use crate::http::message::Request;
+
+/// Bytes read at first: enough for most heads, and for many bodies.
+const SMALL: usize = 1024;
+/// Bytes of a body read at once, at most.
+const LARGE: usize = 64 * 1024;
+
+/// Where a client's bytes come from, and where it is told to go on.
+pub(super) trait Source {
+    /// Takes in what is there, waiting until `until` for it. Nothing means that nothing will come any more.
+    fn read(&mut self, into: &mut [u8], until: Instant) -> io::Result<usize>;
+
+    /// Writes all of it before `until`.
+    fn write_all(&mut self, bytes: &[u8], until: Instant) -> io::Result<()>;
+}
+
+/// Why there is no (further) request.
+pub(super) enum End {
+    /// The client is told why.
+    Refused(Refusal),
+    /// There is nobody to tell, or nothing to say.
+    Gone,
+}
+
+impl From<Refusal> for End {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+/// What has come so far, and where more comes from.
+pub(super) struct Intake<'a, S> {
+    pub(super) source: S,
+    limits: &'a Limits,
+    /// Bytes of all bodies held at this moment, by all connections.
+    bodies: &'a AtomicUsize,
+    /// Read but not yet understood.
+    input: Vec<u8>,
+}
+
+impl<'a, S: Source> Intake<'a, S> {
+    pub(super) fn new(source: S, limits: &'a Limits, bodies: &'a AtomicUsize) -> Self {
+        Self { source, limits, bodies, input: Vec::new() }
+    }
+
+    /// Whether nothing has come that is not understood yet.
+    pub(super) fn is_empty(&self) -> bool {
+        self.input.is_empty()
+    }
+
+    /// What has come and is not understood: it is somebody else's now.
+    pub(super) fn rest(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.input)
+    }
+
+    /// Waits with empty hands; says whether anything has come.
+    pub(super) fn wait_for_first_byte(&mut self) -> bool {
+        self.input = Vec::new();
+        let until = Instant::now() + self.limits.idle_time;
+        self.input = first_bytes(&mut self.source, until).unwrap_or_default();
+        !self.input.is_empty()
+    }
+
+    /// The request of `peer` whose first bytes have come; how it wants to be answered, and what its body holds of the memory
+    /// of all bodies.
+    pub(super) fn request(&mut self, peer: SocketAddr) -> Result<(Request, Manner, Claim<'a>), End> {
+        let end = self.read_until_head_ends()?;
+        let head = read_head(&self.input[..end], self.limits)?;
+        self.input.drain(..end);
+
+        let manner = Manner {
+            head_only: *head.request.method() == Method::Head,
+            old: head.old,
+            keep_alive: head.keep_alive,
+        };
+        let mut claim = Claim { pool: self.bodies, most: self.limits.bodies_in_flight, bytes: 0 };
+        let body = self.read_body(&head, &mut claim)?;
+        Ok((head.request.with_body(body).with_peer(peer), manner, claim))
+    }
+
+    fn read_until_head_ends(&mut self) -> Result<usize, End> {
+        let until = Instant::now() + self.limits.head_time;
+        let mut scan = HeadScan::default();
+        loop {
+            if let Some(end) = scan.advance(&self.input, self.limits)? {
+                return Ok(end);
+            }
+            let room = if self.input.len() < SMALL { SMALL } else { self.limits.head_bytes };
+            self.fill_or_end(room, until, Refusal::HeadSlow)?;
+        }
+    }
+
+    fn read_body(&mut self, head: &Head, claim: &mut Claim<'_>) -> Result<Vec<u8>, End> {
+        if head.body == BodyFraming::Empty {
+            return Ok(Vec::new());
+        }
+        let limit = self.limits.body_limit(&head.request.path());
+        if matches!(head.body, BodyFraming::Length(length) if length > limit) {
+            return Err(Refusal::BodyTooLarge.into());
+        }
+        let until = Instant::now() + self.limits.body_time;
+        if head.expects_continue && self.input.is_empty() {
+            let go_on = b"HTTP/1.1 100 Continue\r\n\r\n";
+            self.source.write_all(go_on, until).map_err(|_| End::Gone)?;
+        }
+        match head.body {
+            BodyFraming::Empty => Ok(Vec::new()),
+            BodyFraming::Length(length) => self.read_length(length, until, claim),
+            BodyFraming::Chunked => self.read_chunks(limit, until, claim),
+        }
+    }
+
+    fn read_length(&mut self, length: usize, until: Instant, claim: &mut Claim<'_>) -> Result<Vec<u8>, End> {
+        let here = length.min(self.input.len());
+        let mut body: Vec<u8> = Vec::with_capacity(length.min(LARGE));
+        body.extend(self.input.drain(..here));
+        while body.len() < length {
+            // Memory follows what has come, not what is promised: there is room for as much again.
+            let had = body.len();
+            let room = length.min(had + had.clamp(SMALL, LARGE));
+            claim.grow_to(room)?;
+            body.resize(room, 0);
+            let read = self.source.read(&mut body[had..], until);
+            body.truncate(had + read.as_ref().copied().unwrap_or(0));
+            arrived(read, Refusal::BodySlow)?;
+        }
+        Ok(body)
+    }
+
+    fn read_chunks(&mut self, limit: usize, until: Instant, claim: &mut Claim<'_>) -> Result<Vec<u8>, End> {
+        let mut chunks = Chunks::new(limit);
+        let mut body = Vec::new();
+        loop {
+            claim.grow_to(body.len() + self.input.len())?;
+            let taken = chunks.push(&self.input, &mut body)?;
+            self.input.drain(..taken);
+            if chunks.done() {
+                return Ok(body);
+            }
+            self.fill_or_end(self.limits.head_bytes, until, Refusal::BodySlow)?;
+        }
+    }
+
+    /// Reads more, up to `room` bytes of input in all.
+    fn fill_or_end(&mut self, room: usize, until: Instant, slow: Refusal) -> Result<(), End> {
+        let had = self.input.len();
+        self.input.reserve_exact(room.saturating_sub(had));
+        self.input.resize(room.max(had), 0);
+        let read = self.source.read(&mut self.input[had..], until);
+        self.input.truncate(had + read.as_ref().copied().unwrap_or(0));
+        arrived(read, slow)
+    }
+}
+
+/// Waits for a request with nothing in hand but a piece of stack that the last answer has used before.
+#[inline(never)] // or the piece would be kept beside the answer's, by every connection
+fn first_bytes(source: &mut impl Source, until: Instant) -> io::Result<Vec<u8>> {
+    let mut first = [0; SMALL];
+    let read = source.read(&mut first, until)?;
+    Ok(first[..read].to_vec())
+}
+
+/// What a read came to while a request was still incomplete.
+fn arrived(read: io::Result<usize>, slow: Refusal) -> Result<(), End> {
+    match read {
+        Ok(1..) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::TimedOut => Err(slow.into()),
+        Ok(0) | Err(_) => Err(End::Gone),
+    }
+}
+
+/// The bytes one request's body holds of what all bodies may hold together.
+pub(super) struct Claim<'a> {
+    pool: &'a AtomicUsize,
+    most: usize,
+    bytes: usize,
+}
+
+impl Claim<'_> {
+    fn grow_to(&mut self, bytes: usize) -> Result<(), Refusal> {
+        let more = bytes.saturating_sub(self.bytes);
+        self.bytes += more;
+        let all = self.pool.fetch_add(more, Ordering::Relaxed) + more;
+        if all > self.most { Err(Refusal::BodiesInFlight) } else { Ok(()) }
+    }
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        self.pool.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,424 @@
+// The live page of the runtime in a real browser. It needs a running `mission-control-runtime local` and what that prints,
+// and the program itself, which it starts with a gateway of its own:
+//
+//   BASE_URL=http://… ADMIN_KEY=… ACCOUNT_ID=… SERVICE_TOKEN=… BINARY=/path node tests/browser/live.mjs
+//
+// and what page.mjs needs besides. One line per check; the last line counts; the exit code is 0 only if all passed.
+
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { chromium } from 'playwright-core';
+
+const { ADMIN_KEY, ACCOUNT_ID, SERVICE_TOKEN, BINARY, CHROMIUM = '/usr/bin/chromium', SCREENSHOTS } = process.env;
+const BASE_URL = (process.env.BASE_URL ?? process.env.CONVEX_URL ?? '').replace(/\/$/, '');
+for (const [name, value] of Object.entries({ BASE_URL, ADMIN_KEY, ACCOUNT_ID, SERVICE_TOKEN, BINARY })) {
+  if (!value) { console.error(`${name} is not set; \`mission-control-runtime local\` prints it, and BINARY is the program`); process.exit(2); }
+}
+
+const PATIENCE = 15_000;
+const PHONE = { width: 390, height: 844 };
+const WIDE = { width: 1440, height: 900 };
+const EVIL = '<img src=x onerror="window.pwned=1"><script>window.pwned=1</script>';
+
+let passed = 0;
+let failed = 0;
+async function check(name, run) {
+  const began = performance.now();
+  try {
+    await run();
+    passed++;
+    console.log(`ok    ${name} (${((performance.now() - began) / 1000).toFixed(1)} s)`);
+  } catch (error) {
+    failed++;
+    console.log(`FAIL  ${name}: ${String(error.message).split('\n').slice(0, 6).join(' | ')}`);
+  }
+}
+
+/* ── What the runtime stands between ─────────────────────────────────────────────────────────────────────────────── */
+
+const body = async request => { let text = ''; for await (const part of request) text += part; return text; };
+const listen = async server => { server.listen(0, '127.0.0.1'); await once(server, 'listening'); return `http://127.0.0.1:${server.address().port}`; };
+
+/** What each agent's next turns come to: { say }, { fail }, or { hang }. */
+const minds = new Map();
+let turns = 0;
+
+const gateway = createServer(async (request, answer) => {
+  const json = (status, value) => { answer.writeHead(status, { 'Content-Type': 'application/json' }); answer.end(JSON.stringify(value)); };
+  if (request.url === '/startupz') return json(200, { ok: true, version: '2026.9.6' });
+  if (request.url === '/readyz') return json(200, { ready: true });
+  // What became of a turn that showed no sign of life nobody can say here, so it stays stuck.
+  if (request.url.startsWith('/sessions/')) return json(500, {});
+  if (request.url !== '/v1/responses') return json(request.url === '/v1/models' ? 200 : 404, { data: [] });
+  const slug = JSON.parse(await body(request)).model.split('/').pop();
+  const mind = minds.get(slug) ?? { say: 'Noted.' };
+  const id = `resp_${++turns}`;
+  const event = (name, value) => answer.write(`event: ${name}\ndata: ${JSON.stringify({ type: name, ...value })}\n\n`);
+  answer.writeHead(200, { 'Content-Type': 'text/event-stream' });
+  event('response.created', { response: { id, status: 'in_progress', output: [] } });
+  if (mind.hang) return;
+  const usage = { input_tokens: 12_400, output_tokens: 310, total_tokens: 12_710 };
+  if (mind.fail) event('response.failed', { response: { id, status: 'failed', output: [], error: { code: 'server_error', message: mind.fail }, usage: { ...usage, output_tokens: 0 } } });
+  else event('response.completed', { response: { id, status: 'completed', usage, output: [{ type: 'message', id: 'msg_1', role: 'assistant', status: 'completed', content: [{ type: 'output_text', text: mind.say }] }] } });
+  answer.end('data: [DONE]\n\n');
+});
+
+/** Mission Control, which takes no messages of these agents. */
+const speechless = new Set();
+const board = createServer(async (request, answer) => {
+  const text = await body(request);
+  if (text.includes(':createMessageFromAgent"') && [...speechless].some(id => text.includes(id))) {
+    answer.writeHead(503);
+    return answer.end();
+  }
+  const passedOn = await fetch(BASE_URL + request.url, { method: request.method, headers: { 'Content-Type': 'application/json' }, body: text || undefined });
+  answer.writeHead(passedOn.status, { 'Content-Type': passedOn.headers.get('content-type') ?? 'text/plain' });
+  answer.end(Buffer.from(await passedOn.arrayBuffer()));
+});
+
+const [gatewayUrl, boardUrl] = [await listen(gateway), await listen(board)];
+const folder = mkdtempSync(join(tmpdir(), 'live-'));
+writeFileSync(join(folder, 'nothing.env'), ''); // so that the machine's own is not read
+let port = 0;
+let runtime = null;
+
+/** Starts the runtime, and says where it listens. The second time at the same address. */
+async function start() {
+  const child = spawn(BINARY, ['run', '--env-file', join(folder, 'nothing.env')], {
+    stdio: ['ignore', 'ignore', 'pipe'], cwd: folder,
+    env: { ACCOUNT_ID, SERVICE_TOKEN, CONVEX_URL: boardUrl, OPENCLAW_GATEWAY_URL: gatewayUrl, HEALTH_PORT: String(port), STATE_DIR: join(folder, 'state'),
+      DELIVERY_INTERVAL: '1000', DELIVERY_DRAIN_MS: '0', OPENCLAW_REQUEST_TIMEOUT_MS: '5000', DELIVERY_MAX_ATTEMPTS: '3' },
+  });
+  runtime = child;
+  for await (const line of createInterface({ input: child.stderr })) {
+    if (process.env.SHOW_LOG) console.error(line);
+    const found = /listening on http:\/\/[^:]+:(\d+)/.exec(line);
+    if (found) port = Number(found[1]);
+    // The token is there by now.
+    if (line.includes('the team:')) break;
+  }
+  child.stderr.resume();
+  assert.ok(port && child.exitCode === null, 'the runtime does not start');
+}
+
+async function end() {
+  if (!runtime || runtime.exitCode !== null) return;
+  runtime.kill('SIGKILL');
+  await once(runtime, 'exit');
+}
+
+/* ── What the test does on its own ───────────────────────────────────────────────────────────────────────────────── */
+
+/** The person's side of Mission Control. */
+async function person(kind, path, args) {
+  const answer = await fetch(`${BASE_URL}/api/${kind}`, {
+    method: 'POST', headers: { 'Content-Type': 'application/json', Authorization: `Convex ${ADMIN_KEY}` },
+    body: JSON.stringify({ path, args: { accountId: ACCOUNT_ID, ...args }, format: 'json' }),
+  });
+  const said = await answer.json();
+  assert.equal(said.status, 'success', `${path}: ${said.errorMessage ?? answer.status}`);
+  return said.value;
+}
+
+async function hire(slug, name, role) {
+  const id = await person('mutation', 'agents:create', { name, slug, role });
+  return typeof id === 'string' ? id : id._id ?? id.agentId;
+}
+
+const url = path => `http://127.0.0.1:${port}${path}`;
+const token = () => readFileSync(join(folder, 'state', 'operator-token'), 'utf8').trim();
+const operator = async path => (await fetch(url(path), { headers: { Authorization: `Bearer ${token()}` } })).json();
+const health = async () => (await fetch(url('/health'))).json();
+const nudge = () => fetch(url('/nudge'), { method: 'POST' });
+
+let tasks = 0;
+/** A task of its own, in which the person names an agent. */
+async function mention(slug, words) {
+  const made = await person('mutation', 'tasks:create', { title: `Live test ${++tasks}`, priority: 3, labels: [] });
+  const taskId = typeof made === 'string' ? made : made._id ?? made.taskId;
+  await person('mutation', 'messages:create', { taskId, content: `@${slug} ${words}` });
+  await nudge();
+  return taskId;
+}
+
+const browser = await chromium.launch({ executablePath: CHROMIUM, args: ['--headless', '--no-sandbox', '--disable-gpu'] });
+const complaints = [];
+const elsewhere = [];
+async function tab() {
+  const context = await browser.newContext({ viewport: WIDE, reducedMotion: 'reduce' });
+  const page = await context.newPage();
+  page.setDefaultTimeout(PATIENCE);
+  page.asked = [];
+  page.on('request', request => {
+    const { host, pathname, href } = new URL(request.url());
+    if (host !== `127.0.0.1:${port}` && !href.startsWith('data:')) elsewhere.push(request.url());
+    page.asked.push(`${request.method()} ${pathname}`);
+    page.shown = request.headers().authorization ?? page.shown;
+  });
+  // A refusal and a service that is away are what some checks are about; the browser writes a line for each.
+  page.on('console', message => { if (['error', 'warning'].includes(message.type()) && !/Failed to load resource/.test(message.text())) complaints.push(message.text()); });
+  page.on('pageerror', error => complaints.push(String(error)));
+  return page;
+}
+async function picture(page, name) {
+  if (!SCREENSHOTS) return;
+  await page.evaluate(() => scrollTo(0, 0));
+  await page.screenshot({ path: `${SCREENSHOTS}/live-${name}.png`, fullPage: !name.startsWith('phone') });
+}
+const overflow = page => page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+const row = (list, agent) => `#${list} .one:has(.link:text-is("${agent}"))`;
+
+/* ── The checks ──────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+const mended = await hire('mender', 'Mel Mender', 'Mends what was given up');
+await hire('dropper', 'Dora Dropper', 'Is dropped for good');
+await hire('stuck', 'Stella Stuck', 'Says nothing for too long');
+await hire('hanger', 'Hank Hanger', 'Thinks for a long time');
+await hire('pauser', 'Paula Pauser', 'Takes a break');
+const mute = await hire('mute', EVIL, EVIL);
+assert.ok(mended && mute);
+minds.set('mender', { fail: `invalid tool configuration ${EVIL}` });
+minds.set('dropper', { fail: 'invalid tool configuration' });
+minds.set('hanger', { hang: true });
+minds.set('stuck', { hang: true });
+minds.set('mute', { say: `The answer. ${EVIL}` });
+speechless.add(mute);
+await start();
+
+let page = await tab();
+
+await check('without a token nothing is shown, asked or done', async () => {
+  await mention('mender', 'please');
+  await mention('stuck', 'please');
+  await page.goto(url('/'));
+  await page.waitForSelector('#token');
+  await page.waitForFunction(() => /The service is (healthy|degraded|starting)/.test(document.getElementById('gate-status').textContent));
+  assert.equal(await page.locator('.one, .agent, .chart, [data-act], #pause-all').count(), 0);
+  await page.waitForResponse(answer => new URL(answer.url()).pathname === '/health'); // and one more look
+  assert.deepEqual([...new Set(page.asked)], ['GET /', 'GET /health']);
+  const text = await page.textContent('body');
+  for (const word of ['mender', 'invalid tool', ACCOUNT_ID]) assert.ok(!text.includes(word), word);
+  await picture(page, 'gate-light');
+});
+
+await check('a wrong token gets a clear sentence', async () => {
+  await page.fill('#token', 'not-the-token');
+  await page.press('#token', 'Enter');
+  await page.waitForSelector('#refusal');
+  assert.match(await page.textContent('#refusal'), /not the token of this service/);
+  assert.equal(await page.evaluate(() => sessionStorage.length), 0);
+  assert.equal(await page.locator('.one, .agent').count(), 0);
+  await picture(page, 'gate-refused');
+});
+
+await check('the link opens the page, and the token leaves the address', async () => {
+  page = await tab();
+  await page.goto(url(`/#token=${token()}`));
+  await page.waitForSelector('#status');
+  assert.equal(page.url(), url('/'));
+  assert.equal(await page.evaluate(() => localStorage.length + document.cookie.length), 0);
+  assert.equal(page.shown, `Bearer ${token()}`);
+  assert.ok(!(await page.content()).includes(token()));
+  await page.reload();
+  await page.waitForSelector('#status');
+});
+
+let letter = '';
+
+await check('a dead letter begins again with a click and leaves the list', async () => {
+  await page.waitForSelector(row('dead', 'mender'));
+  assert.match(await page.textContent('#reasons'), /dead_letters/);
+  await picture(page, 'dead-light');
+  minds.set('mender', { say: `All is well. ${EVIL}` });
+  letter = await page.getAttribute(row('dead', 'mender'), 'data-id');
+  await page.click(`#dead [data-id="${letter}"] [data-act=retry]`);
+  await page.waitForSelector(`#dead [data-id="${letter}"]`, { state: 'detached' });
+  await page.waitForSelector(`#recent [data-id="${letter}"][data-state=answered]`);
+  assert.equal((await health()).delivery.dead, 0);
+});
+
+await check('its timeline opens and stays open', async () => {
+  const one = `#recent [data-id="${letter}"]`;
+  await page.focus(`${one} [data-open]`);
+  await page.keyboard.press('Enter');
+  await page.waitForSelector(`${one} .steps li`);
+  const steps = await page.textContent(`${one} .steps`);
+  for (const word of ['Turn sent', 'Retried', 'Posted', 'Ended']) assert.ok(steps.includes(word), `${word}: ${steps}`);
+  assert.match(await page.textContent(`${one} .story`), /12,400 tokens read/);
+  await page.waitForResponse(answer => answer.url().endsWith('/overview'));
+  await page.waitForResponse(answer => answer.url().endsWith('/overview'));
+  assert.equal(await page.getAttribute(`${one} [data-open]`, 'aria-expanded'), 'true');
+  assert.equal(await page.evaluate(() => document.activeElement?.hasAttribute('data-open')), true, 'a refresh takes no focus away');
+});
+
+await check('a turn that is stuck is marked', async () => {
+  const one = '#in-flight .one.stuck';
+  await page.waitForSelector(`${one} [data-act=give-up]`);
+  assert.match(await page.textContent('#reasons'), /stuck_turns/);
+  await picture(page, 'stuck-light');
+});
+
+await check('a dead letter is dropped after a question', async () => {
+  await mention('dropper', 'please');
+  const one = row('dead', 'dropper');
+  await page.click(`${one} [data-act=drop]`);
+  await page.keyboard.press('Escape');
+  await page.waitForSelector(`${one} [data-act=drop]`);
+  assert.equal((await health()).delivery.dead, 1);
+  await page.click(`${one} [data-act=drop]`);
+  assert.equal(await page.evaluate(() => document.activeElement?.hasAttribute('data-yes')), true);
+  await page.click(`${one} [data-yes]`);
+  await page.waitForSelector(one, { state: 'detached' });
+  await page.waitForSelector(`${row('recent', 'dropper')}[data-state=dropped]`);
+  assert.equal((await health()).delivery.dead, 0);
+});
+
+await check('what people and agents write stays text', async () => {
+  const taskId = await mention('mute', `look: ${EVIL}`);
+  const one = `:is(#in-flight, #unsettled) .one:has(.link:text-is("mute"))`;
+  await page.click(`${one} [data-open]`);
+  await page.waitForSelector(`${one} .answer`);
+  assert.ok((await page.textContent(`${one} .answer`)).includes(EVIL), 'the answer that no thread shows');
+  assert.ok((await page.textContent('[data-agent-slug=mute]')).includes(EVIL), 'the name of the agent');
+  await page.fill('#why', 'mender');
+  await page.press('#why', 'Enter');
+  await page.waitForSelector('#answer .inner .one');
+  await page.fill('#why', `${EVIL}/../x?y#z`);
+  await page.press('#why', 'Enter');
+  await page.waitForFunction(() => document.querySelector('#answer .story')?.textContent.includes('Nothing is known'));
+  assert.ok((await page.textContent('#found')).includes(EVIL));
+  await page.fill('#why', taskId);
+  await page.press('#why', 'Enter');
+  await page.waitForSelector('#answer .inner .one[data-state]');
+  assert.equal(await page.evaluate(() => document.activeElement?.id), 'found');
+  await picture(page, 'why-light');
+  await page.click('#answer [aria-label="Close the answer"]');
+  await page.waitForSelector('#answer', { state: 'detached' });
+  assert.equal(await page.evaluate(() => window.pwned), undefined);
+  assert.equal(await page.locator('#app img, #app script').count(), 0);
+});
+
+await check('everything is paused and goes on', async () => {
+  await page.click('#pause-all');
+  await page.waitForSelector('#paused');
+  await mention('pauser', 'hello');
+  await page.waitForSelector(`${row('unsettled', 'pauser')}[data-state=held]`);
+  await picture(page, 'paused-light');
+  await page.click('#pause-all');
+  await page.waitForSelector('#paused', { state: 'detached' });
+  await page.waitForSelector(`${row('recent', 'pauser')}[data-state=answered]`);
+});
+
+await check('one agent is paused and goes on', async () => {
+  await page.click('[data-agent-slug=pauser] [data-act=pause]');
+  await page.waitForSelector('[data-agent-slug=pauser].paused [data-act=resume]');
+  assert.deepEqual((await health()).paused, { all: false, agents: ['pauser'] });
+  await mention('pauser', 'hello again');
+  await page.waitForSelector(`${row('unsettled', 'pauser')}[data-state=held]`);
+  await page.click('[data-agent-slug=pauser] [data-act=resume]');
+  await page.waitForSelector(row('unsettled', 'pauser'), { state: 'detached' });
+  await page.waitForFunction(() => document.querySelectorAll('#recent .one').length >= 4);
+});
+
+await check('a turn under way is shown, and given up', async () => {
+  await mention('hanger', 'think about it');
+  const one = row('in-flight', 'hanger');
+  await page.waitForSelector(`${one} .age`);
+  assert.match(await page.textContent(`${one} .age`), /last sign of life/);
+  await page.waitForSelector('[data-agent-slug=hanger] .under:has-text("At work on")');
+  await picture(page, 'flight-light');
+  await page.click(`${one} [data-act=give-up]`);
+  await page.click(`${one} [data-yes]`);
+  await page.waitForSelector(one, { state: 'detached' });
+  await page.waitForSelector(row('dead', 'hanger'));
+  assert.match(await page.textContent(row('dead', 'hanger')), /A person did not want to wait for the agent any longer/);
+});
+
+await check('the last hour is drawn', async () => {
+  const totals = await page.$$eval('.chart', charts => Object.fromEntries(charts.map(chart => [chart.dataset.chart, Number(chart.dataset.total)])));
+  const { hour } = await operator('/overview');
+  const sum = name => hour[name].reduce((all, one) => all + one, 0);
+  assert.equal(totals.turns, sum('turns'));
+  assert.ok(totals.turns >= 5 && totals.tokens >= 12_400 && totals.deliveries >= 4 && totals.failures >= 1, JSON.stringify(totals));
+  assert.ok((await page.getAttribute('[data-chart=deliveries] svg', 'aria-label')).includes('answered'));
+  assert.ok(await page.locator('[data-chart=deliveries] path[d*="M"]').count() >= 1);
+});
+
+await check('nobody looks, nothing is asked; and when somebody does, it is up to date', async () => {
+  // As the browser tells it to a page in a tab that is not in front.
+  const hide = hidden => page.evaluate(hidden => { Object.defineProperty(document, 'hidden', { configurable: true, value: hidden }); document.dispatchEvent(new Event('visibilitychange')); }, hidden);
+  await page.waitForResponse(answer => answer.url().endsWith('/overview'));
+  await hide(true);
+  page.asked.length = 0;
+  await page.waitForTimeout(2500); // longer than any two looks are apart
+  assert.ok(page.asked.filter(one => one === 'GET /overview').length <= 1, page.asked.join());
+  const looks = page.waitForResponse(answer => answer.url().endsWith('/overview'));
+  await hide(false);
+  await looks;
+});
+
+await check('a service that is gone is said to be, and found again', async () => {
+  await end();
+  await page.waitForSelector('#lost');
+  assert.equal(await page.getAttribute('#status', 'data-status-is'), 'lost');
+  assert.ok(await page.locator('#recent .one').count() > 0, 'what was last heard stays');
+  await picture(page, 'lost-light');
+  await start();
+  await page.waitForSelector('#lost', { state: 'detached' });
+  await page.waitForSelector(`#recent [data-id="${letter}"][data-state=answered]`);
+});
+
+await check('the dark scheme is dark and readable, and nothing scrolls sideways on a phone', async () => {
+  const light = () => page.evaluate(() => {
+    const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+    const of = colour => { canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1); const [r, g, b] = [...canvas.getImageData(0, 0, 1, 1).data].map(part => (part /= 255) <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4); return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+    const contrast = (a, b) => (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    const card = of(getComputedStyle(document.querySelector('.card')).backgroundColor);
+    const worst = Math.min(...[...document.querySelectorAll('.one .words, .one .next, .one time, .reasons .name, .facts dt, .pill, .chart p, .agent .under')].map(el => contrast(card, of(getComputedStyle(el).color))));
+    return { ground: of(getComputedStyle(document.documentElement).backgroundColor), worst };
+  });
+  await picture(page, 'wide-light');
+  const day = await light();
+  await page.emulateMedia({ colorScheme: 'dark' });
+  await picture(page, 'wide-dark');
+  const night = await light();
+  assert.ok(day.ground > 0.8 && night.ground < 0.05 && day.worst >= 4.5 && night.worst >= 4.5, JSON.stringify({ day, night }));
+  await page.setViewportSize(PHONE);
+  await picture(page, 'phone-dark');
+  assert.ok(await overflow(page) <= 0, `${await overflow(page)} px too wide`);
+  await page.emulateMedia({ colorScheme: 'light' });
+  assert.ok(await page.isVisible(`#recent [data-id="${letter}"] .steps li >> nth=0`), 'it is still unfolded');
+  await picture(page, 'phone-light');
+  if (SCREENSHOTS) {
+    await page.locator('#dead').evaluate(el => el.scrollIntoView());
+    await page.screenshot({ path: `${SCREENSHOTS}/live-phone-lists.png` });
+  }
+  
+});
+
+await check('the token is forgotten when that is wanted', async () => {
+  await page.click('#forget');
+  await page.waitForSelector('#token');
+  assert.equal(await page.locator('.one, .agent, .chart').count(), 0);
+  assert.equal(await page.evaluate(() => sessionStorage.length), 0);
+  await page.reload();
+  await page.waitForSelector('#token');
+});
+
+await check('no errors in the console, no policy violation, no request elsewhere', () => {
+  assert.deepEqual(complaints, []);
+  assert.deepEqual(elsewhere, []);
+});
+
+await browser.close();
+await end();
+for (const server of [gateway, board]) { server.closeAllConnections(); server.close(); }
+rmSync(folder, { recursive: true, force: true });
+console.log(`${passed} passed, ${failed} failed`);
+process.exit(failed ? 1 : 0);

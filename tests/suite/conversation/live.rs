@@ -1,0 +1,169 @@
+//! The live page: what stands at `/`, and what it is told of the deliveries.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+
+use mission_control_runtime::demo::gateway::{Prompt, Thought};
+use serde_json::{Value, json};
+
+use super::house::House;
+use super::operator::{as_operator, dead_letter, token};
+use super::polite;
+
+/// An answer as it comes through the socket: status, head in lower case, body.
+fn raw(house: &House, request: &str) -> (u16, String, String) {
+    let mut stream = TcpStream::connect(house.address()).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head[9..12].parse().unwrap(), head.to_ascii_lowercase(), body.to_owned())
+}
+
+fn of_path(house: &House, method: &str, path: &str) -> (u16, String, String) {
+    let request =
+        format!("{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", house.address());
+    raw(house, &request)
+}
+
+#[test]
+fn the_page_is_open_to_all_and_has_nothing_in_it() {
+    let house = House::new(&["ben"], polite);
+    let (id, task) = dead_letter(&house);
+    let (status, head, body) = of_path(&house, "GET", "/");
+    assert_eq!(status, 200);
+    for line in [
+        "content-type: text/html",
+        "cache-control: no-store",
+        "x-content-type-options: nosniff",
+        "referrer-policy: no-referrer",
+        "content-security-policy: default-src 'none'; script-src 'nonce-",
+        "frame-ancestors 'none'",
+    ] {
+        assert!(head.contains(line), "{line}: {head}");
+    }
+    assert!(!head.contains("set-cookie") && !head.contains("access-control"), "{head}");
+    let account = house.board.account.clone();
+    for secret in [&token(&house), &house.board.token, &account, &id, &task, "the-gateways-token", "ben"] {
+        assert!(!body.contains(secret), "{secret} is in the page");
+    }
+    assert_ne!(body, of_path(&house, "GET", "/").2, "the nonce is another one each time");
+
+    let (status, head_of_head, none) = of_path(&house, "HEAD", "/");
+    assert!(status == 200 && none.is_empty() && head_of_head.contains("content-length: "), "{head_of_head}");
+    for method in ["POST", "PUT", "DELETE", "OPTIONS"] {
+        let (status, head, _) = of_path(&house, method, "/");
+        assert!(status == 405 && head.contains("allow: get, head"), "{method}: {head}");
+    }
+    for path in ["//", "/index.html", "/page", "/page.html", "/live.html"] {
+        assert_eq!(of_path(&house, "GET", path).0, 404, "{path}");
+    }
+    let counted = house.health();
+    assert_eq!(counted["delivery"]["dead"], 1, "{counted}");
+}
+
+/// A name that was bent to this machine makes a foreign page ours, as far as a browser knows; but it has no token.
+#[test]
+fn a_bent_name_gets_nothing() {
+    let house = House::new(&["ben"], polite);
+    let (id, _) = dead_letter(&house);
+    let requests = [
+        ("GET", "/overview".to_owned()),
+        ("GET", "/deliveries".to_owned()),
+        ("GET", format!("/why/{id}")),
+        ("POST", format!("/dead/{id}/drop")),
+        ("POST", "/pause".to_owned()),
+    ];
+    for (method, path) in requests {
+        let lines = format!(
+            "{method} {path} HTTP/1.1\r\nHost: evil.example\r\nOrigin: http://evil.example\r\n\
+             Content-Length: 0\r\nConnection: close\r\n"
+        );
+        let (status, _, body) = raw(&house, &format!("{lines}\r\n"));
+        assert!(status == 401 && !body.contains(&id), "{method} {path}: {status} {body}");
+        let bearer = format!("Authorization: Bearer {}\r\n", token(&house));
+        let elsewhere = lines.replace("Host: evil.example", &format!("Host: {}", house.address()));
+        let (status, _, body) = raw(&house, &format!("{elsewhere}{bearer}\r\n"));
+        assert!(status == 403 && !body.contains(&id), "{method} {path}: {status} {body}");
+    }
+    let health = house.health();
+    assert_eq!((&health["delivery"]["dead"], &health["paused"]["all"]), (&json!(1), &json!(false)));
+}
+
+/// What an operator sees once it is so: what has ended is written down a moment later.
+fn seen(house: &House, is_so: impl Fn(&Value) -> bool) -> Value {
+    let mut overview = Value::Null;
+    house.until("the look", |_| {
+        let (status, seen) = as_operator(house, "GET", "/overview", "");
+        assert_eq!(status, 200, "{seen}");
+        overview = seen;
+        is_so(&overview)
+    });
+    overview
+}
+
+fn sum(overview: &Value, name: &str) -> u64 {
+    overview["hour"][name].as_array().unwrap().iter().map(|count| count.as_u64().unwrap()).sum()
+}
+
+#[test]
+fn one_look_shows_everything() {
+    let house = House::new(&["ben", "ada", "cleo"], |prompt: &Prompt| match prompt.agent.as_str() {
+        "cleo" => Thought::hang(),
+        slug => Thought::say(format!("{slug} answers.")),
+    });
+    let (dead, _) = dead_letter(&house);
+    let answered = house.task("in_progress", &["ada"]);
+    house.mention(&answered, "ada", "hello");
+    house.answer_of("ada", &answered);
+    house.settled();
+    let hung = house.task("in_progress", &["cleo"]);
+    house.mention(&hung, "cleo", "hello");
+    house.begun();
+    assert_eq!(as_operator(&house, "POST", "/pause", "{\"agent\":\"ben\"}").0, 200);
+    let held = house.task("in_progress", &["ben"]);
+    house.mention(&held, "ben", "hello");
+    house.until("the row", |health| health["delivery"]["waiting"] == 2);
+
+    let overview = seen(&house, |now| now["counts"] == json!({"inFlight": 1, "unsettled": 1, "dead": 1}));
+    assert_eq!(overview["health"]["reasons"], json!(["dead_letters"]));
+    assert_eq!(overview["reasons"][0]["name"], "dead_letters");
+    assert!(overview["reasons"][0]["words"].as_str().unwrap().contains("dead list"));
+    assert_eq!(overview["dead"][0]["id"], json!(dead));
+    let turn = &overview["inFlight"][0];
+    assert_eq!((&turn["agent"], &turn["task"]), (&json!("cleo"), &json!(hung)));
+    assert!(turn["turn"]["since"].is_i64() && turn["turn"]["quietSeconds"].is_f64(), "{turn}");
+    let held_row = &overview["unsettled"][0];
+    assert_eq!((&held_row["agent"], &held_row["state"]), (&json!("ben"), &json!("held")));
+    assert!(overview["recent"].as_array().unwrap().iter().all(|one| one["state"] != "dead"), "{overview}");
+
+    let agents = overview["agents"]["shown"].as_array().unwrap();
+    let of = |slug: &str| agents.iter().find(|agent| agent["slug"] == slug).unwrap();
+    assert_eq!((agents.len(), &overview["agents"]["count"]), (3, &json!(3)));
+    assert_eq!((&of("ben")["paused"], &of("ben")["ended"]["dead"]), (&json!(true), &json!(1)));
+    assert_eq!((&of("ada")["name"], &of("ada")["ended"]["answered"]), (&json!("Agent ada"), &json!(1)));
+    assert_eq!((&of("cleo")["inFlight"], &of("cleo")["doing"][0]["task"]), (&json!(1), &json!(hung)));
+    assert!(of("ada")["tokensRead"].as_u64() > Some(0), "{}", of("ada"));
+
+    let counted = ["answered", "dead", "turns", "failed"].map(|name| sum(&overview, name));
+    assert_eq!(counted, [1, 1, 2, 1], "{}", overview["hour"]);
+    assert_eq!(sum(&overview, "tokensRead"), of("ada")["tokensRead"].as_u64().unwrap());
+    let (_, again) = as_operator(&house, "GET", "/overview", "");
+    assert_eq!(sum(&again, "turns"), 2, "to look counts nothing twice");
+}
+
+#[test]
+fn what_was_counted_before_a_restart_is_gone_and_what_the_ledger_has_is_not() {
+    let mut house = House::new(&["ben"], polite);
+    let task = house.task("in_progress", &["ben"]);
+    house.mention(&task, "ben", "hello");
+    house.answer_of("ben", &task);
+    house.settled();
+    house.stop();
+    house.start();
+    house.until("the start", |health| health["agentSync"]["agents"] == 1);
+    let overview = seen(&house, |now| now["recent"][0]["state"] == "answered");
+    assert_eq!(sum(&overview, "answered"), 0, "{}", overview["hour"]);
+    assert_eq!(overview["hour"]["turns"].as_array().unwrap().len(), 1);
+    assert_eq!(overview["agents"]["shown"][0]["ended"]["answered"], 1, "{overview}");
+}
