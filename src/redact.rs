@@ -11,6 +11,9 @@ use crate::secret::Secret;
 /// What stands where a secret stood.
 const MASK: &str = "***";
 
+/// What tells that a text was cut.
+const CUT: &str = "…";
+
 /// What stands where a session key stood.
 const SESSION_KEY: &str = "(session-key)";
 
@@ -45,6 +48,10 @@ const PROVIDER_PREFIXES: [&str; 17] = [
     "BSA",
     "eyJ",
 ];
+
+/// How the tokens of this product begin: of an account, of the admin of an embedded Mission Control, of operators, of
+/// an agent's session.
+const OUR_TOKENS: [&str; 4] = ["mc_service_", "mc_admin_", "mc_operator_", "mc_session_"];
 
 /// Names whose value is secret, whatever stands in front of them (`serviceToken`, `GH_TOKEN`, `x-api-key`).
 const SECRET_NAMES: [&str; 8] =
@@ -109,7 +116,7 @@ impl Redactor {
     }
 
     /// The same, cut to at most `limit` characters with `…` for the rest. The cut comes after the redaction, so
-    /// that half a secret is never left standing at it.
+    /// that half a secret is never left standing at it. (One that others have cut is known by its `…`.)
     pub fn excerpt(&self, text: &str, limit: usize) -> String {
         let enough = limit.saturating_mul(4).saturating_add(4096);
         let (head, whole) = match text.char_indices().nth(enough) {
@@ -138,12 +145,25 @@ impl Redactor {
     /// A known value that begins here.
     fn known_at(&self, text: &str, at: usize) -> Option<Found> {
         let rest = &text[at..];
-        let hit = self.known.iter().map(Secret::expose).find(|value| {
+        let known = || self.known.iter().map(Secret::expose);
+        let whole = known().find(|value| {
             let whole_word = || !word_before(text, at) && !rest[value.len()..].starts_with(is_word);
             rest.starts_with(value) && (value.len() >= ANYWHERE_BYTES || whole_word())
-        })?;
-        Some(Found { from: at, to: at + hit.len(), mask: MASK })
+        });
+        let bytes = whole.map(str::len).or_else(|| known().find_map(|value| cut_off(rest, value)))?;
+        Some(Found { from: at, to: at + bytes, mask: MASK })
     }
+}
+
+/// How much of a known value stands in front of a cut: at the end of a text, or before the `…` that tells of one.
+fn cut_off(rest: &str, value: &str) -> Option<usize> {
+    let (rest, value) = (rest.as_bytes(), value.as_bytes());
+    if !rest.starts_with(value.get(..ANYWHERE_BYTES)?) {
+        return None;
+    }
+    let alike = rest.iter().zip(value).take_while(|(one, other)| one == other).count();
+    let behind = &rest[alike..];
+    (behind.is_empty() || behind.starts_with(CUT.as_bytes())).then_some(alike)
 }
 
 /// A part of a text that must not go out: bytes `from..to`.
@@ -161,7 +181,7 @@ pub fn credentials_in(text: &str) -> Vec<Found> {
     let mut found = Vec::new();
     let mut at = 0;
     while let Some(c) = text[at..].chars().next() {
-        if let Some(hit) = service_token_at(text, at).or_else(|| provider_key_at(text, at)) {
+        if let Some(hit) = our_token_at(text, at).or_else(|| provider_key_at(text, at)) {
             found.push(hit);
             at = hit.to;
         } else {
@@ -185,7 +205,7 @@ pub fn without_credentials(text: &str) -> String {
 
 /// Something that looks like a secret and begins here (the masked part may begin later).
 fn shape_at(text: &str, at: usize) -> Option<Found> {
-    service_token_at(text, at)
+    our_token_at(text, at)
         .or_else(|| provider_key_at(text, at))
         .or_else(|| session_key_at(text, at))
         .or_else(|| credential_after_scheme(text, at))
@@ -193,10 +213,9 @@ fn shape_at(text: &str, at: usize) -> Option<Found> {
         .or_else(|| password_in_address(text, at))
 }
 
-/// `mc_service_…`, or the admin key of an embedded Mission Control: the prefix stays, so that a reader knows what was
-/// there.
-fn service_token_at(text: &str, at: usize) -> Option<Found> {
-    let from = at + ["mc_service_", "mc_admin_"].iter().find_map(|form| prefix_of(&text[at..], form))?;
+/// A token of ours ([`OUR_TOKENS`]): the prefix stays, so that a reader knows what was there.
+fn our_token_at(text: &str, at: usize) -> Option<Found> {
+    let from = at + OUR_TOKENS.iter().find_map(|form| prefix_of(&text[at..], form))?;
     let to = from + run(&text[from..], |c| !ends_a_value(c));
     // "begins with mc_service_." names the form, not a token.
     text[from..to].contains(char::is_alphanumeric).then_some(Found { from, to, mask: MASK })
@@ -324,8 +343,20 @@ fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
+/// Whether a word goes on here. What ends an escape (`\n`, `\u000a`, `%0A`) is no letter of a word.
 fn word_before(text: &str, at: usize) -> bool {
-    text[..at].ends_with(is_word)
+    let before = &text[..at];
+    before.ends_with(is_word) && !ends_with_escape(before.as_bytes())
+}
+
+fn ends_with_escape(before: &[u8]) -> bool {
+    let digits = |part: &[u8]| part.iter().all(u8::is_ascii_hexdigit);
+    match before {
+        [.., b'\\', letter] => b"nrtbf".contains(letter),
+        [.., b'%', high, low] => digits(&[*high, *low]),
+        [.., b'\\', b'u', a, b, c, d] => digits(&[*a, *b, *c, *d]),
+        _ => false,
+    }
 }
 
 /// The value as it stands inside a JSON text.

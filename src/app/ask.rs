@@ -37,6 +37,8 @@ pub(super) struct Footing {
     silence: Duration,
     /// Where a service listens by the configuration.
     listens: Option<String>,
+    /// What of the configuration keeps the service from starting.
+    mistake: Option<String>,
 }
 
 impl Footing {
@@ -67,6 +69,7 @@ impl Footing {
             sync: settings.as_ref().map_or(LedgerSync::Full, |settings| settings.ledger_sync),
             silence: settings.as_ref().map_or(Duration::ZERO, |settings| settings.gateway.silence_max),
             listens: settings.as_ref().map(listens),
+            mistake: report.mistakes.first().map(ToString::to_string),
             redactor: ground.redactor.clone(),
         })
     }
@@ -85,7 +88,8 @@ impl Footing {
     /// What the ledger alone tells, while no service runs.
     pub(super) fn tell<T>(&self, tell: impl FnOnce(&Casebook<'_>) -> T) -> Result<T, String> {
         let read = ledger::read(self.place.path()).map_err(|why| self.clean(&why.to_string()))?;
-        let house = House { paused: self.place.paused(), ..House::default() };
+        let (paused, mistake) = (self.place.paused(), self.mistake.clone());
+        let house = House { mistake, paused, ..House::default() };
         let (account, roster) = (&self.account, Roster::default());
         let now = SystemClock.now();
         let told = (&house, self.silence);

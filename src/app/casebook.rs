@@ -145,6 +145,7 @@ impl Overview {
         texts.for_each(|text| *text = clean(text));
         let briefs = self.unsettled.iter_mut().chain(&mut self.dead).chain(&mut self.recent);
         briefs.for_each(|brief| brief.clean(clean));
+        self.paused = self.paused.cleaned(clean);
         self
     }
 }

@@ -26,7 +26,7 @@ pub fn pause(env_file: Option<&Path>, wanted: &Pause) -> Exit {
         Err(exit) => return exit,
     };
     match change(&footing, wanted) {
-        Ok(words) => print(&words),
+        Ok(words) => print(&footing.clean(&words)),
         Err(why) => complain(&footing.clean(&why)),
     }
 }

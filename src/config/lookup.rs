@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::env_file::{EnvFile, Written};
 use super::mistake::{FileTrouble, Mistake, Problem, quoted};
 use super::nearest;
+use super::passwords::passwords;
 use super::report::{Origin, Report};
 use super::table::{STATE_DIRECTORY, TABLE};
 use super::variable::Variable;
@@ -293,8 +294,8 @@ impl Search<'_> {
         }
     }
 
-    /// Notes what is secret: the values of secret variables and of names that look like theirs, and service tokens
-    /// wherever they stand. Before any sentence is made.
+    /// Notes what is secret: the values of secret variables and of names that look like theirs, service tokens wherever
+    /// they stand, and passwords in addresses. Before any sentence is made.
     fn note_secrets(&mut self) {
         let mut secrets: Vec<String> = Vec::new();
         for (name, text) in self.sources.environment {
@@ -311,6 +312,9 @@ impl Search<'_> {
                 secrets.push(unquoted(text).to_owned());
             }
         }
+        let entries = self.file.entries.iter().map(|(name, entry)| (name, &entry.written.value));
+        secrets.extend(passwords(entries));
+        secrets.extend(passwords(self.sources.environment));
         for secret in &secrets {
             self.note(secret);
         }

@@ -18,6 +18,7 @@ mod lookup;
 mod mistake;
 mod nearest;
 mod network;
+mod passwords;
 mod reader;
 mod report;
 mod settings;

@@ -27,6 +27,7 @@ use crate::gateway::{self, GatewayError, Why};
 use crate::mission::{GetDeliveryContext, MarkDelivered, MarkDeliveryEnded, MarkRead};
 use crate::model::limits::MESSAGE_CHARS;
 use crate::model::{AgentId, DeliveryContext, NotificationType, TaskStatus};
+use crate::redact::Redactor;
 
 /// The gateway lets nothing of an agent through for a minute or more after its key was refused.
 const COOLING_PAUSE: Duration = Duration::from_mins(1);
@@ -93,7 +94,10 @@ fn give_up(job: &mut Job, end: End, trouble: &Trouble, desk: &Desk<'_>) {
     warn!("{name}: {}: {trouble}", end.name());
     job.record.put_aside();
     if let Some(left) = &job.record.unposted {
-        warn!("{name}: what the agent had answered: {}", shortened(&left.text()));
+        warn!(
+            "{name}: what the agent had answered: {}",
+            Redactor::default().excerpt(&left.text(), KEPT_CHARS)
+        );
     }
     if let Stage::Answered { note_on: Some(first), .. } = &job.record.stage {
         // The line could not be posted; that is no reason for another one.
@@ -312,15 +316,11 @@ fn in_short(end: &End) -> String {
         End::Answered(1) | End::Gone => name.to_owned(),
         End::Answered(messages) => format!("{name} in {messages} messages"),
         // There is no thread to find it in.
-        End::Kept(text) => format!("{name}: {}", shortened(text)),
+        End::Kept(text) => format!("{name}: {}", Redactor::default().excerpt(text, KEPT_CHARS)),
         End::Silent(silence) | End::Unanswered(silence) => format!("{name}: {}", silence.explain()),
         End::Skipped(why) => format!("{name}: {}", why.explain()),
         End::Dead(why) | End::Dropped(why) => format!("{name}: {why}"),
     }
-}
-
-fn shortened(text: &str) -> String {
-    text.chars().take(KEPT_CHARS).collect()
 }
 
 fn in_words(pause: Option<Duration>) -> String {

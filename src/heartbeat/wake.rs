@@ -281,12 +281,14 @@ impl Wakes {
             by,
             name: wish.name.map(str::to_owned),
         };
-        let dropped = inbox.events.len() == EVENTS_MAX;
-        if dropped {
+        let before = inbox.dropped;
+        // An earlier version may have left more than this one keeps.
+        while inbox.events.len() >= EVENTS_MAX {
             inbox.events.pop_front();
             inbox.dropped += 1;
             self.dropped += 1;
         }
+        let dropped = inbox.dropped > before;
         inbox.events.push_back(event);
         let when = if wakes(wish.errand, wish.text) {
             self.asked += 1;

@@ -123,7 +123,7 @@ const FIRST_STEPS: usize = 8;
 impl Brief {
     /// With every text as it may be shown.
     pub fn clean(&mut self, clean: &dyn Fn(&str) -> String) {
-        for text in [&mut self.words, &mut self.next] {
+        for text in [&mut self.agent, &mut self.words, &mut self.next] {
             *text = clean(text);
         }
     }

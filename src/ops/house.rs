@@ -7,6 +7,8 @@ use super::Paused;
 pub struct House {
     /// Whether the service runs; without it nothing happens, and only the ledger tells.
     pub runs: bool,
+    /// Why it could not be started, if it does not run and that is known.
+    pub mistake: Option<String>,
     /// Why nothing is sent to the gateway, if so.
     pub gateway: Option<String>,
     /// Why the backend does not answer, or does not let us in, if so.
@@ -24,8 +26,10 @@ impl House {
     /// whether a turn of the agent is still needed.
     pub fn blocks(&self, slug: &str, id: &str, turns: bool) -> Vec<String> {
         let mut blocks = Vec::new();
-        if !self.runs {
-            blocks.push("The service does not run; `run` starts it.".to_owned());
+        match &self.mistake {
+            _ if self.runs => {}
+            None => blocks.push("The service does not run; `run` starts it.".to_owned()),
+            Some(why) => blocks.push(format!("The service does not run, and cannot start: {}", dotted(why))),
         }
         if turns && self.paused.all {
             blocks.push("Everything is paused; `resume` ends that.".to_owned());

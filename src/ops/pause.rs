@@ -33,6 +33,12 @@ impl Paused {
         !self.all && self.agents.is_empty()
     }
 
+    /// As it may be shown: before anybody is known a name may be any text.
+    #[must_use]
+    pub fn cleaned(self, clean: &dyn Fn(&str) -> String) -> Self {
+        Self { agents: self.agents.iter().map(|name| clean(name)).collect(), ..self }
+    }
+
     /// This agent is, or everybody.
     pub fn pause(&mut self, agent: Option<&str>) {
         match agent {

@@ -21,6 +21,7 @@ pub mod table;
 
 use crate::gateway::ToolCall;
 use crate::model::{AgentId, BehaviorFlags, Task};
+use crate::redact::Redactor;
 
 pub use decode::{Fields, decode};
 pub use error::{Kind, ToolError};
@@ -54,7 +55,7 @@ pub fn prepare(call: &ToolCall, caller: &Caller<'_>, offer: &Offer) -> Result<To
         } else {
             format!("the tools are {}", names.join(", "))
         };
-        let name: String = call.name.chars().take(60).collect();
+        let name = Redactor::default().excerpt(&call.name, 60);
         return Err(ToolError::new(Kind::UnknownTool, &format!("Unknown tool: {name} ({hint})")));
     };
     let request = decode(row.name, &call.arguments, caller.task.map(|task| &task.id))?;

@@ -17,7 +17,6 @@ mod trouble;
 mod wakes;
 
 use mission_control_runtime::clock::{Clock, Millis, SystemClock};
-use mission_control_runtime::config::Network;
 use mission_control_runtime::convex::{Convex, Endpoint};
 use mission_control_runtime::delivery::Track;
 use mission_control_runtime::delivery::desk::Made;
@@ -77,7 +76,8 @@ struct Plan {
     tokens: bool,
     /// Instead of the board's own way.
     convex: Option<Arc<dyn Convex>>,
-    networks: Vec<Network>,
+    /// Where it listens, if not on the usual loopback address.
+    bind: &'static str,
     /// How the gateway names sessions, if not as usual.
     naming: (Option<&'static str>, Scope),
     /// Where an earlier stand has left what waits.
@@ -163,7 +163,7 @@ impl Stand {
             clock: Arc::new(hands.clone()),
             stir: Box::new(|| ()),
             wait: Box::new(|_| ()),
-            near: Near::new(&plan.networks, ["runtime"]),
+            near: Near::new(&[], ["runtime"]),
             tokens: plan.tokens,
             calls_max: 32,
             redactor,
@@ -174,7 +174,8 @@ impl Stand {
         let api = AgentApi::new(setup);
         let limits = Limits { stack_bytes: 1024 * 1024, ..Limits::default() }
             .with_body_limit("/agent/document", DOCUMENT_BYTES);
-        let server = Server::bind("127.0.0.1:0", limits, move |request| match route(&request) {
+        let address = if plan.bind.is_empty() { "127.0.0.1:0" } else { plan.bind };
+        let server = Server::bind(address, limits, move |request| match route(&request) {
             Route::Agent(door) => api.answer(door, &request),
             Route::Refused(reply) => reply,
             _ => Reply::text("else"),

@@ -359,7 +359,7 @@ fn doctor_says_what_is_wrong_and_how_to_mend_it() {
         (page.url(), "https://NAME.convex.cloud"),
         (token.url(), "issue a new token"),
         (account.url(), "Check ACCOUNT_ID and SERVICE_TOKEN"),
-        (hidden.url(), "under the request id"),
+        (hidden.url(), "SERVICE_TOKEN was renewed or is of another deployment; make a new one"),
     ];
     for (backend, mend) in rows {
         let output = Program::new(["doctor", "--json"]).configured(&backend, TOKEN).output();

@@ -42,6 +42,8 @@ fn what_looks_like_a_secret_is_hidden() {
         (format!("bad '{t}'"), "bad 'mc_service_***'"),
         ("a token starting with mc_service_.".into(), "a token starting with mc_service_."),
         (format!("BAD {}", t.to_uppercase()), "BAD MC_SERVICE_***"),
+        (["it is mc", "operator", "0f0f."].join("_"), "it is mc_operator_***"),
+        (["it is mc", "session", "0f0f."].join("_"), "it is mc_session_***"),
         // Authorization and Bearer
         ("Authorization: Bearer abc.def".into(), "Authorization: ***"),
         ("authorization: Convex prod:abc|def\nHost: x".into(), "authorization: ***\nHost: x"),
@@ -62,6 +64,14 @@ fn what_looks_like_a_secret_is_hidden() {
         ("task: write the docs; agent: qa; agent:qa".into(), "task: write the docs; agent: qa; agent:qa"),
         ("label system:orchestrator-chat is reserved".into(), "label system:orchestrator-chat is reserved"),
         ("subtask:abc".into(), "subtask:abc"),
+        // behind an escape of a JSON text or an address
+        (r"one\nagent:qa:key:0f two".into(), r"one\n(session-key) two"),
+        (r"one\\tsystem:agent:qa:acc:v1".into(), r"one\\t(session-key)"),
+        (r"one\u000atask:abc:agent:qa:acc:v1".into(), r"one\u000a(session-key)"),
+        ("a%0Aagent%3Aqa%3Aacc".into(), "a%0A(session-key)"),
+        (["one\\nsk-", "ant-api03-AbCdEfGhIjKlMnOp"].concat(), "one\\nsk-***"),
+        (r"one\nBearer abc123".into(), r"one\nBearer ***"),
+        ("100%agent:qa:acc".into(), "100%(session-key)"),
         // addresses
         ("https://me:pw@host/x".into(), "https://***@host/x"),
         ("https://host/x@y".into(), "https://host/x@y"),
@@ -98,6 +108,11 @@ fn a_known_value_is_hidden_in_every_form_in_which_it_travels() {
         // a shape that would end in the middle of a known value takes all of it
         ("Bearer pa\"ss/wörd +1!", "Bearer ***!"),
         ("{\"token\":\"pa\"ss/wörd +1\"}", "{\"token\":\"***\"}"),
+        // half of one in front of a cut, whoever has cut it; a word that only begins like one goes on
+        ("cut pa\"ss/wör… and on", "cut ***… and on"),
+        ("cut pa\"ss/wö", "cut ***"),
+        ("cut 5f0c99aa77bb…", "cut ***…"),
+        ("pa\"ss/wörter …", "pa\"ss/wörter …"),
         // a short value is hidden as a word only; a tiny one is no secret
         ("short, shorter, (short)", "***, shorter, (***)"),
         ("abc", "abc"),
@@ -139,6 +154,10 @@ proptest! {
         let text = format!("{before}{value}{after}{value}");
         prop_assert!(!redactor.clean(&text).contains(&value));
         prop_assert!(!redactor.excerpt(&text, limit).contains(&value));
+        // Nor does the half of one that somebody else has cut.
+        let cut: String = text.chars().take(limit).chain(['…']).collect();
+        let (cut, begins) = (redactor.clean(&cut), &value[..8]);
+        prop_assert!(!cut.contains(begins) || before.contains(begins) || after.contains(begins), "{}", cut);
     }
 
     #[test]
@@ -215,6 +234,26 @@ fn canaries_come_out_of_no_command() {
             assert!(!text.contains("c4n4ry"), "{command}: {text}");
             // The HTTP library would write every byte that passes in hexadecimal, where no redaction finds a token.
             assert!(!text.contains(" TRACE ureq"), "{command}: {text}");
+        }
+    }
+}
+
+/// A password in an address is a mistake where it is ours; it is shown nowhere all the same.
+#[test]
+fn a_password_in_an_address_is_not_shown() {
+    let addresses =
+        ["http://robin:c4n4ry@127.0.0.1:9", "robin:c4n4ry@127.0.0.1:9", "https://c4n4ry@127.0.0.1:9"];
+    for (variable, address) in ["CONVEX_URL", "OPENCLAW_GATEWAY_URL", "TASK_STATUS_BASE_URL"]
+        .into_iter()
+        .flat_map(|variable| addresses.map(|address| (variable, address)))
+    {
+        for args in
+            [["run", ""], ["doctor", "--all"], ["doctor", "--json"], ["status", "--json"], ["dead", "list"]]
+        {
+            let program = if args[1].is_empty() { Program::new([args[0]]) } else { Program::new(args) };
+            let program = program.configured("http://127.0.0.1:9", &token()).with("ACCOUNT_ID", "k173a5f0");
+            let text = text(&program.with(variable, address).output());
+            assert!(!text.contains("c4n4ry"), "{args:?} with {variable}={address}: {text}");
         }
     }
 }

@@ -205,7 +205,11 @@ fn open_ledger(settings: &Settings) -> Result<(Arc<Ledger>, Left, Arc<Made>), Le
         Err(why) => return Err(why),
     };
     if !opened.open.is_empty() {
-        info!("going on with {} that an earlier process has left", count(opened.open.len(), "delivery"));
+        let left = match opened.open.len() {
+            1 => "1 delivery".to_owned(),
+            left => format!("{left} deliveries"),
+        };
+        info!("going on with {left} that an earlier process has left");
     }
     let made = Arc::<Made>::default();
     let before = opened.closed.iter().flat_map(|closed| closed.made.clone());

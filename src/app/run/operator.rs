@@ -40,6 +40,9 @@ pub(super) struct Operator {
     /// None where `STATE_DIR` cannot be written: then nobody is let in.
     token: OnceLock<Secret>,
     paused: Mutex<Paused>,
+    /// Held by whoever changes that, until it is on the disk and the dispatcher has heard of it, so that it hears of
+    /// changes in their order. Those who only look never wait for it.
+    changing: Mutex<()>,
     team: OnceLock<Team>,
     /// The ledger as it was after so many commits.
     read: Mutex<Option<(u64, Arc<Read>)>>,
@@ -62,6 +65,7 @@ impl Operator {
         let place = Place::new(&settings.state_dir);
         Self {
             paused: Mutex::new(place.paused()),
+            changing: Mutex::default(),
             place,
             account: AccountId::new(&settings.account.id),
             silence: settings.gateway.silence_max,
@@ -113,6 +117,7 @@ impl Operator {
 
     /// There is a new roster: names may stand for others now.
     pub(super) fn heard_roster(&self, view: Option<&View>) {
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(view) = view
             && !self.paused().agents.is_empty()
         {
@@ -240,8 +245,9 @@ impl Operator {
 
     /// Pauses or resumes: here, on the disk, and at the dispatcher.
     fn change(&self, agent: Option<&str>, pause: bool, ground: &Ground<'_>) -> Reply {
+        let changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let roster = self.roster();
-        let mut paused = self.paused.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut paused = self.paused();
         let known = agent.and_then(|name| find(&roster, name)).map(|agent| agent.slug.clone());
         if let (Some(name), None, true) = (agent, &known, pause && !roster.agents.is_empty()) {
             let there: Vec<&str> = roster.agents.iter().map(|agent| agent.slug.as_str()).collect();
@@ -254,19 +260,20 @@ impl Operator {
             paused.resume(agent, &roster);
         }
         let kept = self.place.pause(&paused);
-        let (now, hold) = (paused.clone(), paused.hold(&roster));
-        drop(paused);
+        let hold = paused.hold(&roster);
+        paused.clone_into(&mut self.paused.lock().unwrap_or_else(PoisonError::into_inner));
         // Before the start there is nobody to be held, and at the start it is looked up.
-        if let Some(view) = ground.view
-            && view.ask(Ask::Hold(hold)).is_none()
-        {
+        let heard = ground.view.is_none_or(|view| view.ask(Ask::Hold(hold)).is_some());
+        drop(changing);
+        if !heard {
             return too_busy();
         }
-        let what = if now.is_nobody() { "nobody is".to_owned() } else { now.to_text() };
+        let what = if paused.is_nobody() { "nobody is".to_owned() } else { paused.to_text() };
         info!("paused by a person's wish: {what}");
         let warning =
             kept.err().map(|why| format!("This does not outlive a restart: {}", self.redactor.clean(&why)));
-        Reply::json_of(&json!({"success": true, "paused": now, "warning": warning}))
+        let paused = paused.cleaned(&|name| self.redactor.clean(name));
+        Reply::json_of(&json!({"success": true, "paused": paused, "warning": warning}))
     }
 }
 

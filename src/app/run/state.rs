@@ -322,6 +322,7 @@ impl State {
         let why = lists.or_else(|| if backend.accepted == Some(true) { None } else { backend.last_error });
         House {
             runs: true,
+            mistake: None,
             gateway: self.line.health(gate, standing.is_some()).closed,
             backend: why.map(|why| if hides { format!("{REFUSES_ALL} ({why})") } else { why }),
             foreign: standing.and_then(|now| now.foreign).map(|foreign| foreign.to_string()),
@@ -372,7 +373,7 @@ impl State {
             backend,
             ledger,
             disk,
-            paused: self.operator.paused(),
+            paused: self.operator.paused().cleaned(&|name| self.redactor.clean(name)),
             memory: Memory { rss: resident_bytes() },
             timestamp: SystemClock.now(),
         }

@@ -125,10 +125,7 @@ impl AgentApi {
             return Err(Refusal::new(403, why));
         }
         let session = self.session(request)?;
-        let token = session.token.clone();
-        let answered = self.walk_as(door, request, session, began);
-        // What it shows may come back in a sentence about what it has sent.
-        answered.map_err(|refused| Refusal { error: refused.error.replace(token.expose(), "***"), ..refused })
+        self.walk_as(door, request, session, began)
     }
 
     fn walk_as(
@@ -193,7 +190,6 @@ impl AgentApi {
             Ok(_) => info!("{}: called {} over HTTP", speaker.slug, row.name),
             Err(refused) => {
                 let error = self.setup.redactor.clean(&refused.error);
-                let error = error.replace(speaker.session.token.expose(), "***");
                 info!("{}: called {} over HTTP: {} {error}", speaker.slug, row.name, refused.status);
             }
         }
@@ -243,7 +239,6 @@ impl AgentApi {
             Err(refused) if refused.retryable || refused.status == 500 => None,
             Err(refused) => {
                 let error = self.setup.redactor.clean(&refused.error);
-                let error = error.replace(speaker.session.token.expose(), "***");
                 answer_of(&Refusal { error, ..refused.clone() }.reply())
             }
         };
@@ -299,7 +294,7 @@ fn body(request: &Request) -> Result<&str, Refusal> {
         return Err(Refusal::new(415, "Unsupported Content-Encoding: send the JSON body as it is"));
     }
     if let Some(kind) = request.headers_named("Content-Type").find(|kind| !is_text(kind)) {
-        let kind: String = kind.chars().take(60).collect();
+        let kind = Redactor::default().excerpt(kind, 60);
         return Err(Refusal::new(415, format!("Unsupported Content-Type: {kind}. Send application/json")));
     }
     let invalid = |why: &str| Refusal::new(400, format!("Invalid JSON body{why}"));

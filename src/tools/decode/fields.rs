@@ -5,6 +5,7 @@ use std::str::FromStr;
 use serde_json::{Map, Value};
 
 use crate::clock::Millis;
+use crate::redact::Redactor;
 use crate::tools::table::{Field, Row, Type};
 use crate::tools::{Kind, ToolError};
 
@@ -45,7 +46,7 @@ impl<'a> Fields<'a> {
         }
         let strange = |(name, value): &(&String, &Value)| self.row.field(name).is_none() && !value.is_null();
         let Some((name, _)) = self.given.iter().find(strange) else { return Ok(()) };
-        let name: String = name.chars().take(40).collect();
+        let name = Redactor::default().excerpt(name, 40);
         let words = format!("Unknown field: {name}. {} takes {}", self.row.name, names(self.row));
         Err(ToolError::new(Kind::Malformed, &words))
     }

@@ -2,13 +2,14 @@
 //! insides, and an honest sentence where it is silent.
 
 use crate::convex::{CallError, Class, Ran, Why};
-use crate::tools::table::Row;
+use crate::tools::table::{Field, Row};
 use crate::tools::{Kind, ToolError};
 
 /// What the agent hears.
 pub(super) fn of(error: &CallError, row: &Row) -> ToolError {
     let kind = kind_of(error);
     let own = error.literal.as_deref().filter(|words| !words.trim().is_empty());
+    let misfit = own.and_then(|words| misfit(words, row));
     let message = match kind {
         Kind::Throttled => {
             "Mission Control gets too many calls: call fewer tools, and this one later".to_owned()
@@ -31,6 +32,9 @@ pub(super) fn of(error: &CallError, row: &Row) -> ToolError {
                 error.why.explain()
             )
         }
+        _ if let Some(field) = misfit => {
+            format!("{} is nothing that Mission Control takes: check that {}", field.name, row.check)
+        }
         Kind::Forbidden
         | Kind::NotFound
         | Kind::Invalid
@@ -40,7 +44,15 @@ pub(super) fn of(error: &CallError, row: &Row) -> ToolError {
         | Kind::Malformed => own.map_or_else(|| silent(row), ToOwned::to_owned),
     };
     let late = matches!(error.why, Why::TimedOut | Why::FunctionTimedOut | Why::DatabaseTimedOut);
-    ToolError { not_before: error.not_before, late, ..ToolError::new(kind, &message) }
+    let field = misfit.map(|field| field.name);
+    ToolError { field, not_before: error.not_before, late, ..ToolError::new(kind, &message) }
+}
+
+/// The argument that has not the form of what it should be, such as an id that is none: the backend names its place, and
+/// not what would be right.
+fn misfit(words: &str, row: &Row) -> Option<&'static Field> {
+    let (_, place) = words.strip_prefix("Value does not match validator.")?.split_once("Path: .")?;
+    row.field(place.split(['.', '[', ' ']).next()?)
 }
 
 fn silent(row: &Row) -> String {

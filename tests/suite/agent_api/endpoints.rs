@@ -194,6 +194,30 @@ fn refusals_have_their_status() {
     }
 }
 
+/// A text that is no id at all: the field is named, and nobody reads a validator's words.
+#[test]
+fn what_is_no_id_is_named() {
+    let [stand, hiding] = both();
+    let lead = stand.own("lead");
+    for (endpoint, field, body) in [
+        ("task-status", "taskId", json!({"taskId": "nope", "status": "review"})),
+        ("task-get", "taskId", json!({"taskId": "nope"})),
+        ("task-thread", "taskId", json!({"taskId": "nope"})),
+        ("task-load", "taskId", json!({"taskId": "nope"})),
+        ("task-message", "taskId", json!({"taskId": "nope", "content": "x"})),
+        ("task-delete", "taskId", json!({"taskId": "nope", "reason": "x"})),
+        ("document", "taskId", json!({"title": "x", "content": "y", "type": "note", "taskId": "nope"})),
+    ] {
+        let refused = stand.post(endpoint, &lead, &body);
+        assert_eq!((refused.status, &refused.body["field"]), (422, &json!(field)), "{endpoint}: {refused:?}");
+        let words = format!("{field} is nothing that Mission Control takes: check that ");
+        assert!(refused.error().starts_with(&words), "{endpoint}: {refused:?}");
+        let refused = hiding.post(endpoint, &hiding.own("lead"), &body);
+        assert_eq!(refused.status, 500, "{endpoint}: {refused:?}");
+        assert!(refused.error().contains("does not say why. Check that "), "{endpoint}: {refused:?}");
+    }
+}
+
 /// What an agent may do is what it may do now: the roster is read again before it is refused.
 #[test]
 fn a_right_that_was_given_counts_at_once() {

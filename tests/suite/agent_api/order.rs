@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{ENDPOINTS, Stand, TELLS};
+use super::{ENDPOINTS, Plan, Stand, TELLS};
 
 /// Sends bytes as they are; status and the whole answer.
 fn raw(stand: &Stand, bytes: &str) -> (u16, String) {
@@ -120,6 +120,17 @@ fn bodies_have_their_limits() {
     let written = stand.done("document", &stand.own("ben"), &paper);
     let row = stand.team.board.row("documents", written["documentId"].as_str().unwrap());
     assert_eq!(row["content"].as_str().map(str::len), Some(content.len()));
+}
+
+/// §2.3, §9.2: whoever comes from a loopback address is near. (All other addresses are rows of `near`.)
+#[test]
+fn this_machine_is_near_under_all_its_addresses() {
+    for bind in ["127.0.0.1:0", "127.0.0.2:0", "[::1]:0"] {
+        let stand = Stand::with(Plan { bind, ..Plan::default() });
+        let known = format!("{HOST}x-openclaw-session-key: {}\r\n", stand.own("ben"));
+        let (status, answer) = raw(&stand, &request("POST", "/agent/document-list", &known, "{}"));
+        assert_eq!(status, 200, "{bind}: {answer}");
+    }
 }
 
 /// A page that is led to this address by a name of its own, or sends an old browser's requests, gets nothing.

@@ -95,7 +95,7 @@ fn a_token_opens_its_own_session_only() {
     let ours = token(&key, "ben", &track);
     let lead = Track { agent: stand.team.lead.clone(), task: None };
     let leads = token(&stand.own("lead"), "lead", &lead);
-    assert!(ours.len() == 32 && ours != leads, "128 bits");
+    assert!(ours.len() == "mc_session_".len() + 32 && ours != leads, "128 bits");
     let session = "x-openclaw-session-key";
     let unknown = "Unknown session key, or its token is wrong";
     let rows: [Row<'_>; 8] = [
@@ -103,7 +103,7 @@ fn a_token_opens_its_own_session_only() {
         (&[(session, &key)], 401, "Missing x-runtime-token header"),
         (&[(session, "nobody")], 401, "Missing x-runtime-token header"),
         (&[(session, &key), ("x-runtime-token", &leads)], 401, unknown),
-        (&[(session, &key), ("x-runtime-token", &ours[..31])], 401, unknown),
+        (&[(session, &key), ("x-runtime-token", &ours[..42])], 401, unknown),
         (&[(session, "nobody"), ("x-runtime-token", &ours)], 401, unknown),
         (&[(session, &stand.own("lead")), ("x-runtime-token", &ours)], 401, unknown),
         (&[(session, &key), ("x-runtime-token", &ours)], 200, ""),

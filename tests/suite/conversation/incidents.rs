@@ -174,6 +174,19 @@ fn refused(mut house: House) -> House {
     house
 }
 
+/// Nothing runs, and nothing could: what is known is in the ledger, and why is in the configuration.
+#[test]
+fn the_configuration_keeps_it_from_starting() {
+    let mut house = House::without_gateway(&["ben"]);
+    let id = in_trouble(&house);
+    house.kill();
+    house.set_variable("SERVICE_TOKEN", "a-wrong-token");
+    both_say(&house, &id, &["Invalid SERVICE_TOKEN format", "mc_service_ as the dashboard issues it"]);
+    both_say(&house, "ben", &["SERVICE_TOKEN"]);
+    let (_, why) = house.command(["why", &id]);
+    assert!(first_three(&why).contains("does not run, and cannot start"), "{why}");
+}
+
 #[test]
 fn nothing_can_be_recorded() {
     let mut house = House::new(&["ben"], polite);

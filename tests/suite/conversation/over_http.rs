@@ -13,7 +13,7 @@ use super::house::House;
 use crate::support::board::agent;
 
 /// What a briefing says of the way to the board: the address, and the headers to be sent there.
-fn way(instructions: &str) -> (String, Vec<(String, String)>) {
+pub(super) fn way(instructions: &str) -> (String, Vec<(String, String)>) {
     let (_, rest) =
         instructions.split_once("Call Mission Control over HTTP: `POST ").expect("there is a way");
     let (base, rest) = rest.split_once("/agent/…`").unwrap();
@@ -35,7 +35,7 @@ fn call(instructions: &str, endpoint: &str, body: &Value) -> (u16, Value) {
     }
 }
 
-fn post(url: &str, headers: &[(String, String)], body: &Value) -> (u16, Value) {
+pub(super) fn post(url: &str, headers: &[(String, String)], body: &Value) -> (u16, Value) {
     let mut request = agent().post(url);
     for (name, value) in headers {
         request = request.header(name, value);

@@ -140,6 +140,20 @@ fn twenty_events_wait_and_the_oldest_go() {
     assert_eq!(wakes.figures(), figures);
 }
 
+/// What another version has left may be more than this one keeps: the next event brings it down.
+#[test]
+fn more_than_twenty_never_stay() {
+    let mut wakes = nothing();
+    take(&mut wakes, "ben", &wish(Errand::Event, "first", None), NOW).unwrap();
+    let mut left: serde_json::Value = serde_json::from_str(&wakes.stored()).unwrap();
+    let events = left["agents"]["ben"]["events"].as_array_mut().unwrap();
+    events.extend(vec![events[0].clone(); 30]);
+    let mut wakes = Wakes::recall(&left.to_string(), &account(), NOW).unwrap();
+    let taken = take(&mut wakes, "ben", &wish(Errand::Event, "last", None), NOW).unwrap();
+    assert_eq!((taken.waiting, taken.dropped, wakes.figures().dropped), (EVENTS_MAX, true, 12));
+    assert_eq!(texts(&wakes, "ben").last().map(String::as_str), Some("last"));
+}
+
 #[test]
 fn one_wake_in_ten_seconds_and_none_is_lost() {
     let mut wakes = nothing();
