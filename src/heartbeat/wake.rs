@@ -17,6 +17,9 @@ use crate::model::{AccountId, SessionKey};
 /// So many events wait for one agent; the oldest make room, and are counted.
 pub const EVENTS_MAX: usize = 20;
 
+/// So many wait for all agents together: they stand in memory, and are written as a whole.
+pub const EVENTS_OF_ALL_MAX: usize = 4_000;
+
 /// The longest text of one.
 pub const TEXT_BYTES_MAX: usize = 4 * 1024;
 
@@ -268,6 +271,7 @@ impl Wakes {
         if wish.name.is_some() && inbox.events.iter().any(same) {
             return Ok(Taken { agent, when: inbox.when(now), waiting: inbox.events.len(), dropped: false });
         }
+        self.make_room();
         self.changes += 1;
         self.last += 1;
         let reason =
@@ -281,6 +285,7 @@ impl Wakes {
             by,
             name: wish.name.map(str::to_owned),
         };
+        let inbox = self.agents.entry(agent.clone()).or_default();
         let before = inbox.dropped;
         // An earlier version may have left more than this one keeps.
         while inbox.events.len() >= EVENTS_MAX {
@@ -297,6 +302,20 @@ impl Wakes {
             When::NextBeat
         };
         Ok(Taken { agent, when, waiting: inbox.events.len(), dropped })
+    }
+
+    /// Where as many wait as may wait for all together, the oldest go.
+    fn make_room(&mut self) {
+        let waiting = |agents: &BTreeMap<String, Inbox>| -> usize {
+            agents.values().map(|inbox| inbox.events.len()).sum()
+        };
+        while waiting(&self.agents) >= EVENTS_OF_ALL_MAX {
+            let oldest = |inbox: &&mut Inbox| inbox.events.front().map_or(u64::MAX, |event| event.number);
+            let Some(inbox) = self.agents.values_mut().min_by_key(oldest) else { return };
+            inbox.events.pop_front();
+            inbox.dropped += 1;
+            self.dropped += 1;
+        }
     }
 
     /// Who is to be woken now. Each is told once.

@@ -5,7 +5,8 @@ use std::time::Duration;
 use mission_control_runtime::clock::Millis;
 use mission_control_runtime::heartbeat::session::Naming;
 use mission_control_runtime::heartbeat::wake::{
-    Caller, EVENTS_MAX, Errand, Figures, PAUSE, Refusal, TEXT_BYTES_MAX, Taken, Wakes, When, Wish,
+    Caller, EVENTS_MAX, EVENTS_OF_ALL_MAX, Errand, Figures, PAUSE, Refusal, TEXT_BYTES_MAX, Taken, Wakes,
+    When, Wish,
 };
 use mission_control_runtime::model::AccountId;
 
@@ -38,6 +39,24 @@ fn take(wakes: &mut Wakes, by: &str, wish: &Wish<'_>, now: Millis) -> Result<Tak
 
 fn texts(wakes: &Wakes, agent: &str) -> Vec<String> {
     wakes.waiting(agent).0.into_iter().map(|event| event.text.clone()).collect()
+}
+
+/// However many agents there are: what waits for all of them has an end, and the oldest go first.
+#[test]
+fn what_waits_for_all_together_has_an_end() {
+    let mut wakes = nothing();
+    let full = EVENTS_OF_ALL_MAX / EVENTS_MAX;
+    for number in 0..EVENTS_OF_ALL_MAX + 3 {
+        let key = format!("agent:a{}:main", number % (full + 1));
+        let text = number.to_string();
+        let wish = wish(Errand::Event, &text, Some(&key));
+        let taken = wakes.take(&wish, caller("lead"), &|_| true, NOW).unwrap();
+        assert!(!taken.dropped, "this agent has room");
+    }
+    let figures = wakes.figures();
+    assert_eq!((figures.waiting, figures.dropped), (EVENTS_OF_ALL_MAX, 3));
+    assert_eq!(texts(&wakes, "a2")[0], (full + 1 + 2).to_string(), "the third was the last to go");
+    assert_eq!((wakes.waiting("a0").1, wakes.waiting("a3").1), (1, 0), "each agent hears how many");
 }
 
 /// Errand, text, when the agent is woken.
