@@ -48,7 +48,7 @@ pub(super) fn make(
     {
         let began = Instant::now();
         let refused = |error: &ToolError| {
-            desk.metrics.tool(Via::Turn, &call.name, Some(error), began.elapsed());
+            desk.metrics.tool(Via::Turn, &call.name, Some(error.kind), began.elapsed());
             tools::render(Err(error))
         };
         let output = match limit(work, desk) {
@@ -108,7 +108,7 @@ fn one(
         Some(since) => settled(job, request, since, (caller, hands), desk)?,
         None => carried_out(job, request, (caller, hands), desk)?,
     };
-    desk.metrics.tool(Via::Turn, tool, ran.error.as_ref(), began.elapsed());
+    desk.metrics.tool(Via::Turn, tool, ran.error.as_ref().map(|error| error.kind), began.elapsed());
     match &ran.error {
         None => info!("{name} ({}): called {tool}", job.row.id),
         Some(error) => info!("{name} ({}): called {tool}: {error}", job.row.id),

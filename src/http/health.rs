@@ -278,6 +278,8 @@ pub struct BackendHealth {
 pub struct LedgerHealth {
     /// Why nothing does, if so.
     pub off: Option<String>,
+    /// Whether nothing new begins because of that.
+    pub holds: bool,
     /// Deliveries that are not over.
     pub open: usize,
     /// Notes taken since the start.
@@ -382,7 +384,11 @@ impl Parts {
 
     /// What is missing for being ready (`/readyz`): a gateway that is away is none of it, since rows wait well.
     pub fn missing(&self) -> Vec<&'static str> {
-        let rows = [(!self.backend.once_accepted, "backend"), (!self.delivery.running, "delivery")];
+        let rows = [
+            (!self.backend.once_accepted, "backend"),
+            (!self.delivery.running, "delivery"),
+            (self.ledger.holds, "ledger"),
+        ];
         rows.into_iter().filter_map(|(misses, what)| misses.then_some(what)).collect()
     }
 }

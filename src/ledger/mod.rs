@@ -140,6 +140,8 @@ const MOMENT: Duration = Duration::from_hours(1);
 pub struct State {
     /// Why notes do not reach the disk, if so: the end of a sentence for `/health`.
     pub off: Option<String>,
+    /// Whether nothing new begins because of that: there are records, and what is done next could not be among them.
+    pub holds: bool,
     /// Deliveries that are not over.
     pub open: usize,
     /// Notes taken.

@@ -306,6 +306,7 @@ impl Inside {
     fn written(&mut self, images: &[Image], doomed: &[i64], waited: bool) {
         self.state.commits += 1;
         self.state.synced += u64::from(waited);
+        self.state.holds = false;
         if self.state.off.take().is_some() {
             info!("the ledger can be written again");
         }
@@ -331,9 +332,9 @@ impl Inside {
     /// forgotten, so that a full disk does not fill the memory, too.
     fn failed(&mut self, images: &[Image], why: &LedgerError) {
         if self.state.off.is_none() {
-            error!("{why}");
+            error!("nothing new begins until the ledger can be written again: {why}");
         }
-        self.state.off = Some(why.to_string());
+        (self.state.off, self.state.holds) = (Some(why.to_string()), true);
         let newer = std::mem::take(&mut self.dirty);
         for image in images {
             let id = NotificationId::new(&*image.id);
@@ -411,6 +412,7 @@ impl Drop for Farewell<'_> {
         let mut inside = self.0.lock();
         if inside.phase == Phase::Working {
             inside.state.off = Some("the writer of the ledger broke down; please report this".to_owned());
+            inside.state.holds = true;
         }
         inside.phase = Phase::Ended;
         inside.batch.finish(Err(closed()));

@@ -18,8 +18,8 @@ pub use operation::{OPERATIONS, Operation};
 
 use crate::clock::Millis;
 use crate::gateway::Usage;
+use crate::tools::Kind;
 use crate::tools::table::ROWS;
-use crate::tools::{Kind, ToolError};
 use operation::Operations;
 
 /// Calls of the backend and requests of ours: from a millisecond to the longest deadline.
@@ -138,12 +138,12 @@ impl Metrics {
     }
 
     /// A tool was called.
-    pub fn tool(&self, via: Via, name: &str, error: Option<&ToolError>, took: Duration) {
+    pub fn tool(&self, via: Via, name: &str, failed: Option<Kind>, took: Duration) {
         let family = match via {
             Via::Turn => &self.turn_tools,
             Via::Http => &self.http_tools,
         };
-        family.record(name, error.map_or("ok", |error| kind(error.kind)), took);
+        family.record(name, failed.map_or("ok", kind), took);
     }
 
     /// Our server has answered a request for this path.

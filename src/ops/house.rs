@@ -17,6 +17,8 @@ pub struct House {
     pub foreign: Option<String>,
     /// Why nothing is recorded, if so.
     pub ledger: Option<String>,
+    /// Whether nothing new begins because of that.
+    pub holds: bool,
     /// Who is to wait.
     pub paused: Paused,
 }
@@ -45,12 +47,18 @@ impl House {
                 .iter()
                 .map(|why| format!("Mission Control does not answer as it should: {}", dotted(why))),
         );
+        blocks.extend(
+            self.ledger.iter().filter(|_| self.holds).map(|why| {
+                format!("Nothing new begins until STATE_DIR can be written again: {}", dotted(why))
+            }),
+        );
         blocks
     }
 
     /// What is wrong besides, and stands in nobody's way.
     pub fn besides(&self) -> Option<String> {
-        self.ledger.as_ref().map(|why| format!("Nothing is recorded: {}", dotted(why)))
+        let ledger = self.ledger.as_ref().filter(|_| !self.holds);
+        ledger.map(|why| format!("Nothing is recorded: {}", dotted(why)))
     }
 }
 

@@ -25,7 +25,7 @@ pub fn explain(reason: &str) -> &str {
         "stuck_turns" => "an agent shows no sign of life; `why` with its slug",
         "roster_stale" => "the list of agents is old: Mission Control does not tell it",
         "report_failing" => "Mission Control does not hear that we live",
-        "ledger_off" => "nothing survives a crash: see the line `ledger`, and `doctor`",
+        "ledger_off" => "what is done cannot be written down: see the line `ledger`, and `doctor`",
         "disk_low" => "make room on the disk of STATE_DIR",
         "clock_skew" => "our clock and Mission Control's differ: set the clock",
         "profiles_unwritable" => "the agents' workspaces cannot be written",

@@ -30,6 +30,7 @@ use mission_control_runtime::http::routes::{Route, route};
 use mission_control_runtime::http::server::{Limits, Server};
 use mission_control_runtime::ledger::Paper;
 use mission_control_runtime::local::Options;
+use mission_control_runtime::metrics::Metrics;
 use mission_control_runtime::mission::Mission;
 use mission_control_runtime::model::{AccountId, BaseUrl, SessionKey, TaskId};
 use mission_control_runtime::redact::Redactor;
@@ -107,6 +108,7 @@ struct Stand {
     server: Server,
     sessions: Arc<Sessions>,
     wakes: Arc<Keeper>,
+    metrics: Arc<Metrics>,
     folder: TempDir,
 }
 
@@ -153,6 +155,7 @@ impl Stand {
         let hands = Hands::default();
         let folder = plan.folder.unwrap_or_else(|| tempfile::tempdir().unwrap());
         let wakes = Arc::new(Keeper::open(folder.path(), &account, hands.now()));
+        let metrics = Arc::new(Metrics::new([]));
         let setup = Setup {
             mission: Mission::new(convex, account, secret),
             team: roster::Team::default(),
@@ -167,6 +170,7 @@ impl Stand {
             tokens: plan.tokens,
             calls_max: 32,
             redactor,
+            metrics: metrics.clone(),
             wakes: wakes.clone(),
             main_session: plan.naming.0.unwrap_or("main").to_owned(),
             session_scope: plan.naming.1,
@@ -180,7 +184,7 @@ impl Stand {
             Route::Refused(reply) => reply,
             _ => Reply::text("else"),
         });
-        Self { team, hands, server: server.unwrap(), sessions, wakes, folder }
+        Self { team, hands, server: server.unwrap(), sessions, wakes, metrics, folder }
     }
 
     /// An agent's own key.

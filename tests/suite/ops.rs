@@ -239,7 +239,7 @@ fn what_stands_in_the_way_is_told_first() {
         |all, agents: &[&str]| Paused { all, agents: agents.iter().map(|a| (*a).to_owned()).collect() };
     let gateway = || Some("nobody answers at the gateway's address. Check that it runs.".to_owned());
     let backend = || Some("the token was not accepted".to_owned());
-    let rows: [(House, &[&str]); 8] = [
+    let rows: [(House, &[&str]); 9] = [
         (House::default(), &["The service does not run; `run` starts it."]),
         (House { paused: paused(true, &[]), ..runs() }, &["Everything is paused; `resume` ends that."]),
         (
@@ -276,6 +276,10 @@ fn what_stands_in_the_way_is_told_first() {
                 "Also: Mission Control",
                 "Nothing is recorded: disk full.",
             ],
+        ),
+        (
+            House { ledger: Some("disk full".to_owned()), holds: true, ..runs() },
+            &["Nothing new begins until STATE_DIR can be written again: disk full."],
         ),
     ];
     for (house, words) in rows {

@@ -56,6 +56,7 @@ impl House<'_> {
             tokens: settings.http.session_tokens,
             calls_max: settings.delivery.tool_calls_max,
             redactor: self.redactor.clone(),
+            metrics: self.state.metrics.clone(),
             wakes: self.wakes.clone(),
             main_session: settings.gateway.main_session.clone(),
             session_scope: settings.gateway.session_scope,

@@ -148,6 +148,7 @@ impl State {
         let state = self.ledger.get().map(|ledger| ledger.state()).unwrap_or_default();
         LedgerHealth {
             off: state.off.map(|why| self.excerpt(&why)),
+            holds: state.holds,
             open: state.open,
             notes: state.notes,
             commits: state.commits,
@@ -320,13 +321,15 @@ impl State {
         let lists = standing.as_ref().and_then(|now| now.tally.list_error.clone());
         let hides = backend.accepted == Some(false) && !backend.token_refused;
         let why = lists.or_else(|| if backend.accepted == Some(true) { None } else { backend.last_error });
+        let ledger = self.ledger_health();
         House {
             runs: true,
             mistake: None,
             gateway: self.line.health(gate, standing.is_some()).closed,
             backend: why.map(|why| if hides { format!("{REFUSES_ALL} ({why})") } else { why }),
             foreign: standing.and_then(|now| now.foreign).map(|foreign| foreign.to_string()),
-            ledger: self.ledger_health().off,
+            ledger: ledger.off,
+            holds: ledger.holds,
             paused: self.operator.paused(),
         }
     }

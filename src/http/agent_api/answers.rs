@@ -82,6 +82,23 @@ pub fn refusal(error: &ToolError) -> Refusal {
     Refusal { status, error: error.message.clone(), field: error.field, retry_after, retryable }
 }
 
+/// The kind of failure that such an answer tells of, for those who count: the way back of [`refusal`].
+pub fn failed(status: u16, retryable: bool) -> Option<Kind> {
+    match status {
+        ..400 => None,
+        403 => Some(Kind::Forbidden),
+        404 => Some(Kind::NotFound),
+        409 => Some(Kind::Conflict),
+        422 => Some(Kind::Invalid),
+        429 => Some(Kind::Throttled),
+        400..500 => Some(Kind::Malformed),
+        503 => Some(Kind::Unavailable),
+        502 | 504 if retryable => Some(Kind::Unavailable),
+        502 | 504 => Some(Kind::Unsettled),
+        _ => Some(Kind::Refused),
+    }
+}
+
 /// The result object of a tool in the shape of its endpoint: some endpoints have in their own object what a tool has in
 /// `data`, and say how long it took.
 pub fn success(row: &Row, output: &str, took: Duration) -> Reply {

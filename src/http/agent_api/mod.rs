@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use log::info;
 use serde_json::Value;
 
-use self::answers::{Refusal, leaders_only, refusal};
+use self::answers::{Refusal, failed, leaders_only, refusal};
 use self::buckets::{Buckets, TooMuch};
 use self::near::Near;
 use self::repeats::{Answer, Known, Repeats};
@@ -36,6 +36,7 @@ use crate::heartbeat::keeper::Keeper;
 use crate::heartbeat::session::Scope;
 use crate::http::message::{Reply, Request};
 use crate::http::routes::Door;
+use crate::metrics::{Metrics, Via};
 use crate::mission::Mission;
 use crate::redact::Redactor;
 use crate::roster::Team;
@@ -83,6 +84,8 @@ pub struct Setup {
     pub calls_max: u32,
     /// What no answer may hold.
     pub redactor: Arc<Redactor>,
+    /// Where calls of tools are counted.
+    pub metrics: Arc<Metrics>,
     /// What waits for agents.
     pub wakes: Arc<Keeper>,
     /// The name of main sessions at the gateway.
@@ -125,7 +128,15 @@ impl AgentApi {
             return Err(Refusal::new(403, why));
         }
         let session = self.session(request)?;
-        self.walk_as(door, request, session, began)
+        let answered = self.walk_as(door, request, session, began);
+        if let Door::Tool(row) = door {
+            let failed = match &answered {
+                Ok(reply) => failed(reply.status(), true),
+                Err(refused) => failed(refused.status, refused.retryable),
+            };
+            self.setup.metrics.tool(Via::Http, row.name, failed, began.elapsed());
+        }
+        answered
     }
 
     fn walk_as(

@@ -99,6 +99,40 @@ fn a_backend_in_trouble_has_a_status_of_its_own() {
     }
 }
 
+/// What agents call over HTTP is counted as what it is: a tool, and what it came to.
+#[test]
+fn calls_are_counted_as_those_of_tools() {
+    let (stand, moody) = stand();
+    let ben = stand.own("ben");
+    let task = stand.team.task("assigned", &[&stand.team.ben]);
+    stand.done("task-load", &ben, &json!({"taskId": task}));
+    let rows = [
+        ("task-load", json!({}), 400),
+        ("task-load", json!({"taskId": "no-such-task"}), 422),
+        ("task-delete", json!({"taskId": task, "reason": "x"}), 403),
+        ("task-status", json!({"taskId": task, "status": "done"}), 403),
+    ];
+    for (endpoint, body, status) in rows {
+        assert_eq!(stand.post(endpoint, &ben, &body).status, status, "{endpoint} {body}");
+    }
+    *moody.mood.lock().unwrap() = Some(("", Class::Transient, Why::Unreachable, false));
+    assert_eq!(stand.post("task-load", &ben, &json!({"taskId": task})).status, 502);
+    let mut counted: Vec<_> = stand.metrics.http_tools.counts().filter(|(.., count)| *count > 0).collect();
+    counted.sort_unstable();
+    assert_eq!(
+        counted,
+        [
+            ("task_delete", "forbidden", 1),
+            ("task_load", "invalid", 1),
+            ("task_load", "malformed", 1),
+            ("task_load", "ok", 1),
+            ("task_load", "unavailable", 1),
+            ("task_status", "forbidden", 1),
+        ]
+    );
+    assert_eq!(stand.metrics.turn_tools.counts().map(|(.., count)| count).sum::<u64>(), 0);
+}
+
 /// Outside of a delivery a lost answer is told as such, and with a name it is not made a second time.
 #[test]
 fn a_lost_answer_is_told_as_such() {

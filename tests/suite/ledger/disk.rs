@@ -145,14 +145,14 @@ fn role() {
     };
     let refused = (0..200).find_map(|count| fill(count).err().map(|why| (count, why)));
     let (count, why) = refused.expect("it is full");
-    assert_eq!(ledger.state().off.as_deref(), Some(&*why.to_string()));
+    assert_eq!((ledger.state().off.as_deref(), ledger.state().holds), (Some(&*why.to_string()), true));
     assert_eq!(fill(count).unwrap_err(), why, "and it stays so");
     assert!(count > 2, "{count}");
     // What is only noted in passing does not wait, and does not fail.
     close(&ledger, "passing", NOW, Wait::Not);
     fs::remove_file(place.join("ballast")).unwrap();
     fill(count).unwrap();
-    assert_eq!(ledger.state().off, None);
+    assert_eq!((ledger.state().off, ledger.state().holds), (None, false));
     drop(ledger);
     let opened = open(&place.join("state"));
     assert_eq!(opened.open.len(), usize::try_from(count).unwrap() + 1);

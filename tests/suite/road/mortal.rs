@@ -436,6 +436,7 @@ pub(super) fn live(
         tokens: false,
         calls_max: 32,
         redactor: Arc::default(),
+        metrics: Arc::new(Metrics::new([])),
         wakes: Arc::new(Keeper::in_memory(&AccountId::new(&board.account), String::new())),
         main_session: "main".to_owned(),
         session_scope: Scope::default(),

@@ -274,4 +274,5 @@ fn each_reason_has_its_part() {
     }
     assert!(Parts::default().is_starting() && Parts::default().reasons().is_empty(), "nothing is known yet");
     assert_eq!(Parts::default().missing(), ["backend", "delivery"]);
+    assert_eq!(parts(|p| p.ledger.holds = true).missing(), ["ledger"], "what is begun could not be noted");
 }
