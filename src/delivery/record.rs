@@ -21,6 +21,9 @@ pub struct Record {
     /// How often the agent was told of it from the beginning; the number stands in the marker.
     #[serde(skip_serializing_if = "is_default")]
     pub tries: u32,
+    /// How often it turned out that the gateway had not taken it: then the agent heard nothing.
+    #[serde(skip_serializing_if = "is_default")]
+    pub untold: u32,
     /// Attempts that failed.
     #[serde(skip_serializing_if = "is_default")]
     pub failures: u32,
@@ -120,6 +123,7 @@ impl Record {
         Self {
             answered: self.answered,
             tries: self.tries,
+            untold: self.untold,
             effects: self.effects.only_made(),
             reopened: true,
             spent: self.spent,
@@ -154,6 +158,7 @@ impl Record {
         };
         let record = Self {
             tries: self.tries,
+            untold: self.untold,
             unheard: self.sent.as_ref().map(|sent| sent.attempt).or(self.unheard),
             heard: self.heard.clone(),
             answered: self.answered,
@@ -168,6 +173,11 @@ impl Record {
         };
         record.effects.sent_again();
         record
+    }
+
+    /// How often the agent was asked, as far as the gateway took it.
+    pub fn asked(&self) -> u32 {
+        self.tries.saturating_sub(self.untold)
     }
 
     /// What is left of an answer is kept aside, and it is given up.

@@ -58,7 +58,11 @@ pub(super) fn end(record: &mut Record, error: Option<&GatewayError>, silent: boo
             sent.spoke = error.spoke;
         }
         // Nothing was run.
-        Some(error) if error.class == Class::Closed => record.sent = None,
+        Some(error) if error.class == Class::Closed => {
+            record.sent = None;
+            // Results of calls are no new question.
+            record.untold += u32::from(!matches!(record.stage, Stage::Working(_)));
+        }
         Some(error) => {
             // A run that failed leaves what it was told in the session.
             let left = error.class == Class::Transient && error.run.is_some();

@@ -136,7 +136,7 @@ pub fn agents(cases: &[Case], roster: &Roster, paused: &Paused, most: usize) -> 
 impl Sum<'_> {
     fn add(&mut self, case: &Case) {
         let figures = &mut self.figures;
-        figures.turns += case.record.tries;
+        figures.turns += case.record.asked();
         self.spent += case.record.spent;
         let at = if let Some((at, end)) = &case.closed {
             *figures.ended.entry(end.as_ref().map_or("over", End::name)).or_default() += 1;

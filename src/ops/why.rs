@@ -94,11 +94,14 @@ pub fn many(id: &str, cases: &[Case], house: &House, silence: Duration, now: Mil
     let last = |wanted: &dyn Fn(&&Case) -> bool| {
         cases.iter().filter(|case| wanted(case)).max_by_key(|case| case.closed.as_ref().map(|(at, _)| *at))
     };
-    let telling = oldest.or_else(|| last(&dead)).or_else(|| last(&|_| true))?;
+    let answered = |case: &&Case| matches!(case.closed, Some((_, Some(End::Answered(_) | End::Kept(_)))));
+    let telling = oldest.or_else(|| last(&dead)).or_else(|| last(&answered)).or_else(|| last(&|_| true))?;
     let finding = one(telling, house, silence, now);
     let (waiting, given_up) = (cases.iter().filter(open).count(), cases.iter().filter(dead).count());
     let over = cases.len() - waiting - given_up;
     let which = &finding.id;
+    let mut deliveries: Vec<Brief> = cases.iter().map(|case| brief(case, house, silence, now)).collect();
+    deliveries.sort_by_key(|brief| brief.at);
     Some(Finding {
         id: id.to_owned(),
         what: format!(
@@ -108,7 +111,7 @@ pub fn many(id: &str, cases: &[Case], house: &House, silence: Duration, now: Mil
         cost: cost_of_all(cases),
         steps: Vec::new(),
         left_out: 0,
-        deliveries: cases.iter().map(|case| brief(case, house, silence, now)).collect(),
+        deliveries,
         ..finding
     })
 }
@@ -155,10 +158,10 @@ fn say(case: &Case, house: &House, silence: Duration, now: Millis) -> Said {
 fn over(case: &Case, at: Millis, end: Option<&End>, now: Millis) -> Said {
     let nothing = "Nothing more: it is over.".to_owned();
     let when = ago(at, now);
-    let took = case
-        .first_seen
-        .map_or(String::new(), |from| format!(" {} after it was first seen", span(at.since(from))));
-    let asked = format!("The agent was asked {}{took}.", times(case.record.tries));
+    let took = case.first_seen.map_or(String::new(), |from| {
+        format!("; it was over {} after it was first seen", span(at.since(from)))
+    });
+    let asked = format!("The agent was {}{took}.", asked(case.record.asked()));
     let silent = |why: String| sentence(&why);
     let (what, why, next) = match end {
         Some(End::Answered(messages)) => {
@@ -171,8 +174,8 @@ fn over(case: &Case, at: Millis, end: Option<&End>, now: Millis) -> Said {
             nothing,
         ),
         Some(End::Silent(how)) => (
-            format!("the agent had nothing to say {when}, and need not."),
-            silent(how.explain().to_owned()),
+            format!("over without an answer {when}."),
+            silent(format!("{}, and need not", how.explain())),
             nothing,
         ),
         Some(End::Unanswered(how)) => (
@@ -353,21 +356,25 @@ fn unposted(case: &Case) -> Option<String> {
 }
 
 fn cost(record: &Record) -> String {
-    format!("asked {}{}, {} failed", times(record.tries), tokens(record.spent), attempts(record))
+    let failed = match attempts(record) {
+        0 => String::new(),
+        count => format!(", {count} failed"),
+    };
+    format!("{}{}{failed}", asked(record.asked()), tokens(record.spent))
 }
 
 fn cost_of_all(cases: &[Case]) -> String {
     let (mut asked, mut spent) = (0, Usage::default());
     for case in cases {
-        asked += case.record.tries;
+        asked += case.record.asked();
         spent += case.record.spent;
     }
     cost_of(asked, spent)
 }
 
 /// What several deliveries have cost together.
-pub(super) fn cost_of(asked: u32, spent: Usage) -> String {
-    format!("asked {}{}", times(asked), tokens(spent))
+pub(super) fn cost_of(turns: u32, spent: Usage) -> String {
+    format!("{}{}", asked(turns), tokens(spent))
 }
 
 fn tokens(spent: Usage) -> String {
@@ -375,6 +382,10 @@ fn tokens(spent: Usage) -> String {
         0 => String::new(),
         _ => format!(", {spent}"),
     }
+}
+
+fn asked(count: u32) -> String {
+    if count == 0 { "not asked".to_owned() } else { format!("asked {}", times(count)) }
 }
 
 fn times(count: u32) -> String {

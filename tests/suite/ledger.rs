@@ -142,6 +142,7 @@ fn any_record() -> impl Strategy<Value = Record> {
     let counts = (any::<u32>(), any::<u32>(), any::<u32>(), any::<u32>(), any::<u32>());
     (counts, any::<u32>(), any::<u32>(), stage()).prop_map(
         |((failures, doubts, outages, turned_away, lost), silences, unknown, stage)| Record {
+            untold: lost,
             tries: failures,
             failures,
             doubts,

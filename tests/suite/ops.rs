@@ -100,16 +100,16 @@ fn every_end_is_told() {
             "answered",
             [
                 "Mention for ben: answered 10 s ago",
-                "asked 2 times 50 s after it was first seen",
+                "asked 2 times; it was over 50 s after it was first seen",
                 "Nothing more",
             ],
         ),
-        (ended(End::Answered(3)), "answered", ["answered in 3 messages", "asked 0 times", "over"]),
+        (ended(End::Answered(3)), "answered", ["answered in 3 messages", "not asked", "over"]),
         (ended(End::Kept("x".to_owned())), "kept", ["answered", "no thread", "Nothing more"]),
         (
             ended(End::Silent(Silence::HeartbeatOk)),
             "silent",
-            ["nothing to say", "The agent had nothing to say.", "Nothing"],
+            ["over without an answer 10 s ago", "The agent had nothing to say, and need not.", "Nothing"],
         ),
         (
             Case { record: Record { silences: 3, ..asked(3) }, ..ended(End::Unanswered(Silence::Empty)) },

@@ -102,6 +102,19 @@ fn a_run_that_goes_on_is_waited_for() {
     assert!(!looked[0].again && looked[1].again);
 }
 
+/// What the gateway has not taken, the agent was not asked: people who count are told so.
+#[test]
+fn what_nobody_took_was_not_asked() {
+    let office = Office::new();
+    let mut job = office.mention("@ben?");
+    office.gateway.fails(Class::Closed, Why::Unreachable);
+    assert_eq!(office.deliver(&mut job), "again");
+    assert_eq!((job.record.tries, job.record.asked()), (1, 0));
+    office.gateway.says("Yes.");
+    assert_eq!(office.deliver(&mut job), "answered");
+    assert_eq!((job.record.tries, job.record.asked()), (2, 1));
+}
+
 /// A gateway that runs for less time than the turn is old was restarted: so a wall clock that is set forward meanwhile
 /// must not make the turn older.
 #[test]
