@@ -116,7 +116,10 @@ fn closed(job: &Job, end: End, desk: &Desk<'_>) -> Outcome {
     desk.inflight.is_over(&job.row.id);
     desk.inflight.let_go(&job.row);
     let words = in_short(&end);
-    info!("{}: {words}", name(job, desk));
+    // What was given up was said when that was decided.
+    if !matches!(end, End::Dead(_)) {
+        info!("{}: {words}", name(job, desk));
+    }
     let note = Note::of(&job.row, desk.clock.now()).record(&job.record).step(Step::Ended, &words);
     desk.write(&note.ends(&end), Wait::Not);
     Outcome::Closed(end)

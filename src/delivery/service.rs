@@ -214,7 +214,10 @@ impl Service {
             default(drain) => Some(format!("they were given {:.1} s", drain.as_secs_f64())),
         };
         if let Some(why) = why {
-            warn!("turns that still run are cut off, because {why}: {}", self.view.standing().running);
+            let running = self.view.standing().running;
+            if running > 0 {
+                warn!("turns that still run are cut off, because {why}: {running}");
+            }
             turns.close();
         }
         drop((self.inbox, self.view));
