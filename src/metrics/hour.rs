@@ -19,7 +19,7 @@ pub const MINUTE: Duration = Duration::from_mins(1);
 /// The ends of deliveries, in the order of [`COUNTED`].
 const ENDS: [&str; 8] = ["answered", "kept", "silent", "unanswered", "skipped", "gone", "dead", "dropped"];
 
-/// What is shown of each minute.
+/// What is shown of each minute. `turns` are requests to the gateway: a turn that goes on with results of tools is one more.
 pub const COUNTED: [&str; 14] = [
     "answered",
     "kept",

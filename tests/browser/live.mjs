@@ -184,7 +184,8 @@ await hire('pauser', 'Paula Pauser', 'Takes a break');
 const mute = await hire('mute', EVIL, EVIL);
 assert.ok(mended && mute);
 minds.set('mender', { fail: `invalid tool configuration ${EVIL}` });
-minds.set('dropper', { fail: 'invalid tool configuration' });
+const QUOTED = 'no tool k97zz48231xw9,310 behind http://127.0.0.1:18789/v1';
+minds.set('dropper', { fail: `invalid tool configuration: ${QUOTED}` });
 minds.set('hanger', { hang: true });
 minds.set('stuck', { hang: true });
 minds.set('mute', { say: `The answer. ${EVIL}` });
@@ -202,6 +203,7 @@ await check('without a token nothing is shown, asked or done', async () => {
   assert.equal(await page.locator('.one, .agent, .chart, [data-act], #pause-all').count(), 0);
   await page.waitForResponse(answer => new URL(answer.url()).pathname === '/health'); // and one more look
   assert.deepEqual([...new Set(page.asked)], ['GET /', 'GET /health']);
+  assert.match(await page.textContent('#gate-status'), /The service is/);
   const text = await page.textContent('body');
   for (const word of ['mender', 'invalid tool', ACCOUNT_ID]) assert.ok(!text.includes(word), word);
   await picture(page, 'gate-light');
@@ -212,9 +214,24 @@ await check('a wrong token gets a clear sentence', async () => {
   await page.press('#token', 'Enter');
   await page.waitForSelector('#refusal');
   assert.match(await page.textContent('#refusal'), /not the token of this service/);
+  await page.waitForSelector('#gate-status:has-text("The service is")');
   assert.equal(await page.evaluate(() => sessionStorage.length), 0);
   assert.equal(await page.locator('.one, .agent').count(), 0);
   await picture(page, 'gate-refused');
+});
+
+await check('before the service was heard nothing is said of it', async () => {
+  page = await tab();
+  let hear;
+  const heard = new Promise(resolve => { hear = resolve; });
+  await page.route('**/health', async route => { await heard; await route.continue(); });
+  await page.goto(url('/#token=not-the-token'));
+  await page.waitForSelector('#refusal');
+  assert.match(await page.textContent('#gate-status'), /^Asking the service …$/);
+  hear();
+  await page.waitForSelector('#gate-status:has-text("The service is")');
+  await page.route('**/health', route => route.abort());
+  await page.waitForSelector('#gate-status:has-text("does not answer")');
 });
 
 await check('the link opens the page, and the token leaves the address', async () => {
@@ -267,6 +284,9 @@ await check('a turn that is stuck is marked', async () => {
 await check('a dead letter is dropped after a question', async () => {
   await mention('dropper', 'please');
   const one = row('dead', 'dropper');
+  // What could be copied stands there as it came: digits in ids and addresses are no amounts.
+  await page.waitForSelector(one);
+  assert.ok((await page.textContent(`${one} .words`)).includes(QUOTED), await page.textContent(one));
   await page.click(`${one} [data-act=drop]`);
   await page.keyboard.press('Escape');
   await page.waitForSelector(`${one} [data-act=drop]`);
@@ -309,6 +329,10 @@ await check('everything is paused and goes on', async () => {
   await page.waitForSelector('#paused');
   await mention('pauser', 'hello');
   await page.waitForSelector(`${row('unsettled', 'pauser')}[data-state=held]`);
+  assert.match(await page.textContent('#status'), /everything is paused/);
+  assert.doesNotMatch(await page.textContent('#status'), /everything works/);
+  assert.equal(await page.getAttribute('#status .lamp', 'data-is'), 'paused');
+  assert.deepEqual(await page.$$eval('#reasons li:has-text("Everything is paused") .name', names => names.map(one => one.textContent)), ['paused']);
   await picture(page, 'paused-light');
   await page.click('#pause-all');
   await page.waitForSelector('#paused', { state: 'detached' });
@@ -319,6 +343,7 @@ await check('one agent is paused and goes on', async () => {
   await page.click('[data-agent-slug=pauser] [data-act=pause]');
   await page.waitForSelector('[data-agent-slug=pauser].paused [data-act=resume]');
   assert.deepEqual((await health()).paused, { all: false, agents: ['pauser'] });
+  assert.match(await page.textContent('#paused'), /pauser begins no turns/);
   await mention('pauser', 'hello again');
   await page.waitForSelector(`${row('unsettled', 'pauser')}[data-state=held]`);
   await page.click('[data-agent-slug=pauser] [data-act=resume]');
@@ -348,6 +373,29 @@ await check('the last hour is drawn', async () => {
   assert.ok(totals.turns >= 5 && totals.tokens >= 12_400 && totals.deliveries >= 4 && totals.failures >= 1, JSON.stringify(totals));
   assert.ok((await page.getAttribute('[data-chart=deliveries] svg', 'aria-label')).includes('answered'));
   assert.ok(await page.locator('[data-chart=deliveries] path[d*="M"]').count() >= 1);
+  assert.match(await page.textContent('[data-chart=turns] h3'), /^Requests/);
+  assert.match(await page.textContent('.hour > .hint'), /begins anew with each start \(grey: before this start\)/);
+  await page.hover('[data-chart=turns] svg', { position: { x: 2, y: 20 } });
+  await page.waitForSelector('[data-chart=turns] p:text-is("grey: before this start")');
+  // No chart is alone in its row but the first one on a phone, and no caption is wider than its card.
+  for (const [width, rows] of [[1280, '5'], [800, '3,2'], [390, '1,2,2']]) {
+    await page.setViewportSize({ width, height: 900 });
+    const shown = await page.$$eval('.chart', charts => charts.map(chart => [chart.getBoundingClientRect().top, chart.querySelector('p').scrollWidth - chart.querySelector('p').clientWidth]));
+    const tops = shown.map(([top]) => top);
+    assert.equal([...new Set(tops)].map(top => tops.filter(other => other === top).length).join(), rows, `${width} px`);
+    await picture(page, `charts-${width}`);
+    assert.ok(shown.every(([, over]) => over <= 0) && await overflow(page) <= 0, `${width} px: ${shown}`);
+  }
+  await page.setViewportSize(WIDE);
+});
+
+await check('ids are told apart, and names stand in a column', async () => {
+  const one = await page.$eval('#recent .one:not(.open) .link.mono', link => [link.textContent, /task (\S+) /.exec(link.title)[1]]);
+  assert.ok(one[0].startsWith('…') && one[1].endsWith(one[0].slice(1)), one.join());
+  const open = await page.$eval('#recent .one.open .link.mono', link => [link.textContent, /task (\S+) /.exec(link.title)[1]]);
+  assert.equal(open[0], open[1]);
+  const widths = await page.$$eval('.one > .top > .pill', pills => [...new Set(pills.map(pill => pill.getBoundingClientRect().width))]);
+  assert.equal(widths.length, 1, widths.join());
 });
 
 await check('nobody looks, nothing is asked; and when somebody does, it is up to date', async () => {

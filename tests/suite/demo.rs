@@ -32,6 +32,9 @@ impl Visitor {
     fn comes() -> Self {
         let mut program = Program::new(["demo", "--port", "0"]).start();
         let printed = program.environment().expect("it starts");
+        let live =
+            |name: &String| name.starts_with("  Live      http://127.0.0.1:") && name.ends_with("/#token");
+        assert!(printed.keys().any(live), "the link to the runtime's page stands above: {printed:?}");
         let url = format!("{}/login", printed["CONVEX_URL"]);
         let key = json!({"key": printed["ADMIN_KEY"]}).to_string();
         let answer = browser().post(url).send(key);

@@ -7,6 +7,7 @@
 mod runtime;
 mod scenes;
 
+use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -70,21 +71,23 @@ fn play(port: u16) -> Result<(), String> {
     let signals = board::signals()?;
     let board = Board::start(data, &listen, OPTION)?;
     let gateway = Gateway::start(&board, &gateway_token)?;
-    print(&introduction(&board));
-
     let setting = runtime::Setting::new(&board, &gateway.url, &gateway_token)?;
     let mut scenes = Scenes::new(&board);
+    let mut introduced = false;
     let ended = loop {
         let mut runtime = match Runtime::start(&setting) {
             Ok(runtime) => runtime,
             Err(why) => break Err(format!("the runtime cannot be started: {why}")),
         };
-        match attend(&runtime, &setting, &board, &signals, &mut scenes) {
+        match attend(&runtime, &setting, &board, &signals, &mut scenes, &mut introduced) {
             Ended::Asked => {
                 runtime.stop();
                 break Ok(());
             }
             Ended::ByItself => {
+                if !mem::replace(&mut introduced, true) {
+                    print(&introduction(&board, ""));
+                }
                 warn!("the runtime has ended ({}); it is started again", runtime.farewell());
                 if signals.recv_timeout(BEFORE_RESTART).is_ok() {
                     break Ok(());
@@ -105,13 +108,15 @@ enum Ended {
     ByItself,
 }
 
-/// Stands by a runtime as long as it lives.
+/// Stands by a runtime as long as it lives. Once the first one listens, everything that one can open is `introduced`; of
+/// one that comes after it only the link is new.
 fn attend(
     runtime: &Runtime,
     setting: &runtime::Setting,
     board: &Board,
     signals: &Receiver<()>,
     scenes: &mut Scenes,
+    introduced: &mut bool,
 ) -> Ended {
     let bell = Stop::new();
     let mut sweep = Instant::now() + SWEEP;
@@ -121,7 +126,9 @@ fn attend(
             recv(signals) -> _ => break Ended::Asked,
             recv(runtime.news) -> news => match news {
                 Ok(News::Listening(address)) => {
-                    print(&format!("The runtime behind it, live: {}\n", setting.link(&address)));
+                    let live = format!("  Live      {}\n", setting.link(&address));
+                    let known = mem::replace(introduced, true);
+                    print(&if known { live } else { introduction(board, &live) });
                     ring(board, address, &bell);
                     scenes.begin();
                 }
@@ -148,11 +155,12 @@ fn ring(board: &Board, address: BaseUrl, bell: &Stop) {
     }
 }
 
-fn introduction(board: &Board) -> String {
+/// What there is to see and to do; `live` is the line with the link to the runtime's page, if it is known.
+fn introduction(board: &Board, live: &str) -> String {
     format!(
         "Mission Control with a demo team. All of it runs on this machine, and nothing is kept.\n\n  \
-         Open      {url}\n  Log in    with the ADMIN_KEY below\n  Watch     Robin asks the team for something at once, \
-         and again when you are in\n  Try       write in a task: \u{201c}@engineer, could you \u{2026}\u{201d}, or put \
+         Open      {url}\n  Log in    with the ADMIN_KEY below\n{live}  Watch     Robin asks the team for something at \
+         once, and again when you are in\n  Try       write in a task: \u{201c}@engineer, could you \u{2026}\u{201d}, or put \
          somebody on a new one\n  End       Ctrl-C\n\n{announcement}",
         url = board.url,
         announcement = board.announcement()

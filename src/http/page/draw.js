@@ -67,3 +67,11 @@ function patchKids(el, old, kids, svg) {
     else el.insertBefore(node.el, place);
   }
 }
+
+/* ── An agent looks the same on every page ───────────────────────────────────────────────────────────────────────── */
+
+const hue = word => ([...String(word)].reduce((sum, letter) => (sum * 31 + letter.codePointAt(0)) % 65_521, 7) * 137.508) % 360; // the golden angle keeps neighbours apart
+function initials(name) {
+  const words = String(name).trim().split(/[\s_-]+/).filter(Boolean);
+  return (words.length > 1 ? [...words[0]][0] + [...words.at(-1)][0] : [...(words[0] ?? '?')].slice(0, 2).join('')).toUpperCase();
+}
