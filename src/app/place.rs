@@ -70,6 +70,8 @@ impl Place {
         let shown = self.0.display();
         if self.is_shut() {
             Err(format!("STATE_DIR {shown} is not open to you: ask as its owner, or as root"))
+        } else if let Some(trouble) = self.trouble() {
+            Err(trouble)
         } else if !self.0.exists() {
             Err(format!("STATE_DIR {shown} is not there: no service has run on it yet, or it is another one"))
         } else if !ledger::is_in(&self.0) && ledger::last_set_aside(&self.0).is_none() {

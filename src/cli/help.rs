@@ -128,7 +128,7 @@ Commands:\n"
     text.extend(COMMANDS.iter().map(|command| command.lines));
     text.push('\n');
     for (of, lines) in OPTIONS {
-        text += &format!("Options of {}:\n{lines}", listed(of));
+        text.extend(["Options of ", &listed(of), ":\n", lines]);
     }
     text.push_str("\nExit codes:\n");
     text.extend(Exit::ALL.iter().map(|exit| format!("  {}  {}\n", exit.code(), exit.explain())));

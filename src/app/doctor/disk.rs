@@ -81,7 +81,7 @@ pub(super) fn disk(settings: &Settings) -> Check {
 fn try_to_make(directory: &Path) -> std::io::Result<()> {
     let above = directory.ancestors().skip(1).find(|above| above.is_dir());
     // Of a relative path the last one is empty, and means here.
-    let above = above.filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let above = above.filter(|above| !above.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     let path = above.join(format!(".doctor-{}", std::process::id()));
     fs::create_dir(&path)?;
     fs::remove_dir(&path)

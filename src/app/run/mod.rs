@@ -101,10 +101,7 @@ fn serve(settings: &Settings, ways: &Ways, redactor: &Arc<Redactor>) -> Exit {
     // Before the port: of two with the same configuration the second has to hear that it is one too many.
     let (ledger, left, made) = match open_ledger(settings) {
         Ok(opened) => opened,
-        Err(why) => {
-            error!("not started: {why}");
-            return if matches!(why, LedgerError::Locked { .. }) { Exit::Foreign } else { Exit::Failed };
-        }
+        Err(why) => return not_opened(&why),
     };
     let state = Arc::new(State::new(settings, redactor));
     let answering = state.clone();
@@ -247,6 +244,12 @@ fn open_ledger(settings: &Settings) -> Result<(Arc<Ledger>, Left, Arc<Made>), Le
     let closed = closed.chain(damaged).collect();
     let left = Left { open: open.collect(), closed, dead: opened.dead, hold: Hold::default() };
     Ok((Arc::new(opened.ledger), left, made))
+}
+
+/// A second runtime on one ledger is one too many for good.
+fn not_opened(why: &LedgerError) -> Exit {
+    error!("not started: {why}");
+    if matches!(why, LedgerError::Locked { .. }) { Exit::Foreign } else { Exit::Failed }
 }
 
 /// The sessions that an earlier process has issued, where the ledger is; without a place to write they are only
