@@ -104,6 +104,11 @@ impl Footing {
             format!(
                 "A service runs at {address}, but STATE_DIR {shown} is not open to you: ask as its owner, or as root"
             )
+        } else if ledger::owner(self.place.path()).is_some() {
+            format!(
+                "A service runs at {address}, but running.json in STATE_DIR {shown} does not name it: it is just \
+                 starting, or could not write; try again"
+            )
         } else {
             format!(
                 "A service runs at {address}, but not on STATE_DIR {shown}: set STATE_DIR to the service's (under the \

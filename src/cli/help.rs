@@ -46,7 +46,7 @@ const COMMANDS: [Command; 11] = [
     },
     Command {
         name: "resume",
-        lines: "  resume            `resume` ends every pause, also those of single agents\n",
+        lines: "  resume            Ends every pause, also those of single agents; with --agent that of one alone\n",
         example: "resume --agent engineer",
     },
     Command {

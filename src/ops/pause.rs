@@ -123,6 +123,10 @@ mod tests {
         assert!(paused.holds("ben", "k1") && paused.holds("x", "ben") && !paused.holds("ada", "k2"));
         assert!(paused.hold(&Roster::default()).all, "it is not known who ben is");
         paused.pause(None);
+        assert!(paused.in_words().starts_with("Everything is paused (and ben by itself): "));
+        paused.pause(Some("ada"));
+        assert!(paused.in_words().contains("(and ada, ben by themselves)"), "{}", paused.in_words());
+        paused.resume(Some("ada"), &Roster::default());
         paused.resume(Some("ben"), &Roster::default());
         assert!(paused.all && paused.agents.is_empty());
         paused.resume(None, &Roster::default());

@@ -40,7 +40,7 @@ fn each_command_has_its_own_help_with_an_example_that_works() {
         parse(example.split_whitespace().map(Into::into)).unwrap();
     }
     assert!(whole.contains("Options of run, doctor, status, why, dead, pause and resume:\n"), "{whole}");
-    assert!(whole.contains("ends every pause, also those of single agents"), "{whole}");
+    assert!(whole.contains("Ends every pause, also those of single agents"), "{whole}");
 }
 
 #[test]

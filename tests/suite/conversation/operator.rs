@@ -204,6 +204,10 @@ fn a_service_on_another_directory_is_named_and_nothing_is_done_beside_it() {
         let (_, found) = house.command_with(["doctor"], &more);
         assert!(found.contains(&format!("service         note: {words}")), "{found}");
     }
+    // Between its first answer and its first note a service is not named in its own directory.
+    fs::remove_file(format!("{}/running.json", house.state_dir())).unwrap();
+    let (code, told) = house.command_with(["dead", "list"], &[("HEALTH_PORT", port)]);
+    assert!(code == Some(1) && told.contains("it is just starting, or could not write; try again"), "{told}");
     assert_eq!(house.health()["paused"], json!({"all": false, "agents": []}));
     assert!(!kept.path().join("missing").exists());
 }
