@@ -158,7 +158,12 @@ fn a_paused_agent_begins_nothing_and_the_others_do() {
     house.until("the second answer", |_| house.said_by("ada", &adas).len() == 2);
     assert!(house.said_by("ben", &bens).is_empty(), "the pause outlives the process");
     let both = "Everything is paused (and ben by itself)";
-    assert!(house.command(["pause"]).1.starts_with(both) && house.command(["status"]).1.contains(both));
+    let (_, told) = house.command(["pause"]);
+    assert!(told.starts_with(both), "{told}");
+    // What `/health` says may be a moment old.
+    house.until("the pause", |health| health["paused"]["all"] == true);
+    let (_, status) = house.command(["status"]);
+    assert!(status.contains(both), "{status}");
     assert_eq!(house.command(["resume"]), (Some(0), "Nothing is paused.\n".to_owned()));
     house.hear("an operator resumes: Nothing is paused.");
     assert_eq!(house.answer_of("ben", &bens), "ben answers.");
