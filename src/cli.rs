@@ -1,5 +1,7 @@
 //! The command line: what was typed, as a [`Command`]; everything else happens in [`crate::app`].
 
+mod help;
+
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::fmt;
@@ -74,8 +76,11 @@ pub enum Command {
     Local(Local),
     /// Which build this is.
     Version,
-    /// What can be asked.
-    Help,
+    /// What can be asked: everything, or of one command.
+    Help {
+        /// Which.
+        of: Option<String>,
+    },
 }
 
 /// A command line that cannot be carried out.
@@ -88,53 +93,6 @@ impl fmt::Display for Misuse {
         write!(f, "{}{pause}`mission-control-runtime --help` lists what there is", self.0)
     }
 }
-
-/// What `--help` prints.
-pub const HELP: &str = "\
-mission-control-runtime: carries what people and agents write in Mission Control
-to the right OpenClaw session, and the answers back.
-
-Usage: mission-control-runtime [COMMAND] [OPTIONS]
-
-Commands:
-  run               The service (this is also what happens without a command)
-  doctor            Check configuration, disk, clock, backend, gateway and service; say how to fix what is wrong
-  status            What the running service says of itself
-  why ID            What happened to a notification, a task or an agent, why, and what happens next
-  dead list, dead show ID, dead retry ID, dead drop ID
-                    What gave up; begin it again, or close it for good
-  pause, resume     No new turns begin; what runs goes on. It outlives restarts
-  demo              Everything on this machine, to look at: Mission Control, its page, and a scripted team
-  local             An embedded Mission Control on this machine: its API, its page, its data
-  local export FILE, local import FILE, local rotate-key
-                    Copy all of its data; seal its provider keys with a new master key
-  version           Print version, target and commit
-  help              Print this
-
-Options of run, doctor, status, why, dead, pause and resume:
-  --env-file FILE   Read variables from FILE where the environment does not set them
-                    (default: /etc/mission-control-runtime.env, where it exists)
-Options of doctor:
-  --all             List every variable, not only those that are set
-  --live            Send one real turn to one agent, in a session of its own, and show the answer
-Options of doctor, status, why and dead:
-  --json            Print it as JSON
-Options of status:
-  --ready           Leave with 1 unless it delivers
-Options of pause and resume:
-  --agent NAME      Only this agent's turns, by slug or id
-Options of demo:
-  --port N          Where the page is, on 127.0.0.1 (default: 3210); 0 takes any free one
-Options of local:
-  --listen ADDRESS  Where to listen (default: 127.0.0.1:3210)
-  --data DIR        Where the data are (default: ./.mission-control), or :memory:
-  --seed demo|FILE  What an empty place begins with: the demo team, or an export
-  --redact          Answer as a production deployment does: without reasons
-  --original        Keep the hosted backend's defects
-  --notify URL      Tell the runtime at URL (such as http://127.0.0.1:3001) at once when there is something for it
-
-Exit codes:
-";
 
 /// Runs the program.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> Exit {
@@ -150,15 +108,9 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> Exit {
         Ok(Command::Demo { port }) => app::demo(port),
         Ok(Command::Local(what)) => app::local(&what),
         Ok(Command::Version) => app::print(&app::version()),
-        Ok(Command::Help) => app::print(&help()),
+        Ok(Command::Help { of }) => app::print(&help::text(of.as_deref())),
         Err(misuse) => app::misused(&misuse.to_string()),
     }
-}
-
-/// [`HELP`], with the exit codes behind it.
-fn help() -> String {
-    let codes = Exit::ALL.iter().map(|exit| format!("  {}  {}\n", exit.code(), exit.explain()));
-    HELP.chars().chain(codes.collect::<String>().chars()).collect()
 }
 
 /// Everything that can stand behind a command; each command takes what is its own, and the rest must be empty.
@@ -172,8 +124,6 @@ struct Given {
 /// Options with a value, and without one.
 const VALUES: [&str; 7] = ["--env-file", "--port", "--listen", "--data", "--seed", "--notify", "--agent"];
 const FLAGS: [&str; 6] = ["--all", "--json", "--redact", "--original", "--live", "--ready"];
-const COMMANDS: [&str; 11] =
-    ["run", "doctor", "status", "why", "dead", "pause", "resume", "demo", "local", "version", "help"];
 
 impl Given {
     fn value(&mut self, option: &str) -> Option<OsString> {
@@ -200,7 +150,9 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Misuse
     let mut given = Given::default();
     while let Some(arg) = parser.next().map_err(misuse)? {
         match arg {
-            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
+            Arg::Short('h') | Arg::Long("help") => {
+                return Ok(Command::Help { of: given.words.pop_front() });
+            }
             Arg::Short('V') | Arg::Long("version") => return Ok(Command::Version),
             Arg::Value(word) => given.words.push_back(word.string().map_err(misuse)?),
             Arg::Short(letter) => return Err(unknown("option", &format!("-{letter}"), &[])),
@@ -266,8 +218,8 @@ fn command(given: &mut Given) -> Result<Command, Misuse> {
         "demo" => Command::Demo { port: port(given)? },
         "local" => Command::Local(local(given)?),
         "version" => Command::Version,
-        "help" => Command::Help,
-        other => return Err(unknown("command", other, &COMMANDS)),
+        "help" => Command::Help { of: asked_about(given)? },
+        other => return Err(no_command(other)),
     })
 }
 
@@ -326,6 +278,20 @@ fn local(given: &mut Given) -> Result<Local, Misuse> {
     let file = given.words.pop_front().map(PathBuf::from);
     let file = file.ok_or_else(|| Misuse(format!("`local {verb}` needs a file")))?;
     Ok(if verb == "export" { Local::Export { data, file } } else { Local::Import { data, file } })
+}
+
+/// The command that `help` is asked about, if any; what stands behind it (`help dead retry`) tells no more.
+fn asked_about(given: &mut Given) -> Result<Option<String>, Misuse> {
+    let of = given.words.pop_front();
+    given.words.clear();
+    match of {
+        Some(word) if !help::names().any(|name| name == word) => Err(no_command(&word)),
+        of => Ok(of),
+    }
+}
+
+fn no_command(typed: &str) -> Misuse {
+    unknown("command", typed, &help::names().collect::<Vec<_>>())
 }
 
 /// Something that is not there, and what may have been meant: a word with the same letters but for a slip or two.

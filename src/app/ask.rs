@@ -25,8 +25,13 @@ use crate::telemetry;
 
 /// How long the service may take, which is on this machine.
 const PATIENCE: Duration = Duration::from_secs(8);
-/// And how much it may say: an answer shows at most what the ledger keeps.
+/// How long whoever listens where a service should may take to say what it is.
+const MOMENT: Duration = Duration::from_secs(2);
+/// How much it may say: an answer shows at most what the ledger keeps.
 const ANSWER_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Where a service keeps its ledger that was started by our systemd unit; a shell beside it is not told.
+const UNIT_STATE_DIR: &str = "/var/lib/mission-control-runtime";
 
 /// What a command stands on. A configuration with mistakes is enough, as long as it says where things are.
 pub(super) struct Footing {
@@ -74,19 +79,53 @@ impl Footing {
         })
     }
 
-    /// The service that runs on this directory, with our token.
-    pub(super) fn service(&self) -> Option<Service> {
-        let address = self.place.running()?;
-        Some(Service { address, token: self.place.token().ok().flatten() })
+    /// The service that runs on this directory, with our token; nothing where none runs. The error is a sentence: one
+    /// runs that is not to be asked from here, and what would do.
+    pub(super) fn service(&self) -> Result<Option<Service>, String> {
+        if let Some(address) = self.place.running() {
+            return Ok(Some(Service { address, token: self.place.token().ok().flatten() }));
+        }
+        match &self.listens {
+            Some(address) => self.elsewhere(address).map_or(Ok(None), Err),
+            None => Ok(None),
+        }
     }
 
-    /// The same, or whoever listens where one should; they are not shown our token.
+    /// Why the service that answers at this address is not the one of this directory, if one does.
+    fn elsewhere(&self, address: &str) -> Option<String> {
+        let health = match Service::at(address.to_owned()).ask("GET", "/health", "", MOMENT) {
+            Ok((200, health)) if is_health(&health) => health,
+            _ => return None,
+        };
+        let shown = self.place.path().display();
+        let why = if let Some(off) = health["ledger"]["off"].as_str() {
+            format!("A service runs at {address}, but it can keep nothing, no operator token either: {off}")
+        } else if self.place.is_shut() {
+            format!(
+                "A service runs at {address}, but STATE_DIR {shown} is not open to you: ask as its owner, or as root"
+            )
+        } else if ledger::owner(self.place.path()).is_some() {
+            format!(
+                "A service runs at {address}, but running.json in STATE_DIR {shown} does not name it: it is just \
+                 starting, or could not write; try again"
+            )
+        } else {
+            format!(
+                "A service runs at {address}, but not on STATE_DIR {shown}: set STATE_DIR to the service's (under the \
+                 systemd unit: {UNIT_STATE_DIR})"
+            )
+        };
+        Some(self.clean(&why))
+    }
+
+    /// Whoever listens where a service should; they are not shown our token.
     pub(super) fn listener(&self) -> Option<Service> {
-        self.service().or_else(|| Some(Service { address: self.listens.clone()?, token: None }))
+        self.listens.clone().map(Service::at)
     }
 
     /// What the ledger alone tells, while no service runs.
     pub(super) fn tell<T>(&self, tell: impl FnOnce(&Casebook<'_>) -> T) -> Result<T, String> {
+        self.place.has_ledger()?;
         let read = ledger::read(self.place.path()).map_err(|why| self.clean(&why.to_string()))?;
         let (paused, mistake) = (self.place.paused(), self.mistake.clone());
         let house = House { mistake, paused, ..House::default() };
@@ -100,6 +139,11 @@ impl Footing {
     pub(super) fn clean(&self, text: &str) -> String {
         self.redactor.clean(text)
     }
+}
+
+/// Whether an answer is what `/health` of a service says.
+pub(super) fn is_health(answer: &Value) -> bool {
+    answer["status"].is_string() && answer["delivery"].is_object()
 }
 
 /// Where a service of these settings listens, as far as that is known before it does.

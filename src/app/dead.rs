@@ -15,7 +15,7 @@ use crate::delivery::journal::{Journal as _, Wait};
 use crate::delivery::{End, shelf};
 use crate::ledger::{self, Ledger};
 use crate::model::NotificationId;
-use crate::ops::spans::{clock, span};
+use crate::ops::spans::clock;
 
 /// What is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,29 +36,25 @@ pub fn dead(env_file: Option<&Path>, what: &Dead, as_json: bool) -> Exit {
         Ok(footing) => footing,
         Err(exit) => return exit,
     };
+    let done = |words: String| {
+        let data = json!({"success": true, "done": words});
+        if as_json { format!("{data:#}\n") } else { format!("{words}\n") }
+    };
     match what {
-        Dead::List => match overview(&footing) {
-            Ok(overview) if as_json => {
-                let Overview { dead, damaged, set_aside, .. } = overview;
-                print(&format!("{:#}\n", json!({"dead": dead, "damaged": damaged, "setAside": set_aside})))
-            }
-            Ok(overview) => print(&listed(&overview)),
-            Err(why) => complain(&why),
-        },
+        Dead::List => told(list(&footing, as_json), as_json),
         Dead::Show(id) => match why::look(&footing, id) {
             Ok(finding) if as_json => print(&format!("{:#}\n", json!(finding))),
             Ok(finding) => print(&finding.text()),
             Err(lines) => complain(&lines.join("\n")),
         },
-        Dead::Retry(id) => told(act(&footing, id, true), as_json),
-        Dead::Drop(id) => told(act(&footing, id, false), as_json),
+        Dead::Retry(id) => told(act(&footing, id, true).map(done), as_json),
+        Dead::Drop(id) => told(act(&footing, id, false).map(done), as_json),
     }
 }
 
 fn told(done: Result<String, String>, as_json: bool) -> Exit {
     match done {
-        Ok(words) if as_json => print(&format!("{:#}\n", json!({"success": true, "done": words}))),
-        Ok(words) => print(&format!("{words}\n")),
+        Ok(words) => print(&words),
         Err(why) if as_json => {
             print(&format!("{:#}\n", json!({"success": false, "error": why})));
             Exit::Failed
@@ -67,10 +63,29 @@ fn told(done: Result<String, String>, as_json: bool) -> Exit {
     }
 }
 
+/// What there is: of a service that does not run, with a word that it does not.
+fn list(footing: &Footing, as_json: bool) -> Result<String, String> {
+    let service = footing.service()?;
+    let overview = overview(footing, service.as_ref()).map_err(|why| {
+        if service.is_some() {
+            why
+        } else {
+            format!("No service runs here, and the ledger cannot be read: {why}.")
+        }
+    })?;
+    if as_json {
+        let Overview { dead, damaged, set_aside, .. } = overview;
+        return Ok(format!("{:#}\n", json!({"dead": dead, "damaged": damaged, "setAside": set_aside})));
+    }
+    let shown = footing.place.path().display();
+    let from = format!("No service runs here: this is what the ledger in {shown} says.\n");
+    Ok(format!("{}{}", if service.is_some() { "" } else { &from }, listed(&overview)))
+}
+
 /// From the service, or from the ledger.
-pub(super) fn overview(footing: &Footing) -> Result<Overview, String> {
-    if let Some(service) = footing.service() {
-        let answer = answered(&service, service.get("/deliveries"))?;
+pub(super) fn overview(footing: &Footing, service: Option<&Service>) -> Result<Overview, String> {
+    if let Some(service) = service {
+        let answer = answered(service, service.get("/deliveries"))?;
         return serde_json::from_value(answer)
             .map_err(|_| "The running service is of another version than this command.".to_owned());
     }
@@ -87,20 +102,13 @@ fn answered(service: &Service, answer: Result<(u16, Value), String>) -> Result<V
 }
 
 fn listed(overview: &Overview) -> String {
-    let now = SystemClock.now();
     let mut lines = Vec::new();
     if overview.dead.is_empty() {
         lines.push("Nothing was given up.".to_owned());
     }
     for dead in &overview.dead {
         let task = dead.task.as_ref().map_or(String::new(), |task| format!(" on {task}"));
-        lines.push(format!(
-            "{}  {} for {}{task}, {} old",
-            dead.id,
-            dead.kind,
-            dead.agent,
-            span(now.since(dead.at))
-        ));
+        lines.push(format!("{}  {} for {}{task}", dead.id, dead.kind, dead.agent));
         lines.push(format!("    {}", dead.words));
         let answer = if dead.unposted { "; the agent's answer is kept (`dead show`)" } else { "" };
         lines.push(format!("    cost so far: {}{answer}", dead.cost));
@@ -128,7 +136,7 @@ fn act(footing: &Footing, id: &str, retry: bool) -> Result<String, String> {
         return Err(Refused::NotDead.explain().to_owned());
     }
     let verb = if retry { "retry" } else { "drop" };
-    if let Some(service) = footing.service() {
+    if let Some(service) = footing.service()? {
         let answer = answered(&service, service.post(&format!("/dead/{id}/{verb}"), ""))?;
         return Ok(format!("{id}: {}.", answer["done"].as_str().unwrap_or("done")));
     }

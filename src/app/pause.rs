@@ -32,7 +32,7 @@ pub fn pause(env_file: Option<&Path>, wanted: &Pause) -> Exit {
 }
 
 fn change(footing: &Footing, wanted: &Pause) -> Result<String, String> {
-    if let Some(service) = footing.service() {
+    if let Some(service) = footing.service()? {
         let path = if wanted.pause { "/pause" } else { "/resume" };
         let body = wanted.agent.as_ref().map_or(String::new(), |agent| json!({"agent": agent}).to_string());
         let (status, answer) = service
@@ -43,7 +43,7 @@ fn change(footing: &Footing, wanted: &Pause) -> Result<String, String> {
         }
         let paused: Paused = serde_json::from_value(answer["paused"].clone()).unwrap_or_default();
         let warning = answer["warning"].as_str().map_or(String::new(), |warning| format!("{warning}\n"));
-        return Ok(format!("{}{warning}", in_words(&paused)));
+        return Ok(format!("{}\n{warning}", paused.in_words()));
     }
     let mut paused = footing.place.paused();
     if wanted.pause {
@@ -52,17 +52,5 @@ fn change(footing: &Footing, wanted: &Pause) -> Result<String, String> {
         paused.resume(wanted.agent.as_deref(), &Roster::default());
     }
     footing.place.pause(&paused)?;
-    Ok(format!("{}No service runs here: this counts from its next start on.\n", in_words(&paused)))
-}
-
-/// Who is paused, as a sentence.
-pub(super) fn in_words(paused: &Paused) -> String {
-    let names: Vec<&str> = paused.agents.iter().map(String::as_str).collect();
-    if paused.all {
-        "Everything is paused: no new turns begin; `resume` ends that.\n".to_owned()
-    } else if names.is_empty() {
-        "Nothing is paused.\n".to_owned()
-    } else {
-        format!("Paused: {}; `resume --agent NAME` ends that.\n", names.join(", "))
-    }
+    Ok(format!("{}\nNo service runs here: this counts from its next start on.\n", paused.in_words()))
 }

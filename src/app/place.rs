@@ -60,6 +60,29 @@ impl Place {
         }
     }
 
+    /// Whether it is kept from whoever asks.
+    pub(super) fn is_shut(&self) -> bool {
+        fs::read_dir(&self.0).is_err_and(|why| why.kind() == io::ErrorKind::PermissionDenied)
+    }
+
+    /// That there is a ledger, or was one that was set aside. The error is a sentence.
+    pub(super) fn has_ledger(&self) -> Result<(), String> {
+        let shown = self.0.display();
+        if self.is_shut() {
+            Err(format!("STATE_DIR {shown} is not open to you: ask as its owner, or as root"))
+        } else if let Some(trouble) = self.trouble() {
+            Err(trouble)
+        } else if !self.0.exists() {
+            Err(format!("STATE_DIR {shown} is not there: no service has run on it yet, or it is another one"))
+        } else if !ledger::is_in(&self.0) && ledger::last_set_aside(&self.0).is_none() {
+            Err(format!(
+                "there is no ledger in STATE_DIR {shown}: no service has run on it yet, or it is another one"
+            ))
+        } else {
+            Ok(())
+        }
+    }
+
     /// The operators' token, if there is one that can be read.
     pub(super) fn token(&self) -> Result<Option<Secret>, String> {
         let path = self.0.join(TOKEN);
@@ -99,8 +122,9 @@ impl Place {
         }
     }
 
-    /// From now on, and after a restart, these are paused.
+    /// From now on, and after a restart, these are paused; even before the first start.
     pub(super) fn pause(&self, paused: &Paused) -> Result<(), String> {
+        ledger::make(&self.0).map_err(|why| why.to_string())?;
         self.write(PAUSED, paused.to_text())
     }
 

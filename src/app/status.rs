@@ -4,9 +4,8 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::ask::{Footing, Service};
+use super::ask::{Footing, Service, is_health};
 use super::exit::Exit;
-use super::pause::in_words;
 use super::{complain, print};
 use crate::clock::{Clock as _, Millis, SystemClock};
 use crate::ops::reasons::explain;
@@ -19,13 +18,14 @@ pub fn status(env_file: Option<&Path>, as_json: bool, ready: bool) -> Exit {
         Ok(footing) => footing,
         Err(exit) => return exit,
     };
-    let Some(service) = footing.listener() else {
+    let (own, elsewhere) = footing.service().map_or_else(|why| (None, Some(why)), |own| (own, None));
+    let Some(service) = own.or_else(|| footing.listener()) else {
         return complain(
             "No service runs here, and the configuration does not say where one would listen; see `doctor`.",
         );
     };
     let health = match service.get("/health") {
-        Ok((200, health)) if health["status"].is_string() => health,
+        Ok((200, health)) if is_health(&health) => footing.cleaned(&health),
         Ok(_) => return complain(&format!("What answers at {} is no service of ours.", service.address)),
         Err(why) => {
             let why = footing.clean(&why);
@@ -39,19 +39,37 @@ pub fn status(env_file: Option<&Path>, as_json: bool, ready: bool) -> Exit {
     let printed = if as_json {
         print(&format!("{:#}\n", json!({"address": service.address, "ready": is_ready, "health": health})))
     } else {
-        print(&footing.clean_but_link(&text(&health, &service.address, is_ready), &service))
+        print(&format!(
+            "{}{}",
+            text(&health, &service.address, is_ready),
+            line("page", &footing.page(&service, elsewhere))
+        ))
     };
     if ready && !is_ready { Exit::Failed } else { printed }
 }
 
 impl Footing {
-    /// As it may be shown; and the link, whose token people are to use.
-    fn clean_but_link(&self, text: &str, service: &Service) -> String {
-        let link = service.token.as_ref().map_or_else(
-            || line("page", "no operator token can be read in STATE_DIR"),
-            |token| line("page", &format!("http://{}/#token={}", service.address, token.expose())),
-        );
-        format!("{}{link}", self.clean(text))
+    /// What came from outside, as it may be shown. Our own words stay whole: those about tokens look like secrets.
+    fn cleaned(&self, value: &Value) -> Value {
+        match value {
+            Value::String(text) => self.clean(text).into(),
+            Value::Array(values) => values.iter().map(|value| self.cleaned(value)).collect(),
+            Value::Object(fields) => {
+                fields.iter().map(|(name, value)| (self.clean(name), self.cleaned(value))).collect()
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
+        }
+    }
+
+    /// The link to the live page, whose token people are to use; or why there is none.
+    fn page(&self, service: &Service, elsewhere: Option<String>) -> String {
+        match (&service.token, elsewhere) {
+            (Some(token), _) => format!("http://{}/#token={}", service.address, token.expose()),
+            (None, Some(why)) => format!("no link: {why}"),
+            (None, None) => {
+                format!("no link: no operator token can be read in STATE_DIR {}", self.place.path().display())
+            }
+        }
     }
 }
 
@@ -66,9 +84,10 @@ fn text(health: &Value, address: &str, is_ready: bool) -> String {
     }
     let paused: crate::ops::Paused = serde_json::from_value(health["paused"].clone()).unwrap_or_default();
     if !paused.is_nobody() {
-        text += &line("paused", in_words(&paused).trim_end());
+        text += &line("paused", &paused.in_words());
     }
-    let version = health["versions"]["openclaw"].as_str().unwrap_or("unknown");
+    let version = health["versions"]["openclaw"].as_str().filter(|version| *version != "unknown");
+    let version = version.unwrap_or("version unknown");
     let way =
         gateway["closed"].as_str().map_or_else(|| format!("open, {version}"), |why| format!("closed: {why}"));
     text += &line("gateway", &way);

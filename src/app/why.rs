@@ -38,7 +38,7 @@ pub(super) fn look(footing: &Footing, id: &str) -> Result<Finding, Vec<String>> 
         )]);
     }
     let mut looked = "no service runs here".to_owned();
-    if let Some(service) = footing.service() {
+    if let Some(service) = footing.service().map_err(|why| vec![why])? {
         match service.get(&format!("/why/{id}")) {
             Ok((200, finding)) => {
                 return serde_json::from_value(finding).map_err(|_| {
@@ -61,10 +61,10 @@ pub(super) fn look(footing: &Footing, id: &str) -> Result<Finding, Vec<String>> 
     match told {
         Ok(Ok(finding)) => Ok(finding),
         Ok(Err(known)) => Err(vec![
-            format!(
-                "Nothing is known of {}: the ledger in {} does not have it, among {known} deliveries.",
-                footing.clean(id),
-                footing.place.path().display()
+            unknown(
+                &footing.clean(id),
+                &format!("the ledger in {} does not have it", footing.place.path().display()),
+                known,
             ),
             footing
                 .place
@@ -73,4 +73,11 @@ pub(super) fn look(footing: &Footing, id: &str) -> Result<Finding, Vec<String>> 
         ]),
         Err(why) => Err(vec![format!("The ledger cannot be read: {why}."), format!("And {looked}.")]),
     }
+}
+
+/// That nothing is known of an id, after whoever was asked has so many deliveries.
+pub(super) fn unknown(id: &str, asked: &str, among: usize) -> String {
+    format!(
+        "Nothing is known of {id}: {asked}, among {among} deliveries. (A task of which no agent was told has none.)"
+    )
 }

@@ -77,12 +77,12 @@ impl fmt::Display for LedgerError {
         match self {
             Self::File { path, what, why } => write!(f, "{} could not be {what} ({why})", path.display()),
             Self::Locked { directory, by } => {
-                let by = by.map_or(String::new(), |id| format!(" (process {id})"));
+                let by = by.map_or_else(|| "another process".to_owned(), |id| format!("process {id}"));
                 let directory = directory.display();
                 write!(
                     f,
-                    "another process{by} uses the ledger in {directory}; stop it. Another STATE_DIR is for another \
-                     account: of two runtimes on one account one has to leave"
+                    "{by} already runs on STATE_DIR {directory}; stop it. (A second STATE_DIR would not help: only one \
+                     runtime may serve an account.)"
                 )
             }
             Self::Newer { found, known } => write!(

@@ -34,7 +34,7 @@ use std::time::Duration;
 
 pub use error::LedgerError;
 pub use paper::Paper;
-pub use place::{SetAside, last_set_aside, owner, set_aside};
+pub use place::{SetAside, is_in, last_set_aside, make, owner, set_aside};
 pub use read::{Read, Tale, read};
 
 pub use crate::delivery::journal::Told;

@@ -41,13 +41,19 @@ impl Drop for Place {
     }
 }
 
+/// Makes the directory where there is none, for its owner alone.
+pub fn make(directory: &Path) -> Result<(), LedgerError> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(directory);
+    made.map_err(|why| LedgerError::File { path: directory.to_owned(), what: "made", why })
+}
+
 /// Makes the directory where there is none, and takes it.
 pub(super) fn claim(directory: &Path) -> Result<Place, LedgerError> {
     let failed = |path: &Path, what| {
         let path = path.to_owned();
         move |why| LedgerError::File { path, what, why }
     };
-    DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed(directory, "made"))?;
+    make(directory)?;
     let path = directory.join(LOCK);
     let mut lock = open_ours(&path).map_err(failed(&path, "opened"))?;
     match taken(&lock) {
@@ -118,6 +124,11 @@ impl Place {
     pub(super) fn last_set_aside(&self) -> Option<Millis> {
         last_set_aside(&self.directory)
     }
+}
+
+/// Whether there is a ledger in this directory.
+pub fn is_in(directory: &Path) -> bool {
+    database_in(directory).exists()
 }
 
 /// When a ledger was last set aside in this directory.

@@ -64,6 +64,27 @@ impl Paused {
         self.all || self.agents.contains(slug) || self.agents.contains(id)
     }
 
+    /// The same as a sentence, with the way out.
+    pub fn in_words(&self) -> String {
+        let names: Vec<&str> = self.agents.iter().map(String::as_str).collect();
+        match (self.all, &names[..]) {
+            (false, []) => "Nothing is paused.".to_owned(),
+            (true, []) => "Everything is paused: no new turns begin; `resume` ends that.".to_owned(),
+            (true, names) => {
+                let each = if names.len() == 1 { "itself" } else { "themselves" };
+                format!(
+                    "Everything is paused (and {} by {each}): no new turns begin; `resume` ends all of that.",
+                    names.join(", ")
+                )
+            }
+            (false, [name]) => format!("Paused: {name}; `resume --agent {name}` ends that."),
+            (false, [name, ..]) => format!(
+                "Paused: {}; `resume --agent {name}` ends that of {name}, `resume` all of them.",
+                names.join(", ")
+            ),
+        }
+    }
+
     /// By ids. As long as a name is not found, and it is not known who there is, it could be anybody's.
     pub fn hold(&self, roster: &Roster) -> Hold {
         let mut hold = Hold { all: self.all, ..Hold::default() };
@@ -102,6 +123,10 @@ mod tests {
         assert!(paused.holds("ben", "k1") && paused.holds("x", "ben") && !paused.holds("ada", "k2"));
         assert!(paused.hold(&Roster::default()).all, "it is not known who ben is");
         paused.pause(None);
+        assert!(paused.in_words().starts_with("Everything is paused (and ben by itself): "));
+        paused.pause(Some("ada"));
+        assert!(paused.in_words().contains("(and ada, ben by themselves)"), "{}", paused.in_words());
+        paused.resume(Some("ada"), &Roster::default());
         paused.resume(Some("ben"), &Roster::default());
         assert!(paused.all && paused.agents.is_empty());
         paused.resume(None, &Roster::default());

@@ -1,5 +1,8 @@
 //! The program as people and supervisors meet it: commands, exit codes, sentences.
 
+/// Help, and what is said of places that are not as they should be.
+mod places;
+
 use std::fs;
 use std::net::TcpListener;
 
@@ -38,7 +41,7 @@ fn the_command_line_is_understood_or_refused_with_a_word() {
         let options = Options { original, redact };
         Ok(Command::Local(Local::Serve { listen, data, seed, options, notify: None }))
     };
-    let rows: [(&str, Result<Command, &str>); 55] = [
+    let rows: [(&str, Result<Command, &str>); 60] = [
         ("", run(None)),
         ("run", run(None)),
         ("--env-file f", run(Some("f"))),
@@ -80,8 +83,13 @@ fn the_command_line_is_understood_or_refused_with_a_word() {
         ("run --port 1", Err("--port does not go with this command")),
         ("version", Ok(Command::Version)),
         ("-V", Ok(Command::Version)),
-        ("help", Ok(Command::Help)),
-        ("run --help", Ok(Command::Help)),
+        ("help", Ok(Command::Help { of: None })),
+        ("--help", Ok(Command::Help { of: None })),
+        ("run --help", Ok(Command::Help { of: Some("run".to_owned()) })),
+        ("dead retry -h", Ok(Command::Help { of: Some("dead".to_owned()) })),
+        ("help why", Ok(Command::Help { of: Some("why".to_owned()) })),
+        ("help dead retry", Ok(Command::Help { of: Some("dead".to_owned()) })),
+        ("help doctr", Err("there is no command `doctr`; did you mean `doctor`?")),
         ("local", serve("127.0.0.1:3210", "./.mission-control", None, false, false)),
         (
             "local --listen [::1]:0 --data :memory: --seed demo --redact --original",

@@ -31,7 +31,13 @@ pub(super) fn disk(settings: &Settings) -> Check {
         return check;
     }
     let Ok(found) = fs::metadata(directory) else {
-        check.say(format!("{shown} is not there yet; the first start makes it"));
+        match try_to_make(directory) {
+            Ok(()) => check.say(format!("{shown} is not there yet; the first start makes it")),
+            Err(why) => check.wrong(format!(
+                "STATE_DIR {shown} is not there, and cannot be made ({why}): nothing will survive a crash; name another \
+                 one, or make it and give it to the user of the service"
+            )),
+        }
         return check;
     };
     let mode = found.permissions().mode() & 0o777;
@@ -69,6 +75,16 @@ pub(super) fn disk(settings: &Settings) -> Check {
         ));
     }
     check
+}
+
+/// Whether the nearest directory above that is there would take a new one.
+fn try_to_make(directory: &Path) -> std::io::Result<()> {
+    let above = directory.ancestors().skip(1).find(|above| above.is_dir());
+    // Of a relative path the last one is empty, and means here.
+    let above = above.filter(|above| !above.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    let path = above.join(format!(".doctor-{}", std::process::id()));
+    fs::create_dir(&path)?;
+    fs::remove_dir(&path)
 }
 
 fn try_to_write(directory: &Path) -> std::io::Result<()> {

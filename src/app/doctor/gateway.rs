@@ -44,9 +44,13 @@ pub(super) fn ask(settings: &Settings, way: &Way, redactor: &Arc<Redactor>, team
     let probe = gateway.probe();
     let version = probe.version.as_deref().unwrap_or("of an unknown release");
     if let Some(why) = probe.why {
+        // Of one that is away the detail begins with its address.
+        let base = base.to_string();
+        let says_where = probe.detail.as_ref().is_some_and(|detail| detail.starts_with(&base));
+        let place = if says_where { String::new() } else { format!("{base}: ") };
         let detail = probe.detail.map_or(String::new(), |detail| format!(" ({detail})"));
         let remedy = why.remedy().map_or(String::new(), |remedy| format!(" {remedy}"));
-        check.wrong(format!("{base}: {}{detail}.{remedy}", why.explain()));
+        check.wrong(format!("{place}{}{detail}.{remedy}", why.explain()));
         return check;
     }
     if probe.dialect.too_old_for_tools() {

@@ -3,7 +3,6 @@
 use super::{Check, Verdict};
 use crate::app::ask::Footing;
 use crate::app::dead::overview;
-use crate::app::pause::in_words;
 use crate::ops::Brief;
 
 /// So many deliveries in trouble are named.
@@ -12,8 +11,15 @@ const NAMED: usize = 3;
 /// What the running service says; of one that does not run, who is paused.
 pub(super) fn ask(footing: &Footing) -> Check {
     let mut check = Check::new("service", Verdict::Good, Vec::new());
-    let runs = footing.service().is_some();
-    let overview = match overview(footing) {
+    let service = match footing.service() {
+        Ok(service) => service,
+        Err(why) => {
+            check.note(why);
+            return check;
+        }
+    };
+    let runs = service.is_some();
+    let overview = match overview(footing, service.as_ref()) {
         Ok(overview) => overview,
         Err(why) if runs => {
             check.wrong(why);
@@ -23,7 +29,7 @@ pub(super) fn ask(footing: &Footing) -> Check {
         Err(_) => return Check::new("service", Verdict::Skipped, vec!["it does not run".to_owned()]),
     };
     if !overview.paused.is_nobody() {
-        check.note(in_words(&overview.paused).trim_end().to_owned());
+        check.note(overview.paused.in_words());
     }
     if runs {
         check.say(format!("it runs; {} not settled", overview.unsettled.len()));

@@ -53,6 +53,11 @@ use line::{Handset, Line};
 use state::State;
 use tap::tapped;
 
+/// How often, and at what distance, it is looked whether who has the ledger stays: a command of an operator
+/// (`dead retry`) has it for a moment, and whoever leaves because of another runtime does not come back.
+const LOCK_LOOKS: u32 = 10;
+const LOCK_LOOK: Duration = Duration::from_millis(200);
+
 /// Runs until a signal asks for the end, or another runtime on the same account stands in the way.
 pub fn run(env_file: Option<&Path>) -> Exit {
     let ground = Ground::survey(env_file);
@@ -93,6 +98,11 @@ fn serve(settings: &Settings, ways: &Ways, redactor: &Arc<Redactor>) -> Exit {
         error!("not started: signals cannot be handled ({why})");
         return Exit::Failed;
     }
+    // Before the port: of two with the same configuration the second has to hear that it is one too many.
+    let (ledger, left, made) = match open_ledger(settings) {
+        Ok(opened) => opened,
+        Err(why) => return not_opened(&why),
+    };
     let state = Arc::new(State::new(settings, redactor));
     let answering = state.clone();
     let address = (settings.http.host.as_str(), settings.http.port);
@@ -103,17 +113,11 @@ fn serve(settings: &Settings, ways: &Ways, redactor: &Arc<Redactor>) -> Exit {
                 "not started: cannot listen on {} port {} ({why}); see HEALTH_HOST and HEALTH_PORT",
                 address.0, address.1
             );
+            ledger.close();
             return Exit::Failed;
         }
     };
     info!("listening on http://{}", server.local_addr());
-    let (ledger, left, made) = match open_ledger(settings) {
-        Ok(opened) => opened,
-        Err(why) => {
-            error!("not started: {why}");
-            return Exit::Failed;
-        }
-    };
     state.keeps(ledger.clone());
     let sessions = Arc::new(open_sessions(settings, &ledger));
     let wakes = Arc::new(doors::open_wakes(settings, &ledger));
@@ -194,9 +198,19 @@ fn serve(settings: &Settings, ways: &Ways, redactor: &Arc<Redactor>) -> Exit {
 /// What an earlier process has left, and where the next one will find what this one leaves. Without a place to write the
 /// service runs and says so; but a ledger that is there and cannot be trusted is no reason to begin afresh.
 fn open_ledger(settings: &Settings) -> Result<(Arc<Ledger>, Left, Arc<Made>), LedgerError> {
-    let account = AccountId::new(&settings.account.id);
-    let opened = match Ledger::open(&settings.state_dir, &ledger::Options::new(account, settings.ledger_sync))
-    {
+    let options = ledger::Options::new(AccountId::new(&settings.account.id), settings.ledger_sync);
+    let mut opened = Ledger::open(&settings.state_dir, &options);
+    for look in 0..LOCK_LOOKS {
+        if !matches!(opened, Err(LedgerError::Locked { .. })) {
+            break;
+        }
+        if look == 0 {
+            info!("another process has the ledger; perhaps a command, for a moment");
+        }
+        thread::sleep(LOCK_LOOK);
+        opened = Ledger::open(&settings.state_dir, &options);
+    }
+    let opened = match opened {
         Ok(opened) => opened,
         Err(why) if why.is_of_the_place() => {
             warn!("nothing will survive a crash: {why}");
@@ -230,6 +244,12 @@ fn open_ledger(settings: &Settings) -> Result<(Arc<Ledger>, Left, Arc<Made>), Le
     let closed = closed.chain(damaged).collect();
     let left = Left { open: open.collect(), closed, dead: opened.dead, hold: Hold::default() };
     Ok((Arc::new(opened.ledger), left, made))
+}
+
+/// A second runtime on one ledger is one too many for good.
+fn not_opened(why: &LedgerError) -> Exit {
+    error!("not started: {why}");
+    if matches!(why, LedgerError::Locked { .. }) { Exit::Foreign } else { Exit::Failed }
 }
 
 /// The sessions that an earlier process has issued, where the ledger is; without a place to write they are only

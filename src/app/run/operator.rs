@@ -11,6 +11,7 @@ use serde_json::json;
 
 use crate::app::casebook::{Casebook, Memory};
 use crate::app::place::Place;
+use crate::app::why::unknown;
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::Settings;
 use crate::delivery::ask::{Answer, Ask, Hold, Refused};
@@ -86,12 +87,9 @@ impl Operator {
         if let Err(why) = self.place.listens(address) {
             warn!("commands look for this service at HEALTH_HOST and HEALTH_PORT: {why}");
         }
-        let paused = self.paused();
-        if paused.all {
-            warn!("everything is paused: no turns begin until `resume`");
-        } else if !paused.agents.is_empty() {
-            let names: Vec<&str> = paused.agents.iter().map(String::as_str).collect();
-            warn!("paused: {}", names.join(", "));
+        let paused = self.paused().cleaned(&|name| self.redactor.clean(name));
+        if !paused.is_nobody() {
+            warn!("{}", paused.in_words());
         }
     }
 
@@ -150,10 +148,10 @@ impl Operator {
                 let picture = book.picture(&self.roster(), (ground.health)(), (ground.hour)(), set_aside);
                 Reply::json_of(&picture.cleaned(&|text| self.redactor.clean(text)))
             }),
-            Wanted::Retry(id) => self.act(Ask::Retry(NotificationId::new(id)), "it begins again", ground),
-            Wanted::Drop(id) => self.act(Ask::Drop(NotificationId::new(id)), "it is closed for good", ground),
+            Wanted::Retry(id) => self.act(Ask::Retry, ("retries", &id), "it begins again", ground),
+            Wanted::Drop(id) => self.act(Ask::Drop, ("drops", &id), "it is closed for good", ground),
             Wanted::GiveUp(id) => {
-                self.act(Ask::GiveUp(NotificationId::new(id)), "nobody waits for it any longer", ground)
+                self.act(Ask::GiveUp, ("gives up", &id), "nobody waits for it any longer", ground)
             }
             Wanted::Pause(agent) => self.change(agent.as_deref(), true, ground),
             Wanted::Resume(agent) => self.change(agent.as_deref(), false, ground),
@@ -183,12 +181,9 @@ impl Operator {
             }
             let blocks = book.house.blocks("", "", true).into_iter().chain(book.house.besides());
             let blocks: Vec<String> = blocks.map(|block| clean(&block)).collect();
-            let error = format!(
-                "Nothing is known of {}: neither the running service nor the ledger in {} has it, among {} deliveries.",
-                clean(id),
-                self.place.path().display(),
-                book.cases.len()
-            );
+            let shown = self.place.path().display();
+            let asked = format!("neither the running service nor the ledger in {shown} has it");
+            let error = unknown(&clean(id), &asked, book.cases.len());
             Reply::json_of(&json!({"success": false, "error": error, "blocks": blocks})).with_status(404)
         })
     }
@@ -231,11 +226,16 @@ impl Operator {
         Ok(read)
     }
 
-    fn act(&self, ask: Ask, done: &str, ground: &Ground<'_>) -> Reply {
-        let what = format!("{ask:?}");
-        match ground.view.and_then(|view| view.ask(ask)) {
+    fn act(
+        &self,
+        ask: fn(NotificationId) -> Ask,
+        (does, id): (&str, &str),
+        done: &str,
+        ground: &Ground<'_>,
+    ) -> Reply {
+        match ground.view.and_then(|view| view.ask(ask(NotificationId::new(id)))) {
             Some(Answer::Done) => {
-                info!("a person wants it so: {}", self.redactor.clean(&what));
+                info!("an operator {does} {}", self.redactor.clean(id));
                 Reply::json_of(&json!({"success": true, "done": done}))
             }
             Some(Answer::Refused(why)) => Reply::error(status(why), why.explain()),
@@ -268,11 +268,10 @@ impl Operator {
         if !heard {
             return too_busy();
         }
-        let what = if paused.is_nobody() { "nobody is".to_owned() } else { paused.to_text() };
-        info!("paused by a person's wish: {what}");
         let warning =
             kept.err().map(|why| format!("This does not outlive a restart: {}", self.redactor.clean(&why)));
         let paused = paused.cleaned(&|name| self.redactor.clean(name));
+        info!("an operator {}: {}", if pause { "pauses" } else { "resumes" }, paused.in_words());
         Reply::json_of(&json!({"success": true, "paused": paused, "warning": warning}))
     }
 }

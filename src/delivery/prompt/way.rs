@@ -2,23 +2,30 @@
 
 use super::Scene;
 
-/// What can be done over HTTP: the tool's name, the endpoint, its body.
-const ENDPOINTS: [(&str, &str, &str); 7] = [
-    ("task_status", "task-status", r#"{"taskId", "status", "blockedReason" (for blocked)}"#),
-    ("task_update", "task-update", r#"{"taskId", and the fields to change}"#),
-    ("task_create", "task-create", r#"{"title", "description"}"#),
+/// What can be done over HTTP: the tool's name, the endpoint, its body, and what there is to say to that.
+const ENDPOINTS: [(&str, &str, &str, &str); 7] = [
+    (
+        "task_status",
+        "task-status",
+        r#"{"taskId":"…","status":"…","blockedReason":"…"}"#,
+        " (`blockedReason` only for blocked)",
+    ),
+    ("task_update", "task-update", r#"{"taskId":"…","title":"…"}"#, " (or whichever fields are to change)"),
+    ("task_create", "task-create", r#"{"title":"…","description":"…"}"#, ""),
     (
         "document_upsert",
         "document",
-        r#"{"title", "content", "type" (deliverable, note, template or reference), "taskId"}"#,
+        r#"{"title":"…","content":"…","type":"deliverable","taskId":"…"}"#,
+        " (`type`: deliverable, note, template or reference)",
     ),
     (
         "response_request",
         "response-request",
-        r#"{"taskId", "recipientSlugs" (at most 10), "message" (at most 1,000 characters)}"#,
+        r#"{"taskId":"…","recipientSlugs":["…"],"message":"…"}"#,
+        " (at most 10 slugs, 1,000 characters)",
     ),
-    ("task_assign", "task-assign", r#"{"taskId", "assigneeSlugs"}"#),
-    ("task_load", "task-load", r#"{"taskId"}"#),
+    ("task_assign", "task-assign", r#"{"taskId":"…","assigneeSlugs":["…"]}"#, ""),
+    ("task_load", "task-load", r#"{"taskId":"…"}"#, ""),
 ];
 
 impl Scene<'_> {
@@ -28,7 +35,7 @@ impl Scene<'_> {
             return Some(format!("`{tool}`"));
         }
         self.http.filter(|_| self.tools.is_empty())?;
-        let (_, endpoint, _) = ENDPOINTS.iter().find(|(name, _, _)| *name == tool)?;
+        let (_, endpoint, ..) = ENDPOINTS.iter().find(|(name, ..)| *name == tool)?;
         Some(format!("`POST /agent/{endpoint}`"))
     }
 
@@ -36,8 +43,8 @@ impl Scene<'_> {
     pub(super) fn way_and_body(&self, tool: &str) -> Option<String> {
         let way = self.way(tool)?;
         let Some(http) = self.http.filter(|_| self.tools.is_empty()) else { return Some(way) };
-        let (_, endpoint, body) = ENDPOINTS.iter().find(|(name, _, _)| *name == tool)?;
-        Some(format!("`POST {}/agent/{endpoint}` `{body}`", http.base_url.trim_end_matches('/')))
+        let (_, endpoint, body, more) = ENDPOINTS.iter().find(|(name, ..)| *name == tool)?;
+        Some(format!("`POST {}/agent/{endpoint}` `{body}`{more}", http.base_url.trim_end_matches('/')))
     }
 
     /// How another agent is asked for an answer; none if this one may ask nobody.

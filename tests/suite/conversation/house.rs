@@ -423,9 +423,19 @@ impl House {
 
     /// A command of the program, in its surroundings: its exit code and all that it writes.
     pub(super) fn command<const N: usize>(&self, args: [&str; N]) -> (Option<i32>, String) {
-        let program = Program::new(args);
-        let variables = self.variables.iter();
-        let output = variables.fold(program, |program, (name, value)| program.with(name, value)).output();
+        self.command_with(args, &[])
+    }
+
+    /// The same with these variables.
+    pub(super) fn command_with<const N: usize>(
+        &self,
+        args: [&str; N],
+        more: &[(&str, &str)],
+    ) -> (Option<i32>, String) {
+        let variables = self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let variables = variables.chain(more.iter().copied());
+        let program = variables.fold(Program::new(args), |program, (name, value)| program.with(name, value));
+        let output = program.output();
         (output.status.code(), text(&output))
     }
 

@@ -204,6 +204,11 @@ fn nothing_can_be_recorded() {
     let (code, status) = house.command(["status"]);
     // Its port is known to nobody: that stands where nothing can be written.
     assert_eq!(code, Some(1), "{status}");
+    // Where the configuration has it, what is asked of it is told from what is asked elsewhere.
+    let port = house.address().rsplit(':').next().unwrap();
+    let (code, told) = house.command_with(["dead", "list"], &[("HEALTH_PORT", port)]);
+    let words = format!("A service runs at {}, but it can keep nothing", house.address());
+    assert!(code == Some(1) && told.starts_with(&words), "{told}");
 }
 
 #[test]

@@ -62,10 +62,10 @@ fn answers(house: &House, task: &str) -> Vec<String> {
 
 #[test]
 fn what_gave_up_is_listed_and_begins_again() {
-    let house = House::new(&["ben"], polite);
+    let mut house = House::new(&["ben"], polite);
     let (id, task) = dead_letter(&house);
     let (code, list) = house.command(["dead", "list"]);
-    assert_eq!(code, Some(0));
+    assert!(code == Some(0) && !list.contains(" old\n") && !list.contains("No service"), "{list}");
     for words in
         [&*id, "mention for ben", "does not accept our tools", "cost so far: asked once", "dead retry ID"]
     {
@@ -79,6 +79,7 @@ fn what_gave_up_is_listed_and_begins_again() {
 
     let (code, told) = house.command(["dead", "retry", &id]);
     assert_eq!((code, &*told), (Some(0), &*format!("{id}: it begins again.\n")));
+    house.hear(&format!("an operator retries {id}"));
     house.until("the answer", |_| answers(&house, &task) == ["ben answers."]);
     house.until("the end", |health| health["delivery"]["waiting"] == 0);
     let health = house.health();
@@ -115,6 +116,8 @@ fn without_a_service_the_next_start_acts() {
     house.stop();
     let (code, list) = house.command(["dead", "list"]);
     assert!(code == Some(0) && list.contains(&id) && list.contains("mention for ben"), "{list}");
+    let from = format!("No service runs here: this is what the ledger in {} says.\n", house.state_dir());
+    assert!(list.starts_with(&from), "{list}");
     assert_eq!(house.command(["status"]).0, Some(1));
     let (code, told) = house.command(["dead", "retry", &id]);
     assert_eq!((code, &*told), (Some(0), &*format!("{id}: it begins again with the next start.\n")));
@@ -138,7 +141,8 @@ fn without_a_service_the_next_start_acts() {
 fn a_paused_agent_begins_nothing_and_the_others_do() {
     let mut house = House::new(&["ben", "ada"], polite);
     let (code, told) = house.command(["pause", "--agent", "ben"]);
-    assert!(code == Some(0) && told.contains("Paused: ben"), "{told}");
+    assert_eq!((code, &*told), (Some(0), "Paused: ben; `resume --agent ben` ends that.\n"));
+    house.hear("an operator pauses: Paused: ben; `resume --agent ben` ends that.");
     let (code, told) = house.command(["pause", "--agent", "carl"]);
     assert!(code == Some(1) && told.contains("There is no agent carl; there are: ben, ada"), "{told}");
     let (bens, adas) = (house.task("in_progress", &["ben"]), house.task("in_progress", &["ada"]));
@@ -153,8 +157,64 @@ fn a_paused_agent_begins_nothing_and_the_others_do() {
     house.mention(&adas, "ada", "again");
     house.until("the second answer", |_| house.said_by("ada", &adas).len() == 2);
     assert!(house.said_by("ben", &bens).is_empty(), "the pause outlives the process");
-    assert_eq!(house.command(["resume", "--agent", "ben"]).0, Some(0));
+    let both = "Everything is paused (and ben by itself)";
+    let (_, told) = house.command(["pause"]);
+    assert!(told.starts_with(both), "{told}");
+    // What `/health` says may be a moment old.
+    house.until("the pause", |health| health["paused"]["all"] == true);
+    let (_, status) = house.command(["status"]);
+    assert!(status.contains(both), "{status}");
+    assert_eq!(house.command(["resume"]), (Some(0), "Nothing is paused.\n".to_owned()));
+    house.hear("an operator resumes: Nothing is paused.");
     assert_eq!(house.answer_of("ben", &bens), "ben answers.");
+}
+
+#[test]
+fn an_agent_alone_goes_on() {
+    let house = House::new(&["ben", "ada"], polite);
+    house.command(["pause", "--agent", "ben"]);
+    let (_, told) = house.command(["pause", "--agent", "ada"]);
+    assert_eq!(told, "Paused: ada, ben; `resume --agent ada` ends that of ada, `resume` all of them.\n");
+    let (_, told) = house.command(["resume", "--agent", "ben"]);
+    assert_eq!(told, "Paused: ada; `resume --agent ada` ends that.\n");
+    let task = house.task("in_progress", &["ben"]);
+    house.mention(&task, "ben", "hello");
+    assert_eq!(house.answer_of("ben", &task), "ben answers.");
+}
+
+/// A command in a shell that lacks the service's directory: it finds the service, and does nothing beside it.
+#[test]
+fn a_service_on_another_directory_is_named_and_nothing_is_done_beside_it() {
+    let house = House::new(&["ben"], polite);
+    let (kept, address) = (tempfile::tempdir().unwrap(), house.address());
+    let port = address.rsplit(':').next().unwrap();
+    let unit =
+        fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/openclaw/mission-control-runtime.service"));
+    let unit = unit.unwrap();
+    let unit = unit.lines().find_map(|line| line.strip_prefix("StateDirectory=")).unwrap();
+    for place in [kept.path().to_owned(), kept.path().join("missing")] {
+        let place = place.to_str().unwrap();
+        let more = [("STATE_DIR", place), ("HEALTH_PORT", port)];
+        let words = format!(
+            "A service runs at {address}, but not on STATE_DIR {place}: set STATE_DIR to the service's (under the \
+             systemd unit: /var/lib/{unit})"
+        );
+        for args in [["dead", "list"], ["why", "ben"], ["pause", "--agent=ben"], ["resume", "--agent=ben"]] {
+            let (code, told) = house.command_with(args, &more);
+            assert_eq!((code, told.trim_end()), (Some(1), &*words), "{args:?}");
+        }
+        assert_eq!(house.command_with(["dead", "retry", "n1"], &more).1.trim_end(), words);
+        let (code, status) = house.command_with(["status"], &more);
+        assert!(code == Some(0) && status.contains(&format!("page        no link: {words}")), "{status}");
+        let (_, found) = house.command_with(["doctor"], &more);
+        assert!(found.contains(&format!("service         note: {words}")), "{found}");
+    }
+    // Between its first answer and its first note a service is not named in its own directory.
+    fs::remove_file(format!("{}/running.json", house.state_dir())).unwrap();
+    let (code, told) = house.command_with(["dead", "list"], &[("HEALTH_PORT", port)]);
+    assert!(code == Some(1) && told.contains("it is just starting, or could not write; try again"), "{told}");
+    assert_eq!(house.health()["paused"], json!({"all": false, "agents": []}));
+    assert!(!kept.path().join("missing").exists());
 }
 
 #[test]
@@ -218,7 +278,9 @@ fn only_who_shows_the_token_is_told_anything() {
     assert_eq!((status, &answer["dead"][0]["id"]), (200, &json!(id)), "{answer}");
     assert_eq!(as_operator(&house, "POST", "/pause", "{\"who\":1}").0, 400);
     assert_eq!(as_operator(&house, "POST", "/pause", "{\"agent\":\"carl\"}").0, 404);
-    assert_eq!(as_operator(&house, "GET", "/why/nothing", "").0, 404);
+    let (status, answer) = as_operator(&house, "GET", "/why/nothing", "");
+    let told = "among 1 deliveries. (A task of which no agent was told has none.)";
+    assert!(status == 404 && answer["error"].as_str().unwrap().ends_with(told), "{answer}");
     for path in ["/health", "/version", "/livez", "/readyz"] {
         assert_eq!(ask(&house, "GET", path, "", &[]).0, 200, "{path}");
     }

@@ -3,9 +3,13 @@
 #![allow(clippy::print_stdout, reason = "figures for whoever runs the tests with --nocapture")]
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
+use mission_control_runtime::config::LedgerSync;
 use mission_control_runtime::demo::gateway::{Prompt, Thought};
+use mission_control_runtime::ledger::{Ledger, Options};
+use mission_control_runtime::model::AccountId;
 use serde_json::{Value, json};
 
 use super::house::House;
@@ -65,11 +69,30 @@ fn is_typing(row: &Value) -> bool {
 #[test]
 fn a_second_one_with_the_same_state_directory_is_refused_in_a_sentence() {
     let house = House::new(&["one"], slow);
-    let (code, log) = house.another_with(&[("STATE_DIR", house.state_dir())]).end();
-    assert_eq!(code, Some(1), "once the first has ended it may try again: {log}");
-    assert!(log.contains("uses the ledger in") && log.contains("; stop it."), "{log}");
-    assert!(log.contains("of two runtimes on one account one has to leave"), "{log}");
+    let port = house.address().rsplit(':').next().unwrap();
+    for port in ["0", port] {
+        let (code, log) =
+            house.another_with(&[("STATE_DIR", house.state_dir()), ("HEALTH_PORT", port)]).end();
+        assert_eq!(code, Some(4), "a supervisor is not to try again: {log}");
+        let words = format!("already runs on STATE_DIR {}; stop it.", house.state_dir());
+        assert!(log.contains(&words) && log.contains("A second STATE_DIR would not help"), "{log}");
+        assert!(!log.contains("listening on"), "nobody is told of a door that closes at once: {log}");
+    }
     nobody_went_offline(&house);
+}
+
+/// A command has the ledger for a moment. Whoever leaves because of another runtime is not started again, so that is
+/// waited for.
+#[test]
+fn a_command_that_has_the_ledger_for_a_moment_is_waited_for() {
+    let mut house = House::new(&["one"], slow);
+    house.kill();
+    let options = Options::new(AccountId::new(&house.board.account), LedgerSync::Full);
+    let held = Ledger::open(Path::new(house.state_dir()), &options).unwrap();
+    let mut started = house.another_with(&[("STATE_DIR", house.state_dir())]);
+    started.hear("another process has the ledger");
+    drop(held);
+    started.address();
 }
 
 #[test]

@@ -176,7 +176,7 @@ const ROWS: &[(&str, &str, &str, &str)] = &[
     ("O-3", "you cannot change it from there", "status=done|status=inbox|status=archived|status=paused", ""),
     (
         "O-3h",
-        "with `POST http://runtime:3000/agent/task-status` `{\"taskId\", \"status\"",
+        "with `POST http://runtime:3000/agent/task-status` `{\"taskId\":\"…\",\"status\":\"…\"",
         "http=yes",
         "|canModifyTaskStatus=no http=yes",
     ),

@@ -23,8 +23,8 @@ fn two_processes_do_not_share_a_ledger() {
     let first = open(&place);
     let refused = try_open(&place).err().unwrap();
     let words = format!(
-        "another process (process {}) uses the ledger in {}; stop it. Another STATE_DIR is for another account: of two \
-         runtimes on one account one has to leave",
+        "process {} already runs on STATE_DIR {}; stop it. (A second STATE_DIR would not help: only one runtime may serve \
+         an account.)",
         std::process::id(),
         place.display()
     );

@@ -1,0 +1,119 @@
+//! The help of one command; and what commands say where there is no service, no directory, or no room for one.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use mission_control_runtime::cli::parse;
+use mission_control_runtime::http::health::REASONS;
+use mission_control_runtime::ops::reasons::explain;
+use serde_json::json;
+
+use super::{TOKEN, good_backend};
+use crate::support::program::{Program, folder, text};
+use crate::support::scripted_http::{Move, Refusing, ScriptedHttp, answer};
+
+/// A command where nobody listens, in a directory for its state: exit code and words.
+fn told<const N: usize>(args: [&str; N], state: &str, more: &[(&str, &str)]) -> (Option<i32>, String) {
+    let program = Program::new(args).configured("http://127.0.0.1:9", TOKEN);
+    let program = program.with("HEALTH_PORT", "0").with("STATE_DIR", state);
+    let output = more.iter().fold(program, |program, (name, value)| program.with(name, value)).output();
+    (output.status.code(), text(&output))
+}
+
+#[test]
+fn each_command_has_its_own_help_with_an_example_that_works() {
+    let whole = text(&Program::new(["--help"]).output());
+    let commands =
+        ["run", "doctor", "status", "why", "dead", "pause", "resume", "demo", "local", "version", "help"];
+    for command in commands {
+        let help = text(&Program::new(["help", command]).output());
+        assert_eq!(text(&Program::new([command, "--help"]).output()), help);
+        let (lines, example) = help.split_once("\nExample:\n").unwrap();
+        assert!(lines.starts_with(&format!("  {command} ")), "{help}");
+        let parts: Vec<&str> = lines.split("\nOptions:\n").collect();
+        assert!(parts.iter().flat_map(|part| part.lines()).all(|line| whole.contains(line)), "{help}");
+        assert_eq!(
+            lines.contains("--json"),
+            ["doctor", "status", "why", "dead"].contains(&command),
+            "{help}"
+        );
+        parse(example.split_whitespace().map(Into::into)).unwrap();
+    }
+    assert!(whole.contains("Options of run, doctor, status, why, dead, pause and resume:\n"), "{whole}");
+    assert!(whole.contains("Ends every pause, also those of single agents"), "{whole}");
+}
+
+#[test]
+fn without_a_ledger_nothing_is_said_of_what_was_given_up() {
+    let (_kept, path) = folder();
+    let (missing, empty) = (path("missing"), path("empty"));
+    fs::create_dir(&empty).unwrap();
+    let rows = [(&missing, "is not there"), (&empty, "there is no ledger in STATE_DIR")];
+    for (place, words) in rows {
+        let shown = place.to_str().unwrap();
+        for args in [["dead", "list"], ["why", "ben"]] {
+            let (code, said) = told(args, shown, &[]);
+            assert!(code == Some(1) && said.contains(words) && said.contains(shown), "{args:?}: {said}");
+            assert!(said.to_lowercase().contains("no service runs here"), "{args:?}: {said}");
+        }
+    }
+    assert!(!missing.exists());
+}
+
+#[test]
+fn a_pause_before_the_first_start_makes_the_directory() {
+    let (_kept, path) = folder();
+    let place = path("new/state");
+    let (code, said) = told(["pause"], place.to_str().unwrap(), &[]);
+    assert!(code == Some(0) && said.contains("this counts from its next start on"), "{said}");
+    assert_eq!(fs::metadata(&place).unwrap().permissions().mode() & 0o777, 0o700);
+    let (_, found) = told(["doctor"], place.to_str().unwrap(), &[]);
+    assert!(found.contains("disk            ok\n"), "{found}");
+}
+
+#[test]
+fn doctor_tries_whether_the_directory_can_be_made() {
+    let (_kept, path) = folder();
+    let (code, found) = told(["doctor"], "/proc/x/y", &[]);
+    assert_eq!(code, Some(1));
+    for words in
+        ["disk            WRONG: STATE_DIR /proc/x/y is not there, and cannot be made", "name another one"]
+    {
+        assert!(found.contains(words), "{words}: {found}");
+    }
+    let place = path("new/state");
+    let (_, found) = told(["doctor"], place.to_str().unwrap(), &[]);
+    assert!(found.contains("is not there yet; the first start makes it"), "{found}");
+    assert_eq!(fs::read_dir(path("")).unwrap().count(), 0, "what was tried is gone");
+}
+
+#[test]
+fn doctor_names_the_address_of_an_absent_gateway_once() {
+    let (_kept, path) = folder();
+    let gateway = format!("http://{}", Refusing::new().address());
+    let backend = good_backend();
+    let more = [("OPENCLAW_GATEWAY_URL", &*gateway), ("CONVEX_URL", &backend.url())];
+    let (_, found) = told(["doctor"], path("s").to_str().unwrap(), &more);
+    let line = found.lines().find(|line| line.starts_with("gateway         WRONG")).unwrap();
+    assert!(line.contains("nobody answers") && line.matches(&gateway).count() == 1, "{line}");
+}
+
+/// What comes from outside is redacted; our own advice stands whole, also where it speaks of tokens.
+#[test]
+fn status_says_its_advice_whole() {
+    let error = format!("refused {TOKEN}");
+    let health = json!({"status": "degraded", "reasons": REASONS, "uptime": 1.0,
+        "gateway": {"lastSendError": error}, "versions": {"openclaw": "unknown"},
+        "backend": {"accepted": true}, "delivery": {"ended": {}}, "ledger": {}});
+    let service = ScriptedHttp::start([Move::SendAndCut(answer(200, &health.to_string()))]);
+    let port = service.url().rsplit(':').next().unwrap().to_owned();
+    let (_kept, path) = folder();
+    let (code, said) = told(["status"], path("s").to_str().unwrap(), &[("HEALTH_PORT", &port)]);
+    assert_eq!(code, Some(0), "{said}");
+    for reason in REASONS {
+        let line = format!("{:<11} {reason}: {}", "", explain(reason));
+        assert!(said.lines().any(|said| said == line), "{line}\n{said}");
+    }
+    assert!(said.contains("gateway     open, version unknown\n"), "{said}");
+    assert!(said.contains("its last turn: refused ***") && !said.contains("c4n4ry"), "{said}");
+}
