@@ -68,6 +68,27 @@ function patchKids(el, old, kids, svg) {
   }
 }
 
+/** Makes `draw`, which shows what `describe` says, once for all changes of this moment; `then` runs behind it. */
+function drawer(describe, then) {
+  const root = document.getElementById('app');
+  let shown = [];
+  let drawing = false;
+  return () => {
+    if (drawing) return;
+    drawing = true;
+    queueMicrotask(() => {
+      drawing = false;
+      const described = h('', null, describe()).kids;
+      patchKids(root, shown, described);
+      shown = described;
+      const waiting = afterwards;
+      afterwards = [];
+      for (const run of waiting) run();
+      then?.();
+    });
+  };
+}
+
 /* ── An agent looks the same on every page ───────────────────────────────────────────────────────────────────────── */
 
 const hue = word => ([...String(word)].reduce((sum, letter) => (sum * 31 + letter.codePointAt(0)) % 65_521, 7) * 137.508) % 360; // the golden angle keeps neighbours apart

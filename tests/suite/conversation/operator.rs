@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::house::House;
 use super::polite;
 use crate::support::board::agent;
+use crate::support::program::exchange;
 
 pub(super) fn token(house: &House) -> String {
     fs::read_to_string(format!("{}/operator-token", house.state_dir())).unwrap().trim().to_owned()
@@ -16,22 +17,8 @@ pub(super) fn token(house: &House) -> String {
 
 /// Asks the service with these header lines: status and answer.
 fn ask(house: &House, method: &str, path: &str, body: &str, headers: &[(&str, &str)]) -> (u16, Value) {
-    let (agent, url) = (agent(), format!("http://{}{path}", house.address()));
-    let mut answer = if method == "GET" {
-        headers
-            .iter()
-            .fold(agent.get(&url), |request, (name, value)| request.header(*name, *value))
-            .call()
-            .unwrap()
-    } else {
-        headers
-            .iter()
-            .fold(agent.post(&url), |request, (name, value)| request.header(*name, *value))
-            .send(body)
-            .unwrap()
-    };
-    let text = answer.body_mut().read_to_string().unwrap();
-    (answer.status().as_u16(), serde_json::from_str(&text).unwrap_or(Value::Null))
+    let answer = exchange(&agent(), (method, &format!("http://{}{path}", house.address())), headers, body);
+    (answer.status().as_u16(), serde_json::from_str(answer.body()).unwrap_or(Value::Null))
 }
 
 pub(super) fn as_operator(house: &House, method: &str, path: &str, body: &str) -> (u16, Value) {

@@ -168,6 +168,25 @@ pub(crate) fn get(address: &str, path: &str) -> (u16, String) {
     (answer.status().as_u16(), answer.body_mut().read_to_string().unwrap())
 }
 
+/// Any request with these headers: the whole answer. `agent` says how long it is waited for.
+pub(crate) fn exchange(
+    agent: &ureq::Agent,
+    (method, url): (&str, &str),
+    headers: &[(&str, &str)],
+    body: &str,
+) -> ureq::http::Response<String> {
+    let mut request = ureq::http::Request::builder().method(method).uri(url);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let answer = match method {
+        "GET" => agent.run(request.body(()).unwrap()),
+        _ => agent.run(request.body(body).unwrap()),
+    };
+    let (head, mut body) = answer.unwrap().into_parts();
+    ureq::http::Response::from_parts(head, body.read_to_string().unwrap())
+}
+
 /// A folder of its own for a test's files.
 pub(crate) fn folder() -> (tempfile::TempDir, impl Fn(&str) -> PathBuf) {
     let folder = tempfile::tempdir().unwrap();

@@ -16,6 +16,7 @@ use super::super::house::House;
 use super::super::over_http::{post, way};
 use super::Meddler;
 use crate::support::board::agent;
+use crate::support::program::exchange;
 
 /// As the house sets it.
 const GATEWAYS: &str = "the-gateways-token";
@@ -175,22 +176,8 @@ fn call(instructions: &str, canaries: &Canaries) {
 
 /// Asks the program's server: the whole answer.
 fn ask(address: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> String {
-    let (agent, url) = (agent(), format!("http://{address}{path}"));
-    let mut answer = if method == "GET" {
-        headers
-            .iter()
-            .fold(agent.get(&url), |request, (name, value)| request.header(*name, *value))
-            .call()
-            .unwrap()
-    } else {
-        headers
-            .iter()
-            .fold(agent.post(&url), |request, (name, value)| request.header(*name, *value))
-            .send(body)
-            .unwrap()
-    };
-    let text = answer.body_mut().read_to_string().unwrap();
-    format!("{} {:?}\n{text}", answer.status(), answer.headers())
+    let answer = exchange(&agent(), (method, &format!("http://{address}{path}")), headers, body);
+    format!("{} {:?}\n{}", answer.status(), answer.headers(), answer.body())
 }
 
 /// Everything that can be asked without a token, and with the operators'.
