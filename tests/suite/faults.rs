@@ -14,8 +14,9 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
 
+use mission_control_runtime::ledger::Tale;
 use mission_control_runtime::local::Options;
-use serde_json::Value;
+use mission_control_runtime::model::NotificationType;
 
 use self::sorts::{SORTS, Sort, sort};
 use self::world::{Outcome, World, play};
@@ -75,10 +76,10 @@ fn an_agent_is_asked_once_although_the_answer_is_lost_and_the_repeat_is_slow() {
 fn an_agent_is_asked_once_although_the_process_dies_before_the_answer() {
     let requests = [sort("createResponseRequestNotifications")];
     let mut world = World::new(&requests, FEW_JOBS, PLAIN, &[Break::LateAnswer(LATE)]);
-    world.until("the requests are delivered", |board| {
-        let rows = board.rows("notifications").into_iter();
-        let delivered = |row: &Value| row["type"] == "response_request" && row.get("deliveredAt").is_some();
-        rows.filter(delivered).count() == FEW_JOBS
+    world.until_recorded("the requests are closed", |tales| {
+        let closed =
+            |tale: &&Tale| tale.row.kind == NotificationType::ResponseRequest && tale.closed.is_some();
+        tales.iter().filter(closed).count() == FEW_JOBS
     });
     world.kill_and_start();
     let outcome = world.end();

@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 
 use mission_control_runtime::demo::gateway::{self, BODY_BYTES, Options, Prompt, ScriptedGateway, Thought};
 use mission_control_runtime::http::server::{Limits, Server};
+use mission_control_runtime::ledger::{self, Tale};
 use mission_control_runtime::local;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::sorts::{Place, Sort, asked, others, silence};
-use crate::support::board::Board;
 use crate::support::faulty::{Break, Faulty, Plan};
 use crate::support::program::{Program, Running, get};
 use crate::support::team::Team;
@@ -171,13 +171,12 @@ impl World {
         self.start();
     }
 
-    /// Waits until this is so on the board.
-    pub(super) fn until(&self, what: &str, is_so: impl Fn(&Board) -> bool) {
+    /// Waits until this is so in the program's ledger.
+    pub(super) fn until_recorded(&self, what: &str, is_so: impl Fn(&[Tale]) -> bool) {
         let until = Instant::now() + PATIENCE;
-        let mut seen = self.team.board.engine.changes();
-        while !is_so(&self.team.board) {
+        while !is_so(&ledger::read(self.state.path()).unwrap().tales) {
             assert!(Instant::now() < until, "never: {what}");
-            seen = self.team.board.engine.wait_for_change(seen, Duration::from_millis(500));
+            thread::sleep(Duration::from_millis(50));
         }
     }
 
