@@ -12,6 +12,7 @@ use super::super::dialect::Dialect;
 use super::super::{Class, Why};
 use super::HttpGateway;
 use super::look::{self, Blind, Question, ask};
+use crate::json;
 
 /// An answer to one question; a control page may be larger than a state.
 const ANSWER_BYTES: usize = 1024 * 1024;
@@ -121,7 +122,7 @@ pub(super) fn agents(gateway: &HttpGateway) -> Option<Vec<String>> {
         id: String,
     }
     let seen = seen(gateway, "/v1/models", true).ok().filter(|seen| seen.status == 200)?;
-    let list: List = serde_json::from_slice(&seen.body).ok()?;
+    let list: List = serde_json::from_slice(&json::bytes(&seen.body)).ok()?;
     let ids = list.data.iter().filter_map(|model| model.id.strip_prefix("openclaw/"));
     let agents: Vec<String> = ids.filter(|id| *id != "default").map(str::to_owned).collect();
     (!agents.is_empty()).then_some(agents)
@@ -129,7 +130,7 @@ pub(super) fn agents(gateway: &HttpGateway) -> Option<Vec<String>> {
 
 fn look(gateway: &HttpGateway, path: &str) -> Result<Seen, Failure> {
     let seen = seen(gateway, path, false)?;
-    if let Ok(state) = serde_json::from_slice(&seen.body) {
+    if let Ok(state) = serde_json::from_slice(&json::bytes(&seen.body)) {
         return Ok(Seen::Json(state));
     }
     let ours = seen.page && String::from_utf8_lossy(&seen.body).to_ascii_lowercase().contains("openclaw");
