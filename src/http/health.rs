@@ -3,6 +3,7 @@
 //! The answer is always 200 while the process lives: a health check that restarts it would only interrupt turns.
 
 mod heartbeat;
+mod report;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
