@@ -136,9 +136,9 @@ fn rest(job: &Job, trouble: Trouble, pause: Option<Duration>, desk: &Desk<'_>) -
     // What concerns all rows is told once, where the gate is; who waits has said so once.
     let quiet = trouble.is_everybodys() || trouble.is_patience();
     let level = if quiet { Level::Debug } else { Level::Info };
-    log!(level, "{}: {trouble}{}", name(job, desk), in_words(pause));
-    let now = desk.clock.now();
     let words = trouble.to_string();
+    log!(level, "{}: {}.{}", name(job, desk), words.trim_end_matches('.'), next_attempt(pause));
+    let now = desk.clock.now();
     let note = Note::of(&job.row, now).record(&job.record).step(Step::Rests, &words);
     desk.write(&note.rests(pause.map(|pause| now + pause)), Wait::Not);
     Outcome::Again { trouble, pause }
@@ -335,6 +335,11 @@ fn in_short(end: &End) -> String {
     }
 }
 
-fn in_words(pause: Option<Duration>) -> String {
-    pause.map_or(String::new(), |pause| format!(" Again in {:.1} s.", pause.as_secs_f64()))
+fn next_attempt(pause: Option<Duration>) -> String {
+    match pause {
+        // It depends on the gateway, of which the breaker tells.
+        None => String::new(),
+        Some(Duration::ZERO) => " Next attempt now.".to_owned(),
+        Some(pause) => format!(" Next attempt in {:.1} s.", pause.as_secs_f64()),
+    }
 }

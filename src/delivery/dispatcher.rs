@@ -106,6 +106,13 @@ impl Dispatcher {
         }
     }
 
+    /// After the first sign of another runtime, the second look comes no earlier than this.
+    #[must_use]
+    pub fn standing_back(mut self, least: Duration) -> Self {
+        self.rival.stands_back(least);
+        self
+    }
+
     /// Takes the news and says what should happen now. Without news it is asked because the time has come.
     pub fn on(&mut self, event: Option<Event>, now: Millis) -> Vec<Effect> {
         match event {

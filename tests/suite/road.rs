@@ -140,7 +140,7 @@ fn the_matrix_of_replies() {
 /// D-24, D-25, D-27: an agent that should answer is asked three times; then it is settled and counted.
 #[test]
 fn silence_where_an_answer_is_due_is_asked_three_times() {
-    for silence in ["", "NO_REPLY", "NO", "No response from OpenClaw."] {
+    for silence in ["", "NO_REPLY", "NO_", "No response from OpenClaw."] {
         let office = Office::new();
         let mut job = office.mention("@ben?");
         for attempt in 1..=3 {

@@ -2,6 +2,8 @@
 
 /// A board to test on.
 pub(crate) mod board;
+/// Exports of boards of any size.
+pub(crate) mod copies;
 /// Dice that can be thrown again.
 pub(crate) mod dice;
 /// The embedded backend, called directly; its calls counted, and failing as told.
