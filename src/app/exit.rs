@@ -13,7 +13,7 @@ pub enum Exit {
     Misused,
     /// The configuration is invalid, or the backend has never accepted the token.
     Misconfigured,
-    /// Another runtime works on the account.
+    /// Another runtime works on the account, which was proven twice.
     Foreign,
 }
 
@@ -45,7 +45,7 @@ impl Exit {
                  token for ten minutes; trying again will not help"
             }
             Self::Foreign => {
-                "Another runtime works on the same account; one of the two must go, so trying again will not help"
+                "Another runtime works on the same account: it holds the lock, or was seen at work twice, minutes apart; stop one of the two, trying again will not help"
             }
         }
     }

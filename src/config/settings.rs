@@ -8,12 +8,12 @@ use super::credentials;
 use super::network::Network;
 use super::reader::Reader;
 use super::table::{
-    AGENT_SYNC_INTERVAL, DELIVERY_BACKOFF_BASE_MS, DELIVERY_BACKOFF_MAX_MS, DELIVERY_IDLE_INTERVAL,
-    DELIVERY_INTERVAL, DELIVERY_LIST_LIMIT, DELIVERY_MAX_AGE_MS, DELIVERY_MAX_ATTEMPTS,
-    DELIVERY_MAX_CONCURRENT_SESSIONS, DELIVERY_STREAM_TIMEOUT_MS, DRAIN_TIMEOUT_MS, DROPLET_ID, DROPLET_IP,
-    DROPLET_REGION, HEALTH_CHECK_INTERVAL, LEDGER_SYNC, LOG_FORMAT, LOG_LEVEL, LOG_OUTPUT, NO_RESPONSE_NOTE,
-    OPENCLAW_MAX_CONCURRENT, OPENCLAW_VERSION, RUNTIME_VERSION, SSL_CERT_FILE, STATE_DIR, TOOL_MAX_CALLS,
-    TOOL_MAX_ROUNDS,
+    AGENT_SYNC_INTERVAL, DELIVERY_BACKOFF_BASE_MS, DELIVERY_BACKOFF_MAX_MS,
+    DELIVERY_CONTEXT_FETCH_BATCH_SIZE, DELIVERY_IDLE_INTERVAL, DELIVERY_INTERVAL, DELIVERY_LIST_LIMIT,
+    DELIVERY_MAX_AGE_MS, DELIVERY_MAX_ATTEMPTS, DELIVERY_MAX_CONCURRENT_SESSIONS, DELIVERY_STREAM_TIMEOUT_MS,
+    DRAIN_TIMEOUT_MS, DROPLET_ID, DROPLET_IP, DROPLET_REGION, HEALTH_CHECK_INTERVAL, LEDGER_SYNC, LOG_FORMAT,
+    LOG_LEVEL, LOG_OUTPUT, NO_RESPONSE_NOTE, OPENCLAW_MAX_CONCURRENT, OPENCLAW_VERSION, RUNTIME_VERSION,
+    SSL_CERT_FILE, STATE_DIR, TOOL_MAX_CALLS, TOOL_MAX_ROUNDS,
 };
 use super::warning::Warning;
 use crate::heartbeat::session::Scope;
@@ -141,6 +141,10 @@ pub struct Delivery {
     pub no_response_note: NoResponseNote,
     /// How long turns that run may go on when the process is told to stop.
     pub drain: Duration,
+    /// A time limit of the original. It has no effect, and `/health` shows it as it is set.
+    pub stream_timeout: Duration,
+    /// How many contexts the original fetched at once. It has no effect, and `/health` shows it as it is set.
+    pub context_fetch_batch_size: usize,
 }
 
 /// The roster of agents.
@@ -280,21 +284,24 @@ fn delivery(reader: &mut Reader, gateway: &Gateway) -> Delivery {
         age_max: reader.millis(&DELIVERY_MAX_AGE_MS),
         no_response_note: no_response_note(reader),
         drain: reader.millis(&DRAIN_TIMEOUT_MS),
+        stream_timeout: stream_timeout(reader, gateway),
+        context_fetch_batch_size: count(reader.number(&DELIVERY_CONTEXT_FETCH_BATCH_SIZE)),
     };
     let gateway_turns = reader.number(&OPENCLAW_MAX_CONCURRENT);
     if gateway_turns < concurrent_sessions_max && reader.is_given(&OPENCLAW_MAX_CONCURRENT) {
         reader.warn(Warning::NarrowGateway { gateway: gateway_turns, runtime: concurrent_sessions_max });
     }
-    stream_timeout(reader, gateway);
     delivery
 }
 
-/// It has no effect any more, but the old default is still shown to those who look for it.
-fn stream_timeout(reader: &mut Reader, gateway: &Gateway) {
-    const CEILING_MS: u128 = 300_000;
-    reader.number(&DELIVERY_STREAM_TIMEOUT_MS);
-    let derived_ms = (2 * gateway.silence_max.as_millis()).min(CEILING_MS);
-    reader.derive(&DELIVERY_STREAM_TIMEOUT_MS, &derived_ms.to_string(), "OPENCLAW_REQUEST_TIMEOUT_MS");
+/// What is set, or else the original's default.
+fn stream_timeout(reader: &mut Reader, gateway: &Gateway) -> Duration {
+    const CEILING: Duration = Duration::from_mins(5);
+    let set = reader.millis(&DELIVERY_STREAM_TIMEOUT_MS);
+    let derived = (2 * gateway.silence_max).min(CEILING);
+    let shown = derived.as_millis().to_string();
+    reader.derive(&DELIVERY_STREAM_TIMEOUT_MS, &shown, "OPENCLAW_REQUEST_TIMEOUT_MS");
+    if set.is_zero() { derived } else { set }
 }
 
 fn runtime_version(reader: &mut Reader) -> String {

@@ -2,8 +2,12 @@
 
 /// Working, waiting, stuck.
 mod alive;
+/// Answers that are easily misread.
+mod answers;
 /// What it says of itself: `/health` and `/metrics`.
 mod face;
+/// What it says of itself, held against what it does.
+mod figures;
 /// The three of them, started and joined.
 mod house;
 /// What went wrong, and whether people are told so in three lines.

@@ -245,6 +245,7 @@ fn open_ledger(settings: &Settings) -> Result<(Arc<Ledger>, Left, Arc<Made>), Le
     let before = opened.closed.iter().flat_map(|closed| closed.made.clone());
     let now = opened.open.iter().flat_map(|left| left.record.effects.all_made());
     before.chain(now).for_each(|id| made.add(id));
+    opened.requests.iter().chain(opened.open.iter().map(|left| &left.row)).for_each(|row| made.begins(row));
     let damaged = opened.damaged.into_iter().map(|damaged| {
         error!("what was done for {} cannot be read ({}): it is not begun again", damaged.id, damaged.what);
         (damaged.id, End::Dead("its record is damaged: what was done for it is not known".to_owned()))

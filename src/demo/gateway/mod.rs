@@ -48,6 +48,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+pub use self::answer::HALF_EMOJI;
 use self::answer::{body, refusal};
 use self::ask::Ask;
 pub use self::books::{Books, Marks, Seen, marker};

@@ -12,6 +12,7 @@ use super::super::dialect::Dialect;
 use super::super::{Class, Why};
 use super::HttpGateway;
 use super::look::{self, Blind, Question, ask};
+use crate::json;
 
 /// An answer to one question; a control page may be larger than a state.
 const ANSWER_BYTES: usize = 1024 * 1024;
@@ -140,7 +141,7 @@ fn listed(seen: &look::Seen) -> Option<Vec<String>> {
     struct Model {
         id: String,
     }
-    let list: List = serde_json::from_slice(&seen.body).ok().filter(|_| seen.status == 200)?;
+    let list: List = serde_json::from_slice(&json::bytes(&seen.body)).ok().filter(|_| seen.status == 200)?;
     let ids = list.data.iter().filter_map(|model| model.id.strip_prefix("openclaw/"));
     let agents: Vec<String> = ids.filter(|id| *id != "default").map(str::to_owned).collect();
     (!agents.is_empty()).then_some(agents)
@@ -148,7 +149,7 @@ fn listed(seen: &look::Seen) -> Option<Vec<String>> {
 
 fn look(gateway: &HttpGateway, path: &str) -> Result<Seen, Failure> {
     let seen = seen(gateway, path, false)?;
-    if let Ok(state) = serde_json::from_slice(&seen.body) {
+    if let Ok(state) = serde_json::from_slice(&json::bytes(&seen.body)) {
         return Ok(Seen::Json(state));
     }
     let ours = seen.page && String::from_utf8_lossy(&seen.body).to_ascii_lowercase().contains("openclaw");

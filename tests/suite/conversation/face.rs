@@ -78,11 +78,14 @@ fn start(house: &mut House, more: &[(&str, &str)]) {
 }
 
 /// Somebody between the program and Mission Control.
-struct Meddler(Server);
+pub(super) struct Meddler(Server);
 
 impl Meddler {
     /// Changes the answers on their way.
-    fn between(house: &House, change: impl Fn(&Request, Reply) -> Reply + Send + Sync + 'static) -> Self {
+    pub(super) fn between(
+        house: &House,
+        change: impl Fn(&Request, Reply) -> Reply + Send + Sync + 'static,
+    ) -> Self {
         let (url, client) = (house.board.url(), agent());
         let server = Server::bind("127.0.0.1:0", Limits::default(), move |request| {
             let sent = client
@@ -97,7 +100,7 @@ impl Meddler {
         Self(server.unwrap())
     }
 
-    fn url(&self) -> String {
+    pub(super) fn url(&self) -> String {
         format!("http://{}", self.0.local_addr())
     }
 }
