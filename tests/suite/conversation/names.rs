@@ -76,7 +76,7 @@ fn a_state_directory_of_an_earlier_version_keeps_its_names() {
     let mut house = House::new(&["ben"], polite);
     house.kill();
     // Earlier versions had no such file.
-    std::fs::remove_file(format!("{}/sessions.names", house.state_dir())).unwrap();
+    std::fs::remove_file(format!("{}/conversation-names", house.state_dir())).unwrap();
     house.start();
     let task = house.task("in_progress", &["ben"]);
     assert_eq!(session(&house, &task, "ben"), renamed(&house, &task, "ben"));
