@@ -29,7 +29,7 @@ const HOLD_MAX: Duration = Duration::from_mins(1);
 
 /// The least time between the first sign of another runtime and the second look; it takes up to twice as long. A call of
 /// a runtime that was killed arrives within this time or never.
-pub const STAND_BACK: Duration = Duration::from_mins(2);
+pub(super) const STAND_BACK: Duration = Duration::from_mins(2);
 
 /// The part of an interval in which calls that are under way land: so long nothing is compared, at the least. In front of
 /// the first two lists the dice add up to a whole interval.
