@@ -4,6 +4,8 @@
 mod alive;
 /// What it says of itself: `/health` and `/metrics`.
 mod face;
+/// Foreign host names, nudge floods, tokens in answers, huge answers.
+mod hostile;
 /// The three of them, started and joined.
 mod house;
 /// What went wrong, and whether people are told so in three lines.

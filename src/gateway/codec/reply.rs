@@ -20,6 +20,9 @@ use super::{Class, Failure, Why};
 
 /// The most text of one reply; a message at the backend has 100,000 characters.
 const TEXT_BYTES_MAX: usize = 4 * 1024 * 1024;
+const TEXT_TOO_LARGE: &str = "its text is over 4 MiB";
+/// What may stand around the texts of one message.
+const PARTS_BYTES: usize = 1024 * 1024;
 /// The most calls of one reply.
 const CALLS_MAX: usize = 256;
 
@@ -112,6 +115,22 @@ pub(crate) struct Assembly {
 impl Assembly {
     pub(crate) fn new(errors_may_be_texts: bool) -> Self {
         Self { errors_may_be_texts, ..Self::default() }
+    }
+
+    /// Whether an event of this name says more than that the turn is alive.
+    pub(crate) fn reads(name: &[u8]) -> bool {
+        matches!(
+            name,
+            b"" | b"message"
+                | b"error"
+                | b"response.created"
+                | b"response.queued"
+                | b"response.in_progress"
+                | b"response.output_item.done"
+                | b"response.completed"
+                | b"response.incomplete"
+                | b"response.failed"
+        )
     }
 
     /// Whether the reply, or its failure, is complete.
@@ -283,6 +302,10 @@ impl Output {
         let for_people = message.role.is_none_or(|role| role == "assistant")
             && message.phase.is_none_or(|phase| phase != "commentary");
         let Some(content) = message.content.filter(|_| for_people) else { return Ok(()) };
+        // Nothing is decoded that is too large for certain.
+        if content.get().len() > TEXT_BYTES_MAX && shortest(content.get()) > TEXT_BYTES_MAX {
+            return Err(too_large(TEXT_TOO_LARGE));
+        }
         let Some(text) = text_of(content.get()) else {
             self.unusable += 1;
             return Ok(());
@@ -291,7 +314,7 @@ impl Output {
             return Ok(());
         }
         if self.text.len() + text.len() > TEXT_BYTES_MAX {
-            return Err(too_large("its text is over 4 MiB"));
+            return Err(too_large(TEXT_TOO_LARGE));
         }
         if !self.text.is_empty() {
             self.text.push_str("\n\n");
@@ -344,6 +367,17 @@ impl Output {
         }
         Ok(Reply { id, text: (!text.is_empty()).then_some(text), calls, cut, usage })
     }
+}
+
+/// The least that the texts in this JSON have when their escapes are read: a text, or parts of little else.
+fn shortest(json: &str) -> usize {
+    let (mut bytes, mut rest) = (0, json.as_bytes());
+    while let Some(at) = rest.iter().position(|byte| *byte == b'\\') {
+        let escape = if rest.get(at + 1) == Some(&b'u') { 6 } else { 2 };
+        bytes += at + 1;
+        rest = rest.get(at + escape..).unwrap_or_default();
+    }
+    (bytes + rest.len()).saturating_sub(PARTS_BYTES)
 }
 
 /// A text, or the parts of one.
