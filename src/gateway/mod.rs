@@ -26,7 +26,7 @@ use crate::clock::Pulse;
 use crate::model::SessionKey;
 use crate::redact::without_our_tokens;
 
-pub use codec::session_key;
+pub use codec::{SessionNames, session_key};
 pub use history::{Recovered, TurnMark};
 
 /// Whoever can carry a turn to an agent. One for each thread.

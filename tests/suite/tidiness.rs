@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use mission_control_runtime::redact::credentials_in;
 
 /// Which floor a room stands on. The longest matching path counts.
-const FLOORS: [(&str, u8); 56] = [
+const FLOORS: [(&str, u8); 57] = [
     ("model", 0),
     ("base64", 0),
     ("chance", 0),
@@ -15,6 +15,7 @@ const FLOORS: [(&str, u8); 56] = [
     ("redact", 0),
     ("visible", 0),
     ("memory", 0),
+    ("json", 0),
     ("config", 1),
     ("delivery", 1),
     ("gateway", 1),

@@ -9,6 +9,7 @@ use super::super::GatewayError;
 use super::super::codec::{Failure, in_short};
 use super::super::dialect::{Dialect, Memory};
 use super::HttpGateway;
+use super::names::Choice;
 use crate::memory::{ByteBudget, Pool};
 use crate::model::BaseUrl;
 use crate::redact::Redactor;
@@ -70,6 +71,7 @@ pub(super) struct Shared {
     pub(super) limits: Limits,
     /// For answers.
     pub(super) pool: Pool,
+    pub(super) names: Choice,
     memory: Mutex<Memory>,
 }
 
@@ -93,10 +95,21 @@ impl Endpoint {
         redactor: Arc<Redactor>,
         limits: Limits,
     ) -> Self {
+        Self::with_names(base, token, (roots, redactor), limits, Choice::default())
+    }
+
+    /// With limits and names of your own.
+    pub fn with_names(
+        base: BaseUrl,
+        token: Option<Secret>,
+        (roots, redactor): (&Roots, Arc<Redactor>),
+        limits: Limits,
+        names: Choice,
+    ) -> Self {
         let turns = base.join("/v1/responses");
         let token = token.filter(|token| !token.is_empty());
-        let (pool, memory) = (ByteBudget::default().gateway, Mutex::default());
-        Self(Arc::new(Shared { base, turns, token, roots: roots.clone(), redactor, limits, pool, memory }))
+        let (roots, pool, memory) = (roots.clone(), ByteBudget::default().gateway, Mutex::default());
+        Self(Arc::new(Shared { base, turns, token, roots, redactor, limits, pool, names, memory }))
     }
 
     /// The same, drawing on this memory for answers. To be said before the first clone.

@@ -12,13 +12,14 @@ mod reply;
 mod request;
 mod spoken;
 mod taken;
+mod texts;
 
 use std::time::Duration;
 
 use super::{Class, GatewayError, Why};
 use crate::redact::Redactor;
 
-pub use request::session_key;
+pub use request::{SessionNames, session_key};
 
 pub(crate) use failure::{Answer, error_as_text, refusal};
 pub(crate) use request::{agent_id, body};
