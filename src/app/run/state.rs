@@ -16,7 +16,7 @@ use super::snapshot::Snapshot;
 use super::tap::{Backend, clock_ahead};
 use super::verdict::Condition;
 use crate::chance;
-use crate::clock::{Clock as _, SystemClock};
+use crate::clock::{Clock as _, SteadyClock, SystemClock};
 use crate::config::Settings;
 use crate::convex::Endpoint;
 use crate::delivery::dispatcher::Standing;
@@ -130,7 +130,7 @@ impl State {
             sync_interval: settings.agents.sync_interval,
             redactor: redactor.clone(),
             line: Arc::new(Line::new(configured, client_tools, metrics.clone())),
-            backend: Arc::new(Backend::new(metrics.clone(), redactor.clone())),
+            backend: Arc::new(Backend::new(metrics.clone(), redactor.clone(), Box::new(SteadyClock::new()))),
             metrics,
             roster: Mutex::default(),
             disk: Mutex::default(),
