@@ -12,6 +12,7 @@ use super::answer::{Exchange, Manner, Outflow, send_stream_head, send_switch, se
 use super::intake::{Denial, End, Intake};
 use super::refusal::Refusal;
 use super::registry::{Doing, Place};
+use super::turns::Turn;
 use super::wire::{Source, Wire};
 use super::{Refusals, Shared};
 use crate::http::message::{Body, Bytes, Header, Reply, Request, Streamer, Talker};
@@ -30,10 +31,14 @@ struct Connection<'a> {
 pub(super) fn serve(place: &Place, shared: &Shared) {
     let intake = Intake::new(Wire::new(place), &shared.limits);
     let mut connection = Connection { place, shared, intake };
-    while connection.wait() {
+    loop {
+        let pipelined = !connection.intake.is_empty();
+        if !connection.wait() {
+            break;
+        }
         place.now(Doing::Reading);
-        let sent = match connection.reply() {
-            Ok((reply, manner)) => connection.answer(reply, manner),
+        let sent = match connection.reply(pipelined) {
+            Ok((reply, manner, _turn)) => connection.answer(reply, manner),
             Err(End::Denied(reply, manner)) => connection.answer(*reply, manner),
             Err(End::Refused(refusal)) => return connection.refuse(refusal),
             Err(End::Gone) => return,
@@ -75,7 +80,7 @@ fn handle(shared: &Shared, request: Request) -> Reply {
     })
 }
 
-impl Connection<'_> {
+impl<'a> Connection<'a> {
     /// Waits until a request begins; says whether one does. Most of a connection's life is spent here, so this stands
     /// as high on the stack as it can.
     fn wait(&mut self) -> bool {
@@ -92,16 +97,17 @@ impl Connection<'_> {
         true
     }
 
-    /// Reads the next request and makes its answer.
+    /// Reads the next request and makes its answer; one that was pipelined waits for its turn first.
     #[inline(never)] // or an idle connection would keep its piece of stack
-    fn reply(&mut self) -> Result<(Reply, Manner), End> {
+    fn reply(&mut self, pipelined: bool) -> Result<(Reply, Manner, Option<Turn<'a>>), End> {
         let (place, shared) = (self.place, self.shared);
         let (request, manner, share) =
             self.intake.request(place.peer, |request| admit(place, shared, request))?;
+        let turn = if pipelined { Some(shared.turns.take(place).ok_or(End::Gone)?) } else { None };
         place.now(Doing::Busy);
         let reply = handle(shared, request);
         drop(share);
-        Ok((reply, manner))
+        Ok((reply, manner, turn))
     }
 
     /// Sends the answer; says whether the connection goes on.

@@ -29,6 +29,7 @@ mod refusal;
 mod registry;
 mod rehearsal;
 mod trouble;
+mod turns;
 mod wire;
 
 use std::io;
@@ -41,6 +42,7 @@ use std::time::{Duration, Instant};
 pub use self::limits::Limits;
 use self::registry::Registry;
 pub use self::rehearsal::{Ending, Rehearsal, rehearse};
+use self::turns::Turns;
 use crate::http::message::{Reply, Request};
 
 /// Between two knocks at the door when the acceptor is to end.
@@ -64,6 +66,8 @@ struct Shared {
     stopping: AtomicBool,
     /// Bytes of all answers that wait for their clients.
     answers: AtomicUsize,
+    /// For pipelined requests.
+    turns: Turns,
 }
 
 impl Shared {
@@ -128,6 +132,7 @@ impl Server {
             limits,
             stopping: AtomicBool::new(false),
             answers: AtomicUsize::new(0),
+            turns: Turns::default(),
         });
         let acceptor = Arc::clone(&shared);
         thread::Builder::new().name("http-accept".into()).stack_size(shared.limits.stack_bytes).spawn(

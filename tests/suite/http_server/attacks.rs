@@ -75,7 +75,7 @@ fn crowds(address: SocketAddr, crowds: usize, each: usize, pace_micros: usize) {
 fn two_thousand_idle_connections() {
     // Notes §5: 2,008 threads; §6.3: the oldest idle ones go. In four processes, since a thousand descriptors are
     // what one process usually may have.
-    besiege("2,000 idle connections", "", None, 5 * MIB, |address| crowds(address, 4, 500, 2000));
+    besiege("2,000 idle connections", "", None, 6 * MIB + MIB / 2, |address| crowds(address, 4, 500, 2000));
 }
 
 #[test]
