@@ -1,6 +1,8 @@
 //! The road of a delivery: what the backend and the agent saw, step by step. The backend is the embedded one, called
 //! directly; the gateway plays its lines.
 
+/// What is counted, and what begins a turn.
+mod counted;
 /// Every crash point.
 mod crashes;
 /// A board, a desk, and a job on it.
@@ -358,6 +360,7 @@ fn a_message_that_comes_while_the_agent_works_is_heard_too() {
         assert_eq!(status, 200, "{answer}");
     });
     office.gateway.says("About the second.");
+    assert_eq!(office.deliver(&mut job), "again", "another turn is another beginning");
     assert_eq!(office.deliver(&mut job), "answered");
     let turns = office.gateway.take_seen();
     assert_eq!(turns.len(), 2);

@@ -2,7 +2,9 @@
 //! we live.
 
 use std::collections::HashSet;
+use std::io;
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use log::{info, warn};
@@ -15,12 +17,30 @@ use crate::gateway::client::HttpGateway;
 use crate::heartbeat::keeper::Keeper;
 use crate::mission::{Mission, UpdateRuntimeStatus};
 use crate::model::{AgentId, Roster, RuntimeReport, RuntimeStatus};
+use crate::panics::Panics;
 use crate::roster::Team;
 use crate::sessions::Sessions;
 use crate::wire::Stop;
 
 /// How soon a backend that did not answer is asked again; doubled with every failure.
 const FIRST_AGAIN: Duration = Duration::from_secs(1);
+
+/// How soon a chore begins anew that has panicked.
+const AFTER_A_PANIC: Duration = Duration::from_secs(1);
+
+/// Starts the thread of a chore, which ends when the switch is closed. After a panic the chore begins anew.
+pub(super) fn spawn(
+    name: &'static str,
+    (panics, stop): (Panics, Stop),
+    mut chore: impl FnMut() + Send + 'static,
+) -> io::Result<()> {
+    let keep_on = move || {
+        while panics.catch(name, &mut chore).is_none() && !stop.is_closed() {
+            stop.wait(AFTER_A_PANIC);
+        }
+    };
+    thread::Builder::new().name(name.to_owned()).spawn(keep_on).map(drop)
+}
 
 /// While it is out of reach, soon at first and then less often; where a person has to act first, seldom.
 fn pause(failures: u32, error: Option<&CallError>, interval: Duration) -> Duration {
@@ -122,7 +142,7 @@ impl Reporter {
     }
 
     /// Reports at once and then every interval, until the switch is closed.
-    pub(super) fn run(mut self, stop: &Stop, interval: Duration) {
+    pub(super) fn run(&mut self, stop: &Stop, interval: Duration) {
         let mut failures = 0;
         while !stop.is_closed() {
             self.report.last_health_check = Some(SystemClock.now());
