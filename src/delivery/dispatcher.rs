@@ -106,6 +106,13 @@ impl Dispatcher {
         }
     }
 
+    /// After the first sign of another runtime, the second look comes no earlier than this.
+    #[must_use]
+    pub fn standing_back(mut self, least: Duration) -> Self {
+        self.rival.stands_back(least);
+        self
+    }
+
     /// Takes the news and says what should happen now. Without news it is asked because the time has come.
     pub fn on(&mut self, event: Option<Event>, now: Millis) -> Vec<Effect> {
         match event {
@@ -208,12 +215,11 @@ impl Dispatcher {
             match self.closed.remove(&row.id) {
                 // It was deleted, as it seemed, and is there after all.
                 None | Some(End::Gone) => self.queue.push(row, Record::default(), list, now),
-                // What was given up only lacks its mark, and is kept as it was.
-                Some(end @ (End::Dead(_) | End::Dropped(_))) => {
+                // What had ended only lacks its mark, and is kept as it was.
+                Some(end) => {
                     let record = self.shelf.record_of(&row.id).unwrap_or_else(|| Record::ended(end));
-                    self.queue.push_given_up(row, record, list, now);
+                    self.queue.push_ended(row, record, list, now);
                 }
-                Some(end) => self.queue.push(row, Record::ended(end), list, now),
             }
         }
         if self.queue.len() > known {
@@ -231,19 +237,18 @@ impl Dispatcher {
                 } else {
                     self.gate.found_nothing(job.number);
                 }
-                // A row is given up, or dropped, once, however often its mark is refused afterwards.
-                let known =
-                    self.queue.was_given_up(job.number) && matches!(end, End::Dead(_) | End::Dropped(_));
-                if !known {
+                // A row ends once, however often its mark is refused afterwards.
+                let again = self.queue.had_ended(job.number);
+                if !again {
                     self.tally.close(&end, now);
                 }
                 self.queue.close(job.number, now);
                 self.settled.insert(job.row.id.clone(), self.lists);
                 // What is not marked at the backend is listed again, and must not begin again.
-                if matches!(end, End::Gone | End::Dead(_)) {
+                if matches!(end, End::Gone | End::Dead(_)) || job.record.unmarked {
                     self.abandon(job.row.id.clone(), end.clone(), now);
                 }
-                if !known {
+                if !(again && matches!(end, End::Dead(_))) {
                     self.shelve(*job, &end, now);
                 }
             }

@@ -116,9 +116,9 @@ impl Queue {
         self.add(Row { seen_in, ..Row::new(row, record) }, now);
     }
 
-    /// A row that was given up and is still listed, because its mark is missing.
-    pub(super) fn push_given_up(&mut self, row: Notification, record: Record, seen_in: u64, now: Millis) {
-        self.add(Row { seen_in, given_up: true, ..Row::new(row, record) }, now);
+    /// A row that has ended and is still listed, because its mark is missing.
+    pub(super) fn push_ended(&mut self, row: Notification, record: Record, seen_in: u64, now: Millis) {
+        self.add(Row { seen_in, ended: true, ..Row::new(row, record) }, now);
     }
 
     fn add(&mut self, row: Row, now: Millis) {
@@ -305,9 +305,9 @@ impl Queue {
         self.arrange(&track, now);
     }
 
-    /// Whether the row was given up before and only lacked its mark.
-    pub(super) fn was_given_up(&self, number: u64) -> bool {
-        self.rows.get(&number).is_some_and(|row| row.given_up)
+    /// Whether the row had ended before and only lacked its mark.
+    pub(super) fn had_ended(&self, number: u64) -> bool {
+        self.rows.get(&number).is_some_and(|row| row.ended)
     }
 
     /// It is settled: the next of its track may begin.

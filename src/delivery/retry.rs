@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::trouble::{Setback, Trouble, Unsettled, Weight};
 use super::{End, Record, cause};
 use crate::gateway::{self, GatewayError, Why as W};
+use crate::ops::spans::counted;
 
 /// How much patience there is with a row.
 #[derive(Clone, Copy, Debug)]
@@ -141,8 +142,11 @@ impl Count<'_> {
 
     fn counted(self, count: u32, max: u32, what: &str, not_before: Option<Duration>) -> Next {
         if count >= max {
-            let several = if count == 1 { "" } else { "s" };
-            return Next::End(End::Dead(format!("given up after {count} {what}{several}: {}", self.trouble)));
+            return Next::End(End::Dead(format!(
+                "given up after {}: {}",
+                counted(count, what),
+                self.trouble
+            )));
         }
         let pause = pause(count, not_before, self.dice);
         self.record.rested += u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
@@ -183,10 +187,8 @@ fn lost(count: Count<'_>, unsettled: Unsettled) -> Next {
             let lost = count.record.lost;
             let max = LOST_MAX.min(count.budget.attempts - 1);
             if lost > max {
-                return Next::End(End::Dead(format!(
-                    "given up after {lost} lost answers: {}",
-                    count.trouble
-                )));
+                let answers = counted(lost, "lost answer");
+                return Next::End(End::Dead(format!("given up after {answers}: {}", count.trouble)));
             }
             // After a restart being early beats the gateway's own recovery.
             Next::Again(Some(if lost == 1 { Duration::ZERO } else { pause(lost, None, count.dice) }))

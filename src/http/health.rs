@@ -4,6 +4,7 @@
 
 mod heartbeat;
 mod process;
+mod report;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -134,7 +135,7 @@ pub struct GatewayHealth {
 pub struct DeliveryHealth {
     /// Whether rows are listed and given to workers.
     pub running: bool,
-    /// When a row was last settled.
+    /// When a cycle was last completed: a row was settled, or a list came back, with or without work.
     pub last_delivery: Option<Millis>,
     /// How many were.
     pub delivered: u64,
@@ -194,7 +195,8 @@ pub struct TurnHealth {
     pub quiet_seconds: f64,
 }
 
-/// What the delivery is set to.
+/// What the delivery is set to. Two of the original's values rule nothing here: they are shown as they are set, and
+/// named in `without_effect`.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[expect(missing_docs, reason = "these are the variables' names")]
@@ -207,7 +209,11 @@ pub struct DeliveryConfig {
     pub idle_interval_ms: u128,
     pub backoff_base_ms: u128,
     pub backoff_max_ms: u128,
+    pub without_effect: &'static [&'static str],
 }
+
+/// Fields of [`DeliveryConfig`] whose variables have no effect.
+pub const WITHOUT_EFFECT: &[&str] = &["streamTimeoutMs", "contextFetchBatchSize"];
 
 /// The roster.
 #[derive(Clone, Debug, Default, Serialize)]

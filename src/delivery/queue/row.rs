@@ -60,8 +60,8 @@ pub(super) struct Row {
     pub(super) trouble: Option<String>,
     /// The list in which it was first seen.
     pub(super) seen_in: u64,
-    /// It was given up before, and only its mark is missing.
-    pub(super) given_up: bool,
+    /// It had ended when it was listed, and only its mark is missing.
+    pub(super) ended: bool,
 }
 
 impl Row {
@@ -78,7 +78,7 @@ impl Row {
             hurried: false,
             trouble: None,
             seen_in: 0,
-            given_up: false,
+            ended: false,
         }
     }
 
