@@ -13,7 +13,8 @@ fn engine() -> Engine {
 
 /// A small export with rows in most tables.
 fn good() -> Value {
-    let mut copy = copies::copy(Size { tasks: 3, agents: 2, messages: 4, documents: 2, waiting: 2 });
+    let mut copy =
+        copies::copy(Size { tasks: 3, agents: 2, messages: 4, documents: 2, waiting: 2, followers: 1 });
     let (account, at) = (id("k1", 0), 1_761_000_000_000.0);
     let row = |id: String, fields: Value| {
         let mut row = json!({"_id": id, "_creationTime": at, "accountId": account, "createdAt": at});
