@@ -182,8 +182,14 @@ impl Drop for Served {
 fn main() {
     let home = tempfile::tempdir().unwrap();
     let (file, directory) = (home.path().join("copy.json"), home.path().join("data"));
-    let size =
-        Size { tasks: TASKS, agents: AGENTS, messages: TASKS * THREAD, documents: 1, waiting: WAITING };
+    let size = Size {
+        tasks: TASKS,
+        agents: AGENTS,
+        messages: TASKS * THREAD,
+        documents: 1,
+        waiting: WAITING,
+        followers: AGENTS,
+    };
     std::fs::write(&file, copy(size).to_string()).unwrap();
     let began = Instant::now();
     let data = Data::import(&opening(&directory), &file, Box::new(SystemClock))

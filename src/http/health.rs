@@ -3,6 +3,7 @@
 //! The answer is always 200 while the process lives: a health check that restarts it would only interrupt turns.
 
 mod heartbeat;
+mod report;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -152,7 +153,7 @@ pub struct GatewayHealth {
 pub struct DeliveryHealth {
     /// Whether rows are listed and given to workers.
     pub running: bool,
-    /// When a row was last settled.
+    /// When a cycle was last completed: a row was settled, or a list came back, with or without work.
     pub last_delivery: Option<Millis>,
     /// How many were.
     pub delivered: u64,
@@ -212,7 +213,8 @@ pub struct TurnHealth {
     pub quiet_seconds: f64,
 }
 
-/// What the delivery is set to.
+/// What the delivery is set to. Two of the original's values rule nothing here: they are shown as they are set, and
+/// named in `without_effect`.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[expect(missing_docs, reason = "these are the variables' names")]
@@ -225,7 +227,11 @@ pub struct DeliveryConfig {
     pub idle_interval_ms: u128,
     pub backoff_base_ms: u128,
     pub backoff_max_ms: u128,
+    pub without_effect: &'static [&'static str],
 }
+
+/// Fields of [`DeliveryConfig`] whose variables have no effect.
+pub const WITHOUT_EFFECT: &[&str] = &["streamTimeoutMs", "contextFetchBatchSize"];
 
 /// The roster.
 #[derive(Clone, Debug, Default, Serialize)]

@@ -67,7 +67,7 @@ fn admit_one(tx: &Tx<'_>, task: &Doc<Task>, offered: Offered) -> Result<Attachme
     let Stored { content_type: mime, size } = stored.row;
     ensure!(!mime.is_empty(), "Attachment \"{name}\": missing content type on upload");
     check_stored(&name, &mime, size)?;
-    Ok(Attachment { storage_id, name, mime, size })
+    Ok(Attachment { name, mime, size, storage_id: Some(storage_id), url: None })
 }
 
 /// Refuses a file of a type or a size that may not be attached.

@@ -8,6 +8,8 @@ pub(crate) mod copies;
 pub(crate) mod dice;
 /// The embedded backend, called directly; its calls counted, and failing as told.
 pub(crate) mod direct;
+/// The way to Mission Control, breaking calls.
+pub(crate) mod faulty;
 /// The log lines of a test's own thread.
 pub(crate) mod log_capture;
 /// The way to a gateway, losing answers.
