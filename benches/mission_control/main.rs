@@ -282,7 +282,8 @@ fn main() {
         "\nmemory of the process: {started} KiB when started, {after} KiB after 8 clients at once, {most} KiB at most; \
          target < {MEMORY_KIB} KiB: {verdict}"
     );
-    drop((client, served));
+    drop(client);
+    drop(served);
     all_met &= heavy::measure();
     println!("\nall targets: {}", if all_met { "met" } else { "MISSED" });
 }
