@@ -316,7 +316,7 @@ variables! {
         section: Section::Delivery,
         kind: Kind::Integer { min: 1, max: 1_000, why: "a notification must be tried once, and must end some day" },
         fallback: Fallback::Value("8"),
-        about: "How often a delivery may fail by its own fault before it is given up; where the model's provider is in trouble, or the backend hides its reasons, two and a half times as often. The absence of the gateway or of the backend is not counted.",
+        about: "How often a delivery may fail by one cause of its own before it is given up; each cause is counted alone. Where the model's provider is in trouble, or the backend hides its reasons, two and a half times as often. The absence of the gateway or of the backend is not counted.",
         before: Some(Before {
             there: "no limit: a row that could not be delivered was tried for ever",
             why: "one poisonous notification must not cost a turn of the model every few seconds.",

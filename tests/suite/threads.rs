@@ -17,6 +17,8 @@ use mission_control_runtime::delivery::worker::Worker;
 use mission_control_runtime::gateway::history::TurnMark;
 use mission_control_runtime::gateway::{Class, Gateway, GatewayError, Progress, Recovered, Reply, Turn, Why};
 use mission_control_runtime::http::health::{PanicHealth, Parts};
+use mission_control_runtime::http::message;
+use mission_control_runtime::http::server::{Limits, Server};
 use mission_control_runtime::local::Options;
 use mission_control_runtime::metrics::Metrics;
 use mission_control_runtime::mission::Mission;
@@ -28,7 +30,7 @@ use mission_control_runtime::sessions::Sessions;
 use mission_control_runtime::wire::Stop;
 use serde_json::json;
 
-use crate::support::board::Board;
+use crate::support::board::{Board, agent};
 use crate::support::direct::{Direct, Fault};
 
 const POST: &str = "createMessageFromAgent";
@@ -354,4 +356,20 @@ fn a_look_at_a_quiet_turn_that_panics_is_made_again() {
     shop.answered(&task);
     shop.names("watch");
     shop.stop();
+}
+
+#[test]
+fn a_request_whose_handler_panics_is_refused_and_health_hears_of_it() {
+    let left = AtomicUsize::new(1);
+    let handler = move |_| {
+        assert!(!take(&left), "the handler panics, as ordered");
+        message::Reply::json("{}")
+    };
+    let server = Server::bind("127.0.0.1:0", Limits::default(), handler).unwrap();
+    let noted = Panics::default();
+    server.notes_panics(noted.clone());
+    let url = format!("http://{}/", server.local_addr());
+    let statuses = [(); 2].map(|()| agent().get(&url).call().unwrap().status().as_u16());
+    assert_eq!(statuses, [500, 200]);
+    assert_eq!(noted.last().map(|last| (last.thread, last.count)), Some(("http-connection", 1)));
 }
