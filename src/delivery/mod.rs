@@ -26,6 +26,7 @@ pub mod desk;
 pub mod dispatcher;
 pub mod effects;
 mod gate;
+mod halt;
 pub mod held;
 pub mod inflight;
 pub mod journal;
@@ -103,6 +104,8 @@ pub enum End {
     Skipped(Skip),
     /// It is no longer there to be delivered: settled by somebody else, or deleted.
     Gone,
+    /// A person has stopped the work on the task while the agent was at work.
+    Stopped,
     /// It was given up, for this reason.
     Dead(String),
     /// It had been given up for this reason, and a person has closed it for good.
@@ -119,6 +122,7 @@ impl End {
             Self::Unanswered(_) => "unanswered",
             Self::Skipped(_) => "skipped",
             Self::Gone => "gone",
+            Self::Stopped => "stopped",
             Self::Dead(_) => "dead",
             Self::Dropped(_) => "dropped",
         }

@@ -102,6 +102,7 @@ pub fn after(record: &mut Record, trouble: &Trouble, budget: &Budget, dice: f64)
         // It is the other one's to settle. Only if it is still there after that it is ours.
         Trouble::Taken => Next::Again(Some(TAKEN)),
         Trouble::Undecided | Trouble::GivenUp => Next::End(End::Dead(trouble.to_string())),
+        Trouble::Stopped => Next::End(End::Stopped),
         Trouble::Foreign | Trouble::Broken => count.failed(None),
     }
 }

@@ -147,15 +147,15 @@ impl Service {
         let standing = Arc::<Mutex<Standing>>::default();
         let mut threads = Vec::with_capacity(workers + 4);
 
-        let (mission, to) = (setup.mission, inbox.clone());
-        threads.push(spawn("scout", move || scout(&mission, &list_orders, &to))?);
-        let (probe, to) = (setup.probe, inbox.clone());
-        threads.push(spawn("prober", move || prober(&*probe, &probe_orders, &to))?);
         let (enters, entered) = bounded(1);
         let inflight = InFlight::new(enters);
         for (row, record, _) in &setup.left.open {
             inflight.resume(row, record);
         }
+        let (mission, to, table) = (setup.mission, inbox.clone(), inflight.clone());
+        threads.push(spawn("scout", move || scout(&mission, &list_orders, &to, &table))?);
+        let (probe, to) = (setup.probe, inbox.clone());
+        threads.push(spawn("prober", move || prober(&*probe, &probe_orders, &to))?);
         let ((rhythm, look), table, until) = (setup.watch, inflight.clone(), ended.clone());
         threads.push(spawn("watch", move || watch(&table, &look, rhythm, &entered, &until))?);
         let (on_trial, answers) = (Arc::<AtomicBool>::default(), Arc::default());

@@ -34,6 +34,8 @@ pub enum Trouble {
     Undecided,
     /// A person does not want to wait any longer.
     GivenUp,
+    /// A person has stopped the work on the task.
+    Stopped,
     /// Our own mistake: the worker broke down.
     Broken,
 }
@@ -50,6 +52,7 @@ impl Trouble {
             Self::OnItsWay(_) => "an answer of Mission Control was lost",
             Self::Undecided => "it cannot be told whether the answer was posted",
             Self::GivenUp => "a person has given it up",
+            Self::Stopped => "a person has stopped the work on the task",
             Self::Broken => "the runtime has a bug",
         }
     }
@@ -146,6 +149,7 @@ impl fmt::Display for Trouble {
                 "unknown outcome: the thread is too long to tell whether the message stands in it already.",
             ),
             Self::GivenUp => f.write_str("a person did not want to wait for the agent any longer."),
+            Self::Stopped => f.write_str("a person stopped the work on this task."),
             Self::Broken => f.write_str("the worker broke down; please report this as a bug."),
         }
     }
