@@ -8,13 +8,12 @@ use super::credentials;
 use super::network::Network;
 use super::reader::Reader;
 use super::table::{
-    AGENT_SYNC_INTERVAL, AI_GATEWAY_API_KEY, DELIVERY_BACKOFF_BASE_MS, DELIVERY_BACKOFF_MAX_MS,
+    AGENT_SYNC_INTERVAL, DELIVERY_BACKOFF_BASE_MS, DELIVERY_BACKOFF_MAX_MS,
     DELIVERY_CONTEXT_FETCH_BATCH_SIZE, DELIVERY_IDLE_INTERVAL, DELIVERY_INTERVAL, DELIVERY_LIST_LIMIT,
     DELIVERY_MAX_AGE_MS, DELIVERY_MAX_ATTEMPTS, DELIVERY_MAX_CONCURRENT_SESSIONS, DELIVERY_STREAM_TIMEOUT_MS,
     DRAIN_TIMEOUT_MS, DROPLET_ID, DROPLET_IP, DROPLET_REGION, HEALTH_CHECK_INTERVAL, LEDGER_SYNC, LOG_FORMAT,
-    LOG_LEVEL, NO_RESPONSE_NOTE, OPENCLAW_MAX_CONCURRENT, OPENCLAW_PROFILE_SYNC, OPENCLAW_VERSION,
-    OPENCLAW_WORKSPACE_ROOT, RUNTIME_VERSION, SSL_CERT_FILE, STATE_DIR, TOOL_MAX_CALLS, TOOL_MAX_ROUNDS,
-    UPGRADE_MODE,
+    LOG_LEVEL, LOG_OUTPUT, NO_RESPONSE_NOTE, OPENCLAW_MAX_CONCURRENT, OPENCLAW_VERSION, RUNTIME_VERSION,
+    SSL_CERT_FILE, STATE_DIR, TOOL_MAX_CALLS, TOOL_MAX_ROUNDS,
 };
 use super::warning::Warning;
 use crate::heartbeat::session::Scope;
@@ -34,8 +33,6 @@ pub struct Settings {
     pub delivery: Delivery,
     /// The roster of agents.
     pub agents: Agents,
-    /// Agent workspaces.
-    pub workspace: Workspace,
     /// This machine, for reports.
     pub droplet: Droplet,
     /// The time between two status reports.
@@ -54,8 +51,8 @@ pub struct Settings {
     pub log_level: LogLevel,
     /// How log lines look.
     pub log_format: LogFormat,
-    /// What a restart or upgrade request does.
-    pub upgrade_mode: UpgradeMode,
+    /// Where they go.
+    pub log_output: LogOutput,
     secrets: Vec<Secret>,
 }
 
@@ -157,17 +154,6 @@ pub struct Agents {
     pub sync_interval: Duration,
 }
 
-/// Agent workspaces.
-#[derive(Clone, Debug)]
-pub struct Workspace {
-    /// Whether the runtime writes them.
-    pub profile_sync: bool,
-    /// The folder they are in.
-    pub root: PathBuf,
-    /// Whether generated model names get the Vercel gateway's prefix.
-    pub vercel_models: bool,
-}
-
 /// This machine, for reports.
 #[derive(Clone, Debug)]
 pub struct Droplet {
@@ -225,13 +211,13 @@ pub enum LogFormat {
     Json,
 }
 
-/// What a restart or upgrade request from the dashboard does.
+/// Where log lines go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UpgradeMode {
-    /// The process ends, for its supervisor to start it again.
-    Exit,
-    /// Nothing.
-    None,
+pub enum LogOutput {
+    /// Standard error.
+    Stderr,
+    /// Standard output.
+    Stdout,
 }
 
 impl Settings {
@@ -258,11 +244,6 @@ pub(super) fn assemble(reader: &mut Reader) -> Option<Settings> {
         gateway,
         delivery,
         agents: Agents { sync_interval: reader.millis(&AGENT_SYNC_INTERVAL) },
-        workspace: Workspace {
-            profile_sync: reader.flag(&OPENCLAW_PROFILE_SYNC),
-            root: reader.path(&OPENCLAW_WORKSPACE_ROOT),
-            vercel_models: reader.secret(&AI_GATEWAY_API_KEY).is_some(),
-        },
         droplet: Droplet {
             id: reader.text(&DROPLET_ID),
             ip: reader.text(&DROPLET_IP),
@@ -276,7 +257,7 @@ pub(super) fn assemble(reader: &mut Reader) -> Option<Settings> {
         ssl_cert_file: reader.given_text(&SSL_CERT_FILE).map(PathBuf::from),
         log_level: log_level(reader),
         log_format: log_format(reader),
-        upgrade_mode: upgrade_mode(reader),
+        log_output: log_output(reader),
         secrets: Vec::new(),
         // Last, so that everything has been read even if there is no account.
         account: account?,
@@ -374,10 +355,10 @@ fn no_response_note(reader: &mut Reader) -> NoResponseNote {
     }
 }
 
-fn upgrade_mode(reader: &mut Reader) -> UpgradeMode {
-    match reader.text(&UPGRADE_MODE).as_str() {
-        "none" => UpgradeMode::None,
-        _ => UpgradeMode::Exit,
+fn log_output(reader: &mut Reader) -> LogOutput {
+    match reader.text(&LOG_OUTPUT).as_str() {
+        "stdout" => LogOutput::Stdout,
+        _ => LogOutput::Stderr,
     }
 }
 

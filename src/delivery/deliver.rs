@@ -38,6 +38,7 @@ const KEPT_CHARS: usize = 4_000;
 /// Walks down the road, as far as it goes today. A panic on the way is this row's trouble and nobody else's.
 pub fn deliver(job: &mut Job, desk: &Desk<'_>) -> Outcome {
     let mut typing = false;
+    desk.made.begins(&job.row);
     loop {
         let walked = catch_unwind(AssertUnwindSafe(|| walk(job, desk, &mut typing)));
         let trouble = match walked.unwrap_or(Err(Trouble::Broken)) {
@@ -54,18 +55,24 @@ pub fn deliver(job: &mut Job, desk: &Desk<'_>) -> Outcome {
                 }
                 return rest(job, trouble, pause, desk);
             }
-            // It was at the end of its road, and only the mark at the backend is not to be had.
-            Next::End(end) if matches!(job.record.stage, Stage::Ended(_)) => {
-                if typing {
-                    stop_typing(job, desk);
+            Next::End(given_up) => {
+                // Its outcome is known. What fails behind that changes it no more.
+                if let Stage::Ended(end) = &job.record.stage {
+                    let end = end.clone();
+                    if typing {
+                        stop_typing(job, desk);
+                    }
+                    warn!(
+                        "{}: {}, but not settled at Mission Control: {trouble}",
+                        name(job, desk),
+                        end.name()
+                    );
+                    return closed(job, end, desk);
                 }
-                return closed(job, end, desk);
-            }
-            Next::End(end) => {
                 if matches!(trouble, Trouble::GivenUp | Trouble::Stopped) {
                     abandon(job, &trouble, desk);
                 }
-                give_up(job, end, &trouble, desk);
+                give_up(job, given_up, &trouble, desk);
             }
         }
     }
@@ -183,7 +190,9 @@ fn walk(job: &mut Job, desk: &Desk<'_>, typing: &mut bool) -> Result<End, Troubl
         }
         post(job, desk)?;
         let end = ended(job)?;
+        job.record.unmarked = true;
         mark(job, desk)?;
+        job.record.unmarked = false;
         if !has_moved(job, desk)? {
             return Ok(end);
         }

@@ -17,6 +17,7 @@ use crate::model::{MessageId, SessionKey};
 /// understood is refused as a whole: it may be the very step that must not be repeated.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Record {
     /// How often the agent was told of it from the beginning; the number stands in the marker.
     #[serde(skip_serializing_if = "is_default")]
@@ -90,6 +91,10 @@ pub struct Record {
     /// What its turns have cost, as far as the gateway says.
     #[serde(skip_serializing_if = "is_default")]
     pub spent: Usage,
+    /// The backend was asked to mark it as delivered and has not confirmed that, so it may list the row again. After a
+    /// restart every closed row that is listed counts as such.
+    #[serde(skip)]
+    pub unmarked: bool,
     /// What the agent had answered, where it was given up before all of it was posted: it was paid for.
     #[serde(skip_serializing_if = "is_default")]
     pub unposted: Option<Unposted>,

@@ -191,8 +191,7 @@ pub static ROWS: [Row; 17] = [
         refusal: "Forbidden: Agent may not query skills",
         writes: false,
         does: "query the skills of agents",
-        says: "Find out which skills an agent has, or all agents, before you hand work to one. Your own skills are \
-               described in your workspace: in the tool manual and the skill folders there.",
+        says: "Find out which skills an agent has, or all agents, before you hand work to one.",
         check: "the agent exists",
         fields: &[may("agentId", Type::Text, "Slug or id of one agent; left out: all agents.")],
     },

@@ -1,6 +1,8 @@
 //! The road of a delivery: what the backend and the agent saw, step by step. The backend is the embedded one, called
 //! directly; the gateway plays its lines.
 
+/// A full disk when a note is due, and calls that fail behind the answer.
+mod after_the_answer;
 /// Every crash point.
 mod crashes;
 /// A board, a desk, and a job on it.
@@ -30,6 +32,7 @@ const READ: &str = "markNotificationRead";
 const POST: &str = "createMessageFromAgent";
 const DELIVERED: &str = "markNotificationDelivered";
 const ENDED: &str = "markNotificationDeliveryEnded";
+const ADVANCE: &str = "updateTaskStatusFromAgent";
 
 /// §2.8: "1 context + read + create message + delivered", and what each of them says.
 #[test]

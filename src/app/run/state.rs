@@ -12,6 +12,7 @@ use super::operator::{self, Operator};
 use super::rows::delivery_health;
 use super::snapshot::Snapshot;
 use super::tap::{Backend, clock_ahead};
+use super::verdict::Condition;
 use crate::chance;
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::Settings;
@@ -206,9 +207,10 @@ impl State {
         self.last_hour.rest()
     }
 
-    /// Whether there is something to complain about.
-    pub(super) fn is_degraded(&self) -> bool {
-        !self.parts().reasons().is_empty()
+    /// How the account is, for the backend.
+    pub(super) fn condition(&self) -> Condition {
+        let parts = self.parts();
+        Condition { delivers: parts.delivers(), impaired: parts.is_impaired() }
     }
 
     fn parts(&self) -> Parts {

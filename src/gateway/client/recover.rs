@@ -74,7 +74,7 @@ pub(super) fn recover(
     mark: &TurnMark<'_>,
 ) -> Result<Recovered, Failure> {
     let agent = codec::agent_id(agent)?;
-    let key = codec::session_key(session, &agent);
+    let key = gateway.name(session, &agent)?;
     let up = match uptime(gateway) {
         Ok(Life { starting: true, .. }) => return Ok(Recovered::Running(Running::starting())),
         Ok(life) => life.up,
@@ -143,7 +143,7 @@ pub(super) fn look(
     mark: &TurnMark<'_>,
 ) -> Result<Option<Glance>, Failure> {
     let agent = codec::agent_id(agent)?;
-    let key = codec::session_key(session, &agent);
+    let key = gateway.name(session, &agent)?;
     let page = page(gateway, &format!("/sessions/{}/history?limit={FIRST_PAGE}", encoded(&key)));
     let items = match page.map(|page| page.items) {
         Err(Dark::Closed) => tool_history(gateway, &key, mark).map(|shown| shown.items),

@@ -9,6 +9,8 @@ mod canaries;
 mod exposition;
 /// Each reason, brought about.
 mod reasons;
+/// What the backend is told.
+mod statuses;
 /// What the tables say, row by row.
 mod tables;
 
@@ -65,6 +67,11 @@ fn figures_once(house: &House, is_so: impl Fn(&exposition::Page) -> bool) -> exp
 /// Another program takes the place of the house's, with these variables.
 pub(super) fn restart(house: &mut House, more: &[(&str, &str)]) {
     house.kill();
+    start(house, more);
+}
+
+/// A program with these variables takes the place of one that has ended.
+fn start(house: &mut House, more: &[(&str, &str)]) {
     let mut program = house.another_with(more);
     let address = program.address();
     house.take(program, address);

@@ -128,7 +128,6 @@ const ROWS: &[(&str, &str, &str, &str)] = &[
     ("PR-9", "on the task \"Fix login redirect\" (id T1, status in_progress)", "", "no=task"),
     ("PR-9", "that belongs to no task", "no=task", ""),
     ("PR-9", "Answer this notification only.", "|no=task|type=assignment", "never"),
-    ("PR-10", "not in /root/.openclaw/", "|no=task|http=yes", "never"),
     ("4.3, 1", "your whole reply is an acknowledgement", "type=assignment", "|type=assignment assigned=a,b"),
     ("4.3, 2", "Go by this task's thread", "", "no=task"),
     (
@@ -377,6 +376,20 @@ fn everything_is_said_under_its_condition_and_only_then() {
             for changes in cases.split('|').filter(|changes| *changes != "never") {
                 let told = told(&Case::new(changes).scene());
                 assert_eq!(told.contains(phrase), expected, "{rule}: {phrase:?} with [{changes}]:\n{told}");
+            }
+        }
+    }
+}
+
+/// PR-10 names the files of a workspace, which this runtime does not write yet.
+#[test]
+fn no_file_is_named_that_is_not_written() {
+    for changes in ["", "type=assignment assigned=a,b", "no=task", "http=yes", "self=orchestrator chat=yes"] {
+        let case = Case::new(changes);
+        let briefing = brief(&case.scene());
+        for text in [&briefing.instructions, &briefing.input] {
+            for words in [".md", "workspace", "/root/"] {
+                assert!(!text.contains(words), "{words} with {changes:?}: {text}");
             }
         }
     }
