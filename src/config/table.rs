@@ -142,6 +142,17 @@ variables! {
         }),
         ..PLAIN
     }
+    RECEIVE_MEMORY_MB {
+        section: Section::Server,
+        kind: Kind::Integer { min: 64, max: 65_536, why: "the largest messages of each kind need 64 MiB together, and 64 GiB is more than any machine this runs on can spare" },
+        fallback: Fallback::Value("64"),
+        about: "The memory in MiB for large answers of the gateway and the backend and for large request bodies, all together. A message that finds no room waits.",
+        before: Some(Before {
+            there: "no such variable: memory had no limit",
+            why: "ten large answers at once took hundreds of MiB.",
+        }),
+        ..PLAIN
+    }
 
     OPENCLAW_GATEWAY_URL {
         section: Section::Gateway,

@@ -3,6 +3,7 @@
 //! The answer is always 200 while the process lives: a health check that restarts it would only interrupt turns.
 
 mod heartbeat;
+mod ready;
 mod report;
 
 use std::collections::BTreeMap;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 pub use heartbeat::HeartbeatHealth;
+pub use ready::Ready;
 
 use crate::clock::Millis;
 use crate::ops::Paused;
@@ -386,25 +388,6 @@ impl Parts {
         let roster_asked = self.roster.last_sync_at.is_some() || self.roster.last_error.is_some();
         !self.delivery.running || self.backend.checked_at.is_none() || !roster_asked
     }
-
-    /// What is missing for being ready (`/readyz`): a gateway that is away is none of it, since rows wait well.
-    pub fn missing(&self) -> Vec<&'static str> {
-        let rows = [
-            (!self.backend.once_accepted, "backend"),
-            (!self.delivery.running, "delivery"),
-            (self.ledger.holds, "ledger"),
-        ];
-        rows.into_iter().filter_map(|(misses, what)| misses.then_some(what)).collect()
-    }
-}
-
-/// `GET /readyz`.
-#[derive(Clone, Debug, Serialize)]
-pub struct Ready {
-    /// Whether it works, or could at any moment.
-    pub ready: bool,
-    /// What is missing.
-    pub missing: Vec<&'static str>,
 }
 
 /// In seconds, to the millisecond.

@@ -8,7 +8,7 @@ use log::warn;
 use super::book::{KEY, replace};
 use crate::gateway::SessionNames;
 
-const FILE: &str = "sessions.names";
+const FILE: &str = "conversation-names";
 
 /// What an earlier process has chosen; nothing as long as no turn was sent. To be asked before [`super::Sessions::open`].
 pub fn chosen(directory: &Path) -> Option<SessionNames> {

@@ -8,6 +8,8 @@ mod answers;
 mod face;
 /// What it says of itself, held against what it does.
 mod figures;
+/// Foreign host names, nudge floods, tokens in answers, huge answers.
+mod hostile;
 /// The three of them, started and joined.
 mod house;
 /// What went wrong, and whether people are told so in three lines.

@@ -6,13 +6,15 @@ use std::path::{Path, PathBuf};
 use mission_control_runtime::redact::credentials_in;
 
 /// Which floor a room stands on. The longest matching path counts.
-const FLOORS: [(&str, u8); 55] = [
+const FLOORS: [(&str, u8); 58] = [
     ("model", 0),
     ("base64", 0),
     ("chance", 0),
     ("clock", 0),
     ("secret", 0),
     ("redact", 0),
+    ("visible", 0),
+    ("memory", 0),
     ("json", 0),
     ("config", 1),
     ("delivery", 1),
@@ -26,6 +28,7 @@ const FLOORS: [(&str, u8); 55] = [
     ("http::agent_api::repeats", 1),
     ("ops", 1),
     ("http::health", 1),
+    ("http::hosts", 1),
     ("http::operator", 1),
     ("http::page", 1),
     ("http::message", 1),

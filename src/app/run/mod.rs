@@ -1,5 +1,7 @@
 //! `run`: the service, from the first line of its log to its exit code.
 
+mod admission;
+mod bell;
 mod chores;
 mod doors;
 mod ladder;
@@ -40,8 +42,10 @@ use crate::delivery::worker::Worker;
 use crate::gateway::client::{Endpoint, HttpGateway, Limits};
 use crate::gateway::{ToolOutput, TurnMark};
 use crate::heartbeat::keeper::Keeper;
+use crate::http::message::Request;
 use crate::http::server::Server;
 use crate::ledger::{self, Ledger, LedgerError};
+use crate::memory::ByteBudget;
 use crate::model::AccountId;
 use crate::redact::Redactor;
 use crate::roster::Team;
@@ -76,7 +80,7 @@ pub fn run(env_file: Option<&Path>) -> Exit {
     // Whoever asks at intervals asks once each time, and `/health` learns of every failure; workers are patient.
     let ways = ground.way(settings, Backoff::never()).and_then(|once| {
         let patient = ground.way(settings, Backoff::default())?;
-        Ok(Ways { once, patient })
+        Ok(Ways { once, patient, memory: ground.memory.clone() })
     });
     let ways = match ways {
         Ok(ways) => ways,
@@ -106,14 +110,12 @@ fn serve(settings: &Settings, ways: &Ways, redactor: &Arc<Redactor>) -> Exit {
         Err(why) => return not_opened(&why),
     };
     let state = Arc::new(State::new(settings, redactor));
-    let answering = state.clone();
-    let address = (settings.http.host.as_str(), settings.http.port);
-    let server = match Server::bind(address, doors::limits(), move |request| answering.answer(&request)) {
+    let server = match listen(settings, ways, &state) {
         Ok(server) => server,
         Err(why) => {
+            let (host, port) = (&settings.http.host, settings.http.port);
             error!(
-                "not started: cannot listen on {} port {} ({why}); see HEALTH_HOST and HEALTH_PORT",
-                address.0, address.1
+                "not started: cannot listen on {host} port {port} ({why}); see HEALTH_HOST and HEALTH_PORT"
             );
             ledger.close();
             return Exit::Failed;
@@ -130,6 +132,7 @@ fn serve(settings: &Settings, ways: &Ways, redactor: &Arc<Redactor>) -> Exit {
     let gateway = settings.gateway.url.clone().map(|base| {
         let (token, limits) = (settings.gateway.token.clone(), Limits::new(settings.gateway.silence_max));
         Endpoint::with_names(base, token, (&ways.once.roots, redactor.clone()), limits, names)
+            .with_memory(ways.memory.gateway.clone())
     });
     if let Some(gateway) = &gateway {
         state.line.leads_to(gateway);
@@ -188,6 +191,15 @@ fn serve(settings: &Settings, ways: &Ways, redactor: &Arc<Redactor>) -> Exit {
     }
     info!("stopped");
     cause.exit()
+}
+
+/// The service's own server.
+fn listen(settings: &Settings, ways: &Ways, state: &Arc<State>) -> io::Result<Server> {
+    let (admitting, answering) = (state.clone(), state.clone());
+    let address = (settings.http.host.as_str(), settings.http.port);
+    let admit = move |request: &Request| admitting.refuse(request);
+    let answer = move |request: Request| answering.answer(&request);
+    Server::bind_admitting(address, doors::limits(&ways.memory), admit, answer)
 }
 
 /// Waits until there is a reason to end.
@@ -273,6 +285,8 @@ fn not_opened(why: &LedgerError) -> Exit {
 struct Ways {
     once: Way,
     patient: Way,
+    /// For what comes on them, from the gateway, and with requests.
+    memory: ByteBudget,
 }
 
 /// What ends which calls.
@@ -307,8 +321,8 @@ impl House<'_> {
         let team = Team::default();
         self.state.operator.knows(team.clone());
         let service = Service::start(self.delivery(&team, port, left))?;
-        self.state.delivers(service.view());
-        self.state.opens(self.doors(&team, port, service.view()));
+        self.state.delivers(service.view())?;
+        self.state.opens(self.doors(&team, service.view()));
 
         // Nothing is ever sent: the threads hold one end as long as they live, on whichever way they end.
         let (alive, ended) = crossbeam_channel::bounded::<()>(0);

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::bell::Bell;
+use super::doors::hosts_of;
 use super::last_hour::LastHour;
 use super::line::Line;
 use super::machine::{free_bytes, resident_bytes};
@@ -14,7 +16,7 @@ use super::snapshot::Snapshot;
 use super::tap::{Backend, clock_ahead};
 use super::verdict::Condition;
 use crate::chance;
-use crate::clock::{Clock as _, SystemClock};
+use crate::clock::{Clock as _, SteadyClock, SystemClock};
 use crate::config::Settings;
 use crate::convex::Endpoint;
 use crate::delivery::dispatcher::Standing;
@@ -24,6 +26,7 @@ use crate::http::health::{
     DeliveryConfig, DeliveryHealth, DiskHealth, Health, HeartbeatHealth, Infrastructure, LedgerHealth,
     Memory, Parts, Ready, RosterHealth, Status, Version, Versions, WITHOUT_EFFECT, seconds,
 };
+use crate::http::hosts::Hosts;
 use crate::http::message::{Reply, Request};
 use crate::http::metrics as exposition;
 use crate::http::operator::Wanted;
@@ -76,10 +79,14 @@ pub(super) struct State {
     clocks: OnceLock<Vec<Endpoint>>,
     /// There from the moment on in which rows are delivered.
     delivery: OnceLock<View>,
+    /// What nudges from outside ring; there with the delivery.
+    bell: OnceLock<Bell>,
+    /// The host names of the service.
+    pub(super) hosts: Hosts,
     /// There once it is open.
     ledger: OnceLock<Arc<Ledger>>,
     /// There from the moment on in which agents may call.
-    agents: OnceLock<AgentApi>,
+    pub(super) agents: OnceLock<AgentApi>,
     /// What people ask and want done.
     pub(super) operator: Operator,
 }
@@ -123,7 +130,7 @@ impl State {
             sync_interval: settings.agents.sync_interval,
             redactor: redactor.clone(),
             line: Arc::new(Line::new(configured, client_tools, metrics.clone())),
-            backend: Arc::new(Backend::new(metrics.clone(), redactor.clone())),
+            backend: Arc::new(Backend::new(metrics.clone(), redactor.clone(), Box::new(SteadyClock::new()))),
             metrics,
             roster: Mutex::default(),
             disk: Mutex::default(),
@@ -133,6 +140,8 @@ impl State {
             last_hour: LastHour::default(),
             clocks: OnceLock::new(),
             delivery: OnceLock::new(),
+            bell: OnceLock::new(),
+            hosts: hosts_of(settings),
             ledger: OnceLock::new(),
             agents: OnceLock::new(),
             operator: Operator::new(settings, redactor),
@@ -181,9 +190,12 @@ impl State {
     }
 
     /// From now on rows are delivered.
-    pub(super) fn delivers(&self, view: View) {
-        // It is set once, by the one who starts.
+    pub(super) fn delivers(&self, view: View) -> std::io::Result<()> {
+        let nudged = view.clone();
+        // Both are set once, by the one who starts.
+        let _ = self.bell.set(Bell::start(move || nudged.nudge())?);
         let _ = self.delivery.set(view);
+        Ok(())
     }
 
     /// There is a new roster.
@@ -250,17 +262,21 @@ impl State {
     pub(super) fn answer(&self, request: &Request) -> Reply {
         let began = Instant::now();
         let reply = self.reply(request);
-        let (path, took) = (request.path(), began.elapsed());
-        self.metrics.request(&path, reply.status(), took);
+        self.count(request, reply.status(), began.elapsed());
+        reply
+    }
+
+    pub(super) fn count(&self, request: &Request, status: u16, took: Duration) {
+        let path = request.path();
+        self.metrics.request(&path, status, took);
         // Whatever was refused before it reached the backend is none, as with the original.
-        match (operation_of(&path), reply.status()) {
+        match (operation_of(&path), status) {
             (Some(name), 200) => self.metrics.operation(name, took, None),
             (Some(name), status @ (404 | 409 | 500..)) => {
                 self.metrics.operation(name, took, Some((format!("status {status}"), SystemClock.now())));
             }
             _ => {}
         }
-        reply
     }
 
     fn reply(&self, request: &Request) -> Reply {
@@ -274,14 +290,12 @@ impl State {
             Route::Operator(wanted) => self.operate(wanted, request),
             Route::Nudge => {
                 // Before the start there is nobody to be nudged, and no need: the first list is made at once.
-                self.delivery.get().inspect(|delivery| delivery.nudge());
+                self.bell.get().inspect(|bell| bell.ring());
                 Reply::empty(202).no_store()
             }
             Route::Agent(door) => match self.agents.get() {
                 Some(agents) => agents.answer(door, request),
-                None => {
-                    Reply::error(503, "The service is starting").with_header("Retry-After", "1").no_store()
-                }
+                None => starting().no_store(),
             },
             Route::Refused(reply) => reply,
         }
@@ -383,6 +397,10 @@ impl State {
             timestamp: SystemClock.now(),
         }
     }
+}
+
+pub(super) fn starting() -> Reply {
+    Reply::error(503, "The service is starting").with_header("Retry-After", "1")
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
