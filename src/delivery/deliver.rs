@@ -40,12 +40,17 @@ pub fn deliver(job: &mut Job, desk: &Desk<'_>) -> Outcome {
     let mut typing = false;
     desk.made.begins(&job.row);
     loop {
+        let before = job.record.stage.clone();
         let walked = catch_unwind(AssertUnwindSafe(|| walk(job, desk, &mut typing)));
         let trouble = match walked.unwrap_or(Err(Trouble::Broken)) {
             Ok(end) => return closed(job, end, desk),
             Err(trouble) => trouble,
         };
         let trouble = ended_by_a_person(job, desk).unwrap_or_else(|| cooled(job, trouble, desk));
+        if job.record.stage != before {
+            // It has come further: the backend was there in between.
+            job.record.outages = 0;
+        }
         let (answered, quiet) = desk.answers.now();
         let trouble = retry::weighed(&mut job.record, trouble, answered, quiet);
         match retry::after(&mut job.record, &trouble, &desk.rules.budget, chance::unit()) {
@@ -147,63 +152,65 @@ fn rest(job: &Job, trouble: Trouble, pause: Option<Duration>, desk: &Desk<'_>) -
 }
 
 fn walk(job: &mut Job, desk: &Desk<'_>, typing: &mut bool) -> Result<End, Trouble> {
-    loop {
-        if let Some(trouble) = ended_by_a_person(job, desk) {
-            return Err(trouble);
-        }
-        if matches!(job.record.stage, Stage::Fresh | Stage::Working(_)) {
-            let found = settle(job, desk)?;
-            let context = context(job, desk)?;
-            // This far nobody but another runtime can have marked it.
-            if context.notification.delivered_at.is_some() && !job.record.reopened {
-                return Ok(End::Gone);
-            }
-            if is_taken(job, &context) {
-                return Err(Trouble::Taken);
-            }
-            // An answer that has come is posted; calls are not made.
-            let answered = found.as_ref().is_some_and(|reply| reply.calls.is_empty());
-            if !answered && is_stopped(job, &context) {
-                return Err(Trouble::Stopped);
-            }
-            if !is_in_doubt(job) {
-                job.record.since = newest(&context);
-            }
-            match policy::judge(&context) {
-                Verdict::Skip(why) if is_final(why) || (is_fresh(job) && found.is_none()) => {
-                    let heard = &context.notification;
-                    job.record.heard = Some((heard.message_id.clone(), heard.created_at));
-                    job.record.stage = Stage::Ended(End::Skipped(why));
-                }
-                // Work that has begun is brought to its end: its own tools may be what changed the board.
-                Verdict::Skip(_) | Verdict::Deliver => {
-                    job.record.waits = tell::who_waits(&context);
-                    *typing = mark_read(job, desk);
-                    let spoken = talk(job, &context, found, desk)?;
-                    job.record.stage = meaning(job, &context, &spoken)?;
-                }
-            }
-            desk.inflight.let_go(&job.row);
-            tell_of_doubts(&job.row, &job.record.effects);
-            // What was paid for is kept before anything else is done with it.
-            desk.note(job, Step::TextReady, "", Wait::ForDisk);
-        }
-        post(job, desk)?;
-        let end = ended(job)?;
-        job.record.unmarked = true;
-        mark(job, desk)?;
-        job.record.unmarked = false;
-        if !has_moved(job, desk)? {
-            return Ok(end);
-        }
-        job.record = job.record.renewed();
+    if let Some(trouble) = ended_by_a_person(job, desk) {
+        return Err(trouble);
     }
+    if job.record.needs_turn() {
+        let found = settle(job, desk)?;
+        let context = context(job, desk)?;
+        // This far nobody but another runtime can have marked it.
+        if context.notification.delivered_at.is_some() && !job.record.reopened {
+            return Ok(End::Gone);
+        }
+        if is_taken(job, &context) {
+            return Err(Trouble::Taken);
+        }
+        // An answer that has come is posted; calls are not made.
+        let answered = found.as_ref().is_some_and(|reply| reply.calls.is_empty());
+        if !answered && is_stopped(job, &context) {
+            return Err(Trouble::Stopped);
+        }
+        if !is_in_doubt(job) {
+            job.record.since = newest(&context);
+        }
+        match policy::judge(&context) {
+            Verdict::Skip(why) if is_final(why) || (is_fresh(job) && found.is_none()) => {
+                let heard = &context.notification;
+                job.record.heard = Some((heard.message_id.clone(), heard.created_at));
+                job.record.stage = Stage::Ended(End::Skipped(why));
+            }
+            // Work that has begun is brought to its end: its own tools may be what changed the board.
+            Verdict::Skip(_) | Verdict::Deliver => {
+                job.record.waits = tell::who_waits(&context);
+                *typing = mark_read(job, desk);
+                let spoken = talk(job, &context, found, desk)?;
+                job.record.stage = meaning(job, &context, &spoken)?;
+            }
+        }
+        desk.inflight.let_go(&job.row);
+        tell_of_doubts(&job.row, &job.record.effects);
+        // What was paid for is kept before anything else is done with it.
+        desk.note(job, Step::TextReady, "", Wait::ForDisk);
+    }
+    post(job, desk)?;
+    let end = ended(job)?;
+    job.record.unmarked = true;
+    mark(job, desk)?;
+    job.record.unmarked = false;
+    // With the mark the board shows no "typing" any more.
+    *typing = false;
+    if !has_moved(job, desk)? {
+        return Ok(end);
+    }
+    // It needs a turn again, and whether one may begin is not decided here.
+    job.record = job.record.renewed();
+    Err(Trouble::Moved)
 }
 
 /// Whether a person does not want to wait for the agent any longer, or has stopped its work. An answer that is there is
 /// posted all the same.
 fn ended_by_a_person(job: &Job, desk: &Desk<'_>) -> Option<Trouble> {
-    if !matches!(job.record.stage, Stage::Fresh | Stage::Working(_)) {
+    if !job.record.needs_turn() {
         return None;
     }
     if desk.inflight.is_given_up(&job.row.id) {

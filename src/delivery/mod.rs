@@ -20,6 +20,7 @@
 
 pub mod ask;
 mod calls;
+mod cause;
 pub mod cooling;
 pub mod deliver;
 pub mod desk;
@@ -125,6 +126,14 @@ impl End {
             Self::Stopped => "stopped",
             Self::Dead(_) => "dead",
             Self::Dropped(_) => "dropped",
+        }
+    }
+
+    /// Whether the gateway was asked for something on the way there, as far as the end tells.
+    fn shows_gateway(&self) -> bool {
+        match self {
+            Self::Answered(_) | Self::Kept(_) | Self::Silent(_) | Self::Unanswered(_) | Self::Dead(_) => true,
+            Self::Skipped(_) | Self::Gone | Self::Stopped | Self::Dropped(_) => false,
         }
     }
 

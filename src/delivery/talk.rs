@@ -128,7 +128,9 @@ fn send(job: &mut Job, turn: &Turn<'_>, desk: &Desk<'_>) -> Result<Reply, Troubl
     // Before it leaves: whoever finds this note after a crash looks for the turn before sending it again.
     let noted = desk.must_note(job, Step::TurnSent, &format!("to {agent}, try {attempt}"));
     if let Err(trouble) = noted {
+        // The agent was not asked.
         job.record.sent = None;
+        job.record.tries -= u32::from(matches!(turn.input, Input::Message(_)));
         return Err(trouble);
     }
     let life = desk.inflight.enter(Life {

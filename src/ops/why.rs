@@ -300,8 +300,9 @@ fn waiting(case: &Case, house: &House, now: Millis) -> Said {
         };
     }
     if let Some(Place::Behind(first)) = &case.place {
-        let why = format!("An earlier one of the same agent and task comes first: {first}.");
-        let next = format!("It follows when that one is settled; `why {first}` tells how far it is.");
+        let why = format!("Another one of the same agent and task comes first: {first}.");
+        let next =
+            format!("It follows when that one has ended or lets it pass; `why {first}` tells how far it is.");
         return Said { state: "waiting", what: seen, why, next, next_at: None };
     }
     let why = own.unwrap_or_else(|| "It waits for a free worker.".to_owned());

@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use mission_control_runtime::redact::credentials_in;
 
 /// Which floor a room stands on. The longest matching path counts.
-const FLOORS: [(&str, u8); 58] = [
+const FLOORS: [(&str, u8); 59] = [
     ("model", 0),
     ("base64", 0),
     ("chance", 0),
     ("clock", 0),
+    ("panics", 0),
     ("secret", 0),
     ("redact", 0),
     ("visible", 0),

@@ -9,6 +9,10 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
+use crate::panics::Panics;
+
+const THREAD: &str = "nudges";
+
 /// Nudges that act at once after a rest.
 const BURST: u32 = 8;
 /// One more may act each time this has passed.
@@ -19,10 +23,10 @@ pub(super) struct Bell(Sender<()>);
 
 impl Bell {
     /// Starts the thread that passes nudges on.
-    pub(super) fn start(nudge: impl Fn() + Send + 'static) -> io::Result<Self> {
+    pub(super) fn start(panics: Panics, nudge: impl Fn() + Send + 'static) -> io::Result<Self> {
         // One waiting nudge says as much as many.
         let (bell, rings) = bounded(1);
-        super::spawn("nudges", move || pass_on(&rings, &nudge))?;
+        thread::Builder::new().name(THREAD.to_owned()).spawn(move || pass_on(&rings, &panics, &nudge))?;
         Ok(Self(bell))
     }
 
@@ -33,11 +37,11 @@ impl Bell {
     }
 }
 
-fn pass_on(rings: &Receiver<()>, nudge: &dyn Fn()) {
+fn pass_on(rings: &Receiver<()>, panics: &Panics, nudge: &dyn Fn()) {
     let mut bucket = Bucket { tokens: BURST, since: Instant::now() };
     while rings.recv().is_ok() {
         thread::sleep(bucket.take(Instant::now()));
-        nudge();
+        panics.catch(THREAD, nudge);
     }
 }
 

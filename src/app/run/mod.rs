@@ -121,6 +121,7 @@ fn serve(settings: &Settings, ways: &Ways, redactor: &Arc<Redactor>) -> Exit {
             return Exit::Failed;
         }
     };
+    server.notes_panics(state.panics.clone());
     info!("listening on http://{}", server.local_addr());
     state.keeps(ledger.clone());
     let names = doors::open_names(settings, &ledger);
@@ -210,7 +211,7 @@ fn wait(signals: &Receiver<()>, service: &Service, state: &State) -> Cause {
             recv(signals) -> _ => return Cause::Told,
             recv(service.must_leave()) -> _ => return Cause::Foreign,
             recv(service.ended()) -> _ => return Cause::Lost,
-            default(state.minute()) => {}
+            default(state.panics.catch("main", || state.minute()).unwrap_or(Duration::from_mins(1))) => {}
         }
         if let Some(why) = state.backend.hopeless() {
             error!(
@@ -329,19 +330,19 @@ impl House<'_> {
         let stop = &self.switches.chores;
         let mission = tapped(&self.ways.once, self.settings, stop, &self.state.backend);
         let gateway = self.gateway.as_ref().map(|gateway| gateway.client(stop));
-        let reporter = Reporter::new(mission, gateway, self.state.clone(), team.clone(), self.settings);
+        let mut reporter = Reporter::new(mission, gateway, self.state.clone(), team.clone(), self.settings);
         let (interval, switch, living) = (self.settings.report_interval, stop.clone(), alive.clone());
-        spawn("reporter", move || {
+        chores::spawn("reporter", (self.state.panics.clone(), stop.clone()), move || {
+            let _living = &living;
             reporter.run(&switch, interval);
-            drop(living);
         })?;
         let mission = tapped(&self.ways.once, self.settings, stop, &self.state.backend);
         let (interval, switch, state) =
             (self.settings.agents.sync_interval, stop.clone(), self.state.clone());
         let (sessions, wakes) = (self.sessions.clone(), self.wakes.clone());
-        spawn("roster", move || {
+        chores::spawn("roster", (self.state.panics.clone(), stop.clone()), move || {
+            let _living = &alive;
             follow_roster(&team, &mission, (&state, &sessions, &wakes), &switch, interval);
-            drop(alive);
         })?;
         Ok((service, ended))
     }
@@ -394,6 +395,7 @@ impl House<'_> {
             left,
             watch,
             probe: Box::new(move || line.probe(prober.as_ref())),
+            panics: self.state.panics.clone(),
         }
     }
 }
@@ -408,10 +410,6 @@ fn watched(gateway: Option<HttpGateway>, line: Arc<Line>) -> watch::Look {
         let mark = TurnMark { marker: &life.marker, outputs: &outputs, run, ..TurnMark::default() };
         line.look(|| gateway.look(&life.session, &life.agent, &mark))
     })
-}
-
-fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
-    thread::Builder::new().name(name.to_owned()).spawn(work).map(drop)
 }
 
 fn count(number: usize, thing: &str) -> String {

@@ -24,7 +24,7 @@ use crate::delivery::service::View;
 use crate::http::agent_api::AgentApi;
 use crate::http::health::{
     DeliveryConfig, DeliveryHealth, DiskHealth, Health, HeartbeatHealth, Infrastructure, LedgerHealth,
-    Memory, Parts, Ready, RosterHealth, Status, Version, Versions, WITHOUT_EFFECT, seconds,
+    Memory, PanicHealth, Parts, Ready, RosterHealth, Status, Version, Versions, WITHOUT_EFFECT, seconds,
 };
 use crate::http::hosts::Hosts;
 use crate::http::message::{Reply, Request};
@@ -37,6 +37,7 @@ use crate::metrics::{Metrics, operation_of};
 use crate::mission::catalog;
 use crate::ops::House;
 use crate::ops::reasons::REFUSES_ALL;
+use crate::panics::Panics;
 use crate::redact::Redactor;
 
 /// A roster that missed so many turns is not to be relied on.
@@ -68,6 +69,8 @@ pub(super) struct State {
     pub(super) backend: Arc<Backend>,
     /// What is counted.
     pub(super) metrics: Arc<Metrics>,
+    /// Panics of the threads.
+    pub(super) panics: Panics,
     roster: Mutex<RosterHealth>,
     disk: Mutex<DiskHealth>,
     /// Where what survives a crash is kept.
@@ -132,6 +135,7 @@ impl State {
             line: Arc::new(Line::new(configured, client_tools, metrics.clone())),
             backend: Arc::new(Backend::new(metrics.clone(), redactor.clone(), Box::new(SteadyClock::new()))),
             metrics,
+            panics: Panics::default(),
             roster: Mutex::default(),
             disk: Mutex::default(),
             kept_in: settings.state_dir.clone(),
@@ -193,7 +197,7 @@ impl State {
     pub(super) fn delivers(&self, view: View) -> std::io::Result<()> {
         let nudged = view.clone();
         // Both are set once, by the one who starts.
-        let _ = self.bell.set(Bell::start(move || nudged.nudge())?);
+        let _ = self.bell.set(Bell::start(self.panics.clone(), move || nudged.nudge())?);
         let _ = self.delivery.set(view);
         Ok(())
     }
@@ -239,6 +243,7 @@ impl State {
             backend: self.backend.health(self.clocks.get().and_then(|clocks| clock_ahead(clocks))),
             ledger: self.ledger_health(),
             disk: *lock(&self.disk),
+            panics: PanicHealth::of(self.panics.last().as_ref()),
         }
     }
 
@@ -370,7 +375,7 @@ impl State {
             () if reasons.is_empty() => Status::Healthy,
             () => Status::Degraded,
         };
-        let Parts { gateway, delivery, roster, backend, ledger, disk } = parts;
+        let Parts { gateway, delivery, roster, backend, ledger, disk, panics } = parts;
         let version = self.version();
         Health {
             status,
@@ -392,6 +397,7 @@ impl State {
             backend,
             ledger,
             disk,
+            panics,
             paused: self.operator.paused().cleaned(&|name| self.redactor.clean(name)),
             memory: Memory { rss: resident_bytes() },
             timestamp: SystemClock.now(),

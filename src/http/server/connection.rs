@@ -74,7 +74,7 @@ fn admit(place: &Place, shared: &Shared, request: &Request) -> Result<(), Denial
 /// Runs the handler; a panic in it is an answer too.
 fn handle(shared: &Shared, request: Request) -> Reply {
     let what = format_args!("{} {}", request.method(), request.path()).to_string();
-    catch_unwind(AssertUnwindSafe(|| (shared.handler)(request))).unwrap_or_else(|_| {
+    shared.panics().catch("http-connection", || (shared.handler)(request)).unwrap_or_else(|| {
         error!("the handler of {what} panicked");
         (shared.refusals)(500, "Internal server error")
     })

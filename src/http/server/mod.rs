@@ -34,8 +34,8 @@ mod wire;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -44,6 +44,7 @@ use self::registry::Registry;
 pub use self::rehearsal::{Ending, Rehearsal, rehearse};
 use self::turns::Turns;
 use crate::http::message::{Reply, Request};
+use crate::panics::Panics;
 
 /// Between two knocks at the door when the acceptor is to end.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -68,11 +69,16 @@ struct Shared {
     answers: AtomicUsize,
     /// For pipelined requests.
     turns: Turns,
+    panics: OnceLock<Panics>,
 }
 
 impl Shared {
     fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Acquire)
+    }
+
+    fn panics(&self) -> Panics {
+        self.panics.get().cloned().unwrap_or_default()
     }
 }
 
@@ -133,11 +139,18 @@ impl Server {
             stopping: AtomicBool::new(false),
             answers: AtomicUsize::new(0),
             turns: Turns::default(),
+            panics: OnceLock::new(),
         });
         let acceptor = Arc::clone(&shared);
         thread::Builder::new().name("http-accept".into()).stack_size(shared.limits.stack_bytes).spawn(
             move || {
-                acceptor::accept(&listener, &acceptor);
+                while acceptor
+                    .panics()
+                    .catch("http-accept", || acceptor::accept(&listener, &acceptor))
+                    .is_none()
+                {
+                    thread::sleep(PAUSE);
+                }
                 drop(listener);
                 acceptor.registry.acceptor_ended();
             },
@@ -148,6 +161,12 @@ impl Server {
     /// Where it listens, with the real port if port 0 was asked for.
     pub fn local_addr(&self) -> SocketAddr {
         self.address
+    }
+
+    /// From now on panics of the acceptor and of the handler are noted here.
+    pub fn notes_panics(&self, panics: Panics) {
+        // It is set once, by the one who starts.
+        let _ = self.shared.panics.set(panics);
     }
 
     /// How many connections have a place at this moment.
