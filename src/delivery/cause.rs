@@ -18,6 +18,7 @@ pub(super) fn of(trouble: &Trouble) -> &'static str {
         Trouble::Undecided => "undecided",
         Trouble::Moved => "moved",
         Trouble::GivenUp => "given-up",
+        Trouble::Stopped => "stopped-by-a-person",
         Trouble::Broken => "panic",
     }
 }

@@ -27,6 +27,7 @@ pub mod desk;
 pub mod dispatcher;
 pub mod effects;
 mod gate;
+mod halt;
 pub mod held;
 pub mod inflight;
 pub mod journal;
@@ -104,6 +105,8 @@ pub enum End {
     Skipped(Skip),
     /// It is no longer there to be delivered: settled by somebody else, or deleted.
     Gone,
+    /// A person has stopped the work on the task while the agent was at work.
+    Stopped,
     /// It was given up, for this reason.
     Dead(String),
     /// It had been given up for this reason, and a person has closed it for good.
@@ -120,6 +123,7 @@ impl End {
             Self::Unanswered(_) => "unanswered",
             Self::Skipped(_) => "skipped",
             Self::Gone => "gone",
+            Self::Stopped => "stopped",
             Self::Dead(_) => "dead",
             Self::Dropped(_) => "dropped",
         }
@@ -129,7 +133,7 @@ impl End {
     fn shows_gateway(&self) -> bool {
         match self {
             Self::Answered(_) | Self::Kept(_) | Self::Silent(_) | Self::Unanswered(_) | Self::Dead(_) => true,
-            Self::Skipped(_) | Self::Gone | Self::Dropped(_) => false,
+            Self::Skipped(_) | Self::Gone | Self::Stopped | Self::Dropped(_) => false,
         }
     }
 

@@ -17,6 +17,7 @@ use crate::model::{MessageId, SessionKey};
 /// understood is refused as a whole: it may be the very step that must not be repeated.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Record {
     /// How often the agent was told of it from the beginning; the number stands in the marker.
     #[serde(skip_serializing_if = "is_default")]
@@ -70,6 +71,9 @@ pub struct Record {
     /// What the agent has heard: the message of the row and its time, as they were when the agent was told.
     #[serde(skip_serializing_if = "is_default")]
     pub heard: Option<(Option<MessageId>, Millis)>,
+    /// Whether the task was paused by a person when the agent was told: it was asked all the same.
+    #[serde(skip_serializing_if = "is_default")]
+    pub began_paused: bool,
     /// Whether an answer stands in the thread that carries the row's id: the backend admits one, so no further one can.
     #[serde(skip_serializing_if = "is_default")]
     pub answered: bool,
@@ -164,11 +168,13 @@ impl Record {
                 Stage::Fresh
             }
         };
+        // What the agent is asked anew it has not heard yet; a stop before that does not count.
+        let heard = self.heard.clone().filter(|_| !matches!(stage, Stage::Fresh));
         let record = Self {
             tries: self.tries,
             untold: self.untold,
             unheard: self.sent.as_ref().map(|sent| sent.attempt).or(self.unheard),
-            heard: self.heard.clone(),
+            heard,
             answered: self.answered,
             // The backend has it as settled, which must not stop it.
             reopened: true,
@@ -181,6 +187,12 @@ impl Record {
         };
         record.effects.sent_again();
         record
+    }
+
+    /// Whether the agent was told of it, and may be at work on it.
+    pub(super) fn has_begun(&self) -> bool {
+        let told = matches!(self.stage, Stage::Working(_)) || self.sent.is_some() || self.tries > self.untold;
+        told && self.heard.is_some()
     }
 
     /// Whether its next step is a turn of the agent, or the search for one. All other steps are between us and the

@@ -107,6 +107,7 @@ pub fn after(record: &mut Record, trouble: &Trouble, budget: &Budget, dice: f64)
         Trouble::Taken => Next::Again(Some(TAKEN)),
         Trouble::Moved => Next::Again(Some(Duration::ZERO)),
         Trouble::Undecided | Trouble::GivenUp => Next::End(End::Dead(trouble.to_string())),
+        Trouble::Stopped => Next::End(End::Stopped),
         Trouble::Foreign | Trouble::Broken => count.failed(None),
     }
 }

@@ -7,6 +7,8 @@ use crossbeam_channel::{Receiver, Sender};
 use log::{info, warn};
 
 use super::dispatcher::Event;
+use super::halt::Halt;
+use super::inflight::InFlight;
 use crate::chance;
 use crate::convex::Why;
 use crate::mission::{ListUndelivered, Mission};
@@ -20,8 +22,15 @@ pub(super) struct Order {
 }
 
 /// Lists as ordered, until there are no more orders to come.
-pub(super) fn scout(mission: &Mission, orders: &Receiver<Order>, inbox: &Sender<Event>, panics: &Panics) {
+pub(super) fn scout(
+    mission: &Mission,
+    orders: &Receiver<Order>,
+    inbox: &Sender<Event>,
+    inflight: &InFlight,
+    panics: &Panics,
+) {
     let mut failing = false;
+    let mut halt = Halt::default();
     let mut spoilt = Vec::new();
     for Order { list, limit } in orders {
         let event = match panics.catch("scout", || mission.ask(&ListUndelivered { limit })) {
@@ -37,6 +46,7 @@ pub(super) fn scout(mission: &Mission, orders: &Receiver<Order>, inbox: &Sender<
                         .for_each(|why| warn!("a notification makes no sense and is left alone: {why}"));
                 }
                 let count = found.spoilt.len();
+                halt.listed(&found.rows, inflight);
                 spoilt = found.spoilt;
                 Event::Listed { list, limit, rows: found.rows, spoilt: count, dice: chance::unit() }
             }
@@ -54,6 +64,8 @@ pub(super) fn scout(mission: &Mission, orders: &Receiver<Order>, inbox: &Sender<
         if inbox.send(event).is_err() {
             return;
         }
+        // Behind the list, which the workers wait for.
+        panics.catch("scout", || halt.look(inflight, mission));
     }
 }
 

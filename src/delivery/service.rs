@@ -161,10 +161,6 @@ impl Service {
         let mut threads = Vec::with_capacity(workers + 4);
 
         let panics = setup.panics;
-        let (mission, to, noted) = (setup.mission, inbox.clone(), panics.clone());
-        threads.push(spawn("scout", move || scout(&mission, &list_orders, &to, &noted))?);
-        let (probe, to, noted) = (setup.probe, inbox.clone(), panics.clone());
-        threads.push(spawn("prober", move || prober(&*probe, &probe_orders, &to, &noted))?);
         let (enters, entered) = bounded(1);
         let inflight = InFlight::new(enters);
         // Of each track one delivery is held: the one whose turn may still run, if there is one.
@@ -173,6 +169,11 @@ impl Service {
         for (row, record, _) in settled.into_iter().chain(sent) {
             inflight.resume(row, record);
         }
+        let (mission, to) = (setup.mission, inbox.clone());
+        let (table, noted) = (inflight.clone(), panics.clone());
+        threads.push(spawn("scout", move || scout(&mission, &list_orders, &to, &table, &noted))?);
+        let (probe, to, noted) = (setup.probe, inbox.clone(), panics.clone());
+        threads.push(spawn("prober", move || prober(&*probe, &probe_orders, &to, &noted))?);
         let ((rhythm, look), table, until) = (setup.watch, inflight.clone(), ended.clone());
         let noted = panics.clone();
         threads.push(spawn("watch", move || watch(&table, &look, rhythm, (&entered, &until), &noted))?);

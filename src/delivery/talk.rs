@@ -109,6 +109,7 @@ pub(super) fn talk(
                 // This is what the agent hears of; what is folded into the row later, it does not.
                 let heard = &context.notification;
                 job.record.heard = Some((heard.message_id.clone(), heard.created_at));
+                job.record.began_paused = context.task.as_ref().is_some_and(policy::is_paused);
             }
             send(job, &turn, desk)?
         };
@@ -146,6 +147,11 @@ fn send(job: &mut Job, turn: &Turn<'_>, desk: &Desk<'_>) -> Result<Reply, Troubl
         pulse: turn.pulse.clone(),
         state: Vitality::default(),
     });
+    // From here on a stop ends the turn's pulse; one that came before keeps the turn from being sent.
+    if desk.inflight.is_stopped(&job.row) {
+        job.record.sent = None;
+        return Err(Trouble::Stopped);
+    }
     let answer = desk.gateway.turn(turn, &mut |sign| taken(job, sign, &life, desk));
     drop(life);
     // A turn whose waiting somebody else has ended was not stuck.

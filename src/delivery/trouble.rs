@@ -36,6 +36,8 @@ pub enum Trouble {
     Moved,
     /// A person does not want to wait any longer.
     GivenUp,
+    /// A person has stopped the work on the task.
+    Stopped,
     /// Our own mistake: the worker broke down.
     Broken,
 }
@@ -53,6 +55,7 @@ impl Trouble {
             Self::Undecided => "it cannot be told whether the answer was posted",
             Self::Moved => "a later message has come into it",
             Self::GivenUp => "a person has given it up",
+            Self::Stopped => "a person has stopped the work on the task",
             Self::Broken => "the runtime has a bug",
         }
     }
@@ -82,6 +85,7 @@ impl Trouble {
             | Self::OnItsWay(_)
             | Self::Undecided
             | Self::GivenUp
+            | Self::Stopped
             | Self::Broken => false,
         }
     }
@@ -171,6 +175,7 @@ impl fmt::Display for Trouble {
             ),
             Self::Moved => f.write_str("a later message has come into it: it is delivered once more."),
             Self::GivenUp => f.write_str("a person did not want to wait for the agent any longer."),
+            Self::Stopped => f.write_str("a person stopped the work on this task."),
             Self::Broken => f.write_str("the worker broke down; please report this as a bug."),
         }
     }

@@ -197,8 +197,7 @@ pub struct TurnHealth {
     pub quiet_seconds: f64,
 }
 
-/// What the delivery is set to. Two of the original's values rule nothing here: they are shown as they are set, and
-/// named in `without_effect`.
+/// What the delivery is set to. `without_effect` names the fields that rule nothing here.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[expect(missing_docs, reason = "these are the variables' names")]

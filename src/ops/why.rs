@@ -192,6 +192,11 @@ fn over(case: &Case, at: Millis, end: Option<&End>, now: Millis) -> Said {
             "It was deleted, or settled by somebody else.".to_owned(),
             nothing,
         ),
+        Some(End::Stopped) => (
+            format!("stopped {when}."),
+            silent("a person stopped the work on this task".to_owned()),
+            "Nothing by itself: mention the agent to ask again.".to_owned(),
+        ),
         Some(End::Dead(why)) => (format!("given up {when}."), sentence(why), after_death(case)),
         Some(End::Dropped(why)) => {
             (format!("closed for good by a person, {when}."), format!("It had been given up: {}", dotted(why)), nothing)

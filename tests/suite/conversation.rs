@@ -30,6 +30,8 @@ mod poison;
 mod real;
 /// Two of them on one account.
 mod rivals;
+/// A person stops the work on a task.
+mod stopped;
 /// How it ends when it is told to.
 mod stopping;
 /// What agents are to hear of.

@@ -87,6 +87,7 @@ fn end() -> impl Strategy<Value = End> {
         silence().prop_map(End::Unanswered),
         prop::sample::select(Skip::ALL.to_vec()).prop_map(End::Skipped),
         Just(End::Gone),
+        Just(End::Stopped),
         any::<String>().prop_map(End::Dead),
         any::<String>().prop_map(End::Dropped),
     ]
@@ -169,6 +170,7 @@ fn any_record() -> impl Strategy<Value = Record> {
             }),
             whom: Some((SessionKey::new("task:t:agent:a:acc:v1"), "a".to_owned())),
             heard: Some((Some(MessageId::new("m")), NOW)),
+            began_paused: lost % 5 == 0,
             answered: lost % 2 == 0,
             answered_then: u64::from(failures),
             provider: doubts,

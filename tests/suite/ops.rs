@@ -144,6 +144,11 @@ fn every_end_is_told() {
             ["given up", "No.", "`dead retry n1` posts the answer that the agent has given"],
         ),
         (
+            ended(End::Stopped),
+            "stopped",
+            ["stopped", "A person stopped the work on this task.", "mention the agent to ask again"],
+        ),
+        (
             ended(End::Dropped("no".to_owned())),
             "dropped",
             ["closed for good by a person", "It had been given up: no.", "Nothing"],

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use mission_control_runtime::redact::credentials_in;
 
 /// Which floor a room stands on. The longest matching path counts.
-const FLOORS: [(&str, u8); 58] = [
+const FLOORS: [(&str, u8); 59] = [
     ("model", 0),
     ("base64", 0),
     ("chance", 0),
@@ -50,6 +50,7 @@ const FLOORS: [(&str, u8); 58] = [
     ("delivery::calls", 3),
     ("delivery::deliver", 3),
     ("delivery::desk", 3),
+    ("delivery::halt", 3),
     ("delivery::held", 3),
     ("delivery::inflight", 3),
     ("delivery::worker", 3),

@@ -25,7 +25,7 @@ use self::answers::{Refusal, failed, leaders_only, refusal};
 use self::buckets::{Buckets, TooMuch};
 use self::near::Near;
 use self::repeats::{Answer, Known, Repeats};
-use self::who::Speaker;
+use self::who::{Speaker, stopped};
 use crate::clock::{Clock, Millis};
 use crate::delivery::desk::Made;
 use crate::delivery::held::Pen;
@@ -172,6 +172,9 @@ impl AgentApi {
         let _under_way = UnderWay { api: self, agent: &agent };
         let mut speaker = self.speaker(session)?;
         if let Some(held) = &speaker.held {
+            if held.is_stopped() {
+                return Err(stopped());
+            }
             self.setup.inflight.beat(&held.row().id);
             held.hears(self.pen());
         }
