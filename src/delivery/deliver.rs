@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use log::{Level, debug, info, log, warn};
 
+use super::crash::HELD_MAX;
 use super::desk::{Desk, setback};
 use super::held::tell_of_doubts;
 use super::journal::{Note, Step, Wait};
@@ -37,6 +38,7 @@ const KEPT_CHARS: usize = 4_000;
 
 /// Walks down the road, as far as it goes today. A panic on the way is this row's trouble and nobody else's.
 pub fn deliver(job: &mut Job, desk: &Desk<'_>) -> Outcome {
+    let _hand = desk.journal.in_hand(&job.row.id, desk.clock.now());
     let mut typing = false;
     loop {
         let walked = catch_unwind(AssertUnwindSafe(|| walk(job, desk, &mut typing)));
@@ -62,7 +64,7 @@ pub fn deliver(job: &mut Job, desk: &Desk<'_>) -> Outcome {
                 return closed(job, end, desk);
             }
             Next::End(end) => {
-                if matches!(trouble, Trouble::GivenUp) {
+                if matches!(trouble, Trouble::GivenUp | Trouble::Crashes(_)) {
                     abandon(job, desk);
                 }
                 give_up(job, end, &trouble, desk);
@@ -142,6 +144,9 @@ fn walk(job: &mut Job, desk: &Desk<'_>, typing: &mut bool) -> Result<End, Troubl
         if is_given_up(job, desk) {
             return Err(Trouble::GivenUp);
         }
+        if job.record.held >= HELD_MAX && is_unfinished(&job.record.stage) {
+            return Err(Trouble::Crashes(job.record.held));
+        }
         if matches!(job.record.stage, Stage::Fresh | Stage::Working(_)) {
             let found = settle(job, desk)?;
             let context = context(job, desk)?;
@@ -160,6 +165,7 @@ fn walk(job: &mut Job, desk: &Desk<'_>, typing: &mut bool) -> Result<End, Troubl
                     let heard = &context.notification;
                     job.record.heard = Some((heard.message_id.clone(), heard.created_at));
                     job.record.stage = Stage::Ended(End::Skipped(why));
+                    desk.inflight.let_go(&job.row);
                 }
                 // Work that has begun is brought to its end: its own tools may be what changed the board.
                 Verdict::Skip(_) | Verdict::Deliver => {
@@ -167,12 +173,14 @@ fn walk(job: &mut Job, desk: &Desk<'_>, typing: &mut bool) -> Result<End, Troubl
                     *typing = mark_read(job, desk);
                     let spoken = talk(job, &context, found, desk)?;
                     job.record.stage = meaning(job, &context, &spoken)?;
+                    desk.inflight.let_go(&job.row);
+                    tell_of_doubts(&job.row, &job.record.effects);
+                    // What was paid for is kept before anything else is done with it.
+                    let silent = matches!(job.record.stage, Stage::Ended(End::Silent(_)));
+                    let words = if silent { "the agent has nothing to say" } else { "" };
+                    desk.note(job, Step::TextReady, words, Wait::ForDisk);
                 }
             }
-            desk.inflight.let_go(&job.row);
-            tell_of_doubts(&job.row, &job.record.effects);
-            // What was paid for is kept before anything else is done with it.
-            desk.note(job, Step::TextReady, "", Wait::ForDisk);
         }
         post(job, desk)?;
         let end = ended(job)?;
@@ -187,6 +195,11 @@ fn walk(job: &mut Job, desk: &Desk<'_>, typing: &mut bool) -> Result<End, Troubl
 /// Whether a person does not want to wait for the agent any longer. An answer that is there is posted all the same.
 fn is_given_up(job: &Job, desk: &Desk<'_>) -> bool {
     matches!(job.record.stage, Stage::Fresh | Stage::Working(_)) && desk.inflight.is_given_up(&job.row.id)
+}
+
+/// Whether more is left to do than to tell people of an end, and to mark it.
+fn is_unfinished(stage: &Stage) -> bool {
+    !matches!(stage, Stage::Ended(_) | Stage::Answered { note_on: Some(_), .. })
 }
 
 fn is_in_doubt(job: &Job) -> bool {

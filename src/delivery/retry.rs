@@ -100,7 +100,9 @@ pub fn after(record: &mut Record, trouble: &Trouble, budget: &Budget, dice: f64)
         Trouble::OnItsWay(pause) => Next::Again(Some(*pause)),
         // It is the other one's to settle. Only if it is still there after that it is ours.
         Trouble::Taken => Next::Again(Some(TAKEN)),
-        Trouble::Undecided | Trouble::GivenUp => Next::End(End::Dead(trouble.to_string())),
+        Trouble::Undecided | Trouble::GivenUp | Trouble::Crashes(_) => {
+            Next::End(End::Dead(trouble.to_string()))
+        }
         Trouble::Foreign | Trouble::Broken => count.failed(None),
     }
 }
@@ -166,6 +168,8 @@ fn lost(count: Count<'_>, unsettled: Unsettled) -> Next {
         // It costs nobody anything.
         Unsettled::Waiting { pause, .. } => Next::Again(Some(pause)),
         Unsettled::Stuck(_) => count.failed(None),
+        // Nothing failed but this process, whose crashes are counted when it starts.
+        Unsettled::Interrupted => Next::Again(Some(Duration::ZERO)),
         Unsettled::Absent => {
             count.record.lost += 1;
             let lost = count.record.lost;

@@ -34,6 +34,8 @@ pub enum Trouble {
     Undecided,
     /// A person does not want to wait any longer.
     GivenUp,
+    /// The runtime has crashed so many times in a row over this delivery alone.
+    Crashes(u32),
     /// Our own mistake: the worker broke down.
     Broken,
 }
@@ -50,6 +52,7 @@ impl Trouble {
             Self::OnItsWay(_) => "an answer of Mission Control was lost",
             Self::Undecided => "it cannot be told whether the answer was posted",
             Self::GivenUp => "a person has given it up",
+            Self::Crashes(_) => "the runtime crashes whenever it works on it",
             Self::Broken => "the runtime has a bug",
         }
     }
@@ -79,6 +82,8 @@ pub enum Unsettled {
     StuckAgain,
     /// It is nowhere to be found, so it is sent again.
     Absent,
+    /// The same, and its answer was not lost on the way: this process ended before it came.
+    Interrupted,
     /// It was answered, and not all of the answer can be read.
     Cut,
     /// The gateway does not show what became of it.
@@ -89,6 +94,7 @@ impl Unsettled {
     fn in_public(self) -> &'static str {
         match self {
             Self::Waiting { .. } | Self::Absent => "the answer was lost on the way",
+            Self::Interrupted => "the runtime was restarted during the agent's turn",
             Self::Stuck(_) | Self::StuckAgain => "the agent's turn showed no sign of life",
             Self::Cut => "the answer was lost on the way, and only its beginning can be found",
             Self::Unknown => {
@@ -106,8 +112,9 @@ impl fmt::Display for Unsettled {
             Self::StuckAgain => {
                 f.write_str("the turn was stuck for the second time: it was ended, and is not sent again")
             }
-            Self::Absent => {
-                f.write_str("the answer was lost and is not in the session: the turn is sent again")
+            Self::Absent => f.write_str("the answer was lost and is not in the session"),
+            Self::Interrupted => {
+                f.write_str("the runtime was restarted during the turn, and the session shows no answer")
             }
             Self::Cut => f.write_str("answer found, but cut: the gateway shows only the beginning of it"),
             Self::Unknown => f.write_str(
@@ -144,6 +151,11 @@ impl fmt::Display for Trouble {
             ),
             Self::Undecided => f.write_str(
                 "unknown outcome: the thread is too long to tell whether the message stands in it already.",
+            ),
+            Self::Crashes(count) => write!(
+                f,
+                "the runtime crashed {count} times in a row while it worked on this delivery alone; please report this \
+                 as a bug."
             ),
             Self::GivenUp => f.write_str("a person did not want to wait for the agent any longer."),
             Self::Broken => f.write_str("the worker broke down; please report this as a bug."),

@@ -8,6 +8,8 @@ mod face;
 mod house;
 /// What went wrong, and whether people are told so in three lines.
 mod incidents;
+/// Killed in the middle of turns, and what is told of it.
+mod interrupted;
 /// Killed again and again.
 mod killed;
 /// The page for people, and what it asks for.

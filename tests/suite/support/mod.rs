@@ -6,6 +6,8 @@ pub(crate) mod board;
 pub(crate) mod dice;
 /// The embedded backend, called directly; its calls counted, and failing as told.
 pub(crate) mod direct;
+/// Rows of a ledger as another version would have written them.
+pub(crate) mod forge;
 /// The log lines of a test's own thread.
 pub(crate) mod log_capture;
 /// The way to a gateway, losing answers.
