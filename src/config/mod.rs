@@ -34,11 +34,11 @@ pub use mistake::{FileTrouble, LineProblem, Mistake, Problem, Stray};
 pub use network::Network;
 pub use report::{EffectiveRow, Origin, Report};
 pub use settings::{
-    Account, Agents, Delivery, Droplet, Gateway, HttpServer, LedgerSync, LogFormat, LogLevel, NoResponseNote,
-    Settings, UpgradeMode, Workspace,
+    Account, Agents, Delivery, Droplet, Gateway, HttpServer, LedgerSync, LogFormat, LogLevel, LogOutput,
+    NoResponseNote, Settings,
 };
 pub use table::TABLE;
-pub use variable::{Before, Fallback, Kind, ReadBy, Section, Variable};
+pub use variable::{Before, Effect, Fallback, Kind, ReadBy, Section, Variable};
 pub use warning::Warning;
 
 /// What a start found: settings, or the mistakes that stand in their way, and what to tell people about both.

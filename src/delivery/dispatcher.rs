@@ -109,6 +109,13 @@ impl Dispatcher {
         }
     }
 
+    /// After the first sign of another runtime, the second look comes no earlier than this.
+    #[must_use]
+    pub fn standing_back(mut self, least: Duration) -> Self {
+        self.rival.stands_back(least);
+        self
+    }
+
     /// Takes the news and says what should happen now. Without news it is asked because the time has come.
     pub fn on(&mut self, event: Option<Event>, now: Millis) -> Vec<Effect> {
         match event {
@@ -240,7 +247,7 @@ impl Dispatcher {
                 self.queue.close(job.number, now);
                 self.settled.insert(job.row.id.clone(), self.lists);
                 // What is not marked at the backend is listed again, and must not begin again.
-                if matches!(end, End::Gone | End::Dead(_)) {
+                if matches!(end, End::Gone | End::Dead(_)) || job.record.unmarked {
                     self.abandon(job.row.id.clone(), end.clone(), now);
                 }
                 self.shelve(*job, &end, now);

@@ -4,12 +4,14 @@
 //! a runtime that begins a row marks it as read. So a mark that moves on a row that was never ours is somebody else's.
 //! Lists are compared with each other and with nothing else: no clock of ours, and none of the backend's.
 //!
-//! * **At the start** nothing begins before two lists, an interval apart, agree. In front of the first of them is a pause
-//!   by the dice, for two reasons: a call of a predecessor that was killed a moment ago may still land, and of two that
-//!   start in the same instant the later one must find the earlier one at work. If something moves, we leave.
-//! * **Later**, when something moves, nothing more begins for up to a minute, by the dice: the other one has seen us, too,
-//!   and does the same. Then the same two lists. Whoever comes first finds nothing and goes on; the other finds that and
-//!   leaves.
+//! * **At the start** nothing begins before two lists, an interval apart, agree. A random pause precedes the first of
+//!   them, for two reasons: calls of a killed predecessor may still arrive, and of two runtimes that start in the same
+//!   instant the later one must find the earlier one at work.
+//! * **Later**, when something moves, nothing more begins for a random time up to a minute: the other runtime has seen us
+//!   and does the same. Then the same two lists are compared. The first to come back finds nothing and goes on.
+//! * **When something moves between the two lists**, that is the first sign, and not yet a proof: a late call of a runtime
+//!   that was killed looks the same. Nothing begins for at least [`STAND_BACK`], and two lists are compared again. By then
+//!   late calls have arrived, so a second movement proves that the other runtime is alive, and this one leaves.
 //!
 //! What proves nothing: a row that got newer content, since a later message was folded into it; one that vanished
 //! untouched, since people delete; and one that is not read any more, since the backend itself takes these marks back
@@ -25,6 +27,10 @@ use crate::model::{Notification, NotificationId, RecipientType};
 /// The longest that nothing begins after another runtime was seen.
 const HOLD_MAX: Duration = Duration::from_mins(1);
 
+/// The least time between the first sign of another runtime and the second look; it takes up to twice as long. A call of
+/// a runtime that was killed arrives within this time or never.
+pub(super) const STAND_BACK: Duration = Duration::from_mins(2);
+
 /// The part of an interval in which calls that are under way land: so long nothing is compared, at the least. In front of
 /// the first two lists the dice add up to a whole interval.
 const SETTLING: f64 = 0.2;
@@ -34,6 +40,9 @@ const INTERVAL_MAX: Duration = Duration::from_secs(10);
 
 /// How often the span between the two lists is doubled.
 const DOUBLED_MAX: u32 = 4;
+
+/// How often it is doubled at least for the second look.
+const SECOND_LOOK_DOUBLED: u32 = 3;
 
 /// What tells of another runtime.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,9 +57,13 @@ impl fmt::Display for Foreign {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let row = &self.row;
         if self.certain {
-            write!(f, "another runtime works on this account: it has {row}. One of the two must go.")
+            write!(f, "another runtime works on this account: it has {row}. Stop one of the two.")
         } else {
-            write!(f, "another runtime seems to work on this account: it has {row}. Nothing begins for now.")
+            write!(
+                f,
+                "another runtime seems to work on this account: it has {row}. Nothing begins until a second look, within \
+                 minutes."
+            )
         }
     }
 }
@@ -120,7 +133,10 @@ pub(super) struct Rival {
     /// Between two lists that are compared.
     interval: Duration,
     state: State,
+    stand_back: Duration,
     found: Option<NotificationId>,
+    /// Whether rows have moved between two compared lists; two such comparisons, [`STAND_BACK`] apart, are a proof.
+    signed: bool,
     /// How often another runtime was seen; each time it is watched for longer, so that one with little to do shows, too.
     times: u32,
     /// The rows of the last list.
@@ -137,7 +153,22 @@ impl Rival {
     pub(super) fn new(interval: Duration) -> Self {
         let interval = interval.min(INTERVAL_MAX);
         let (seen, ours) = (HashMap::new(), HashMap::new());
-        Self { interval, state: State::Starting, found: None, times: 0, seen, whole: false, ours }
+        Self {
+            interval,
+            state: State::Starting,
+            stand_back: STAND_BACK,
+            found: None,
+            signed: false,
+            times: 0,
+            seen,
+            whole: false,
+            ours,
+        }
+    }
+
+    /// Waits this long instead of [`STAND_BACK`].
+    pub(super) fn stands_back(&mut self, least: Duration) {
+        self.stand_back = least;
     }
 
     /// Whether rows may begin.
@@ -181,11 +212,16 @@ impl Rival {
         let dice = look.dice.clamp(0.0, 1.0);
         // Where there is nothing to be read nothing can move, and there is nothing to be begun twice: to wait would tell
         // nothing. What comes later is watched from its first list on.
-        let idle = look.rows.is_empty() && self.times == 0;
+        let idle = look.rows.is_empty() && self.times == 0 && !self.signed;
         match self.state {
             State::Comparing(_) if moved.is_some() => {
                 self.found = moved;
-                self.state = State::Leaving;
+                self.state = if self.signed {
+                    State::Leaving
+                } else {
+                    State::Holding(now + self.stand_back.mul_f64(1.0 + dice))
+                };
+                self.signed = true;
             }
             State::Starting | State::Holding(_) | State::Comparing(_) if idle => self.state = State::Alone,
             State::Starting => {
@@ -196,6 +232,7 @@ impl Rival {
             State::Comparing(from) if look.began >= from + self.span() => {
                 self.state = State::Alone;
                 self.found = None;
+                self.times += u32::from(std::mem::take(&mut self.signed));
             }
             State::Alone if moved.is_some() => {
                 self.found = moved;
@@ -207,9 +244,10 @@ impl Rival {
         }
     }
 
-    /// How far the two lists are apart.
+    /// How far the two lists are apart. The second look is a long one, so that a runtime with little to do shows, too.
     fn span(&self) -> Duration {
-        self.interval * (1 << self.times.saturating_sub(1).min(DOUBLED_MAX))
+        let doubled = self.times.saturating_sub(1).min(DOUBLED_MAX);
+        self.interval * (1 << doubled.max(if self.signed { SECOND_LOOK_DOUBLED } else { 0 }))
     }
 
     /// A row that somebody else has worked on since the last list. Once two have seen each other both only end what they

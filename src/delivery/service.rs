@@ -18,6 +18,7 @@ use super::ask::{Answer, Ask, Ear};
 use super::dispatcher::{Dispatcher, Effect, Event, Left, Plan, Standing, Wish};
 use super::inflight::{InFlight, Seen};
 use super::journal::{Journal, Note, Step, Wait};
+use super::rival;
 use super::scout::{Order, prober, scout};
 use super::watch::{Look, Rhythm, watch};
 use super::worker::{Ends, Worker};
@@ -40,6 +41,14 @@ const FAREWELL: Duration = Duration::from_secs(4);
 
 /// The same if somebody is in a hurry.
 const FAREWELL_IN_A_HURRY: Duration = Duration::from_millis(300);
+
+/// Shortens the wait after the first sign of another runtime to so many milliseconds, for tests.
+pub const STAND_BACK: &str = "MCR_TEST_STAND_BACK_MS";
+
+fn stand_back() -> Duration {
+    let given = std::env::var(STAND_BACK).ok().and_then(|text| text.parse().ok());
+    given.map_or(rival::STAND_BACK, Duration::from_millis)
+}
 
 /// What the delivery is made of.
 pub struct Setup {
@@ -169,7 +178,8 @@ impl Service {
             threads.push(spawn(&format!("worker-{number}"), move || worker.run(&ends))?);
         }
         let desk = Desk {
-            dispatcher: Dispatcher::with(setup.plan, setup.left, SystemClock.now()),
+            dispatcher: Dispatcher::with(setup.plan, setup.left, SystemClock.now())
+                .standing_back(stand_back()),
             journal: setup.journal,
             inflight: inflight.clone(),
             inbox: heard,

@@ -3,6 +3,8 @@
 //! The answer is always 200 while the process lives: a health check that restarts it would only interrupt turns.
 
 mod heartbeat;
+mod ready;
+mod report;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,6 +12,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 pub use heartbeat::HeartbeatHealth;
+pub use ready::Ready;
 
 use crate::clock::Millis;
 use crate::ops::Paused;
@@ -152,7 +155,7 @@ pub struct GatewayHealth {
 pub struct DeliveryHealth {
     /// Whether rows are listed and given to workers.
     pub running: bool,
-    /// When a row was last settled.
+    /// When a cycle was last completed: a row was settled, or a list came back, with or without work.
     pub last_delivery: Option<Millis>,
     /// How many were.
     pub delivered: u64,
@@ -212,7 +215,8 @@ pub struct TurnHealth {
     pub quiet_seconds: f64,
 }
 
-/// What the delivery is set to.
+/// What the delivery is set to. Two of the original's values rule nothing here: they are shown as they are set, and
+/// named in `without_effect`.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[expect(missing_docs, reason = "these are the variables' names")]
@@ -225,7 +229,11 @@ pub struct DeliveryConfig {
     pub idle_interval_ms: u128,
     pub backoff_base_ms: u128,
     pub backoff_max_ms: u128,
+    pub without_effect: &'static [&'static str],
 }
+
+/// Fields of [`DeliveryConfig`] whose variables have no effect.
+pub const WITHOUT_EFFECT: &[&str] = &["streamTimeoutMs", "contextFetchBatchSize"];
 
 /// The roster.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -381,25 +389,6 @@ impl Parts {
         let roster_asked = self.roster.last_sync_at.is_some() || self.roster.last_error.is_some();
         !self.delivery.running || self.backend.checked_at.is_none() || !roster_asked
     }
-
-    /// What is missing for being ready (`/readyz`): a gateway that is away is none of it, since rows wait well.
-    pub fn missing(&self) -> Vec<&'static str> {
-        let rows = [
-            (!self.backend.once_accepted, "backend"),
-            (!self.delivery.running, "delivery"),
-            (self.ledger.holds, "ledger"),
-        ];
-        rows.into_iter().filter_map(|(misses, what)| misses.then_some(what)).collect()
-    }
-}
-
-/// `GET /readyz`.
-#[derive(Clone, Debug, Serialize)]
-pub struct Ready {
-    /// Whether it works, or could at any moment.
-    pub ready: bool,
-    /// What is missing.
-    pub missing: Vec<&'static str>,
 }
 
 /// In seconds, to the millisecond.

@@ -56,7 +56,7 @@ use crate::delivery::crash::Crash;
 use crate::delivery::journal::{Hand, Journal, JournalError, Note, Wait};
 use crate::delivery::shelf::{Shelf, Shelved};
 use crate::delivery::{End, Record};
-use crate::model::{AccountId, Notification, NotificationId};
+use crate::model::{AccountId, Notification, NotificationId, NotificationType};
 use book::Book;
 use entry::Found;
 use hands::Hands;
@@ -106,6 +106,8 @@ pub struct Opened {
     pub crash: Option<Crash>,
     /// What ended last, oldest first.
     pub closed: Vec<Closed>,
+    /// Requests for a response among those that ended a moment ago.
+    pub requests: Vec<Notification>,
     /// What was given up and nobody has decided on since, oldest first.
     pub dead: Shelf,
     /// How many open deliveries of other accounts lie here.
@@ -205,13 +207,14 @@ impl Ledger {
         let mut dead = Shelf::default();
         recall.dead.drain(..).for_each(|one| dead.put(one));
         let (open, foreign) = (std::mem::take(&mut recall.open), recall.foreign);
+        let requests = std::mem::take(&mut recall.requests);
         let (damaged, newer) = (std::mem::take(&mut recall.damaged), std::mem::take(&mut recall.newer));
         let shared = Arc::new(Shared::new(recall, options.account.clone()));
         let writer = writer::spawn(shared.clone(), book, place)
             .map_err(|why| LedgerError::Disk(format!("its thread did not start: {why}")))?;
         let writer = Mutex::new(Some(writer));
         let ledger = Self(Inner::On { shared, writer, place: hands, hands: OnceLock::new() });
-        Ok(Opened { ledger, open, damaged, newer, crash, closed, dead, foreign, set_aside })
+        Ok(Opened { ledger, open, damaged, newer, crash, closed, requests, dead, foreign, set_aside })
     }
 
     /// One that keeps nothing, and says so: only crash recovery is lost.
@@ -288,6 +291,7 @@ struct Recall {
     newer: Vec<Unreadable>,
     /// With number and size.
     closed: Vec<(i64, Closed, usize)>,
+    requests: Vec<Notification>,
     dead: Vec<Shelved>,
     foreign: usize,
     next: i64,
@@ -305,6 +309,8 @@ impl Recall {
                     let id = NotificationId::new(&*image.id);
                     let recent = SystemClock.now().since(at) < MOMENT;
                     let record = recent.then(|| image.record().ok()).flatten().unwrap_or_default();
+                    let row = recent.then(|| image.notification().ok()).flatten();
+                    self.requests.extend(row.filter(|row| row.kind == NotificationType::ResponseRequest));
                     self.dead.extend(image.shelved(at));
                     let made = record.effects.all_made();
                     if end.is_none() {

@@ -17,7 +17,7 @@ use crate::clock::Millis;
 use crate::delivery::Track;
 use crate::model::{AccountId, TaskId};
 
-const KEY: &str = "sessions.key";
+pub(super) const KEY: &str = "sessions.key";
 const LINES: &str = "sessions.lines";
 
 /// A session in the file.
@@ -62,7 +62,7 @@ fn close_to_others(file: &File) -> io::Result<()> {
 }
 
 /// Writes a file as a whole, or not at all.
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let beside = path.with_extension("new");
     let mut file = ours().write(true).create(true).truncate(true).open(&beside)?;
     close_to_others(&file)?;

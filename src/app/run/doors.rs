@@ -1,11 +1,14 @@
-//! What agents call over HTTP, put together for the running service.
+//! What agents call over HTTP, and what an earlier process has left for it, put together for the running service.
 
 use std::sync::Arc;
+
+use log::warn;
 
 use super::House;
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::Settings;
 use crate::delivery::service::View;
+use crate::gateway::client::Choice;
 use crate::heartbeat::keeper::Keeper;
 use crate::http::agent_api::near::Near;
 use crate::http::agent_api::{AgentApi, DOCUMENT_BYTES, Setup};
@@ -13,6 +16,7 @@ use crate::http::server::Limits;
 use crate::ledger::Ledger;
 use crate::model::AccountId;
 use crate::roster::Team;
+use crate::sessions::{Sessions, names};
 
 /// A call of an agent goes as far as TLS and the backend's nested JSON; memory that is not touched costs nothing.
 const STACK_BYTES: usize = 1024 * 1024;
@@ -31,6 +35,32 @@ pub(super) fn open_wakes(settings: &Settings, ledger: &Ledger) -> Keeper {
         Some(why) => Keeper::in_memory(&account, why),
         None => Keeper::open(&settings.state_dir, &account, SystemClock.now()),
     }
+}
+
+/// How conversations are named at the gateway: as an earlier process has chosen, or as the first turn will.
+pub(super) fn open_names(settings: &Settings, ledger: &Ledger) -> Choice {
+    let directory = settings.state_dir.clone();
+    if ledger.state().off.is_some() {
+        return Choice::open(|_| {});
+    }
+    match names::chosen(&directory) {
+        Some(names) => Choice::made(names),
+        None => Choice::open(move |chosen| names::keep(&directory, chosen)),
+    }
+}
+
+/// The sessions that an earlier process has issued, where the ledger is; without a place to write they are only
+/// remembered.
+pub(super) fn open_sessions(settings: &Settings, ledger: &Ledger) -> Sessions {
+    let account = AccountId::new(&settings.account.id);
+    if ledger.state().off.is_some() {
+        return Sessions::in_memory(account);
+    }
+    let sessions = Sessions::open(&settings.state_dir, account, SystemClock.now());
+    if let Some(why) = sessions.off() {
+        warn!("agents are unknown after a restart until something is delivered to them: {why}");
+    }
+    sessions
 }
 
 impl House<'_> {

@@ -7,10 +7,12 @@ mod last_hour;
 mod line;
 mod machine;
 mod operator;
+mod refusal;
 mod rows;
 mod snapshot;
 mod state;
 mod tap;
+mod verdict;
 
 use std::io;
 use std::path::Path;
@@ -34,7 +36,7 @@ use crate::delivery::retry::Budget;
 use crate::delivery::service::{Service, Setup};
 use crate::delivery::worker::Worker;
 use crate::delivery::{End, crash, watch};
-use crate::gateway::client::{Endpoint, HttpGateway};
+use crate::gateway::client::{Endpoint, HttpGateway, Limits};
 use crate::gateway::{ToolOutput, TurnMark};
 use crate::heartbeat::keeper::Keeper;
 use crate::http::server::Server;
@@ -60,8 +62,8 @@ const LOCK_LOOK: Duration = Duration::from_millis(200);
 /// Runs until a signal asks for the end, or another runtime on the same account stands in the way.
 pub fn run(env_file: Option<&Path>) -> Exit {
     let ground = Ground::survey(env_file);
-    let (level, format) = ground.log_style();
-    telemetry::start(level, format, ground.redactor.clone());
+    let (level, format, output) = ground.log_style();
+    telemetry::start(level, format, output, ground.redactor.clone());
 
     let report = &ground.configuration.report;
     report.warnings.iter().for_each(|warning| warn!("{warning}"));
@@ -118,14 +120,15 @@ fn serve(settings: &Settings, ways: &Ways, redactor: &Arc<Redactor>) -> Exit {
     };
     info!("listening on http://{}", server.local_addr());
     state.keeps(ledger.clone());
-    let sessions = Arc::new(open_sessions(settings, &ledger));
+    let names = doors::open_names(settings, &ledger);
+    let sessions = Arc::new(doors::open_sessions(settings, &ledger));
     let wakes = Arc::new(doors::open_wakes(settings, &ledger));
     state.operator.opens(ask::address(settings.http.connect_host(), server.local_addr().port()));
     let left = Left { hold: state.operator.hold(), ..left };
     let switches = Switches::default();
     let gateway = settings.gateway.url.clone().map(|base| {
-        let (token, silence_max) = (settings.gateway.token.clone(), settings.gateway.silence_max);
-        Endpoint::new(base, token, &ways.once.roots, redactor.clone(), silence_max)
+        let (token, limits) = (settings.gateway.token.clone(), Limits::new(settings.gateway.silence_max));
+        Endpoint::with_names(base, token, (&ways.once.roots, redactor.clone()), limits, names)
     });
     if let Some(gateway) = &gateway {
         state.line.leads_to(gateway);
@@ -151,15 +154,7 @@ fn serve(settings: &Settings, ways: &Ways, redactor: &Arc<Redactor>) -> Exit {
         }
     };
 
-    // An error means that the handler is gone, and with it every way to be told: that is the end, too.
-    let cause = loop {
-        select! {
-            recv(signals) -> _ => break Cause::Told,
-            recv(service.must_leave()) -> _ => break Cause::Foreign,
-            recv(service.ended()) -> _ => break Cause::Lost,
-            default(state.minute()) => {}
-        }
-    };
+    let cause = wait(&signals, &service, &state);
     if cause == Cause::Lost {
         error!("the dispatcher has ended by itself; please report this as a bug");
     }
@@ -193,6 +188,27 @@ fn serve(settings: &Settings, ways: &Ways, redactor: &Arc<Redactor>) -> Exit {
     }
     info!("stopped");
     cause.exit()
+}
+
+/// Waits until there is a reason to end.
+fn wait(signals: &Receiver<()>, service: &Service, state: &State) -> Cause {
+    loop {
+        select! {
+            // An error means that the handler is gone, so that no signal can arrive any more.
+            recv(signals) -> _ => return Cause::Told,
+            recv(service.must_leave()) -> _ => return Cause::Foreign,
+            recv(service.ended()) -> _ => return Cause::Lost,
+            default(state.minute()) => {}
+        }
+        if let Some(why) = state.backend.hopeless() {
+            error!(
+                "giving up: Mission Control has refused the service token for ten minutes, and no call has ever \
+                 succeeded ({why}); correct SERVICE_TOKEN, ACCOUNT_ID and CONVEX_URL, which must be of one deployment, \
+                 and start again"
+            );
+            return Cause::TokenRefused;
+        }
+    }
 }
 
 /// What an earlier process has left, and where the next one will find what this one leaves. Without a place to write the
@@ -229,6 +245,7 @@ fn open_ledger(settings: &Settings) -> Result<(Arc<Ledger>, Left, Arc<Made>), Le
     let before = opened.closed.iter().flat_map(|closed| closed.made.clone());
     let now = opened.open.iter().flat_map(|left| left.record.effects.all_made());
     before.chain(now).for_each(|id| made.add(id));
+    opened.requests.iter().chain(opened.open.iter().map(|left| &left.row)).for_each(|row| made.begins(row));
     let damaged = opened.damaged.into_iter().map(|damaged| {
         error!("what was done for {} cannot be read ({}): it is not begun again", damaged.id, damaged.what);
         (damaged.id, End::Dead("its record is damaged: what was done for it is not known".to_owned()))
@@ -242,14 +259,9 @@ fn open_ledger(settings: &Settings) -> Result<(Arc<Ledger>, Left, Arc<Made>), Le
     });
     let closed = opened.closed.into_iter().filter_map(|closed| Some((closed.id, closed.end?)));
     let now = SystemClock.now();
-    let open = opened.open.into_iter().map(|left| (left.row, left.record, left.not_before));
-    let mut open: Vec<_> = open.collect();
-    if let Some(crash) = &opened.crash {
-        warn!(
-            "the last process was not told to stop and crashed; deliveries in hand: {}",
-            crash.in_hand.len()
-        );
-    }
+    let mut open: Vec<_> = opened.open.into_iter().map(|it| (it.row, it.record, it.not_before)).collect();
+    let crashed = opened.crash.iter().map(|crash| crash.in_hand.len());
+    crashed.for_each(|hands| warn!("the last process crashed (deliveries in hand: {hands})"));
     opened.ledger.works(now);
     if let Err(why) = crash::go_on(&mut open, opened.crash.as_ref(), &opened.ledger, now) {
         warn!("the restart is not noted for the deliveries under way: {why}");
@@ -268,20 +280,6 @@ fn open_ledger(settings: &Settings) -> Result<(Arc<Ledger>, Left, Arc<Made>), Le
 fn not_opened(why: &LedgerError) -> Exit {
     error!("not started: {why}");
     if matches!(why, LedgerError::Locked { .. }) { Exit::Foreign } else { Exit::Failed }
-}
-
-/// The sessions that an earlier process has issued, where the ledger is; without a place to write they are only
-/// remembered.
-fn open_sessions(settings: &Settings, ledger: &Ledger) -> Sessions {
-    let account = AccountId::new(&settings.account.id);
-    if ledger.state().off.is_some() {
-        return Sessions::in_memory(account);
-    }
-    let sessions = Sessions::open(&settings.state_dir, account, SystemClock.now());
-    if let Some(why) = sessions.off() {
-        warn!("agents are unknown after a restart until something is delivered to them: {why}");
-    }
-    sessions
 }
 
 /// The ways to the backend.
@@ -330,7 +328,7 @@ impl House<'_> {
         let stop = &self.switches.chores;
         let mission = tapped(&self.ways.once, self.settings, stop, &self.state.backend);
         let gateway = self.gateway.as_ref().map(|gateway| gateway.client(stop));
-        let reporter = Reporter::new(mission, gateway, self.state.clone(), self.settings);
+        let reporter = Reporter::new(mission, gateway, self.state.clone(), team.clone(), self.settings);
         let (interval, switch, living) = (self.settings.report_interval, stop.clone(), alive.clone());
         spawn("reporter", move || {
             reporter.run(&switch, interval);

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use serde_json::value::RawValue;
 
 use super::super::ground::Way;
-use crate::clock::{Clock as _, Millis, SystemClock};
+use super::refusal::{Refusal, Token};
+use crate::clock::{Clock, Millis, SystemClock};
 use crate::config::Settings;
 use crate::convex::{Call, CallError, Class, Convex, Endpoint, Why};
 use crate::http::health::BackendHealth;
@@ -34,6 +35,8 @@ pub(super) struct Backend {
     last_ok: AtomicI64,
     troubled: AtomicBool,
     known: Mutex<Known>,
+    /// Measures how long the token has been refused.
+    steady: Box<dyn Clock>,
 }
 
 #[derive(Default)]
@@ -44,6 +47,7 @@ struct Known {
     refusals: u32,
     away: u32,
     token_refused: bool,
+    refusal: Refusal,
     last_report: Option<Millis>,
     report_error: Option<String>,
 }
@@ -105,9 +109,11 @@ fn is_ours(path: &str) -> bool {
 }
 
 impl Backend {
-    pub(super) fn new(metrics: Arc<Metrics>, redactor: Arc<Redactor>) -> Self {
-        let (last_ok, troubled) = (AtomicI64::new(i64::MIN), AtomicBool::new(false));
-        Self { metrics, redactor, last_ok, troubled, known: Mutex::default() }
+    /// With a clock that nobody sets.
+    pub(super) fn new(metrics: Arc<Metrics>, redactor: Arc<Redactor>, steady: Box<dyn Clock>) -> Self {
+        // The first success is to be noted, too.
+        let (last_ok, troubled) = (AtomicI64::new(i64::MIN), AtomicBool::new(true));
+        Self { metrics, redactor, last_ok, troubled, known: Mutex::default(), steady }
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
@@ -129,9 +135,14 @@ impl Backend {
                 self.last_ok.store(SystemClock.now().0, Ordering::Relaxed);
                 if self.troubled.swap(false, Ordering::AcqRel) {
                     let mut known = self.known();
-                    let reports = (known.last_report, known.report_error.take());
-                    *known = Known { last_failure: known.last_failure, ..Known::default() };
-                    (known.last_report, known.report_error) = reports;
+                    known.refusal.heard(Token::Accepted, self.steady.now());
+                    *known = Known {
+                        last_failure: known.last_failure,
+                        refusal: std::mem::take(&mut known.refusal),
+                        last_report: known.last_report,
+                        report_error: known.report_error.take(),
+                        ..Known::default()
+                    };
                 }
             }
             Err(error) if error.why != Why::Stopped => self.note_failure(call, error),
@@ -146,6 +157,9 @@ impl Backend {
         let mut known = self.known();
         known.last_failure = Some(SystemClock.now());
         known.last_error = Some(self.redactor.excerpt(&error.sentence, ERROR_CHARS));
+        // Of the identity alone a proxy may complain, too.
+        let token = if error.why == Why::TokenRefused { Token::Refused } else { Token::Unclear };
+        known.refusal.heard(token, self.steady.now());
         match says(call, error) {
             Says::Away => {
                 known.away += 1;
@@ -189,6 +203,13 @@ impl Backend {
                 known.report_error = Some(self.redactor.excerpt(&error.to_string(), ERROR_CHARS));
             }
         }
+    }
+
+    /// Why it is pointless to go on, if so: the backend has refused the token for ten minutes, and no call has ever
+    /// succeeded.
+    pub(super) fn hopeless(&self) -> Option<String> {
+        let known = self.known();
+        known.refusal.is_hopeless().then(|| known.last_error.clone().unwrap_or_default())
     }
 
     /// As `/health` shows it.
@@ -258,8 +279,51 @@ mod tests {
     const AN_AGENTS: &str = "service/actions:getTaskForAgentTool";
 
     fn backend() -> Backend {
+        backend_at(Hands::default())
+    }
+
+    fn backend_at(hands: Hands) -> Backend {
         let functions = catalog::ALL.iter().map(|function| function.path);
-        Backend::new(Arc::new(Metrics::new(functions)), Arc::default())
+        Backend::new(Arc::new(Metrics::new(functions)), Arc::default(), Box::new(hands))
+    }
+
+    /// The second and the answer of each call.
+    type Timed = &'static [(i64, Result<(), Why>)];
+
+    /// A clock that stands still until it is moved.
+    #[derive(Clone, Default)]
+    struct Hands(Arc<AtomicI64>);
+
+    impl Clock for Hands {
+        fn now(&self) -> Millis {
+            Millis(self.0.load(Ordering::SeqCst))
+        }
+    }
+
+    /// Only what the backend itself says of the token counts: no hidden reason, no proxy, no outage.
+    #[test]
+    fn a_token_is_hopeless_after_ten_minutes_of_readable_refusals_alone() {
+        let rows: &[(Timed, bool)] = &[
+            (&[(0, Err(Why::TokenRefused)), (600, Err(Why::TokenRefused))], true),
+            (&[(0, Err(Why::TokenRefused)), (599, Err(Why::TokenRefused))], false),
+            (&[(0, Err(Why::Unknown)), (900, Err(Why::Unknown))], false),
+            (&[(0, Err(Why::Unauthorised)), (900, Err(Why::Unauthorised))], false),
+            (&[(0, Ok(())), (1, Err(Why::TokenRefused)), (900, Err(Why::TokenRefused))], false),
+            (
+                &[(0, Err(Why::TokenRefused)), (10, Err(Why::Unreachable)), (605, Err(Why::TokenRefused))],
+                false,
+            ),
+            (&[(0, Err(Why::TokenRefused)), (599, Err(Why::Stopped)), (600, Err(Why::TokenRefused))], true),
+        ];
+        for (row, (calls, hopeless)) in rows.iter().enumerate() {
+            let hands = Hands::default();
+            let backend = backend_at(hands.clone());
+            for (second, answer) in *calls {
+                hands.0.store(second * 1_000, Ordering::SeqCst);
+                heard(&backend, OURS, *answer);
+            }
+            assert_eq!(backend.hopeless().is_some(), *hopeless, "row {row}");
+        }
     }
 
     fn heard(backend: &Backend, path: &str, answer: Result<(), Why>) {

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use mission_control_runtime::config::LedgerSync;
+use mission_control_runtime::delivery::service::STAND_BACK;
 use mission_control_runtime::demo::gateway::{Prompt, Thought};
 use mission_control_runtime::ledger::{Ledger, Options};
 use mission_control_runtime::model::AccountId;
@@ -61,6 +62,13 @@ fn doubled(house: &House) -> (u64, u64) {
     (posts, turns)
 }
 
+/// Whether `/health` names another runtime. A process that is leaving does not answer any more.
+fn says_foreign(address: &str) -> bool {
+    let answer = agent().get(format!("http://{address}/health")).call();
+    let body = answer.and_then(|mut answer| answer.body_mut().read_to_string()).unwrap_or_default();
+    body.contains("\"foreign_instance\"")
+}
+
 fn is_typing(row: &Value) -> bool {
     row.get("readAt").is_some() && row.get("deliveredAt").is_none() && row.get("deliveryEndedAt").is_none()
 }
@@ -95,16 +103,47 @@ fn a_command_that_has_the_ledger_for_a_moment_is_waited_for() {
     started.address();
 }
 
+/// The backend receives a call of a killed runtime between the first lists of the next one.
+#[test]
+fn a_late_call_of_a_killed_runtime_does_not_end_the_next_one() {
+    let mut house = House::set(&SLUGS, slow, &[(STAND_BACK, "1000")]);
+    house.kill();
+    let tasks = tasks(&house);
+    load(&house, &tasks, 30);
+    let rows = house.undelivered();
+    let mut next = house.another_with(&[(STAND_BACK, "1000")]);
+    let address = next.address();
+    let until = Instant::now() + Duration::from_mins(1);
+    let mut late = rows.iter().map(|row| row["_id"].as_str().unwrap());
+    while !says_foreign(&address) && !next.has_ended() {
+        assert!(Instant::now() < until, "no call is seen between two lists");
+        if let Some(id) = late.next() {
+            house.board.service("markNotificationRead", json!({"notificationId": id})).unwrap();
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    if next.has_ended() {
+        let (code, log) = next.end();
+        panic!("it has left with {code:?}: {log}");
+    }
+    next.hear("going on");
+    house.take(next, address);
+    house.settled();
+    assert_eq!(doubled(&house), (0, 0));
+    assert_eq!(house.health()["delivery"]["ended"], json!({"answered": 30}));
+    assert!(house.health()["delivery"]["foreignInstance"].is_null());
+}
+
 #[test]
 fn the_second_one_leaves_without_a_turn_and_disturbs_nobody() {
-    let house = House::new(&SLUGS, slow);
+    let house = House::set(&SLUGS, slow, &[(STAND_BACK, "1000")]);
     let tasks = tasks(&house);
     load(&house, &tasks, 200);
     house.begun();
     let mut other = house.another();
     let address = other.address();
     let line = other.hear("another runtime works on this account");
-    assert!(line.contains("One of the two must go"), "{line}");
+    assert!(line.contains("Stop one of the two"), "{line}");
     let (code, log) = other.end();
     assert_eq!(code, Some(4), "{log}");
     assert!(!log.contains("answered"), "it has delivered nothing: {log}");
@@ -118,7 +157,7 @@ fn the_second_one_leaves_without_a_turn_and_disturbs_nobody() {
 /// Whoever is there first never hears of the other one, so this is about two that start at the same instant.
 #[test]
 fn of_two_that_start_together_one_stays() {
-    let mut house = House::set(&SLUGS, slow, &[("DELIVERY_INTERVAL", "2000")]);
+    let mut house = House::set(&SLUGS, slow, &[("DELIVERY_INTERVAL", "2000"), (STAND_BACK, "4000")]);
     house.kill();
     let tasks = tasks(&house);
     load(&house, &tasks, 200);
@@ -135,7 +174,7 @@ fn of_two_that_start_together_one_stays() {
         assert!(Instant::now() < until, "both stay");
         // Where nothing is to be done neither can be seen.
         std::thread::sleep(Duration::from_millis(500));
-        load(&house, &tasks, 1);
+        load(&house, &tasks[more % 50..], 1);
         more += 1;
     };
     let (code, log) = left.end();
@@ -161,20 +200,14 @@ fn of_two_that_start_together_one_stays() {
 /// Two that find each other on an empty board see each other with the first rows. Until it is decided `/health` says so.
 #[test]
 fn of_two_that_were_idle_one_stays() {
-    let mut house = House::new(&SLUGS, slow);
+    let mut house = House::set(&SLUGS, slow, &[(STAND_BACK, "2000")]);
     let mut other = house.another();
     let address = other.address();
     other.hear("the team:");
     let tasks = tasks(&house);
     load(&house, &tasks, 100);
-    // Whoever leaves in this very moment answers nothing any more.
-    let told = |address: &str| {
-        let answer = agent().get(format!("http://{address}/health")).call();
-        let body = answer.and_then(|mut answer| answer.body_mut().read_to_string()).unwrap_or_default();
-        body.contains("\"foreign_instance\"")
-    };
     let until = Instant::now() + Duration::from_mins(4);
-    let (mut seen, mut first) = (false, house.give());
+    let (mut seen, mut more, mut first) = (false, 0, house.give());
     let here = house.address().to_owned();
     let (stays, address, left): (Running, String, Running) = loop {
         match (first.has_ended(), other.has_ended()) {
@@ -182,10 +215,11 @@ fn of_two_that_were_idle_one_stays() {
             (true, false) => break (other, address, first),
             (ended, _) => assert!(!ended, "nobody stays"),
         }
-        seen |= told(&here) || told(&address);
+        seen |= says_foreign(&here) || says_foreign(&address);
         assert!(Instant::now() < until, "both stay");
         std::thread::sleep(Duration::from_millis(500));
-        load(&house, &tasks, 1);
+        load(&house, &tasks[more % 50..], 1);
+        more += 1;
     };
     assert!(seen, "/health says so");
     let (code, log) = left.end();

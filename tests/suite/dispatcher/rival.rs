@@ -15,6 +15,9 @@ const SEEDS: u64 = 10;
 
 const INTERVAL: Duration = Duration::from_secs(5);
 
+/// The least time between two signs of another runtime that prove that it is alive.
+const STAND_BACK: Duration = Duration::from_mins(2);
+
 fn rhythm() -> Rhythm {
     Rhythm {
         interval: INTERVAL,
@@ -109,9 +112,9 @@ impl Watch {
     }
 }
 
-/// What the two lists at the start show of a row, and whether that proves another runtime.
+/// What the two lists at the start show of a row, and whether another runtime is suspected. Nobody leaves for one sign.
 #[test]
-fn what_moves_between_the_first_two_lists_is_somebody_elses_doing() {
+fn a_row_that_moves_between_the_first_two_lists_makes_the_runtime_stand_back() {
     let read = json!({"readAt": 20});
     let failed = json!({"readAt": 20, "deliveryEndedAt": 30});
     let gone = Value::Null;
@@ -139,7 +142,7 @@ fn what_moves_between_the_first_two_lists_is_somebody_elses_doing() {
         ("a row comes in", gone.clone(), json!({}), false),
         ("a row comes in and is read", gone, read, true),
     ];
-    for (what, before, after, leaves) in rows {
+    for (what, before, after, suspects) in rows {
         for dice in [0.0, 0.5, 1.0] {
             let list = |marks: &Value| -> Vec<Notification> {
                 let other = untouched("other");
@@ -150,9 +153,9 @@ fn what_moves_between_the_first_two_lists_is_somebody_elses_doing() {
             watch.sees_for(INTERVAL.mul_f64(0.2 + 0.8 * dice), &list(&before), dice);
             assert_eq!((watch.left, watch.begun().len()), (0, 0), "{what}: two lists are compared");
             watch.sees_for(INTERVAL, &list(&after), dice);
-            assert_eq!(watch.left, usize::from(leaves), "{what}");
-            assert_eq!(watch.begun().is_empty(), leaves, "{what}: {:?}", watch.begun());
-            assert_eq!(watch.suspects(), leaves.then_some(true), "{what}");
+            assert_eq!(watch.left, 0, "{what}: one sign is not enough to leave");
+            assert_eq!(watch.begun().is_empty(), suspects, "{what}: {:?}", watch.begun());
+            assert_eq!(watch.suspects(), suspects.then_some(false), "{what}");
         }
     }
 }
@@ -165,6 +168,89 @@ fn what_moves_before_the_first_of_the_two_lists_proves_nothing() {
     let read = [row("a", &json!({"readAt": 20}))];
     watch.sees_for(INTERVAL.mul_f64(1.8), &read, 0.5);
     assert_eq!((watch.left, watch.begun()), (0, vec!["a"]));
+}
+
+/// The backend receives late calls of a runtime that was killed: once, or several calls within a minute. The new runtime
+/// waits for minutes and then delivers.
+#[test]
+fn late_calls_of_a_killed_runtime_delay_the_start_and_do_not_end_it() {
+    for (late, dice) in [(1, 0.0), (1, 1.0), (2, 0.0), (5, 0.5), (12, 1.0)] {
+        let rows = |read: usize| -> Vec<Notification> {
+            let marked = |n| {
+                if n < read {
+                    row(&format!("r{n}"), &json!({"readAt": 20}))
+                } else {
+                    untouched(&format!("r{n}"))
+                }
+            };
+            (0..20).map(marked).collect()
+        };
+        let mut watch = Watch::new();
+        watch.sees(&rows(0), dice);
+        watch.sees_for(INTERVAL.mul_f64(0.2 + 0.8 * dice), &rows(0), dice);
+        for read in 1..=late {
+            watch.sees_for(INTERVAL, &rows(read), dice);
+        }
+        assert_eq!((watch.left, watch.begun().len()), (0, 0), "{late} late calls: it stands back");
+        assert_eq!(watch.suspects(), Some(false), "{late} late calls: it says so");
+        let since = watch.now;
+        while watch.begun.is_empty() && watch.left == 0 {
+            watch.sees(&rows(late), dice);
+            assert!(watch.now.since(since) < 2 * STAND_BACK + 10 * INTERVAL, "{late} late calls: it decides");
+        }
+        assert_eq!((watch.left, watch.suspects()), (0, None), "{late} late calls: it goes on");
+    }
+}
+
+/// Late calls that arrive after an empty board let the runtime begin at once.
+#[test]
+fn late_calls_during_work_do_not_end_a_runtime() {
+    for dice in [0.0, 0.5, 1.0] {
+        let mut watch = Watch::alone();
+        let rows = |read: i64| {
+            [row("x", &json!({"readAt": 20})), row("y", &json!({"readAt": 20 + read})), untouched("z")]
+        };
+        watch.sees(&[untouched("x"), untouched("y"), untouched("z")][2..], dice);
+        assert_eq!(watch.begun(), ["z"]);
+        // A new call arrives with each list for a minute.
+        watch.sees(&rows(0), dice);
+        let since = watch.now;
+        let mut read = 0;
+        while watch.now.since(since) < Duration::from_mins(1) {
+            read += 1;
+            watch.sees(&rows(read), dice);
+        }
+        while watch.suspects().is_some() {
+            watch.sees(&rows(read), dice);
+            assert_eq!(watch.left, 0, "{dice}");
+            assert!(watch.now.since(since) < Duration::from_mins(10), "{dice}: it decides");
+        }
+    }
+}
+
+/// A runtime that is at work minutes later, too, is alive: one of the two leaves. An empty board between proves nothing.
+#[test]
+fn a_runtime_that_is_seen_at_work_twice_is_left_alone() {
+    for (dice, empty) in [(0.0, false), (0.5, false), (1.0, false), (0.0, true), (1.0, true)] {
+        let mut watch = Watch::new();
+        watch.sees(&[untouched("a")], dice);
+        watch.sees_for(INTERVAL.mul_f64(0.2 + 0.8 * dice), &[untouched("a")], dice);
+        watch.sees_for(INTERVAL, &[row("a", &json!({"readAt": 20})), untouched("b")], dice);
+        let proven = watch.now;
+        if empty {
+            watch.sees_for(STAND_BACK / 2, &[], dice);
+            assert_eq!(watch.suspects(), Some(false), "an empty board does not end the wait");
+        }
+        let mut stamp = 100;
+        while watch.left == 0 {
+            stamp += 1;
+            watch.sees(&[untouched("b"), row("x", &json!({"readAt": stamp}))], dice);
+            assert_eq!(watch.begun().len(), 0, "nothing begins meanwhile");
+            assert!(watch.now.since(proven) < 2 * STAND_BACK + 10 * INTERVAL, "it decides");
+        }
+        assert!(watch.now.since(proven) >= STAND_BACK, "the two signs are minutes apart");
+        assert_eq!(watch.suspects(), Some(true));
+    }
 }
 
 #[test]
@@ -238,8 +324,8 @@ fn what_was_given_back_stays_ours() {
     assert_eq!(watch.suspects(), None);
 }
 
-/// Nothing begins for as long as the dice say; then, if nothing moves any more, it goes on, and else it leaves. What
-/// runs may end meanwhile.
+/// Nothing begins for as long as the dice say; then, if nothing moves any more, it goes on. Otherwise it stands back for
+/// minutes, looks again and leaves. What runs may end meanwhile.
 #[test]
 fn whoever_sees_another_waits_and_then_goes_on_or_leaves() {
     for (dice, goes_on) in [(0.0, false), (0.25, false), (1.0, false), (0.0, true), (0.5, true), (1.0, true)]
@@ -256,7 +342,8 @@ fn whoever_sees_another_waits_and_then_goes_on_or_leaves() {
         while watch.left == 0 && watch.begun.is_empty() {
             stamp += i64::from(!goes_on);
             watch.sees(&[untouched("b"), row("x", &json!({"readAt": stamp}))], 0.5);
-            assert!(watch.now.since(seen) < hold + 2 * INTERVAL, "it decides");
+            let back = if goes_on { Duration::ZERO } else { STAND_BACK.mul_f64(1.5) + 10 * INTERVAL };
+            assert!(watch.now.since(seen) < hold + back + 2 * INTERVAL, "it decides");
         }
         assert_eq!((watch.left, watch.begun.is_empty()), (usize::from(!goes_on), !goes_on), "{dice}");
         let waited = watch.now.since(seen);

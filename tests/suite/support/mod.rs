@@ -2,10 +2,14 @@
 
 /// A board to test on.
 pub(crate) mod board;
+/// Exports of boards of any size.
+pub(crate) mod copies;
 /// Dice that can be thrown again.
 pub(crate) mod dice;
 /// The embedded backend, called directly; its calls counted, and failing as told.
 pub(crate) mod direct;
+/// The way to Mission Control, breaking calls.
+pub(crate) mod faulty;
 /// Rows of a ledger as another version would have written them.
 pub(crate) mod forge;
 /// The log lines of a test's own thread.
