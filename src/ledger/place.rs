@@ -18,6 +18,7 @@ use crate::model::NotificationId;
 const DATABASE: &str = "ledger.sqlite";
 const MARK: &str = "ledger.mark";
 const LOCK: &str = "ledger.lock";
+const HANDS: &str = "ledger.hands";
 /// What belongs to a database besides its own file.
 const LOG: &str = "-wal";
 const INDEX: &str = "-shm";
@@ -118,6 +119,11 @@ impl Place {
     /// The file of the mark.
     pub(super) fn mark(&self) -> PathBuf {
         self.directory.join(MARK)
+    }
+
+    /// The file of what a process has in hand.
+    pub(super) fn hands(&self) -> PathBuf {
+        self.directory.join(HANDS)
     }
 
     /// When a ledger was last set aside here.

@@ -31,14 +31,13 @@ use super::ground::{Ground, Way};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::Settings;
 use crate::convex::Backoff;
-use crate::delivery::End;
 use crate::delivery::ask::Hold;
 use crate::delivery::desk::{Made, Rules};
 use crate::delivery::dispatcher::{Left, Plan, Rhythm};
 use crate::delivery::retry::Budget;
 use crate::delivery::service::{Service, Setup};
-use crate::delivery::watch;
 use crate::delivery::worker::Worker;
+use crate::delivery::{End, crash, watch};
 use crate::gateway::client::{Endpoint, HttpGateway, Limits};
 use crate::gateway::{ToolOutput, TurnMark};
 use crate::heartbeat::keeper::Keeper;
@@ -163,6 +162,7 @@ fn serve(settings: &Settings, ways: &Ways, redactor: &Arc<Redactor>) -> Exit {
     if cause == Cause::Lost {
         error!("the dispatcher has ended by itself; please report this as a bug");
     }
+    ledger.stops();
     let (view, drain) = (service.view(), settings.delivery.drain);
     let ladder = Ladder::begin(signals, drain, cause.exit());
     state.drains();
@@ -263,16 +263,29 @@ fn open_ledger(settings: &Settings) -> Result<(Arc<Ledger>, Left, Arc<Made>), Le
         error!("what was done for {} cannot be read ({}): it is not begun again", damaged.id, damaged.what);
         (damaged.id, End::Dead("its record is damaged: what was done for it is not known".to_owned()))
     });
-    let unknown = || End::Dead("it ended in a way that this version does not know".to_owned());
-    let closed = opened.closed.into_iter().map(|closed| (closed.id, closed.end.unwrap_or_else(unknown)));
-    let (now, longest) = (SystemClock.now(), Duration::from_hours(1));
-    let open = opened.open.into_iter().map(|mut left| {
-        left.record.recalled(now);
-        // The clock may have been set back since.
-        (left.row, left.record, left.not_before.map(|until| until.min(now + longest)))
+    let untouched = opened.newer.into_iter().map(|newer| {
+        error!(
+            "{} is left untouched: {}, so a newer version wrote it; start that version again to deliver it",
+            newer.id, newer.what
+        );
+        newer.id
     });
-    let closed = closed.chain(damaged).collect();
-    let left = Left { open: open.collect(), closed, dead: opened.dead, hold: Hold::default() };
+    let closed = opened.closed.into_iter().filter_map(|closed| Some((closed.id, closed.end?)));
+    let now = SystemClock.now();
+    let mut open: Vec<_> = opened.open.into_iter().map(|it| (it.row, it.record, it.not_before)).collect();
+    let crashed = opened.crash.iter().map(|crash| crash.in_hand.len());
+    crashed.for_each(|hands| warn!("the last process crashed (deliveries in hand: {hands})"));
+    opened.ledger.works(now);
+    if let Err(why) = crash::go_on(&mut open, opened.crash.as_ref(), &opened.ledger, now) {
+        warn!("the restart is not noted for the deliveries under way: {why}");
+    }
+    let left = Left {
+        open,
+        closed: closed.chain(damaged).collect(),
+        untouched: untouched.collect(),
+        dead: opened.dead,
+        hold: Hold::default(),
+    };
     Ok((Arc::new(opened.ledger), left, made))
 }
 
