@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use super::address::{self, bracketed, is_everywhere};
 use super::credentials;
+use super::mistake::Mistake;
 use super::network::Network;
 use super::reader::Reader;
 use super::table::{
     AGENT_SYNC_INTERVAL, AI_GATEWAY_API_KEY, DELIVERY_BACKOFF_BASE_MS, DELIVERY_BACKOFF_MAX_MS,
     DELIVERY_IDLE_INTERVAL, DELIVERY_INTERVAL, DELIVERY_LIST_LIMIT, DELIVERY_MAX_AGE_MS,
     DELIVERY_MAX_ATTEMPTS, DELIVERY_MAX_CONCURRENT_SESSIONS, DELIVERY_STREAM_TIMEOUT_MS, DRAIN_TIMEOUT_MS,
-    DROPLET_ID, DROPLET_IP, DROPLET_REGION, HEALTH_CHECK_INTERVAL, LEDGER_SYNC, LOG_FORMAT, LOG_LEVEL,
-    NO_RESPONSE_NOTE, OPENCLAW_MAX_CONCURRENT, OPENCLAW_PROFILE_SYNC, OPENCLAW_VERSION,
+    DROPLET_ID, DROPLET_IP, DROPLET_REGION, HEALTH_CHECK_INTERVAL, LEDGER, LEDGER_SYNC, LOG_FORMAT,
+    LOG_LEVEL, NO_RESPONSE_NOTE, OPENCLAW_MAX_CONCURRENT, OPENCLAW_PROFILE_SYNC, OPENCLAW_VERSION,
     OPENCLAW_WORKSPACE_ROOT, RUNTIME_VERSION, SSL_CERT_FILE, STATE_DIR, TOOL_MAX_CALLS, TOOL_MAX_ROUNDS,
     UPGRADE_MODE,
 };
@@ -46,6 +47,8 @@ pub struct Settings {
     pub openclaw_version: Option<String>,
     /// The folder for what must survive a crash.
     pub state_dir: PathBuf,
+    /// Whether steps are recorded.
+    pub ledger: LedgerSwitch,
     /// When a step counts as recorded.
     pub ledger_sync: LedgerSync,
     /// Certificate authorities to trust, instead of the system's.
@@ -187,6 +190,15 @@ pub enum NoResponseNote {
     Off,
 }
 
+/// Whether steps of deliveries are recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LedgerSwitch {
+    /// They are.
+    On,
+    /// They are not: a crash loses what is under way.
+    Off,
+}
+
 /// When a step of a delivery counts as recorded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LedgerSync {
@@ -268,6 +280,7 @@ pub(super) fn assemble(reader: &mut Reader) -> Option<Settings> {
         runtime_version,
         openclaw_version: reader.given_text(&OPENCLAW_VERSION),
         state_dir: state_dir(reader),
+        ledger: ledger(reader),
         ledger_sync: ledger_sync(reader),
         ssl_cert_file: reader.given_text(&SSL_CERT_FILE).map(PathBuf::from),
         log_level: log_level(reader),
@@ -327,9 +340,11 @@ fn state_dir(reader: &mut Reader) -> PathBuf {
     if let Some(given) = reader.given_text(&STATE_DIR) {
         return PathBuf::from(given);
     }
-    let (dir, from) = match reader.state_directory() {
-        Some(dir) => (dir, "STATE_DIRECTORY, which systemd sets"),
-        None => ("./.mission-control-runtime".to_owned(), "the working directory"),
+    let Some((dir, from)) = reader.state_directory() else {
+        if !reader.was_refused(&STATE_DIR) {
+            reader.lacks(Mistake::NoStateDir);
+        }
+        return PathBuf::new();
     };
     reader.derive(&STATE_DIR, &dir, from);
     PathBuf::from(dir)
@@ -349,6 +364,13 @@ fn log_format(reader: &mut Reader) -> LogFormat {
     match reader.text(&LOG_FORMAT).as_str() {
         "json" => LogFormat::Json,
         _ => LogFormat::Text,
+    }
+}
+
+fn ledger(reader: &mut Reader) -> LedgerSwitch {
+    match reader.text(&LEDGER).as_str() {
+        "off" => LedgerSwitch::Off,
+        _ => LedgerSwitch::On,
     }
 }
 

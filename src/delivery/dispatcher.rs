@@ -39,6 +39,7 @@ const UNMARKED_MAX: usize = 1000;
 
 /// The owner of the rows.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "facts that do not depend on each other")]
 pub struct Dispatcher {
     plan: Plan,
     queue: Queue,
@@ -67,6 +68,8 @@ pub struct Dispatcher {
     shelf: Shelf,
     /// Whose turns do not begin.
     hold: Hold,
+    /// Whether nothing begins.
+    suspended: bool,
     stopping: bool,
 }
 
@@ -102,6 +105,7 @@ impl Dispatcher {
             unmarked: HashMap::new(),
             unmarked_order: VecDeque::new(),
             ignored: 0,
+            suspended: false,
             stopping: false,
         }
     }
@@ -149,6 +153,7 @@ impl Dispatcher {
         while self.free > 0
             && self.gate.lets_in()
             && self.rival.lets_begin()
+            && !self.suspended
             && let Some(job) = self.next_job()
         {
             self.free -= 1;
@@ -301,7 +306,7 @@ impl Dispatcher {
         }
         let list = (!self.listing).then(|| self.pace.due(now));
         // What rests is of interest only if somebody could take it.
-        let lets_in = self.gate.lets_in() && self.rival.lets_begin();
+        let lets_in = self.gate.lets_in() && self.rival.lets_begin() && !self.suspended;
         let rested = self.queue.wake_at().filter(|_| self.free > 0 && lets_in);
         // Once it is due the list is wanted, and the pace knows when.
         let compared = self.rival.list_at().filter(|at| *at > now);

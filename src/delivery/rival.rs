@@ -29,7 +29,7 @@ const HOLD_MAX: Duration = Duration::from_mins(1);
 
 /// The least time between the first sign of another runtime and the second look; it takes up to twice as long. A call of
 /// a runtime that was killed arrives within this time or never.
-pub const STAND_BACK: Duration = Duration::from_mins(2);
+pub(super) const STAND_BACK: Duration = Duration::from_mins(2);
 
 /// The part of an interval in which calls that are under way land: so long nothing is compared, at the least. In front of
 /// the first two lists the dice add up to a whole interval.
@@ -238,7 +238,7 @@ impl Rival {
                 self.found = moved;
                 self.times += 1;
                 let least = self.interval.mul_f64(SETTLING);
-                self.state = State::Holding(now + HOLD_MAX.mul_f64(dice).max(least));
+                self.state = State::Holding(now + HOLD_MAX.min(self.stand_back).mul_f64(dice).max(least));
             }
             State::Holding(_) | State::Comparing(_) | State::Alone | State::Leaving => {}
         }

@@ -280,6 +280,8 @@ pub struct LedgerHealth {
     pub off: Option<String>,
     /// Whether nothing new begins because of that.
     pub holds: bool,
+    /// Why `STATE_DIR` no longer leads to it, if so: then nothing new begins, either.
+    pub displaced: Option<String>,
     /// Deliveries that are not over.
     pub open: usize,
     /// Notes taken since the start.
@@ -315,7 +317,7 @@ const DISK_LOW_BYTES: u64 = 100 * 1024 * 1024;
 const SKEW_MS: u64 = 30_000;
 
 /// Everything that can speak against being healthy, in words that dashboards can count.
-pub const REASONS: [&str; 19] = [
+pub const REASONS: [&str; 20] = [
     "gateway_unreachable",
     "gateway_refused_token",
     "gateway_endpoint_off",
@@ -331,6 +333,7 @@ pub const REASONS: [&str; 19] = [
     "roster_stale",
     "report_failing",
     "ledger_off",
+    "state_dir_moved",
     "disk_low",
     "clock_skew",
     // Of the rooms that write workspaces.
@@ -367,6 +370,7 @@ impl Parts {
             // Where nothing gets through, the report is not what is wrong.
             "report_failing" => backend.accepted == Some(true) && backend.last_report_error.is_some(),
             "ledger_off" => ledger.off.is_some(),
+            "state_dir_moved" => ledger.displaced.is_some(),
             "disk_low" => disk.free_bytes.is_some_and(|free| free < DISK_LOW_BYTES),
             "clock_skew" => backend.clock_ahead_ms.is_some_and(|ahead| ahead.unsigned_abs() > SKEW_MS),
             "foreign_instance" => delivery.foreign_instance.is_some(),
@@ -387,7 +391,7 @@ impl Parts {
         let rows = [
             (!self.backend.once_accepted, "backend"),
             (!self.delivery.running, "delivery"),
-            (self.ledger.holds, "ledger"),
+            (self.ledger.holds || self.ledger.displaced.is_some(), "ledger"),
         ];
         rows.into_iter().filter_map(|(misses, what)| misses.then_some(what)).collect()
     }

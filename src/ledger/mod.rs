@@ -27,14 +27,13 @@ mod read;
 mod story;
 mod writer;
 
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 pub use error::LedgerError;
 pub use paper::Paper;
-pub use place::{SetAside, is_in, last_set_aside, make, owner, set_aside};
+pub use place::{SetAside, is_in, last_set_aside, owner, set_aside};
 pub use read::{Read, Tale, read};
 
 pub use crate::delivery::journal::Told;
@@ -44,9 +43,11 @@ use crate::config::LedgerSync;
 use crate::delivery::journal::{Journal, JournalError, Note, Wait};
 use crate::delivery::shelf::{Shelf, Shelved};
 use crate::delivery::{End, Record};
+use crate::files::Folder;
 use crate::model::{AccountId, Notification, NotificationId};
 use book::Book;
 use entry::Found;
+use place::Place;
 use writer::Shared;
 
 /// So many closed deliveries are kept for `why`, at most.
@@ -156,20 +157,24 @@ pub struct State {
 pub struct Ledger(Inner);
 
 enum Inner {
-    On { shared: Arc<Shared>, writer: Mutex<Option<JoinHandle<()>>> },
-    Off(String),
+    On {
+        shared: Arc<Shared>,
+        writer: Mutex<Option<JoinHandle<()>>>,
+        place: Arc<Place>,
+    },
+    /// With the lock of the folder, where it can be had.
+    Off(String, Option<Place>),
 }
 
 impl Ledger {
-    /// Opens the ledger in this directory; made, with it, where there is none.
-    pub fn open(directory: &Path, options: &Options) -> Result<Opened, LedgerError> {
-        let opened = Self::open_here(directory, options);
-        // Whoever goes on without a ledger must not forget what lies in one.
-        opened.map_err(|why| if why.is_of_the_place() { place::stuck(directory, why) } else { why })
+    /// Opens the ledger in this folder; made where there is none.
+    pub fn open(folder: &Arc<Folder>, options: &Options) -> Result<Opened, LedgerError> {
+        let opened = Self::open_here(folder, options);
+        opened.map_err(|why| if why.is_of_the_place() { place::stuck(folder, why) } else { why })
     }
 
-    fn open_here(directory: &Path, options: &Options) -> Result<Opened, LedgerError> {
-        let place = place::claim(directory)?;
+    fn open_here(folder: &Arc<Folder>, options: &Options) -> Result<Opened, LedgerError> {
+        let place = Arc::new(place::claim(folder)?);
         let mut recall = Recall { next: 1, ..Recall::default() };
         let book =
             Book::open(&place, options.sync, options.slow, |found| recall.take(found, &options.account))?;
@@ -182,28 +187,53 @@ impl Ledger {
         let Recall { open, damaged, foreign, .. } = &mut recall;
         let (open, damaged, foreign) = (std::mem::take(open), damaged.clone(), *foreign);
         let shared = Arc::new(Shared::new(recall, options.account.clone()));
-        let writer = writer::spawn(shared.clone(), book, place)
+        let writer = writer::spawn(shared.clone(), book, place.clone())
             .map_err(|why| LedgerError::Disk(format!("its thread did not start: {why}")))?;
-        let ledger = Self(Inner::On { shared, writer: Mutex::new(Some(writer)) });
+        let ledger = Self(Inner::On { shared, writer: Mutex::new(Some(writer)), place });
         Ok(Opened { ledger, open, damaged, closed, dead, foreign, set_aside })
     }
 
     /// One that keeps nothing, and says so: only crash recovery is lost.
     pub fn off(reason: impl Into<String>) -> Self {
-        Self(Inner::Off(reason.into()))
+        Self(Inner::Off(reason.into(), None))
+    }
+
+    /// One that keeps nothing because it is switched off. An error if deliveries in the folder are under way: what
+    /// becomes of them could not be recorded.
+    pub fn switched_off(folder: Option<&Arc<Folder>>) -> Result<Self, LedgerError> {
+        let why = LedgerError::Off.to_string();
+        let Some(folder) = folder else { return Ok(Self::off(why)) };
+        let place = match place::claim(folder) {
+            Err(locked @ LedgerError::Locked { .. }) => return Err(locked),
+            // In a folder that cannot be written nobody else has a lock.
+            claimed => claimed.ok(),
+        };
+        match place::stuck(folder, LedgerError::Off) {
+            under_way if !under_way.is_of_the_place() => Err(under_way),
+            _ => Ok(Self(Inner::Off(why, place))),
+        }
+    }
+
+    /// Why the path of the folder no longer leads to this ledger, if so. Then another process could begin a ledger
+    /// there, and nothing new may begin here.
+    pub fn displaced(&self) -> Option<String> {
+        match &self.0 {
+            Inner::On { place, .. } => place.displaced(),
+            Inner::Off(_, place) => place.as_ref()?.displaced(),
+        }
     }
 
     /// How it does.
     pub fn state(&self) -> State {
         match &self.0 {
             Inner::On { shared, .. } => shared.state(),
-            Inner::Off(why) => State { off: Some(why.clone()), ..State::default() },
+            Inner::Off(why, _) => State { off: Some(why.clone()), ..State::default() },
         }
     }
 
     /// Writes what is left and closes the file; later notes are refused.
     pub fn close(&self) {
-        let Inner::On { shared, writer } = &self.0 else { return };
+        let Inner::On { shared, writer, .. } = &self.0 else { return };
         shared.stop();
         if let Some(writer) = writer.lock().unwrap_or_else(PoisonError::into_inner).take() {
             // If it has panicked, its guard has told all who waited.
@@ -222,7 +252,7 @@ impl Journal for Ledger {
     fn note(&self, note: &Note<'_>, wait: Wait) -> Result<(), JournalError> {
         match &self.0 {
             Inner::On { shared, .. } => shared.note(note, wait),
-            Inner::Off(_) => Ok(()),
+            Inner::Off(..) => Ok(()),
         }
     }
 }

@@ -2,6 +2,8 @@
 
 /// Help, and what is said of places that are not as they should be.
 mod places;
+/// Where state is kept, and which folders are refused.
+mod state_dir;
 
 use std::fs;
 use std::net::TcpListener;

@@ -12,6 +12,8 @@ mod incidents;
 mod killed;
 /// The page for people, and what it asks for.
 mod live;
+/// The state folder is moved away under the running program.
+mod moved;
 /// What people ask and have done, beside the service and without it.
 mod operator;
 /// Without function tools.

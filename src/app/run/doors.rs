@@ -6,6 +6,7 @@ use super::House;
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::Settings;
 use crate::delivery::service::View;
+use crate::files::Folder;
 use crate::heartbeat::keeper::Keeper;
 use crate::http::agent_api::near::Near;
 use crate::http::agent_api::{AgentApi, DOCUMENT_BYTES, Setup};
@@ -25,11 +26,11 @@ pub(super) fn limits() -> Limits {
 
 /// What an earlier process has left that agents are to hear of, where the ledger is; without a place to write it is only
 /// remembered.
-pub(super) fn open_wakes(settings: &Settings, ledger: &Ledger) -> Keeper {
+pub(super) fn open_wakes(settings: &Settings, folder: Option<&Arc<Folder>>, ledger: &Ledger) -> Keeper {
     let account = AccountId::new(&settings.account.id);
-    match ledger.state().off {
-        Some(why) => Keeper::in_memory(&account, why),
-        None => Keeper::open(&settings.state_dir, &account, SystemClock.now()),
+    match (folder, ledger.state().off) {
+        (Some(folder), None) => Keeper::open(folder, &account, SystemClock.now()),
+        (_, why) => Keeper::in_memory(&account, why.unwrap_or_default()),
     }
 }
 

@@ -1,11 +1,13 @@
 //! `run`: the service, from the first line of its log to its exit code.
 
 mod chores;
+mod displaced;
 mod doors;
 mod ladder;
 mod last_hour;
 mod line;
 mod machine;
+mod opening;
 mod operator;
 mod rows;
 mod snapshot;
@@ -25,7 +27,7 @@ use super::ask;
 use super::exit::Exit;
 use super::ground::{Ground, Way};
 use crate::clock::{Clock as _, SystemClock};
-use crate::config::Settings;
+use crate::config::{LedgerSwitch, Settings};
 use crate::convex::Backoff;
 use crate::delivery::End;
 use crate::delivery::ask::Hold;
@@ -35,6 +37,7 @@ use crate::delivery::retry::Budget;
 use crate::delivery::service::{Service, Setup};
 use crate::delivery::watch;
 use crate::delivery::worker::Worker;
+use crate::files::Folder;
 use crate::gateway::client::{Endpoint, HttpGateway};
 use crate::gateway::{ToolOutput, TurnMark};
 use crate::heartbeat::keeper::Keeper;
@@ -50,6 +53,7 @@ use crate::wire::Stop;
 use chores::{Reporter, follow_roster, report_offline};
 use ladder::{Cause, Ladder};
 use line::{Handset, Line};
+use opening::{not_opened, open_folder, open_sessions};
 use state::State;
 use tap::tapped;
 
@@ -99,11 +103,13 @@ fn serve(settings: &Settings, ways: &Ways, redactor: &Arc<Redactor>) -> Exit {
         return Exit::Failed;
     }
     // Before the port: of two with the same configuration the second has to hear that it is one too many.
-    let (ledger, left, made) = match open_ledger(settings) {
+    let opened =
+        open_folder(settings).and_then(|folder| Ok((open_ledger(settings, folder.as_ref())?, folder)));
+    let ((ledger, left, made), folder) = match opened {
         Ok(opened) => opened,
         Err(why) => return not_opened(&why),
     };
-    let state = Arc::new(State::new(settings, redactor));
+    let state = Arc::new(State::new(settings, folder.as_ref(), redactor));
     let answering = state.clone();
     let address = (settings.http.host.as_str(), settings.http.port);
     let server = match Server::bind(address, doors::limits(), move |request| answering.answer(&request)) {
@@ -119,8 +125,8 @@ fn serve(settings: &Settings, ways: &Ways, redactor: &Arc<Redactor>) -> Exit {
     };
     info!("listening on http://{}", server.local_addr());
     state.keeps(ledger.clone());
-    let sessions = Arc::new(open_sessions(settings, &ledger));
-    let wakes = Arc::new(doors::open_wakes(settings, &ledger));
+    let sessions = Arc::new(open_sessions(settings, folder.as_ref(), &ledger));
+    let wakes = Arc::new(doors::open_wakes(settings, folder.as_ref(), &ledger));
     state.operator.opens(ask::address(settings.http.connect_host(), server.local_addr().port()));
     let left = Left { hold: state.operator.hold(), ..left };
     let switches = Switches::default();
@@ -195,11 +201,22 @@ fn serve(settings: &Settings, ways: &Ways, redactor: &Arc<Redactor>) -> Exit {
     cause.exit()
 }
 
-/// What an earlier process has left, and where the next one will find what this one leaves. Without a place to write the
-/// service runs and says so; but a ledger that is there and cannot be trusted is no reason to begin afresh.
-fn open_ledger(settings: &Settings) -> Result<(Arc<Ledger>, Left, Arc<Made>), LedgerError> {
+/// What an earlier process has left, and where the next one will find what this one leaves. A ledger that is there and
+/// cannot be trusted is no reason to begin afresh.
+fn open_ledger(
+    settings: &Settings,
+    folder: Option<&Arc<Folder>>,
+) -> Result<(Arc<Ledger>, Left, Arc<Made>), LedgerError> {
+    let folder = match (folder, settings.ledger) {
+        (Some(folder), LedgerSwitch::On) => folder,
+        (folder, _) => {
+            let ledger = Ledger::switched_off(folder)?;
+            warn!("nothing will survive a crash: LEDGER=off is set");
+            return Ok((Arc::new(ledger), Left::default(), Arc::default()));
+        }
+    };
     let options = ledger::Options::new(AccountId::new(&settings.account.id), settings.ledger_sync);
-    let mut opened = Ledger::open(&settings.state_dir, &options);
+    let mut opened = Ledger::open(folder, &options);
     for look in 0..LOCK_LOOKS {
         if !matches!(opened, Err(LedgerError::Locked { .. })) {
             break;
@@ -208,16 +225,9 @@ fn open_ledger(settings: &Settings) -> Result<(Arc<Ledger>, Left, Arc<Made>), Le
             info!("another process has the ledger; perhaps a command, for a moment");
         }
         thread::sleep(LOCK_LOOK);
-        opened = Ledger::open(&settings.state_dir, &options);
+        opened = Ledger::open(folder, &options);
     }
-    let opened = match opened {
-        Ok(opened) => opened,
-        Err(why) if why.is_of_the_place() => {
-            warn!("nothing will survive a crash: {why}");
-            return Ok((Arc::new(Ledger::off(why.to_string())), Left::default(), Arc::default()));
-        }
-        Err(why) => return Err(why),
-    };
+    let opened = opened?;
     if !opened.open.is_empty() {
         let left = match opened.open.len() {
             1 => "1 delivery".to_owned(),
@@ -244,26 +254,6 @@ fn open_ledger(settings: &Settings) -> Result<(Arc<Ledger>, Left, Arc<Made>), Le
     let closed = closed.chain(damaged).collect();
     let left = Left { open: open.collect(), closed, dead: opened.dead, hold: Hold::default() };
     Ok((Arc::new(opened.ledger), left, made))
-}
-
-/// A second runtime on one ledger is one too many for good.
-fn not_opened(why: &LedgerError) -> Exit {
-    error!("not started: {why}");
-    if matches!(why, LedgerError::Locked { .. }) { Exit::Foreign } else { Exit::Failed }
-}
-
-/// The sessions that an earlier process has issued, where the ledger is; without a place to write they are only
-/// remembered.
-fn open_sessions(settings: &Settings, ledger: &Ledger) -> Sessions {
-    let account = AccountId::new(&settings.account.id);
-    if ledger.state().off.is_some() {
-        return Sessions::in_memory(account);
-    }
-    let sessions = Sessions::open(&settings.state_dir, account, SystemClock.now());
-    if let Some(why) = sessions.off() {
-        warn!("agents are unknown after a restart until something is delivered to them: {why}");
-    }
-    sessions
 }
 
 /// The ways to the backend.
@@ -321,9 +311,14 @@ impl House<'_> {
         let mission = tapped(&self.ways.once, self.settings, stop, &self.state.backend);
         let (interval, switch, state) =
             (self.settings.agents.sync_interval, stop.clone(), self.state.clone());
-        let (sessions, wakes) = (self.sessions.clone(), self.wakes.clone());
+        let (sessions, wakes, living) = (self.sessions.clone(), self.wakes.clone(), alive.clone());
         spawn("roster", move || {
             follow_roster(&team, &mission, (&state, &sessions, &wakes), &switch, interval);
+            drop(living);
+        })?;
+        let (view, switch, state) = (service.view(), stop.clone(), self.state.clone());
+        spawn("state-dir", move || {
+            displaced::watch(&state, &view, &switch);
             drop(alive);
         })?;
         Ok((service, ended))

@@ -18,6 +18,7 @@ use crate::config::Settings;
 use crate::convex::Endpoint;
 use crate::delivery::dispatcher::Standing;
 use crate::delivery::service::View;
+use crate::files::Folder;
 use crate::http::agent_api::AgentApi;
 use crate::http::health::{
     DeliveryConfig, DeliveryHealth, DiskHealth, Health, HeartbeatHealth, Infrastructure, LedgerHealth,
@@ -66,6 +67,8 @@ pub(super) struct State {
     pub(super) metrics: Arc<Metrics>,
     roster: Mutex<RosterHealth>,
     disk: Mutex<DiskHealth>,
+    /// Why `STATE_DIR` no longer leads to the ledger, if so.
+    displaced: Mutex<Option<String>>,
     /// Where what survives a crash is kept.
     kept_in: PathBuf,
     draining: AtomicBool,
@@ -93,7 +96,7 @@ struct Prepared {
 
 impl State {
     /// What people set is shown to whoever asks: a secret in the wrong variable must not be.
-    pub(super) fn new(settings: &Settings, redactor: &Arc<Redactor>) -> Self {
+    pub(super) fn new(settings: &Settings, folder: Option<&Arc<Folder>>, redactor: &Arc<Redactor>) -> Self {
         let version = Told {
             runtime_service_version: redactor.clean(&settings.runtime_version),
             openclaw_version: settings.openclaw_version.as_deref().map(|version| redactor.clean(version)),
@@ -126,6 +129,7 @@ impl State {
             metrics,
             roster: Mutex::default(),
             disk: Mutex::default(),
+            displaced: Mutex::default(),
             kept_in: settings.state_dir.clone(),
             draining: AtomicBool::new(false),
             prepared: Prepared::default(),
@@ -134,7 +138,7 @@ impl State {
             delivery: OnceLock::new(),
             ledger: OnceLock::new(),
             agents: OnceLock::new(),
-            operator: Operator::new(settings, redactor),
+            operator: Operator::new(settings, folder, redactor),
         }
     }
 
@@ -149,6 +153,7 @@ impl State {
         LedgerHealth {
             off: state.off.map(|why| self.excerpt(&why)),
             holds: state.holds,
+            displaced: lock(&self.displaced).as_deref().map(|why| self.excerpt(why)),
             open: state.open,
             notes: state.notes,
             commits: state.commits,
@@ -171,6 +176,13 @@ impl State {
     pub(super) fn look_at_the_disk(&self) {
         let free_bytes = free_bytes(&self.kept_in);
         *lock(&self.disk) = DiskHealth { free_bytes };
+    }
+
+    /// Checks whether `STATE_DIR` still leads to the ledger: nothing, or why not. Like all of the disk it may be slow.
+    pub(super) fn check_the_folder(&self) -> Option<String> {
+        let displaced = self.ledger.get().and_then(|ledger| ledger.displaced());
+        lock(&self.displaced).clone_from(&displaced);
+        displaced
     }
 
     /// From now on agents may call.
@@ -330,6 +342,7 @@ impl State {
             foreign: standing.and_then(|now| now.foreign).map(|foreign| foreign.to_string()),
             ledger: ledger.off,
             holds: ledger.holds,
+            displaced: ledger.displaced,
             paused: self.operator.paused(),
         }
     }

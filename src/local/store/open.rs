@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Condvar, Mutex};
 use std::time::Duration;
 
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use super::schema::{MIGRATIONS, Table, create};
 use super::{Inside, Store, StoreError};
@@ -21,7 +21,8 @@ impl Store {
 
     /// The data in this file; made where there is none.
     pub(in crate::local) fn open(file: &Path, clock: Box<dyn Clock>) -> Result<Self, StoreError> {
-        Self::over(Connection::open(file)?, clock, MIGRATIONS)
+        let flags = OpenFlags::default() | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+        Self::over(Connection::open_with_flags(file, flags)?, clock, MIGRATIONS)
     }
 
     /// `steps` lead from the first layout to the one we know.

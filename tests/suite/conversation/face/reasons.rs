@@ -175,7 +175,7 @@ fn failures_in_a_row_and_what_was_given_up_are_named() {
 #[test]
 fn without_a_ledger_it_works_and_says_so() {
     let mut house = House::new(&["ben"], polite);
-    restart(&mut house, &[("STATE_DIR", "/proc/there-is-no-room-here")]);
+    restart(&mut house, &[("STATE_DIR", "/proc/there-is-no-room-here"), ("LEDGER", "off")]);
     degraded(&house, &["ledger_off"]);
     assert_eq!(figures(&house).value("ledger_up", &[]), Some(0.0));
 }
@@ -260,6 +260,7 @@ fn each_reason_has_its_part() {
         (parts(|p| p.roster.stale = true), &["roster_stale"]),
         (parts(|p| p.backend.last_report_error = Some("no".to_owned())), &["report_failing"]),
         (parts(|p| p.ledger.off = Some("no".to_owned())), &["ledger_off"]),
+        (parts(|p| p.ledger.displaced = Some("no".to_owned())), &["state_dir_moved"]),
         (parts(|p| p.disk.free_bytes = Some(100 << 20)), &[]),
         (parts(|p| p.disk.free_bytes = Some((100 << 20) - 1)), &["disk_low"]),
         (parts(|p| p.disk.free_bytes = None), &[]),
