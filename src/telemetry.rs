@@ -12,20 +12,24 @@ use env_logger::{Builder, Target};
 use log::{Level, LevelFilter, error};
 
 use crate::clock::{Clock, Millis, SystemClock};
-use crate::config::LogFormat;
+use crate::config::{LogFormat, LogOutput};
 use crate::redact::Redactor;
 
 /// The longest message that a line carries; the rest is cut with `…`.
 const MESSAGE_CHARS: usize = 4_000;
 
-/// Starts logging to standard error. Later calls change nothing: the first one rules.
-pub fn start(level: LevelFilter, format: LogFormat, redactor: Arc<Redactor>) {
+/// Starts logging. Later calls change nothing: the first one rules.
+pub fn start(level: LevelFilter, format: LogFormat, output: LogOutput, redactor: Arc<Redactor>) {
     static STARTED: OnceLock<()> = OnceLock::new();
+    let target = match output {
+        LogOutput::Stderr => Target::Stderr,
+        LogOutput::Stdout => Target::Stdout,
+    };
     STARTED.get_or_init(|| {
         Builder::new()
             .filter_level(level.min(LevelFilter::Warn))
             .filter_module(env!("CARGO_CRATE_NAME"), level)
-            .target(Target::Stderr)
+            .target(target)
             .format(move |out, record| {
                 let message = redactor.excerpt(&record.args().to_string(), MESSAGE_CHARS);
                 let component = component(record.target());

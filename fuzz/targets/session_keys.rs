@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 
 use mission_control_runtime::clock::Millis;
 use mission_control_runtime::delivery::Track;
-use mission_control_runtime::gateway::session_key;
+use mission_control_runtime::gateway::{SessionNames, session_key};
 use mission_control_runtime::heartbeat::session::{
     AgentKey, Naming, Scope, Whom, event_queue, main_key, whom_to_wake,
 };
@@ -21,6 +21,8 @@ const NOW: Millis = Millis(1_767_225_600_000);
 /// The gateway's own beginnings of a session's name.
 const KINDS: [&str; 3] = ["task", "system", "key"];
 
+const NAMES: [SessionNames; 2] = [SessionNames::Renamed, SessionNames::Kept];
+
 /// Whether keys lead where they should, and to nobody else.
 pub(crate) fn check(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
@@ -34,11 +36,15 @@ pub(crate) fn check(bytes: &[u8]) {
             let main = Some(main).filter(|main| !main.contains(':'));
             woken(key, Naming { main, scope });
         }
-        named(key, one);
+        for names in NAMES {
+            named(key, one, names);
+        }
     }
     for (at, key) in keys.iter().enumerate() {
         for earlier in &keys[..at] {
-            apart(key, earlier, one);
+            for names in NAMES {
+                apart(key, earlier, one, names);
+            }
         }
     }
     let slugs = [one, other].map(str::to_ascii_lowercase);
@@ -92,10 +98,11 @@ fn woken(key: &str, naming: Naming<'_>) {
 }
 
 /// The gateway's name is always in the name of this agent, short, and of one of three kinds (design §6).
-fn named(key: &str, slug: &str) {
+fn named(key: &str, slug: &str, names: SessionNames) {
     let backend = SessionKey::new(key);
-    let name = session_key(&backend, slug);
-    assert_eq!(name, session_key(&backend, &slug.to_ascii_uppercase()), "the case of a slug says nothing");
+    let name = session_key(&backend, slug, names);
+    let upper = slug.to_ascii_uppercase();
+    assert_eq!(name, session_key(&backend, &upper, names), "the case of a slug says nothing");
     assert!(!name.bytes().any(|byte| byte.is_ascii_uppercase()), "{name}");
     assert!(name.len() <= slug.len() + key.len().max(40) + 12, "{name}");
     let own = format!("agent:{}:", slug.to_ascii_lowercase());
@@ -118,8 +125,8 @@ fn named(key: &str, slug: &str) {
 }
 
 /// Two conversations share a name at the gateway only if they differ in nothing but case.
-fn apart(key: &str, other: &str, slug: &str) {
-    let names = [key, other].map(|key| session_key(&SessionKey::new(key), slug));
+fn apart(key: &str, other: &str, slug: &str, names: SessionNames) {
+    let names = [key, other].map(|key| session_key(&SessionKey::new(key), slug, names));
     assert!(names[0] != names[1] || key.eq_ignore_ascii_case(other), "{key:?} and {other:?}");
 }
 
@@ -137,8 +144,9 @@ fn opened(slugs: &[String; 2], account: &str, keys: &[&str]) {
     for (slug, id) in slugs.iter().zip(ids) {
         let key = own(slug);
         let short = format!("agent:{slug}:{account}");
-        let gateways = session_key(&key, slug);
-        for spelling in [key.expose().to_owned(), gateways, short.to_ascii_lowercase(), short] {
+        let gateways = NAMES.map(|names| session_key(&key, slug, names));
+        let spellings = [key.expose().to_owned(), short.to_ascii_lowercase(), short];
+        for spelling in spellings.into_iter().chain(gateways) {
             issued.push((spelling, id, None));
         }
         for task in keys.iter().filter(|task| is_slug(task)) {
@@ -146,7 +154,7 @@ fn opened(slugs: &[String; 2], account: &str, keys: &[&str]) {
             let track = Track { agent: id.to_owned(), task: Some(TaskId::new(*task)) };
             let session = sessions.issue(&key, slug, &track, NOW);
             assert_eq!((session.agent.as_str(), session.task.as_ref()), (id, track.task.as_ref()));
-            issued.push((session_key(&key, slug), id, Some(task)));
+            issued.extend(NAMES.map(|names| (session_key(&key, slug, names), id, Some(*task))));
             issued.push((key.expose().to_owned(), id, Some(task)));
         }
     }

@@ -15,7 +15,7 @@ use super::exit::Exit;
 use super::ground::Ground;
 use super::place::Place;
 use crate::clock::{Clock as _, SystemClock};
-use crate::config::{LedgerSync, LogFormat, Settings};
+use crate::config::{LedgerSync, LogFormat, LogOutput, Settings};
 use crate::ledger;
 use crate::model::{AccountId, Roster};
 use crate::ops::House;
@@ -51,7 +51,7 @@ impl Footing {
     pub(super) fn find(env_file: Option<&Path>) -> Result<Self, Exit> {
         let ground = Ground::survey(env_file);
         // What goes wrong is told in the answer.
-        telemetry::start(LevelFilter::Off, LogFormat::Text, ground.redactor.clone());
+        telemetry::start(LevelFilter::Off, LogFormat::Text, LogOutput::Stderr, ground.redactor.clone());
         Self::of(&ground).ok_or_else(|| {
             let mistakes = ground.configuration.report.mistakes.iter();
             let mistakes: Vec<String> = mistakes.map(ToString::to_string).collect();

@@ -11,7 +11,7 @@ pub enum Exit {
     Failed,
     /// The command line is invalid.
     Misused,
-    /// The configuration is invalid.
+    /// The configuration is invalid, or the backend has never accepted the token.
     Misconfigured,
     /// Another runtime works on the account, which was proven twice.
     Foreign,
@@ -41,7 +41,8 @@ impl Exit {
             }
             Self::Misused => "The command line is invalid; trying again will not help",
             Self::Misconfigured => {
-                "The configuration is invalid; every mistake was printed as a sentence; trying again will not help"
+                "The configuration is invalid (each mistake was printed), or Mission Control has refused the service \
+                 token for ten minutes; trying again will not help"
             }
             Self::Foreign => {
                 "Another runtime works on the same account: it holds the lock, or was seen at work twice, minutes apart; stop one of the two, trying again will not help"

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use log::LevelFilter;
 
 use super::load::{Surroundings, load};
-use crate::config::{Configuration, LogFormat, LogLevel, Report, Settings, table};
+use crate::config::{Configuration, LogFormat, LogLevel, LogOutput, Report, Settings, table};
 use crate::convex::{Backoff, Endpoint, Limits};
 use crate::mission::Mission;
 use crate::model::AccountId;
@@ -29,11 +29,12 @@ impl Ground {
     }
 
     /// How the log is to look, even if the rest makes no sense.
-    pub(super) fn log_style(&self) -> (LevelFilter, LogFormat) {
-        match &self.configuration.settings {
-            Some(settings) => (filter(settings.log_level), settings.log_format),
-            None => (LevelFilter::Info, wished_format(&self.configuration.report)),
+    pub(super) fn log_style(&self) -> (LevelFilter, LogFormat, LogOutput) {
+        if let Some(settings) = &self.configuration.settings {
+            return (filter(settings.log_level), settings.log_format, settings.log_output);
         }
+        let report = &self.configuration.report;
+        (LevelFilter::Info, wished_format(report), wished_output(report))
     }
 
     /// The way to the backend; `Err` if the certificates to trust cannot be used.
@@ -74,5 +75,12 @@ fn wished_format(report: &Report) -> LogFormat {
     match report.row(table::LOG_FORMAT.name) {
         Some(row) if row.value.as_deref() == Some("json") => LogFormat::Json,
         Some(_) | None => LogFormat::Text,
+    }
+}
+
+fn wished_output(report: &Report) -> LogOutput {
+    match report.row(table::LOG_OUTPUT.name) {
+        Some(row) if row.value.as_deref() == Some("stdout") => LogOutput::Stdout,
+        Some(_) | None => LogOutput::Stderr,
     }
 }

@@ -10,7 +10,7 @@ use super::board::{self, Board, SWEEP};
 use super::exit::Exit;
 use super::{complain, nudge, print};
 use crate::clock::SystemClock;
-use crate::config::LogFormat;
+use crate::config::{LogFormat, LogOutput};
 use crate::local::{Data, DataError, Opening, Options, Seed, Whereabouts};
 use crate::model::BaseUrl;
 use crate::redact::Redactor;
@@ -119,7 +119,7 @@ fn serve(listen: &str, data: &str, seed: Option<&str>, options: Options, notify:
         Err(why) => return complain(&why),
     };
     let redactor = Redactor::new([Some(&data.admin_key), data.service_token.as_ref()].into_iter().flatten());
-    telemetry::start(LevelFilter::Info, LogFormat::Text, Arc::new(redactor));
+    telemetry::start(LevelFilter::Info, LogFormat::Text, LogOutput::Stderr, Arc::new(redactor));
 
     match &opening.whereabouts {
         Whereabouts::Memory => info!("the data are in memory and end with this process"),

@@ -43,14 +43,21 @@ fn change(footing: &Footing, wanted: &Pause) -> Result<String, String> {
         }
         let paused: Paused = serde_json::from_value(answer["paused"].clone()).unwrap_or_default();
         let warning = answer["warning"].as_str().map_or(String::new(), |warning| format!("{warning}\n"));
-        return Ok(format!("{}\n{warning}", paused.in_words()));
+        let ended = answer["ended"].as_u64().and_then(|ended| usize::try_from(ended).ok());
+        return Ok(format!("{}\n{warning}", told(&paused, ended)));
     }
     let mut paused = footing.place.paused();
-    if wanted.pause {
+    let ended = if wanted.pause {
         paused.pause(wanted.agent.as_deref());
+        None
     } else {
-        paused.resume(wanted.agent.as_deref(), &Roster::default());
-    }
+        Some(paused.resume(wanted.agent.as_deref(), &Roster::default()))
+    };
     footing.place.pause(&paused)?;
-    Ok(format!("{}\nNo service runs here: this counts from its next start on.\n", paused.in_words()))
+    Ok(format!("{}\nNo service runs here: this counts from its next start on.\n", told(&paused, ended)))
+}
+
+/// What is paused now; after a `resume` also how many pauses it has ended.
+fn told(paused: &Paused, ended: Option<usize>) -> String {
+    ended.map_or_else(|| paused.in_words(), |ended| paused.after_resume(ended))
 }

@@ -79,8 +79,8 @@ fn text(health: &Value, address: &str, is_ready: bool) -> String {
     let ready = if is_ready { "ready" } else { "not ready" };
     let status = health["status"].as_str().unwrap_or_default();
     let mut text = line("status", &format!("{status}, {ready}, up for {}, at {address}", span(up)));
-    for reason in health["reasons"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-        text += &line("", &format!("{reason}: {}", explain(reason)));
+    for line_of in reasons(health) {
+        text += &line("", &line_of);
     }
     let paused: crate::ops::Paused = serde_json::from_value(health["paused"].clone()).unwrap_or_default();
     if !paused.is_nobody() {
@@ -91,7 +91,8 @@ fn text(health: &Value, address: &str, is_ready: bool) -> String {
     let way =
         gateway["closed"].as_str().map_or_else(|| format!("open, {version}"), |why| format!("closed: {why}"));
     text += &line("gateway", &way);
-    if let Some(error) = gateway["lastSendError"].as_str() {
+    // A turn that met the closed gateway says the same.
+    if let Some(error) = gateway["lastSendError"].as_str().filter(|error| gateway["closed"] != *error) {
         text += &line("", &format!("its last turn: {error}"));
     }
     let backend = &health["backend"];
@@ -104,10 +105,10 @@ fn text(health: &Value, address: &str, is_ready: bool) -> String {
     let count = |name: &str| delivery[name].as_u64().unwrap_or_default();
     let ended = delivery["ended"].as_object().into_iter().flatten();
     let ended: Vec<String> = ended.map(|(name, count)| format!("{count} {name}")).collect();
-    let ended = if ended.is_empty() { "none over".to_owned() } else { ended.join(", ") };
+    let ended = if ended.is_empty() { "none ended".to_owned() } else { ended.join(", ") };
     text += &line(
         "deliveries",
-        &format!("{} not settled, {} at work; {ended}", count("waiting"), count("inFlight")),
+        &format!("{} not settled, {} at work; since start: {ended}", count("waiting"), count("inFlight")),
     );
     for turn in delivery["turns"].as_array().into_iter().flatten() {
         let (row, agent) = (&turn["notificationId"], turn["agent"].as_str().unwrap_or("an agent"));
@@ -129,6 +130,22 @@ fn text(health: &Value, address: &str, is_ready: bool) -> String {
         ledger.or_else(|| off.map(|why| format!("off: {why}"))).unwrap_or_else(|| "written".to_owned());
     text += &line("ledger", &ledger);
     text
+}
+
+/// What speaks against being healthy. An open breaker follows from what is wrong with the gateway, and adds only its
+/// name to that line.
+fn reasons(health: &Value) -> Vec<String> {
+    const BREAKER: &str = "breaker_open";
+    let reasons = health["reasons"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let reasons: Vec<&str> = reasons.collect();
+    let of_gateway = |reason: &str| reason.starts_with("gateway_") && reason != "gateway_too_old";
+    let cause = reasons.iter().position(|reason| of_gateway(reason)).filter(|_| reasons.contains(&BREAKER));
+    let line = |(at, reason): (usize, &&str)| match cause {
+        Some(cause) if cause == at => Some(format!("{reason}, {BREAKER}: {}", explain(reason))),
+        Some(_) if *reason == BREAKER => None,
+        _ => Some(format!("{reason}: {}", explain(reason))),
+    };
+    reasons.iter().enumerate().filter_map(line).collect()
 }
 
 /// A name and what there is to say, under each other.

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::table::TABLE;
-use super::variable::{Fallback, Kind, ReadBy, Section, Variable};
+use super::variable::{Effect, Fallback, Kind, ReadBy, Section, Variable};
 
 /// The text of `.env.example`: every variable with its default, commented out; the required ones blank.
 pub fn env_example() -> String {
@@ -103,7 +103,7 @@ pub fn migration_table() -> String {
             let (name, there, why) = (variable.name, cell(before.there), cell(before.why));
             push(&mut text, format_args!("| `{name}` | {there} | {} | {why} |\n", cell(&here)));
         }
-        if let Some(why) = variable.idle {
+        if let Effect::NoMore(why) = variable.effect {
             let there = cell(&variable.fallback_text());
             let name = variable.name;
             push(&mut text, format_args!("| `{name}` | {there} | checked and shown, no effect | {why} |\n"));
@@ -157,9 +157,12 @@ fn example_comment(variable: &Variable) -> String {
 }
 
 fn what_it_does(variable: &Variable) -> String {
-    match variable.idle {
-        Some(why) => format!("Has no effect any more: {why}. {}", variable.about),
-        None => variable.about.to_owned(),
+    match variable.effect {
+        Effect::Full => variable.about.to_owned(),
+        Effect::NotYet { lacks, .. } => {
+            format!("Not yet in effect: this version {lacks}. {}", variable.about)
+        }
+        Effect::NoMore(why) => format!("Has no effect any more: {why}. {}", variable.about),
     }
 }
 

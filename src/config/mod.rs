@@ -35,10 +35,10 @@ pub use network::Network;
 pub use report::{EffectiveRow, Origin, Report};
 pub use settings::{
     Account, Agents, Delivery, Droplet, Gateway, HttpServer, LedgerSwitch, LedgerSync, LogFormat, LogLevel,
-    NoResponseNote, Settings, UpgradeMode, Workspace,
+    LogOutput, NoResponseNote, Settings,
 };
 pub use table::TABLE;
-pub use variable::{Before, Fallback, Kind, ReadBy, Section, Variable};
+pub use variable::{Before, Effect, Fallback, Kind, ReadBy, Section, Variable};
 pub use warning::Warning;
 
 /// What a start found: settings, or the mistakes that stand in their way, and what to tell people about both.

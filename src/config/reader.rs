@@ -4,7 +4,6 @@
 //! mistake; nothing made of such stand-ins ever leaves this room.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::time::Duration;
 
 use super::address;
@@ -14,7 +13,7 @@ use super::network::{self, Network};
 use super::report::{EffectiveRow, Origin, Report};
 use super::table::TABLE;
 use super::value;
-use super::variable::{Fallback, Kind, Variable};
+use super::variable::{Effect, Fallback, Kind, Variable};
 use super::warning::Warning;
 use crate::model::BaseUrl;
 use crate::secret::Secret;
@@ -56,11 +55,6 @@ impl Reader {
     /// A text that may be missing.
     pub(super) fn given_text(&mut self, variable: &'static Variable) -> Option<String> {
         self.read(variable, value::text)
-    }
-
-    /// A path with a default.
-    pub(super) fn path(&mut self, variable: &'static Variable) -> PathBuf {
-        PathBuf::from(self.text(variable))
     }
 
     /// Yes or no.
@@ -278,7 +272,7 @@ impl Reader {
     }
 
     fn set_row(&mut self, variable: &'static Variable, value: Option<String>, origin: Origin) {
-        let note = variable.idle.map(|why| format!("has no effect: {}", why.replace('`', "")));
+        let note = variable.effect.missing().map(|why| why.replace('`', ""));
         self.rows.insert(variable.name, EffectiveRow { name: variable.name, value, origin, note });
     }
 
@@ -318,12 +312,26 @@ impl Reader {
                 self.check(variable);
             }
         }
+        self.warn_of_missing_effects();
         // Without the env file it is no news that something is missing.
         if !self.missing.is_empty() && !self.file_is_missing() {
             self.report.mistakes.insert(0, Mistake::Missing { names: std::mem::take(&mut self.missing) });
         }
         self.report.rows = TABLE.iter().filter_map(|variable| self.rows.remove(variable.name)).collect();
         self.report
+    }
+
+    /// Warns of each value that asks for something which this version does not do.
+    fn warn_of_missing_effects(&mut self) {
+        let asked = TABLE.iter().filter_map(|variable| {
+            let Effect::NotYet { lacks, quiet } = variable.effect else { return None };
+            let row = &self.rows[variable.name];
+            let asks = row.origin.is_given() && row.value.as_deref() != quiet;
+            let warning = Warning::NotYet { name: variable.name, origin: row.origin.clone(), lacks };
+            (asks && !self.was_refused(variable)).then_some(warning)
+        });
+        let warnings: Vec<Warning> = asked.collect();
+        self.report.warnings.extend(warnings);
     }
 
     fn check(&mut self, variable: &'static Variable) {

@@ -9,13 +9,12 @@ use super::mistake::Mistake;
 use super::network::Network;
 use super::reader::Reader;
 use super::table::{
-    AGENT_SYNC_INTERVAL, AI_GATEWAY_API_KEY, DELIVERY_BACKOFF_BASE_MS, DELIVERY_BACKOFF_MAX_MS,
-    DELIVERY_IDLE_INTERVAL, DELIVERY_INTERVAL, DELIVERY_LIST_LIMIT, DELIVERY_MAX_AGE_MS,
-    DELIVERY_MAX_ATTEMPTS, DELIVERY_MAX_CONCURRENT_SESSIONS, DELIVERY_STREAM_TIMEOUT_MS, DRAIN_TIMEOUT_MS,
-    DROPLET_ID, DROPLET_IP, DROPLET_REGION, HEALTH_CHECK_INTERVAL, LEDGER, LEDGER_SYNC, LOG_FORMAT,
-    LOG_LEVEL, NO_RESPONSE_NOTE, OPENCLAW_MAX_CONCURRENT, OPENCLAW_PROFILE_SYNC, OPENCLAW_VERSION,
-    OPENCLAW_WORKSPACE_ROOT, RUNTIME_VERSION, SSL_CERT_FILE, STATE_DIR, TOOL_MAX_CALLS, TOOL_MAX_ROUNDS,
-    UPGRADE_MODE,
+    AGENT_SYNC_INTERVAL, DELIVERY_BACKOFF_BASE_MS, DELIVERY_BACKOFF_MAX_MS,
+    DELIVERY_CONTEXT_FETCH_BATCH_SIZE, DELIVERY_IDLE_INTERVAL, DELIVERY_INTERVAL, DELIVERY_LIST_LIMIT,
+    DELIVERY_MAX_AGE_MS, DELIVERY_MAX_ATTEMPTS, DELIVERY_MAX_CONCURRENT_SESSIONS, DELIVERY_STREAM_TIMEOUT_MS,
+    DRAIN_TIMEOUT_MS, DROPLET_ID, DROPLET_IP, DROPLET_REGION, HEALTH_CHECK_INTERVAL, LEDGER, LEDGER_SYNC,
+    LOG_FORMAT, LOG_LEVEL, LOG_OUTPUT, NO_RESPONSE_NOTE, OPENCLAW_MAX_CONCURRENT, OPENCLAW_VERSION,
+    RUNTIME_VERSION, SSL_CERT_FILE, STATE_DIR, TOOL_MAX_CALLS, TOOL_MAX_ROUNDS,
 };
 use super::warning::Warning;
 use crate::heartbeat::session::Scope;
@@ -35,8 +34,6 @@ pub struct Settings {
     pub delivery: Delivery,
     /// The roster of agents.
     pub agents: Agents,
-    /// Agent workspaces.
-    pub workspace: Workspace,
     /// This machine, for reports.
     pub droplet: Droplet,
     /// The time between two status reports.
@@ -57,8 +54,8 @@ pub struct Settings {
     pub log_level: LogLevel,
     /// How log lines look.
     pub log_format: LogFormat,
-    /// What a restart or upgrade request does.
-    pub upgrade_mode: UpgradeMode,
+    /// Where they go.
+    pub log_output: LogOutput,
     secrets: Vec<Secret>,
 }
 
@@ -147,6 +144,10 @@ pub struct Delivery {
     pub no_response_note: NoResponseNote,
     /// How long turns that run may go on when the process is told to stop.
     pub drain: Duration,
+    /// A time limit of the original. It has no effect, and `/health` shows it as it is set.
+    pub stream_timeout: Duration,
+    /// How many contexts the original fetched at once. It has no effect, and `/health` shows it as it is set.
+    pub context_fetch_batch_size: usize,
 }
 
 /// The roster of agents.
@@ -154,17 +155,6 @@ pub struct Delivery {
 pub struct Agents {
     /// The time between two polls of it.
     pub sync_interval: Duration,
-}
-
-/// Agent workspaces.
-#[derive(Clone, Debug)]
-pub struct Workspace {
-    /// Whether the runtime writes them.
-    pub profile_sync: bool,
-    /// The folder they are in.
-    pub root: PathBuf,
-    /// Whether generated model names get the Vercel gateway's prefix.
-    pub vercel_models: bool,
 }
 
 /// This machine, for reports.
@@ -233,13 +223,13 @@ pub enum LogFormat {
     Json,
 }
 
-/// What a restart or upgrade request from the dashboard does.
+/// Where log lines go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UpgradeMode {
-    /// The process ends, for its supervisor to start it again.
-    Exit,
-    /// Nothing.
-    None,
+pub enum LogOutput {
+    /// Standard error.
+    Stderr,
+    /// Standard output.
+    Stdout,
 }
 
 impl Settings {
@@ -266,11 +256,6 @@ pub(super) fn assemble(reader: &mut Reader) -> Option<Settings> {
         gateway,
         delivery,
         agents: Agents { sync_interval: reader.millis(&AGENT_SYNC_INTERVAL) },
-        workspace: Workspace {
-            profile_sync: reader.flag(&OPENCLAW_PROFILE_SYNC),
-            root: reader.path(&OPENCLAW_WORKSPACE_ROOT),
-            vercel_models: reader.secret(&AI_GATEWAY_API_KEY).is_some(),
-        },
         droplet: Droplet {
             id: reader.text(&DROPLET_ID),
             ip: reader.text(&DROPLET_IP),
@@ -285,7 +270,7 @@ pub(super) fn assemble(reader: &mut Reader) -> Option<Settings> {
         ssl_cert_file: reader.given_text(&SSL_CERT_FILE).map(PathBuf::from),
         log_level: log_level(reader),
         log_format: log_format(reader),
-        upgrade_mode: upgrade_mode(reader),
+        log_output: log_output(reader),
         secrets: Vec::new(),
         // Last, so that everything has been read even if there is no account.
         account: account?,
@@ -312,21 +297,24 @@ fn delivery(reader: &mut Reader, gateway: &Gateway) -> Delivery {
         age_max: reader.millis(&DELIVERY_MAX_AGE_MS),
         no_response_note: no_response_note(reader),
         drain: reader.millis(&DRAIN_TIMEOUT_MS),
+        stream_timeout: stream_timeout(reader, gateway),
+        context_fetch_batch_size: count(reader.number(&DELIVERY_CONTEXT_FETCH_BATCH_SIZE)),
     };
     let gateway_turns = reader.number(&OPENCLAW_MAX_CONCURRENT);
     if gateway_turns < concurrent_sessions_max && reader.is_given(&OPENCLAW_MAX_CONCURRENT) {
         reader.warn(Warning::NarrowGateway { gateway: gateway_turns, runtime: concurrent_sessions_max });
     }
-    stream_timeout(reader, gateway);
     delivery
 }
 
-/// It has no effect any more, but the old default is still shown to those who look for it.
-fn stream_timeout(reader: &mut Reader, gateway: &Gateway) {
-    const CEILING_MS: u128 = 300_000;
-    reader.number(&DELIVERY_STREAM_TIMEOUT_MS);
-    let derived_ms = (2 * gateway.silence_max.as_millis()).min(CEILING_MS);
-    reader.derive(&DELIVERY_STREAM_TIMEOUT_MS, &derived_ms.to_string(), "OPENCLAW_REQUEST_TIMEOUT_MS");
+/// What is set, or else the original's default.
+fn stream_timeout(reader: &mut Reader, gateway: &Gateway) -> Duration {
+    const CEILING: Duration = Duration::from_mins(5);
+    let set = reader.millis(&DELIVERY_STREAM_TIMEOUT_MS);
+    let derived = (2 * gateway.silence_max).min(CEILING);
+    let shown = derived.as_millis().to_string();
+    reader.derive(&DELIVERY_STREAM_TIMEOUT_MS, &shown, "OPENCLAW_REQUEST_TIMEOUT_MS");
+    if set.is_zero() { derived } else { set }
 }
 
 fn runtime_version(reader: &mut Reader) -> String {
@@ -389,10 +377,10 @@ fn no_response_note(reader: &mut Reader) -> NoResponseNote {
     }
 }
 
-fn upgrade_mode(reader: &mut Reader) -> UpgradeMode {
-    match reader.text(&UPGRADE_MODE).as_str() {
-        "none" => UpgradeMode::None,
-        _ => UpgradeMode::Exit,
+fn log_output(reader: &mut Reader) -> LogOutput {
+    match reader.text(&LOG_OUTPUT).as_str() {
+        "stdout" => LogOutput::Stdout,
+        _ => LogOutput::Stderr,
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! The one file that may be long: a new variable is a new row here, and a line where `settings.rs` reads it.
 
-use super::variable::{Before, Fallback, Kind, ReadBy, Section, Variable};
+use super::variable::{Before, Effect, Fallback, Kind, ReadBy, Section, Variable};
 
 /// Nobody means to wait longer than a day between two steps.
 const DAY_MS: u64 = 86_400_000;
@@ -29,10 +29,13 @@ const PLAIN: Variable = Variable {
     blank: None,
     read_by: ReadBy::Runtime,
     common: false,
-    idle: None,
+    effect: Effect::Full,
     about: "",
     before: None,
 };
+
+/// What waits for the part that writes agent workspaces.
+const NO_WORKSPACES: Effect = Effect::NotYet { lacks: "writes no agent workspaces", quiet: Some("false") };
 
 /// A key that only the gateway container reads.
 const CONTAINER_KEY: Variable = Variable {
@@ -251,7 +254,7 @@ variables! {
         section: Section::Delivery,
         kind: Kind::Integer { min: 5_000, max: 300_000, why: "that is the range of the TypeScript runtime" },
         fallback: Fallback::Derived("2 × `OPENCLAW_REQUEST_TIMEOUT_MS`, at most `300000`"),
-        idle: Some("a turn is judged by its signs of life, see `OPENCLAW_REQUEST_TIMEOUT_MS`"),
+        effect: Effect::NoMore("a turn is judged by its signs of life, see `OPENCLAW_REQUEST_TIMEOUT_MS`"),
         about: "The time limit of a session stream in the TypeScript runtime.",
         ..PLAIN
     }
@@ -259,7 +262,7 @@ variables! {
         section: Section::Delivery,
         kind: Kind::Integer { min: 1, max: 50, why: "that is the range of the TypeScript runtime" },
         fallback: Fallback::Value("15"),
-        idle: Some("each delivery fetches its own context, right before it is needed"),
+        effect: Effect::NoMore("each delivery fetches its own context, right before it is needed"),
         about: "How many contexts the TypeScript runtime fetched in parallel.",
         ..PLAIN
     }
@@ -389,6 +392,10 @@ variables! {
         },
         fallback: Fallback::Value("info"),
         about: "The least important log lines that are still written.",
+        before: Some(Before {
+            there: "`debug`, `info`, `warn` and `error`; any other word meant `info`",
+            why: "an unknown level is a mistake, because nobody can know what was meant.",
+        }),
         ..PLAIN
     }
     LOG_FORMAT {
@@ -399,10 +406,22 @@ variables! {
         before: Some(Before { there: "no such variable: text", why: "log collectors want JSON." }),
         ..PLAIN
     }
+    LOG_OUTPUT {
+        section: Section::Operation,
+        kind: Kind::Choice { options: &["stderr", "stdout"], synonyms: &[] },
+        fallback: Fallback::Value("stderr"),
+        about: "Where `run` writes its log lines: standard error or standard output.",
+        before: Some(Before {
+            there: "no such variable: `debug` and `info` lines on standard output, `warn` and `error` on standard error",
+            why: "one stream keeps the lines in their order; standard output belongs to what commands print. A collector that reads standard output only needs `LOG_OUTPUT=stdout`.",
+        }),
+        ..PLAIN
+    }
     UPGRADE_MODE {
         section: Section::Operation,
         kind: Kind::Choice { options: &["exit", "none"], synonyms: &[] },
         fallback: Fallback::Value("exit"),
+        effect: Effect::NotYet { lacks: "does not act on restart and upgrade requests", quiet: Some("none") },
         about: "What a restart or upgrade request from the dashboard does: `exit` ends the process, for its supervisor to start it again; `none` only takes note of it.",
         before: Some(Before {
             there: "`exit`; any other word meant that the request was dropped silently",
@@ -415,6 +434,7 @@ variables! {
         section: Section::Workspace,
         kind: Kind::Boolean,
         fallback: Fallback::Value("false"),
+        effect: NO_WORKSPACES,
         about: "Whether the runtime writes agent workspaces and the gateway's generated configuration.",
         ..PLAIN
     }
@@ -423,6 +443,7 @@ variables! {
         kind: Kind::Path,
         fallback: Fallback::Value("/root/clawd/agents"),
         read_by: ReadBy::Both,
+        effect: NO_WORKSPACES,
         about: "The folder of the agents' workspaces; both sides must mean the same one.",
         ..PLAIN
     }
@@ -431,6 +452,10 @@ variables! {
         section: Section::Workspace,
         kind: Kind::Secret { chars_max: KEY_CHARS_MAX },
         read_by: ReadBy::Both,
+        effect: Effect::NotYet {
+            lacks: "generates no configuration with model names (the gateway container uses the key itself)",
+            quiet: None,
+        },
         about: "If set, generated model names get the Vercel gateway's prefix. The runtime sends the key nowhere.",
         ..PLAIN
     }

@@ -19,12 +19,39 @@ pub struct Variable {
     pub read_by: ReadBy,
     /// Whether other programs use this name and names like it, so that no near miss can be claimed.
     pub common: bool,
-    /// Why it has no effect in this runtime, for variables that lost their meaning.
-    pub idle: Option<&'static str>,
+    /// What it does in this version.
+    pub effect: Effect,
     /// What it does, in a sentence.
     pub about: &'static str,
     /// What the TypeScript runtime did, where it differs.
     pub before: Option<Before>,
+}
+
+/// What a variable does in this version. Warnings, documents and `doctor` derive from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// What its row says.
+    Full,
+    /// Nothing yet.
+    NotYet {
+        /// What is missing, to stand behind "this version".
+        lacks: &'static str,
+        /// The value that asks for nothing, and so needs no warning.
+        quiet: Option<&'static str>,
+    },
+    /// Nothing any more, for this reason.
+    NoMore(&'static str),
+}
+
+impl Effect {
+    /// Why it has no effect, as the beginning of a sentence; nothing if it has one.
+    pub fn missing(self) -> Option<String> {
+        match self {
+            Self::Full => None,
+            Self::NotYet { lacks, .. } => Some(format!("not yet in effect: this version {lacks}")),
+            Self::NoMore(why) => Some(format!("has no effect any more: {why}")),
+        }
+    }
 }
 
 /// What the TypeScript runtime did instead.

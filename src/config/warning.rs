@@ -147,6 +147,15 @@ pub enum Warning {
     },
     /// A mistake in a variable that only the gateway container reads.
     ForGateway(Mistake),
+    /// A value that asks for something which this version does not do.
+    NotYet {
+        /// The variable.
+        name: &'static str,
+        /// Where the value came from.
+        origin: Origin,
+        /// What is missing, to stand behind "this version".
+        lacks: &'static str,
+    },
 }
 
 impl fmt::Display for Warning {
@@ -253,6 +262,9 @@ impl fmt::Display for Warning {
                 "The env file {path} exists, but this user may not read it; only the environment counts. Name it \
                  with --env-file if it must be read."
             ),
+            Self::NotYet { name, origin, lacks } => {
+                write!(f, "{name} ({origin}) is not yet in effect: this version {lacks}.")
+            }
             Self::ForGateway(mistake) => {
                 write!(f, "{mistake} The runtime does not read it and starts all the same.")
             }

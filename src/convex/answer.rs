@@ -13,6 +13,7 @@ use super::error::{Ran, Why};
 use super::finding::{Finding, Outlook, rolled_back};
 use super::literal::{self, Said};
 use super::{Call, Kind};
+use crate::json;
 
 /// A complete answer.
 pub(super) struct Answer {
@@ -54,7 +55,8 @@ pub(super) fn read(answer: &Answer, call: &Call<'_>) -> Result<Box<RawValue>, Fi
 }
 
 fn outcome(body: &[u8], kind: Kind) -> Result<Box<RawValue>, Finding> {
-    let outcome: Outcome<'_> = serde_json::from_slice(body).map_err(|error| {
+    let text = json::bytes(body);
+    let outcome: Outcome<'_> = serde_json::from_slice(&text).map_err(|error| {
         if is_page(body) {
             let page = Finding::new(Why::NotConvex, Ran::Maybe, Outlook::Passes);
             return page.with_detail("it sent a web page");
@@ -115,7 +117,7 @@ fn application_error(said: Said, kind: Kind) -> Finding {
 }
 
 fn system_error(status: u16, answer: &Answer, kind: Kind) -> Finding {
-    let error: Option<SystemError> = serde_json::from_slice(&answer.body).ok();
+    let error: Option<SystemError> = serde_json::from_slice(&json::bytes(&answer.body)).ok();
     let Some(error) = error else {
         return without_code(status, answer, kind);
     };
@@ -182,8 +184,10 @@ fn without_code(status: u16, answer: &Answer, kind: Kind) -> Finding {
     };
     let finding = match status {
         408 | 413 | 421 | 425 | 429 | 500.. => by_status(status, kind),
+        // A front that is being moved, a login page of a network: it may pass as it came.
+        300..400 => Finding::new(Why::NotConvex, Ran::No, Outlook::Passes),
         // Another server, or another place on this one.
-        300..500 => Finding::new(Why::NotConvex, Ran::No, Outlook::Stays),
+        400..500 => Finding::new(Why::NotConvex, Ran::No, Outlook::Stays),
         _ => Finding::new(Why::NotUnderstood, Ran::Maybe, Outlook::Stays),
     };
     finding.with_detail(match &answer.location {

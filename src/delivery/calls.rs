@@ -11,6 +11,7 @@ use super::{Job, Stage, Trouble, Work, effects};
 use crate::clock::Millis;
 use crate::gateway::{Reply, ToolCall, ToolOutput};
 use crate::metrics::Via;
+use crate::model::TaskId;
 use crate::tools::run::{Doubt, GRACE, Hands, NotNow, Ran, perform, settle};
 use crate::tools::{self, Caller, Kind, Offer, ToolError, ToolRequest};
 
@@ -116,7 +117,7 @@ fn one(
     if ran.stirs {
         (desk.stir)();
     }
-    if let Some(id) = ran.made {
+    for id in ran.made {
         desk.made(&mut job.record, id);
     }
     let output = capped(ran.output);
@@ -172,7 +173,8 @@ fn settled(
 ) -> Result<Ran, Trouble> {
     let record = &job.record;
     let is_known = |id: &str| desk.knows(record, id);
-    let doubt = Doubt { since: record.since, age: desk.age(since), is_known: &is_known };
+    let requests = |task: &TaskId| desk.made.requests(task);
+    let doubt = Doubt { since: record.since, age: desk.age(since), is_known: &is_known, requests: &requests };
     match settle(request, &doubt, caller, hands) {
         Ok(performed) => Ok(performed.into()),
         Err(NotNow::Away(error)) => Err(setback(*error)),

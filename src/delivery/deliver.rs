@@ -38,6 +38,7 @@ const KEPT_CHARS: usize = 4_000;
 /// Walks down the road, as far as it goes today. A panic on the way is this row's trouble and nobody else's.
 pub fn deliver(job: &mut Job, desk: &Desk<'_>) -> Outcome {
     let mut typing = false;
+    desk.made.begins(&job.row);
     loop {
         let walked = catch_unwind(AssertUnwindSafe(|| walk(job, desk, &mut typing)));
         let trouble = match walked.unwrap_or(Err(Trouble::Broken)) {
@@ -54,18 +55,24 @@ pub fn deliver(job: &mut Job, desk: &Desk<'_>) -> Outcome {
                 }
                 return rest(job, trouble, pause, desk);
             }
-            // It was at the end of its road, and only the mark at the backend is not to be had.
-            Next::End(end) if matches!(job.record.stage, Stage::Ended(_)) => {
-                if typing {
-                    stop_typing(job, desk);
+            Next::End(given_up) => {
+                // Its outcome is known. What fails behind that changes it no more.
+                if let Stage::Ended(end) = &job.record.stage {
+                    let end = end.clone();
+                    if typing {
+                        stop_typing(job, desk);
+                    }
+                    warn!(
+                        "{}: {}, but not settled at Mission Control: {trouble}",
+                        name(job, desk),
+                        end.name()
+                    );
+                    return closed(job, end, desk);
                 }
-                return closed(job, end, desk);
-            }
-            Next::End(end) => {
                 if matches!(trouble, Trouble::GivenUp) {
                     abandon(job, desk);
                 }
-                give_up(job, end, &trouble, desk);
+                give_up(job, given_up, &trouble, desk);
             }
         }
     }
@@ -129,9 +136,9 @@ fn rest(job: &Job, trouble: Trouble, pause: Option<Duration>, desk: &Desk<'_>) -
     // What concerns all rows is told once, where the gate is; who waits has said so once.
     let quiet = trouble.is_everybodys() || trouble.is_patience();
     let level = if quiet { Level::Debug } else { Level::Info };
-    log!(level, "{}: {trouble}{}", name(job, desk), in_words(pause));
-    let now = desk.clock.now();
     let words = trouble.to_string();
+    log!(level, "{}: {}.{}", name(job, desk), words.trim_end_matches('.'), next_attempt(pause));
+    let now = desk.clock.now();
     let note = Note::of(&job.row, now).record(&job.record).step(Step::Rests, &words);
     desk.write(&note.rests(pause.map(|pause| now + pause)), Wait::Not);
     Outcome::Again { trouble, pause }
@@ -176,7 +183,9 @@ fn walk(job: &mut Job, desk: &Desk<'_>, typing: &mut bool) -> Result<End, Troubl
         }
         post(job, desk)?;
         let end = ended(job)?;
+        job.record.unmarked = true;
         mark(job, desk)?;
+        job.record.unmarked = false;
         if !has_moved(job, desk)? {
             return Ok(end);
         }
@@ -326,6 +335,11 @@ fn in_short(end: &End) -> String {
     }
 }
 
-fn in_words(pause: Option<Duration>) -> String {
-    pause.map_or(String::new(), |pause| format!(" Again in {:.1} s.", pause.as_secs_f64()))
+fn next_attempt(pause: Option<Duration>) -> String {
+    match pause {
+        // It depends on the gateway, of which the breaker tells.
+        None => String::new(),
+        Some(Duration::ZERO) => " Next attempt now.".to_owned(),
+        Some(pause) => format!(" Next attempt in {:.1} s.", pause.as_secs_f64()),
+    }
 }

@@ -19,6 +19,7 @@ use crate::convex::{self, CallError, Why};
 use crate::gateway::Gateway;
 use crate::metrics::Metrics;
 use crate::mission::Mission;
+use crate::model::{Notification, NotificationType, TaskId};
 use crate::roster::Team;
 use crate::sessions::Sessions;
 
@@ -117,29 +118,55 @@ impl Answers {
     }
 }
 
-/// The ids of what the deliveries of this account have made lately: two of them may make the same in other words and in
-/// the same moment.
+/// What the deliveries of this account have made lately, and which requests for a response they have taken up. Two
+/// deliveries may make equal rows at the same moment, and a lost answer must not be settled by a row of the other.
 #[derive(Debug, Default)]
-pub struct Made(Mutex<VecDeque<String>>);
+pub struct Made {
+    ids: Mutex<VecDeque<String>>,
+    requests: Mutex<VecDeque<Notification>>,
+}
 
 impl Made {
     /// More than can be made in the time in which anything is in doubt.
     const MOST: usize = 4_096;
+    /// Fewer, because each of them takes turns of two agents; and each is a whole row.
+    const REQUESTS_MOST: usize = 1_024;
 
     /// One more; the oldest makes room.
     pub fn add(&self, id: String) {
-        let mut made = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if made.len() == Self::MOST {
-            made.pop_front();
-        }
-        made.push_back(id);
+        push(&mut self.ids.lock().unwrap_or_else(PoisonError::into_inner), id, Self::MOST);
     }
 
     /// Whether it was.
     pub fn has(&self, id: &str) -> bool {
-        // Only whoever is in doubt asks.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|made| made == id)
+        // Only calls in doubt ask.
+        self.ids.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|made| made == id)
     }
+
+    /// The delivery of this row begins. A request is kept: once it is delivered the backend no longer lists it.
+    pub fn begins(&self, row: &Notification) {
+        if row.kind != NotificationType::ResponseRequest {
+            return;
+        }
+        let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        // A delivery begins again after each rest.
+        if requests.iter().all(|known| known.id != row.id) {
+            push(&mut requests, row.clone(), Self::REQUESTS_MOST);
+        }
+    }
+
+    /// The requests about a task whose delivery has begun.
+    pub fn requests(&self, task: &TaskId) -> Vec<Notification> {
+        let requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        requests.iter().filter(|row| row.task_id.as_ref() == Some(task)).cloned().collect()
+    }
+}
+
+fn push<T>(all: &mut VecDeque<T>, one: T, most: usize) {
+    if all.len() == most {
+        all.pop_front();
+    }
+    all.push_back(one);
 }
 
 /// How agents may act.

@@ -247,7 +247,7 @@ impl Dispatcher {
                 self.queue.close(job.number, now);
                 self.settled.insert(job.row.id.clone(), self.lists);
                 // What is not marked at the backend is listed again, and must not begin again.
-                if matches!(end, End::Gone | End::Dead(_)) {
+                if matches!(end, End::Gone | End::Dead(_)) || job.record.unmarked {
                     self.abandon(job.row.id.clone(), end.clone(), now);
                 }
                 self.shelve(*job, &end, now);

@@ -219,9 +219,9 @@ impl Making<'_> {
     }
 
     /// It was carried out. Noted before the agent hears of it: whoever has heard may call the same once more and mean it.
-    pub fn carried_out(self, output: &str, made: Option<String>) {
+    pub fn carried_out(self, output: &str, made: Vec<String>) {
         self.effects.carried_out(&self.intent, output);
-        if let Some(id) = made {
+        for id in made {
             self.effects.made(id);
         }
         self.note(Step::ToolResult);

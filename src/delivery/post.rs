@@ -29,18 +29,21 @@ pub(super) fn post(job: &mut Job, desk: &Desk<'_>) -> Result<(), Trouble> {
             // one: repeated, it is still one. Any other may stand there already if its posting was not confirmed.
             key: (part == 0 && !job.record.answered && note_on.is_none()).then(|| job.row.id.clone()),
             is_note: note_on.is_some(),
+            // A note is about this row. An earlier process may have posted it without being able to record that.
+            since: if note_on.is_some() { job.row.created_at } else { job.record.since },
         };
         let stood = match *doubt {
             Some(since) => letter.stands(&job.record, since, desk)?,
+            None if letter.is_note => letter.stands_already(&job.record, desk)?,
             None => None,
         };
         let id = match stood {
             Some(id) => id,
             None => match letter.put(job, desk) {
                 Ok(id) => id,
-                // Refused for certain; nothing depends on it.
-                Err(trouble) if letter.is_note && !is_passing(&trouble) && !is_in_doubt(job) => {
-                    info!("{}: nobody in the thread is told: {trouble}", job.row.id);
+                // Nothing depends on a note.
+                Err(trouble) if letter.is_note && is_refused(&trouble) && !is_in_doubt(job) => {
+                    info!("{}: the note is not in the thread: {trouble}", job.row.id);
                     break;
                 }
                 Err(trouble) => return Err(trouble),
@@ -70,8 +73,9 @@ pub(super) fn post(job: &mut Job, desk: &Desk<'_>) -> Result<(), Trouble> {
     Ok(())
 }
 
-fn is_passing(trouble: &Trouble) -> bool {
-    matches!(trouble, Trouble::Backend(setback) if setback.weight == Weight::Passing)
+/// Whether the backend has refused it, and would refuse it again.
+fn is_refused(trouble: &Trouble) -> bool {
+    matches!(trouble, Trouble::Backend(setback) if setback.weight != Weight::Passing)
 }
 
 /// A message on its way.
@@ -83,6 +87,8 @@ struct Letter<'a> {
     key: Option<NotificationId>,
     /// It is a line for people, and wakes no agent.
     is_note: bool,
+    /// It is not older than this, by the backend's clock.
+    since: Millis,
 }
 
 impl Letter<'_> {
@@ -90,7 +96,9 @@ impl Letter<'_> {
     fn put(&self, job: &mut Job, desk: &Desk<'_>) -> Result<MessageId, Trouble> {
         if self.key.is_none() {
             in_doubt(&mut job.record.stage, Some(desk.clock.now()));
-            if let Err(trouble) = desk.must_note(job, Step::Posting, "without the notification's id") {
+            let noted = desk.must_note(job, Step::Posting, "without the notification's id");
+            // People wait for a note, and before it is posted again the thread is read. An answer waits for the disk.
+            if let (Err(trouble), false) = (noted, self.is_note) {
                 in_doubt(&mut job.record.stage, None);
                 return Err(trouble);
             }
@@ -110,29 +118,44 @@ impl Letter<'_> {
         })
     }
 
-    /// Its id, if it stands in the thread although its posting was not confirmed: a message of the same agent with the
-    /// same words that is newer than what was known before, and none that another step has posted.
-    fn stands(&self, record: &Record, since: Millis, desk: &Desk<'_>) -> Result<Option<MessageId>, Trouble> {
+    /// Its id, if it stands in the thread although its posting was not confirmed.
+    fn stands(&self, record: &Record, lost: Millis, desk: &Desk<'_>) -> Result<Option<MessageId>, Trouble> {
+        let (found, is_certain) = self.find(record, desk)?;
+        let age = desk.age(lost);
+        match found {
+            Some(id) => Ok(Some(id)),
+            None if !is_certain => Err(Trouble::Undecided),
+            None if age < GRACE => Err(Trouble::OnItsWay(GRACE.saturating_sub(age))),
+            None => Ok(None),
+        }
+    }
+
+    /// Its id, if it stands in the thread although nothing is known of an earlier posting. A thread that cannot be read,
+    /// or not far enough, is no reason to withhold it.
+    fn stands_already(&self, record: &Record, desk: &Desk<'_>) -> Result<Option<MessageId>, Trouble> {
+        match self.find(record, desk) {
+            Ok((found, _)) => Ok(found),
+            Err(trouble) if is_refused(&trouble) => Ok(None),
+            Err(trouble) => Err(trouble),
+        }
+    }
+
+    /// A message of the same agent with the same words that no other step has posted; and whether all messages were read
+    /// that are as new.
+    fn find(&self, record: &Record, desk: &Desk<'_>) -> Result<(Option<MessageId>, bool), Trouble> {
         let look =
             LoadTask { agent_id: self.agent, task_id: self.task, message_limit: Some(limits::LIST_ROWS) };
         let thread = desk.mission.ask(&look).map_err(setback)?.thread;
         let ours = |item: &&ThreadItem| {
             item.author_id == self.agent.as_str()
                 && item.content == self.content
-                && item.created_at >= record.since
+                && item.created_at >= self.since
                 && !desk.knows(record, item.message_id.as_str())
         };
-        if let Some(item) = thread.iter().find(ours) {
-            return Ok(Some(item.message_id.clone()));
-        }
+        let found = thread.iter().find(ours).map(|item| item.message_id.clone());
         let whole = thread.len() < limits::LIST_ROWS as usize;
-        let reaches = thread.first().is_some_and(|oldest| oldest.created_at < record.since);
-        let age = desk.age(since);
-        match whole || reaches {
-            true if age < GRACE => Err(Trouble::OnItsWay(GRACE.saturating_sub(age))),
-            true => Ok(None),
-            false => Err(Trouble::Undecided),
-        }
+        let reaches = thread.first().is_some_and(|oldest| oldest.created_at < self.since);
+        Ok((found, whole || reaches))
     }
 }
 

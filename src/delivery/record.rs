@@ -87,6 +87,10 @@ pub struct Record {
     /// What its turns have cost, as far as the gateway says.
     #[serde(skip_serializing_if = "is_default")]
     pub spent: Usage,
+    /// The backend was asked to mark it as delivered and has not confirmed that, so it may list the row again. After a
+    /// restart every closed row that is listed counts as such.
+    #[serde(skip)]
+    pub unmarked: bool,
     /// What the agent had answered, where it was given up before all of it was posted: it was paid for.
     #[serde(skip_serializing_if = "is_default")]
     pub unposted: Option<Unposted>,

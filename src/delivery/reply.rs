@@ -6,7 +6,8 @@
 //! - Words of control are whole lines, written exactly so. A report that mentions `HEARTBEAT_OK` is a report.
 //! - A reply that has such a line first or last and real text besides is the text: the agent has said something after
 //!   all, and the line was never meant for people. Only `HEARTBEAT_OK` and `NO_REPLY` are taken off in this way; the
-//!   clipped forms `NO` and `NO_` are ordinary words next to others. In the middle of a text a line is a quotation.
+//!   clipped form `NO_` is an ordinary word next to others. In the middle of a text a line is a quotation.
+//! - `NO` is an answer: people ask questions to which "no" is the answer. The original took it for a clipped token.
 
 mod split;
 
@@ -29,7 +30,7 @@ pub enum Said {
 pub enum Silence {
     /// No text, or blanks.
     Empty,
-    /// The word for it, whole or clipped by a stream.
+    /// The word for it, whole or clipped behind its underscore.
     NoReply,
     /// What a gateway puts in place of an empty reply.
     Placeholder,
@@ -68,7 +69,7 @@ impl Silence {
 /// error, so that word is understood but never taught.
 pub const SILENCE: &str = "HEARTBEAT_OK";
 const NO_REPLY: &str = "NO_REPLY";
-const NO_REPLY_CLIPPED: [&str; 2] = ["NO", "NO_"];
+const NO_REPLY_CLIPPED: &str = "NO_";
 const PLACEHOLDERS: [&str; 3] =
     ["No response from OpenClaw.", "No reply from agent.", "No response from agent."];
 const BEGINNING: &str = "loading context for heartbeat";
@@ -95,7 +96,7 @@ fn silence(text: &str) -> Option<Silence> {
     if text.is_empty() {
         return Some(Silence::Empty);
     }
-    if text == NO_REPLY || NO_REPLY_CLIPPED.contains(&text) {
+    if [NO_REPLY, NO_REPLY_CLIPPED].contains(&text) {
         return Some(Silence::NoReply);
     }
     if is_placeholder(text) {

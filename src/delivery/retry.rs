@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::trouble::{Setback, Trouble, Unsettled, Weight};
 use super::{End, Record};
 use crate::gateway::{self, GatewayError, Why as W};
+use crate::ops::spans::counted;
 
 /// How much patience there is with a row.
 #[derive(Clone, Copy, Debug)]
@@ -118,19 +119,19 @@ impl Count<'_> {
     fn failed(self, not_before: Option<Duration>) -> Next {
         self.record.failures += 1;
         let (count, max) = (self.record.failures, self.budget.attempts);
-        self.counted(count, max, "attempts", not_before)
+        self.counted(count, max, "attempt", not_before)
     }
 
     /// By others', who get more patience.
     fn not_its_own(self, max: u32, not_before: Option<Duration>) -> Next {
         self.record.provider = self.record.provider.saturating_add(1);
         let count = self.record.provider;
-        self.counted(count, max, "attempts", not_before)
+        self.counted(count, max, "attempt", not_before)
     }
 
     fn counted(self, count: u32, max: u32, what: &str, not_before: Option<Duration>) -> Next {
         if count >= max {
-            return Next::End(End::Dead(format!("given up after {max} {what}: {}", self.trouble)));
+            return Next::End(End::Dead(format!("given up after {}: {}", counted(max, what), self.trouble)));
         }
         let pause = pause(count, not_before, self.dice);
         self.record.rested += u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
@@ -171,10 +172,8 @@ fn lost(count: Count<'_>, unsettled: Unsettled) -> Next {
             let lost = count.record.lost;
             let max = LOST_MAX.min(count.budget.attempts - 1);
             if lost > max {
-                return Next::End(End::Dead(format!(
-                    "given up after {lost} lost answers: {}",
-                    count.trouble
-                )));
+                let answers = counted(lost, "lost answer");
+                return Next::End(End::Dead(format!("given up after {answers}: {}", count.trouble)));
             }
             // After a restart being early beats the gateway's own recovery.
             Next::Again(Some(if lost == 1 { Duration::ZERO } else { pause(lost, None, count.dice) }))
@@ -224,7 +223,7 @@ fn backend(count: Count<'_>, setback: &Setback) -> Next {
         Weight::Doubtful => {
             count.record.doubts = count.record.doubts.saturating_add(1);
             let (doubts, max) = (count.record.doubts, count.budget.of_others());
-            count.counted(doubts, max, "refusals", setback.not_before)
+            count.counted(doubts, max, "refusal", setback.not_before)
         }
         Weight::Passing => {
             // What an agent has answered must outlive any absence of the backend.

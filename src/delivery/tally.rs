@@ -16,7 +16,7 @@ pub struct Tally {
     pub failed: u64,
     /// How many of the last attempts failed, without a success between.
     pub consecutive_failures: u64,
-    /// When a delivery last ended.
+    /// When a cycle was last completed: a delivery ended, or a list came back, with or without work.
     pub last_delivery: Option<Millis>,
     /// When something last failed.
     pub last_error_at: Option<Millis>,
@@ -68,6 +68,7 @@ impl Tally {
     /// A list came back.
     pub(super) fn list(&mut self, now: Millis) {
         self.last_list = Some(now);
+        self.last_delivery = Some(now);
         self.list_error = None;
     }
 

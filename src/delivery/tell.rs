@@ -7,6 +7,7 @@ use super::trouble::Trouble;
 use super::{End, Record, Waits, policy};
 use crate::config::NoResponseNote;
 use crate::model::{DeliveryContext, Notification, NotificationType};
+use crate::ops::spans::times;
 
 /// Who waits for the answer to this row.
 pub(super) fn who_waits(context: &DeliveryContext) -> Waits {
@@ -38,9 +39,9 @@ pub(super) fn line(
         )),
         (End::Unanswered(_), Waits::Person, NoResponseNote::People)
         | (End::Unanswered(_), _, NoResponseNote::All) => {
-            let times = record.silences;
+            let times = times(record.silences);
             Some(format!(
-                "*(Automatic note: asked {times} times, the agent said nothing to {what}. Mention it to ask again.)*"
+                "*(Automatic note: asked {times}, the agent said nothing to {what}. Mention it to ask again.)*"
             ))
         }
         _ => None,

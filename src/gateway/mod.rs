@@ -24,7 +24,7 @@ use serde_json::Value;
 use crate::clock::Pulse;
 use crate::model::SessionKey;
 
-pub use codec::session_key;
+pub use codec::{SessionNames, session_key};
 pub use history::{Recovered, TurnMark};
 
 /// Whoever can carry a turn to an agent. One for each thread.

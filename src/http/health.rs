@@ -3,6 +3,8 @@
 //! The answer is always 200 while the process lives: a health check that restarts it would only interrupt turns.
 
 mod heartbeat;
+mod report;
+mod storage;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,6 +12,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 pub use heartbeat::HeartbeatHealth;
+pub use storage::{DiskHealth, LedgerHealth};
 
 use crate::clock::Millis;
 use crate::ops::Paused;
@@ -152,7 +155,7 @@ pub struct GatewayHealth {
 pub struct DeliveryHealth {
     /// Whether rows are listed and given to workers.
     pub running: bool,
-    /// When a row was last settled.
+    /// When a cycle was last completed: a row was settled, or a list came back, with or without work.
     pub last_delivery: Option<Millis>,
     /// How many were.
     pub delivered: u64,
@@ -212,7 +215,8 @@ pub struct TurnHealth {
     pub quiet_seconds: f64,
 }
 
-/// What the delivery is set to.
+/// What the delivery is set to. Two of the original's values rule nothing here: they are shown as they are set, and
+/// named in `without_effect`.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[expect(missing_docs, reason = "these are the variables' names")]
@@ -225,7 +229,11 @@ pub struct DeliveryConfig {
     pub idle_interval_ms: u128,
     pub backoff_base_ms: u128,
     pub backoff_max_ms: u128,
+    pub without_effect: &'static [&'static str],
 }
+
+/// Fields of [`DeliveryConfig`] whose variables have no effect.
+pub const WITHOUT_EFFECT: &[&str] = &["streamTimeoutMs", "contextFetchBatchSize"];
 
 /// The roster.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -271,33 +279,6 @@ pub struct BackendHealth {
     pub last_report_error: Option<String>,
     /// By how many milliseconds its clock is ahead of ours; none if it has not told.
     pub clock_ahead_ms: Option<i64>,
-}
-
-/// What survives a crash.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct LedgerHealth {
-    /// Why nothing does, if so.
-    pub off: Option<String>,
-    /// Whether nothing new begins because of that.
-    pub holds: bool,
-    /// Why `STATE_DIR` no longer leads to it, if so: then nothing new begins, either.
-    pub displaced: Option<String>,
-    /// Deliveries that are not over.
-    pub open: usize,
-    /// Notes taken since the start.
-    pub notes: u64,
-    /// Transactions.
-    pub commits: u64,
-    /// Those that somebody waited for.
-    pub synced: u64,
-}
-
-/// The disk that the ledger lies on.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct DiskHealth {
-    /// What is free for us, in bytes; none if the system does not say.
-    pub free_bytes: Option<u64>,
 }
 
 /// Of this process, in bytes; the original's other fields are a garbage collector's.

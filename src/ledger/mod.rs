@@ -44,7 +44,7 @@ use crate::delivery::journal::{Journal, JournalError, Note, Wait};
 use crate::delivery::shelf::{Shelf, Shelved};
 use crate::delivery::{End, Record};
 use crate::files::Folder;
-use crate::model::{AccountId, Notification, NotificationId};
+use crate::model::{AccountId, Notification, NotificationId, NotificationType};
 use book::Book;
 use entry::Found;
 use place::Place;
@@ -90,6 +90,8 @@ pub struct Opened {
     pub damaged: Vec<Damaged>,
     /// What ended last, oldest first.
     pub closed: Vec<Closed>,
+    /// Requests for a response among those that ended a moment ago.
+    pub requests: Vec<Notification>,
     /// What was given up and nobody has decided on since, oldest first.
     pub dead: Shelf,
     /// How many open deliveries of other accounts lie here.
@@ -184,13 +186,13 @@ impl Ledger {
         recall.dead.sort_by_key(|dead| dead.at);
         let mut dead = Shelf::default();
         recall.dead.drain(..).for_each(|one| dead.put(one));
-        let Recall { open, damaged, foreign, .. } = &mut recall;
-        let (open, damaged, foreign) = (std::mem::take(open), damaged.clone(), *foreign);
+        let (open, requests) = (std::mem::take(&mut recall.open), std::mem::take(&mut recall.requests));
+        let (damaged, foreign) = (recall.damaged.clone(), recall.foreign);
         let shared = Arc::new(Shared::new(recall, options.account.clone()));
         let writer = writer::spawn(shared.clone(), book, place.clone())
             .map_err(|why| LedgerError::Disk(format!("its thread did not start: {why}")))?;
         let ledger = Self(Inner::On { shared, writer: Mutex::new(Some(writer)), place });
-        Ok(Opened { ledger, open, damaged, closed, dead, foreign, set_aside })
+        Ok(Opened { ledger, open, damaged, closed, requests, dead, foreign, set_aside })
     }
 
     /// One that keeps nothing, and says so: only crash recovery is lost.
@@ -265,6 +267,7 @@ struct Recall {
     damaged: Vec<Damaged>,
     /// With number and size.
     closed: Vec<(i64, Closed, usize)>,
+    requests: Vec<Notification>,
     dead: Vec<Shelved>,
     foreign: usize,
     next: i64,
@@ -282,6 +285,8 @@ impl Recall {
                     let id = NotificationId::new(&*image.id);
                     let recent = SystemClock.now().since(at) < MOMENT;
                     let record = recent.then(|| image.record().ok()).flatten().unwrap_or_default();
+                    let row = recent.then(|| image.notification().ok()).flatten();
+                    self.requests.extend(row.filter(|row| row.kind == NotificationType::ResponseRequest));
                     self.dead.extend(image.shelved(at));
                     let made = record.effects.all_made();
                     self.closed.push((image.number, Closed { id, at, end, made }, image.bytes()));

@@ -154,7 +154,8 @@ pub fn last_set_aside(folder: &Folder) -> Option<Millis> {
 /// The database file in a folder, if there is one: it and the files beside it are private files of the owner.
 pub(super) fn database_in(folder: &Folder) -> io::Result<Option<PathBuf>> {
     for end in [LOG, INDEX, JOURNAL] {
-        folder.check(&format!("{DATABASE}{end}"))?;
+        let name = format!("{DATABASE}{end}");
+        folder.check(&name).map_err(|why| io::Error::other(format!("{name}: {why}")))?;
     }
     let there = folder.check(DATABASE)?;
     Ok(there.map(|_| folder.real_path()).transpose()?.map(|real| real.join(DATABASE)))

@@ -112,6 +112,7 @@ impl Engine {
             Ok(answer)
         };
         match function.access {
+            Access::Reads if function.guard == Guard::ServiceToken => self.store.read_for_runtime(work),
             Access::Reads => self.store.read(work),
             Access::Writes => {
                 let answer = self.store.write(work);

@@ -50,7 +50,7 @@ pub(super) enum Guard {
 /// Whether a function may write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Access {
-    /// It cannot: whatever it writes is thrown away.
+    /// It cannot: it reads on a connection that does not write.
     Reads,
     /// It may.
     Writes,

@@ -337,11 +337,14 @@ record! {
 record! {
     /// §3.4.
     Attachment {
-        storage_id: Id<Stored>,
         name: String,
         #[serde(rename = "type")]
         mime: String,
         size: f64,
+        ; maybe {
+            storage_id: Id<Stored>,
+            url: String,
+        }
     }
 }
 

@@ -83,10 +83,11 @@ catalog! {
     // knows that it is a repeat can read that as "asked already".
     REQUEST_RESPONSES = "createResponseRequestNotifications", Flag("canMentionAgents"), Yes, Never;
     UPDATE_TASK_STATUS = "updateTaskStatusFromAgent", Flag("canModifyTaskStatus"), Yes, Always;
-    // These two would only add activity rows, but could also undo what somebody did in between.
+    // These would only add activity rows, but could also undo what was done in between.
     UPDATE_TASK = "updateTaskFromAgent", Flag("canModifyTaskStatus"), Yes, Never;
     CREATE_TASK = "createTaskFromAgent", Flag("canCreateTasks"), Yes, Never;
-    ASSIGN_TASK = "assignTaskFromAgent", Orchestrator, Yes, Always;
+    // Each run adds an activity row.
+    ASSIGN_TASK = "assignTaskFromAgent", Orchestrator, Yes, Never;
     DELETE_TASK = "deleteTaskFromAgent", Orchestrator, Yes, Never;
     LINK_TASK_TO_PR = "linkTaskToPrForAgentTool", Orchestrator, Yes, Always;
     LIST_TASKS = "listTasksForAgentTool", Orchestrator, No, Always;

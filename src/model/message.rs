@@ -34,6 +34,9 @@ pub struct Message {
     /// Whom it names.
     #[serde(default)]
     pub mentions: Vec<Mention>,
+    /// Files that came with it.
+    #[serde(default)]
+    pub attachments: Vec<MessageFile>,
     /// When.
     pub created_at: Millis,
     /// When it was last changed.
@@ -42,6 +45,22 @@ pub struct Message {
     /// The notification that this answers: the key under which the backend accepts it once.
     #[serde(default)]
     pub source_notification_id: Option<NotificationId>,
+}
+
+/// A file of a message, as the backend describes it.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct MessageFile {
+    /// Its name.
+    pub name: String,
+    /// Its MIME type.
+    #[serde(rename = "type")]
+    pub mime: String,
+    /// Its size in bytes.
+    #[serde(rename = "size")]
+    pub bytes: Option<f64>,
+    /// Where it can be read; the backend does not always say.
+    pub url: Option<String>,
 }
 
 /// Somebody named in a message.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use super::spans::counted;
 use crate::delivery::ask::Hold;
 use crate::model::{Agent, Roster};
 
@@ -49,14 +50,20 @@ impl Paused {
         }
     }
 
-    /// This agent is not any more, by whichever of its names; or nobody is.
-    pub fn resume(&mut self, agent: Option<&str>, roster: &Roster) {
-        let Some(agent) = agent else {
+    /// Ends the pause of this agent, by whichever of its names, or all pauses; how many there were.
+    pub fn resume(&mut self, agent: Option<&str>, roster: &Roster) -> usize {
+        let before = self.count();
+        if let Some(agent) = agent {
+            let known = find(roster, agent);
+            self.agents.retain(|name| name != agent && known.is_none_or(|known| !is_called(known, name)));
+        } else {
             *self = Self::default();
-            return;
-        };
-        let known = find(roster, agent);
-        self.agents.retain(|name| name != agent && known.is_none_or(|known| !is_called(known, name)));
+        }
+        before - self.count()
+    }
+
+    fn count(&self) -> usize {
+        usize::from(self.all) + self.agents.len()
     }
 
     /// Whether this agent, by slug or id, is held.
@@ -83,6 +90,15 @@ impl Paused {
                 names.join(", ")
             ),
         }
+    }
+
+    /// The answer to `resume`, which has ended so many pauses.
+    pub fn after_resume(&self, ended: usize) -> String {
+        let ended = match ended {
+            0 => "No pause to end".to_owned(),
+            count => format!("{} ended", counted(count as u64, "pause")),
+        };
+        format!("{ended}. {}", self.in_words())
     }
 
     /// By ids. As long as a name is not found, and it is not known who there is, it could be anybody's.
@@ -126,11 +142,11 @@ mod tests {
         assert!(paused.in_words().starts_with("Everything is paused (and ben by itself): "));
         paused.pause(Some("ada"));
         assert!(paused.in_words().contains("(and ada, ben by themselves)"), "{}", paused.in_words());
-        paused.resume(Some("ada"), &Roster::default());
-        paused.resume(Some("ben"), &Roster::default());
+        assert_eq!(paused.resume(Some("ada"), &Roster::default()), 1);
+        assert_eq!(paused.resume(Some("ben"), &Roster::default()), 1);
         assert!(paused.all && paused.agents.is_empty());
-        paused.resume(None, &Roster::default());
-        assert!(paused.is_nobody());
+        assert_eq!(paused.resume(None, &Roster::default()), 1);
+        assert!(paused.is_nobody() && paused.resume(None, &Roster::default()) == 0);
         for text in ["", "{", "{\"all\":false}", "{\"all\":false,\"agents\":[],\"new\":1}"] {
             assert!(Paused::read(text).all, "{text}");
         }

@@ -26,6 +26,19 @@ pub fn until(at: Millis, now: Millis) -> String {
     if at <= now { "now".to_owned() } else { format!("in {} ({})", span(at.since(now)), clock(at)) }
 }
 
+/// `once`, `3 times`.
+pub fn times(count: u32) -> String {
+    if count == 1 { "once".to_owned() } else { format!("{count} times") }
+}
+
+/// `1 attempt`, `3 attempts`: a count with its noun, which takes an `s` in the plural.
+pub fn counted(count: impl Into<u64>, noun: &str) -> String {
+    match count.into() {
+        1 => format!("1 {noun}"),
+        count => format!("{count} {noun}s"),
+    }
+}
+
 /// The instant, to the second.
 pub fn clock(at: Millis) -> String {
     let text = at.to_string();

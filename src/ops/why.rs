@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::finding::{Brief, Finding};
 use super::house::{House, dotted, sentence};
-use super::spans::{ago, span, until};
+use super::spans::{ago, span, times, until};
 use crate::clock::Millis;
 use crate::delivery::ask::Place;
 use crate::delivery::journal::{Step, Told};
@@ -386,8 +386,4 @@ fn tokens(spent: Usage) -> String {
 
 fn asked(count: u32) -> String {
     if count == 0 { "not asked".to_owned() } else { format!("asked {}", times(count)) }
-}
-
-fn times(count: u32) -> String {
-    if count == 1 { "once".to_owned() } else { format!("{count} times") }
 }

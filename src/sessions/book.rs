@@ -17,7 +17,7 @@ use crate::delivery::Track;
 use crate::files::Folder;
 use crate::model::{AccountId, TaskId};
 
-const KEY: &str = "sessions.key";
+pub(super) const KEY: &str = "sessions.key";
 const LINES: &str = "sessions.lines";
 
 /// A session in the file.

@@ -10,6 +10,7 @@
 //! the key alone is not to be enough.
 
 mod book;
+pub mod names;
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
@@ -22,7 +23,7 @@ use self::book::Book;
 use crate::clock::Millis;
 use crate::delivery::Track;
 use crate::files::Folder;
-use crate::gateway::session_key;
+use crate::gateway::{SessionNames, session_key};
 use crate::heartbeat::session::AgentKey;
 use crate::model::{AccountId, AgentId, Roster, SessionKey, SessionKind, TaskId};
 use crate::secret::{Secret, same};
@@ -142,7 +143,9 @@ impl Sessions {
     pub fn issue(&self, key: &SessionKey, slug: &str, track: &Track, now: Millis) -> Session {
         let own = key.kind() == SessionKind::System;
         let track = Track { task: track.task.clone().filter(|_| !own), ..track.clone() };
-        let mut spellings = vec![key.expose().to_owned(), session_key(key, slug)];
+        let mut spellings = vec![key.expose().to_owned()];
+        spellings
+            .extend([SessionNames::Renamed, SessionNames::Kept].map(|naming| session_key(key, slug, naming)));
         if track.task.is_none() {
             let short = format!("agent:{slug}:{}", self.account);
             spellings.extend([short.to_ascii_lowercase(), short]);

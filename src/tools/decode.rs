@@ -153,7 +153,11 @@ fn document_upsert(fields: &Fields<'_>, current: Option<&TaskId>) -> Result<Tool
     if fields.filled("title").is_none() {
         return Err(missing("title"));
     }
-    let content = fields.raw("content").filter(|text| !text.is_empty()).ok_or_else(|| missing("content"))?;
+    let document_id = fields.filled("documentId").map(DocumentId::new);
+    // An empty text empties a document that is there; a new one without a text is a mistake.
+    let may_be_empty = document_id.is_some();
+    let content = fields.raw("content").filter(|text| may_be_empty || !text.is_empty());
+    let content = content.ok_or_else(|| missing("content"))?;
     let kind = fields.choice("type", WORDS)?.ok_or_else(|| missing("type"))?;
     within(content, "content", limits::DOCUMENT_CHARS, "Content too long (max 1000000 characters)")?;
     if content.len() > DOCUMENT_BYTES {
@@ -162,7 +166,6 @@ fn document_upsert(fields: &Fields<'_>, current: Option<&TaskId>) -> Result<Tool
             "Content too long (a document may have about 1 MB in UTF-8): split it",
         ));
     }
-    let document_id = fields.filled("documentId").map(DocumentId::new);
     let named = fields.filled("taskId").map(TaskId::new);
     Ok(ToolRequest::DocumentUpsert(Box::new(Paper {
         // A new document belongs to the conversation's task; an old one stays where it is, which is for `run` to find.

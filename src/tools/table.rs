@@ -134,7 +134,8 @@ pub static ROWS: [Row; 17] = [
         writes: true,
         does: "create and update documents",
         says: "Write a document that people can open: the only way to hand over anything longer than a message. \
-               With documentId you overwrite that document, without it you create a new one. Afterwards link it in \
+               With documentId you overwrite that document (an empty content empties it), without it you create a new \
+               one. Afterwards link it in \
                your reply as [Document](/document/<documentId>), with the documentId from the result.",
         check: "the document and the task exist and that you may write documents",
         fields: &[
@@ -190,8 +191,7 @@ pub static ROWS: [Row; 17] = [
         refusal: "Forbidden: Agent may not query skills",
         writes: false,
         does: "query the skills of agents",
-        says: "Find out which skills an agent has, or all agents, before you hand work to one. Your own skills are \
-               described in your workspace: in the tool manual and the skill folders there.",
+        says: "Find out which skills an agent has, or all agents, before you hand work to one.",
         check: "the agent exists",
         fields: &[may("agentId", Type::Text, "Slug or id of one agent; left out: all agents.")],
     },

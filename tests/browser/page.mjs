@@ -260,6 +260,71 @@ await check('a dialog opens and closes by keyboard and gives the focus back', as
   assert.equal(await page.evaluate(() => document.activeElement?.id), 'new-task');
 });
 
+await check('a long column shows its whole count and loads by need', async () => {
+  const before = Number(await page.textContent('[data-column=inbox] .num'));
+  for (let n = 1; n <= 130; n++) await create(`Long column ${n}`);
+  const inbox = page.locator('[data-column=inbox]');
+  await page.waitForFunction(count => document.querySelector('[data-column=inbox] .num').textContent === String(count), before + 130);
+  await page.reload();
+  await page.waitForSelector('[data-column=inbox] .task-card');
+  const cards = () => inbox.locator('.task-card').count();
+  assert.equal(await inbox.locator('.num').textContent(), String(before + 130));
+  assert.equal(await cards(), 50, 'the first window');
+  // What is not loaded appears on the way down.
+  for (let n = 0; n < 20 && await cards() < before + 130; n++) {
+    await inbox.locator('ul').evaluate(el => { el.scrollTop = el.scrollHeight; });
+    await sleep(150);
+  }
+  assert.equal(await cards(), before + 130);
+  const numbers = (await inbox.locator('.title').allTextContents()).filter(title => title.startsWith('Long column ')).map(title => Number(title.slice(12)));
+  assert.equal(numbers.length, 130);
+  assert.equal(new Set(numbers).size, 130, 'each once');
+});
+
+await check('a filter finds what is not loaded, and counts it', async () => {
+  await page.reload();
+  await page.waitForSelector('[data-column=inbox] .task-card');
+  await page.fill('#filter', 'long COLUMN 1');
+  // Fifty of the numbers up to 130 have a 1 in them.
+  await page.waitForFunction(() => document.querySelector('[data-column=inbox] .num').textContent === '50');
+  assert.equal(await page.locator('[data-column=inbox] .task-card').count(), 50);
+  await create('Long column 1, once more');
+  await page.waitForFunction(() => document.querySelector('[data-column=inbox] .num').textContent === '51');
+  await page.fill('#filter', '');
+  await page.waitForFunction(() => document.querySelectorAll('[data-column=inbox] .task-card').length >= 50);
+});
+
+await check('a long thread begins with its end; earlier messages come when asked for', async () => {
+  for (let n = 1; n <= 70; n++) await action('createMessageFromAgent', { taskId, agentId: agent._id, content: `long thread ${n}` });
+  await place(`task/${taskId}`);
+  await page.waitForSelector('#earlier');
+  assert.equal(await page.locator('#thread .msg').count(), 50);
+  const first = await page.textContent('#thread .msg:first-child .md');
+  await page.click('#earlier');
+  await page.waitForFunction(text => document.querySelector('#thread .msg:first-child .md').textContent !== text, first);
+  assert.ok(await page.locator('#thread .msg').count() > 70);
+  const texts = (await page.locator('#thread .msg .md').allTextContents()).filter(text => text.startsWith('long thread '));
+  assert.deepEqual(texts, Array.from({ length: 70 }, (_, n) => `long thread ${n + 1}`));
+  await place('board');
+  await page.waitForSelector('#board');
+});
+
+await check('an agent and a document are opened whole', async () => {
+  await place('agents');
+  await page.click(`[data-agent="${agent.slug}"] [data-do=edit]`);
+  await page.waitForSelector('#dialog[open]');
+  assert.ok((await page.inputValue('#dialog [name=soulContent]')).length > 20);
+  await page.keyboard.press('Escape');
+  await page.waitForSelector('#dialog', { state: 'detached' });
+  await place('documents');
+  await page.click('#documents .name >> nth=0');
+  await page.waitForSelector('#document .md');
+  await place('documents/nonsense');
+  await page.waitForSelector('text=This document is not here any more.');
+  await place('board');
+  await page.waitForSelector('#board');
+});
+
 await check('the dark scheme is dark and readable', async () => {
   const colours = () => page.evaluate(() => {
     const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });

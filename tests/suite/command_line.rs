@@ -2,6 +2,8 @@
 
 /// Help, and what is said of places that are not as they should be.
 mod places;
+/// Settings without effect, where the log goes, a token that is never accepted.
+mod settings;
 /// Where state is kept, and which folders are refused.
 mod state_dir;
 

@@ -16,6 +16,8 @@ mod credentials;
 mod documents;
 /// The edge: real files and a real environment.
 mod edge;
+/// What a variable does in this version, or does not.
+mod effects;
 /// The env file.
 mod env_file;
 /// Names that are not known.

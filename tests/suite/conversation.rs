@@ -2,8 +2,12 @@
 
 /// Working, waiting, stuck.
 mod alive;
+/// Answers that are easily misread.
+mod answers;
 /// What it says of itself: `/health` and `/metrics`.
 mod face;
+/// What it says of itself, held against what it does.
+mod figures;
 /// The three of them, started and joined.
 mod house;
 /// What went wrong, and whether people are told so in three lines.
@@ -14,6 +18,8 @@ mod killed;
 mod live;
 /// The state folder is moved away under the running program.
 mod moved;
+/// Under which name a conversation is kept at the gateway.
+mod names;
 /// What people ask and have done, beside the service and without it.
 mod operator;
 /// Without function tools.
@@ -81,7 +87,7 @@ fn a_mention_becomes_an_answer_and_health_tells_of_it() {
 /// §3.8 of the gateway's file: sessions are named by the table of the design, lower-cased, by way of the agent.
 #[test]
 fn sessions_have_the_agents_name_in_front() {
-    let house = House::new(&["ben"], polite);
+    let house = House::new(&["ben", "ada"], polite);
     let task = house.task("assigned", &["ben"]);
     house.mention(&task, "ben", "hello");
     house.answer_of("ben", &task);

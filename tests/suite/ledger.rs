@@ -189,6 +189,7 @@ fn any_record() -> impl Strategy<Value = Record> {
             since: NOW,
             effects: effects(silences),
             spent: Usage { input_tokens: 5, output_tokens: u64::from(lost), ..Usage::default() },
+            unmarked: false,
             unposted: (lost % 2 == 0).then(|| Unposted {
                 parts: vec!["words".to_owned()],
                 doubt: Some(NOW),

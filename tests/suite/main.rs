@@ -25,6 +25,8 @@ mod delivery;
 mod demo;
 /// Who is next, in virtual time: tracks, ranks, lists, the gate.
 mod dispatcher;
+/// Every writing function against every broken connection, counted in the backend's tables.
+mod faults;
 /// Any bytes at the doors of the house: the fuzz targets without their engine.
 mod fuzzed;
 /// Every answer of a gateway, over a socket: replies, refusals, broken connections, both dialects.

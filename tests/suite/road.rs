@@ -1,6 +1,8 @@
 //! The road of a delivery: what the backend and the agent saw, step by step. The backend is the embedded one, called
 //! directly; the gateway plays its lines.
 
+/// A full disk when a note is due, and calls that fail behind the answer.
+mod after_the_answer;
 /// Every crash point.
 mod crashes;
 /// A board, a desk, and a job on it.
@@ -30,6 +32,7 @@ const READ: &str = "markNotificationRead";
 const POST: &str = "createMessageFromAgent";
 const DELIVERED: &str = "markNotificationDelivered";
 const ENDED: &str = "markNotificationDeliveryEnded";
+const ADVANCE: &str = "updateTaskStatusFromAgent";
 
 /// §2.8: "1 context + read + create message + delivered", and what each of them says.
 #[test]
@@ -137,7 +140,7 @@ fn the_matrix_of_replies() {
 /// D-24, D-25, D-27: an agent that should answer is asked three times; then it is settled and counted.
 #[test]
 fn silence_where_an_answer_is_due_is_asked_three_times() {
-    for silence in ["", "NO_REPLY", "NO", "No response from OpenClaw."] {
+    for silence in ["", "NO_REPLY", "NO_", "No response from OpenClaw."] {
         let office = Office::new();
         let mut job = office.mention("@ben?");
         for attempt in 1..=3 {

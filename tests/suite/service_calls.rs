@@ -106,6 +106,8 @@ fn the_catalogue_has_each_function_once() {
         "createResponseRequestNotifications",
         "updateTaskFromAgent",
         "createTaskFromAgent",
+        // It is harmless, but each run adds an activity row.
+        "assignTaskFromAgent",
         "deleteTaskFromAgent",
         "createDocumentFromAgent",
         "recordUpgradeResult",
@@ -371,7 +373,7 @@ fn the_calls_that_change_tasks() {
     check(&most, name, sent, false, &id);
 
     let assign = AssignTask { task_id: &t, agent_id: &a, assigned_agent_ids: &agents };
-    check(&assign, "assignTaskFromAgent", with(json!({"assignedAgentIds": ["a"]})), true, &id);
+    check(&assign, "assignTaskFromAgent", with(json!({"assignedAgentIds": ["a"]})), false, &id);
     let delete = DeleteTask { task_id: &t, agent_id: &a, reason: "old" };
     check(&delete, "deleteTaskFromAgent", with(json!({"reason": "old"})), false, &done);
     let link = LinkTaskToPr { task_id: &t, agent_id: &a, pr_number: 65 };

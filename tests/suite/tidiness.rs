@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use mission_control_runtime::redact::credentials_in;
 
 /// Which floor a room stands on. The longest matching path counts.
-const FLOORS: [(&str, u8); 54] = [
+const FLOORS: [(&str, u8); 55] = [
     ("model", 0),
     ("base64", 0),
     ("chance", 0),
@@ -14,6 +14,7 @@ const FLOORS: [(&str, u8); 54] = [
     ("files", 0),
     ("secret", 0),
     ("redact", 0),
+    ("json", 0),
     ("config", 1),
     ("delivery", 1),
     ("gateway", 1),

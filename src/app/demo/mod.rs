@@ -21,7 +21,7 @@ use super::board::{self, Board, SWEEP};
 use super::exit::Exit;
 use super::{complain, nudge, print};
 use crate::chance;
-use crate::config::LogFormat;
+use crate::config::{LogFormat, LogOutput};
 use crate::demo::gateway::{self, ScriptedGateway};
 use crate::demo::team::{Member, Team};
 use crate::http::server::{Limits, Server};
@@ -66,6 +66,7 @@ fn play(port: u16) -> Result<(), String> {
     telemetry::start(
         LevelFilter::Info,
         LogFormat::Text,
+        LogOutput::Stderr,
         Arc::new(Redactor::new(secrets.into_iter().flatten())),
     );
     let signals = board::signals()?;

@@ -17,7 +17,7 @@ use super::ask::{Footing, Service, address};
 use super::exit::Exit;
 use super::ground::{Ground, Way};
 use super::print;
-use crate::config::{LogFormat, Settings};
+use crate::config::{LogFormat, LogOutput, Settings};
 use crate::convex::{Backoff, Why};
 use crate::mission::{GetDeliveryContext, GetOrchestrator, ListAgents, Mission};
 use crate::model::{Agent, NotificationId};
@@ -107,7 +107,7 @@ pub fn doctor(env_file: Option<&Path>, wanted: Doctor) -> Exit {
     let Doctor { all, json: as_json, live } = wanted;
     let ground = Ground::survey(env_file);
     // What the calls would log stands in the findings.
-    telemetry::start(LevelFilter::Off, LogFormat::Text, ground.redactor.clone());
+    telemetry::start(LevelFilter::Off, LogFormat::Text, LogOutput::Stderr, ground.redactor.clone());
     let mut checks = examine(&ground, live);
     for sentence in checks.iter_mut().flat_map(|check| &mut check.sentences) {
         *sentence = ground.redactor.clean(sentence);

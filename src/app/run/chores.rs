@@ -1,26 +1,36 @@
 //! What is done beside the deliveries, each on a thread of its own: the roster is fetched, and the backend is told that
 //! we live.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use log::{info, warn};
+use log::{debug, info, warn};
 
 use super::state::State;
+use super::verdict::Verdict;
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::Settings;
-use crate::convex::CallError;
+use crate::convex::{CallError, Class};
 use crate::gateway::client::HttpGateway;
 use crate::heartbeat::keeper::Keeper;
-use crate::mission::{Mission, UpdateRuntimeStatus};
-use crate::model::{AgentId, Roster, RuntimeReport, RuntimeStatus};
+use crate::mission::{Mission, UpdateAgentHeartbeat, UpdateRuntimeStatus};
+use crate::model::{AgentId, AgentStatus, Roster, RuntimeReport, RuntimeStatus};
 use crate::roster::Team;
 use crate::sessions::Sessions;
 use crate::wire::Stop;
 
 /// How soon a backend that did not answer is asked again; doubled with every failure.
 const FIRST_AGAIN: Duration = Duration::from_secs(1);
+
+/// How often the gateway is looked at while the backend was told that we are starting.
+const START_LOOK: Duration = Duration::from_secs(1);
+
+/// At most this often the backend is told that an agent is alive: one call for many answers.
+const BEAT_INTERVAL: Duration = Duration::from_mins(5);
+
+/// How long one round may tell of agents, so that the next report is in time; the others follow in the next round.
+const BEATS_ROUND: Duration = Duration::from_secs(5);
 
 /// While it is out of reach, soon at first and then less often; where a person has to act first, seldom.
 fn pause(failures: u32, error: Option<&CallError>, interval: Duration) -> Duration {
@@ -92,6 +102,11 @@ pub(super) struct Reporter {
     /// To ask the gateway how it is and which release; none where none is configured.
     gateway: Option<HttpGateway>,
     state: Arc<State>,
+    team: Team,
+    began: Instant,
+    verdict: Verdict,
+    /// When the backend was last told of each agent.
+    beats: HashMap<AgentId, Instant>,
     report: RuntimeReport,
     /// The gateway's release by the configuration, which rules.
     told_version: Option<String>,
@@ -105,6 +120,7 @@ impl Reporter {
         mission: Mission,
         gateway: Option<HttpGateway>,
         state: Arc<State>,
+        team: Team,
         settings: &Settings,
     ) -> Self {
         let report = RuntimeReport {
@@ -118,27 +134,73 @@ impl Reporter {
             last_upgrade_status: None,
         };
         let told_version = settings.openclaw_version.clone();
-        Self { mission, gateway, state, report, told_version, before: None }
+        let (began, verdict, beats) = (Instant::now(), Verdict::default(), HashMap::new());
+        Self { mission, gateway, state, team, began, verdict, beats, report, told_version, before: None }
     }
 
-    /// Reports at once and then every interval, until the switch is closed.
+    /// Reports at once and then every interval, until the switch is closed. `provisioning` is reported once, and its end at
+    /// once: beside another runtime each repetition would announce that one as "back online".
     pub(super) fn run(mut self, stop: &Stop, interval: Duration) {
         let mut failures = 0;
+        let mut due = Instant::now();
+        let mut starting = false;
         while !stop.is_closed() {
-            self.report.last_health_check = Some(SystemClock.now());
-            let away = self.state.line.probe(self.gateway.as_ref()).is_some();
-            self.report.openclaw_version = self.told_version.clone().or_else(|| self.state.line.version());
-            self.state.look_at_the_disk();
-            let degraded = away || self.state.is_degraded();
-            let status = if degraded { RuntimeStatus::Degraded } else { RuntimeStatus::Online };
-            let told = self.mission.ask(&UpdateRuntimeStatus { status, config: Some(&self.report) });
-            if stop.is_closed() {
+            let status = self.look();
+            let waits = starting && status == RuntimeStatus::Provisioning;
+            if !waits && (starting || due <= Instant::now()) {
+                let told = self.tell(status);
+                if stop.is_closed() {
+                    return;
+                }
+                failures = if told.is_ok() { 0 } else { failures + 1 };
+                starting = told.is_ok() && status == RuntimeStatus::Provisioning;
+                due = Instant::now() + pause(failures, told.as_ref().err(), interval);
+                self.note(told.err().as_ref());
+            }
+            stop.wait(if starting { START_LOOK } else { due.saturating_duration_since(Instant::now()) });
+        }
+    }
+
+    /// Looks at the gateway and the disk: the status to report.
+    fn look(&mut self) -> RuntimeStatus {
+        self.state.line.probe(self.gateway.as_ref());
+        self.state.look_at_the_disk();
+        self.verdict.next(self.state.condition(), self.began.elapsed())
+    }
+
+    fn tell(&mut self, status: RuntimeStatus) -> Result<(), CallError> {
+        self.report.last_health_check = Some(SystemClock.now());
+        self.report.openclaw_version = self.told_version.clone().or_else(|| self.state.line.version());
+        self.mission.ask(&UpdateRuntimeStatus { status, config: Some(&self.report) })?;
+        self.verdict.reported(status, self.began.elapsed());
+        self.tell_of_agents();
+        Ok(())
+    }
+
+    /// Tells the backend which agents have answered since it was last told of them. A backend in trouble ends the round:
+    /// the report matters more.
+    fn tell_of_agents(&mut self) {
+        let (roster, now) = (self.team.now(), Instant::now());
+        let known = |(slug, answered): (String, Instant)| {
+            let id = roster.by_slug(&slug)?.id.clone();
+            let told = self.beats.get(&id);
+            told.is_none_or(|at| *at < answered && now - *at >= BEAT_INTERVAL).then_some(id)
+        };
+        let due: Vec<AgentId> = self.state.line.answers().into_iter().filter_map(known).collect();
+        for id in due {
+            if now.elapsed() > BEATS_ROUND {
                 return;
             }
-            failures = if told.is_ok() { 0 } else { failures + 1 };
-            let rest = pause(failures, told.as_ref().err(), interval);
-            self.note(told.err().as_ref());
-            stop.wait(rest);
+            let beat =
+                UpdateAgentHeartbeat { agent_id: &id, status: AgentStatus::Online, current_task_id: None };
+            if let Err(error) = self.mission.ask(&beat) {
+                debug!("the backend was not told that agent {id} is online: {error}");
+                if error.class == Class::Transient {
+                    return;
+                }
+            }
+            // A refusal would be repeated, so it is not asked for again at once.
+            self.beats.insert(id, now);
         }
     }
 

@@ -1,4 +1,4 @@
-//! What agents call over HTTP, put together for the running service.
+//! What agents call over HTTP, and what an earlier process has left for it, put together for the running service.
 
 use std::sync::Arc;
 
@@ -7,6 +7,7 @@ use crate::clock::{Clock as _, SystemClock};
 use crate::config::Settings;
 use crate::delivery::service::View;
 use crate::files::Folder;
+use crate::gateway::client::Choice;
 use crate::heartbeat::keeper::Keeper;
 use crate::http::agent_api::near::Near;
 use crate::http::agent_api::{AgentApi, DOCUMENT_BYTES, Setup};
@@ -14,6 +15,7 @@ use crate::http::server::Limits;
 use crate::ledger::Ledger;
 use crate::model::AccountId;
 use crate::roster::Team;
+use crate::sessions::names;
 
 /// A call of an agent goes as far as TLS and the backend's nested JSON; memory that is not touched costs nothing.
 const STACK_BYTES: usize = 1024 * 1024;
@@ -32,6 +34,16 @@ pub(super) fn open_wakes(settings: &Settings, folder: Option<&Arc<Folder>>, ledg
         (Some(folder), None) => Keeper::open(folder, &account, SystemClock.now()),
         (_, why) => Keeper::in_memory(&account, why.unwrap_or_default()),
     }
+}
+
+/// How conversations are named at the gateway: as an earlier process has chosen, or as the first turn will.
+pub(super) fn open_names(folder: Option<&Arc<Folder>>, ledger: &Ledger) -> Choice {
+    let Some(folder) = folder.filter(|_| ledger.state().off.is_none()) else {
+        return Choice::open(|_| {});
+    };
+    let keeps = folder.clone();
+    let open = || Choice::open(move |chosen| names::keep(&keeps, chosen));
+    names::chosen(folder).map_or_else(open, Choice::made)
 }
 
 impl House<'_> {

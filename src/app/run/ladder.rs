@@ -37,6 +37,8 @@ pub(super) enum Cause {
     Foreign,
     /// The dispatcher has ended by itself.
     Lost,
+    /// The backend has never accepted our token.
+    TokenRefused,
 }
 
 impl Cause {
@@ -46,6 +48,7 @@ impl Cause {
             Self::Told => Exit::Done,
             Self::Foreign => Exit::Foreign,
             Self::Lost => Exit::Failed,
+            Self::TokenRefused => Exit::Misconfigured,
         }
     }
 }

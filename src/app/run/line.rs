@@ -1,6 +1,6 @@
 //! The line to the gateway: what everybody who speaks over it has found, in one place for `/health`.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
@@ -40,6 +40,8 @@ struct Known {
     /// Hashes of the sessions' names: the names open the agents' API and are kept nowhere else.
     sessions: HashSet<u64>,
     hasher: RandomState,
+    /// When each agent last answered.
+    answers: HashMap<String, Instant>,
 }
 
 impl Line {
@@ -109,6 +111,11 @@ impl Line {
         self.known().version.clone()
     }
 
+    /// When each agent last answered, by slug.
+    pub(super) fn answers(&self) -> Vec<(String, Instant)> {
+        self.known().answers.iter().map(|(slug, at)| (slug.clone(), *at)).collect()
+    }
+
     /// Asks the gateway whether it is there: nothing, or why not.
     pub(super) fn probe(&self, gateway: Option<&HttpGateway>) -> Option<String> {
         let began = Instant::now();
@@ -176,6 +183,7 @@ impl Gateway for Handset {
                 known.last_reply = Some(SystemClock.now());
                 known.last_error = None;
                 (known.trouble, known.why) = (None, None);
+                known.answers.insert(turn.agent.to_owned(), Instant::now());
             }
             Err(error) => {
                 known.last_error = Some(error.to_string());

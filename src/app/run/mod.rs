@@ -9,10 +9,12 @@ mod line;
 mod machine;
 mod opening;
 mod operator;
+mod refusal;
 mod rows;
 mod snapshot;
 mod state;
 mod tap;
+mod verdict;
 
 use std::io;
 use std::path::Path;
@@ -38,7 +40,7 @@ use crate::delivery::service::{Service, Setup};
 use crate::delivery::watch;
 use crate::delivery::worker::Worker;
 use crate::files::Folder;
-use crate::gateway::client::{Endpoint, HttpGateway};
+use crate::gateway::client::{Endpoint, HttpGateway, Limits};
 use crate::gateway::{ToolOutput, TurnMark};
 use crate::heartbeat::keeper::Keeper;
 use crate::http::server::Server;
@@ -65,8 +67,8 @@ const LOCK_LOOK: Duration = Duration::from_millis(200);
 /// Runs until a signal asks for the end, or another runtime on the same account stands in the way.
 pub fn run(env_file: Option<&Path>) -> Exit {
     let ground = Ground::survey(env_file);
-    let (level, format) = ground.log_style();
-    telemetry::start(level, format, ground.redactor.clone());
+    let (level, format, output) = ground.log_style();
+    telemetry::start(level, format, output, ground.redactor.clone());
 
     let report = &ground.configuration.report;
     report.warnings.iter().for_each(|warning| warn!("{warning}"));
@@ -125,14 +127,15 @@ fn serve(settings: &Settings, ways: &Ways, redactor: &Arc<Redactor>) -> Exit {
     };
     info!("listening on http://{}", server.local_addr());
     state.keeps(ledger.clone());
+    let names = doors::open_names(folder.as_ref(), &ledger);
     let sessions = Arc::new(open_sessions(settings, folder.as_ref(), &ledger));
     let wakes = Arc::new(doors::open_wakes(settings, folder.as_ref(), &ledger));
     state.operator.opens(ask::address(settings.http.connect_host(), server.local_addr().port()));
     let left = Left { hold: state.operator.hold(), ..left };
     let switches = Switches::default();
     let gateway = settings.gateway.url.clone().map(|base| {
-        let (token, silence_max) = (settings.gateway.token.clone(), settings.gateway.silence_max);
-        Endpoint::new(base, token, &ways.once.roots, redactor.clone(), silence_max)
+        let (token, limits) = (settings.gateway.token.clone(), Limits::new(settings.gateway.silence_max));
+        Endpoint::with_names(base, token, (&ways.once.roots, redactor.clone()), limits, names)
     });
     if let Some(gateway) = &gateway {
         state.line.leads_to(gateway);
@@ -158,15 +161,7 @@ fn serve(settings: &Settings, ways: &Ways, redactor: &Arc<Redactor>) -> Exit {
         }
     };
 
-    // An error means that the handler is gone, and with it every way to be told: that is the end, too.
-    let cause = loop {
-        select! {
-            recv(signals) -> _ => break Cause::Told,
-            recv(service.must_leave()) -> _ => break Cause::Foreign,
-            recv(service.ended()) -> _ => break Cause::Lost,
-            default(state.minute()) => {}
-        }
-    };
+    let cause = wait(&signals, &service, &state);
     if cause == Cause::Lost {
         error!("the dispatcher has ended by itself; please report this as a bug");
     }
@@ -199,6 +194,27 @@ fn serve(settings: &Settings, ways: &Ways, redactor: &Arc<Redactor>) -> Exit {
     }
     info!("stopped");
     cause.exit()
+}
+
+/// Waits until there is a reason to end.
+fn wait(signals: &Receiver<()>, service: &Service, state: &State) -> Cause {
+    loop {
+        select! {
+            // An error means that the handler is gone, so that no signal can arrive any more.
+            recv(signals) -> _ => return Cause::Told,
+            recv(service.must_leave()) -> _ => return Cause::Foreign,
+            recv(service.ended()) -> _ => return Cause::Lost,
+            default(state.minute()) => {}
+        }
+        if let Some(why) = state.backend.hopeless() {
+            error!(
+                "giving up: Mission Control has refused the service token for ten minutes, and no call has ever \
+                 succeeded ({why}); correct SERVICE_TOKEN, ACCOUNT_ID and CONVEX_URL, which must be of one deployment, \
+                 and start again"
+            );
+            return Cause::TokenRefused;
+        }
+    }
 }
 
 /// What an earlier process has left, and where the next one will find what this one leaves. A ledger that is there and
@@ -239,6 +255,7 @@ fn open_ledger(
     let before = opened.closed.iter().flat_map(|closed| closed.made.clone());
     let now = opened.open.iter().flat_map(|left| left.record.effects.all_made());
     before.chain(now).for_each(|id| made.add(id));
+    opened.requests.iter().chain(opened.open.iter().map(|left| &left.row)).for_each(|row| made.begins(row));
     let damaged = opened.damaged.into_iter().map(|damaged| {
         error!("what was done for {} cannot be read ({}): it is not begun again", damaged.id, damaged.what);
         (damaged.id, End::Dead("its record is damaged: what was done for it is not known".to_owned()))
@@ -302,7 +319,7 @@ impl House<'_> {
         let stop = &self.switches.chores;
         let mission = tapped(&self.ways.once, self.settings, stop, &self.state.backend);
         let gateway = self.gateway.as_ref().map(|gateway| gateway.client(stop));
-        let reporter = Reporter::new(mission, gateway, self.state.clone(), self.settings);
+        let reporter = Reporter::new(mission, gateway, self.state.clone(), team.clone(), self.settings);
         let (interval, switch, living) = (self.settings.report_interval, stop.clone(), alive.clone());
         spawn("reporter", move || {
             reporter.run(&switch, interval);

@@ -258,11 +258,12 @@ impl Operator {
             let words = format!("There is no agent {name}; there are: {}", there.join(", "));
             return Reply::error(404, &self.redactor.clean(&words));
         }
-        if pause {
+        let ended = if pause {
             paused.pause(known.as_deref().or(agent));
+            None
         } else {
-            paused.resume(agent, &roster);
-        }
+            Some(paused.resume(agent, &roster))
+        };
         let kept = self.place.pause(&paused);
         let hold = paused.hold(&roster);
         paused.clone_into(&mut self.paused.lock().unwrap_or_else(PoisonError::into_inner));
@@ -276,7 +277,7 @@ impl Operator {
             kept.err().map(|why| format!("This does not outlive a restart: {}", self.redactor.clean(&why)));
         let paused = paused.cleaned(&|name| self.redactor.clean(name));
         info!("an operator {}: {}", if pause { "pauses" } else { "resumes" }, paused.in_words());
-        Reply::json_of(&json!({"success": true, "paused": paused, "warning": warning}))
+        Reply::json_of(&json!({"success": true, "paused": paused, "ended": ended, "warning": warning}))
     }
 }
 

@@ -12,6 +12,7 @@ use super::operator::{self, Operator};
 use super::rows::delivery_health;
 use super::snapshot::Snapshot;
 use super::tap::{Backend, clock_ahead};
+use super::verdict::Condition;
 use crate::chance;
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::Settings;
@@ -22,7 +23,7 @@ use crate::files::Folder;
 use crate::http::agent_api::AgentApi;
 use crate::http::health::{
     DeliveryConfig, DeliveryHealth, DiskHealth, Health, HeartbeatHealth, Infrastructure, LedgerHealth,
-    Memory, Parts, Ready, RosterHealth, Status, Version, Versions, seconds,
+    Memory, Parts, Ready, RosterHealth, Status, Version, Versions, WITHOUT_EFFECT, seconds,
 };
 use crate::http::message::{Reply, Request};
 use crate::http::metrics as exposition;
@@ -106,14 +107,14 @@ impl State {
         let delivery = &settings.delivery;
         let config = DeliveryConfig {
             max_concurrent_sessions: delivery.concurrent_sessions_max,
-            // The next two rule nothing here; dashboards find what would have been.
-            stream_timeout_ms: settings.gateway.silence_max.as_millis(),
-            context_fetch_batch_size: 1,
+            stream_timeout_ms: delivery.stream_timeout.as_millis(),
+            context_fetch_batch_size: delivery.context_fetch_batch_size,
             list_limit: delivery.list_limit,
             interval_ms: delivery.interval.as_millis(),
             idle_interval_ms: delivery.idle_interval.as_millis(),
             backoff_base_ms: delivery.backoff_base.as_millis(),
             backoff_max_ms: delivery.backoff_max.as_millis(),
+            without_effect: WITHOUT_EFFECT,
         };
         let metrics = Arc::new(Metrics::new(catalog::ALL.iter().map(|function| function.path)));
         let (configured, client_tools) = (settings.gateway.url.is_some(), settings.gateway.client_tools);
@@ -218,9 +219,10 @@ impl State {
         self.last_hour.rest()
     }
 
-    /// Whether there is something to complain about.
-    pub(super) fn is_degraded(&self) -> bool {
-        !self.parts().reasons().is_empty()
+    /// How the account is, for the backend.
+    pub(super) fn condition(&self) -> Condition {
+        let parts = self.parts();
+        Condition { delivers: parts.delivers(), impaired: parts.is_impaired() }
     }
 
     fn parts(&self) -> Parts {

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use serde_json::value::RawValue;
 
 use super::super::ground::Way;
-use crate::clock::{Clock as _, Millis, SystemClock};
+use super::refusal::{Refusal, Token};
+use crate::clock::{Clock as _, Millis, SteadyClock, SystemClock};
 use crate::config::Settings;
 use crate::convex::{Call, CallError, Class, Convex, Endpoint, Why};
 use crate::http::health::BackendHealth;
@@ -34,6 +35,8 @@ pub(super) struct Backend {
     last_ok: AtomicI64,
     troubled: AtomicBool,
     known: Mutex<Known>,
+    /// Measures how long the token has been refused; nobody can set it.
+    steady: SteadyClock,
 }
 
 #[derive(Default)]
@@ -44,6 +47,7 @@ struct Known {
     refusals: u32,
     away: u32,
     token_refused: bool,
+    refusal: Refusal,
     last_report: Option<Millis>,
     report_error: Option<String>,
 }
@@ -106,8 +110,9 @@ fn is_ours(path: &str) -> bool {
 
 impl Backend {
     pub(super) fn new(metrics: Arc<Metrics>, redactor: Arc<Redactor>) -> Self {
-        let (last_ok, troubled) = (AtomicI64::new(i64::MIN), AtomicBool::new(false));
-        Self { metrics, redactor, last_ok, troubled, known: Mutex::default() }
+        // The first success is to be noted, too.
+        let (last_ok, troubled) = (AtomicI64::new(i64::MIN), AtomicBool::new(true));
+        Self { metrics, redactor, last_ok, troubled, known: Mutex::default(), steady: SteadyClock::new() }
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
@@ -129,9 +134,14 @@ impl Backend {
                 self.last_ok.store(SystemClock.now().0, Ordering::Relaxed);
                 if self.troubled.swap(false, Ordering::AcqRel) {
                     let mut known = self.known();
-                    let reports = (known.last_report, known.report_error.take());
-                    *known = Known { last_failure: known.last_failure, ..Known::default() };
-                    (known.last_report, known.report_error) = reports;
+                    known.refusal.heard(Token::Accepted, self.steady.now());
+                    *known = Known {
+                        last_failure: known.last_failure,
+                        refusal: std::mem::take(&mut known.refusal),
+                        last_report: known.last_report,
+                        report_error: known.report_error.take(),
+                        ..Known::default()
+                    };
                 }
             }
             Err(error) if error.why != Why::Stopped => self.note_failure(call, error),
@@ -146,6 +156,9 @@ impl Backend {
         let mut known = self.known();
         known.last_failure = Some(SystemClock.now());
         known.last_error = Some(self.redactor.excerpt(&error.sentence, ERROR_CHARS));
+        // Of the identity alone a proxy may complain, too.
+        let token = if error.why == Why::TokenRefused { Token::Refused } else { Token::Unclear };
+        known.refusal.heard(token, self.steady.now());
         match says(call, error) {
             Says::Away => {
                 known.away += 1;
@@ -189,6 +202,13 @@ impl Backend {
                 known.report_error = Some(self.redactor.excerpt(&error.to_string(), ERROR_CHARS));
             }
         }
+    }
+
+    /// Why it is pointless to go on, if so: the backend has refused the token for ten minutes, and no call has ever
+    /// succeeded.
+    pub(super) fn hopeless(&self) -> Option<String> {
+        let known = self.known();
+        known.refusal.is_hopeless().then(|| known.last_error.clone().unwrap_or_default())
     }
 
     /// As `/health` shows it.

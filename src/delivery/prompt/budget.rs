@@ -29,6 +29,8 @@ pub(super) struct Block<'a> {
     pub(super) head: Option<String>,
     /// What others wrote.
     pub(super) text: &'a str,
+    /// Lines of ours about it that must be seen even where the text is cut.
+    pub(super) foot: Option<String>,
     /// The most that is shown of it.
     pub(super) chars_max: usize,
     /// Whether its end matters as much as its beginning: then the middle is cut.
@@ -39,12 +41,14 @@ impl Block<'_> {
     /// The block, as long as there is room; none if what could be shown would tell nothing.
     pub(super) fn write(&self, fence: Fence<'_>, room: &mut Room) -> Option<String> {
         let clean = fence.clean(self.text);
-        let text = match clean.trim() {
-            "" => "(empty)",
-            text => text,
+        let text = match (clean.trim(), &self.foot) {
+            ("", None) => "(empty)",
+            ("", Some(_)) => "(no text)",
+            (text, _) => text,
         };
         let (open, close) = (fence.line(self.title), fence.line("end"));
         let head = self.head.as_ref().map_or(String::new(), |head| format!("{head}\n"));
+        let close = self.foot.as_ref().map_or_else(|| close.clone(), |foot| format!("{foot}\n{close}"));
         let around = chars(&open) + chars(&head) + chars(&close) + 2;
         let length = chars(text);
         let left = room.0.saturating_sub(around + 1);

@@ -3,6 +3,7 @@
 use super::Scene;
 use super::budget::{Block, Room, list};
 use super::fence::Fence;
+use super::files;
 use super::people::lines;
 use super::thread::Thread;
 use crate::delivery::policy;
@@ -50,6 +51,7 @@ pub(super) fn write(scene: &Scene<'_>, room: usize) -> String {
         title: "notification",
         head: Some(title),
         text: &context.notification.body,
+        foot: None,
         chars_max: BODY_CHARS,
         keeps_end: false,
     };
@@ -107,7 +109,7 @@ impl Parts<'_> {
         if text.trim().is_empty() {
             return None;
         }
-        let block = Block { title, head: None, text, chars_max, keeps_end: false };
+        let block = Block { title, head: None, text, foot: None, chars_max, keeps_end: false };
         let written = block.write(self.fence, &mut self.room);
         self.noted(title, written)
     }
@@ -179,7 +181,8 @@ fn message(scene: &Scene<'_>, fence: Fence<'_>, room: &mut Room) -> Option<Strin
     let author = if author == who { author } else { format!("{author} ({who})") };
     let head = Some(format!("{author}, {}, message {id}:", message.created_at));
     let text = message.content.as_str();
-    Block { title: "message to answer", head, text, chars_max: usize::MAX, keeps_end: true }
+    let foot = files::lines(fence, &message.attachments);
+    Block { title: "message to answer", head, text, foot, chars_max: usize::MAX, keeps_end: true }
         .write(fence, room)
 }
 

@@ -8,10 +8,6 @@ const NAME_CHARS: usize = 80;
 const TITLE_CHARS: usize = 120;
 const ID_CHARS: usize = 128;
 
-const WORKSPACE: &str = "Your manual is in your workspace: AGENTS.md, USER.md, IDENTITY.md, SOUL.md, HEARTBEAT.md and \
-                         TOOLS.md. Your skills are listed in TOOLS.md; each is in `skills/<slug>/SKILL.md` of the \
-                         workspace, not in /root/.openclaw/.";
-
 /// Writes the instructions.
 pub(super) fn write(scene: &Scene<'_>) -> String {
     let fence = Fence(scene.fence);
@@ -20,7 +16,6 @@ pub(super) fn write(scene: &Scene<'_>) -> String {
         format!("# This request\n{}", anchor(scene, fence)),
         format!("# What is data\n{}", data(fence)),
         format!("# What you can do on the board\n{}", capabilities(scene)),
-        format!("# Your workspace\n{WORKSPACE}"),
         format!("# What to answer\n{}", bullets(&rules::scope(scene))),
         format!("# How to work\n{}", bullets(&rules::work(scene, fence))),
     ];

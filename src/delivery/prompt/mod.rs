@@ -19,7 +19,7 @@
 //! | order | part | at most |
 //! |---|---|---|
 //! | 1 | instructions, headings, title, status and ids | bounded by their nature |
-//! | 2 | the message to answer; if it must be cut, its middle goes | all the room there is |
+//! | 2 | the message to answer; if it must be cut, its middle goes, never the list of its files | all the room there is |
 //! | 3 | the notification's own text | 15,000 |
 //! | 4 | the task's description | 4,000 |
 //! | 5 | the five newest messages of the thread | 1,500 each |
@@ -34,6 +34,7 @@
 
 mod budget;
 pub mod fence;
+mod files;
 mod input;
 mod instructions;
 mod people;

@@ -78,6 +78,7 @@ impl<'a> Thread<'a> {
             title,
             head: Some(format!("{author}, {}:", item.created_at)),
             text: &item.content,
+            foot: None,
             chars_max: MESSAGE_CHARS,
             keeps_end: false,
         }

@@ -164,7 +164,15 @@ pub(super) fn refusal(status: u16, kind: &str, message: &str) -> Reply {
 
 /// JSON as the gateway sends it.
 pub(super) fn body(status: u16, value: &Value) -> Reply {
-    Reply::whole("application/json; charset=utf-8", value.to_string().into_bytes()).with_status(status)
+    Reply::whole("application/json; charset=utf-8", written(value).into_bytes()).with_status(status)
+}
+
+/// Stands in a text for the first half of an emoji that JavaScript has cut; no Rust text can hold that half itself.
+pub const HALF_EMOJI: char = '\u{fdd0}';
+
+/// JSON as JavaScript writes it, which escapes half an emoji and goes on.
+pub(super) fn written(value: &Value) -> String {
+    value.to_string().replace(HALF_EMOJI, "\\ud83d")
 }
 
 /// Events on their way to a client.
@@ -214,7 +222,7 @@ impl<'a> Events<'a> {
 
     fn event(&mut self, kind: &str, mut data: Value) {
         data["type"] = json!(kind);
-        self.raw(&format!("event: {kind}\ndata: {data}\n\n"));
+        self.raw(&format!("event: {kind}\ndata: {}\n\n", written(&data)));
     }
 
     /// One event as it stands.

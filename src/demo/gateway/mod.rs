@@ -48,6 +48,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+pub use self::answer::HALF_EMOJI;
 use self::answer::{body, refusal};
 use self::ask::Ask;
 pub use self::books::{Books, Marks, Seen, marker};
@@ -194,11 +195,18 @@ impl ScriptedGateway {
     /// was to go wrong. What was under way has written what it had written, is answered to nobody, and is resumed.
     #[must_use]
     pub fn restarted(&self) -> Self {
+        self.restarted_as(|_| {})
+    }
+
+    /// As [`ScriptedGateway::restarted`], with changed options.
+    #[must_use]
+    pub fn restarted_as(&self, change: impl FnOnce(&mut Options)) -> Self {
         self.end();
         let old = &self.inner;
         old.books.killed();
-        let seed = old.options.seed.wrapping_add(1);
-        let options = Options { seed, ..old.options.clone() };
+        let mut options = old.options.clone();
+        options.seed = options.seed.wrapping_add(1);
+        change(&mut options);
         let new =
             Self::with(options, Arc::clone(&old.mind), old.sessions.inherited(), Arc::clone(&old.books));
         if new.inner.options.release == Release::V2026_9_6 {

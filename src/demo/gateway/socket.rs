@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use super::answer::written;
 use super::ask::session_named;
 use super::ids::uuid;
 use super::sessions::Session;
@@ -140,7 +141,7 @@ impl<'a> Talk<'a> {
     }
 
     fn say(&mut self, message: &Value) -> io::Result<()> {
-        self.line.send(&frame(Kind::Text, true, message.to_string().as_bytes(), None))
+        self.line.send(&frame(Kind::Text, true, written(message).as_bytes(), None))
     }
 
     fn connect(&mut self, params: &Value) -> Result<Value, Refusal> {

@@ -23,7 +23,7 @@ pub(super) fn abort(
     run: Option<&str>,
 ) -> Result<bool, Failure> {
     let agent = codec::agent_id(agent)?;
-    let key = codec::session_key(session, &agent);
+    let key = gateway.name(session, &agent)?;
     let ended = ended(gateway, &key, run).map_err(|mute| match mute {
         Mute::Away(failure) => failure,
         Mute::Hiccup(words) => Failure::new(Class::Closed, Why::Unreachable).with_detail(words),

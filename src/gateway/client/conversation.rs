@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use super::super::codec::{Heard, connect, hear, spoken_request};
 use super::HttpGateway;
 use super::socket::{Mute, Socket};
+use crate::json;
 
 /// Messages on the way to one answer; all others tell of what goes on in the gateway, and of whole runs, word by word.
 const MESSAGES: usize = 20_000;
@@ -72,6 +73,7 @@ impl<'a> Conversation<'a> {
     ) -> Result<T, Mute> {
         for _ in 0..MESSAGES {
             let text = self.socket.hear(until)?;
+            let text = json::text(&text);
             let Some(heard) = hear(&text) else {
                 return Err(Mute::Declined("what it says over its WebSocket is not understood".to_owned()));
             };

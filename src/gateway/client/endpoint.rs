@@ -9,6 +9,7 @@ use super::super::GatewayError;
 use super::super::codec::{Failure, in_short};
 use super::super::dialect::{Dialect, Memory};
 use super::HttpGateway;
+use super::names::Choice;
 use crate::model::BaseUrl;
 use crate::redact::Redactor;
 use crate::secret::Secret;
@@ -61,6 +62,7 @@ pub(super) struct Shared {
     pub(super) roots: Roots,
     pub(super) redactor: Arc<Redactor>,
     pub(super) limits: Limits,
+    pub(super) names: Choice,
     memory: Mutex<Memory>,
 }
 
@@ -84,10 +86,21 @@ impl Endpoint {
         redactor: Arc<Redactor>,
         limits: Limits,
     ) -> Self {
+        Self::with_names(base, token, (roots, redactor), limits, Choice::default())
+    }
+
+    /// With limits and names of your own.
+    pub fn with_names(
+        base: BaseUrl,
+        token: Option<Secret>,
+        (roots, redactor): (&Roots, Arc<Redactor>),
+        limits: Limits,
+        names: Choice,
+    ) -> Self {
         let turns = base.join("/v1/responses");
         let token = token.filter(|token| !token.is_empty());
-        let memory = Mutex::default();
-        Self(Arc::new(Shared { base, turns, token, roots: roots.clone(), redactor, limits, memory }))
+        let (roots, memory) = (roots.clone(), Mutex::default());
+        Self(Arc::new(Shared { base, turns, token, roots, redactor, limits, names, memory }))
     }
 
     /// A client for one thread; `stop` ends its turns.

@@ -12,6 +12,7 @@ mod broken;
 mod conversation;
 mod endpoint;
 mod look;
+mod names;
 mod probe;
 mod recover;
 mod socket;
@@ -36,6 +37,7 @@ use broken::{Stage, broken, stopped};
 use endpoint::Shared;
 
 pub use endpoint::{Endpoint, Limits};
+pub use names::Choice;
 pub use probe::Probe;
 
 /// A refusal needs no more.
@@ -126,9 +128,15 @@ impl HttpGateway {
             return Err(stopped(Stage::Asking(Sent::Nothing)));
         }
         let agent = codec::agent_id(turn.agent)?;
-        let session = codec::session_key(turn.session, &agent);
+        let session = self.name(turn.session, &agent)?;
         let outbound = Outbound { turn, agent, session, dialect: self.shared.memory().dialect() };
         self.send_in_either_shape(&outbound, progress)
+    }
+
+    /// The name of a conversation at this gateway.
+    fn name(&self, session: &SessionKey, agent: &str) -> Result<String, Failure> {
+        let names = self.shared.names.get(|| probe::is_single(self))?;
+        Ok(codec::session_key(session, agent, names))
     }
 
     fn send_in_either_shape(

@@ -12,9 +12,12 @@ use super::super::dialect::Dialect;
 use super::super::{Class, Why};
 use super::HttpGateway;
 use super::look::{self, Blind, Question, ask};
+use crate::json;
 
 /// An answer to one question; a control page may be larger than a state.
 const ANSWER_BYTES: usize = 1024 * 1024;
+
+const MODELS: &str = "/v1/models";
 
 /// How a gateway is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,18 +103,36 @@ fn fill(gateway: &HttpGateway, probe: &mut Probe) -> Result<(), Failure> {
 /// Whether the gateway would let our turns in: its list of models is open to whoever they are open to (spec §2), and
 /// gone where the endpoint is off (§8). Releases without that list say nothing.
 fn try_token(gateway: &HttpGateway, probe: &mut Probe) -> Result<(), Failure> {
-    let why = match seen(gateway, "/v1/models", true)?.status {
-        401 => Why::TokenRefused,
-        404 => Why::EndpointOff,
-        _ => return Ok(()),
-    };
-    probe.ready = false;
-    probe.why = Some(why);
+    probe.why = closed(seen(gateway, MODELS, true)?.status);
+    probe.ready = probe.why.is_none();
     Ok(())
 }
 
-/// The ids of the gateway's agents, if it tells them: it has a model for each.
+/// Why a gateway whose list of models has this status would not take a turn.
+fn closed(status: u16) -> Option<Why> {
+    match status {
+        401 => Some(Why::TokenRefused),
+        404 => Some(Why::EndpointOff),
+        _ => None,
+    }
+}
+
+/// Whether the gateway says that it has one agent only; an error if it would not take a turn now.
+pub(super) fn is_single(gateway: &HttpGateway) -> Result<bool, Failure> {
+    let seen = seen(gateway, MODELS, true)?;
+    match closed(seen.status) {
+        Some(why) => Err(Failure::new(Class::Closed, why)),
+        None => Ok(listed(&seen).is_some_and(|agents| agents.len() == 1)),
+    }
+}
+
+/// The ids of the gateway's agents, if it tells them.
 pub(super) fn agents(gateway: &HttpGateway) -> Option<Vec<String>> {
+    listed(&seen(gateway, MODELS, true).ok()?)
+}
+
+/// The agents in a list of models: it has a model for each.
+fn listed(seen: &look::Seen) -> Option<Vec<String>> {
     #[derive(Deserialize)]
     struct List {
         data: Vec<Model>,
@@ -120,8 +141,7 @@ pub(super) fn agents(gateway: &HttpGateway) -> Option<Vec<String>> {
     struct Model {
         id: String,
     }
-    let seen = seen(gateway, "/v1/models", true).ok().filter(|seen| seen.status == 200)?;
-    let list: List = serde_json::from_slice(&seen.body).ok()?;
+    let list: List = serde_json::from_slice(&json::bytes(&seen.body)).ok().filter(|_| seen.status == 200)?;
     let ids = list.data.iter().filter_map(|model| model.id.strip_prefix("openclaw/"));
     let agents: Vec<String> = ids.filter(|id| *id != "default").map(str::to_owned).collect();
     (!agents.is_empty()).then_some(agents)
@@ -129,7 +149,7 @@ pub(super) fn agents(gateway: &HttpGateway) -> Option<Vec<String>> {
 
 fn look(gateway: &HttpGateway, path: &str) -> Result<Seen, Failure> {
     let seen = seen(gateway, path, false)?;
-    if let Ok(state) = serde_json::from_slice(&seen.body) {
+    if let Ok(state) = serde_json::from_slice(&json::bytes(&seen.body)) {
         return Ok(Seen::Json(state));
     }
     let ours = seen.page && String::from_utf8_lossy(&seen.body).to_ascii_lowercase().contains("openclaw");

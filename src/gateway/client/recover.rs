@@ -24,6 +24,7 @@ use super::conversation::Conversation;
 use super::look::{Blind, Question, Seen, ask};
 use super::socket::Mute;
 use crate::clock::{Clock as _, SystemClock};
+use crate::json;
 use crate::model::SessionKey;
 
 /// One question; while a gateway starts, the first one takes seconds (spec §11.3).
@@ -73,7 +74,7 @@ pub(super) fn recover(
     mark: &TurnMark<'_>,
 ) -> Result<Recovered, Failure> {
     let agent = codec::agent_id(agent)?;
-    let key = codec::session_key(session, &agent);
+    let key = gateway.name(session, &agent)?;
     let up = match uptime(gateway) {
         Ok(Life { starting: true, .. }) => return Ok(Recovered::Running(Running::starting())),
         Ok(life) => life.up,
@@ -142,7 +143,7 @@ pub(super) fn look(
     mark: &TurnMark<'_>,
 ) -> Result<Option<Glance>, Failure> {
     let agent = codec::agent_id(agent)?;
-    let key = codec::session_key(session, &agent);
+    let key = gateway.name(session, &agent)?;
     let page = page(gateway, &format!("/sessions/{}/history?limit={FIRST_PAGE}", encoded(&key)));
     let items = match page.map(|page| page.items) {
         Err(Dark::Closed) => tool_history(gateway, &key, mark).map(|shown| shown.items),
@@ -193,7 +194,7 @@ fn uptime(gateway: &HttpGateway) -> Result<Life, Blind> {
     for path in ["/startupz", "/readyz"] {
         let limit = gateway.shared.limits.probe;
         let seen = ask(gateway, &Question { path, body: None, secret: false, limit, most: 64 * 1024 })?;
-        let state: State = serde_json::from_slice(&seen.body).unwrap_or_default();
+        let state: State = serde_json::from_slice(&json::bytes(&seen.body)).unwrap_or_default();
         if let Some(version) = state.version {
             let version = gateway.shared.words(&version);
             gateway.shared.memory().heard_version(&version);

@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use super::super::dialect::ToolShape;
 use super::{Class, Failure, Why};
+use crate::json;
 
 /// After a provider's 401, 402 or 403 the gateway does not try the key for that agent for a minute or more.
 const COOLDOWN: Duration = Duration::from_mins(1);
@@ -55,7 +56,8 @@ pub(super) struct Said<'a> {
 
 /// Reads an answer with a status other than 200.
 pub(crate) fn refusal(answer: &Answer<'_>) -> Failure {
-    let body: Option<Body<'_>> = serde_json::from_slice(answer.body).ok();
+    let text = json::bytes(answer.body);
+    let body: Option<Body<'_>> = serde_json::from_slice(&text).ok();
     let failure = match body {
         Some(Body { id, object, status, error }) => {
             let said = error.unwrap_or_default();

@@ -18,7 +18,7 @@ use std::time::Duration;
 use super::{Class, GatewayError, Why};
 use crate::redact::Redactor;
 
-pub use request::session_key;
+pub use request::{SessionNames, session_key};
 
 pub(crate) use failure::{Answer, error_as_text, refusal};
 pub(crate) use request::{agent_id, body};

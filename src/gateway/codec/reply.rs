@@ -17,6 +17,7 @@ use super::super::{Progress, Reply, ToolCall, Usage};
 use super::events::Event;
 use super::failure::{Said, error_as_text, run_failed};
 use super::{Class, Failure, Why};
+use crate::json;
 
 /// The most text of one reply; a message at the backend has 100,000 characters.
 const TEXT_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -84,8 +85,6 @@ struct Message<'a> {
 #[derive(Deserialize)]
 struct Part<'a> {
     #[serde(borrow)]
-    r#type: Option<Cow<'a, str>>,
-    #[serde(borrow)]
     text: Option<Cow<'a, str>>,
 }
 
@@ -135,6 +134,7 @@ impl Assembly {
         }
         let kind = match event.name {
             b"" | b"message" => {
+                // A name needs no mending, and most events are not read any further.
                 let kind = serde_json::from_slice::<Kind<'_>>(event.data).ok().and_then(|kind| kind.r#type);
                 Cow::Owned(kind.map_or(String::new(), Cow::into_owned).into_bytes())
             }
@@ -142,7 +142,8 @@ impl Assembly {
         };
         match &*kind {
             b"response.created" | b"response.queued" | b"response.in_progress" if self.run.is_none() => {
-                let read = serde_json::from_slice::<WithId<'_>>(event.data).ok();
+                let data = json::bytes(event.data);
+                let read = serde_json::from_slice::<WithId<'_>>(&data).ok();
                 match read.and_then(|read| read.response).and_then(|response| response.id) {
                     Some(id) => progress(Progress::Taken(self.run.insert(id.into_owned()))),
                     None => progress(Progress::Alive),
@@ -150,9 +151,9 @@ impl Assembly {
             }
             b"response.output_item.done" => {
                 progress(Progress::Alive);
-                match serde_json::from_slice::<WithItem<'_>>(event.data) {
+                match serde_json::from_slice::<WithItem<'_>>(&json::bytes(event.data)) {
                     Ok(with) => self.streamed.add(with.item)?,
-                    Err(_) => self.streamed.unusable += 1,
+                    Err(error) => self.streamed.is_broken(&error),
                 }
             }
             b"response.completed" | b"response.incomplete" | b"response.failed" => {
@@ -160,7 +161,8 @@ impl Assembly {
                 self.end = Some(self.last_event(&kind, event.data));
             }
             b"error" => {
-                let said: Said<'_> = serde_json::from_slice(event.data).unwrap_or_default();
+                let data = json::bytes(event.data);
+                let said: Said<'_> = serde_json::from_slice(&data).unwrap_or_default();
                 self.end = Some(Err(run_failed(200, &said)));
             }
             _ => progress(Progress::Alive),
@@ -169,7 +171,8 @@ impl Assembly {
     }
 
     fn last_event(&mut self, kind: &[u8], data: &[u8]) -> Result<Reply, Failure> {
-        let with: WithResponse<'_> = serde_json::from_slice(data).map_err(|error| not_understood(&error))?;
+        let data = json::bytes(data);
+        let with: WithResponse<'_> = serde_json::from_slice(&data).map_err(|error| not_understood(&error))?;
         let ending = match (kind, with.response.status.as_deref()) {
             (b"response.failed", _) | (_, Some("failed")) => Ending::Failed,
             (b"response.incomplete", _) | (_, Some("incomplete")) => Ending::Cut,
@@ -192,7 +195,8 @@ impl Assembly {
 
 /// The reply of a gateway that does not stream.
 pub(crate) fn from_json(body: &[u8], errors_may_be_texts: bool) -> Result<Reply, Failure> {
-    let response: Response<'_> = serde_json::from_slice(body).map_err(|error| not_understood(&error))?;
+    let body = json::bytes(body);
+    let response: Response<'_> = serde_json::from_slice(&body).map_err(|error| not_understood(&error))?;
     let ending = match (response.status.as_deref(), response.output.is_some()) {
         (Some("failed"), _) => Ending::Failed,
         (Some("incomplete"), true) => Ending::Cut,
@@ -260,12 +264,15 @@ struct Output {
     has_phase: bool,
     calls: Vec<ToolCall>,
     ids: HashSet<String>,
-    /// Calls that cannot be made, and what could not be read.
+    /// Calls without an id or a name, which can be neither made nor answered.
     unusable: usize,
+    /// Why an item could not be decoded: what it says is unknown, so the reply is not known either.
+    broken: Option<String>,
 }
 
 impl Output {
     fn add(&mut self, item: &RawValue) -> Result<(), Failure> {
+        // What has no type at all is no item of this protocol.
         let kind = serde_json::from_str::<Kind<'_>>(item.get()).ok().and_then(|kind| kind.r#type);
         match kind.as_deref() {
             Some("message") => self.add_message(item.get()),
@@ -274,18 +281,28 @@ impl Output {
         }
     }
 
+    fn is_broken(&mut self, error: &serde_json::Error) {
+        self.broken.get_or_insert_with(|| error.to_string());
+    }
+
     fn add_message(&mut self, item: &str) -> Result<(), Failure> {
-        let Ok(message) = serde_json::from_str::<Message<'_>>(item) else {
-            self.unusable += 1;
-            return Ok(());
+        let message = match serde_json::from_str::<Message<'_>>(item) {
+            Ok(message) => message,
+            Err(error) => {
+                self.is_broken(&error);
+                return Ok(());
+            }
         };
         self.has_phase |= message.phase.is_some();
         let for_people = message.role.is_none_or(|role| role == "assistant")
             && message.phase.is_none_or(|phase| phase != "commentary");
         let Some(content) = message.content.filter(|_| for_people) else { return Ok(()) };
-        let Some(text) = text_of(content.get()) else {
-            self.unusable += 1;
-            return Ok(());
+        let text = match text_of(content.get()) {
+            Ok(text) => text,
+            Err(error) => {
+                self.is_broken(&error);
+                return Ok(());
+            }
         };
         if text.trim().is_empty() {
             return Ok(());
@@ -301,11 +318,17 @@ impl Output {
     }
 
     fn add_call(&mut self, item: &str) -> Result<(), Failure> {
-        let read = serde_json::from_str::<FunctionCall<'_>>(item).ok();
-        let named = read.and_then(|call| {
-            let id = call.call_id.filter(|id| !id.is_empty())?.into_owned();
-            Some((id, call.name.filter(|name| !name.is_empty())?.into_owned(), call.arguments))
-        });
+        let named = match serde_json::from_str::<FunctionCall<'_>>(item) {
+            Ok(call) => {
+                let named =
+                    call.call_id.zip(call.name).filter(|(id, name)| !id.is_empty() && !name.is_empty());
+                named.map(|(id, name)| (id.into_owned(), name.into_owned(), call.arguments))
+            }
+            Err(error) => {
+                self.is_broken(&error);
+                return Ok(());
+            }
+        };
         let Some((call_id, name, arguments)) = named else {
             self.unusable += 1;
             return Ok(());
@@ -330,7 +353,11 @@ impl Output {
         usage: Option<Usage>,
         errors_may_be_texts: bool,
     ) -> Result<Reply, Failure> {
-        let Self { mut text, has_phase, calls, unusable, .. } = self;
+        let Self { mut text, has_phase, calls, unusable, broken, .. } = self;
+        if let Some(error) = broken {
+            let words = format!("an item of it cannot be decoded: {error}");
+            return Err(Failure::new(Class::Lost, Why::NotUnderstood).with_detail(words).with_run(id));
+        }
         let doubted = errors_may_be_texts && !has_phase && calls.is_empty();
         if doubted && let Some(failure) = error_as_text(&text) {
             return Err(failure.with_run(id));
@@ -339,27 +366,27 @@ impl Output {
             without_notice(&mut text);
         }
         if text.is_empty() && calls.is_empty() && unusable > 0 {
-            let words = format!("{unusable} items of it are of an unexpected shape");
+            let words = format!("{unusable} calls in it have no id or no name");
             return Err(Failure::new(Class::Lost, Why::NotUnderstood).with_detail(words).with_run(id));
         }
         Ok(Reply { id, text: (!text.is_empty()).then_some(text), calls, cut, usage })
     }
 }
 
-/// A text, or the parts of one.
-fn text_of(content: &str) -> Option<String> {
+/// A text, or the parts of one. Parts of other types may have any shape.
+fn text_of(content: &str) -> Result<String, serde_json::Error> {
     if let Ok(text) = serde_json::from_str::<String>(content) {
-        return Some(text);
+        return Ok(text);
     }
-    let parts: Vec<&RawValue> = serde_json::from_str(content).ok()?;
+    let parts: Vec<&RawValue> = serde_json::from_str(content)?;
     let mut all = String::new();
     for part in parts {
-        let Ok(part) = serde_json::from_str::<Part<'_>>(part.get()) else { continue };
-        if matches!(part.r#type.as_deref(), Some("output_text" | "text")) {
-            all.push_str(&part.text.unwrap_or_default());
+        let kind = serde_json::from_str::<Kind<'_>>(part.get()).ok().and_then(|kind| kind.r#type);
+        if matches!(kind.as_deref(), Some("output_text" | "text")) {
+            all.push_str(&serde_json::from_str::<Part<'_>>(part.get())?.text.unwrap_or_default());
         }
     }
-    Some(all)
+    Ok(all)
 }
 
 /// Takes the gateway's own last line off a text that was cut.

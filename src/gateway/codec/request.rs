@@ -21,6 +21,17 @@ pub(crate) fn agent_id(agent: &str) -> Result<String, Failure> {
     Ok(agent.to_ascii_lowercase())
 }
 
+/// How conversations are named at a gateway. It is chosen once: another name is another conversation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SessionNames {
+    /// By the table of [`session_key`], which every gateway accepts.
+    #[default]
+    Renamed,
+    /// As a gateway with a single agent names the backend's keys, which earlier runtimes sent as they are: the agent
+    /// remembers what was said before (spec §4).
+    Kept,
+}
+
 /// The name of a conversation at the gateway.
 ///
 /// | the backend's | the gateway's |
@@ -30,14 +41,18 @@ pub(crate) fn agent_id(agent: &str) -> Result<String, Failure> {
 /// | anything else | `agent:{s}:key:{the first 32 hexadecimal digits of its SHA-256}` |
 ///
 /// In lower case, and always in the name of `agent`: a key that names somebody else, or has what no header can carry,
-/// is "anything else". No result is in a namespace that the gateway keeps for itself.
-pub fn session_key(key: &SessionKey, agent: &str) -> String {
+/// is "anything else". No result is in a namespace that the gateway keeps for itself. Under [`SessionNames::Kept`] the
+/// backend's key follows as it is: `agent:{s}:task:{T}:agent:{s}:{A}:v{n}`.
+pub fn session_key(key: &SessionKey, agent: &str, names: SessionNames) -> String {
     let agent = agent.to_ascii_lowercase();
     let text = key.expose();
     let own = key.agent_slug().is_some_and(|slug| slug.eq_ignore_ascii_case(&agent));
     let parts: Vec<&str> = text.split(':').collect();
     let plain = own && text.bytes().all(|b| b.is_ascii_graphic());
     match (plain, key.kind(), parts.as_slice()) {
+        (true, SessionKind::Task | SessionKind::System, _) if names == SessionNames::Kept => {
+            format!("agent:{agent}:{text}").to_ascii_lowercase()
+        }
         (true, SessionKind::Task, [_, task, _, _, account, generation]) => {
             format!("agent:{agent}:task:{task}:{account}:{generation}").to_ascii_lowercase()
         }
@@ -193,13 +208,28 @@ mod tests {
             ("task:T1:agent:qa:acc:v1", "engineer", "agent:engineer:key:"),
         ];
         for (key, agent, expected) in rows {
-            let name = session_key(&SessionKey::new(key), agent);
+            let name = session_key(&SessionKey::new(key), agent, SessionNames::Renamed);
             assert!(name.starts_with(expected), "{key}: {name}");
             if let Some((_, hash)) = name.split_once(":key:") {
                 assert_eq!(hash.len(), 32, "{name}");
             } else {
                 assert_eq!(name, expected);
             }
+        }
+    }
+
+    /// spec §4: what a gateway with one agent makes of an unprefixed key.
+    #[test]
+    fn kept_names_are_those_of_a_gateway_with_one_agent() {
+        let rows = [
+            ("task:T1:agent:engineer:Acc:v1", "Engineer", "agent:engineer:task:t1:agent:engineer:acc:v1"),
+            ("system:agent:engineer:acc:v3", "engineer", "agent:engineer:system:agent:engineer:acc:v3"),
+            ("doctor:0123", "engineer", "agent:engineer:key:"),
+            ("task:T1:agent:qa:acc:v1", "engineer", "agent:engineer:key:"),
+        ];
+        for (key, agent, expected) in rows {
+            let name = session_key(&SessionKey::new(key), agent, SessionNames::Kept);
+            assert!(name.starts_with(expected), "{key}: {name}");
         }
     }
 

@@ -2,12 +2,13 @@
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 use super::Status;
 use crate::gateway::{ToolCall, Usage};
+use crate::json;
 
 /// How a shown text ends that was cut (spec §11.1, 6).
 const CUT: &str = "...(truncated)...";
@@ -113,7 +114,8 @@ struct Body<'a> {
 
 /// The body of `GET /sessions/{key}/history`; nothing if it is something else.
 pub fn read(body: &[u8]) -> Option<Page> {
-    let body: Body<'_> = serde_json::from_slice(body).ok()?;
+    let body = json::bytes(body);
+    let body: Body<'_> = serde_json::from_slice(&body).ok()?;
     let items = body.items?.into_iter().map(read_item).collect();
     Some(Page { items, older: body.next.filter(|_| body.has_more).map(Cow::into_owned) })
 }
@@ -141,7 +143,8 @@ struct Details<'a> {
 
 /// What the tool `sessions_history` answers (spec §11.4); it has no cursor.
 pub fn read_tool(body: &[u8]) -> Option<Page> {
-    let details = serde_json::from_slice::<Invoked<'_>>(body).ok()?.result.details;
+    let body = json::bytes(body);
+    let details = serde_json::from_slice::<Invoked<'_>>(&body).ok()?.result.details;
     // One that does not exist is an error of the tool's, and there is nothing in it.
     let unknown = details.status.as_deref() == Some("error");
     let messages = details.messages.or_else(|| unknown.then(Vec::new))?;
@@ -150,7 +153,8 @@ pub fn read_tool(body: &[u8]) -> Option<Page> {
 
 /// How the last run of a session stands, as the tool `sessions_list` answers (spec §11.4). Old releases do not say.
 pub fn read_status(body: &[u8], session: &str) -> Option<Status> {
-    let body: Invoked<'_> = serde_json::from_slice(body).ok()?;
+    let body = json::bytes(body);
+    let body: Invoked<'_> = serde_json::from_slice(&body).ok()?;
     let rows = body.result.details.sessions?;
     let row =
         rows.iter().find(|row| text_at(row, "key").is_some_and(|key| key.eq_ignore_ascii_case(session)))?;
@@ -171,7 +175,7 @@ fn text_at<'a>(value: &'a Value, name: &str) -> Option<&'a str> {
 
 /// One item by itself.
 pub fn read_item(raw: &RawValue) -> Item {
-    let value: Value = serde_json::from_str(raw.get()).unwrap_or_default();
+    let value: Value = serde_json::from_str(raw.get()).unwrap_or_else(|_| undecodable(raw));
     let about = value.get("__openclaw").unwrap_or(&Value::Null);
     let content = value.get("content").unwrap_or(&Value::Null);
     let text = text_of(content);
@@ -209,6 +213,31 @@ pub fn read_item(raw: &RawValue) -> Item {
         usage: value.get("usage").map(usage),
         text,
     }
+}
+
+/// What is left of an item that cannot be decoded, because it is nested too deeply or has a number out of range: who
+/// spoke and when, and that the rest is not shown. An answer in it is known to be there.
+fn undecodable(raw: &RawValue) -> Value {
+    #[derive(Default, Deserialize, Serialize)]
+    #[serde(default, rename_all = "camelCase")]
+    struct Head {
+        role: Option<String>,
+        stop_reason: Option<String>,
+        idempotency_key: Option<String>,
+        #[serde(rename = "__openclaw")]
+        about: About,
+    }
+    #[derive(Default, Deserialize, Serialize)]
+    #[serde(default, rename_all = "camelCase")]
+    struct About {
+        id: Option<String>,
+        run_id: Option<String>,
+        seq: u64,
+    }
+    let head: Head = serde_json::from_str(raw.get()).unwrap_or_default();
+    let mut item = json!(head);
+    item["content"] = json!(CUT);
+    item
 }
 
 fn text_of(content: &Value) -> String {

@@ -7,6 +7,7 @@ use super::answers::{Refusal, refusal, success};
 use super::who::Speaker;
 use crate::delivery::held::{Making, Turnout};
 use crate::http::message::Reply;
+use crate::model::TaskId;
 use crate::tools::run::{Doubt, Hands, NotNow, Performed, perform, settle};
 use crate::tools::table::Row;
 use crate::tools::{Kind, ToolError, ToolRequest, render};
@@ -87,7 +88,9 @@ impl AgentApi {
                 break performed;
             }
             let is_known = |id: &str| making.has_made(id) || self.setup.made.has(id);
-            let doubt = Doubt { since: making.since(), age: making.age(), is_known: &is_known };
+            let requests = |task: &TaskId| self.setup.made.requests(task);
+            let doubt =
+                Doubt { since: making.since(), age: making.age(), is_known: &is_known, requests: &requests };
             performed = match self.with_hands(|hands| settle(asked, &doubt, &caller, hands)) {
                 Ok(settled) => Some(settled),
                 Err(NotNow::Early(pause)) if waits < WAITS => {
@@ -115,7 +118,7 @@ impl AgentApi {
 
     /// What others have to know of it.
     fn spread(&self, performed: &Performed) {
-        if let Some(id) = &performed.made {
+        for id in &performed.made {
             self.setup.made.add(id.clone());
         }
         if performed.stirs {

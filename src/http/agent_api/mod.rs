@@ -36,6 +36,7 @@ use crate::heartbeat::keeper::Keeper;
 use crate::heartbeat::session::Scope;
 use crate::http::message::{Reply, Request};
 use crate::http::routes::Door;
+use crate::json;
 use crate::metrics::{Metrics, Via};
 use crate::mission::Mission;
 use crate::redact::Redactor;
@@ -310,7 +311,7 @@ fn body(request: &Request) -> Result<&str, Refusal> {
     }
     let invalid = |why: &str| Refusal::new(400, format!("Invalid JSON body{why}"));
     let text = std::str::from_utf8(request.body()).map_err(|_| invalid(" (it is no UTF-8)"))?;
-    match serde_json::from_str::<Value>(text) {
+    match serde_json::from_str::<Value>(&json::text(text)) {
         Ok(Value::Object(_)) => Ok(text),
         Ok(_) => Err(invalid(": send one JSON object, such as {}")),
         Err(_) if text.trim().is_empty() => Err(invalid(": send {} where there is nothing to say")),

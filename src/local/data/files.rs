@@ -16,10 +16,10 @@ fn failed(folder: &Folder, name: &str, what: &'static str) -> impl FnOnce(io::Er
 
 /// The path of the database, which is a private file and made where there is none; so are the files beside it.
 pub(super) fn database(folder: &Folder, name: &str) -> Result<PathBuf, DataError> {
+    for end in ["-wal", "-shm", "-journal"] {
+        size(folder, &format!("{name}{end}"))?;
+    }
     let path = || {
-        for end in ["-wal", "-shm", "-journal"] {
-            folder.check(&format!("{name}{end}"))?;
-        }
         // Closed at once, before SQLite has locks on it.
         drop(folder.open_for_writing(name)?);
         Ok(folder.real_path()?.join(name))

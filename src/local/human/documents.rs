@@ -4,6 +4,8 @@
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::columns::place;
+use super::snapshot::title_of;
 use crate::local::Refusal;
 use crate::local::answer::ensure;
 use crate::local::call::{Answer, Call, Given, value};
@@ -11,9 +13,12 @@ use crate::local::function::{ACCOUNT, Function, done};
 use crate::local::rows::{Document, Task};
 use crate::local::rules::activity::{self, Actor, Target};
 use crate::local::rules::{fields, reach};
-use crate::local::store::{DOCUMENTS, DOCUMENTS_OF_TASK, Doc, Id, Table};
+use crate::local::service::context::{BRIEFING, REPOSITORY};
+use crate::local::store::{DOCUMENTS, DOCUMENTS_BY_TITLE, DOCUMENTS_OF_TASK, Doc, Id, Table};
 use crate::local::validate::{Arg, Is, may, need};
 
+/// How many documents of the list come at once.
+const WINDOW: usize = 100;
 const DOCUMENT: Arg = need("documentId", Is::Id(Table::Documents));
 
 pub(in crate::local) const FUNCTIONS: &[Function] = &[
@@ -69,11 +74,64 @@ pub(super) fn list(call: &Call<'_>) -> Answer {
         let fits = wanted.document_type.is_none() || row.document_type == wanted.document_type;
         fits && row.deleted_at.is_none() && row.account_id == *call.account_id()
     });
-    let listed = documents.map(|mut document| {
-        document.row.content = None;
-        value(&document)
-    });
-    listed.collect()
+    documents.map(entry).collect()
+}
+
+/// A document without its content.
+pub(super) fn entry(mut document: Doc<Document>) -> Answer {
+    document.row.content = None;
+    value(&document)
+}
+
+/// A document without its content, with the title of its task.
+pub(super) fn line(call: &Call<'_>, document: Doc<Document>) -> Answer {
+    let title = title_of(call, document.row.task_id.as_ref())?;
+    let mut line = entry(document)?;
+    if let Some(title) = title {
+        line["taskTitle"] = json!(title);
+    }
+    Ok(line)
+}
+
+/// The next documents in the list, last changed first: behind the place `[updatedAt, _creationTime]`, or the first ones.
+pub(super) fn window(call: &Call<'_>) -> Answer {
+    let mut after: Option<[f64; 2]> = place(call)?;
+    let mut documents: Vec<Doc<Document>> = Vec::new();
+    loop {
+        let mut found =
+            call.tx.find::<Document>(DOCUMENTS, &[Some(call.account_id().as_str())]).newest_first();
+        if let Some([changed, created]) = after {
+            found = found.behind(changed, created);
+        }
+        let piece = found.limit(WINDOW + 1).rows()?;
+        let is_last = piece.len() <= WINDOW;
+        after = piece.last().map(|last| [last.row.updated_at, last.created]);
+        let is_listed = |document: &Doc<Document>| {
+            document.row.deleted_at.is_none() && document.row.kind.as_deref() != Some("folder")
+        };
+        documents.extend(piece.into_iter().filter(is_listed));
+        if is_last || documents.len() > WINDOW {
+            break;
+        }
+    }
+    let more = documents.len() > WINDOW;
+    documents.truncate(WINDOW);
+    let lines: Vec<Value> =
+        documents.into_iter().map(|document| line(call, document)).collect::<Result<_, _>>()?;
+    Ok(json!({"documents": lines, "more": more, "special": special(call)?}))
+}
+
+/// Which of the documents with a meaning there are.
+pub(super) fn special(call: &Call<'_>) -> Answer {
+    let mut there = Vec::new();
+    for title in [REPOSITORY, BRIEFING] {
+        let key = [Some(call.account_id().as_str()), Some("reference"), Some(title)];
+        let found = call.tx.find::<Document>(DOCUMENTS_BY_TITLE, &key);
+        if found.any(|document| document.row.deleted_at.is_none())? {
+            there.push(title);
+        }
+    }
+    Ok(json!(there))
 }
 
 #[derive(Deserialize)]

@@ -101,7 +101,7 @@ fn list_by_task(call: &Call<'_>) -> Answer {
     let task = reach::task(call, &args.task_id)?;
     let limit = rows(args.limit.unwrap_or(f64::INFINITY))?;
     let mut names = Names::of(call.account_id());
-    let messages = thread::newest_messages(call.tx, &task.id, limit)?;
+    let messages = thread::newest_messages(call.tx, &task.id, None, limit)?;
     let with_author = messages.iter().map(|message| {
         let mut row = value(message)?;
         row["authorName"] = json!(names.author(call.tx, &message.row)?);

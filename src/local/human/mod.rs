@@ -4,8 +4,11 @@
 mod accounts;
 mod agents;
 mod board;
+mod changes;
+mod columns;
 mod documents;
 mod messages;
+mod opened;
 mod runtimes;
 mod secrets;
 mod skills;

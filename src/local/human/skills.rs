@@ -35,6 +35,7 @@ const CONFIG: Arg = may(
 
 pub(in crate::local) const FUNCTIONS: &[Function] = &[
     Function::query("skills:list", &[ACCOUNT], list),
+    Function::query("skills:get", &[ACCOUNT, SKILL], get),
     Function::mutation(
         "skills:create",
         &[
@@ -179,13 +180,22 @@ fn update(call: &Call<'_>) -> Answer {
     done()
 }
 
+/// A call about one skill.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OneSkill {
+    skill_id: Id<Skill>,
+}
+
+/// The whole skill; `null` where there is none.
+fn get(call: &Call<'_>) -> Answer {
+    let args: OneSkill = call.args()?;
+    let found: Option<Doc<Skill>> = call.tx.get(&args.skill_id)?;
+    value(&found.filter(|found| found.row.account_id == *call.account_id()))
+}
+
 /// For good; agents that had it have it no more.
 fn remove(call: &Call<'_>) -> Answer {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct OneSkill {
-        skill_id: Id<Skill>,
-    }
     let args: OneSkill = call.args()?;
     let skill = skill(call, &args.skill_id)?;
     for mut agent in reach::agents(call.tx, call.account_id())? {

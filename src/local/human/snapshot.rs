@@ -1,23 +1,46 @@
-//! Everything that the page shows, in one question: what it would otherwise ask in ten.
+//! What the page loads: first the frame and a window of each column, then more by need, and else only what changed.
+//!
+//! An answer carries the revision that it shows. The page gives it back to ask for the changes since, and loads anew
+//! where those are not known any more.
 
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
-use super::{accounts, agents, board, documents, messages, secrets, skills};
+use super::changes::changes;
+use super::columns::{self, COLUMN};
+use super::opened::{self, opened};
+use super::{accounts, documents, messages, secrets};
 use crate::local::call::{Answer, Call, value};
 use crate::local::function::{ACCOUNT, Function};
-use crate::local::rows::{Activity, Task};
-use crate::local::rules::{reach, thread, upgrade};
-use crate::local::store::{Doc, HAPPENED_TO, Id};
-use crate::local::validate::{Is, may};
+use crate::local::rows::{Agent, Skill, Task};
+use crate::local::rules::status::STATUS;
+use crate::local::rules::{reach, upgrade};
+use crate::local::store::{Doc, Id, SKILLS, StoreError, Table};
+use crate::local::validate::{Arg, Is, may, need};
 
-/// How much of a long thread, and of a long history, is shown.
-const MESSAGES: usize = 200;
-const ACTIVITIES: usize = 100;
+/// A task comes from the address bar: whatever stands there is no error, there is just no such task.
+const ANY_TASK: Arg = need("taskId", Is::Text);
 
 pub(in crate::local) const FUNCTIONS: &[Function] = &[
-    // The task comes from the address bar: whatever stands there is no error, there is just no such task.
     Function::query("board:snapshot", &[ACCOUNT, may("taskId", Is::Text)], snapshot),
+    Function::query("board:changes", &[ACCOUNT, need("since", Is::Text), may("taskId", Is::Text)], changes),
+    Function::query(
+        "board:column",
+        &[ACCOUNT, need("status", STATUS), may("after", Is::List(&Is::Number))],
+        columns::column,
+    ),
+    Function::query(
+        "board:search",
+        &[ACCOUNT, need("words", Is::Text), may("limit", Is::Number)],
+        columns::search,
+    ),
+    Function::query("board:task", &[ACCOUNT, ANY_TASK], opened::task),
+    Function::query(
+        "board:thread",
+        &[ACCOUNT, ANY_TASK, need("before", Is::Id(Table::Messages))],
+        opened::earlier,
+    ),
+    Function::query("board:documents", &[ACCOUNT, may("after", Is::List(&Is::Number))], documents::window),
 ];
 
 #[derive(Deserialize)]
@@ -26,36 +49,64 @@ struct Wanted {
     task_id: Option<String>,
 }
 
+/// The first load.
 fn snapshot(call: &Call<'_>) -> Answer {
     let wanted: Wanted = call.args()?;
-    // The lists have arguments of their own, and are wanted whole.
-    let args = Map::new();
-    let account = call.account.clone();
-    let whole = Call { tx: call.tx, args: &args, account, options: call.options, vault: call.vault };
+    let columns = columns::windows(call, COLUMN)?;
     let mut seen = json!({
-        "account": accounts::get(&whole)?,
-        "tasks": board::list(&whole)?,
-        "agents": agents::list(&whole)?,
-        "members": accounts::members(&whole)?,
-        "typing": messages::list_typing(&whole)?,
-        "skills": skills::list(&whole)?,
-        "documents": documents::list(&whole)?,
-        "runtime": value(&upgrade::runtime(call.tx, call.account_id())?)?,
-        "providerKeys": secrets::list(&whole)?,
+        "revision": call.tx.revision(),
+        "account": accounts::get(call)?,
+        "agents": agents(call)?,
+        "members": accounts::members(call)?,
+        "typing": messages::list_typing(call)?,
+        "skills": skills(call)?,
+        "runtime": runtime(call)?,
+        "providerKeys": secrets::list(call)?,
+        "counts": columns.counts,
+        "tasks": columns.tasks,
+        "more": columns.more,
     });
-    if let Some(task) = one_task(call, wanted.task_id.as_deref())? {
+    if let Some(id) = &wanted.task_id
+        && let Some(task) = opened(call, id)?
+    {
         seen["task"] = task;
     }
     Ok(seen)
 }
 
-/// A task with its thread and its history, if there is such a task.
-fn one_task(call: &Call<'_>, id: Option<&str>) -> Result<Option<Value>, crate::local::Refusal> {
-    let Some(id) = id.and_then(Id::<Task>::parse) else { return Ok(None) };
-    let Some(task) = reach::own_task(call, &id)? else { return Ok(None) };
-    let key = [Some(call.account_id().as_str()), Some("task"), Some(id.as_str())];
-    let history = call.tx.find::<Activity>(HAPPENED_TO, &key).newest_first().limit(ACTIVITIES);
-    let history: Vec<Doc<Activity>> = history.rows()?;
-    let thread = thread::newest(call.tx, call.account_id(), &id, MESSAGES)?;
-    Ok(Some(json!({"task": value(&task)?, "thread": value(&thread)?, "activities": value(&history)?})))
+/// The account's runtime, if it has one.
+pub(super) fn runtime(call: &Call<'_>) -> Answer {
+    value(&upgrade::runtime(call.tx, call.account_id())?)
+}
+
+fn agents(call: &Call<'_>) -> Answer {
+    reach::agents(call.tx, call.account_id())?.into_iter().map(|agent| agent_line(call, agent)).collect()
+}
+
+/// An agent without its long texts, and with the title of what it works on.
+pub(super) fn agent_line(call: &Call<'_>, mut agent: Doc<Agent>) -> Answer {
+    agent.row.soul_content = None;
+    agent.row.identity_content = None;
+    let mut line = value(&agent)?;
+    if let Some(title) = title_of(call, agent.row.current_task_id.as_ref())? {
+        line["currentTaskTitle"] = json!(title);
+    }
+    Ok(line)
+}
+
+fn skills(call: &Call<'_>) -> Answer {
+    let skills: Vec<Doc<Skill>> = call.tx.find(SKILLS, &[Some(call.account_id().as_str())]).rows()?;
+    skills.into_iter().map(skill_line).collect()
+}
+
+/// A skill without its instructions.
+pub(super) fn skill_line(mut skill: Doc<Skill>) -> Answer {
+    skill.row.content_markdown = None;
+    value(&skill)
+}
+
+/// The title of a task, for a line that names it.
+pub(super) fn title_of(call: &Call<'_>, task: Option<&Id<Task>>) -> Result<Option<String>, StoreError> {
+    let Some(id) = task else { return Ok(None) };
+    Ok(reach::own_task(call, id)?.map(|task| task.row.title))
 }

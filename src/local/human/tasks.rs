@@ -109,6 +109,8 @@ fn create(call: &Call<'_>) -> Answer {
     let person = reach::person(call)?;
     fields::check_lengths(Some(&args.title), args.description.as_deref())?;
     fields::check_priority(args.priority)?;
+    fields::check_labels_of_people(call, &args.labels)?;
+    fields::check_labels(&args.labels)?;
     let task = call.tx.insert(Task {
         account_id: call.account_id().clone(),
         title: args.title,
@@ -146,6 +148,7 @@ fn update(call: &Call<'_>) -> Answer {
     let (person, mut task) = person_and_task(call, &args.task_id)?;
     fields::check_lengths(args.title.as_deref(), args.description.as_deref())?;
     fields::check_priority(args.priority)?;
+    fields::check_labels_of_people(call, args.labels.as_deref().unwrap_or_default())?;
     let changes = Changes {
         title: args.title,
         description: args.description,

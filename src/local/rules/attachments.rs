@@ -71,7 +71,7 @@ fn admit_one(tx: &Tx<'_>, task: &Doc<Task>, offered: Offered) -> Result<Attachme
             "type or size not allowed (max 20MB, allowed types: images, PDF, .doc/.docx, .txt, .csv, .json)",
         ));
     }
-    Ok(Attachment { storage_id, name, mime, size })
+    Ok(Attachment { name, mime, size, storage_id: Some(storage_id), url: None })
 }
 
 /// The registration of an upload for a task, if there is one.

@@ -74,6 +74,43 @@ pub(in crate::local) fn check_document(title: Option<&str>, content: Option<&str
     Ok(())
 }
 
+/// How many labels people may give a task, and how many characters each may have. More cannot be read on a page.
+pub(in crate::local) const LABELS: (usize, usize) = (50, 100);
+
+/// Refuses more or longer labels than people may give; the original takes any.
+pub(in crate::local) fn check_labels_of_people(call: &Call<'_>, labels: &[String]) -> Result<(), Refusal> {
+    if call.options.original {
+        return Ok(());
+    }
+    let (most, longest) = LABELS;
+    let count = labels.len();
+    ensure!(count <= most, "Too many labels: a task may have {most}, this one has {count}");
+    let chars = labels.iter().map(|label| limits::chars(label)).max().unwrap_or_default();
+    ensure!(chars <= longest, "Label too long: a label may have {longest} characters, this one has {chars}");
+    Ok(())
+}
+
+/// Refuses labels that no row holds (§3.10); for agents that is the only limit.
+pub(in crate::local) fn check_labels(labels: &[String]) -> Result<(), Refusal> {
+    let bytes: usize = labels.iter().map(String::len).sum();
+    ensure!(bytes <= ROW_BYTES, "Value is too large (maximum size 1 MiB)");
+    Ok(())
+}
+
+/// Keeps the first labels, each up to a length. The label of the chat with the orchestrator has a meaning and stays.
+pub(in crate::local) fn bound_labels(labels: &mut Vec<String>, (most, chars): (usize, usize)) {
+    let chat = crate::model::Task::ORCHESTRATOR_CHAT;
+    if let Some(at) = labels.iter().position(|label| label == chat).filter(|at| *at >= most) {
+        labels.swap(0, at);
+    }
+    labels.truncate(most);
+    for label in labels {
+        if let Some((end, _)) = label.char_indices().nth(chars) {
+            label.truncate(end);
+        }
+    }
+}
+
 /// Refuses a priority that is none.
 pub(in crate::local) fn check_priority(priority: Option<f64>) -> Result<(), Refusal> {
     let fits = priority.is_none_or(|priority| (1.0..=5.0).contains(&priority));
@@ -108,6 +145,7 @@ impl Changes {
         task: &mut Doc<Task>,
     ) -> Result<Vec<Party>, Refusal> {
         let assigns = self.assigns();
+        check_labels(self.labels.as_deref().unwrap_or_default())?;
         assignees::check_agents(call, self.agents.as_deref().unwrap_or_default(), "")?;
         let users = self.users.map(|ids| without_blanks(&ids));
         assignees::check_users(call, users.as_deref().unwrap_or_default())?;

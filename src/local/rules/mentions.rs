@@ -4,7 +4,6 @@
 //! ([`candidates`]), and each candidate is held against the names of the account ([`Roll`]).
 
 use std::collections::{HashMap, HashSet};
-use std::hash::Hash;
 
 use super::follow::Party;
 use super::reach;
@@ -76,13 +75,14 @@ fn names_all(text: &str) -> bool {
 /// What stands behind each `@`, trimmed, in lower case, each once: a text in double quotes, or a chunk of words.
 fn candidates(text: &str) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
+    let mut seen = HashSet::new();
     let mut rest = text;
     while let Some((_, behind)) = rest.split_once('@') {
         // What is no token leaves the scan right behind its `@`.
         let (token, after) = quoted(behind).or_else(|| chunk(behind)).unwrap_or(("", behind));
         rest = after;
         let candidate = token.trim_matches(is_space).to_lowercase();
-        if !candidate.is_empty() && !found.contains(&candidate) {
+        if !candidate.is_empty() && seen.insert(candidate.clone()) {
             found.push(candidate);
         }
     }
@@ -124,26 +124,55 @@ pub(in crate::local) fn is_space(c: char) -> bool {
     c == '\u{feff}' || (c.is_whitespace() && c != '\u{85}')
 }
 
-/// The names that people and agents go by, in lower case. Of two with the same name the later one answers to it.
+/// Names in lower case. Of two with the same name the later one answers to it.
+struct Names<V> {
+    by_name: HashMap<String, V>,
+    /// How long names are, in bytes, each length once; the longest first.
+    lengths: Vec<usize>,
+}
+
+impl<V: Copy> Names<V> {
+    fn new(named: impl IntoIterator<Item = V>, name: impl Fn(V) -> String) -> Self {
+        let by_name: HashMap<String, V> = named.into_iter().map(|one| (name(one), one)).collect();
+        let mut lengths: Vec<usize> = by_name.keys().map(String::len).collect();
+        lengths.sort_unstable_by(|one, other| other.cmp(one));
+        lengths.dedup();
+        Self { by_name, lengths }
+    }
+
+    /// Whoever has this name.
+    fn whole(&self, candidate: &str) -> Option<V> {
+        self.by_name.get(candidate).copied()
+    }
+
+    /// Whoever has the longest name that the candidate begins with, up to a space or a new line. Only as many beginnings
+    /// are looked up as names have lengths, so that a long text costs no more than its length.
+    fn beginning(&self, candidate: &str) -> Option<V> {
+        let ends = |length: &&usize| matches!(candidate.as_bytes().get(**length), Some(b' ' | b'\n'));
+        self.lengths.iter().filter(ends).find_map(|length| self.whole(candidate.get(..*length)?))
+    }
+}
+
+/// The names that people and agents go by.
 struct Roll<'a> {
-    people: HashMap<String, &'a Membership>,
-    addresses: HashMap<String, &'a Membership>,
-    slugs: HashMap<String, &'a Doc<Agent>>,
-    names: HashMap<String, &'a Doc<Agent>>,
+    people: Names<&'a Membership>,
+    addresses: Names<&'a Membership>,
+    slugs: Names<&'a Doc<Agent>>,
+    names: Names<&'a Doc<Agent>>,
     qa: Option<&'a Doc<Agent>>,
 }
 
 impl<'a> Roll<'a> {
     fn of(members: &'a [Doc<Membership>], agents: &'a [Doc<Agent>]) -> Self {
         let local_part =
-            |member: &&Membership| member.user_email.split('@').next().unwrap_or_default().to_lowercase();
+            |member: &Membership| member.user_email.split('@').next().unwrap_or_default().to_lowercase();
         let people = || members.iter().map(|member| &member.row);
         let reviewers = || agents.iter().filter(|agent| reach::is_qa(&agent.row));
         Self {
-            people: keyed(people(), |member| member.user_name.to_lowercase()),
-            addresses: keyed(people(), local_part),
-            slugs: keyed(agents, |agent| agent.row.slug.to_lowercase()),
-            names: keyed(agents, |agent| agent.row.name.to_lowercase()),
+            people: Names::new(people(), |member| member.user_name.to_lowercase()),
+            addresses: Names::new(people(), local_part),
+            slugs: Names::new(agents, |agent| agent.row.slug.to_lowercase()),
+            names: Names::new(agents, |agent| agent.row.name.to_lowercase()),
             qa: reviewers()
                 .find(|agent| agent.row.slug.eq_ignore_ascii_case("qa"))
                 .or_else(|| reviewers().next()),
@@ -152,25 +181,15 @@ impl<'a> Roll<'a> {
 
     /// The first that fits, by the order of §5.2: a whole name, then the longest name that the candidate begins with.
     fn find(&self, candidate: &str) -> Option<Mention> {
-        let whole_person = || self.people.get(candidate).or_else(|| self.addresses.get(candidate));
-        let whole_agent = || self.slugs.get(candidate).or_else(|| self.names.get(candidate));
+        let whole_person = || self.people.whole(candidate).or_else(|| self.addresses.whole(candidate));
+        let whole_agent = || self.slugs.whole(candidate).or_else(|| self.names.whole(candidate));
         let qa = || self.qa.filter(|_| candidate == "qa");
-        let begun_agent = || beginning(&self.slugs, candidate).or_else(|| beginning(&self.names, candidate));
+        let begun_agent = || self.slugs.beginning(candidate).or_else(|| self.names.beginning(candidate));
         let by_slug = |found: &Doc<Agent>| agent(found, &found.row.slug);
-        (whole_person().map(|found| person(found)))
-            .or_else(|| whole_agent().map(|found| by_slug(found)))
+        (whole_person().map(person))
+            .or_else(|| whole_agent().map(by_slug))
             .or_else(|| qa().map(|found| agent(found, "qa")))
-            .or_else(|| beginning(&self.people, candidate).map(person))
+            .or_else(|| self.people.beginning(candidate).map(person))
             .or_else(|| begun_agent().map(by_slug))
     }
-}
-
-fn keyed<K: Eq + Hash, V>(values: impl IntoIterator<Item = V>, key: impl Fn(&V) -> K) -> HashMap<K, V> {
-    values.into_iter().map(|value| (key(&value), value)).collect()
-}
-
-/// Whoever has the longest name that the candidate begins with, up to a space or a new line.
-fn beginning<V: Copy>(names: &HashMap<String, V>, candidate: &str) -> Option<V> {
-    let ends = candidate.char_indices().rev().filter(|(_, c)| matches!(c, ' ' | '\n'));
-    ends.into_iter().find_map(|(end, _)| names.get(&candidate[..end]).copied())
 }

@@ -34,31 +34,36 @@ pub(in crate::local) fn newest(
     task: &Id<Task>,
     limit: usize,
 ) -> Result<Vec<ThreadItem>, StoreError> {
-    let mut names = Names::of(account);
-    let messages = newest_messages(tx, task, limit)?.into_iter();
-    messages
-        .map(|message| {
-            let author_name = names.author(tx, &message.row)?;
-            let Message { author_type, author_id, content, created_at, .. } = message.row;
-            Ok(ThreadItem {
-                message_id: message.id,
-                author_type,
-                author_id,
-                author_name,
-                content,
-                created_at,
-            })
-        })
-        .collect()
+    items(tx, account, newest_messages(tx, task, None, limit)?)
 }
 
-/// The rows behind [`newest`].
+/// Messages as a thread shows them.
+pub(in crate::local) fn items(
+    tx: &Tx<'_>,
+    account: &Id<Account>,
+    messages: Vec<Doc<Message>>,
+) -> Result<Vec<ThreadItem>, StoreError> {
+    let mut names = Names::of(account);
+    let items = messages.into_iter().map(|message| {
+        let author_name = names.author(tx, &message.row)?;
+        let Message { author_type, author_id, content, created_at, .. } = message.row;
+        Ok(ThreadItem { message_id: message.id, author_type, author_id, author_name, content, created_at })
+    });
+    items.collect()
+}
+
+/// The newest `limit` messages of the task, or the newest before an instant, oldest first.
 pub(in crate::local) fn newest_messages(
     tx: &Tx<'_>,
     task: &Id<Task>,
+    before: Option<f64>,
     limit: usize,
 ) -> Result<Vec<Doc<Message>>, StoreError> {
-    let mut messages = tx.find(THREAD, &[Some(task.as_str())]).newest_first().limit(limit).rows()?;
+    let mut found = tx.find(THREAD, &[Some(task.as_str())]).newest_first().limit(limit);
+    if let Some(instant) = before {
+        found = found.created_before(instant);
+    }
+    let mut messages = found.rows()?;
     messages.reverse();
     Ok(messages)
 }

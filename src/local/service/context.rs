@@ -19,9 +19,9 @@ const THREAD: (usize, usize) = (50, 2_000);
 const DOCUMENT_CHARS: usize = 50_000;
 
 /// The document that says where the code is.
-const REPOSITORY: &str = "Repository \u{2014} Primary";
+pub(in crate::local) const REPOSITORY: &str = "Repository \u{2014} Primary";
 /// The document that the orchestrator gets in its talk.
-const BRIEFING: &str = "Account Briefing";
+pub(in crate::local) const BRIEFING: &str = "Account Briefing";
 
 /// The functions of this file.
 pub(in crate::local) const FUNCTIONS: &[Function] = &[Function {

@@ -1,7 +1,7 @@
 //! The service functions: what a runtime may ask and do (backend-contract §2).
 
 mod agents;
-mod context;
+pub(super) mod context;
 mod documents;
 mod find;
 mod messages;

@@ -2,22 +2,33 @@
 //!
 //! A call either happens as a whole or not at all, and what it answered is on the disk before the answer leaves.
 //! [`Store::write`] and [`Store::read`] hand out a [`Tx`]; it speaks in typed rows ([`Row`]) and named [`Index`]es,
-//! never in SQL.
+//! never in SQL. One connection writes; others read beside it, those of the runtime apart from those of people
+//! (`readers`), so that neither waits for the other. `news` knows what changed.
 
+mod columns;
 mod id;
+mod news;
 mod open;
+mod readers;
 mod schema;
 mod tx;
 
 use std::fmt;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::fs::{self, File};
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use log::warn;
 use rusqlite::{Connection, TransactionBehavior};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub(in crate::local) use columns::{Card, Place};
 pub(in crate::local) use id::{Id, table_of};
+use news::News;
+pub(in crate::local) use news::Touched;
+use readers::Pool;
 pub(in crate::local) use schema::*;
 pub(in crate::local) use tx::{Doc, Tx};
 
@@ -31,20 +42,27 @@ pub(in crate::local) trait Row: Serialize + DeserializeOwned {
 
 /// The data of one or several accounts.
 pub(in crate::local) struct Store {
-    inside: Mutex<Inside>,
-    changed: Condvar,
+    writer: Mutex<Connection>,
+    news: News,
     clock: Box<dyn Clock>,
+    /// None for data in memory, which only one connection can reach.
+    beside: Option<Beside>,
 }
 
-struct Inside {
-    database: Connection,
-    /// How many calls have changed something since the start.
-    changes: u64,
-    /// How many notifications were added since the start.
-    told: u64,
-    /// The last instant given out: time never runs backwards here, and no two rows are created at the same one.
-    last_instant: f64,
+/// What a store in a file has besides its writer. The fields are dropped in this order: the lock goes last.
+struct Beside {
+    /// For people and their programs.
+    people: Pool,
+    /// For the runtime, which must not wait for pages.
+    runtime: Pool,
+    log: PathBuf,
+    _lock: File,
 }
+
+/// Longer than this the write-ahead log does not stay.
+const LOG_BYTES: u64 = 32 * 1024 * 1024;
+/// How long a writer waits for readers to end before it empties a log that is too long.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// Why the data could not be read or written.
 #[derive(Debug)]
@@ -146,63 +164,96 @@ impl Store {
         &self,
         work: impl FnOnce(&Tx<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        let mut inside = self.lock();
-        let Inside { database, changes, told, last_instant } = &mut *inside;
-        let before = database.total_changes();
+        let mut writer = self.lock();
+        let before = writer.total_changes();
         let began =
-            database.transaction_with_behavior(TransactionBehavior::Immediate).map_err(StoreError::from)?;
-        let (answer, instant, news) = {
-            let tx = Tx::new(&began, self.clock.now(), *last_instant);
-            (work(&tx)?, tx.last_instant(), tx.told())
-        };
+            writer.transaction_with_behavior(TransactionBehavior::Immediate).map_err(StoreError::from)?;
+        let tx = Tx::new(&began, self.clock.now(), &self.news);
+        let answer = work(&tx)?;
+        let (instant, written) = tx.end();
         began.commit().map_err(StoreError::from)?;
-        *last_instant = instant;
-        if database.total_changes() != before {
-            *changes += 1;
-            *told += news;
-            self.changed.notify_all();
-        }
+        let changed = writer.total_changes() != before;
+        self.news.publish(instant, changed.then_some(written));
+        self.keep_log_short(&writer);
         Ok(answer)
     }
 
-    /// Runs `work` on a view that nobody changes meanwhile; what it writes is thrown away.
+    /// Runs `work`, for people, on a view that no write changes meanwhile; it cannot write.
     pub(in crate::local) fn read<T, E: From<StoreError>>(
         &self,
         work: impl FnOnce(&Tx<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        let mut inside = self.lock();
-        let last_instant = inside.last_instant;
-        let began = inside.database.transaction().map_err(StoreError::from)?;
-        work(&Tx::new(&began, self.clock.now(), last_instant))
+        self.read_on(self.beside.as_ref().map(|beside| &beside.people), work)
+    }
+
+    /// Does the same for the runtime, on connections of its own.
+    pub(in crate::local) fn read_for_runtime<T, E: From<StoreError>>(
+        &self,
+        work: impl FnOnce(&Tx<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.read_on(self.beside.as_ref().map(|beside| &beside.runtime), work)
+    }
+
+    fn read_on<T, E: From<StoreError>>(
+        &self,
+        pool: Option<&Pool>,
+        work: impl FnOnce(&Tx<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let Some(pool) = pool else { return self.view(&mut self.lock(), work) };
+        self.view(pool.lend().connection(), work)
+    }
+
+    fn view<T, E: From<StoreError>>(
+        &self,
+        connection: &mut Connection,
+        work: impl FnOnce(&Tx<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let began = connection.transaction().map_err(StoreError::from)?;
+        work(&Tx::new(&began, self.clock.now(), &self.news))
+    }
+
+    /// Empties a log that has grown too long. SQLite does so by itself, unless some reader is always on the way.
+    fn keep_log_short(&self, writer: &Connection) {
+        let Some(beside) = &self.beside else { return };
+        // A log that is not there is short.
+        if fs::metadata(&beside.log).map_or(0, |log| log.len()) <= LOG_BYTES {
+            return;
+        }
+        let Some(_people) = beside.people.pause(PAUSE) else { return };
+        let Some(_runtime) = beside.runtime.pause(PAUSE) else { return };
+        if let Err(why) = empty_log(writer) {
+            warn!("the write-ahead log could not be emptied; the next write tries again: {why}");
+        }
     }
 
     /// Brings everything from the log into the database file, so that this one file is whole.
     pub(in crate::local) fn settle(&self) -> Result<(), StoreError> {
-        let inside = self.lock();
-        Ok(inside.database.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?)
+        empty_log(&self.lock())
     }
 
     /// The number of the last change.
     pub(in crate::local) fn changes(&self) -> u64 {
-        self.lock().changes
+        self.news.state().0
     }
 
     /// Waits until there is a change behind `seen`, or the time is over; the number of the last one.
     pub(in crate::local) fn wait_for_change(&self, seen: u64, patience: Duration) -> u64 {
-        let waited = self.changed.wait_timeout_while(self.lock(), patience, |inside| inside.changes <= seen);
-        waited.unwrap_or_else(PoisonError::into_inner).0.changes
+        self.news.wait_for_change(seen, patience)
     }
 
-    /// The same for notifications: how many there were, once there are more than `seen`, or the time is over.
+    /// Waits until there are more than `seen` notifications, or the time is over; how many there were.
     pub(in crate::local) fn wait_for_told(&self, seen: u64, patience: Duration) -> u64 {
-        let waited = self.changed.wait_timeout_while(self.lock(), patience, |inside| inside.told <= seen);
-        waited.unwrap_or_else(PoisonError::into_inner).0.told
+        self.news.wait_for_told(seen, patience)
     }
 
     /// A panic inside a transaction has rolled it back: the data behind a poisoned lock is sound.
-    fn lock(&self) -> MutexGuard<'_, Inside> {
-        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Connection> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn empty_log(writer: &Connection) -> Result<(), StoreError> {
+    Ok(writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?)
 }
 
 #[cfg(test)]
@@ -233,11 +284,9 @@ mod tests {
     fn a_call_that_does_not_fit_on_the_disk_changes_nothing_and_the_next_one_may() {
         let store = Store::in_memory(Box::new(SystemClock)).expect("a new store");
         let pages = |count: i64| {
-            let inside = store.lock();
-            let current: i64 =
-                inside.database.query_row("PRAGMA page_count", [], |row| row.get(0)).expect("a count");
-            inside
-                .database
+            let writer = store.lock();
+            let current: i64 = writer.query_row("PRAGMA page_count", [], |row| row.get(0)).expect("a count");
+            writer
                 .pragma_update_and_check(None, "max_page_count", current + count, |_| Ok(()))
                 .expect("a limit");
         };

@@ -1,55 +1,104 @@
 //! Opening the data: making it, bringing it up to date, and refusing what cannot be trusted.
 
+use std::fs::{File, TryLockError};
+use std::io;
 use std::path::Path;
-use std::sync::{Condvar, Mutex};
-use std::time::Duration;
+use std::sync::Mutex;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
-use super::schema::{MIGRATIONS, Table, create};
-use super::{Inside, Store, StoreError};
+use super::news::News;
+use super::readers::Pool;
+use super::schema::{MIGRATIONS, Table, create, missing_indexes};
+use super::{Beside, Store, StoreError};
 use crate::clock::Clock;
 
 /// Marks a database as one of ours (the letters `MCRl`), so that another program's is not taken over.
 const APPLICATION: i64 = 0x4D43_526C;
 
+/// How long a start waits for another process that is just ending.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How often it looks meanwhile.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
 impl Store {
     /// Data that lives as long as the process.
     pub(in crate::local) fn in_memory(clock: Box<dyn Clock>) -> Result<Self, StoreError> {
-        Self::over(Connection::open_in_memory()?, clock, MIGRATIONS)
+        let mut writer = Connection::open_in_memory()?;
+        bring_up_to_date(&mut writer, MIGRATIONS)?;
+        Self::over(writer, clock, None)
     }
 
     /// The data in this file; made where there is none.
     pub(in crate::local) fn open(file: &Path, clock: Box<dyn Clock>) -> Result<Self, StoreError> {
-        let flags = OpenFlags::default() | OpenFlags::SQLITE_OPEN_NOFOLLOW;
-        Self::over(Connection::open_with_flags(file, flags)?, clock, MIGRATIONS)
+        Self::open_with(file, clock, MIGRATIONS)
     }
 
     /// `steps` lead from the first layout to the one we know.
-    fn over(mut database: Connection, clock: Box<dyn Clock>, steps: &[&str]) -> Result<Self, StoreError> {
-        // One process has the data; a second is told so at once instead of at its first write, after a moment for one
-        // that is just ending.
-        database.busy_timeout(Duration::from_secs(1))?;
-        database.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
-        // Nothing is changed in what is refused.
-        if refuse_others(&database, known(steps)?)?.is_some() {
-            refuse_damaged(&database)?;
-        }
-        database.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+    fn open_with(file: &Path, clock: Box<dyn Clock>, steps: &[&str]) -> Result<Self, StoreError> {
+        let lock = lock_folder_of(file)?;
+        prepare(connect(file)?, steps)?;
+        let writer = connect(file)?;
+        writer.busy_timeout(PATIENCE)?;
+        writer.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+        let mut log = file.as_os_str().to_owned();
+        log.push("-wal");
+        let (people, runtime) = (Pool::open(file)?, Pool::open(file)?);
+        Self::over(writer, clock, Some(Beside { people, runtime, log: log.into(), _lock: lock }))
+    }
+
+    fn over(writer: Connection, clock: Box<dyn Clock>, beside: Option<Beside>) -> Result<Self, StoreError> {
         // An acknowledged write outlives the process, and the power, too.
-        database.pragma_update(None, "synchronous", "FULL")?;
-        database.pragma_update(None, "cache_size", -8_000)?;
-        database.set_prepared_statement_cache_capacity(128);
-
-        bring_up_to_date(&mut database, steps)?;
-
+        writer.pragma_update(None, "synchronous", "FULL")?;
+        writer.pragma_update(None, "cache_size", -8_000)?;
+        writer.set_prepared_statement_cache_capacity(128);
         let newest =
             Table::ALL.map(|table| format!("SELECT max(at) AS at FROM {}", table.name())).join(" UNION ALL ");
         let newest = format!("SELECT coalesce(max(at), 0.0) FROM ({newest})");
-        let last_instant = database.query_row(&newest, [], |row| row.get(0))?;
-        let inside = Inside { database, changes: 0, told: 0, last_instant };
-        Ok(Self { inside: Mutex::new(inside), changed: Condvar::new(), clock })
+        let last_instant = writer.query_row(&newest, [], |row| row.get(0))?;
+        Ok(Self { writer: Mutex::new(writer), news: News::new(last_instant)?, clock, beside })
     }
+}
+
+/// A connection to the database in this file; a link is not followed.
+pub(super) fn connect(file: &Path) -> rusqlite::Result<Connection> {
+    Connection::open_with_flags(file, OpenFlags::default() | OpenFlags::SQLITE_OPEN_NOFOLLOW)
+}
+
+/// One process has the data, and says so by a lock on their folder until it ends. SQLite's own exclusive mode would shut
+/// out our own readers, too.
+fn lock_folder_of(file: &Path) -> Result<File, StoreError> {
+    let folder =
+        file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    let failed =
+        |why: io::Error| StoreError::Disk(format!("{} could not be locked: {why}", folder.display()));
+    let lock = File::open(folder).map_err(failed)?;
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match lock.try_lock() {
+            Ok(()) => return Ok(lock),
+            Err(TryLockError::WouldBlock) if Instant::now() < until => thread::sleep(LOOK_AGAIN),
+            Err(TryLockError::WouldBlock) => return Err(StoreError::Locked),
+            Err(TryLockError::Error(why)) => return Err(failed(why)),
+        }
+    }
+}
+
+/// Refuses what cannot be trusted, and brings the rest up to date, on a connection that has the file for itself: also
+/// an older version of this program, which does not know the lock, is noticed.
+fn prepare(mut database: Connection, steps: &[&str]) -> Result<(), StoreError> {
+    database.busy_timeout(PATIENCE)?;
+    database.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+    // Nothing is changed in what is refused.
+    if refuse_others(&database, known(steps)?)?.is_some() {
+        refuse_damaged(&database)?;
+    }
+    database.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+    database.pragma_update(None, "synchronous", "FULL")?;
+    bring_up_to_date(&mut database, steps)?;
+    database.close().map_err(|(_, why)| why.into())
 }
 
 /// The version of the layout to which these steps lead.
@@ -63,7 +112,9 @@ fn bring_up_to_date(database: &mut Connection, steps: &[&str]) -> Result<(), Sto
     let began = database.transaction_with_behavior(TransactionBehavior::Exclusive)?;
     let found = refuse_others(&began, known)?;
     if found == Some(known) {
-        return Ok(());
+        // Indexes that later versions added change nothing for earlier ones.
+        began.execute_batch(&missing_indexes())?;
+        return Ok(began.commit()?);
     }
     if let Some(version) = found {
         let done =
@@ -71,6 +122,7 @@ fn bring_up_to_date(database: &mut Connection, steps: &[&str]) -> Result<(), Sto
         for step in steps.iter().skip(done) {
             began.execute_batch(step)?;
         }
+        began.execute_batch(&missing_indexes())?;
     } else {
         began.execute_batch(&create())?;
     }
@@ -133,7 +185,7 @@ mod tests {
     }
 
     fn open(file: &Path, steps: &[&str]) -> Result<Store, StoreError> {
-        Store::over(Connection::open(file)?, Box::new(SystemClock), steps)
+        Store::open_with(file, Box::new(SystemClock), steps)
     }
 
     /// The layout, the task's title, and how many tables there are.

@@ -1,8 +1,10 @@
 //! Tables and indexes. Every table is alike: the row's id, the instant of its creation, and the row itself as JSON;
 //! what is looked for is an index over expressions of that JSON. So a new optional field needs no migration.
 
+use super::columns;
+
 /// The tables of the original that matter here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(in crate::local) enum Table {
     /// Whole customers; normally one.
     Accounts,
@@ -202,11 +204,18 @@ pub(super) fn create() -> String {
             "CREATE TABLE {name} (id TEXT NOT NULL UNIQUE, at REAL NOT NULL, row TEXT NOT NULL) STRICT;\n"
         )
     });
+    tables.into_iter().chain([missing_indexes()]).collect()
+}
+
+/// The statements that make the indexes that are not there. An index is no part of the layout: every version works with
+/// those of every other.
+pub(super) fn missing_indexes() -> String {
     let indexes = INDEXES.iter().map(|(name, index)| {
         let fields = index.by.iter().copied().chain(index.then).map(field).collect::<Vec<_>>().join(", ");
-        format!("CREATE INDEX by_{} ON {} ({fields}, at);\n", name.to_lowercase(), index.table.name())
+        let (name, table) = (name.to_lowercase(), index.table.name());
+        format!("CREATE INDEX IF NOT EXISTS by_{name} ON {table} ({fields}, at);\n")
     });
-    tables.into_iter().chain(indexes).collect()
+    indexes.chain([columns::index()]).collect()
 }
 
 /// A field of the row as an expression; the same text in index and query, so that the one serves the other.

@@ -1,12 +1,14 @@
 //! Inside one transaction: rows by id, rows by index, the time.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fmt::Write as _;
+use std::rc::Rc;
 
 use rusqlite::types::Value as Field;
 use rusqlite::{Connection, OptionalExtension, params_from_iter};
 use serde::Serialize;
 
+use super::news::{News, Touched, Written};
 use super::schema::field;
 use super::{Id, Index, Row, StoreError, id};
 use crate::clock::Millis;
@@ -31,17 +33,22 @@ pub(in crate::local) struct Doc<R> {
 
 /// One transaction.
 pub(in crate::local) struct Tx<'a> {
-    database: &'a Connection,
+    pub(super) database: &'a Connection,
     now: f64,
     last_instant: Cell<f64>,
-    told: Cell<u64>,
+    written: Rc<RefCell<Written>>,
+    news: &'a News,
+    /// The number of the last change that this transaction certainly sees.
+    seen: u64,
 }
 
 impl<'a> Tx<'a> {
-    pub(super) fn new(database: &'a Connection, now: Millis, last_instant: f64) -> Self {
+    /// To be made before the transaction reads for the first time.
+    pub(super) fn new(database: &'a Connection, now: Millis, news: &'a News) -> Self {
+        let (seen, last_instant) = news.state();
         #[expect(clippy::cast_precision_loss, reason = "dates are far below 2^53 ms")]
         let now = (now.0 as f64).max(last_instant.floor());
-        Self { database, now, last_instant: Cell::new(last_instant), told: Cell::new(0) }
+        Self { database, now, last_instant: Cell::new(last_instant), written: Rc::default(), news, seen }
     }
 
     /// The time, read once for the whole transaction.
@@ -52,16 +59,22 @@ impl<'a> Tx<'a> {
     /// The same transaction at an earlier time, for data that shall have a past. Whoever goes back sees to it that the
     /// times of one going never meet those of another.
     pub(in crate::local) fn at(&self, now: f64) -> Tx<'a> {
-        Tx { database: self.database, now, last_instant: Cell::new(now), told: Cell::new(0) }
+        Tx { now, last_instant: Cell::new(now), written: self.written.clone(), ..*self }
     }
 
-    pub(super) fn last_instant(&self) -> f64 {
-        self.last_instant.get()
+    /// The last instant that was given out, and what was written.
+    pub(super) fn end(self) -> (f64, Written) {
+        (self.last_instant.get(), self.written.take())
     }
 
-    /// How many notifications were added.
-    pub(super) fn told(&self) -> u64 {
-        self.told.get()
+    /// The revision that this transaction shows, for pages that will ask what changed since.
+    pub(in crate::local) fn revision(&self) -> String {
+        self.news.revision(self.seen)
+    }
+
+    /// The rows that changed since a revision, each once; none if that is not known.
+    pub(in crate::local) fn since(&self, revision: &str) -> Option<Vec<Touched>> {
+        self.news.since(revision)
     }
 
     /// Adds a row.
@@ -71,7 +84,7 @@ impl<'a> Tx<'a> {
         let doc = Doc { id: Id::new(made), created, row };
         self.restore(&doc)?;
         if R::TABLE == Notification::TABLE {
-            self.told.set(self.told.get() + 1);
+            self.written.borrow_mut().told += 1;
         }
         Ok(doc)
     }
@@ -81,6 +94,7 @@ impl<'a> Tx<'a> {
         self.last_instant.set(self.last_instant.get().max(doc.created));
         let sql = format!("INSERT INTO {} (id, at, row) VALUES (?1, ?2, ?3)", R::TABLE.name());
         self.database.prepare_cached(&sql)?.execute((doc.id.as_str(), doc.created, to_json(&doc.row)?))?;
+        self.note(&doc.id);
         Ok(())
     }
 
@@ -88,6 +102,7 @@ impl<'a> Tx<'a> {
     pub(in crate::local) fn put<R: Row>(&self, doc: &Doc<R>) -> Result<(), StoreError> {
         let sql = format!("UPDATE {} SET row = ?2 WHERE id = ?1", R::TABLE.name());
         self.database.prepare_cached(&sql)?.execute((doc.id.as_str(), to_json(&doc.row)?))?;
+        self.note(&doc.id);
         Ok(())
     }
 
@@ -95,7 +110,12 @@ impl<'a> Tx<'a> {
     pub(in crate::local) fn delete<R: Row>(&self, id: &Id<R>) -> Result<(), StoreError> {
         let sql = format!("DELETE FROM {} WHERE id = ?1", R::TABLE.name());
         self.database.prepare_cached(&sql)?.execute([id.as_str()])?;
+        self.note(id);
         Ok(())
+    }
+
+    fn note<R: Row>(&self, id: &Id<R>) {
+        self.written.borrow_mut().note(R::TABLE, id.as_str());
     }
 
     /// The row with this id.
@@ -115,7 +135,7 @@ impl<'a> Tx<'a> {
                 .iter()
                 .map(|value| value.map_or(Field::Null, |text| Field::Text(text.to_owned())))
                 .collect(),
-            created_after: false,
+            bound: None,
             newest_first: false,
             limit: None,
             row: std::marker::PhantomData,
@@ -129,13 +149,22 @@ impl<'a> Tx<'a> {
     }
 }
 
+/// Which of the rows of an index are meant.
+#[derive(Clone, Copy, Debug)]
+enum Bound {
+    After,
+    Before,
+    /// Before a value of the field to sort by; at the same value before an instant.
+    Behind,
+}
+
 /// Rows to be looked up.
 pub(in crate::local) struct Found<'a, R> {
     database: &'a Connection,
     index: Index,
     values: Vec<Field>,
-    /// Whether the last of the values is the instant behind which they must be created.
-    created_after: bool,
+    /// What the last of the values bound.
+    bound: Option<Bound>,
     newest_first: bool,
     limit: Option<usize>,
     row: std::marker::PhantomData<fn() -> R>,
@@ -149,10 +178,25 @@ impl<R: Row> Found<'_, R> {
     }
 
     /// Only those that were created after this instant.
-    pub(in crate::local) fn created_after(mut self, instant: f64) -> Self {
-        debug_assert!(!self.created_after, "one instant");
-        self.created_after = true;
-        self.values.push(Field::Real(instant));
+    pub(in crate::local) fn created_after(self, instant: f64) -> Self {
+        self.bounded(Bound::After, &[instant])
+    }
+
+    /// Only those that were created before this instant.
+    pub(in crate::local) fn created_before(self, instant: f64) -> Self {
+        self.bounded(Bound::Before, &[instant])
+    }
+
+    /// Only those that come, newest first, behind a row with this number to sort by and this instant of creation.
+    pub(in crate::local) fn behind(self, then: f64, created: f64) -> Self {
+        debug_assert!(self.index.then.is_some(), "{:?}", self.index);
+        self.bounded(Bound::Behind, &[then, created])
+    }
+
+    fn bounded(mut self, bound: Bound, by: &[f64]) -> Self {
+        debug_assert!(self.bound.is_none(), "one bound");
+        self.bound = Some(bound);
+        self.values.extend(by.iter().map(|number| Field::Real(*number)));
         self
     }
 
@@ -191,9 +235,17 @@ impl<R: Row> Found<'_, R> {
             // `IS` finds absent fields, too, and uses the index like `=`.
             let _ = write!(sql, " {word} {} IS ?{}", field(name), at + 1);
         }
-        if self.created_after {
-            let _ = write!(sql, " AND at > ?{}", self.values.len());
-        }
+        let last = self.values.len();
+        let then = self.index.then.map(field).unwrap_or_default();
+        let _ = match self.bound {
+            None => Ok(()),
+            Some(Bound::After) => write!(sql, " AND at > ?{last}"),
+            Some(Bound::Before) => write!(sql, " AND at < ?{last}"),
+            Some(Bound::Behind) => {
+                let first = last - 1;
+                write!(sql, " AND {then} <= ?{first} AND ({then}, at) < (?{first}, ?{last})")
+            }
+        };
         let direction = if self.newest_first { "DESC" } else { "ASC" };
         let then = self.index.then.map_or(String::new(), |name| format!("{} {direction}, ", field(name)));
         let _ = write!(sql, " ORDER BY {then}at {direction}");
@@ -204,11 +256,11 @@ impl<R: Row> Found<'_, R> {
     }
 }
 
-fn raw(row: &rusqlite::Row<'_>) -> rusqlite::Result<(String, f64, String)> {
+pub(super) fn raw(row: &rusqlite::Row<'_>) -> rusqlite::Result<(String, f64, String)> {
     Ok((row.get(0)?, row.get(1)?, row.get(2)?))
 }
 
-fn doc<R: Row>((id, created, row): (String, f64, String)) -> Result<Doc<R>, StoreError> {
+pub(super) fn doc<R: Row>((id, created, row): (String, f64, String)) -> Result<Doc<R>, StoreError> {
     let row = serde_json::from_str(&row).map_err(|why| StoreError::Corrupt(format!("row {id}: {why}")))?;
     Ok(Doc { id: Id::new(id), created, row })
 }

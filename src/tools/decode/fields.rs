@@ -5,6 +5,7 @@ use std::str::FromStr;
 use serde_json::{Map, Value};
 
 use crate::clock::Millis;
+use crate::json;
 use crate::redact::Redactor;
 use crate::tools::table::{Field, Row, Type};
 use crate::tools::{Kind, ToolError};
@@ -147,7 +148,7 @@ fn object(row: &Row, arguments: &str) -> Result<Map<String, Value>, ToolError> {
     if arguments.trim().is_empty() {
         return Ok(Map::new());
     }
-    let words = match serde_json::from_str(arguments) {
+    let words = match serde_json::from_str(&json::text(arguments)) {
         Ok(Value::Object(given)) => return Ok(given),
         Ok(other) => format!("{} is no object", kind(&other)),
         Err(error) => format!("line {}, column {}", error.line(), error.column()),

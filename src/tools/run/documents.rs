@@ -7,7 +7,8 @@ use crate::tools::{Outcome, Paper, ToolError};
 
 /// What is said of a document.
 pub(super) fn written(id: &DocumentId) -> Done {
-    Done::quiet(Outcome { document_id: Some(id.to_string()), ..Outcome::default() })
+    let outcome = Outcome { document_id: Some(id.to_string()), ..Outcome::default() };
+    Done { made: vec![id.to_string()], ..Done::quiet(outcome) }
 }
 
 impl Job<'_> {

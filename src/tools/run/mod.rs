@@ -53,8 +53,8 @@ pub struct Ran {
     pub stirs: bool,
     /// Why it did not.
     pub error: Option<ToolError>,
-    /// The task, document or message that it made or wrote.
-    pub made: Option<String>,
+    /// The rows that it made or wrote.
+    pub made: Vec<String>,
     /// Whether it is not known what became of it: the answer was lost. Then it is to be settled.
     pub in_doubt: bool,
 }
@@ -66,15 +66,15 @@ pub struct Performed {
     pub result: Result<Outcome, ToolError>,
     /// Whether agents may have been told of something.
     pub stirs: bool,
-    /// The task, document or message that it made or wrote: no other call has made that one.
-    pub made: Option<String>,
+    /// The rows that it made or wrote: tasks, documents, messages, requests. No other call has made them.
+    pub made: Vec<String>,
     /// Whether it is not known what became of it: the answer was lost. Then it is to be settled.
     pub in_doubt: bool,
 }
 
 impl Performed {
     fn refused(error: ToolError) -> Self {
-        Self { result: Err(error), stirs: false, made: None, in_doubt: false }
+        Self { result: Err(error), stirs: false, made: Vec::new(), in_doubt: false }
     }
 }
 
@@ -115,17 +115,24 @@ pub fn refused(error: &CallError, row: &Row) -> ToolError {
 struct Done {
     outcome: Outcome,
     stirs: bool,
+    /// The rows that it made or wrote.
+    made: Vec<String>,
 }
 
 impl Done {
     /// Nobody is told of it.
     fn quiet(outcome: Outcome) -> Self {
-        Self { outcome, stirs: false }
+        Self { outcome, stirs: false, made: Vec::new() }
+    }
+
+    /// Agents may be told of it.
+    fn stirring(outcome: Outcome) -> Self {
+        Self { stirs: true, ..Self::quiet(outcome) }
     }
 
     fn posted(id: &MessageId) -> Self {
         let outcome = Outcome { message_id: Some(id.to_string()), ..Outcome::default() };
-        Self { outcome, stirs: true }
+        Self { made: vec![id.to_string()], ..Self::stirring(outcome) }
     }
 
     fn data(data: Value) -> Self {
@@ -133,13 +140,10 @@ impl Done {
     }
 }
 
-/// What a request has made, or written anew: it is nobody else's.
-fn made(request: &ToolRequest, outcome: &Outcome) -> Option<String> {
-    match request {
-        ToolRequest::TaskCreate(_) => outcome.task_id.clone(),
-        ToolRequest::DocumentUpsert(_) => outcome.document_id.clone(),
-        ToolRequest::TaskMessage { .. } => outcome.message_id.clone(),
-        _ => None,
+impl From<Done> for Performed {
+    fn from(done: Done) -> Self {
+        let Done { outcome, stirs, made } = done;
+        Self { result: Ok(outcome), stirs, made, in_doubt: false }
     }
 }
 
@@ -175,12 +179,7 @@ impl<'a> Job<'a> {
 impl Job<'_> {
     fn carry_out(&self, request: &ToolRequest) -> Performed {
         match self.perform(request) {
-            Ok(done) => Performed {
-                made: made(request, &done.outcome),
-                stirs: done.stirs,
-                result: Ok(done.outcome),
-                in_doubt: false,
-            },
+            Ok(done) => done.into(),
             Err(error) => Performed {
                 stirs: self.stirred.get(),
                 in_doubt: self.lost.get(),

@@ -13,9 +13,10 @@ use std::time::Duration;
 
 use super::refusal::kind_of;
 use super::trace::Trace;
-use super::{Caller, Hands, Job, Performed, made};
+use super::{Caller, Hands, Job, Performed};
 use crate::clock::Millis;
 use crate::convex::{CallError, Class, Why};
+use crate::model::{Notification, TaskId};
 use crate::tools::{Kind, ToolError, ToolRequest};
 
 /// How long after its answer was lost a call may still come to be carried out: it may wait ten seconds for a slot, and
@@ -34,6 +35,9 @@ pub struct Doubt<'a> {
     pub age: Duration,
     /// Whether another step is known to have made the row with this id.
     pub is_known: &'a dyn Fn(&str) -> bool,
+    /// Requests for a response about this task whose delivery has begun here. The backend no longer lists those that are
+    /// delivered.
+    pub requests: &'a dyn Fn(&TaskId) -> Vec<Notification>,
 }
 
 /// It cannot be settled now. Nothing is decided by that, and nothing lost: it is settled later.
@@ -70,18 +74,13 @@ pub fn settle(
     let mut lost = None;
     for _ in 0..ROUNDS {
         let job = Job { again: true, ..Job::new(request, caller, hands) };
-        // Whom a part of the request has reached already is left out.
-        let (rest, note) = match job.trace(request, doubt) {
-            Ok(Trace::Found(done)) => {
-                let made = made(request, &done.outcome);
-                return Ok(Performed { result: Ok(done.outcome), stirs: done.stirs, made, in_doubt: false });
-            }
+        match job.trace(request, doubt) {
+            Ok(Trace::Found(done)) => return Ok(done.into()),
             Ok(Trace::Unclear(why)) => return Ok(unsettled(request, &why)),
-            Ok(Trace::Absent) if adds_a_row(request) && age < GRACE => {
+            Ok(Trace::Absent) if adds_rows(request) && age < GRACE => {
                 return Err(NotNow::Early(GRACE.saturating_sub(age)));
             }
-            Ok(Trace::Absent) => (None, None),
-            Ok(Trace::Partly(rest, note)) => (Some(rest), Some(note)),
+            Ok(Trace::Absent) => {}
             Err(error) if is_away(&error) && lost.is_some() => {
                 return Err(NotNow::LostAgain(Box::new(error)));
             }
@@ -91,11 +90,8 @@ pub fn settle(
                     format!("Mission Control does not show what became of it ({})", error.why.explain());
                 return Ok(unsettled(request, &why));
             }
-        };
-        let mut performed = job.carry_out(rest.as_deref().unwrap_or(request));
-        if let (Ok(outcome), Some(note)) = (&mut performed.result, note) {
-            outcome.message = Some(note);
         }
+        let performed = job.carry_out(request);
         let Err(error) = &performed.result else { return Ok(performed) };
         let failed = job.failed.take();
         // Then it is only the team that could not be asked.
@@ -134,7 +130,7 @@ pub fn unsettled(request: &ToolRequest, why: &str) -> Performed {
         }
         ToolRequest::DocumentUpsert(_) => "look with document_list whether it is there",
         ToolRequest::TaskMessage { .. } => "look with task_load whether it stands in the thread",
-        ToolRequest::ResponseRequest { .. } => "look with task_load whether that is their answer",
+        ToolRequest::ResponseRequest { .. } => "look with task_load whether they have answered",
         _ => "look with task_load how the task stands",
     };
     let name = request.name();
@@ -145,13 +141,10 @@ pub fn unsettled(request: &ToolRequest, why: &str) -> Performed {
     Performed { stirs: true, ..Performed::refused(ToolError::new(Kind::Unsettled, &words)) }
 }
 
-/// Whether a second time adds a second row. All others only bring about once more what is so already.
-fn adds_a_row(request: &ToolRequest) -> bool {
-    match request {
-        ToolRequest::TaskCreate(_) | ToolRequest::TaskMessage { .. } => true,
-        ToolRequest::DocumentUpsert(paper) => paper.document_id.is_none(),
-        _ => false,
-    }
+/// Whether a second time adds a row of any kind; the history of a task or a document counts. The others only bring about
+/// once more what is so already.
+fn adds_rows(request: &ToolRequest) -> bool {
+    !matches!(request, ToolRequest::TaskStatus { .. } | ToolRequest::TaskLinkPr { .. })
 }
 
 /// Whether it is the backend that is not to be asked now. A backend of another version stays so: nothing is gained by

@@ -37,7 +37,7 @@ impl Job<'_> {
             })),
             ..Outcome::default()
         };
-        Ok(Done { outcome, stirs: changed })
+        Ok(Done { stirs: changed, ..Done::quiet(outcome) })
     }
 
     /// A refusal, with the reason that the backend keeps to itself where reading the task shows one.

@@ -24,7 +24,13 @@ fn beginning(asked: Option<TaskStatus>, leads: bool) -> Option<TaskStatus> {
 pub(super) fn created_task(id: &TaskId, named: &[AgentId], agents: &[AgentId]) -> Done {
     let message = (agents.len() < named.len())
         .then(|| "You were not put on the task: the orchestrator hands work out".to_owned());
-    Done { outcome: Outcome { task_id: Some(id.to_string()), message, ..Outcome::default() }, stirs: true }
+    let outcome = Outcome { task_id: Some(id.to_string()), message, ..Outcome::default() };
+    Done { made: vec![id.to_string()], ..Done::stirring(outcome) }
+}
+
+/// What is said of an assignment.
+pub(super) fn assigned(id: &TaskId) -> Done {
+    Done::stirring(Outcome { task_id: Some(id.to_string()), ..Outcome::default() })
 }
 
 impl Job<'_> {
@@ -60,8 +66,7 @@ impl Job<'_> {
             return Err(ToolError::invalid("assigneeSlugs", words));
         }
         self.ask(&AssignTask { task_id, agent_id: self.caller.agent, assigned_agent_ids: &agents })?;
-        let outcome = Outcome { task_id: Some(task_id.to_string()), ..Outcome::default() };
-        Ok(Done { outcome, stirs: true })
+        Ok(assigned(task_id))
     }
 
     /// Changes fields. Agents that an update puts on a task are not told (contract D14), and once they are on it an
@@ -137,7 +142,7 @@ impl Job<'_> {
             data: Some(json!({"changedFields": changed})),
             ..Outcome::default()
         };
-        Done { outcome, stirs: true }
+        Done::stirring(outcome)
     }
 
     /// Assigns those who are not on the task yet; how many.

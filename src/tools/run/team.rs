@@ -1,8 +1,12 @@
-//! Agents by their names: looked up in the roster, and once more in a fresh one where that does not have them.
+//! Agents by their names: looked up in the roster, and once more in a fresh one where that does not have them; and
+//! requests to them.
 
+use super::settle::Doubt;
+use super::trace::{TOO_MUCH, Trace};
 use super::{Done, Job};
-use crate::mission::RequestResponses;
-use crate::model::{AgentId, Roster, TaskId};
+use crate::convex::{CallError, Class, Why};
+use crate::mission::{ListUndelivered, RequestResponses};
+use crate::model::{AgentId, Notification, NotificationId, NotificationType, Roster, TaskId, limits};
 use crate::tools::decode::bare;
 use crate::tools::{Kind, Outcome, ToolError};
 
@@ -26,6 +30,14 @@ pub(super) struct Found {
 }
 
 impl Found {
+    /// The backend does not ask the agent that asks.
+    fn leave_out(&mut self, agent: &AgentId) {
+        if let Some(at) = self.ids.iter().position(|id| id == agent) {
+            self.ids.remove(at);
+            self.spelled.remove(at);
+        }
+    }
+
     /// The ids, or a sentence that begins with `words` and ends with who there is.
     fn all(self, field: &'static str, words: &str) -> Result<Self, ToolError> {
         if self.unknown.is_empty() {
@@ -129,17 +141,69 @@ impl Job<'_> {
             message,
         };
         let asked = self.ask(&request)?.notification_ids;
-        // Made again, it finds whom the first time has reached.
-        let message = (asked.len() < others && !self.again).then(|| {
-            let who = if asked.is_empty() { "Nobody was asked anew" } else { "Not everybody was asked anew" };
-            format!(
-                "{who}: {} of {others} had been asked about this task before and have not answered yet. Wait for \
-                 their answer",
-                others - asked.len()
-            )
-        });
-        let data = Some(json!({"notificationIds": asked}));
-        let stirs = !asked.is_empty() || self.again;
-        Ok(Done { outcome: Outcome { message, data, ..Outcome::default() }, stirs })
+        let left_out = format!("{} of {others}", others - asked.len());
+        Ok(requested(&asked, (asked.len() < others).then_some(left_out)))
     }
+
+    /// Looks for the rows of a request. The backend creates them in one transaction, so a single row proves that the
+    /// call happened; a recipient without a row had been asked before. Rows of another agent with the same words count,
+    /// too: the backend does not ask the same recipient twice.
+    pub(super) fn trace_requests(
+        &self,
+        task_id: &TaskId,
+        slugs: &[String],
+        message: &str,
+        doubt: &Doubt<'_>,
+    ) -> Result<Trace, CallError> {
+        let names: Vec<&str> = slugs.iter().map(String::as_str).collect();
+        let mut found = self.find(&names);
+        if !found.unknown.is_empty() && !found.sure {
+            let words = "the recipients of a request cannot be looked up now.";
+            return Err(CallError::new(Class::Transient, Why::Unreachable, "", words));
+        }
+        found.leave_out(self.caller.agent);
+        let is_ours = |row: &Notification| {
+            row.kind == NotificationType::ResponseRequest
+                && row.task_id.as_ref() == Some(task_id)
+                && row.body == message
+                && row.created_at >= doubt.since
+                && found.ids.iter().any(|id| id.as_str() == row.recipient_id)
+                && !(doubt.is_known)(row.id.as_str())
+        };
+        // The list comes first: a row that is delivered in between is then known to the second source.
+        let limit = limits::UNDELIVERED_ROWS;
+        let listed = self.hands.mission.ask(&ListUndelivered { limit })?;
+        let is_full = listed.rows.len() + listed.spoilt.len() >= limit as usize;
+        let (mut asked, mut reached) = (Vec::new(), Vec::new());
+        for row in listed.rows.into_iter().chain((doubt.requests)(task_id)).filter(is_ours) {
+            if !asked.contains(&row.id) {
+                asked.push(row.id);
+                reached.push(row.recipient_id);
+            }
+        }
+        Ok(match asked.is_empty() {
+            true if is_full => Trace::Unclear(TOO_MUCH.to_owned()),
+            true => Trace::Absent,
+            false => {
+                let recipients = found.ids.iter().zip(&found.spelled);
+                let others =
+                    recipients.filter(|(id, _)| !reached.iter().any(|reached| reached == id.as_str()));
+                let others: Vec<&str> = others.map(|(_, slug)| slug.as_str()).collect();
+                Trace::Found(requested(&asked, (!others.is_empty()).then(|| others.join(", "))))
+            }
+        })
+    }
+}
+
+/// What is said of a request; `left_out` are the recipients for whom the backend created no row.
+fn requested(asked: &[NotificationId], left_out: Option<String>) -> Done {
+    let message = left_out.map(|left_out| {
+        let who = if asked.is_empty() { "Nobody was asked anew" } else { "Not everybody was asked anew" };
+        format!(
+            "{who}: {left_out} had been asked about this task before and have not answered yet. Wait for their answer"
+        )
+    });
+    let outcome = Outcome { message, data: Some(json!({"notificationIds": asked})), ..Outcome::default() };
+    let made = asked.iter().map(ToString::to_string).collect();
+    Done { stirs: !asked.is_empty(), made, ..Done::quiet(outcome) }
 }

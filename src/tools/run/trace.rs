@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use super::documents::written;
 use super::settle::Doubt;
-use super::tasks::created_task;
+use super::tasks::{assigned, created_task};
 use super::{Done, Job};
 use crate::clock::Millis;
 use crate::convex::{CallError, Why};
@@ -24,8 +24,6 @@ pub(super) enum Trace {
     Found(Done),
     /// It did not happen, or making it once more adds nothing.
     Absent,
-    /// A part of it may have happened: this is what is left to be made, and what to say about it.
-    Partly(Box<ToolRequest>, String),
     /// It is not to be known, for this reason.
     Unclear(String),
 }
@@ -124,21 +122,25 @@ impl Doubt<'_> {
     }
 }
 
-const TOO_MUCH: &str = "more has happened since than can be read";
+pub(super) const TOO_MUCH: &str = "more has happened since than can be read";
 
 impl Job<'_> {
     /// Looks for what a request may have done. That what it is about is not there is an answer, too.
     pub(super) fn trace(&self, request: &ToolRequest, doubt: &Doubt<'_>) -> Result<Trace, CallError> {
         let trace = match request {
             ToolRequest::TaskCreate(draft) => self.trace_task(draft, doubt),
-            ToolRequest::DocumentUpsert(paper) if paper.document_id.is_none() => {
-                self.trace_document(paper, doubt)
-            }
+            ToolRequest::DocumentUpsert(paper) => match &paper.document_id {
+                None => self.trace_document(paper, doubt),
+                Some(id) => self.trace_rewritten(paper, id, doubt),
+            },
             ToolRequest::TaskMessage { task_id, content } => self.trace_message(task_id, content, doubt),
             ToolRequest::TaskUpdate { task_id, changes } => self.trace_update(task_id, changes),
             ToolRequest::TaskDelete { task_id, .. } => self.trace_archived(task_id),
             ToolRequest::ResponseRequest { task_id, recipient_slugs, message } => {
-                self.trace_asked(task_id, recipient_slugs, message, doubt.since)
+                self.trace_requests(task_id, recipient_slugs, message, doubt)
+            }
+            ToolRequest::TaskAssign { task_id, assignee_slugs } => {
+                self.trace_assigned(task_id, assignee_slugs)
             }
             _ => Ok(Trace::Absent),
         };
@@ -203,17 +205,7 @@ impl Job<'_> {
     /// The list shows neither author nor text. So of several that fit none is taken.
     fn trace_document(&self, paper: &Paper, doubt: &Doubt<'_>) -> Result<Trace, CallError> {
         let task_id = paper.task_id.as_ref();
-        let pages = if task_id.is_some() { &DOCUMENTS_OF_TASK } else { &DOCUMENTS };
-        let Newest { rows, complete } = newest(
-            doubt.since,
-            pages,
-            |entry: &DocumentEntry| entry.updated_at,
-            |limit| {
-                // Not by type: the backend leaves other types out only after it has read so many.
-                let list = ListDocuments { task_id, kind: None, limit: Some(limit) };
-                self.hands.mission.ask(&list).map(|found| found.documents)
-            },
-        )?;
+        let Newest { rows, complete } = self.documents(task_id, doubt.since)?;
         let candidates = rows.iter().map(|entry| {
             let fits = entry.title == paper.title
                 && entry.kind.as_ref().is_some_and(|kind| *kind == paper.kind)
@@ -229,6 +221,40 @@ impl Job<'_> {
             )),
             Hits::None(trace) => trace,
         })
+    }
+
+    /// A document that has changed since, and is called as it was to be called, was written by this call: the list shows no
+    /// text to compare. Where another step has written it, too, that proves nothing.
+    fn trace_rewritten(&self, paper: &Paper, id: &DocumentId, doubt: &Doubt<'_>) -> Result<Trace, CallError> {
+        if (doubt.is_known)(id.as_str()) {
+            return Ok(Trace::Absent);
+        }
+        let Newest { rows, complete } = self.documents(paper.task_id.as_ref(), doubt.since)?;
+        let is_it = |entry: &DocumentEntry| {
+            entry.id == *id
+                && entry.updated_at > doubt.since
+                && entry.title == paper.title
+                && entry.kind.as_ref().is_some_and(|kind| *kind == paper.kind)
+        };
+        Ok(match rows.iter().any(is_it) {
+            true => Trace::Found(written(id)),
+            false if complete => Trace::Absent,
+            false => Trace::Unclear(TOO_MUCH.to_owned()),
+        })
+    }
+
+    fn documents(&self, task_id: Option<&TaskId>, since: Millis) -> Result<Newest<DocumentEntry>, CallError> {
+        let pages = if task_id.is_some() { &DOCUMENTS_OF_TASK } else { &DOCUMENTS };
+        newest(
+            since,
+            pages,
+            |entry: &DocumentEntry| entry.updated_at,
+            |limit| {
+                // Not by type: the backend leaves other types out only after it has read so many.
+                let list = ListDocuments { task_id, kind: None, limit: Some(limit) };
+                self.hands.mission.ask(&list).map(|found| found.documents)
+            },
+        )
     }
 
     fn trace_message(&self, task_id: &TaskId, content: &str, doubt: &Doubt<'_>) -> Result<Trace, CallError> {
@@ -291,45 +317,15 @@ impl Job<'_> {
         Ok(if archived { Trace::Found(Done::quiet(Outcome::default())) } else { Trace::Absent })
     }
 
-    /// Who was asked is not asked again by the backend, until they have written in the thread: that may have been the
-    /// answer. So those who have written since are left out, and all others asked (again).
-    fn trace_asked(
-        &self,
-        task_id: &TaskId,
-        slugs: &[String],
-        message: &str,
-        since: Millis,
-    ) -> Result<Trace, CallError> {
-        let Newest { rows, complete } = self.thread(task_id, since)?;
-        if !complete {
-            return Ok(Trace::Unclear(TOO_MUCH.to_owned()));
-        }
-        let names: Vec<&str> = slugs.iter().map(String::as_str).collect();
-        let found = self.find(&names);
-        let heard = |id: &AgentId| rows.iter().any(|item| item.created_at > since && wrote(item, id));
-        let (heard, mut silent): (Vec<_>, Vec<_>) =
-            found.spelled.into_iter().zip(&found.ids).partition(|(_, id)| heard(id));
-        let slugs =
-            |found: Vec<(String, &AgentId)>| found.into_iter().map(|(slug, _)| slug).collect::<Vec<_>>();
-        if heard.is_empty() {
+    /// Agents who are on the task need no assignment; a second one would only add to the task's history.
+    fn trace_assigned(&self, task_id: &TaskId, slugs: &[String]) -> Result<Trace, CallError> {
+        // The call itself explains a name that no agent has.
+        let Ok(agents) = self.assignees(slugs).map(|named| self.without_leader(named)) else {
             return Ok(Trace::Absent);
-        }
-        let who = slugs(heard).join(", ");
-        silent.retain(|(_, id)| *id != self.caller.agent);
-        if silent.is_empty() {
-            return Ok(Trace::Unclear(format!("{who} wrote in the thread since, which may be the answer")));
-        }
-        let recipient_slugs = [slugs(silent), found.unknown].concat();
-        let rest = ToolRequest::ResponseRequest {
-            task_id: task_id.clone(),
-            recipient_slugs,
-            message: message.to_owned(),
         };
-        let note = format!(
-            "The answer to this call was lost. {who} wrote in the thread since, and perhaps because of it: they were \
-             not asked again. Look with task_load whether it is an answer"
-        );
-        Ok(Trace::Partly(Box::new(rest), note))
+        let on_it = self.load(task_id, 1)?.task.assigned_agent_ids;
+        let is_so = !agents.is_empty() && agents.iter().all(|id| on_it.contains(id));
+        Ok(if is_so { Trace::Found(assigned(task_id)) } else { Trace::Absent })
     }
 }
 

@@ -139,7 +139,6 @@ fn every_secret_that_was_found_is_noted() {
     let settings = start.set("BRAVE_API_KEY", "good-key").settings();
     assert_eq!(settings.secrets().count(), secrets.len());
     assert!(settings.secrets().any(|secret| secret.expose() == "good-key"));
-    assert!(settings.workspace.vercel_models);
     assert!(!format!("{settings:?}").contains("s3cr3t"));
 }
 
@@ -153,7 +152,7 @@ fn two_names_for_one_thing_are_warned_if_they_differ() {
     assert!(both.set("GITHUB_TOKEN", "one").warnings().is_empty());
     let alias = Start::good().set("VERCEL_AI_GATEWAY_API_KEY", "k").go().report;
     let note = alias.row("AI_GATEWAY_API_KEY").unwrap().note.clone();
-    assert_eq!(note.as_deref(), Some("given as VERCEL_AI_GATEWAY_API_KEY"));
+    assert!(note.is_some_and(|note| note.starts_with("given as VERCEL_AI_GATEWAY_API_KEY; ")));
 }
 
 /// Issue item 2: "`NAME_FILE=/path` for secrets."

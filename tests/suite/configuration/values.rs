@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use mission_control_runtime::config::{Kind, LogFormat, LogLevel, TABLE, UpgradeMode};
+use mission_control_runtime::config::{Kind, LogFormat, LogLevel, LogOutput, TABLE};
 
 use super::{ACCOUNT, Start, TOKEN, check_mistake};
 
@@ -28,8 +28,6 @@ fn the_defaults_are_those_of_the_brief() {
     assert_eq!((settings.delivery.tool_rounds_max, settings.delivery.tool_calls_max), (8, 32));
     assert_eq!(settings.agents.sync_interval, Duration::from_mins(1));
     assert_eq!(settings.report_interval, Duration::from_secs(30));
-    assert!(!settings.workspace.profile_sync && !settings.workspace.vercel_models);
-    assert_eq!(settings.workspace.root, Path::new("/root/clawd/agents"));
     assert_eq!(settings.droplet.id, "unknown");
     assert_eq!(settings.droplet.ip, "unknown");
     assert_eq!(settings.droplet.region, "unknown");
@@ -38,7 +36,7 @@ fn the_defaults_are_those_of_the_brief() {
     assert_eq!(settings.state_dir, Path::new("/home/mc/.local/state/mission-control-runtime"));
     assert_eq!(settings.ssl_cert_file, None);
     assert_eq!((settings.log_level, settings.log_format), (LogLevel::Info, LogFormat::Text));
-    assert_eq!(settings.upgrade_mode, UpgradeMode::Exit);
+    assert_eq!(settings.log_output, LogOutput::Stderr);
     assert_eq!(Start::good().warnings(), Vec::<String>::new());
 }
 
@@ -166,11 +164,11 @@ fn every_spelling_of_yes_and_no() {
         for spelling in spellings {
             let upper = spelling.to_uppercase();
             for text in [spelling, &upper, &format!(" {spelling} "), &format!("\"{spelling}\"")] {
-                let start = Start::good()
+                let settings = Start::good()
                     .set("OPENCLAW_CLIENT_TOOLS_ENABLED", text)
-                    .set("OPENCLAW_PROFILE_SYNC", text);
-                let settings = start.settings();
-                assert_eq!((settings.gateway.client_tools, settings.workspace.profile_sync), (flag, flag));
+                    .set("AGENT_API_TOKENS", text)
+                    .settings();
+                assert_eq!((settings.gateway.client_tools, settings.http.session_tokens), (flag, flag));
             }
         }
     }
@@ -194,7 +192,7 @@ fn words_are_checked() {
     check_mistake("LOG_FORMAT", "xml", "expected text or json.");
     check_mistake("UPGRADE_MODE", "exti", "expected exit or none.");
     assert_eq!(Start::good().set("LOG_FORMAT", "JSON").settings().log_format, LogFormat::Json);
-    assert_eq!(Start::good().set("UPGRADE_MODE", "none").settings().upgrade_mode, UpgradeMode::None);
+    assert_eq!(Start::good().set("UPGRADE_MODE", "NONE").effective("UPGRADE_MODE"), "none");
 }
 
 /// §1.1 quoted-string, [REC] for all variables: one layer of matching quotes, and blanks around it.
@@ -228,7 +226,8 @@ fn every_word_of_the_table_is_understood() {
     for (name, means) in [
         ("LOG_LEVEL", (|start| format!("{:?}", start.settings().log_level)) as fn(&Start) -> String),
         ("LOG_FORMAT", |start| format!("{:?}", start.settings().log_format)),
-        ("UPGRADE_MODE", |start| format!("{:?}", start.settings().upgrade_mode)),
+        ("LOG_OUTPUT", |start| format!("{:?}", start.settings().log_output)),
+        ("UPGRADE_MODE", |start| start.effective("UPGRADE_MODE")),
         ("LEDGER", |start| format!("{:?}", start.settings().ledger)),
         ("LEDGER_SYNC", |start| format!("{:?}", start.settings().ledger_sync)),
         ("OPENCLAW_SESSION_SCOPE", |start| start.settings().gateway.session_scope.name().to_owned()),
@@ -241,7 +240,7 @@ fn every_word_of_the_table_is_understood() {
         }
     }
     let choices = TABLE.iter().filter(|variable| matches!(variable.kind, Kind::Choice { .. }));
-    assert_eq!(choices.count(), 7);
+    assert_eq!(choices.count(), 8);
 }
 
 /// Texts that travel in reports: no control characters, no novels.

@@ -9,6 +9,8 @@ mod canaries;
 mod exposition;
 /// Each reason, brought about.
 mod reasons;
+/// What the backend is told.
+mod statuses;
 /// What the tables say, row by row.
 mod tables;
 
@@ -65,17 +67,25 @@ fn figures_once(house: &House, is_so: impl Fn(&exposition::Page) -> bool) -> exp
 /// Another program takes the place of the house's, with these variables.
 pub(super) fn restart(house: &mut House, more: &[(&str, &str)]) {
     house.kill();
+    start(house, more);
+}
+
+/// A program with these variables takes the place of one that has ended.
+fn start(house: &mut House, more: &[(&str, &str)]) {
     let mut program = house.another_with(more);
     let address = program.address();
     house.take(program, address);
 }
 
 /// Somebody between the program and Mission Control.
-struct Meddler(Server);
+pub(super) struct Meddler(Server);
 
 impl Meddler {
     /// Changes the answers on their way.
-    fn between(house: &House, change: impl Fn(&Request, Reply) -> Reply + Send + Sync + 'static) -> Self {
+    pub(super) fn between(
+        house: &House,
+        change: impl Fn(&Request, Reply) -> Reply + Send + Sync + 'static,
+    ) -> Self {
         let (url, client) = (house.board.url(), agent());
         let server = Server::bind("127.0.0.1:0", Limits::default(), move |request| {
             let sent = client
@@ -90,7 +100,7 @@ impl Meddler {
         Self(server.unwrap())
     }
 
-    fn url(&self) -> String {
+    pub(super) fn url(&self) -> String {
         format!("http://{}", self.0.local_addr())
     }
 }

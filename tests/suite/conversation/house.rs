@@ -216,6 +216,14 @@ impl House {
         &self.agents.iter().find(|(name, _)| name == slug).unwrap().1
     }
 
+    /// One more agent joins the account and the gateway, which is restarted with it.
+    pub(super) fn hire(&mut self, slug: &str) {
+        let id = self.board.agent(slug, &format!("Agent {slug}"), "Works", json!({}));
+        self.agents.push((slug.to_owned(), id));
+        let address = self.stop_gateway_for(|options| options.agents.push(slug.to_owned()));
+        self.start_gateway(&address);
+    }
+
     pub(super) fn task(&self, status: &str, slugs: &[&str]) -> String {
         let ids: Vec<&str> = slugs.iter().map(|slug| self.agent(slug)).collect();
         self.board.task(json!({"status": status, "assignedAgentIds": ids}))
@@ -262,6 +270,16 @@ impl House {
             }
             assert!(Instant::now() < until, "{what} does not come: {health}");
             std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Waits until the account's row is so.
+    pub(super) fn until_account(&self, what: &str, is_so: impl Fn(&Value) -> bool) {
+        let until = Instant::now() + self.patience();
+        let mut seen = self.board.engine.changes();
+        while !is_so(&self.account()) {
+            assert!(Instant::now() < until, "{what} does not come: {}", self.account());
+            seen = self.board.engine.wait_for_change(seen, Duration::from_millis(500));
         }
     }
 
@@ -374,20 +392,35 @@ impl House {
 
     /// Kills the gateway, and another one takes its place at the same address.
     pub(super) fn restart_gateway(&mut self) {
+        let address = self.stop_gateway();
+        self.start_gateway(&address);
+    }
+
+    /// Kills the gateway; its address.
+    pub(super) fn stop_gateway(&mut self) -> String {
+        self.stop_gateway_for(|_| {})
+    }
+
+    /// Kills the gateway; the next one is changed like this.
+    fn stop_gateway_for(&mut self, change: impl FnOnce(&mut Options)) -> String {
         let ours = self.gateway.as_mut().expect("it is ours");
         let server = ours.server.take().unwrap();
-        let address = server.local_addr().to_string();
-        let next = ours.gateway.restarted();
+        let next = ours.gateway.restarted_as(change);
         server.stop(Duration::ZERO);
-        drop(server);
         // The books go on: what the killed one had in hand must be out of them before the next one begins.
         let until = Instant::now() + PATIENCE;
         while next.books().in_flight() > 0 {
             assert!(Instant::now() < until, "the killed gateway still works");
             std::thread::yield_now();
         }
-        ours.server = Some(serve(&next, &address));
         ours.gateway = next;
+        server.local_addr().to_string()
+    }
+
+    /// Starts a gateway at the address of the one that was killed.
+    pub(super) fn start_gateway(&mut self, address: &str) {
+        let ours = self.gateway.as_mut().expect("it is ours");
+        ours.server = Some(serve(&ours.gateway, address));
     }
 
     /// The program is killed, and another one goes on.

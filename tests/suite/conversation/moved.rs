@@ -69,37 +69,46 @@ fn a_folder_that_is_moved_away_holds_new_work_until_it_is_back() {
     );
 }
 
-/// A second program starts on the same path while the first one is alive: each row is delivered once, the second one's
-/// files are its own, and the first one goes on once it has its folder back.
+/// A second program starts on the same path while the first one is alive: each row is answered once, the files of the
+/// second one are its own, and the first one goes on once it has its folder back. If the second one starts before the
+/// first one notices, both may ask an agent; the thread still has one answer.
 #[test]
 fn a_second_program_on_the_same_path_doubles_nothing() {
-    let house = House::set(&SLUGS, slow, &[(STAND_BACK, "1000")]);
-    let (here, there) = places(&house);
-    let tasks = SLUGS.map(|slug| house.task("in_progress", &[slug]));
-    house.mention(&tasks[0], "ben", "first");
-    house.begun();
-    fs::rename(&here, &there).unwrap();
-    let mut second = house.another_with(&[("STATE_DIR", here.to_str().unwrap()), (STAND_BACK, "1000")]);
-    second.address();
-    house.mention(&tasks[1], "ada", "second");
-    house.until("the loss is seen", is_moved);
-    house.answer_of("ben", &tasks[0]);
-    house.answer_of("ada", &tasks[1]);
-    // An event that the first one takes is kept in its own folder.
-    assert_eq!(house.command(["pause", "--agent", "ben"]).0, Some(0));
-    second.signal("TERM");
-    let (code, log) = second.end();
-    assert_eq!(code, Some(0), "{log}");
-    assert_eq!(doubled(&house), (0, 0));
-    fs::remove_dir_all(&here).unwrap();
-    fs::rename(&there, &here).unwrap();
-    assert!(!here.join("paused.json").exists(), "the command has paused the second one");
+    for at_once in [false, true] {
+        let house = House::set(&SLUGS, slow, &[(STAND_BACK, "1000")]);
+        let (here, there) = places(&house);
+        let tasks = SLUGS.map(|slug| house.task("in_progress", &[slug]));
+        house.mention(&tasks[0], "ben", "first");
+        house.begun();
+        fs::rename(&here, &there).unwrap();
+        if !at_once {
+            house.until("the loss is seen", is_moved);
+            house.answer_of("ben", &tasks[0]);
+        }
+        let mut second = house.another_with(&[("STATE_DIR", here.to_str().unwrap()), (STAND_BACK, "1000")]);
+        second.address();
+        house.mention(&tasks[1], "ada", "second");
+        house.until("the loss is seen", is_moved);
+        house.answer_of("ben", &tasks[0]);
+        house.answer_of("ada", &tasks[1]);
+        // The command finds the program that has the path.
+        assert_eq!(house.command(["pause", "--agent", "ben"]).0, Some(0));
+        second.signal("TERM");
+        let (code, log) = second.end();
+        assert_eq!(code, Some(0), "{log}");
+        let (posts, turns) = doubled(&house);
+        assert_eq!(posts, 0, "at once: {at_once}");
+        assert!(turns <= if at_once { 2 } else { 0 }, "at once: {at_once}: {turns} turns were made twice");
+        fs::remove_dir_all(&here).unwrap();
+        fs::rename(&there, &here).unwrap();
+        assert!(!here.join("paused.json").exists(), "the command has paused the second one");
 
-    house.until("it is back", |health| !is_moved(health));
-    house.mention(&tasks[0], "ben", "third");
-    house.until("the third", |_| house.said_by("ben", &tasks[0]).len() == 2);
-    house.settled();
-    assert_eq!(doubled(&house), (0, 0));
+        house.until("it is back", |health| !is_moved(health));
+        house.mention(&tasks[0], "ben", "third");
+        house.until("the third", |_| house.said_by("ben", &tasks[0]).len() == 2);
+        house.settled();
+        assert_eq!(doubled(&house), (0, turns));
+    }
 }
 
 /// The first program ends while the second one has the path: both ledgers stay whole.

@@ -151,7 +151,7 @@ fn a_paused_agent_begins_nothing_and_the_others_do() {
     house.until("the pause", |health| health["paused"]["all"] == true);
     let (_, status) = house.command(["status"]);
     assert!(status.contains(both), "{status}");
-    assert_eq!(house.command(["resume"]), (Some(0), "Nothing is paused.\n".to_owned()));
+    assert_eq!(house.command(["resume"]), (Some(0), "2 pauses ended. Nothing is paused.\n".to_owned()));
     house.hear("an operator resumes: Nothing is paused.");
     assert_eq!(house.answer_of("ben", &bens), "ben answers.");
 }
@@ -163,7 +163,7 @@ fn an_agent_alone_goes_on() {
     let (_, told) = house.command(["pause", "--agent", "ada"]);
     assert_eq!(told, "Paused: ada, ben; `resume --agent ada` ends that of ada, `resume` all of them.\n");
     let (_, told) = house.command(["resume", "--agent", "ben"]);
-    assert_eq!(told, "Paused: ada; `resume --agent ada` ends that.\n");
+    assert_eq!(told, "1 pause ended. Paused: ada; `resume --agent ada` ends that.\n");
     let task = house.task("in_progress", &["ben"]);
     house.mention(&task, "ben", "hello");
     assert_eq!(house.answer_of("ben", &task), "ben answers.");

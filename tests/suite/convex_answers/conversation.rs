@@ -54,6 +54,7 @@ fn a_value_comes_back_as_it_was_written() {
         (r#"{"value":[1.50, "\u00e9"],"status":"success","new":{}}"#, r#"[1.50, "\u00e9"]"#),
         (r#"{"status":"success","value":null}"#, "null"),
         (r#"{"status":"success"}"#, "null"),
+        (r#"{"status":"success","value":"cut \ud83d","logLines":["\udc00"]}"#, r#""cut \ufffd""#),
     ];
     for (body, value) in rows {
         let server = ScriptedHttp::start([Move::Send(answer(200, body))]);

@@ -98,7 +98,7 @@ const GOOD_BUT_CREATED: &str = r#"{"status":"success","value":1.0}"#;
 fn a_redirect_is_not_followed_and_its_goal_is_named() {
     for status in [301, 302, 303, 307, 308] {
         let moved = answer_with(status, "Location: https://login.example.com/api/action?x\r\n", b"moved");
-        check(&format!("{status}"), &Move::Send(moved), Why::NotConvex, REFUSED);
+        check(&format!("{status}"), &Move::Send(moved), Why::NotConvex, TRANSIENT);
     }
     let server = crate::support::scripted_http::ScriptedHttp::start([Move::Send(answer_with(
         308,

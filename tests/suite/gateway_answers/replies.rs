@@ -196,10 +196,31 @@ fn what_is_not_understood_is_lost_and_not_repeated() {
         ("broken event", Move::Send(broken)),
         ("only calls that nobody can answer", completed(&response("completed", &json!([nameless])))),
         ("only a message of another shape", completed(&response("completed", &json!([shapeless])))),
+        (
+            "a message of another shape beside a text",
+            completed(&response("completed", &json!([message("hi"), shapeless]))),
+        ),
     ];
     for (name, bad) in rows {
         refused(name, bad, Class::Lost, Why::NotUnderstood);
     }
+}
+
+/// JavaScript cuts an emoji in two: the half is U+FFFD, and escapes inside of arguments are the tool's to read.
+#[test]
+fn half_an_emoji_is_a_character_like_any_other() {
+    let halves = |text: &str| text.replace("HALF", r"\ud83d").replace("LOW", r"\ude00");
+    let output = json!([message("a HALFLOW b HALF LOW c HALF"), function_call("c1", &json!({"a": "HALF"}))]);
+    let expected =
+        reply(Some("a \u{1f600} b \u{fffd} \u{fffd} c \u{fffd}"), &[("c1", r#"{"a":"\ufffd"}"#)], false);
+    let list: Vec<Value> = replying("completed", output.as_array().unwrap());
+    let body = answer_with(200, "Content-Type: text/event-stream\r\n", halves(&events(&list)).as_bytes());
+    assert_eq!(outcome(Move::Send(body)).unwrap(), expected, "streamed");
+    let body = halves(&response("completed", &output).to_string());
+    assert_eq!(outcome(Move::Send(answer(200, &body))).unwrap(), expected, "plain");
+    let nested = json!([function_call("c1", &json!(r#"{"a":"\ud83d \\ud83d"}"#))]);
+    let read = outcome(Move::Send(answer(200, &response("completed", &nested).to_string()))).unwrap();
+    assert_eq!(read.calls[0].arguments, r#"{"a":"\ud83d \\ud83d"}"#, "a text in the text is not touched");
 }
 
 #[test]

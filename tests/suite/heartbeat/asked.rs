@@ -174,9 +174,8 @@ fn where_nothing_can_be_written_it_is_remembered_and_said() {
     let full = Arc::new(AtomicBool::new(true));
     let written = Arc::clone(&full);
     let said = |words: &str| log_capture::lines().iter().filter(|line| line.contains(words)).count();
-    let nowhere = Keeper::written_by(&account(), move |_| match written.load(Ordering::SeqCst) {
-        true => Err(io::Error::other("no room")),
-        false => Ok(()),
+    let nowhere = Keeper::written_by(&account(), move |_| {
+        if written.load(Ordering::SeqCst) { Err(io::Error::other("no room")) } else { Ok(()) }
     });
     assert_eq!((hears(&nowhere), hears(&nowhere)), ((1, false), (2, false)));
     let off = nowhere.off().unwrap();

@@ -186,3 +186,32 @@ fn an_agent_may_name_itself_but_not_by_all() {
     assert!(thread[0]["mentions"][0]["id"] == *engineer, "{thread}");
     assert_eq!(thread[1]["mentions"][0].get("slug"), None, "people have no slug");
 }
+
+#[test]
+fn a_long_message_is_parsed_in_no_time() {
+    let board = crew();
+    let task = board.task(json!({}));
+    let repeated = |unit: &str| unit.repeat(99_900 / unit.len());
+    let numbered: String = (0..).map(|n| format!("@n{n} ")).take(12_500).collect();
+    let texts = [
+        ("one name again and again", repeated("@a ")),
+        ("words behind one name", format!("@{}", repeated("a "))),
+        ("hyphens behind one name", format!("@{}", repeated("a-"))),
+        ("lines behind one name", format!("@{}", repeated("a\n"))),
+        ("many names", numbered.chars().take(99_900).collect()),
+        ("a long quoted name", format!("@\"{}\"", repeated("a ").get(..99_000).unwrap())),
+        ("quotes without an end", repeated("@\"\" ")),
+        ("marks of code without an end", repeated("``@")),
+    ];
+    let mut slow = Vec::new();
+    for (what, text) in &texts {
+        let began = std::time::Instant::now();
+        board.person_says(&task, text);
+        let took = began.elapsed();
+        // A parser whose time grows with the square of the length takes many seconds here.
+        if took > std::time::Duration::from_secs(2) {
+            slow.push(format!("{what}: {took:.1?}"));
+        }
+    }
+    assert!(slow.is_empty(), "{slow:?}");
+}

@@ -1,6 +1,6 @@
 //! The embedded Mission Control behaves as the hosted one: the tables of backend-contract.md as rows.
 
-use crate::support::{board, seeds, team};
+use crate::support::{board, copies, seeds, team};
 
 mod commands;
 mod door;
@@ -42,5 +42,7 @@ mod tasks;
 mod updates;
 /// Providers' keys.
 mod vault;
+/// The page's windows, searches and changes, on a small and on a heavy board.
+mod windows;
 /// Who may move a task where.
 mod workflow;

@@ -1,7 +1,9 @@
 //! Tasks: created, handed out, put away, linked, paused, reopened (backend-contract §2.17–2.20, §5.6, §8).
 
+use mission_control_runtime::local::Options;
 use serde_json::{Value, json};
 
+use super::board::Board;
 use super::seeds::refusal;
 use super::team::{Team, outcome};
 
@@ -366,4 +368,46 @@ fn a_removed_task_takes_its_thread_along() {
     assert_eq!(team.happened(&other).len(), 1);
     let again = team.board.person("tasks:remove", json!({"taskId": task}));
     assert_eq!(refusal(again), "Not found: Task does not exist");
+}
+
+#[test]
+fn people_write_few_short_labels_and_agents_as_many_as_a_row_holds() {
+    let board = Board::new();
+    let flags = json!({"canCreateTasks": true, "canModifyTaskStatus": true});
+    let agent = board.agent(
+        "ada",
+        "Ada",
+        "Engineer",
+        json!({"openclawConfig": {
+        "model": "m", "temperature": 0.7, "skillIds": [], "behaviorFlags": flags}}),
+    );
+    let labels = |count: usize, chars: usize| {
+        json!((0..count).map(|n| format!("{n:0>chars$}")).collect::<Vec<String>>())
+    };
+    let create = |labels: Value| board.person("tasks:create", json!({"title": "T", "labels": labels}));
+    let task = create(labels(50, 100)).unwrap();
+    let update = |labels: Value| board.person("tasks:update", json!({"taskId": task, "labels": labels}));
+    let too_many = "Too many labels: a task may have 50, this one has 51";
+    let too_long = "Label too long: a label may have 100 characters, this one has 101";
+    for answer in [create(labels(51, 5)), update(labels(51, 5))] {
+        assert_eq!(refusal(answer), too_many);
+    }
+    for answer in [create(labels(1, 101)), update(labels(3, 101))] {
+        assert_eq!(refusal(answer), too_long);
+    }
+    update(json!(["\u{1f600}".repeat(50)])).unwrap();
+    // As the contract has it, agents' labels have no limit of their own, but a row does (§3.10).
+    let by_agent = |labels: Value| {
+        board.service("createTaskFromAgent", json!({"agentId": agent, "title": "T", "labels": labels}))
+    };
+    let made = by_agent(labels(2_000, 200)).unwrap();
+    let change = json!({"agentId": agent, "taskId": made["taskId"], "labels": labels(2_000, 600)});
+    for answer in [by_agent(labels(2_000, 600)), board.service("updateTaskFromAgent", change)] {
+        assert_eq!(refusal(answer), "Value is too large (maximum size 1 MiB)");
+    }
+    // A person may change the rest of such a task.
+    let rest = json!({"taskId": made["taskId"], "title": "Another title"});
+    board.person("tasks:update", rest).unwrap();
+    let original = Board::with(Options { original: true, ..Options::default() });
+    original.person("tasks:create", json!({"title": "T", "labels": labels(200, 200)})).unwrap();
 }

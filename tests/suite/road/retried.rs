@@ -73,10 +73,12 @@ fn what_could_not_be_marked_is_only_marked() {
     let mut job = office.mention("@ben?");
     office.backend.fail(DELIVERED, [Fault::Before(convex::Class::Refused, convex::Why::Forbidden)]);
     office.gateway.says("Yes.");
-    assert_eq!(office.deliver(&mut job), "dead");
+    assert_eq!(office.deliver(&mut job), "answered");
+    assert!(job.record.unmarked && !office.is_delivered(&job));
     job.record = job.record.retried();
     office.backend.take_names();
     assert_eq!(office.deliver(&mut job), "answered");
     assert_eq!(office.backend.take_names(), [DELIVERED]);
+    assert!(!job.record.unmarked && office.is_delivered(&job));
     assert_eq!((said(&office).len(), office.gateway.take_seen().len()), (1, 1));
 }

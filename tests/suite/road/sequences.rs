@@ -15,7 +15,7 @@ use serde_json::json;
 use super::desk::Office;
 use crate::support::direct::Fault;
 
-fn plan() -> Plan {
+pub(super) fn plan() -> Plan {
     let rhythm = Rhythm {
         interval: Duration::from_secs(5),
         idle_interval: Duration::from_mins(1),

@@ -125,7 +125,7 @@ const ROWS: [Row; 19] = [
         office.gateway.says("Yes.");
         office.mention("@ben?")
     }),
-    ("the mark is refused for good", "dead", 1, |office| {
+    ("the mark is refused for good", "answered", 1, |office| {
         office.backend.fail(DELIVERED, [refused(), refused()]);
         office.gateway.says("Yes.");
         office.mention("@ben?")

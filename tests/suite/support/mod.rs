@@ -2,10 +2,14 @@
 
 /// A board to test on.
 pub(crate) mod board;
+/// Exports of boards of any size.
+pub(crate) mod copies;
 /// Dice that can be thrown again.
 pub(crate) mod dice;
 /// The embedded backend, called directly; its calls counted, and failing as told.
 pub(crate) mod direct;
+/// The way to Mission Control, breaking calls.
+pub(crate) mod faulty;
 /// The log lines of a test's own thread.
 pub(crate) mod log_capture;
 /// The way to a gateway, losing answers.

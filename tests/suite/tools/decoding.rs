@@ -29,6 +29,15 @@ fn understood(name: &str, args: &Value) -> Value {
     serde_json::from_str(&request.arguments()).unwrap()
 }
 
+/// An empty text empties a document that is there.
+#[test]
+fn an_update_may_empty_a_document() {
+    let empty = json!({"documentId": "d1", "title": "T", "content": "", "type": "note"});
+    assert_eq!(understood("document_upsert", &empty), empty);
+    let nothing = json!({"documentId": "d1", "title": "T", "type": "note"});
+    assert!(wrong("document_upsert", &nothing).1.starts_with("title, content, and type"));
+}
+
 fn merged(mut base: Value, over: &Value) -> Value {
     base.as_object_mut().unwrap().extend(over.as_object().unwrap().clone());
     base

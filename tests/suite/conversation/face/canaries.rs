@@ -82,6 +82,7 @@ fn keys(account: &str, slug: &str, task: &str) -> Vec<String> {
     let plain = [
         format!("task:{task}:agent:{slug}:{account}:v1"),
         format!("agent:{slug}:task:{task}:{account}:v1"),
+        format!("agent:{slug}:task:{task}:agent:{slug}:{account}:v1"),
         format!("system:agent:{slug}:{account}:v1"),
         format!("agent:{slug}:system:{account}:v1"),
         format!("agent:{slug}:{account}"),

@@ -260,7 +260,6 @@ fn each_reason_has_its_part() {
         (parts(|p| p.roster.stale = true), &["roster_stale"]),
         (parts(|p| p.backend.last_report_error = Some("no".to_owned())), &["report_failing"]),
         (parts(|p| p.ledger.off = Some("no".to_owned())), &["ledger_off"]),
-        (parts(|p| p.ledger.displaced = Some("no".to_owned())), &["state_dir_moved"]),
         (parts(|p| p.disk.free_bytes = Some(100 << 20)), &[]),
         (parts(|p| p.disk.free_bytes = Some((100 << 20) - 1)), &["disk_low"]),
         (parts(|p| p.disk.free_bytes = None), &[]),
@@ -275,5 +274,7 @@ fn each_reason_has_its_part() {
     }
     assert!(Parts::default().is_starting() && Parts::default().reasons().is_empty(), "nothing is known yet");
     assert_eq!(Parts::default().missing(), ["backend", "delivery"]);
+    let moved = parts(|p| p.ledger.displaced = Some("no".to_owned()));
+    assert_eq!((moved.reasons(), moved.missing()), (vec!["state_dir_moved"], vec!["ledger"]));
     assert_eq!(parts(|p| p.ledger.holds = true).missing(), ["ledger"], "what is begun could not be noted");
 }

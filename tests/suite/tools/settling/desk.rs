@@ -1,13 +1,14 @@
 //! A board on which the orchestrator calls its writing tools, and what stands in the backend's books afterwards.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mission_control_runtime::clock::Millis;
+use mission_control_runtime::clock::{Clock as _, Millis};
 use mission_control_runtime::convex::{Class, Why};
 use mission_control_runtime::local::Options;
 use mission_control_runtime::mission::{GetOrchestrator, ListAgents, Mission};
-use mission_control_runtime::model::{AccountId, AgentId, Roster, Task};
+use mission_control_runtime::model::{AccountId, AgentId, Notification, Roster, Task, TaskId};
 use mission_control_runtime::secret::Secret;
 use mission_control_runtime::tools::run::{Doubt, GRACE, Hands, NotNow, Performed, Ran, run, settle};
 use mission_control_runtime::tools::{Caller, ToolRequest, offer, prepare, render};
@@ -35,6 +36,8 @@ pub(super) struct Desk {
     pub(super) here: String,
     /// Everything that stood there before the call is as old as this, or older.
     pub(super) since: Millis,
+    /// Requests for a response whose delivery has begun here.
+    pub(super) served: RefCell<Vec<Notification>>,
 }
 
 impl Desk {
@@ -51,7 +54,7 @@ impl Desk {
             orchestrator: mission.ask(&GetOrchestrator {}).unwrap().orchestrator_agent_id,
         };
         let since = Millis(1_765_526_400_000);
-        let desk = Self { team, direct, mission, roster, here, since };
+        let desk = Self { team, direct, mission, roster, here, since, served: RefCell::default() };
         desk.direct.take_names();
         desk
     }
@@ -98,7 +101,9 @@ impl Desk {
     pub(super) fn settle_as(&self, tool: &Tool, age: Duration, known: &[&str]) -> Result<Performed, NotNow> {
         let request = self.request(tool);
         self.direct.take_names();
-        let doubt = Doubt { since: self.since, age, is_known: &|id| known.contains(&id) };
+        let requests = |_: &TaskId| self.served.borrow().clone();
+        let doubt =
+            Doubt { since: self.since, age, is_known: &|id| known.contains(&id), requests: &requests };
         self.with(|caller, hands| settle(&request, &doubt, caller, hands))
     }
 
@@ -120,6 +125,18 @@ impl Desk {
             one["createdAt"].as_f64().unwrap().total_cmp(&other["createdAt"].as_f64().unwrap())
         });
         rows.iter().map(|row| row["_id"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// This row is delivered here.
+    pub(super) fn serve(&self, id: &str) {
+        let row = self.team.board.row("notifications", id);
+        self.served.borrow_mut().push(serde_json::from_value(row).unwrap());
+        self.team.board.service("markNotificationDelivered", json!({"notificationId": id})).unwrap();
+    }
+
+    /// The backend's time.
+    pub(super) fn now(&self) -> Millis {
+        self.team.board.clock().now()
     }
 
     /// Somebody does the same, by another way.
@@ -223,15 +240,15 @@ pub(super) const TOOLS: [Tool; 10] = [
         args: |_| json!({"recipientSlugs": ["@Ben"], "message": "What do you think?"}),
         mark: ("notifications", || json!({"type": "response_request"})),
         twin: None,
-        reads: LOAD,
+        reads: Some("listUndeliveredNotifications"),
     },
     Tool {
         name: "task_assign",
         function: "assignTaskFromAgent",
         args: |_| json!({"assigneeSlugs": ["ben"]}),
-        mark: ("notifications", || json!({"type": "assignment"})),
+        mark: ("activities", || json!({"type": "task_updated"})),
         twin: None,
-        reads: None,
+        reads: LOAD,
     },
     Tool {
         name: "task_message",
@@ -264,11 +281,18 @@ pub(super) const TOOLS: [Tool; 10] = [
             let old = &team.board.rows("documents")[0]["_id"];
             json!({"documentId": old, "title": "Paper", "content": "# Text", "type": "note"})
         },
-        mark: ("documents", || json!({"title": "Paper", "version": 2.0})),
+        mark: ("activities", || json!({"type": "document_updated"})),
         twin: None,
-        reads: None,
+        reads: Some("listDocumentsForAgent"),
     },
 ];
+
+impl Tool {
+    /// Whether a second time adds a row of any kind.
+    pub(super) fn adds_rows(&self) -> bool {
+        !["task_status", "task_link_pr"].contains(&self.name)
+    }
+}
 
 /// Those that add a row each time they are made.
 pub(super) fn makers() -> impl Iterator<Item = &'static Tool> {

@@ -1,0 +1,134 @@
+//! Every variable has an effect, or the table says that it has none.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use mission_control_runtime::config::{Effect, ReadBy, TABLE, documents};
+
+use super::Start;
+
+/// Every source file below a folder, with its path from there.
+fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        let path = entry.path();
+        if path.is_dir() {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = fs::read_to_string(&path).unwrap();
+            found.push((path, text));
+        }
+    }
+    found
+}
+
+fn has_word(text: &str, word: &str) -> bool {
+    text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).any(|part| part == word)
+}
+
+/// The sources that read configuration, and those that live by it.
+fn both_sides() -> (Vec<String>, Vec<String>) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let config = root.join("config");
+    let (inside, outside): (Vec<_>, Vec<_>) =
+        sources(&root).into_iter().partition(|(path, _)| path.starts_with(&config));
+    let readers = inside.into_iter().filter(|(path, _)| !path.ends_with("table.rs"));
+    let texts = |files: Vec<(PathBuf, String)>| files.into_iter().map(|(_, text)| text).collect();
+    (texts(readers.collect()), texts(outside))
+}
+
+#[test]
+fn a_variable_is_read_exactly_if_it_has_an_effect() {
+    let (readers, _) = both_sides();
+    for variable in TABLE.iter().filter(|variable| variable.read_by != ReadBy::Gateway) {
+        let read = readers.iter().any(|text| has_word(text, variable.name));
+        match variable.effect {
+            Effect::Full => assert!(read, "nothing reads {}: mark it as not yet in effect", variable.name),
+            Effect::NotYet { .. } => assert!(!read, "{} is read: mark it as in effect", variable.name),
+            // Its old default is still shown.
+            Effect::NoMore(_) => {}
+        }
+    }
+}
+
+/// What is read and never used has no effect either.
+#[test]
+fn every_setting_is_used_outside_the_configuration() {
+    let (readers, users) = both_sides();
+    let settings = readers.iter().find(|text| text.contains("pub struct Settings {")).unwrap();
+    let fields = settings.lines().filter_map(|line| line.strip_prefix("    pub ")?.split_once(':'));
+    let names: Vec<&str> = fields.map(|(name, _)| name).filter(|name| !name.contains(' ')).collect();
+    assert!(names.len() > 40, "{names:?}");
+    for name in names {
+        let used = users.iter().any(|text| text.contains(&format!(".{name}")));
+        assert!(used, "no source outside src/config uses the setting {name}");
+    }
+}
+
+/// The documents and the rows of `doctor` derive from the same column.
+#[test]
+fn what_is_not_in_effect_is_said_everywhere() {
+    let (table, example) = (documents::configuration_table(), documents::env_example());
+    let start = Start::good();
+    let mut waiting = Vec::new();
+    for variable in TABLE {
+        let Some(words) = variable.effect.missing() else { continue };
+        let row = start.row(variable.name);
+        assert!(row.contains(&words.replace('`', "")), "{row}");
+        let sentence = words.replacen(&words[..1], &words[..1].to_uppercase(), 1);
+        assert!(table.contains(&sentence), "{sentence}");
+        let words = sentence.replace('`', "");
+        let flat = example.replace("\n# ", " ");
+        assert!(flat.contains(&words), "{words}");
+        if matches!(variable.effect, Effect::NotYet { .. }) {
+            waiting.push(variable.name);
+        }
+    }
+    let expected = ["UPGRADE_MODE", "OPENCLAW_PROFILE_SYNC", "OPENCLAW_WORKSPACE_ROOT", "AI_GATEWAY_API_KEY"];
+    assert_eq!(waiting, expected);
+}
+
+/// The page says so beside the control, as long as it is so.
+#[test]
+fn the_page_says_what_the_runtime_does_not_act_on() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/local/page.html");
+    let page = fs::read_to_string(path).unwrap();
+    let waits = |name: &str| {
+        let variable = TABLE.iter().find(|variable| variable.name == name).unwrap();
+        matches!(variable.effect, Effect::NotYet { .. })
+    };
+    let rows = [
+        ("UPGRADE_MODE", "id: 'requests-note' }, notYet('act on restart and upgrade requests')"),
+        ("OPENCLAW_PROFILE_SYNC", "${notYet('write it into the agent’s workspace')}"),
+        ("OPENCLAW_PROFILE_SYNC", "id: 'keys-note' }, notYet('fetch these keys;"),
+    ];
+    for (name, words) in rows {
+        assert_eq!(page.contains(words), waits(name), "{name}: {words}");
+    }
+}
+
+#[test]
+fn only_values_that_ask_for_something_are_warned_of() {
+    let lacks = |name: &str, words: &str| {
+        vec![format!("{name} (environment) is not yet in effect: this version {words}.")]
+    };
+    let rows = [
+        ("UPGRADE_MODE", "exit", lacks("UPGRADE_MODE", "does not act on restart and upgrade requests")),
+        ("UPGRADE_MODE", "NONE", vec![]),
+        ("OPENCLAW_PROFILE_SYNC", "yes", lacks("OPENCLAW_PROFILE_SYNC", "writes no agent workspaces")),
+        ("OPENCLAW_PROFILE_SYNC", "0", vec![]),
+        ("OPENCLAW_WORKSPACE_ROOT", "/srv", lacks("OPENCLAW_WORKSPACE_ROOT", "writes no agent workspaces")),
+        ("OPENCLAW_WORKSPACE_ROOT", " ", vec![]),
+    ];
+    for (name, value, expected) in rows {
+        assert_eq!(Start::good().set(name, value).warnings(), expected, "{name}={value}");
+    }
+    // A mistake says enough.
+    let start = Start::good().set("UPGRADE_MODE", "exti");
+    assert!(start.mistake().starts_with("UPGRADE_MODE") && start.go().report.warnings.is_empty());
+    let key = Start::good().set("AI_GATEWAY_API_KEY", "k3y-k3y-k3y").warnings();
+    assert!(
+        matches!(&key[..], [one] if one.contains("the gateway container uses the key itself")),
+        "{key:?}"
+    );
+}

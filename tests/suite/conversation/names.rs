@@ -1,0 +1,84 @@
+//! Under which name a conversation is kept at the gateway: by its old one where the gateway has a single agent.
+
+use mission_control_runtime::demo::gateway::{Prompt, Thought};
+use serde_json::json;
+
+use super::house::House;
+
+fn polite(_: &Prompt) -> Thought {
+    Thought::say("Here I am.")
+}
+
+/// Has an agent answer once more on this task; the session of the turn at the gateway.
+fn session(house: &House, task: &str, slug: &str) -> String {
+    let before = house.gateway().requests().len();
+    house.mention(task, slug, "hello");
+    house.until("a turn", |_| house.gateway().requests().len() > before);
+    house.settled();
+    house.gateway().requests()[before].session.clone()
+}
+
+/// What a gateway with one agent makes of the backend's key (`task:…:agent:…`), which earlier runtimes sent as it is.
+fn kept(house: &House, task: &str, slug: &str) -> String {
+    format!("agent:{slug}:task:{task}:agent:{slug}:{}:v1", house.board.account).to_lowercase()
+}
+
+fn renamed(house: &House, task: &str, slug: &str) -> String {
+    format!("agent:{slug}:task:{task}:{}:v1", house.board.account).to_lowercase()
+}
+
+#[test]
+fn a_gateway_with_one_agent_goes_on_with_the_conversations_of_before() {
+    let house = House::new(&["ben"], polite);
+    let task = house.task("in_progress", &["ben"]);
+    assert_eq!(session(&house, &task, "ben"), kept(&house, &task, "ben"));
+}
+
+#[test]
+fn a_gateway_with_several_agents_gets_names_that_it_accepts() {
+    let house = House::new(&["ben", "ada"], polite);
+    let task = house.task("in_progress", &["ben"]);
+    assert_eq!(session(&house, &task, "ben"), renamed(&house, &task, "ben"));
+}
+
+/// The name is chosen once: an agent that joins later, or a restart, must not begin the conversations anew.
+#[test]
+fn the_choice_outlives_a_restart_and_a_second_agent() {
+    let mut house = House::new(&["ben"], polite);
+    let task = house.task("in_progress", &["ben"]);
+    let first = session(&house, &task, "ben");
+    house.hire("ada");
+    assert_eq!(session(&house, &task, "ben"), first);
+    house.kill_and_start();
+    assert_eq!(session(&house, &task, "ben"), first);
+    let other = house.task("in_progress", &["ada"]);
+    assert_eq!(session(&house, &other, "ada"), kept(&house, &other, "ada"), "one rule for all");
+}
+
+/// The other way round: conversations that began under new names go on under them when only one agent is left.
+#[test]
+fn a_state_directory_of_an_earlier_version_keeps_its_names() {
+    let mut house = House::new(&["ben"], polite);
+    house.kill();
+    // Earlier versions had no such file.
+    std::fs::remove_file(format!("{}/sessions.names", house.state_dir())).unwrap();
+    house.start();
+    let task = house.task("in_progress", &["ben"]);
+    assert_eq!(session(&house, &task, "ben"), renamed(&house, &task, "ben"));
+}
+
+/// A turn that runs when the process is killed is looked for under the name under which it was sent.
+#[test]
+fn a_turn_under_way_is_found_again_under_its_name_after_a_crash() {
+    let slow = |_: &Prompt| Thought::say("Late.").after(std::time::Duration::from_secs(2));
+    let mut house = House::new(&["ben"], slow);
+    let task = house.task("in_progress", &["ben"]);
+    house.mention(&task, "ben", "hello");
+    house.begun();
+    house.kill_and_start();
+    assert_eq!(house.answer_of("ben", &task), "Late.");
+    house.settled();
+    let name = kept(&house, &task, "ben");
+    assert!(house.gateway().requests().iter().all(|turn| turn.session == name), "one conversation");
+    assert_eq!(house.health()["delivery"]["ended"], json!({"answered": 1}));
+}
