@@ -11,10 +11,11 @@
     reason = "a measuring program prints figures and stops when something is wrong"
 )]
 
-use std::io::{BufRead, BufReader, Read, Write, stdin};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write, stdin};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -34,6 +35,15 @@ const TARGET: f64 = 40_000.0;
 
 /// Paths and what their answers carry.
 const ANSWERS: [(&str, usize); 2] = [("/small", 100), ("/medium", 2000)];
+/// Connections that pipeline requests and read nothing, and how many threads drive them.
+const PIPELINERS: usize = 400;
+const DRIVERS: usize = 4;
+/// Probes beside them, over a fresh connection each.
+const PROBES: usize = 500;
+/// The promise for the slowest percent of the probes.
+const PROBE_TARGET: Duration = Duration::from_millis(50);
+/// Like the page for people.
+const PAGE_BYTES: usize = 62_000;
 
 fn main() {
     match std::env::args().nth(1).as_deref() {
@@ -46,7 +56,14 @@ fn main() {
 /// The server as the house uses it, with prepared bodies.
 fn ours() {
     let bodies = ANSWERS.map(|(path, size)| (path, Arc::<[u8]>::from(vec![b'x'; size])));
-    let server = Server::bind("127.0.0.1:0", Limits::default(), move |request| {
+    let limits = Limits { reserved_paths: vec!["/livez"], ..Limits::default() };
+    let server = Server::bind("127.0.0.1:0", limits, move |request| {
+        if request.path() == "/page" {
+            return Reply::html(vec![b'x'; PAGE_BYTES]);
+        }
+        if request.path() == "/livez" {
+            return Reply::json(r#"{"live":true}"#).no_store();
+        }
         match bodies.iter().find(|(path, _)| request.path() == *path) {
             Some((_, body)) => Reply::json(Arc::clone(body)).no_store(),
             None => Reply::error(404, "Not Found"),
@@ -233,4 +250,72 @@ fn measure() {
         }
     }
     idle_cost(&Subject::start("ours"));
+    attack(&Subject::start("ours"));
+}
+
+/// Probes while every place is taken by a client that does not read; cut off, such a client comes back at once.
+fn attack(subject: &Subject) {
+    let ended = AtomicBool::new(false);
+    let (failed, mut times) = thread::scope(|scope| {
+        for _ in 0..DRIVERS {
+            scope.spawn(|| pipeliners(subject.address, PIPELINERS / DRIVERS, &ended));
+        }
+        thread::sleep(RUN);
+        let mut times = Vec::with_capacity(PROBES);
+        let mut failed = 0;
+        for _ in 0..PROBES {
+            let start = Instant::now();
+            failed += usize::from(!lives(subject.address));
+            times.push(start.elapsed());
+            thread::sleep(WARM_UP / 100);
+        }
+        ended.store(true, Ordering::Release);
+        (failed, times)
+    });
+    times.sort_unstable();
+    let (p50, p99, worst) = (times[PROBES / 2], times[PROBES * 99 / 100], times[PROBES - 1]);
+    println!(
+        "\n{PIPELINERS} pipeliners that never read: {failed} of {PROBES} probes failed; \
+         p50 {p50:.1?}, p99 {p99:.1?}, worst {worst:.1?}; RSS {} KiB",
+        subject.rss_kib()
+    );
+    let verdict = if failed == 0 && p99 <= PROBE_TARGET { "met" } else { "MISSED" };
+    println!("target 0 failed, p99 {PROBE_TARGET:?}: {verdict}");
+}
+
+fn lives(address: SocketAddr) -> bool {
+    let ask = || -> std::io::Result<bool> {
+        let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(1))?;
+        stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+        stream.write_all(b"GET /livez HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer.starts_with("HTTP/1.1 200 "))
+    };
+    ask().unwrap_or(false)
+}
+
+fn pipeliners(address: SocketAddr, count: usize, ended: &AtomicBool) {
+    let requests = "GET /page HTTP/1.1\r\nHost: h\r\n\r\n".repeat(100);
+    let come = || {
+        // The kernel holds 128 connections that wait to be accepted.
+        thread::sleep(Duration::from_micros(500));
+        let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(5)).ok()?;
+        stream.write_all(requests.as_bytes()).ok()?;
+        stream.set_nonblocking(true).ok()?;
+        Some(stream)
+    };
+    let mut streams: Vec<Option<TcpStream>> = (0..count).map(|_| come()).collect();
+    while !ended.load(Ordering::Acquire) {
+        for stream in &mut streams {
+            let stays = stream.as_mut().is_some_and(|stream| match stream.write(requests.as_bytes()) {
+                Ok(_) => true,
+                Err(error) => error.kind() == ErrorKind::WouldBlock,
+            });
+            if !stays {
+                *stream = come();
+            }
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
 }

@@ -13,8 +13,8 @@
 //!
 //! | floor | rooms | may touch |
 //! |---|---|---|
-//! | 0 words | [`model`], [`clock`], [`chance`], [`secret`], [`redact`], [`json`], `base64` | the standard library, serde |
-//! | 1 decisions | [`config`], [`gateway`], [`tools`], [`delivery`], [`heartbeat`], [`ops`], [`metrics`], [`http::message`], [`http::operator`], [`http::page`], [`http::routes`], [`http::health`], [`http::metrics`], [`http::websocket`] | floor 0; pure: no sockets, files, threads, logging or clock reads |
+//! | 0 words | [`model`], [`clock`], [`chance`], [`secret`], [`redact`], [`visible`], [`memory`], [`json`], [`panics`], `base64` | the standard library, serde |
+//! | 1 decisions | [`config`], [`gateway`], [`tools`], [`delivery`], [`heartbeat`], [`ops`], [`metrics`], [`http::message`], [`http::hosts`], [`http::operator`], [`http::page`], [`http::routes`], [`http::health`], [`http::metrics`], [`http::websocket`] | floor 0; pure: no sockets, files, threads, logging or clock reads |
 //! | 2 edges | [`wire`], [`convex`], [`mission`], [`gateway::client`], [`http::server`], [`local`], [`demo`], [`ledger`], [`sessions`], [`telemetry`] | floors 0–1; not each other, except `mission` → `convex` → `wire` and `gateway::client` → `wire` |
 //! | 3 workers | [`delivery::service`], [`delivery::scout`], [`delivery::watch`], [`delivery::worker`], [`delivery::deliver`], [`tools::run`], [`http::agent_api`], [`roster`] | floors 0–2 |
 //! | 4 wiring | [`app`], [`cli`], `main` | everything; nobody imports it |
@@ -57,14 +57,17 @@ pub mod http;
 pub mod json;
 pub mod ledger;
 pub mod local;
+pub mod memory;
 pub mod metrics;
 pub mod mission;
 pub mod model;
 pub mod ops;
+pub mod panics;
 pub mod redact;
 pub mod roster;
 pub mod secret;
 pub mod sessions;
 pub mod telemetry;
 pub mod tools;
+pub mod visible;
 pub mod wire;

@@ -6,6 +6,8 @@
 //!
 //! It errs towards hiding too much: a sentence with a hole is a nuisance, a leaked token is an incident.
 
+use std::borrow::Cow;
+
 use crate::secret::Secret;
 
 /// What stands where a secret stood.
@@ -193,9 +195,27 @@ pub fn credentials_in(text: &str) -> Vec<Found> {
 
 /// The text without the tokens and provider keys that stand in it, for answers that repeat what was sent.
 pub fn without_credentials(text: &str) -> String {
+    masked(text, &credentials_in(text))
+}
+
+/// The text without tokens of this product, for what agents write: a session token opens the agents' API. Nothing else
+/// is masked, because a document is not ours to change.
+pub fn without_our_tokens(text: &str) -> Cow<'_, str> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    while let Some(next) = text[at..].find(['m', 'M']) {
+        at += next;
+        let hit = our_token_at(text, at);
+        at = hit.map_or(at + 1, |hit| hit.to);
+        found.extend(hit);
+    }
+    if found.is_empty() { Cow::Borrowed(text) } else { Cow::Owned(masked(text, &found)) }
+}
+
+fn masked(text: &str, found: &[Found]) -> String {
     let mut out = String::with_capacity(text.len());
     let mut at = 0;
-    for found in credentials_in(text) {
+    for found in found {
         out.push_str(&text[at..found.from]);
         out.push_str(found.mask);
         at = found.to;

@@ -14,6 +14,7 @@ use log::{Level, LevelFilter, error};
 use crate::clock::{Clock, Millis, SystemClock};
 use crate::config::{LogFormat, LogOutput};
 use crate::redact::Redactor;
+use crate::visible;
 
 /// The longest message that a line carries; the rest is cut with `…`.
 const MESSAGE_CHARS: usize = 4_000;
@@ -61,11 +62,11 @@ fn line(format: LogFormat, at: Millis, level: Level, component: &str, message: &
     let mut line = String::with_capacity(message.len() + 64);
     let written = match format {
         LogFormat::Text => {
-            write!(line, "{at} {level:<5} {component:<9} ").map(|()| escape_controls(&mut line, message))
+            write!(line, "{at} {level:<5} {component:<9} ").map(|()| visible::push_line(&mut line, message))
         }
         LogFormat::Json => {
             let word = level.as_str().to_ascii_lowercase();
-            let quote = |text: &str| serde_json::Value::from(text).to_string();
+            let quote = |text: &str| visible::json(&serde_json::Value::from(text).to_string());
             let (component, message) = (quote(component), quote(message));
             write!(line, r#"{{"ts":"{at}","level":"{word}","component":{component},"message":{message}}}"#)
         }
@@ -73,13 +74,6 @@ fn line(format: LogFormat, at: Millis, level: Level, component: &str, message: &
     debug_assert!(written.is_ok(), "writing into a String cannot fail");
     line.push('\n');
     line
-}
-
-/// Control characters (line ends, terminal escapes) as `\n`, `\u{1b}`.
-fn escape_controls(line: &mut String, message: &str) {
-    for c in message.chars() {
-        if c.is_control() { line.extend(c.escape_default()) } else { line.push(c) }
-    }
 }
 
 #[cfg(test)]

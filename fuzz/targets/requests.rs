@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::LazyLock;
 
 use mission_control_runtime::http::agent_api::near::Near;
+use mission_control_runtime::http::hosts::Hosts;
 use mission_control_runtime::http::message::{Method, Request};
 use mission_control_runtime::http::routes::{Route, route};
 use mission_control_runtime::http::server::{Ending, Limits, Rehearsal, rehearse};
@@ -22,7 +23,7 @@ static LIMITS: LazyLock<[Limits; 2]> = LazyLock::new(|| {
 /// With room for another head than the one that was sent.
 static ROOMY: LazyLock<Limits> = LazyLock::new(|| Limits { head_bytes: 64 * 1024, ..Limits::default() });
 
-static NEAR: LazyLock<Near> = LazyLock::new(|| Near::new(&[], ["runtime"]));
+static NEAR: LazyLock<Near> = LazyLock::new(|| Near::new(&[], Hosts::new(["runtime"])));
 
 /// A request that is known not to be in the input.
 const SENTINEL: &str = "GET /--sentinel-- HTTP/1.1\r\nhost: sentinel\r\n\r\n";

@@ -8,6 +8,7 @@ use log::LevelFilter;
 use super::load::{Surroundings, load};
 use crate::config::{Configuration, LogFormat, LogLevel, LogOutput, Report, Settings, table};
 use crate::convex::{Backoff, Endpoint, Limits};
+use crate::memory::ByteBudget;
 use crate::mission::Mission;
 use crate::model::AccountId;
 use crate::redact::Redactor;
@@ -18,6 +19,8 @@ pub(super) struct Ground {
     pub(super) configuration: Configuration,
     /// It knows every secret value that was found, usable or not.
     pub(super) redactor: Arc<Redactor>,
+    /// The memory for foreign messages, of the whole process.
+    pub(super) memory: ByteBudget,
 }
 
 impl Ground {
@@ -25,7 +28,8 @@ impl Ground {
     pub(super) fn survey(env_file: Option<&Path>) -> Self {
         let configuration = load(env_file, &Surroundings::of_this_process());
         let redactor = Arc::new(Redactor::new(&configuration.report.secrets));
-        Self { configuration, redactor }
+        let memory = configuration.settings.as_ref().map(|settings| ByteBudget::new(settings.receive_bytes));
+        Self { configuration, redactor, memory: memory.unwrap_or_default() }
     }
 
     /// How the log is to look, even if the rest makes no sense.
@@ -42,7 +46,8 @@ impl Ground {
         let roots = Roots::load(settings.ssl_cert_file.as_deref())?;
         let limits = Limits { backoff, ..Limits::default() };
         let base = settings.account.convex_url.clone();
-        let endpoint = Endpoint::with_limits(base, &roots, self.redactor.clone(), limits);
+        let endpoint = Endpoint::with_limits(base, &roots, self.redactor.clone(), limits)
+            .with_memory(self.memory.backend.clone());
         Ok(Way { roots, endpoint })
     }
 }

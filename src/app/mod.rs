@@ -30,6 +30,8 @@ pub use run::run;
 pub use status::status;
 pub use why::why;
 
+use crate::visible;
+
 /// Which build this is.
 pub fn version() -> String {
     let target = [std::env::consts::ARCH, std::env::consts::OS].join("-");
@@ -37,9 +39,11 @@ pub fn version() -> String {
     format!("{} {} ({target}, commit {commit})\n", env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
 }
 
-/// Writes to standard output. A reader that left early (`… | head`) is no failure.
+/// Writes to standard output, a text or one JSON object; foreign characters in it cannot forge what a reader sees. A
+/// reader that left early (`… | head`) is no failure.
 pub fn print(text: &str) -> Exit {
-    match std::io::stdout().lock().write_all(text.as_bytes()) {
+    let shown = if text.starts_with('{') { visible::json(text) } else { visible::lines(text) };
+    match std::io::stdout().lock().write_all(shown.as_bytes()) {
         Ok(()) => Exit::Done,
         Err(why) if why.kind() == ErrorKind::BrokenPipe => Exit::Done,
         Err(_) => Exit::Failed,
@@ -49,13 +53,13 @@ pub fn print(text: &str) -> Exit {
 /// Says on standard error why something did not work.
 fn complain(why: &str) -> Exit {
     // Where even standard error is closed, the exit code still tells.
-    let _ = writeln!(std::io::stderr(), "{why}");
+    let _ = writeln!(std::io::stderr(), "{}", visible::lines(why));
     Exit::Failed
 }
 
 /// Says on standard error why the command line makes no sense.
 pub fn misused(why: &str) -> Exit {
     // Where even standard error is closed, the exit code still tells.
-    let _ = writeln!(std::io::stderr(), "{why}");
+    let _ = writeln!(std::io::stderr(), "{}", visible::lines(why));
     Exit::Misused
 }

@@ -14,7 +14,7 @@ use super::table::{
     DELIVERY_MAX_AGE_MS, DELIVERY_MAX_ATTEMPTS, DELIVERY_MAX_CONCURRENT_SESSIONS, DELIVERY_STREAM_TIMEOUT_MS,
     DRAIN_TIMEOUT_MS, DROPLET_ID, DROPLET_IP, DROPLET_REGION, HEALTH_CHECK_INTERVAL, LEDGER, LEDGER_SYNC,
     LOG_FORMAT, LOG_LEVEL, LOG_OUTPUT, NO_RESPONSE_NOTE, OPENCLAW_MAX_CONCURRENT, OPENCLAW_VERSION,
-    RUNTIME_VERSION, SSL_CERT_FILE, STATE_DIR, TOOL_MAX_CALLS, TOOL_MAX_ROUNDS,
+    RECEIVE_MEMORY_MB, RUNTIME_VERSION, SSL_CERT_FILE, STATE_DIR, TOOL_MAX_CALLS, TOOL_MAX_ROUNDS,
 };
 use super::warning::Warning;
 use crate::heartbeat::session::Scope;
@@ -48,6 +48,8 @@ pub struct Settings {
     pub ledger: LedgerSwitch,
     /// When a step counts as recorded.
     pub ledger_sync: LedgerSync,
+    /// The memory for large foreign messages, in bytes.
+    pub receive_bytes: usize,
     /// Certificate authorities to trust, instead of the system's.
     pub ssl_cert_file: Option<PathBuf>,
     /// The least important log lines that are still written.
@@ -267,6 +269,7 @@ pub(super) fn assemble(reader: &mut Reader) -> Option<Settings> {
         state_dir: state_dir(reader),
         ledger: ledger(reader),
         ledger_sync: ledger_sync(reader),
+        receive_bytes: count(reader.number(&RECEIVE_MEMORY_MB)).saturating_mul(1024 * 1024),
         ssl_cert_file: reader.given_text(&SSL_CERT_FILE).map(PathBuf::from),
         log_level: log_level(reader),
         log_format: log_format(reader),

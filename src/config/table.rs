@@ -142,6 +142,17 @@ variables! {
         }),
         ..PLAIN
     }
+    RECEIVE_MEMORY_MB {
+        section: Section::Server,
+        kind: Kind::Integer { min: 64, max: 65_536, why: "the largest messages of each kind need 64 MiB together, and 64 GiB is more than any machine this runs on can spare" },
+        fallback: Fallback::Value("64"),
+        about: "The memory in MiB for large answers of the gateway and the backend and for large request bodies, all together. A message that finds no room waits.",
+        before: Some(Before {
+            there: "no such variable: memory had no limit",
+            why: "ten large answers at once took hundreds of MiB.",
+        }),
+        ..PLAIN
+    }
 
     OPENCLAW_GATEWAY_URL {
         section: Section::Gateway,
@@ -305,7 +316,7 @@ variables! {
         section: Section::Delivery,
         kind: Kind::Integer { min: 1, max: 1_000, why: "a notification must be tried once, and must end some day" },
         fallback: Fallback::Value("8"),
-        about: "How often a delivery may fail by its own fault before it is given up; where the model's provider is in trouble, or the backend hides its reasons, two and a half times as often. The absence of the gateway or of the backend is not counted.",
+        about: "How often a delivery may fail by one cause of its own before it is given up; each cause is counted alone. Where the model's provider is in trouble, or the backend hides its reasons, two and a half times as often. The absence of the gateway or of the backend is not counted.",
         before: Some(Before {
             there: "no limit: a row that could not be delivered was tried for ever",
             why: "one poisonous notification must not cost a turn of the model every few seconds.",

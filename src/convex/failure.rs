@@ -2,6 +2,7 @@
 
 use super::error::{Ran, Why};
 use super::finding::{Finding, Outlook};
+use crate::memory::Crowded;
 use crate::wire::{Fault, Sent};
 
 /// What is known when no complete answer came.
@@ -35,6 +36,7 @@ pub(super) fn finding(fault: &Fault, sent: Sent) -> Finding {
         }
         (Fault::HeadTooLarge, _) => stays(Why::AnswerTooLarge).with_detail("its headers are over 12 KiB"),
         (Fault::BodyTooLarge, _) => stays(Why::AnswerTooLarge),
+        (Fault::Crowded, _) => passes(Why::TimedOut).with_detail(Crowded.to_string()),
         (Fault::BadRequest(words), _) => stays(Why::OurRequest).with_detail(words.as_str()),
     }
 }
@@ -66,6 +68,7 @@ mod tests {
             Fault::NotHttp,
             Fault::HeadTooLarge,
             Fault::BodyTooLarge,
+            Fault::Crowded,
             Fault::BadRequest(String::new()),
         ];
         for fault in &faults {

@@ -4,7 +4,6 @@
 //! attempts of a call carry the same `Convex-Request-Id`, which our log lines and the deployment's show: a line
 //! here leads to its lines there. It is no idempotency key; Convex has none over HTTP.
 
-use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, Instant};
@@ -20,6 +19,7 @@ use super::repeat::{Backoff, Next};
 use super::{Call, CallError, Convex, failure};
 use crate::chance;
 use crate::clock::{Clock as _, Millis, SystemClock};
+use crate::memory::{ByteBudget, FREE_BYTES, Pool, Share};
 use crate::model::BaseUrl;
 use crate::redact::Redactor;
 use crate::wire::{self, Fault, Outgoing, Phases, Registration, Roots, Sent, Stop};
@@ -73,6 +73,8 @@ struct Shared {
     roots: Roots,
     redactor: Arc<Redactor>,
     limits: Limits,
+    /// For answers.
+    memory: Pool,
     /// Whether the warning that this client is old has been given.
     deprecation_told: AtomicBool,
     /// By how many milliseconds the deployment's clock is ahead of ours; [`UNHEARD`] before it has told.
@@ -92,7 +94,17 @@ impl Endpoint {
     pub fn with_limits(base: BaseUrl, roots: &Roots, redactor: Arc<Redactor>, limits: Limits) -> Self {
         let roots = roots.clone();
         let (deprecation_told, clock_ahead) = (AtomicBool::new(false), AtomicI64::new(UNHEARD));
-        Self(Arc::new(Shared { base, roots, redactor, limits, deprecation_told, clock_ahead }))
+        let memory = ByteBudget::default().backend;
+        Self(Arc::new(Shared { base, roots, redactor, limits, memory, deprecation_told, clock_ahead }))
+    }
+
+    /// The same, drawing on this memory for answers. To be said before the first clone.
+    #[must_use]
+    pub fn with_memory(mut self, memory: Pool) -> Self {
+        if let Some(shared) = Arc::get_mut(&mut self.0) {
+            shared.memory = memory;
+        }
+        self
     }
 
     /// A client for one thread; `stop` ends its calls.
@@ -226,8 +238,10 @@ impl HttpConvex {
         self.heed_clock(response.headers());
         let status = response.status().as_u16();
         let location = redirect_host(response.headers());
-        let body =
-            self.read_body(response).map_err(|fault| self.broken(&fault, Sent::Whole).with_status(status))?;
+        let mut share = self.shared.memory.share(self.most(&response), left);
+        let body = self
+            .read_body(response, &mut share)
+            .map_err(|fault| self.broken(&fault, Sent::Whole).with_status(status))?;
         answer::read(&Answer { status, body, location }, call).map_err(|finding| {
             // The switch cuts connections, and an answer without a length then only looks complete.
             let cut = finding.why == Why::NotUnderstood && self.stop.is_closed();
@@ -257,15 +271,25 @@ impl HttpConvex {
         finding
     }
 
-    fn read_body(&self, response: http::Response<ureq::Body>) -> Result<Vec<u8>, Fault> {
+    /// The most that is read of an answer: what it announces, or the limit.
+    fn most(&self, response: &http::Response<ureq::Body>) -> usize {
+        let most = self.shared.limits.answer_bytes;
+        let announced = response.body().content_length().filter(|length| *length <= most);
+        usize::try_from(announced.unwrap_or(most)).unwrap_or(usize::MAX)
+    }
+
+    fn read_body(&self, response: http::Response<ureq::Body>, share: &mut Share) -> Result<Vec<u8>, Fault> {
         let most = self.shared.limits.answer_bytes;
         let announced = response.body().content_length();
         if announced.is_some_and(|length| length > most) {
             return Err(Fault::BodyTooLarge);
         }
-        let mut body = Vec::with_capacity(usize::try_from(announced.unwrap_or(0)).unwrap_or(0));
-        let mut reader = response.into_body().into_reader().take(most + 1);
-        reader.read_to_end(&mut body).map_err(|error| Fault::of_io(&error))?;
+        // Small answers are read into a buffer of their size.
+        let small = announced.unwrap_or(0).min(FREE_BYTES as u64);
+        let mut body = Vec::with_capacity(usize::try_from(small).unwrap_or(0));
+        share
+            .read_to_end(&mut response.into_body().into_reader(), &mut body)
+            .map_err(|error| Fault::of_io(&error))?;
         if body.len() as u64 > most { Err(Fault::BodyTooLarge) } else { Ok(body) }
     }
 

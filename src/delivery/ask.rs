@@ -107,7 +107,8 @@ pub enum Place {
     Ready,
     /// It rests until then.
     Rests(Millis),
-    /// An earlier one of the same agent and task comes first.
+    /// Another one of the same agent and task comes first: it runs, or it is earlier and does not let this one pass, or
+    /// its turn is not settled.
     Behind(NotificationId),
 }
 

@@ -47,6 +47,9 @@ pub(super) fn make(
     while let Stage::Working(work) = &mut job.record.stage
         && let Some(call) = work.pending.front().cloned()
     {
+        if desk.inflight.is_stopped(&job.row) {
+            return Err(Trouble::Stopped);
+        }
         let began = Instant::now();
         let refused = |error: &ToolError| {
             desk.metrics.tool(Via::Turn, &call.name, Some(error.kind), began.elapsed());

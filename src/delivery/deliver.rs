@@ -40,12 +40,17 @@ pub fn deliver(job: &mut Job, desk: &Desk<'_>) -> Outcome {
     let mut typing = false;
     desk.made.begins(&job.row);
     loop {
+        let before = job.record.stage.clone();
         let walked = catch_unwind(AssertUnwindSafe(|| walk(job, desk, &mut typing)));
         let trouble = match walked.unwrap_or(Err(Trouble::Broken)) {
             Ok(end) => return closed(job, end, desk),
             Err(trouble) => trouble,
         };
-        let trouble = if is_given_up(job, desk) { Trouble::GivenUp } else { cooled(job, trouble, desk) };
+        let trouble = ended_by_a_person(job, desk).unwrap_or_else(|| cooled(job, trouble, desk));
+        if job.record.stage != before {
+            // It has come further: the backend was there in between.
+            job.record.outages = 0;
+        }
         let (answered, quiet) = desk.answers.now();
         let trouble = retry::weighed(&mut job.record, trouble, answered, quiet);
         match retry::after(&mut job.record, &trouble, &desk.rules.budget, chance::unit()) {
@@ -69,8 +74,8 @@ pub fn deliver(job: &mut Job, desk: &Desk<'_>) -> Outcome {
                     );
                     return closed(job, end, desk);
                 }
-                if matches!(trouble, Trouble::GivenUp) {
-                    abandon(job, desk);
+                if matches!(trouble, Trouble::GivenUp | Trouble::Stopped) {
+                    abandon(job, &trouble, desk);
                 }
                 give_up(job, given_up, &trouble, desk);
             }
@@ -98,7 +103,9 @@ fn cooled(job: &Job, trouble: Trouble, desk: &Desk<'_>) -> Trouble {
 fn give_up(job: &mut Job, end: End, trouble: &Trouble, desk: &Desk<'_>) {
     desk.inflight.let_go(&job.row);
     let name = name(job, desk);
-    warn!("{name}: {}: {trouble}", end.name());
+    // What a person wanted is no warning.
+    let level = if matches!(end, End::Stopped) { Level::Info } else { Level::Warn };
+    log!(level, "{name}: {}: {trouble}", end.name());
     job.record.put_aside();
     if let Some(left) = &job.record.unposted {
         warn!(
@@ -123,8 +130,8 @@ fn closed(job: &Job, end: End, desk: &Desk<'_>) -> Outcome {
     desk.inflight.is_over(&job.row.id);
     desk.inflight.let_go(&job.row);
     let words = in_short(&end);
-    // What was given up was said when that was decided.
-    if !matches!(end, End::Dead(_)) {
+    // What was given up or stopped was said when that was decided.
+    if !matches!(end, End::Dead(_) | End::Stopped) {
         info!("{}: {words}", name(job, desk));
     }
     let note = Note::of(&job.row, desk.clock.now()).record(&job.record).step(Step::Ended, &words);
@@ -145,57 +152,77 @@ fn rest(job: &Job, trouble: Trouble, pause: Option<Duration>, desk: &Desk<'_>) -
 }
 
 fn walk(job: &mut Job, desk: &Desk<'_>, typing: &mut bool) -> Result<End, Trouble> {
-    loop {
-        if is_given_up(job, desk) {
-            return Err(Trouble::GivenUp);
-        }
-        if matches!(job.record.stage, Stage::Fresh | Stage::Working(_)) {
-            let found = settle(job, desk)?;
-            let context = context(job, desk)?;
-            // This far nobody but another runtime can have marked it.
-            if context.notification.delivered_at.is_some() && !job.record.reopened {
-                return Ok(End::Gone);
-            }
-            if is_taken(job, &context) {
-                return Err(Trouble::Taken);
-            }
-            if !is_in_doubt(job) {
-                job.record.since = newest(&context);
-            }
-            match policy::judge(&context) {
-                Verdict::Skip(why) if is_final(why) || (is_fresh(job) && found.is_none()) => {
-                    let heard = &context.notification;
-                    job.record.heard = Some((heard.message_id.clone(), heard.created_at));
-                    job.record.stage = Stage::Ended(End::Skipped(why));
-                }
-                // Work that has begun is brought to its end: its own tools may be what changed the board.
-                Verdict::Skip(_) | Verdict::Deliver => {
-                    job.record.waits = tell::who_waits(&context);
-                    *typing = mark_read(job, desk);
-                    let spoken = talk(job, &context, found, desk)?;
-                    job.record.stage = meaning(job, &context, &spoken)?;
-                }
-            }
-            desk.inflight.let_go(&job.row);
-            tell_of_doubts(&job.row, &job.record.effects);
-            // What was paid for is kept before anything else is done with it.
-            desk.note(job, Step::TextReady, "", Wait::ForDisk);
-        }
-        post(job, desk)?;
-        let end = ended(job)?;
-        job.record.unmarked = true;
-        mark(job, desk)?;
-        job.record.unmarked = false;
-        if !has_moved(job, desk)? {
-            return Ok(end);
-        }
-        job.record = job.record.renewed();
+    if let Some(trouble) = ended_by_a_person(job, desk) {
+        return Err(trouble);
     }
+    if job.record.needs_turn() {
+        let found = settle(job, desk)?;
+        let context = context(job, desk)?;
+        // This far nobody but another runtime can have marked it.
+        if context.notification.delivered_at.is_some() && !job.record.reopened {
+            return Ok(End::Gone);
+        }
+        if is_taken(job, &context) {
+            return Err(Trouble::Taken);
+        }
+        // An answer that has come is posted; calls are not made.
+        let answered = found.as_ref().is_some_and(|reply| reply.calls.is_empty());
+        if !answered && is_stopped(job, &context) {
+            return Err(Trouble::Stopped);
+        }
+        if !is_in_doubt(job) {
+            job.record.since = newest(&context);
+        }
+        match policy::judge(&context) {
+            Verdict::Skip(why) if is_final(why) || (is_fresh(job) && found.is_none()) => {
+                let heard = &context.notification;
+                job.record.heard = Some((heard.message_id.clone(), heard.created_at));
+                job.record.stage = Stage::Ended(End::Skipped(why));
+            }
+            // Work that has begun is brought to its end: its own tools may be what changed the board.
+            Verdict::Skip(_) | Verdict::Deliver => {
+                job.record.waits = tell::who_waits(&context);
+                *typing = mark_read(job, desk);
+                let spoken = talk(job, &context, found, desk)?;
+                job.record.stage = meaning(job, &context, &spoken)?;
+            }
+        }
+        desk.inflight.let_go(&job.row);
+        tell_of_doubts(&job.row, &job.record.effects);
+        // What was paid for is kept before anything else is done with it.
+        desk.note(job, Step::TextReady, "", Wait::ForDisk);
+    }
+    post(job, desk)?;
+    let end = ended(job)?;
+    job.record.unmarked = true;
+    mark(job, desk)?;
+    job.record.unmarked = false;
+    // With the mark the board shows no "typing" any more.
+    *typing = false;
+    if !has_moved(job, desk)? {
+        return Ok(end);
+    }
+    // It needs a turn again, and whether one may begin is not decided here.
+    job.record = job.record.renewed();
+    Err(Trouble::Moved)
 }
 
-/// Whether a person does not want to wait for the agent any longer. An answer that is there is posted all the same.
-fn is_given_up(job: &Job, desk: &Desk<'_>) -> bool {
-    matches!(job.record.stage, Stage::Fresh | Stage::Working(_)) && desk.inflight.is_given_up(&job.row.id)
+/// Whether a person does not want to wait for the agent any longer, or has stopped its work. An answer that is there is
+/// posted all the same.
+fn ended_by_a_person(job: &Job, desk: &Desk<'_>) -> Option<Trouble> {
+    if !job.record.needs_turn() {
+        return None;
+    }
+    if desk.inflight.is_given_up(&job.row.id) {
+        return Some(Trouble::GivenUp);
+    }
+    desk.inflight.is_stopped(&job.row).then_some(Trouble::Stopped)
+}
+
+/// Whether a person has stopped the work that was begun, as the board shows it.
+fn is_stopped(job: &Job, context: &DeliveryContext) -> bool {
+    let heard = job.record.heard.as_ref().filter(|_| job.record.has_begun());
+    heard.is_some_and(|heard| policy::is_stopped(context, heard, job.record.began_paused))
 }
 
 fn is_in_doubt(job: &Job) -> bool {
@@ -241,8 +268,9 @@ fn has_moved(job: &Job, desk: &Desk<'_>) -> Result<bool, Trouble> {
         return Ok(false);
     };
     let asked = GetDeliveryContext { notification_id: &job.row.id };
-    let now = desk.mission.ask(&asked).map_err(setback)?.map(|context| context.notification);
-    let moved = now.is_some_and(|now| (now.message_id, now.created_at) != *heard);
+    // `/stop` starts nobody, so it needs no delivery of its own.
+    let now = desk.mission.ask(&asked).map_err(setback)?.filter(|now| !policy::is_stop_command(now));
+    let moved = now.map(|now| now.notification).is_some_and(|now| (now.message_id, now.created_at) != *heard);
     if moved {
         info!("{}: a later message has come into it", job.row.id);
     }
@@ -326,6 +354,7 @@ fn in_short(end: &End) -> String {
     let name = end.name();
     match end {
         End::Answered(1) | End::Gone => name.to_owned(),
+        End::Stopped => format!("{name}: {}", Trouble::Stopped),
         End::Answered(messages) => format!("{name} in {messages} messages"),
         // There is no thread to find it in.
         End::Kept(text) => format!("{name}: {}", Redactor::default().excerpt(text, KEPT_CHARS)),

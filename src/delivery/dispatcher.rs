@@ -18,7 +18,7 @@ pub use words::{Effect, Event, Left, Plan, Standing, Wish};
 use super::ask::Hold;
 use super::gate::Gate;
 use super::pace::Pace;
-use super::queue::Queue;
+use super::queue::{Queue, Taken};
 use super::rival::{Look, Rival};
 use super::shelf::Shelf;
 use super::tally::Tally;
@@ -151,13 +151,14 @@ impl Dispatcher {
         }
         self.queue.wake(now);
         while self.free > 0
-            && self.gate.lets_in()
             && self.rival.lets_begin()
             && !self.suspended
-            && let Some(job) = self.next_job()
+            && let Some(Taken { job, turn }) = self.queue.take(&self.hold, self.gate.lets_in())
         {
             self.free -= 1;
-            self.gate.begins(job.number);
+            if turn {
+                self.gate.begins(job.number);
+            }
             self.rival.begins(job.row.id.clone(), self.lists);
             effects.push(Effect::Start(Box::new(job)));
         }
@@ -175,14 +176,6 @@ impl Dispatcher {
             effects.push(Effect::List { list: self.lists, limit: self.list_limit() });
         }
         effects
-    }
-
-    fn next_job(&mut self) -> Option<Job> {
-        if self.gate.is_on_trial() {
-            self.queue.take_for_trial(&self.hold)
-        } else {
-            self.queue.take(&self.hold)
-        }
     }
 
     /// Whether there are rows that we have not seen, and workers who might soon want them.
@@ -224,13 +217,15 @@ impl Dispatcher {
             if over || self.settled.contains_key(&row.id) || self.queue.knows(&row) {
                 continue;
             }
-            let record = match self.closed.remove(&row.id) {
+            match self.closed.remove(&row.id) {
                 // It was deleted, as it seemed, and is there after all.
-                None | Some(End::Gone) => Record::default(),
-                // What was given up only lacks its mark, and is kept as it was.
-                Some(end) => self.shelf.record_of(&row.id).unwrap_or_else(|| Record::ended(end)),
-            };
-            self.queue.push(row, record, list, now);
+                None | Some(End::Gone) => self.queue.push(row, Record::default(), list, now),
+                // What had ended only lacks its mark, and is kept as it was.
+                Some(end) => {
+                    let record = self.shelf.record_of(&row.id).unwrap_or_else(|| Record::ended(end));
+                    self.queue.push_ended(row, record, list, now);
+                }
+            }
         }
         if self.queue.len() > known {
             self.pace.stir(now);
@@ -242,15 +237,25 @@ impl Dispatcher {
         self.pace.stir(now);
         match outcome {
             Outcome::Closed(end) => {
-                self.gate.found_open(job.number);
-                self.tally.close(&end, now);
+                if end.shows_gateway() {
+                    self.gate.found_open(job.number);
+                } else {
+                    self.gate.found_nothing(job.number);
+                }
+                // A row ends once, however often its mark is refused afterwards.
+                let again = self.queue.had_ended(job.number);
+                if !again {
+                    self.tally.close(&end, now);
+                }
                 self.queue.close(job.number, now);
                 self.settled.insert(job.row.id.clone(), self.lists);
                 // What is not marked at the backend is listed again, and must not begin again.
                 if matches!(end, End::Gone | End::Dead(_)) || job.record.unmarked {
                     self.abandon(job.row.id.clone(), end.clone(), now);
                 }
-                self.shelve(*job, &end, now);
+                if !(again && matches!(end, End::Dead(_))) {
+                    self.shelve(*job, &end, now);
+                }
             }
             Outcome::Again { trouble, pause } => {
                 if matches!(trouble, Trouble::Taken) {
@@ -261,7 +266,11 @@ impl Dispatcher {
                         self.gate.found_closed(&error.sentence, error.not_before, now);
                     }
                     _ => {
-                        self.gate.found_open(job.number);
+                        if trouble.shows_gateway() {
+                            self.gate.found_open(job.number);
+                        } else {
+                            self.gate.found_nothing(job.number);
+                        }
                         if !trouble.is_patience() {
                             self.tally.fail(trouble.to_string(), now);
                         }
@@ -305,9 +314,9 @@ impl Dispatcher {
             return None;
         }
         let list = (!self.listing).then(|| self.pace.due(now));
-        // What rests is of interest only if somebody could take it.
-        let lets_in = self.gate.lets_in() && self.rival.lets_begin() && !self.suspended;
-        let rested = self.queue.wake_at().filter(|_| self.free > 0 && lets_in);
+        // What rests is of interest only if a worker could take it. Behind a closed gate that may be one without a turn.
+        let lets_begin = self.rival.lets_begin() && !self.suspended;
+        let rested = self.queue.wake_at().filter(|_| self.free > 0 && lets_begin);
         // Once it is due the list is wanted, and the pace knows when.
         let compared = self.rival.list_at().filter(|at| *at > now);
         [list, rested, compared, self.gate.probe_at()].into_iter().flatten().min()

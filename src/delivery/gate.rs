@@ -8,9 +8,10 @@
 //!  └──────────────────────────────────────── the trial found it open ───┘
 //! ```
 //!
-//! While it is closed no row begins, and none loses an attempt. One probe, shared by all, asks whether it is back:
-//! every second in the first minute (being early beats the gateway's own recovery of interrupted turns), then every
-//! 15 s. A probe cannot tell everything (a wrong token, say), so then a single row goes first.
+//! While it is closed no turn begins, and no row loses an attempt; rows that need no turn are none of its business. One
+//! probe, shared by all, asks whether the gateway is back: every second in the first minute (being early beats the
+//! gateway's own recovery of interrupted turns), then every 15 s. A probe cannot tell everything (a wrong token, say), so
+//! then a single row that needs a turn goes first. If that row ends without having met the gateway, the next one does.
 
 use std::time::Duration;
 
@@ -28,6 +29,17 @@ enum State {
     Open,
     Closed { since: Millis, probe_at: Millis, probing: bool },
     Trial { since: Millis, job: Option<u64> },
+}
+
+/// How many turns may begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turns {
+    /// As many as there are workers.
+    All,
+    /// One, on trial.
+    One,
+    /// None.
+    None,
 }
 
 #[derive(Debug)]
@@ -52,15 +64,16 @@ impl Gate {
         matches!(self.state, State::Trial { .. })
     }
 
-    /// Whether a row may begin.
-    pub(super) fn lets_in(&self) -> bool {
+    /// How many turns may begin now.
+    pub(super) fn lets_in(&self) -> Turns {
         match self.state {
-            State::Open | State::Trial { job: None, .. } => true,
-            State::Closed { .. } | State::Trial { job: Some(_), .. } => false,
+            State::Open => Turns::All,
+            State::Trial { job: None, .. } => Turns::One,
+            State::Closed { .. } | State::Trial { job: Some(_), .. } => Turns::None,
         }
     }
 
-    /// This row begins.
+    /// A turn of this row begins.
     pub(super) fn begins(&mut self, number: u64) {
         if let State::Trial { job, .. } = &mut self.state {
             *job = Some(number);
@@ -80,11 +93,20 @@ impl Gate {
         self.why = Some(why.to_owned());
     }
 
-    /// The gateway has taken the row's turn, or the row is done and whatever was in its way, the gate was not.
+    /// The gateway has taken the row's turn, or has answered it in some other way.
     pub(super) fn found_open(&mut self, number: u64) {
         if self.state.is_trial_of(number) {
             self.state = State::Open;
             self.why = None;
+        }
+    }
+
+    /// The row is done, or rests, and has not met the gateway.
+    pub(super) fn found_nothing(&mut self, number: u64) {
+        if self.state.is_trial_of(number)
+            && let State::Trial { job, .. } = &mut self.state
+        {
+            *job = None;
         }
     }
 
@@ -151,7 +173,7 @@ mod tests {
         let early = probes.iter().filter(|at| **at <= Millis(60_000)).count();
         assert_eq!(early, 60);
         assert_eq!(probes.len() - early, 540 / 15);
-        assert!(!gate.lets_in());
+        assert_eq!(gate.lets_in(), Turns::None);
     }
 
     #[test]
@@ -162,13 +184,17 @@ mod tests {
         assert_eq!(gate.probe_at(), Some(Millis(1000)), "the first to find it tells the time");
         assert!(gate.probe(Millis(1000)));
         gate.probed(None, Millis(1002));
-        assert!(gate.lets_in());
+        assert_eq!(gate.lets_in(), Turns::One);
         gate.begins(7);
-        assert!(!gate.lets_in());
+        assert_eq!(gate.lets_in(), Turns::None);
         gate.found_open(5);
-        assert!(!gate.lets_in(), "a row that began before tells nothing");
-        gate.found_open(7);
-        assert!(gate.lets_in() && gate.why().is_none());
+        gate.found_nothing(5);
+        assert_eq!(gate.lets_in(), Turns::None, "a row that began before tells nothing");
+        gate.found_nothing(7);
+        assert_eq!((gate.lets_in(), gate.why()), (Turns::One, Some("draining")), "the next one goes first");
+        gate.begins(8);
+        gate.found_open(8);
+        assert_eq!((gate.lets_in(), gate.why()), (Turns::All, None));
     }
 
     #[test]

@@ -9,11 +9,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use log::{debug, info};
 
-use super::Record;
 use super::effects::{Before, Effects, Intent, digest_of, half_digest};
 use super::journal::{Journal, JournalError, Note, Step, Wait};
+use super::{Record, policy};
 use crate::clock::{Clock, Millis};
-use crate::model::{BehaviorFlags, Notification, Task};
+use crate::model::{BehaviorFlags, DeliveryContext, Notification, Task};
 use crate::tools::ToolRequest;
 
 /// What an agent may do in a delivery, by its context.
@@ -35,6 +35,8 @@ pub struct Held {
     row: Notification,
     /// Whoever makes a writing call has it.
     calls: Mutex<()>,
+    /// A person has stopped the work on its task.
+    stopped: AtomicBool,
     over: AtomicBool,
     inside: Mutex<Inside>,
 }
@@ -67,6 +69,8 @@ pub enum Turnout<'a> {
     TooMany(u32),
     /// Nothing: it cannot be noted before it happens, so a crash could let it happen twice.
     NotNoted(String),
+    /// Nothing: a person has stopped the work on the task.
+    Stopped,
     /// The delivery is over; the call belongs to nothing.
     Over,
 }
@@ -86,7 +90,13 @@ pub struct Making<'a> {
 impl Held {
     pub(super) fn new(row: Notification, record: Record, standing: Option<Standing>) -> Self {
         let inside = Inside { record, not_before: None, standing, closed: false };
-        Self { row, calls: Mutex::default(), over: AtomicBool::new(false), inside: Mutex::new(inside) }
+        Self {
+            row,
+            calls: Mutex::default(),
+            stopped: AtomicBool::new(false),
+            over: AtomicBool::new(false),
+            inside: Mutex::new(inside),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inside> {
@@ -101,6 +111,23 @@ impl Held {
     /// What the agent may do in it; none where no context was read since the process began.
     pub fn standing(&self) -> Option<Standing> {
         self.lock().standing.clone()
+    }
+
+    /// From now on its agent's calls are refused, and no turn of it is sent.
+    pub(super) fn stop(&self) {
+        self.stopped.store(true, Ordering::Release);
+    }
+
+    /// Whether a person has stopped the work on its task.
+    pub fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Acquire)
+    }
+
+    /// Whether a person has stopped what its agent is at work on, by a context read just now.
+    pub(super) fn is_stopped_in(&self, context: &DeliveryContext) -> bool {
+        let inside = self.lock();
+        let heard = inside.record.heard.as_ref();
+        heard.is_some_and(|heard| policy::is_stopped(context, heard, inside.record.began_paused))
     }
 
     pub(super) fn stands(&self, record: &Record, standing: Standing) {
@@ -163,6 +190,10 @@ impl Held {
         pen: Pen<'a>,
     ) -> Turnout<'a> {
         let alone = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        // A stopped delivery is over soon, and its agent may go on calling.
+        if self.is_stopped() {
+            return Turnout::Stopped;
+        }
         if self.is_over() {
             return Turnout::Over;
         }

@@ -215,6 +215,25 @@ impl InFlight {
         self.lock().given_up.contains(row)
     }
 
+    /// A person has stopped the work on the row's task: its turn is not waited for, and its agent's calls are refused.
+    pub(super) fn stop(&self, held: &Held) {
+        let inside = self.lock();
+        held.stop();
+        inside.turns.values().filter(|life| life.row == held.row().id).for_each(|life| life.pulse.end());
+    }
+
+    /// Whether the work on the row was stopped.
+    pub(super) fn is_stopped(&self, row: &Notification) -> bool {
+        self.held_of(row).is_some_and(|held| held.is_stopped())
+    }
+
+    /// All deliveries that agents are at work on about tasks, but for those that are stopped.
+    pub(super) fn held_on_tasks(&self) -> Vec<Arc<Held>> {
+        let inside = self.lock();
+        let held = inside.held.values().filter(|held| held.row().task_id.is_some() && !held.is_stopped());
+        held.cloned().collect()
+    }
+
     /// The row is over.
     pub(super) fn is_over(&self, row: &NotificationId) {
         let mut inside = self.lock();

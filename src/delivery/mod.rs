@@ -20,12 +20,14 @@
 
 pub mod ask;
 mod calls;
+mod cause;
 pub mod cooling;
 pub mod deliver;
 pub mod desk;
 pub mod dispatcher;
 pub mod effects;
 mod gate;
+mod halt;
 pub mod held;
 pub mod inflight;
 pub mod journal;
@@ -103,6 +105,8 @@ pub enum End {
     Skipped(Skip),
     /// It is no longer there to be delivered: settled by somebody else, or deleted.
     Gone,
+    /// A person has stopped the work on the task while the agent was at work.
+    Stopped,
     /// It was given up, for this reason.
     Dead(String),
     /// It had been given up for this reason, and a person has closed it for good.
@@ -119,8 +123,17 @@ impl End {
             Self::Unanswered(_) => "unanswered",
             Self::Skipped(_) => "skipped",
             Self::Gone => "gone",
+            Self::Stopped => "stopped",
             Self::Dead(_) => "dead",
             Self::Dropped(_) => "dropped",
+        }
+    }
+
+    /// Whether the gateway was asked for something on the way there, as far as the end tells.
+    fn shows_gateway(&self) -> bool {
+        match self {
+            Self::Answered(_) | Self::Kept(_) | Self::Silent(_) | Self::Unanswered(_) | Self::Dead(_) => true,
+            Self::Skipped(_) | Self::Gone | Self::Stopped | Self::Dropped(_) => false,
         }
     }
 

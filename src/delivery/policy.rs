@@ -9,15 +9,17 @@
 //! - **Archived** tasks wake nobody, whatever the notification (contract D22). No status follows `archived`, and
 //!   archiving has closed the task's sessions: a turn there would open a new one, and its work would be for nothing.
 //!   The talk with the orchestrator is not work, and is exempt.
+//! - **`/stop`** by a person wakes nobody: it ends the turns on its task ([`is_stopped`]).
 //! - An agent's **own message** does not wake it (D16), neither as a mention nor as a thread update. Its own
 //!   **assignment** does: an agent that made a task for itself begins to work on it in this way.
 //! - On a done or blocked task an agent hears only what is addressed to it: mentions, requests, assignments.
 
 use serde::{Deserialize, Serialize};
 
+use crate::clock::Millis;
 use crate::model::{
-    self, AgentId, AuthorType, BehaviorFlags, DeliveryContext, NotificationType, RecipientType, Task,
-    TaskStatus, Word, is_quality,
+    self, AgentId, AuthorType, BehaviorFlags, DeliveryContext, MessageId, NotificationType, RecipientType,
+    Task, TaskStatus, ThreadItem, Word, is_quality,
 };
 
 /// What becomes of a notification.
@@ -41,6 +43,8 @@ pub enum Skip {
     NoTask,
     /// The agent has written the message itself.
     OwnMessage,
+    /// The message is `/stop`, which ends turns and starts none.
+    StopCommand,
     /// In the talk with the orchestrator nobody else is spoken to.
     ChatIsForTheOrchestrator,
     /// The task is archived.
@@ -61,11 +65,12 @@ pub enum Skip {
 
 impl Skip {
     /// All of them, in the order in which they are asked.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::ForAPerson,
         Self::NoAgent,
         Self::NoTask,
         Self::OwnMessage,
+        Self::StopCommand,
         Self::ChatIsForTheOrchestrator,
         Self::ArchivedTask,
         Self::QuietTask,
@@ -83,6 +88,7 @@ impl Skip {
             Self::NoAgent => "no-agent",
             Self::NoTask => "no-task",
             Self::OwnMessage => "own-message",
+            Self::StopCommand => "stop-command",
             Self::ChatIsForTheOrchestrator => "chat-is-for-the-orchestrator",
             Self::ArchivedTask => "archived-task",
             Self::QuietTask => "quiet-task",
@@ -101,6 +107,7 @@ impl Skip {
             Self::NoAgent => "the agent does not exist any more",
             Self::NoTask => "the task does not exist any more",
             Self::OwnMessage => "the agent has written the message itself",
+            Self::StopCommand => "the message is /stop, which ends turns and starts none",
             Self::ChatIsForTheOrchestrator => "in this thread only the orchestrator is spoken to",
             Self::ArchivedTask => "the task is archived",
             Self::QuietTask => "the task is done or blocked, and nobody has addressed the agent",
@@ -147,6 +154,9 @@ fn reason_to_skip(context: &DeliveryContext) -> Option<Skip> {
     }
     if matches!(kind, Some(Mention | ThreadUpdate)) && agent_author(context) == Some(&row.recipient_id) {
         return Some(Skip::OwnMessage);
+    }
+    if is_stop_command(context) {
+        return Some(Skip::StopCommand);
     }
     if task.is_some_and(Task::is_orchestrator_chat) {
         if !is_orchestrator(context, &row.recipient_id) {
@@ -205,6 +215,54 @@ fn no_concern(context: &DeliveryContext) -> Option<Skip> {
     let is_reviewer = task.is_some_and(|task| task.status == TaskStatus::Review)
         && may_review(context.effective_behavior_flags);
     (!is_assigned && !is_reviewer).then_some(Skip::NotInvolved)
+}
+
+/// What a person writes in a thread to end the turns on its task.
+const STOP: &str = "/stop";
+
+/// Why the backend says that a task is blocked which a person has stopped with the button of that name (contract §8).
+const PAUSED: &str = "Paused by user (/stop)";
+
+/// What an agent is told that goes on with a task after a person stopped it.
+pub const STOPPED: &str = "Not run: a person stopped the work on this task with /stop. End your turn now, call nothing \
+                           more, and do not go on by yourself: you are told when the work goes on.";
+
+fn is_stop(author: &Word<AuthorType>, content: &str) -> bool {
+    *author == AuthorType::User && content.trim() == STOP
+}
+
+/// Whether the message of this notification is `/stop`.
+pub(super) fn is_stop_command(context: &DeliveryContext) -> bool {
+    context.message.as_ref().is_some_and(|message| is_stop(&message.author_type, &message.content))
+}
+
+/// Whether a person has stopped the task and nobody has taken it up since.
+pub fn is_paused(task: &Task) -> bool {
+    task.status == TaskStatus::Blocked && task.blocked_reason.as_deref().map(str::trim) == Some(PAUSED)
+}
+
+/// Whether the last word of a person in this thread, oldest message first, is `/stop`.
+pub fn ends_with_stop(thread: &[ThreadItem]) -> bool {
+    let last = thread.iter().rev().find(|item| item.author_type == AuthorType::User);
+    last.is_some_and(|item| is_stop(&item.author_type, &item.content))
+}
+
+/// Whether a person has stopped the work that began with what the agent has `heard`. An agent that was told of a
+/// paused task (`began_paused`) was asked all the same, and only a later `/stop` counts.
+pub(super) fn is_stopped(
+    context: &DeliveryContext,
+    (message, at): &(Option<MessageId>, Millis),
+    began_paused: bool,
+) -> bool {
+    if !began_paused && context.task.as_ref().is_some_and(is_paused) {
+        return true;
+    }
+    let heard = context.thread.iter().position(|item| Some(&item.message_id) == message.as_ref());
+    let later = context.thread.iter().enumerate().filter(|(place, item)| match heard {
+        Some(heard) => *place > heard,
+        None => item.created_at > *at,
+    });
+    later.into_iter().any(|(_, item)| is_stop(&item.author_type, &item.content))
 }
 
 /// After so many messages in a row without a person, agents are among themselves.

@@ -1,81 +1,47 @@
 //! Who is next: tracks, ranks, and the limit on overtaking.
 //!
-//! A row gets its number at first sight. Of each track only the first row may run, and only one at a time. Among the
-//! tracks that could begin, those whose first row is of a better rank come first; within a rank the lower number. But a
-//! row that has been overtaken by [`OVERTAKEN_MAX`] later ones comes before everything, so nobody starves.
+//! A row gets its number at first sight. Of each track one row runs at a time. Which of its rows may begin:
+//!
+//! * The first one, and those behind it as long as every earlier row lets later ones pass: it has failed twice
+//!   ([`row::PASSED_AFTER`]). It is tried in between whenever its pause is over.
+//! * While a turn of one row is not settled, or waits for the results of its calls, of all turns only that row's: the
+//!   session has one turn at a time.
+//! * Any row that needs no turn: its answer only has to be posted, or its mark set. The breaker and an operator's pause
+//!   do not hold it either.
+//!
+//! Among the rows that may begin, those of a better rank come first; within a rank the lower number. But a row that has
+//! been overtaken by [`OVERTAKEN_MAX`] later ones comes before everything, so no row starves.
+
+mod row;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
+use row::{PASSED_FOR_OTHERS, RANKS, Row};
+
 use super::ask::{Hold, Pending, Place};
+use super::gate::Turns;
 use super::{Job, Record, Stage, Track};
 use crate::clock::Millis;
-use crate::model::{Notification, NotificationId, NotificationType};
+use crate::model::{Notification, NotificationId};
 
 /// How many later rows may begin before an earlier one that waits.
 pub(super) const OVERTAKEN_MAX: u32 = 200;
-
-/// How urgent a row is, by its type alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Rank {
-    /// Somebody asked.
-    Asked,
-    /// Somebody gave work.
-    Given,
-    /// Something changed.
-    Told,
-}
-
-const RANKS: usize = 3;
-
-impl Rank {
-    fn of(row: &Notification) -> Self {
-        match row.kind.known() {
-            Some(NotificationType::Mention | NotificationType::ResponseRequest) => Self::Asked,
-            Some(NotificationType::Assignment) => Self::Given,
-            Some(
-                NotificationType::ThreadUpdate
-                | NotificationType::StatusChange
-                | NotificationType::MemberAdded
-                | NotificationType::MemberRemoved
-                | NotificationType::RoleChanged,
-            )
-            | None => Self::Told,
-        }
-    }
-}
-
-/// A row that is not settled.
-#[derive(Debug)]
-struct Row {
-    notification: Notification,
-    track: Track,
-    rank: Rank,
-    /// What has been done for it; while it runs, the worker has the newer one.
-    record: Record,
-    not_before: Option<Millis>,
-    running: bool,
-    overtaken: u32,
-    /// A person wants it to begin, whatever is held.
-    hurried: bool,
-    /// What was last in its way.
-    trouble: Option<String>,
-    /// The list in which it was first seen.
-    seen_in: u64,
-}
-
-impl Row {
-    /// Whether nothing of what is held would begin with it. What needs no turn any more goes on.
-    fn may_begin(&self, hold: &Hold) -> bool {
-        let turn = matches!(self.record.stage, Stage::Fresh | Stage::Working(_));
-        self.hurried || !turn || !hold.holds(&self.track.agent)
-    }
-}
 
 /// One track.
 #[derive(Debug, Default)]
 struct Line {
     rows: VecDeque<u64>,
-    busy: bool,
+    /// The one that runs.
+    busy: Option<u64>,
+    /// Those that may begin, now or when they have rested.
+    next: Vec<u64>,
+}
+
+/// A job that begins, and whether with a turn.
+#[derive(Debug)]
+pub(super) struct Taken {
+    pub(super) job: Job,
+    pub(super) turn: bool,
 }
 
 /// All rows that are not settled, in their order.
@@ -85,9 +51,9 @@ pub(super) struct Queue {
     rows: BTreeMap<u64, Row>,
     numbers: HashMap<NotificationId, u64>,
     lines: HashMap<Track, Line>,
-    /// First rows of idle tracks that could begin now, by rank.
+    /// Rows of idle tracks that could begin now, by rank.
     ready: [BTreeSet<u64>; RANKS],
-    /// First rows of idle tracks that rest, by the end of their rest.
+    /// Rows of idle tracks that could begin and rest, by the end of their rest.
     resting: BTreeSet<(Millis, u64)>,
     running: usize,
 }
@@ -109,7 +75,7 @@ impl Queue {
         if hold.is_nothing() {
             return ready.map(BTreeSet::len).sum();
         }
-        ready.flatten().filter(|number| self.rows[number].may_begin(hold)).count()
+        ready.flatten().filter(|number| self.rows[number].may_begin(hold, Turns::All)).count()
     }
 
     /// When the oldest of them was created, by the backend's clock.
@@ -142,48 +108,73 @@ impl Queue {
         not_before: Option<Millis>,
         now: Millis,
     ) {
-        self.add(row, record, not_before, 0, now);
+        self.add(Row { not_before, ..Row::new(row, record) }, now);
     }
 
-    /// A row seen for the first time, at the end of its track.
+    /// A row that a list shows for the first time, at the end of its track.
     pub(super) fn push(&mut self, row: Notification, record: Record, seen_in: u64, now: Millis) {
-        self.add(row, record, None, seen_in, now);
+        self.add(Row { seen_in, ..Row::new(row, record) }, now);
     }
 
-    fn add(
-        &mut self,
-        row: Notification,
-        record: Record,
-        not_before: Option<Millis>,
-        seen_in: u64,
-        now: Millis,
-    ) {
+    /// A row that has ended and is still listed, because its mark is missing.
+    pub(super) fn push_ended(&mut self, row: Notification, record: Record, seen_in: u64, now: Millis) {
+        self.add(Row { seen_in, ended: true, ..Row::new(row, record) }, now);
+    }
+
+    fn add(&mut self, row: Row, now: Millis) {
         let number = self.next_number;
         self.next_number += 1;
-        let (track, rank) = (Track::of(&row), Rank::of(&row));
-        self.numbers.insert(row.id.clone(), number);
-        let line = self.lines.entry(track.clone()).or_default();
-        line.rows.push_back(number);
-        let first = line.rows.len() == 1;
-        let row = Row {
-            notification: row,
-            track,
-            rank,
-            record,
-            not_before,
-            running: false,
-            overtaken: 0,
-            hurried: false,
-            trouble: None,
-            seen_in,
-        };
+        self.numbers.insert(row.notification.id.clone(), number);
+        let track = row.track.clone();
+        self.lines.entry(track.clone()).or_default().rows.push_back(number);
         self.rows.insert(number, row);
-        if first {
-            self.line_up(number, now);
+        self.arrange(&track, now);
+    }
+
+    /// Finds out anew which rows of a track may begin.
+    fn arrange(&mut self, track: &Track, now: Millis) {
+        self.withdraw(track);
+        let Some(line) = self.lines.get(track).filter(|line| line.busy.is_none()) else { return };
+        let next = self.next_of(line);
+        for number in &next {
+            self.line_up(*number, now);
+        }
+        if let Some(line) = self.lines.get_mut(track) {
+            line.next = next;
         }
     }
 
-    /// Makes a first row ready, or lets it rest.
+    /// None of a track may begin for now. Comes before whatever changes its rows.
+    fn withdraw(&mut self, track: &Track) {
+        let Some(line) = self.lines.get_mut(track) else { return };
+        for number in std::mem::take(&mut line.next) {
+            let Some(row) = self.rows.get(&number) else { continue };
+            self.ready[row.rank as usize].remove(&number);
+            if let Some(at) = row.not_before {
+                self.resting.remove(&(at, number));
+            }
+        }
+    }
+
+    /// The rows of an idle track that may begin, now or when they have rested.
+    fn next_of(&self, line: &Line) -> Vec<u64> {
+        let holder = self.holder(line);
+        let (mut open, mut others) = (true, PASSED_FOR_OTHERS);
+        let may_begin = |number: &&u64| {
+            let row = &self.rows[*number];
+            let turn = holder.map_or(open, |holder| holder == **number);
+            open = open && row.lets_pass(&mut others);
+            turn || !row.needs_turn()
+        };
+        line.rows.iter().filter(may_begin).copied().collect()
+    }
+
+    /// The row whose conversation is in the middle, if there is one.
+    fn holder(&self, line: &Line) -> Option<u64> {
+        line.rows.iter().copied().find(|number| self.rows[number].record.holds_session())
+    }
+
+    /// Makes a row ready, or lets it rest.
     fn line_up(&mut self, number: u64, now: Millis) {
         let row = &self.rows[&number];
         match row.not_before {
@@ -212,78 +203,94 @@ impl Queue {
     }
 
     /// All rows, and where each of them is.
-    pub(super) fn pending(&self) -> Vec<Pending> {
+    pub(super) fn pending(&self, now: Millis) -> Vec<Pending> {
         let rows = self.rows.iter();
         rows.map(|(number, row)| Pending {
             row: row.notification.clone(),
             record: row.record.clone(),
             trouble: row.trouble.clone(),
-            place: self.place(*number, row),
+            place: self.place(*number, row, now),
         })
         .collect()
     }
 
-    fn place(&self, number: u64, row: &Row) -> Place {
-        let first = self.lines.get(&row.track).and_then(|line| line.rows.front());
-        match first.filter(|first| **first != number).and_then(|first| self.rows.get(first)) {
-            _ if row.running => Place::Running,
-            Some(first) => Place::Behind(first.notification.id.clone()),
-            None => match row.not_before {
-                Some(at) if self.resting.contains(&(at, number)) => Place::Rests(at),
-                Some(_) | None => Place::Ready,
-            },
+    fn place(&self, number: u64, row: &Row, now: Millis) -> Place {
+        if row.running {
+            return Place::Running;
         }
+        let line = self.lines.get(&row.track);
+        let behind =
+            line.and_then(|line| self.waits_for(number, line)).and_then(|other| self.rows.get(&other));
+        match (row.not_before.filter(|at| *at > now), behind) {
+            // It waits for one that runs; but its own pause is not over either.
+            (Some(at), Some(other)) if other.running => Place::Rests(at),
+            (_, Some(other)) => Place::Behind(other.notification.id.clone()),
+            (Some(at), None) => Place::Rests(at),
+            (None, None) => Place::Ready,
+        }
+    }
+
+    /// The row of the same track that has to end, or to come further, before this one may begin.
+    fn waits_for(&self, number: u64, line: &Line) -> Option<u64> {
+        if line.busy.is_some() || line.next.contains(&number) {
+            return line.busy;
+        }
+        let mut others = PASSED_FOR_OTHERS;
+        let blocks = |earlier: &u64| !self.rows[earlier].lets_pass(&mut others);
+        self.holder(line).or_else(|| line.rows.iter().copied().find(blocks))
     }
 
     /// A person wants it to begin as soon as it can; whether it is known.
     pub(super) fn hurry(&mut self, id: &NotificationId, now: Millis) -> bool {
         let Some(number) = self.numbers.get(id).copied() else { return false };
-        let Some(row) = self.rows.get_mut(&number) else { return false };
-        row.hurried = true;
-        if let Some(at) = row.not_before.take()
-            && self.resting.remove(&(at, number))
-        {
-            self.line_up(number, now);
+        let Some(track) = self.rows.get(&number).map(|row| row.track.clone()) else { return false };
+        self.withdraw(&track);
+        if let Some(row) = self.rows.get_mut(&number) {
+            (row.hurried, row.not_before) = (true, None);
         }
+        self.arrange(&track, now);
         true
     }
 
-    /// The next job; its track is busy from now on.
-    pub(super) fn take(&mut self, hold: &Hold) -> Option<Job> {
-        let number = self.next(hold)?;
-        self.hand_out(number)
+    /// The next job; its track is busy from now on. With `Turns::One` the job that tells best whether the gateway lets
+    /// anything in: of those that were turned away least often the first.
+    pub(super) fn take(&mut self, hold: &Hold, turns: Turns) -> Option<Taken> {
+        let number = match turns {
+            Turns::All | Turns::None => self.next(hold, turns),
+            Turns::One => self.next(hold, Turns::None).or_else(|| {
+                let ready = self.ready.iter().flatten().copied();
+                ready
+                    .filter(|number| self.rows[number].may_begin(hold, turns))
+                    .min_by_key(|number| (self.rows[number].record.turned_away, *number))
+            }),
+        };
+        self.hand_out(number?)
     }
 
-    /// The job that tells best whether the gateway lets anybody in: of those that were turned away least often the first.
-    pub(super) fn take_for_trial(&mut self, hold: &Hold) -> Option<Job> {
-        let ready = self.ready.iter().flatten().copied().filter(|number| self.rows[number].may_begin(hold));
-        let number = ready.min_by_key(|number| (self.rows[number].record.turned_away, *number))?;
-        self.hand_out(number)
-    }
-
-    fn hand_out(&mut self, number: u64) -> Option<Job> {
+    fn hand_out(&mut self, number: u64) -> Option<Taken> {
         for (_, earlier) in self.rows.range_mut(..number).filter(|(_, row)| !row.running) {
             earlier.overtaken += 1;
         }
+        let track = self.rows.get(&number)?.track.clone();
+        self.withdraw(&track);
+        self.lines.get_mut(&track)?.busy = Some(number);
         let row = self.rows.get_mut(&number)?;
+        let turn = row.needs_turn();
         row.running = true;
         self.running += 1;
-        self.ready[row.rank as usize].remove(&number);
-        if let Some(line) = self.lines.get_mut(&row.track) {
-            line.busy = true;
-        }
-        Some(Job { number, row: row.notification.clone(), record: std::mem::take(&mut row.record) })
+        let job = Job { number, row: row.notification.clone(), record: std::mem::take(&mut row.record) };
+        Some(Taken { job, turn })
     }
 
-    fn next(&self, hold: &Hold) -> Option<u64> {
-        let may_begin = |number: &u64| self.rows[number].may_begin(hold);
+    fn next(&self, hold: &Hold, turns: Turns) -> Option<u64> {
+        let may_begin = |number: &u64| self.rows[number].may_begin(hold, turns);
         let ready = self.ready.iter().flatten().copied();
         let overdue =
             ready.filter(|number| self.rows[number].overtaken >= OVERTAKEN_MAX && may_begin(number)).min();
         overdue.or_else(|| self.ready.iter().find_map(|rank| rank.iter().copied().find(may_begin)))
     }
 
-    /// The worker is done with it for now, because of this trouble: it waits again, at the head of its track.
+    /// The worker is done with it for now, because of this trouble: it waits again, in its place of its track.
     pub(super) fn put_back(&mut self, job: Job, trouble: String, not_before: Option<Millis>, now: Millis) {
         let Some(row) = self.rows.get_mut(&job.number) else { return };
         row.record = job.record;
@@ -291,33 +298,32 @@ impl Queue {
         row.not_before = not_before;
         row.running = false;
         self.running -= 1;
-        if let Some(line) = self.lines.get_mut(&row.track) {
-            line.busy = false;
+        let track = row.track.clone();
+        if let Some(line) = self.lines.get_mut(&track) {
+            line.busy = None;
         }
-        self.line_up(job.number, now);
+        self.arrange(&track, now);
+    }
+
+    /// Whether the row had ended before and only lacked its mark.
+    pub(super) fn had_ended(&self, number: u64) -> bool {
+        self.rows.get(&number).is_some_and(|row| row.ended)
     }
 
     /// It is settled: the next of its track may begin.
     pub(super) fn close(&mut self, number: u64, now: Millis) -> Option<Notification> {
+        let track = self.rows.get(&number)?.track.clone();
+        self.withdraw(&track);
         let row = self.rows.remove(&number)?;
         self.numbers.remove(&row.notification.id);
         self.running -= usize::from(row.running);
-        self.ready[row.rank as usize].remove(&number);
-        if let Some(at) = row.not_before {
-            self.resting.remove(&(at, number));
-        }
-        let line = self.lines.get_mut(&row.track)?;
-        if row.running {
-            line.busy = false;
-        }
-        let was_first = line.rows.front() == Some(&number);
+        let line = self.lines.get_mut(&track)?;
+        line.busy = line.busy.filter(|busy| *busy != number);
         line.rows.retain(|other| *other != number);
-        match line.rows.front().copied() {
-            None => {
-                self.lines.remove(&row.track);
-            }
-            Some(next) if was_first && !line.busy => self.line_up(next, now),
-            Some(_) => {}
+        if line.rows.is_empty() {
+            self.lines.remove(&track);
+        } else {
+            self.arrange(&track, now);
         }
         Some(row.notification)
     }

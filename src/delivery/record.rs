@@ -1,6 +1,6 @@
 //! What has been done for a row: the memory of a delivery.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
@@ -17,6 +17,7 @@ use crate::model::{MessageId, SessionKey};
 /// understood is refused as a whole: it may be the very step that must not be repeated.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Record {
     /// How often the agent was told of it from the beginning; the number stands in the marker.
     #[serde(skip_serializing_if = "is_default")]
@@ -24,13 +25,13 @@ pub struct Record {
     /// How often it turned out that the gateway had not taken it: then the agent heard nothing.
     #[serde(skip_serializing_if = "is_default")]
     pub untold: u32,
-    /// Attempts that failed.
+    /// Attempts that failed by the row's own fault, of all causes together.
     #[serde(skip_serializing_if = "is_default")]
     pub failures: u32,
     /// How often the backend refused without a reason that would settle it.
     #[serde(skip_serializing_if = "is_default")]
     pub doubts: u32,
-    /// How often the backend was out of reach; nobody's fault, so it only lengthens the pauses.
+    /// Attempts in a row that found the backend out of reach and made no progress; they only lengthen the pauses.
     #[serde(skip_serializing_if = "is_default")]
     pub outages: u32,
     /// How often it found the gate to the gateway closed.
@@ -39,9 +40,13 @@ pub struct Record {
     /// How many turns, of whomever, had been answered when it last did.
     #[serde(skip_serializing_if = "is_default")]
     pub answered_then: u64,
-    /// Turns in which the model's provider was in the way.
+    /// Turns in which the model's provider or the gateway's configuration was in the way, of all causes together.
     #[serde(skip_serializing_if = "is_default")]
     pub provider: u32,
+    /// How often each cause in `failures` and `provider` was met, by its name. Each has a limit of its own. An older
+    /// version kept the sums only: what it counted is charged to no cause, because it cannot be told which.
+    #[serde(skip_serializing_if = "is_default")]
+    pub causes: BTreeMap<String, u32>,
     /// How often the answer to the turn of now was lost and nowhere to be found: so often it was sent again.
     #[serde(skip_serializing_if = "is_default")]
     pub lost: u32,
@@ -66,6 +71,9 @@ pub struct Record {
     /// What the agent has heard: the message of the row and its time, as they were when the agent was told.
     #[serde(skip_serializing_if = "is_default")]
     pub heard: Option<(Option<MessageId>, Millis)>,
+    /// Whether the task was paused by a person when the agent was told: it was asked all the same.
+    #[serde(skip_serializing_if = "is_default")]
+    pub began_paused: bool,
     /// Whether an answer stands in the thread that carries the row's id: the backend admits one, so no further one can.
     #[serde(skip_serializing_if = "is_default")]
     pub answered: bool,
@@ -160,11 +168,13 @@ impl Record {
                 Stage::Fresh
             }
         };
+        // What the agent is asked anew it has not heard yet; a stop before that does not count.
+        let heard = self.heard.clone().filter(|_| !matches!(stage, Stage::Fresh));
         let record = Self {
             tries: self.tries,
             untold: self.untold,
             unheard: self.sent.as_ref().map(|sent| sent.attempt).or(self.unheard),
-            heard: self.heard.clone(),
+            heard,
             answered: self.answered,
             // The backend has it as settled, which must not stop it.
             reopened: true,
@@ -177,6 +187,31 @@ impl Record {
         };
         record.effects.sent_again();
         record
+    }
+
+    /// Whether the agent was told of it, and may be at work on it.
+    pub(super) fn has_begun(&self) -> bool {
+        let told = matches!(self.stage, Stage::Working(_)) || self.sent.is_some() || self.tries > self.untold;
+        told && self.heard.is_some()
+    }
+
+    /// Whether its next step is a turn of the agent, or the search for one. All other steps are between us and the
+    /// backend alone.
+    pub fn needs_turn(&self) -> bool {
+        matches!(self.stage, Stage::Fresh | Stage::Working(_))
+    }
+
+    /// Whether its conversation is in the middle: a turn of it may run at the gateway, or the results of its calls are
+    /// due. No other turn may begin in the session.
+    pub(super) fn holds_session(&self) -> bool {
+        self.needs_turn() && (self.sent.is_some() || matches!(self.stage, Stage::Working(_)))
+    }
+
+    /// How often it failed for reasons that need not concern any other row.
+    pub(super) fn own_failures(&self) -> u32 {
+        [self.doubts, self.silences, self.unknown, self.lost]
+            .into_iter()
+            .fold(self.failures, u32::saturating_add)
     }
 
     /// How often the agent was asked, as far as the gateway took it.

@@ -1,12 +1,12 @@
 //! What happens after a failure: how long a row rests, and when it is given up.
 //!
-//! Every row has its own count, so a poisonous one is its own problem. What the gateway's absence costs is counted for
-//! nobody: the gate closes instead.
+//! Every row has its own counts, one for each cause. A row is given up when one cause alone has reached its limit; other
+//! causes do not bring it nearer. The gateway's absence is counted for no row: the gate closes instead.
 
 use std::time::Duration;
 
 use super::trouble::{Setback, Trouble, Unsettled, Weight};
-use super::{End, Record};
+use super::{End, Record, cause};
 use crate::gateway::{self, GatewayError, Why as W};
 use crate::ops::spans::counted;
 
@@ -76,6 +76,10 @@ pub enum Next {
 
 /// Counts the trouble and decides. `dice` is from 0 to 1.
 pub fn after(record: &mut Record, trouble: &Trouble, budget: &Budget, dice: f64) -> Next {
+    if !matches!(trouble, Trouble::Backend(Setback { weight: Weight::Passing, .. })) {
+        // Something else was in the way, so the backend is back.
+        record.outages = 0;
+    }
     let count = Count { record, trouble, budget, dice };
     match trouble {
         Trouble::Gateway(error) => gateway(count, error),
@@ -101,7 +105,9 @@ pub fn after(record: &mut Record, trouble: &Trouble, budget: &Budget, dice: f64)
         Trouble::OnItsWay(pause) => Next::Again(Some(*pause)),
         // It is the other one's to settle. Only if it is still there after that it is ours.
         Trouble::Taken => Next::Again(Some(TAKEN)),
+        Trouble::Moved => Next::Again(Some(Duration::ZERO)),
         Trouble::Undecided | Trouble::GivenUp => Next::End(End::Dead(trouble.to_string())),
+        Trouble::Stopped => Next::End(End::Stopped),
         Trouble::Foreign | Trouble::Broken => count.failed(None),
     }
 }
@@ -117,21 +123,31 @@ struct Count<'a> {
 impl Count<'_> {
     /// By the row's own fault.
     fn failed(self, not_before: Option<Duration>) -> Next {
-        self.record.failures += 1;
-        let (count, max) = (self.record.failures, self.budget.attempts);
-        self.counted(count, max, "attempt", not_before)
+        self.record.failures = self.record.failures.saturating_add(1);
+        let max = self.budget.attempts;
+        self.caused(max, not_before)
     }
 
-    /// By others', who get more patience.
+    /// By others' fault: the provider's, or of whoever configures the gateway.
     fn not_its_own(self, max: u32, not_before: Option<Duration>) -> Next {
         self.record.provider = self.record.provider.saturating_add(1);
-        let count = self.record.provider;
+        self.caused(max, not_before)
+    }
+
+    fn caused(self, max: u32, not_before: Option<Duration>) -> Next {
+        let count = self.record.causes.entry(cause::of(self.trouble).to_owned()).or_default();
+        *count = count.saturating_add(1);
+        let count = *count;
         self.counted(count, max, "attempt", not_before)
     }
 
     fn counted(self, count: u32, max: u32, what: &str, not_before: Option<Duration>) -> Next {
         if count >= max {
-            return Next::End(End::Dead(format!("given up after {}: {}", counted(max, what), self.trouble)));
+            return Next::End(End::Dead(format!(
+                "given up after {}: {}",
+                counted(count, what),
+                self.trouble
+            )));
         }
         let pause = pause(count, not_before, self.dice);
         self.record.rested += u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);

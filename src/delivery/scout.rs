@@ -1,16 +1,18 @@
 //! The scout: lists what is to be delivered, while the workers work; and beside it the prober, who asks the gateway
 //! whether it is back.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender};
 use log::{info, warn};
 
 use super::dispatcher::Event;
+use super::halt::Halt;
+use super::inflight::InFlight;
 use crate::chance;
 use crate::convex::Why;
 use crate::mission::{ListUndelivered, Mission};
+use crate::panics::Panics;
 
 /// One order to the scout.
 #[derive(Clone, Copy, Debug)]
@@ -20,13 +22,19 @@ pub(super) struct Order {
 }
 
 /// Lists as ordered, until there are no more orders to come.
-pub(super) fn scout(mission: &Mission, orders: &Receiver<Order>, inbox: &Sender<Event>) {
+pub(super) fn scout(
+    mission: &Mission,
+    orders: &Receiver<Order>,
+    inbox: &Sender<Event>,
+    inflight: &InFlight,
+    panics: &Panics,
+) {
     let mut failing = false;
+    let mut halt = Halt::default();
     let mut spoilt = Vec::new();
     for Order { list, limit } in orders {
-        let listed = catch_unwind(AssertUnwindSafe(|| mission.ask(&ListUndelivered { limit })));
-        let event = match listed {
-            Ok(Ok(found)) => {
+        let event = match panics.catch("scout", || mission.ask(&ListUndelivered { limit })) {
+            Some(Ok(found)) => {
                 if failing {
                     info!("notifications are listed again");
                 }
@@ -38,10 +46,11 @@ pub(super) fn scout(mission: &Mission, orders: &Receiver<Order>, inbox: &Sender<
                         .for_each(|why| warn!("a notification makes no sense and is left alone: {why}"));
                 }
                 let count = found.spoilt.len();
+                halt.listed(&found.rows, inflight);
                 spoilt = found.spoilt;
                 Event::Listed { list, limit, rows: found.rows, spoilt: count, dice: chance::unit() }
             }
-            Ok(Err(error)) => {
+            Some(Err(error)) => {
                 // The first is news, the others are patience.
                 if !failing && error.why != Why::Stopped {
                     warn!("nothing can be listed: {error}");
@@ -50,11 +59,13 @@ pub(super) fn scout(mission: &Mission, orders: &Receiver<Order>, inbox: &Sender<
                 failed(error.to_string(), error.not_before)
             }
             // The panic itself stands in the log.
-            Err(_) => failed("the scout broke down; please report this as a bug".to_owned(), None),
+            None => failed("the list panicked; please report this as a bug, with the log".to_owned(), None),
         };
         if inbox.send(event).is_err() {
             return;
         }
+        // Behind the list, which the workers wait for.
+        panics.catch("scout", || halt.look(inflight, mission));
     }
 }
 
@@ -63,9 +74,18 @@ fn failed(why: String, not_before: Option<Duration>) -> Event {
 }
 
 /// Asks the gateway as ordered, until there are no more orders to come.
-pub(super) fn prober(probe: &dyn Fn() -> Option<String>, orders: &Receiver<()>, inbox: &Sender<Event>) {
+pub(super) fn prober(
+    probe: &dyn Fn() -> Option<String>,
+    orders: &Receiver<()>,
+    inbox: &Sender<Event>,
+    panics: &Panics,
+) {
     for () in orders {
-        if inbox.send(Event::Probed(probe())).is_err() {
+        // Without an answer the dispatcher would never ask again.
+        let found = panics.catch("prober", probe).unwrap_or_else(|| {
+            Some("The probe of the gateway panicked; please report this as a bug, with the log.".to_owned())
+        });
+        if inbox.send(Event::Probed(found)).is_err() {
             return;
         }
     }

@@ -25,6 +25,7 @@ use super::worker::{Ends, Worker};
 use super::{End, Job, shelf};
 use crate::clock::{Clock, Millis, SteadyClock, SystemClock};
 use crate::mission::Mission;
+use crate::panics::Panics;
 use crate::wire::Stop;
 
 /// So long the dispatcher sleeps if it knows of nothing that will happen.
@@ -66,6 +67,8 @@ pub struct Setup {
     pub watch: (Rhythm, Look),
     /// Asks the gateway whether it is there: nothing, or why not.
     pub probe: Box<dyn Fn() -> Option<String> + Send>,
+    /// Where panics of the threads are noted.
+    pub panics: Panics,
 }
 
 /// What others may see of the delivery, and what they may have done. Cheap to clone.
@@ -134,6 +137,7 @@ struct Desk {
     asked: Receiver<(Ask, Ear)>,
     standing: Arc<Mutex<Standing>>,
     leaving: Sender<()>,
+    panics: Panics,
     _alive: Sender<()>,
 }
 
@@ -156,25 +160,31 @@ impl Service {
         let standing = Arc::<Mutex<Standing>>::default();
         let mut threads = Vec::with_capacity(workers + 4);
 
-        let (mission, to) = (setup.mission, inbox.clone());
-        threads.push(spawn("scout", move || scout(&mission, &list_orders, &to))?);
-        let (probe, to) = (setup.probe, inbox.clone());
-        threads.push(spawn("prober", move || prober(&*probe, &probe_orders, &to))?);
+        let panics = setup.panics;
         let (enters, entered) = bounded(1);
         let inflight = InFlight::new(enters);
-        for (row, record, _) in &setup.left.open {
+        // Of each track one delivery is held: the one whose turn may still run, if there is one.
+        let (sent, settled): (Vec<_>, Vec<_>) =
+            setup.left.open.iter().partition(|(_, record, _)| record.sent.is_some());
+        for (row, record, _) in settled.into_iter().chain(sent) {
             inflight.resume(row, record);
         }
+        let (mission, to) = (setup.mission, inbox.clone());
+        let (table, noted) = (inflight.clone(), panics.clone());
+        threads.push(spawn("scout", move || scout(&mission, &list_orders, &to, &table, &noted))?);
+        let (probe, to, noted) = (setup.probe, inbox.clone(), panics.clone());
+        threads.push(spawn("prober", move || prober(&*probe, &probe_orders, &to, &noted))?);
         let ((rhythm, look), table, until) = (setup.watch, inflight.clone(), ended.clone());
-        threads.push(spawn("watch", move || watch(&table, &look, rhythm, &entered, &until))?);
+        let noted = panics.clone();
+        threads.push(spawn("watch", move || watch(&table, &look, rhythm, (&entered, &until), &noted))?);
         let (on_trial, answers) = (Arc::<AtomicBool>::default(), Arc::default());
         let cooling = Arc::default();
         for (number, worker) in (1..).zip(setup.workers) {
             let (jobs, inbox) = (work.clone(), inbox.clone());
             let (nudges, on_trial, answers) = (nudges.clone(), on_trial.clone(), Arc::clone(&answers));
             let inflight = inflight.clone();
-            let cooling = Arc::clone(&cooling);
-            let ends = Ends { jobs, inbox, nudges, inflight, cooling, answers, on_trial };
+            let (cooling, panics) = (Arc::clone(&cooling), panics.clone());
+            let ends = Ends { jobs, inbox, nudges, inflight, cooling, answers, on_trial, panics };
             threads.push(spawn(&format!("worker-{number}"), move || worker.run(&ends))?);
         }
         let desk = Desk {
@@ -191,6 +201,7 @@ impl Service {
             asked,
             standing: standing.clone(),
             leaving,
+            panics,
             _alive: alive,
         };
         threads.push(spawn("dispatcher", move || desk.run())?);
@@ -312,9 +323,11 @@ impl Desk {
         }
     }
 
+    /// What an effect meets outside may panic without ending the thread. A panic of the dispatcher itself ends it, and with
+    /// it the process: what it knows cannot be trusted then, and the ledger has everything for the next one.
     fn hear(&mut self, event: Option<Event>, now: Millis) {
         for effect in self.dispatcher.on(event, now) {
-            self.carry_out(effect);
+            self.panics.catch("dispatcher", || self.carry_out(effect));
         }
     }
 

@@ -173,16 +173,18 @@ fn part(job: &mut Job, desk: &Desk<'_>, why: Waiting) -> Result<Recovered, Troub
     }
 }
 
-/// Nobody waits for the turn any more: its run is ended, as far as that is to be had.
-pub(super) fn abandon(job: &mut Job, desk: &Desk<'_>) {
+/// Nobody waits for the turn any more, for this reason: its run is ended, as far as that is to be had.
+pub(super) fn abandon(job: &mut Job, why: &Trouble, desk: &Desk<'_>) {
     let Some(sent) = job.record.sent.take() else { return };
     job.record.unheard = Some(sent.attempt);
     match desk.gateway.abort(&sent.session, &sent.agent, sent.run.as_deref()) {
         Ok(ended) => {
             let what = if ended { "its run was ended" } else { "no run of it is left" };
-            info!("{}: {what}, for a person gave it up", job.row.id);
+            info!("{}: {what}, because {}", job.row.id, why.in_public());
         }
-        Err(error) => warn!("{}: given up, and its run cannot be ended: {error}", job.row.id),
+        Err(error) => {
+            warn!("{}: its run cannot be ended ({error}), although {}", job.row.id, why.in_public());
+        }
     }
 }
 

@@ -109,6 +109,7 @@ pub(super) fn talk(
                 // This is what the agent hears of; what is folded into the row later, it does not.
                 let heard = &context.notification;
                 job.record.heard = Some((heard.message_id.clone(), heard.created_at));
+                job.record.began_paused = context.task.as_ref().is_some_and(policy::is_paused);
             }
             send(job, &turn, desk)?
         };
@@ -127,7 +128,9 @@ fn send(job: &mut Job, turn: &Turn<'_>, desk: &Desk<'_>) -> Result<Reply, Troubl
     // Before it leaves: whoever finds this note after a crash looks for the turn before sending it again.
     let noted = desk.must_note(job, Step::TurnSent, &format!("to {agent}, try {attempt}"));
     if let Err(trouble) = noted {
+        // The agent was not asked.
         job.record.sent = None;
+        job.record.tries -= u32::from(matches!(turn.input, Input::Message(_)));
         return Err(trouble);
     }
     let life = desk.inflight.enter(Life {
@@ -144,6 +147,11 @@ fn send(job: &mut Job, turn: &Turn<'_>, desk: &Desk<'_>) -> Result<Reply, Troubl
         pulse: turn.pulse.clone(),
         state: Vitality::default(),
     });
+    // From here on a stop ends the turn's pulse; one that came before keeps the turn from being sent.
+    if desk.inflight.is_stopped(&job.row) {
+        job.record.sent = None;
+        return Err(Trouble::Stopped);
+    }
     let answer = desk.gateway.turn(turn, &mut |sign| taken(job, sign, &life, desk));
     drop(life);
     // A turn whose waiting somebody else has ended was not stuck.

@@ -53,6 +53,7 @@ impl Tally {
             | End::Silent(_)
             | End::Unanswered(_)
             | End::Skipped(_)
+            | End::Stopped
             | End::Dropped(_)
             | End::Gone => self.consecutive_failures = 0,
         }

@@ -32,8 +32,12 @@ pub enum Trouble {
     OnItsWay(Duration),
     /// Whether a message stands in the thread cannot be told.
     Undecided,
+    /// It is settled, and a later message has come into it since: it is delivered once more.
+    Moved,
     /// A person does not want to wait any longer.
     GivenUp,
+    /// A person has stopped the work on the task.
+    Stopped,
     /// Our own mistake: the worker broke down.
     Broken,
 }
@@ -49,7 +53,9 @@ impl Trouble {
             Self::NotNoted(_) => "the runtime cannot write down what it does",
             Self::OnItsWay(_) => "an answer of Mission Control was lost",
             Self::Undecided => "it cannot be told whether the answer was posted",
+            Self::Moved => "a later message has come into it",
             Self::GivenUp => "a person has given it up",
+            Self::Stopped => "a person has stopped the work on the task",
             Self::Broken => "the runtime has a bug",
         }
     }
@@ -58,8 +64,30 @@ impl Trouble {
     pub fn is_patience(&self) -> bool {
         matches!(
             self,
-            Self::Unsettled(Unsettled::Waiting { .. }) | Self::OnItsWay(_) | Self::Taken | Self::NotNoted(_)
+            Self::Unsettled(Unsettled::Waiting { .. })
+                | Self::OnItsWay(_)
+                | Self::Taken
+                | Self::Moved
+                | Self::NotNoted(_)
         )
+    }
+
+    /// Whether the gateway was asked for something and has answered, whatever it said.
+    pub(super) fn shows_gateway(&self) -> bool {
+        match self {
+            Self::Gateway(_) | Self::Aside(_) => !self.is_everybodys(),
+            Self::Unsettled(_) | Self::Silence(_) | Self::Moved => true,
+            Self::Backend(_)
+            | Self::NoContext
+            | Self::Taken
+            | Self::Foreign
+            | Self::NotNoted(_)
+            | Self::OnItsWay(_)
+            | Self::Undecided
+            | Self::GivenUp
+            | Self::Stopped
+            | Self::Broken => false,
+        }
     }
 }
 
@@ -145,7 +173,9 @@ impl fmt::Display for Trouble {
             Self::Undecided => f.write_str(
                 "unknown outcome: the thread is too long to tell whether the message stands in it already.",
             ),
+            Self::Moved => f.write_str("a later message has come into it: it is delivered once more."),
             Self::GivenUp => f.write_str("a person did not want to wait for the agent any longer."),
+            Self::Stopped => f.write_str("a person stopped the work on this task."),
             Self::Broken => f.write_str("the worker broke down; please report this as a bug."),
         }
     }

@@ -14,6 +14,7 @@ use log::{debug, info};
 use super::inflight::{InFlight, Life, Vitality};
 use crate::gateway::history::Glance;
 use crate::gateway::{GatewayError, Why};
+use crate::panics::Panics;
 
 /// Looks at a turn's session; nothing where the gateway does not show it.
 pub type Look = Box<dyn Fn(&Life) -> Result<Option<Glance>, GatewayError> + Send>;
@@ -89,39 +90,46 @@ pub(super) fn watch(
     table: &InFlight,
     look: &Look,
     rhythm: Rhythm,
-    bell: &Receiver<()>,
-    ended: &Receiver<()>,
+    (bell, ended): (&Receiver<()>, &Receiver<()>),
+    panics: &Panics,
 ) {
     let mut memories: HashMap<u64, Memory> = HashMap::new();
     loop {
-        let turns = table.turns();
-        memories.retain(|number, _| turns.iter().any(|(other, _)| other == number));
-        for (number, life) in &turns {
-            if life.pulse.quiet() < rhythm.quiet {
-                // Who waits is kept alive by us; its state changes when it begins.
-                if life.state != Vitality::Waiting {
-                    table.is(*number, Vitality::Working);
-                }
-                continue;
-            }
-            let memory = memories.entry(*number).or_default();
-            if memory.looked.is_some_and(|at| at.elapsed() < rhythm.look) {
-                continue;
-            }
-            memory.looked = Some(Instant::now());
-            let looked = look(life);
-            // Who waits is kept alive by us, and so is no sign of anything.
-            let lives = |(other, life): &(u64, Life)| {
-                other != number && life.state != Vitality::Waiting && life.pulse.quiet() < rhythm.quiet
-            };
-            let sign = memory.judge(&looked, turns.iter().any(lives));
-            table.is(*number, heed(sign, life));
-        }
-        if turns.is_empty() {
+        // What a panic cuts off is looked at in the next round.
+        let is_idle = panics.catch("watch", || round(table, look, rhythm, &mut memories));
+        if is_idle == Some(true) {
             select! { recv(bell) -> _ => {}, recv(ended) -> _ => return }
         }
         select! { recv(ended) -> _ => return, default(rhythm.round) => {} }
     }
+}
+
+/// Looks at every quiet turn whose time has come; whether there is no turn at all.
+fn round(table: &InFlight, look: &Look, rhythm: Rhythm, memories: &mut HashMap<u64, Memory>) -> bool {
+    let turns = table.turns();
+    memories.retain(|number, _| turns.iter().any(|(other, _)| other == number));
+    for (number, life) in &turns {
+        if life.pulse.quiet() < rhythm.quiet {
+            // Who waits is kept alive by us; its state changes when it begins.
+            if life.state != Vitality::Waiting {
+                table.is(*number, Vitality::Working);
+            }
+            continue;
+        }
+        let memory = memories.entry(*number).or_default();
+        if memory.looked.is_some_and(|at| at.elapsed() < rhythm.look) {
+            continue;
+        }
+        memory.looked = Some(Instant::now());
+        let looked = look(life);
+        // Who waits is kept alive by us, and so is no sign of anything.
+        let lives = |(other, life): &(u64, Life)| {
+            other != number && life.state != Vitality::Waiting && life.pulse.quiet() < rhythm.quiet
+        };
+        let sign = memory.judge(&looked, turns.iter().any(lives));
+        table.is(*number, heed(sign, life));
+    }
+    turns.is_empty()
 }
 
 fn heed(sign: Sign, life: &Life) -> Vitality {
@@ -276,7 +284,8 @@ mod tests {
         };
         let (end, ended) = crossbeam_channel::bounded::<()>(0);
         let other = table.clone();
-        let watcher = std::thread::spawn(move || watch(&other, &look, rhythm, &entered, &ended));
+        let watcher =
+            std::thread::spawn(move || watch(&other, &look, rhythm, (&entered, &ended), &Panics::default()));
         let _one = table.enter(life("one", &pulses[0]));
         std::thread::sleep(Duration::from_millis(200));
         pulses[1].beat();

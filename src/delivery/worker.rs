@@ -1,4 +1,5 @@
-//! A worker: takes jobs, one at a time, and owes exactly one answer for each.
+//! A worker: takes jobs, one at a time, and owes exactly one answer for each. It owes it even if it panics: the
+//! dispatcher has counted on a worker and on the row.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,11 +13,14 @@ use super::desk::{Answers, Desk, Made, Rules};
 use super::dispatcher::Event;
 use super::inflight::InFlight;
 use super::journal::Journal;
-use super::{Job, Outcome};
+use super::retry::{self, Budget, Next};
+use super::{Job, Outcome, Trouble};
+use crate::chance;
 use crate::clock::SystemClock;
 use crate::gateway::Gateway;
 use crate::metrics::Metrics;
 use crate::mission::Mission;
+use crate::panics::Panics;
 use crate::roster::Team;
 use crate::sessions::Sessions;
 
@@ -54,21 +58,45 @@ pub(super) struct Ends {
     pub(super) answers: Arc<Answers>,
     /// Whether the dispatcher wants to hear that a turn was taken.
     pub(super) on_trial: Arc<AtomicBool>,
+    /// Where panics are noted.
+    pub(super) panics: Panics,
+}
+
+/// A job, and the answer that is owed for it: dropped, on whichever way, it tells the dispatcher.
+struct Owed<'a> {
+    job: Option<Box<Job>>,
+    /// None where something panicked.
+    outcome: Option<Outcome>,
+    budget: &'a Budget,
+    inbox: &'a Sender<Event>,
+}
+
+impl Drop for Owed<'_> {
+    fn drop(&mut self) {
+        let Some(mut job) = self.job.take() else { return };
+        let outcome = self.outcome.take().unwrap_or_else(|| {
+            let trouble = Trouble::Broken;
+            match retry::after(&mut job.record, &trouble, self.budget, chance::unit()) {
+                Next::Again(pause) => Outcome::Again { trouble, pause },
+                Next::End(end) => Outcome::Closed(end),
+            }
+        });
+        // The dispatcher outlives its workers; if it is gone all the same, nothing waits for the answer.
+        let _ = self.inbox.send(Event::Finished(job, outcome));
+    }
 }
 
 impl Worker {
-    /// Works until there are no more jobs to come. Whatever happens to a job, its outcome is told: a panic is caught
-    /// on the road.
+    /// Works until there are no more jobs to come.
     pub(super) fn run(self, ends: &Ends) {
         let stir = || {
             // A full channel has the news already.
             let _ = ends.nudges.try_send(());
         };
-        // The dispatcher outlives its workers; if it is gone all the same, nobody is left to be told.
-        let tell = |event: Event| drop(ends.inbox.send(event));
         let taken = |number: u64| {
             if ends.on_trial.load(Ordering::Relaxed) {
-                tell(Event::Taken(number));
+                // The dispatcher outlives its workers; if it is gone all the same, nothing waits for this.
+                let _ = ends.inbox.send(Event::Taken(number));
             }
         };
         let desk = Desk {
@@ -87,15 +115,24 @@ impl Worker {
             rules: &self.rules,
             metrics: &self.metrics,
         };
-        for mut job in &ends.jobs {
-            let began = Instant::now();
-            let outcome = deliver(&mut job, &desk);
-            let name = match &outcome {
-                Outcome::Closed(end) => end.name(),
-                Outcome::Again { .. } => "again",
-            };
-            self.metrics.attempts.record(name, "done", began.elapsed());
-            tell(Event::Finished(job, outcome));
+        for job in &ends.jobs {
+            let (budget, inbox) = (&self.rules.budget, &ends.inbox);
+            let mut owed = Owed { job: Some(job), outcome: None, budget, inbox };
+            ends.panics.catch("worker", || {
+                let Some(job) = &mut owed.job else { return };
+                let began = Instant::now();
+                let outcome = deliver(job, &desk);
+                let name = match &outcome {
+                    Outcome::Closed(end) => end.name(),
+                    Outcome::Again { .. } => "again",
+                };
+                if matches!(outcome, Outcome::Again { trouble: Trouble::Broken, .. }) {
+                    // It was caught inside.
+                    ends.panics.note("worker");
+                }
+                owed.outcome = Some(outcome);
+                self.metrics.attempts.record(name, "done", began.elapsed());
+            });
         }
     }
 }

@@ -14,6 +14,7 @@ pub mod dialect;
 pub mod history;
 pub mod rehearsal;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::AddAssign;
 use std::time::Duration;
@@ -23,6 +24,7 @@ use serde_json::Value;
 
 use crate::clock::Pulse;
 use crate::model::SessionKey;
+use crate::redact::without_our_tokens;
 
 pub use codec::{SessionNames, session_key};
 pub use history::{Recovered, TurnMark};
@@ -126,6 +128,21 @@ pub struct Reply {
     pub cut: bool,
     /// What it cost, if the gateway says.
     pub usage: Option<Usage>,
+}
+
+impl Reply {
+    /// The reply without tokens of this product in its text and arguments. They are masked before anything is recorded,
+    /// so that what is recorded equals what is posted.
+    #[must_use]
+    pub(crate) fn without_tokens(mut self) -> Self {
+        let arguments = self.calls.iter_mut().map(|call| &mut call.arguments);
+        for text in self.text.iter_mut().chain(arguments) {
+            if let Cow::Owned(masked) = without_our_tokens(text) {
+                *text = masked;
+            }
+        }
+        self
+    }
 }
 
 /// What turns cost, in tokens, and in money where the gateway says it: it does so in the history of a session.

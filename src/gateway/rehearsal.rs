@@ -1,10 +1,12 @@
 //! What answers of a gateway are taken for, without a gateway: no connection, no waiting.
 
 use std::io::Read;
+use std::time::Duration;
 
 use super::codec::{Answer, Failure, Taken, refusal};
 use super::dialect::{Dialect, ToolShape};
 use super::{Class, GatewayError, Progress, Reply, Why};
+use crate::memory::ByteBudget;
 use crate::redact::Redactor;
 
 /// An answer as it comes: its head, and where its body comes from.
@@ -33,7 +35,10 @@ pub fn rehearse(
         let taken = Taken {
             kind: &kind.to_ascii_lowercase(),
             most,
+            announced: None,
             errors_may_be_texts: dialect.errors_may_be_texts(),
+            memory: (&ByteBudget::default().gateway, Duration::ZERO),
+            pace: &|_| Ok(()),
             broken: &|_| lost(),
             behind: &|_, _| {},
         };

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::session::{Naming, Scope};
 use super::wake::{Caller, Errand, Refusal, Taken, Wakes, When, Wish, agent_of, sound, whose};
 use crate::clock::Millis;
+use crate::redact::without_our_tokens;
 use crate::tools::table::{Field, Row, Type, Whom};
 use crate::tools::{Fields, Kind, ToolError};
 
@@ -114,8 +115,9 @@ impl Ask {
         }
         Ok(Self {
             errand,
-            text: text.to_owned(),
-            reason: fields.filled("reason").map(str::to_owned),
+            // Another agent reads them.
+            text: without_our_tokens(text).into_owned(),
+            reason: fields.filled("reason").map(|reason| without_our_tokens(reason).into_owned()),
             session,
             main: key("mainKey")?,
             scope: fields.choice("scope", SCOPE)?,

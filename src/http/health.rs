@@ -3,6 +3,8 @@
 //! The answer is always 200 while the process lives: a health check that restarts it would only interrupt turns.
 
 mod heartbeat;
+mod process;
+mod ready;
 mod report;
 mod storage;
 
@@ -12,6 +14,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 pub use heartbeat::HeartbeatHealth;
+pub use process::{Infrastructure, Memory, PanicHealth, Versions};
+pub use ready::Ready;
 pub use storage::{DiskHealth, LedgerHealth};
 
 use crate::clock::Millis;
@@ -59,6 +63,8 @@ pub struct Health {
     pub ledger: LedgerHealth,
     /// Where it lies.
     pub disk: DiskHealth,
+    /// Panics of the threads, which go on.
+    pub panics: PanicHealth,
     /// Who begins no turns, because people want it so.
     pub paused: Paused,
     /// Of this process.
@@ -95,28 +101,6 @@ impl Status {
             Self::Draining => "draining",
         }
     }
-}
-
-/// Versions.
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Versions {
-    /// Ours.
-    pub runtime_service: String,
-    /// The gateway's.
-    pub openclaw: String,
-}
-
-/// The machine.
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Infrastructure {
-    /// Its id.
-    pub droplet_id: String,
-    /// Its address.
-    pub ip_address: String,
-    /// Where it stands.
-    pub region: String,
 }
 
 /// The way to the agents.
@@ -215,8 +199,7 @@ pub struct TurnHealth {
     pub quiet_seconds: f64,
 }
 
-/// What the delivery is set to. Two of the original's values rule nothing here: they are shown as they are set, and
-/// named in `without_effect`.
+/// What the delivery is set to. `without_effect` names the fields that rule nothing here.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[expect(missing_docs, reason = "these are the variables' names")]
@@ -281,13 +264,6 @@ pub struct BackendHealth {
     pub clock_ahead_ms: Option<i64>,
 }
 
-/// Of this process, in bytes; the original's other fields are a garbage collector's.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
-pub struct Memory {
-    /// What is resident.
-    pub rss: u64,
-}
-
 /// So many failures in a row are no accident.
 const FAILING: u64 = 3;
 
@@ -298,7 +274,7 @@ const DISK_LOW_BYTES: u64 = 100 * 1024 * 1024;
 const SKEW_MS: u64 = 30_000;
 
 /// Everything that can speak against being healthy, in words that dashboards can count.
-pub const REASONS: [&str; 20] = [
+pub const REASONS: [&str; 21] = [
     "gateway_unreachable",
     "gateway_refused_token",
     "gateway_endpoint_off",
@@ -320,6 +296,7 @@ pub const REASONS: [&str; 20] = [
     // Of the rooms that write workspaces.
     "profiles_unwritable",
     "foreign_instance",
+    "thread_panicked",
 ];
 
 /// What is known of the parts.
@@ -332,12 +309,13 @@ pub struct Parts {
     pub backend: BackendHealth,
     pub ledger: LedgerHealth,
     pub disk: DiskHealth,
+    pub panics: PanicHealth,
 }
 
 impl Parts {
     /// What speaks against being healthy; of what is not known yet, nothing.
     pub fn reasons(&self) -> Vec<&'static str> {
-        let Self { gateway, delivery, roster, backend, ledger, disk } = self;
+        let Self { gateway, delivery, roster, backend, ledger, disk, panics } = self;
         let holds = |reason: &str| match reason {
             "gateway_too_old" => gateway.too_old,
             "backend_unreachable" => backend.reachable == Some(false),
@@ -355,6 +333,7 @@ impl Parts {
             "disk_low" => disk.free_bytes.is_some_and(|free| free < DISK_LOW_BYTES),
             "clock_skew" => backend.clock_ahead_ms.is_some_and(|ahead| ahead.unsigned_abs() > SKEW_MS),
             "foreign_instance" => delivery.foreign_instance.is_some(),
+            "thread_panicked" => panics.recent,
             "profiles_unwritable" => false,
             of_the_gateway => gateway.trouble == Some(of_the_gateway),
         };
@@ -366,25 +345,6 @@ impl Parts {
         let roster_asked = self.roster.last_sync_at.is_some() || self.roster.last_error.is_some();
         !self.delivery.running || self.backend.checked_at.is_none() || !roster_asked
     }
-
-    /// What is missing for being ready (`/readyz`): a gateway that is away is none of it, since rows wait well.
-    pub fn missing(&self) -> Vec<&'static str> {
-        let rows = [
-            (!self.backend.once_accepted, "backend"),
-            (!self.delivery.running, "delivery"),
-            (self.ledger.holds || self.ledger.displaced.is_some(), "ledger"),
-        ];
-        rows.into_iter().filter_map(|(misses, what)| misses.then_some(what)).collect()
-    }
-}
-
-/// `GET /readyz`.
-#[derive(Clone, Debug, Serialize)]
-pub struct Ready {
-    /// Whether it works, or could at any moment.
-    pub ready: bool,
-    /// What is missing.
-    pub missing: Vec<&'static str>,
 }
 
 /// In seconds, to the millisecond.

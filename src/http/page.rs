@@ -4,6 +4,8 @@
 //! and has nothing in it that is anybody's secret. What pages have in common, how they look and how they are drawn, is
 //! put into each of them here.
 
+use std::sync::OnceLock;
+
 use super::message::Reply;
 
 /// The page at `/` of the runtime: what it shows it asks for with the operators' token.
@@ -21,12 +23,22 @@ const POLICY: &str = "default-src 'none'; script-src 'nonce-{{NONCE}}'; style-sr
 
 /// The runtime's page; nobody must be able to guess the nonce.
 pub fn live(nonce: &str) -> Reply {
-    page(LIVE, nonce)
+    // Put together once: a flood of requests for the page must cost little.
+    static WHOLE: OnceLock<String> = OnceLock::new();
+    with_nonce(WHOLE.get_or_init(|| whole(LIVE)), nonce)
 }
 
 /// A page in which `{{LOOK}}`, `{{DRAW}}` and `{{NONCE}}` stand for what is put in.
 pub fn page(html: &str, nonce: &str) -> Reply {
-    let html = html.replace("{{LOOK}}", LOOK).replace("{{DRAW}}", DRAW).replace("{{NONCE}}", nonce);
+    with_nonce(&whole(html), nonce)
+}
+
+fn whole(html: &str) -> String {
+    html.replace("{{LOOK}}", LOOK).replace("{{DRAW}}", DRAW)
+}
+
+fn with_nonce(html: &str, nonce: &str) -> Reply {
+    let html = html.replace("{{NONCE}}", nonce);
     Reply::html(html.into_bytes())
         .with_header("Content-Security-Policy", &POLICY.replace("{{NONCE}}", nonce))
         .with_header("X-Content-Type-Options", "nosniff")

@@ -88,10 +88,16 @@ pub fn route(request: &Request) -> Route {
     if matches!(found, Route::Nudge) && request.header("Origin").is_some() {
         return refused(Reply::error(403, "Forbidden: pages give no nudges"));
     }
-    if matches!(found, Route::Nudge) && !request.body().is_empty() {
-        return refused(Reply::error(400, "A nudge has no body"));
+    if !matches!(found, Route::Agent(_) | Route::Operator(_)) && announces_body(request) {
+        return refused(Reply::error(400, "A request to this path has no body"));
     }
     found
+}
+
+/// Whether the head announces a body. Where none belongs, none is read.
+fn announces_body(request: &Request) -> bool {
+    request.header("Transfer-Encoding").is_some()
+        || request.header("Content-Length").is_some_and(|length| length.bytes().any(|digit| digit != b'0'))
 }
 
 /// As the original decides it: by a part of the text (http-and-tools §3.3).

@@ -1,11 +1,15 @@
 //! The whole of the data as one JSON value, out and in: to move it, to keep it, to begin with it.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value, json};
 
 use super::answer::{Refusal, ensure};
+use super::call::Options;
 use super::engine::Engine;
+use super::imported::Imported;
 use super::keys::{self, KeyError};
-use super::plant::{dig_table, named, plant_row};
+use super::plant::{dig_table, fault_in, plant_row};
 use super::store::{StoreError, Table, Tx};
 use super::vault::Vault;
 
@@ -29,21 +33,14 @@ impl Engine {
 
     /// Puts a copy into an empty engine, all of it or nothing; how many rows there were.
     pub fn import(&self, copy: &Value) -> Result<usize, Refusal> {
-        self.store.write(|tx| import(tx, copy, self.vault.as_ref()))
+        self.store.write(|tx| import(tx, copy, self.vault.as_ref(), self.options))
     }
 }
 
 /// A row that does not fit is a fault of the copy here, not of ours.
-fn misfit(why: StoreError) -> Refusal {
-    match why {
-        StoreError::Fault(what) => Refusal::thrown(format!("the export does not fit ({what})")),
-        other @ (StoreError::Full
-        | StoreError::Locked
-        | StoreError::Newer { .. }
-        | StoreError::Corrupt(_)
-        | StoreError::Disk(_)
-        | StoreError::Unwritable(_)) => Refusal::Store(other),
-    }
+fn misfit(table: &str, row: &Value, field: &str, why: &str) -> Refusal {
+    let id = row["_id"].as_str().unwrap_or_default();
+    Refusal::thrown(format!("the export does not fit (row {id} of {table}, field {field}: {why})"))
 }
 
 /// Whether nothing is there yet.
@@ -56,8 +53,14 @@ fn is_empty(tx: &Tx<'_>) -> Result<bool, StoreError> {
     Ok(true)
 }
 
-/// The same inside a transaction. Keys that `vault` cannot open are refused.
-pub(super) fn import(tx: &Tx<'_>, copy: &Value, vault: Option<&Vault>) -> Result<usize, Refusal> {
+/// The same inside a transaction. Keys that `vault` cannot open are refused, and rows that no function would
+/// have written.
+pub(super) fn import(
+    tx: &Tx<'_>,
+    copy: &Value,
+    vault: Option<&Vault>,
+    options: Options,
+) -> Result<usize, Refusal> {
     ensure!(is_empty(tx)?, "there are data already; a copy goes only into an empty place");
     let known = copy["format"] == FORMAT;
     ensure!(known, "this is no export of the embedded Mission Control (its \"format\" says something else)");
@@ -70,22 +73,30 @@ pub(super) fn import(tx: &Tx<'_>, copy: &Value, vault: Option<&Vault>) -> Result
     let Some(tables) = copy["tables"].as_object() else {
         return Err(Refusal::thrown("the export has no tables"));
     };
+    let mut rules = Imported::of(tables, options);
     let mut count = 0;
-    for (name, rows) in tables {
-        let table = named(name).map_err(misfit)?;
+    if let Some(name) = tables.keys().find(|name| Table::ALL.iter().all(|table| table.name() != **name)) {
+        return Err(Refusal::thrown(format!("the export does not fit (there is no table {name})")));
+    }
+    // In this order what is wrong is found before what depends on it.
+    for table in Table::ALL {
+        let name = table.name();
+        let Some(rows) = tables.get(name) else { continue };
         let Some(rows) = rows.as_array() else {
             return Err(Refusal::thrown(format!("the export's table {name} is no list")));
         };
+        let mut ids = HashSet::new();
         for row in rows {
             let whole = row["_id"].is_string() && row["_creationTime"].is_number();
             ensure!(whole, "the export has a row of {name} without its _id or its _creationTime");
-            plant_row(tx, table, row.clone()).map_err(misfit)?;
+            // A row that takes another's place would be lost without a word.
+            ensure!(ids.insert(row["_id"].as_str()), "the export has two rows of {name} with the same _id");
+            if let Some((field, why)) = fault_in(table, row) {
+                return Err(misfit(name, row, &field, &why));
+            }
+            rules.check(table, row).map_err(|(field, why)| misfit(name, row, field, &why))?;
+            plant_row(tx, table, row.clone())?;
         }
-        // A row that takes another's place would be lost without a word.
-        ensure!(
-            dig_table(tx, table)?.len() == rows.len(),
-            "the export has two rows of {name} with the same _id"
-        );
         count += rows.len();
     }
     if let Some(vault) = vault {

@@ -259,7 +259,8 @@ fn read_copy(path: &Path) -> Result<Value, DataError> {
 /// The export's first account gets a new token, because nobody here knows the old one.
 fn take_in(tx: &Tx<'_>, engine: &Engine, path: &Path) -> Result<Founded, DataError> {
     let refused = |what: String| DataError::Copy { path: path.to_owned(), what };
-    copy::import(tx, &read_copy(path)?, engine.vault.as_ref()).map_err(|why| refused(why.to_string()))?;
+    copy::import(tx, &read_copy(path)?, engine.vault.as_ref(), engine.options)
+        .map_err(|why| refused(why.to_string()))?;
     let first = tx.all::<Account>()?.into_iter().next();
     let mut account = first.ok_or_else(|| refused("there is no account in it".to_owned()))?;
     let service_token = new_token(tx, &mut account)?;

@@ -21,6 +21,7 @@ mod engine;
 mod founding;
 mod function;
 mod human;
+mod imported;
 mod keys;
 mod logins;
 mod number;

@@ -59,8 +59,16 @@ pub(super) fn dig_table(tx: &Tx<'_>, table: Table) -> Result<Vec<Value>, StoreEr
     for_rows_of!(table, dig(tx))
 }
 
+/// The field that keeps a row from being one of its table, and why; none if nothing does.
+pub(super) fn fault_in(table: Table, row: &Value) -> Option<(String, String)> {
+    let mut fields = row.as_object()?.clone();
+    fields.remove("_id");
+    fields.remove("_creationTime");
+    for_rows_of!(table, fault(fields))
+}
+
 /// The table of this name.
-pub(super) fn named(name: &str) -> Result<Table, StoreError> {
+fn named(name: &str) -> Result<Table, StoreError> {
     let table = Table::ALL.into_iter().find(|table| table.name() == name);
     table.ok_or_else(|| StoreError::Fault(format!("there is no table {name}")))
 }
@@ -99,6 +107,30 @@ fn decode<R: Row>(mut fields: Map<String, Value>) -> Result<R, StoreError> {
         Some(lost) => Err(misfit::<R>(&format!("there is no field {lost}"))),
         None => Ok(row),
     }
+}
+
+fn fault<R: Row>(mut fields: Map<String, Value>) -> Option<(String, String)> {
+    fields.retain(|_, value| !value.is_null());
+    let read = |fields: &Map<String, Value>| serde_json::from_value::<R>(Value::Object(fields.clone()));
+    let why = match read(&fields) {
+        Ok(row) => {
+            let kept = encode(&row).ok()?;
+            let lost = fields.keys().find(|name| kept.get(name.as_str()).is_none())?;
+            return Some((lost.clone(), "there is no such field".to_owned()));
+        }
+        Err(why) => why.to_string(),
+    };
+    if let Some((name, _)) = why.strip_prefix("missing field `").and_then(|rest| rest.split_once('`')) {
+        return Some((name.to_owned(), "it is missing".to_owned()));
+    }
+    // What is wrong with a field is no longer said once the field is gone.
+    let is_at_fault = |name: &&String| {
+        let mut without = fields.clone();
+        without.remove(*name);
+        read(&without).map_or_else(|other| other.to_string() != why, |_| true)
+    };
+    let name = fields.keys().find(is_at_fault).cloned().unwrap_or_default();
+    Some((name, why.chars().take(200).collect()))
 }
 
 fn encode(row: &impl serde::Serialize) -> Result<Value, StoreError> {

@@ -38,6 +38,13 @@ pub(super) struct Arg {
     optional: bool,
 }
 
+impl Arg {
+    /// What its value may be.
+    pub(super) const fn is(&self) -> Is {
+        self.is
+    }
+}
+
 /// An argument that must be there.
 pub(super) const fn need(name: &'static str, is: Is) -> Arg {
     Arg { name, is, optional: false }
@@ -53,7 +60,8 @@ pub(super) fn validate(value: &Value, list: &'static [Arg]) -> Result<(), String
     check(value, &Is::Object(list), "")
 }
 
-fn check(value: &Value, is: &Is, path: &str) -> Result<(), String> {
+/// Why a value does not fit, in the platform's words; `path` is where it stands.
+pub(super) fn check(value: &Value, is: &Is, path: &str) -> Result<(), String> {
     let fits = match is {
         Is::Id(table) => return check_id(value, *table, path),
         Is::Text => value.is_string(),

@@ -17,16 +17,18 @@ pub const MINUTES: usize = 60;
 pub const MINUTE: Duration = Duration::from_mins(1);
 
 /// The ends of deliveries, in the order of [`COUNTED`].
-const ENDS: [&str; 8] = ["answered", "kept", "silent", "unanswered", "skipped", "gone", "dead", "dropped"];
+const ENDS: [&str; 9] =
+    ["answered", "kept", "silent", "unanswered", "skipped", "gone", "stopped", "dead", "dropped"];
 
 /// What is shown of each minute. `turns` are requests to the gateway: a turn that goes on with results of tools is one more.
-pub const COUNTED: [&str; 14] = [
+pub const COUNTED: [&str; 15] = [
     "answered",
     "kept",
     "silent",
     "unanswered",
     "skipped",
     "gone",
+    "stopped",
     "dead",
     "dropped",
     "failed",
@@ -50,7 +52,8 @@ pub fn totals(metrics: &Metrics, tally: &Tally) -> Totals {
         };
         of(&metrics.turn_tools) + of(&metrics.http_tools)
     };
-    let [answered, kept, silent, unanswered, skipped, gone, dead, dropped] = ENDS.map(|end| tally.of(end));
+    let [answered, kept, silent, unanswered, skipped, gone, stopped, dead, dropped] =
+        ENDS.map(|end| tally.of(end));
     [
         answered,
         kept,
@@ -58,6 +61,7 @@ pub fn totals(metrics: &Metrics, tally: &Tally) -> Totals {
         unanswered,
         skipped,
         gone,
+        stopped,
         dead,
         dropped,
         tally.failed,

@@ -42,7 +42,10 @@ impl House {
         }
         blocks.extend(self.foreign.iter().map(|why| sentence(why)));
         blocks.extend(
-            self.gateway.iter().map(|why| format!("The way to the agents is closed: {}", dotted(why))),
+            self.gateway
+                .iter()
+                .filter(|_| turns)
+                .map(|why| format!("The way to the agents is closed: {}", dotted(why))),
         );
         blocks.extend(
             self.backend

@@ -31,6 +31,7 @@ pub fn explain(reason: &str) -> &str {
         }
         "disk_low" => "make room on the disk of STATE_DIR",
         "clock_skew" => "our clock and Mission Control's differ: set the clock",
+        "thread_panicked" => "a part of the service panicked and goes on: report it as a bug, with the log",
         "profiles_unwritable" => "the agents' workspaces cannot be written",
         "foreign_instance" => "another runtime works on this account: stop one of the two",
         other => other,

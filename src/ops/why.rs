@@ -192,6 +192,11 @@ fn over(case: &Case, at: Millis, end: Option<&End>, now: Millis) -> Said {
             "It was deleted, or settled by somebody else.".to_owned(),
             nothing,
         ),
+        Some(End::Stopped) => (
+            format!("stopped {when}."),
+            silent("a person stopped the work on this task".to_owned()),
+            "Nothing by itself: mention the agent to ask again.".to_owned(),
+        ),
         Some(End::Dead(why)) => (format!("given up {when}."), sentence(why), after_death(case)),
         Some(End::Dropped(why)) => {
             (format!("closed for good by a person, {when}."), format!("It had been given up: {}", dotted(why)), nothing)
@@ -295,8 +300,9 @@ fn waiting(case: &Case, house: &House, now: Millis) -> Said {
         };
     }
     if let Some(Place::Behind(first)) = &case.place {
-        let why = format!("An earlier one of the same agent and task comes first: {first}.");
-        let next = format!("It follows when that one is settled; `why {first}` tells how far it is.");
+        let why = format!("Another one of the same agent and task comes first: {first}.");
+        let next =
+            format!("It follows when that one has ended or lets it pass; `why {first}` tells how far it is.");
         return Said { state: "waiting", what: seen, why, next, next_at: None };
     }
     let why = own.unwrap_or_else(|| "It waits for a free worker.".to_owned());

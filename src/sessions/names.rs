@@ -6,7 +6,7 @@ use super::book::KEY;
 use crate::files::Folder;
 use crate::gateway::SessionNames;
 
-const FILE: &str = "sessions.names";
+const FILE: &str = "conversation-names";
 
 /// What an earlier process has chosen; nothing as long as no turn was sent. To be asked before [`super::Sessions::open`].
 pub fn chosen(folder: &Folder) -> Option<SessionNames> {

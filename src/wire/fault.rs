@@ -81,6 +81,8 @@ pub enum Fault {
     HeadTooLarge,
     /// The body of the answer is larger than the caller takes.
     BodyTooLarge,
+    /// No memory was free for the body of the answer in time.
+    Crowded,
     /// The request could not be made: our own mistake.
     BadRequest(String),
 }
@@ -165,6 +167,7 @@ impl Fault {
             | io::ErrorKind::WriteZero
             | io::ErrorKind::InvalidData => Self::Lost,
             io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => Self::TooSlow,
+            io::ErrorKind::OutOfMemory => Self::Crowded,
             // The standard library has no kind for a failed lookup, only these words.
             _ if error.to_string().contains("lookup address information") => Self::NameNotFound,
             // Refused, no route, not permitted, no descriptors left, …: the system's words say it best.

@@ -25,7 +25,8 @@ use mission_control_runtime::heartbeat::keeper::Keeper;
 use mission_control_runtime::heartbeat::session::Scope;
 use mission_control_runtime::http::agent_api::near::Near;
 use mission_control_runtime::http::agent_api::{AgentApi, DOCUMENT_BYTES, Setup};
-use mission_control_runtime::http::message::Reply;
+use mission_control_runtime::http::hosts::Hosts;
+use mission_control_runtime::http::message::{Reply, Request};
 use mission_control_runtime::http::routes::{Route, route};
 use mission_control_runtime::http::server::{Limits, Server};
 use mission_control_runtime::ledger::Paper;
@@ -167,7 +168,7 @@ impl Stand {
             clock: Arc::new(hands.clone()),
             stir: Box::new(|| ()),
             wait: Box::new(|_| ()),
-            near: Near::new(&[], ["runtime"]),
+            near: Near::new(&[], Hosts::new(["runtime"])),
             tokens: plan.tokens,
             calls_max: 32,
             redactor,
@@ -176,11 +177,17 @@ impl Stand {
             main_session: plan.naming.0.unwrap_or("main").to_owned(),
             session_scope: plan.naming.1,
         };
-        let api = AgentApi::new(setup);
+        let api = Arc::new(AgentApi::new(setup));
+        let admitting = api.clone();
+        let admit = move |request: &Request| match route(request) {
+            Route::Agent(_) => admitting.refuse(request),
+            Route::Refused(reply) => Some(reply),
+            _ => None,
+        };
         let limits = Limits { stack_bytes: 1024 * 1024, ..Limits::default() }
             .with_body_limit("/agent/document", DOCUMENT_BYTES);
         let address = if plan.bind.is_empty() { "127.0.0.1:0" } else { plan.bind };
-        let server = Server::bind(address, limits, move |request| match route(&request) {
+        let server = Server::bind_admitting(address, limits, admit, move |request| match route(&request) {
             Route::Agent(door) => api.answer(door, &request),
             Route::Refused(reply) => reply,
             _ => Reply::text("else"),

@@ -167,6 +167,31 @@ fn nonsense_on_the_command_line_is_code_2() {
     assert!(!text(&output).contains('\u{1b}'), "a terminal must not be painted by what was typed");
 }
 
+/// A right-to-left override shows another text than the bytes say; invisible characters hide one.
+#[test]
+fn characters_that_forge_what_a_reader_sees_are_escaped_in_the_log_and_on_the_terminal() {
+    let forged = "all\u{202e}dab si\u{200b}\u{feff}\u{2066}\u{85}\u{9b}31m\u{ad}\u{e0041}end";
+    let body = json!({"code": "BadJsonBody", "message": forged}).to_string();
+    let backend = ScriptedHttp::start([Move::Send(answer(400, &body))]);
+    let configured = |program: Program| program.configured(&backend.url(), TOKEN).with("HEALTH_PORT", "0");
+    let mut shown = vec![
+        text(&configured(Program::new(["doctor"])).output()),
+        text(&configured(Program::new(["doctor", "--json"])).output()),
+    ];
+    for format in ["text", "json"] {
+        let mut service = configured(Program::new(["run"])).with("LOG_FORMAT", format).start();
+        service.hear("BadJsonBody");
+        service.signal("TERM");
+        shown.push(service.end().1);
+    }
+    for text in shown {
+        assert!(text.contains("BadJsonBody") && text.contains("202e"), "it is shown, escaped:\n{text}");
+        for c in forged.chars().filter(|c| !c.is_ascii()) {
+            assert!(!text.contains(c), "{} in\n{text}", c.escape_unicode());
+        }
+    }
+}
+
 /// "One start with ten mistakes shows ten sentences."
 #[test]
 fn ten_mistakes_are_ten_sentences_and_code_3() {

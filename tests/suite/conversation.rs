@@ -8,6 +8,8 @@ mod answers;
 mod face;
 /// What it says of itself, held against what it does.
 mod figures;
+/// Foreign host names, nudge floods, tokens in answers, huge answers.
+mod hostile;
 /// The three of them, started and joined.
 mod house;
 /// What went wrong, and whether people are told so in three lines.
@@ -30,6 +32,8 @@ mod poison;
 mod real;
 /// Two of them on one account.
 mod rivals;
+/// A person stops the work on a task.
+mod stopped;
 /// How it ends when it is told to.
 mod stopping;
 /// What agents are to hear of.

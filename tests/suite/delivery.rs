@@ -11,6 +11,8 @@ mod prompt;
 mod prompt_limits;
 /// What a reply means, and how a long one is divided.
 mod reply;
+/// When a row is given up.
+mod retry;
 
 use mission_control_runtime::delivery::prompt::{Briefing, HttpWay, Scene, brief};
 use mission_control_runtime::model::{DeliveryContext, TaskStatus, Word};

@@ -5,6 +5,10 @@
 mod absence;
 /// Two dispatchers on one board.
 mod duel;
+/// Rows whose answer is recorded, while the breaker is open or an operator has paused.
+mod no_turn;
+/// A failing row at the head of its track.
+mod passing;
 /// Another runtime on the same account.
 mod rival;
 /// What people ask and have done.

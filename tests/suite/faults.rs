@@ -14,10 +14,12 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
 
+use mission_control_runtime::ledger::Tale;
 use mission_control_runtime::local::Options;
+use mission_control_runtime::model::NotificationType;
 
 use self::sorts::{SORTS, Sort, sort};
-use self::world::{Outcome, play};
+use self::world::{Outcome, World, play};
 use crate::support::faulty::Break;
 
 const PLAIN: Options = Options { original: false, redact: false };
@@ -66,6 +68,24 @@ fn an_agent_is_asked_once_although_the_answer_is_lost_and_the_repeat_is_slow() {
         assert_eq!(counted, [FEW_JOBS; 2], "requests and answers");
         assert_eq!(outcome.failures, Vec::<String>::new());
     }
+}
+
+/// The process is killed while it waits for the answer, and its successor asks about a request that has been delivered and
+/// answered by then: the backend no longer lists it, and would create a second one.
+#[test]
+fn an_agent_is_asked_once_although_the_process_dies_before_the_answer() {
+    let requests = [sort("createResponseRequestNotifications")];
+    let mut world = World::new(&requests, FEW_JOBS, PLAIN, &[Break::LateAnswer(LATE)]);
+    world.until_recorded("the requests are closed", |tales| {
+        let closed =
+            |tale: &&Tale| tale.row.kind == NotificationType::ResponseRequest && tale.closed.is_some();
+        tales.iter().filter(closed).count() == FEW_JOBS
+    });
+    world.kill_and_start();
+    let outcome = world.end();
+    let counted = ["\"type\":\"response_request\"", "\"content\":\"Checked.\""].map(|row| outcome.count(row));
+    assert_eq!(counted, [FEW_JOBS; 2], "requests and answers");
+    assert_eq!(outcome.failures, Vec::<String>::new());
 }
 
 /// `FAULT_JOBS` says how many jobs of each sort there are; then each function and each fault has a run of its own.

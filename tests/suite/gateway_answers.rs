@@ -25,6 +25,8 @@ mod connections;
 mod dialects;
 /// WebSockets that are no gateway's, break, stall, drip and never end.
 mod hostile_sockets;
+/// Large answers, and the memory they share.
+mod memory;
 /// What became of a turn whose answer was lost.
 mod recovery;
 /// Refusals in both shapes, and answers of somebody else.

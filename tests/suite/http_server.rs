@@ -59,7 +59,8 @@ static LARGE: [u8; 3_000_000] = [b'x'; 3_000_000];
 /// What most tests talk to.
 fn routes(request: &Request) -> Reply {
     match request.path().as_ref() {
-        "/health" => Reply::json(r#"{"status":"ok"}"#).no_store(),
+        "/health" | "/livez" => Reply::json(r#"{"status":"ok"}"#).no_store(),
+        "/page" => Reply::html(vec![b'x'; 60_000]),
         "/echo" => Reply::text(format!("{} {:?}", request.method(), String::from_utf8_lossy(request.body()))),
         "/length" => Reply::text(request.body().len().to_string()),
         "/target" => Reply::text(request.target().to_owned()),

@@ -98,6 +98,7 @@ fn end() -> impl Strategy<Value = End> {
         silence().prop_map(End::Unanswered),
         prop::sample::select(Skip::ALL.to_vec()).prop_map(End::Skipped),
         Just(End::Gone),
+        Just(End::Stopped),
         any::<String>().prop_map(End::Dead),
         any::<String>().prop_map(End::Dropped),
     ]
@@ -180,9 +181,11 @@ fn any_record() -> impl Strategy<Value = Record> {
             }),
             whom: Some((SessionKey::new("task:t:agent:a:acc:v1"), "a".to_owned())),
             heard: Some((Some(MessageId::new("m")), NOW)),
+            began_paused: lost % 5 == 0,
             answered: lost % 2 == 0,
             answered_then: u64::from(failures),
             provider: doubts,
+            causes: [("unknown-agent".to_owned(), doubts)].into(),
             reopened: doubts % 2 == 0,
             rested: u64::from(doubts),
             waits: if lost % 3 == 0 { Waits::Person } else { Waits::Agent },
@@ -275,7 +278,7 @@ fn what_is_kept_has_stable_names() {
     let effects = json!({"done": [{"call": "c", "output": "o", "called": true}], "made": ["m"]});
     let cost = json!({"input_tokens": 3, "output_tokens": 4});
     let unposted = json!({"parts": ["words"], "doubt": 1, "advance": true});
-    let all = json!({"tries": 1, "failures": 1, "doubts": 1, "outages": 1, "turned_away": 1, "answered_then": 1, "provider": 1,
+    let all = json!({"tries": 1, "failures": 1, "doubts": 1, "outages": 1, "turned_away": 1, "answered_then": 1, "provider": 1, "causes": {"internal": 1},
         "lost": 1, "sent": sent, "unheard": 1, "parted": 1, "silences": 1, "unknown": 1, "whom": ["task:t", "a"], "heard": ["m", 1], "answered": true,
         "reopened": true, "rested": 1, "waits": "person", "since": 1, "effects": effects, "spent": cost, "unposted": unposted, "stage": stage});
     let known: Record = serde_json::from_value(all.clone()).unwrap();

@@ -49,6 +49,8 @@ mod scripted_gateway;
 mod secrets;
 /// The 34 service functions: what is sent, what is understood.
 mod service_calls;
+/// The threads of the delivery, with doubles that panic.
+mod threads;
 /// The house keeps its floors, its documents and its secrets.
 mod tidiness;
 /// Certificates: good ones work, bad ones are named.

@@ -144,6 +144,11 @@ fn every_end_is_told() {
             ["given up", "No.", "`dead retry n1` posts the answer that the agent has given"],
         ),
         (
+            ended(End::Stopped),
+            "stopped",
+            ["stopped", "A person stopped the work on this task.", "mention the agent to ask again"],
+        ),
+        (
             ended(End::Dropped("no".to_owned())),
             "dropped",
             ["closed for good by a person", "It had been given up: no.", "Nothing"],
@@ -204,7 +209,7 @@ fn whatever_is_not_over_is_told() {
         (
             at(Place::Behind(NotificationId::new("n0"))),
             "waiting",
-            ["not settled", "An earlier one of the same agent and task comes first: n0.", "`why n0`"],
+            ["not settled", "Another one of the same agent and task comes first: n0.", "`why n0`"],
         ),
         (
             trouble(
@@ -295,6 +300,7 @@ fn what_stands_in_the_way_is_told_first() {
     assert_eq!(one(&at(Place::Ready), &others, SILENCE, NOW).state, "waiting");
     let case = Case { record: Record { stage: answered(), ..Record::default() }, ..at(Place::Ready) };
     assert_eq!(one(&case, &House { paused: paused(true, &[]), ..runs() }, SILENCE, NOW).state, "waiting");
+    assert_eq!(one(&case, &House { gateway: gateway(), ..runs() }, SILENCE, NOW).state, "waiting");
 }
 
 /// Of many the one that tells most: what waits, what gave up, the last.

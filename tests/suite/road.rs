@@ -3,6 +3,8 @@
 
 /// A full disk when a note is due, and calls that fail behind the answer.
 mod after_the_answer;
+/// What is counted, and what begins a turn.
+mod counted;
 /// Every crash point.
 mod crashes;
 /// A board, a desk, and a job on it.
@@ -361,6 +363,7 @@ fn a_message_that_comes_while_the_agent_works_is_heard_too() {
         assert_eq!(status, 200, "{answer}");
     });
     office.gateway.says("About the second.");
+    assert_eq!(office.deliver(&mut job), "again", "another turn is another beginning");
     assert_eq!(office.deliver(&mut job), "answered");
     let turns = office.gateway.take_seen();
     assert_eq!(turns.len(), 2);

@@ -6,14 +6,17 @@ use std::path::{Path, PathBuf};
 use mission_control_runtime::redact::credentials_in;
 
 /// Which floor a room stands on. The longest matching path counts.
-const FLOORS: [(&str, u8); 55] = [
+const FLOORS: [(&str, u8); 60] = [
     ("model", 0),
     ("base64", 0),
     ("chance", 0),
     ("clock", 0),
     ("files", 0),
+    ("panics", 0),
     ("secret", 0),
     ("redact", 0),
+    ("visible", 0),
+    ("memory", 0),
     ("json", 0),
     ("config", 1),
     ("delivery", 1),
@@ -27,6 +30,7 @@ const FLOORS: [(&str, u8); 55] = [
     ("http::agent_api::repeats", 1),
     ("ops", 1),
     ("http::health", 1),
+    ("http::hosts", 1),
     ("http::operator", 1),
     ("http::page", 1),
     ("http::message", 1),
@@ -47,6 +51,7 @@ const FLOORS: [(&str, u8); 55] = [
     ("delivery::calls", 3),
     ("delivery::deliver", 3),
     ("delivery::desk", 3),
+    ("delivery::halt", 3),
     ("delivery::held", 3),
     ("delivery::inflight", 3),
     ("delivery::worker", 3),

@@ -2,7 +2,9 @@
 //! we live.
 
 use std::collections::{HashMap, HashSet};
+use std::io;
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use log::{debug, info, warn};
@@ -16,6 +18,7 @@ use crate::gateway::client::HttpGateway;
 use crate::heartbeat::keeper::Keeper;
 use crate::mission::{Mission, UpdateAgentHeartbeat, UpdateRuntimeStatus};
 use crate::model::{AgentId, AgentStatus, Roster, RuntimeReport, RuntimeStatus};
+use crate::panics::Panics;
 use crate::roster::Team;
 use crate::sessions::Sessions;
 use crate::wire::Stop;
@@ -23,6 +26,22 @@ use crate::wire::Stop;
 /// How soon a backend that did not answer is asked again; doubled with every failure.
 const FIRST_AGAIN: Duration = Duration::from_secs(1);
 
+/// How soon a chore begins anew that has panicked.
+const AFTER_A_PANIC: Duration = Duration::from_secs(1);
+
+/// Starts the thread of a chore, which ends when the switch is closed. After a panic the chore begins anew.
+pub(super) fn spawn(
+    name: &'static str,
+    (panics, stop): (Panics, Stop),
+    mut chore: impl FnMut() + Send + 'static,
+) -> io::Result<()> {
+    let keep_on = move || {
+        while panics.catch(name, &mut chore).is_none() && !stop.is_closed() {
+            stop.wait(AFTER_A_PANIC);
+        }
+    };
+    thread::Builder::new().name(name.to_owned()).spawn(keep_on).map(drop)
+}
 /// How often the gateway is looked at while the backend was told that we are starting.
 const START_LOOK: Duration = Duration::from_secs(1);
 
@@ -140,7 +159,7 @@ impl Reporter {
 
     /// Reports at once and then every interval, until the switch is closed. `provisioning` is reported once, and its end at
     /// once: beside another runtime each repetition would announce that one as "back online".
-    pub(super) fn run(mut self, stop: &Stop, interval: Duration) {
+    pub(super) fn run(&mut self, stop: &Stop, interval: Duration) {
         let mut failures = 0;
         let mut due = Instant::now();
         let mut starting = false;

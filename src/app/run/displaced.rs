@@ -17,18 +17,20 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Checks until the switch is closed.
 pub(super) fn watch(state: &State, view: &View, stop: &Stop) {
-    let mut before = None;
+    // What the dispatcher was last told. Begun anew after a panic, this tells it again.
+    let mut told = None;
     while !stop.is_closed() {
         let now = state.check_the_folder();
         // Without an answer of the dispatcher the next check tries again.
-        if now != before && view.ask(Ask::Suspend(now.is_some())).is_some() {
-            match &now {
-                Some(why) => error!(
+        if told.as_ref() != Some(&now) && view.ask(Ask::Suspend(now.is_some())).is_some() {
+            match (&now, told) {
+                (Some(why), _) => error!(
                     "nothing new begins, because STATE_DIR {why}: move it back, or stop this process and start it again"
                 ),
-                None => info!("STATE_DIR is back in its place: going on"),
+                (None, Some(Some(_))) => info!("STATE_DIR is back in its place: going on"),
+                (None, _) => {}
             }
-            before = now;
+            told = Some(now);
         }
         stop.wait(CHECK_INTERVAL);
     }

@@ -11,8 +11,10 @@ use crate::gateway::client::Choice;
 use crate::heartbeat::keeper::Keeper;
 use crate::http::agent_api::near::Near;
 use crate::http::agent_api::{AgentApi, DOCUMENT_BYTES, Setup};
+use crate::http::hosts::Hosts;
 use crate::http::server::Limits;
 use crate::ledger::Ledger;
+use crate::memory::ByteBudget;
 use crate::model::AccountId;
 use crate::roster::Team;
 use crate::sessions::names;
@@ -21,9 +23,21 @@ use crate::sessions::names;
 const STACK_BYTES: usize = 1024 * 1024;
 
 /// What the service's own server allows.
-pub(super) fn limits() -> Limits {
-    Limits { stack_bytes: STACK_BYTES, ..Limits::default() }
-        .with_body_limit("/agent/document", DOCUMENT_BYTES)
+pub(super) fn limits(memory: &ByteBudget) -> Limits {
+    Limits {
+        stack_bytes: STACK_BYTES,
+        reserved_paths: vec!["/livez", "/health"],
+        bodies: memory.requests.clone(),
+        ..Limits::default()
+    }
+    .with_body_limit("/agent/document", DOCUMENT_BYTES)
+}
+
+/// The host names of the service.
+pub(super) fn hosts_of(settings: &Settings) -> Hosts {
+    // The port plays no part.
+    let base_url = settings.http.base_url(settings.http.port);
+    Hosts::new([settings.http.host.as_str(), base_url.host()])
 }
 
 /// What an earlier process has left that agents are to hear of, where the ledger is; without a place to write it is only
@@ -48,10 +62,8 @@ pub(super) fn open_names(folder: Option<&Arc<Folder>>, ledger: &Ledger) -> Choic
 
 impl House<'_> {
     /// The doors for agents.
-    pub(super) fn doors(&self, team: &Team, port: u16, view: View) -> AgentApi {
+    pub(super) fn doors(&self, team: &Team, view: View) -> AgentApi {
         let settings = self.settings;
-        let base_url = settings.http.base_url(port);
-        let hosts = [settings.http.host.as_str(), base_url.host()];
         let (inflight, stop) = (view.inflight().clone(), self.switches.calls.clone());
         AgentApi::new(Setup {
             mission: self.ways.patient.mission(settings, &self.switches.calls),
@@ -65,7 +77,7 @@ impl House<'_> {
             wait: Box::new(move |pause| {
                 stop.wait(pause);
             }),
-            near: Near::new(&settings.http.agents_from, hosts),
+            near: Near::new(&settings.http.agents_from, hosts_of(settings)),
             tokens: settings.http.session_tokens,
             calls_max: settings.delivery.tool_calls_max,
             redactor: self.redactor.clone(),

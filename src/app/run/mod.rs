@@ -1,5 +1,7 @@
 //! `run`: the service, from the first line of its log to its exit code.
 
+mod admission;
+mod bell;
 mod chores;
 mod displaced;
 mod doors;
@@ -40,11 +42,12 @@ use crate::delivery::service::{Service, Setup};
 use crate::delivery::watch;
 use crate::delivery::worker::Worker;
 use crate::files::Folder;
-use crate::gateway::client::{Endpoint, HttpGateway, Limits};
-use crate::gateway::{ToolOutput, TurnMark};
+use crate::gateway::client::{Endpoint, Limits};
 use crate::heartbeat::keeper::Keeper;
+use crate::http::message::Request;
 use crate::http::server::Server;
 use crate::ledger::{self, Ledger, LedgerError};
+use crate::memory::ByteBudget;
 use crate::model::AccountId;
 use crate::redact::Redactor;
 use crate::roster::Team;
@@ -54,7 +57,7 @@ use crate::wire::Stop;
 
 use chores::{Reporter, follow_roster, report_offline};
 use ladder::{Cause, Ladder};
-use line::{Handset, Line};
+use line::{Handset, watched};
 use opening::{not_opened, open_folder, open_sessions};
 use state::State;
 use tap::tapped;
@@ -80,7 +83,7 @@ pub fn run(env_file: Option<&Path>) -> Exit {
     // Whoever asks at intervals asks once each time, and `/health` learns of every failure; workers are patient.
     let ways = ground.way(settings, Backoff::never()).and_then(|once| {
         let patient = ground.way(settings, Backoff::default())?;
-        Ok(Ways { once, patient })
+        Ok(Ways { once, patient, memory: ground.memory.clone() })
     });
     let ways = match ways {
         Ok(ways) => ways,
@@ -112,19 +115,18 @@ fn serve(settings: &Settings, ways: &Ways, redactor: &Arc<Redactor>) -> Exit {
         Err(why) => return not_opened(&why),
     };
     let state = Arc::new(State::new(settings, folder.as_ref(), redactor));
-    let answering = state.clone();
-    let address = (settings.http.host.as_str(), settings.http.port);
-    let server = match Server::bind(address, doors::limits(), move |request| answering.answer(&request)) {
+    let server = match listen(settings, ways, &state) {
         Ok(server) => server,
         Err(why) => {
+            let (host, port) = (&settings.http.host, settings.http.port);
             error!(
-                "not started: cannot listen on {} port {} ({why}); see HEALTH_HOST and HEALTH_PORT",
-                address.0, address.1
+                "not started: cannot listen on {host} port {port} ({why}); see HEALTH_HOST and HEALTH_PORT"
             );
             ledger.close();
             return Exit::Failed;
         }
     };
+    server.notes_panics(state.panics.clone());
     info!("listening on http://{}", server.local_addr());
     state.keeps(ledger.clone());
     let names = doors::open_names(folder.as_ref(), &ledger);
@@ -136,6 +138,7 @@ fn serve(settings: &Settings, ways: &Ways, redactor: &Arc<Redactor>) -> Exit {
     let gateway = settings.gateway.url.clone().map(|base| {
         let (token, limits) = (settings.gateway.token.clone(), Limits::new(settings.gateway.silence_max));
         Endpoint::with_names(base, token, (&ways.once.roots, redactor.clone()), limits, names)
+            .with_memory(ways.memory.gateway.clone())
     });
     if let Some(gateway) = &gateway {
         state.line.leads_to(gateway);
@@ -196,6 +199,15 @@ fn serve(settings: &Settings, ways: &Ways, redactor: &Arc<Redactor>) -> Exit {
     cause.exit()
 }
 
+/// The service's own server.
+fn listen(settings: &Settings, ways: &Ways, state: &Arc<State>) -> io::Result<Server> {
+    let (admitting, answering) = (state.clone(), state.clone());
+    let address = (settings.http.host.as_str(), settings.http.port);
+    let admit = move |request: &Request| admitting.refuse(request);
+    let answer = move |request: Request| answering.answer(&request);
+    Server::bind_admitting(address, doors::limits(&ways.memory), admit, answer)
+}
+
 /// Waits until there is a reason to end.
 fn wait(signals: &Receiver<()>, service: &Service, state: &State) -> Cause {
     loop {
@@ -204,7 +216,7 @@ fn wait(signals: &Receiver<()>, service: &Service, state: &State) -> Cause {
             recv(signals) -> _ => return Cause::Told,
             recv(service.must_leave()) -> _ => return Cause::Foreign,
             recv(service.ended()) -> _ => return Cause::Lost,
-            default(state.minute()) => {}
+            default(state.panics.catch("main", || state.minute()).unwrap_or(Duration::from_mins(1))) => {}
         }
         if let Some(why) = state.backend.hopeless() {
             error!(
@@ -277,6 +289,8 @@ fn open_ledger(
 struct Ways {
     once: Way,
     patient: Way,
+    /// For what comes on them, from the gateway, and with requests.
+    memory: ByteBudget,
 }
 
 /// What ends which calls.
@@ -311,32 +325,32 @@ impl House<'_> {
         let team = Team::default();
         self.state.operator.knows(team.clone());
         let service = Service::start(self.delivery(&team, port, left))?;
-        self.state.delivers(service.view());
-        self.state.opens(self.doors(&team, port, service.view()));
+        self.state.delivers(service.view())?;
+        self.state.opens(self.doors(&team, service.view()));
 
         // Nothing is ever sent: the threads hold one end as long as they live, on whichever way they end.
         let (alive, ended) = crossbeam_channel::bounded::<()>(0);
         let stop = &self.switches.chores;
         let mission = tapped(&self.ways.once, self.settings, stop, &self.state.backend);
         let gateway = self.gateway.as_ref().map(|gateway| gateway.client(stop));
-        let reporter = Reporter::new(mission, gateway, self.state.clone(), team.clone(), self.settings);
+        let mut reporter = Reporter::new(mission, gateway, self.state.clone(), team.clone(), self.settings);
         let (interval, switch, living) = (self.settings.report_interval, stop.clone(), alive.clone());
-        spawn("reporter", move || {
+        chores::spawn("reporter", (self.state.panics.clone(), stop.clone()), move || {
+            let _living = &living;
             reporter.run(&switch, interval);
-            drop(living);
         })?;
         let mission = tapped(&self.ways.once, self.settings, stop, &self.state.backend);
         let (interval, switch, state) =
             (self.settings.agents.sync_interval, stop.clone(), self.state.clone());
         let (sessions, wakes, living) = (self.sessions.clone(), self.wakes.clone(), alive.clone());
-        spawn("roster", move || {
+        chores::spawn("roster", (self.state.panics.clone(), stop.clone()), move || {
+            let _living = &living;
             follow_roster(&team, &mission, (&state, &sessions, &wakes), &switch, interval);
-            drop(living);
         })?;
         let (view, switch, state) = (service.view(), stop.clone(), self.state.clone());
-        spawn("state-dir", move || {
+        chores::spawn("state-dir", (self.state.panics.clone(), stop.clone()), move || {
+            let _living = &alive;
             displaced::watch(&state, &view, &switch);
-            drop(alive);
         })?;
         Ok((service, ended))
     }
@@ -389,24 +403,9 @@ impl House<'_> {
             left,
             watch,
             probe: Box::new(move || line.probe(prober.as_ref())),
+            panics: self.state.panics.clone(),
         }
     }
-}
-
-/// How the watch looks at a turn.
-fn watched(gateway: Option<HttpGateway>, line: Arc<Line>) -> watch::Look {
-    Box::new(move |life| {
-        let Some(gateway) = &gateway else { return Ok(None) };
-        let output = |call_id: &String| ToolOutput { call_id: call_id.clone(), output: String::new() };
-        let outputs: Vec<ToolOutput> = life.result_of.iter().map(output).collect();
-        let run = life.run.as_deref();
-        let mark = TurnMark { marker: &life.marker, outputs: &outputs, run, ..TurnMark::default() };
-        line.look(|| gateway.look(&life.session, &life.agent, &mark))
-    })
-}
-
-fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
-    thread::Builder::new().name(name.to_owned()).spawn(work).map(drop)
 }
 
 fn count(number: usize, thing: &str) -> String {

@@ -126,11 +126,16 @@ impl Operator {
         }
     }
 
-    /// Answers a request, if it is let in.
-    pub(super) fn answer(&self, wanted: Wanted, request: &Request, ground: &Ground<'_>) -> Reply {
+    /// The answer to a request that is not let in, by its head alone.
+    pub(super) fn refuse(&self, request: &Request) -> Option<Reply> {
         // As long as there is no list of addresses: this machine alone.
         let allowed = |_: IpAddr| false;
-        if let Some(refused) = refuse(request, self.token.get(), &allowed) {
+        refuse(request, self.token.get(), &allowed)
+    }
+
+    /// Answers a request, if it is let in.
+    pub(super) fn answer(&self, wanted: Wanted, request: &Request, ground: &Ground<'_>) -> Reply {
+        if let Some(refused) = self.refuse(request) {
             return refused;
         }
         let wanted = match with_body(wanted, request) {

@@ -5,16 +5,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::bell::Bell;
+use super::doors::hosts_of;
 use super::last_hour::LastHour;
 use super::line::Line;
 use super::machine::{free_bytes, resident_bytes};
 use super::operator::{self, Operator};
 use super::rows::delivery_health;
-use super::snapshot::Snapshot;
+use super::snapshot::Prepared;
 use super::tap::{Backend, clock_ahead};
 use super::verdict::Condition;
 use crate::chance;
-use crate::clock::{Clock as _, SystemClock};
+use crate::clock::{Clock as _, SteadyClock, SystemClock};
 use crate::config::Settings;
 use crate::convex::Endpoint;
 use crate::delivery::dispatcher::Standing;
@@ -23,8 +25,9 @@ use crate::files::Folder;
 use crate::http::agent_api::AgentApi;
 use crate::http::health::{
     DeliveryConfig, DeliveryHealth, DiskHealth, Health, HeartbeatHealth, Infrastructure, LedgerHealth,
-    Memory, Parts, Ready, RosterHealth, Status, Version, Versions, WITHOUT_EFFECT, seconds,
+    Memory, PanicHealth, Parts, Ready, RosterHealth, Status, Version, Versions, WITHOUT_EFFECT, seconds,
 };
+use crate::http::hosts::Hosts;
 use crate::http::message::{Reply, Request};
 use crate::http::metrics as exposition;
 use crate::http::operator::Wanted;
@@ -35,6 +38,7 @@ use crate::metrics::{Metrics, operation_of};
 use crate::mission::catalog;
 use crate::ops::House;
 use crate::ops::reasons::REFUSES_ALL;
+use crate::panics::Panics;
 use crate::redact::Redactor;
 
 /// A roster that missed so many turns is not to be relied on.
@@ -66,6 +70,8 @@ pub(super) struct State {
     pub(super) backend: Arc<Backend>,
     /// What is counted.
     pub(super) metrics: Arc<Metrics>,
+    /// Panics of the threads.
+    pub(super) panics: Panics,
     roster: Mutex<RosterHealth>,
     disk: Mutex<DiskHealth>,
     /// Why `STATE_DIR` no longer leads to the ledger, if so.
@@ -79,20 +85,16 @@ pub(super) struct State {
     clocks: OnceLock<Vec<Endpoint>>,
     /// There from the moment on in which rows are delivered.
     delivery: OnceLock<View>,
+    /// What nudges from outside ring; there with the delivery.
+    bell: OnceLock<Bell>,
+    /// The host names of the service.
+    pub(super) hosts: Hosts,
     /// There once it is open.
     ledger: OnceLock<Arc<Ledger>>,
     /// There from the moment on in which agents may call.
-    agents: OnceLock<AgentApi>,
+    pub(super) agents: OnceLock<AgentApi>,
     /// What people ask and want done.
     pub(super) operator: Operator,
-}
-
-/// The answers that are prepared for many.
-#[derive(Default)]
-struct Prepared {
-    health: Snapshot,
-    figures: Snapshot,
-    figures_as_data: Snapshot,
 }
 
 impl State {
@@ -126,8 +128,9 @@ impl State {
             sync_interval: settings.agents.sync_interval,
             redactor: redactor.clone(),
             line: Arc::new(Line::new(configured, client_tools, metrics.clone())),
-            backend: Arc::new(Backend::new(metrics.clone(), redactor.clone())),
+            backend: Arc::new(Backend::new(metrics.clone(), redactor.clone(), Box::new(SteadyClock::new()))),
             metrics,
+            panics: Panics::default(),
             roster: Mutex::default(),
             disk: Mutex::default(),
             displaced: Mutex::default(),
@@ -137,6 +140,8 @@ impl State {
             last_hour: LastHour::default(),
             clocks: OnceLock::new(),
             delivery: OnceLock::new(),
+            bell: OnceLock::new(),
+            hosts: hosts_of(settings),
             ledger: OnceLock::new(),
             agents: OnceLock::new(),
             operator: Operator::new(settings, folder, redactor),
@@ -193,9 +198,12 @@ impl State {
     }
 
     /// From now on rows are delivered.
-    pub(super) fn delivers(&self, view: View) {
-        // It is set once, by the one who starts.
+    pub(super) fn delivers(&self, view: View) -> std::io::Result<()> {
+        let nudged = view.clone();
+        // Both are set once, by the one who starts.
+        let _ = self.bell.set(Bell::start(self.panics.clone(), move || nudged.nudge())?);
         let _ = self.delivery.set(view);
+        Ok(())
     }
 
     /// There is a new roster.
@@ -239,6 +247,7 @@ impl State {
             backend: self.backend.health(self.clocks.get().and_then(|clocks| clock_ahead(clocks))),
             ledger: self.ledger_health(),
             disk: *lock(&self.disk),
+            panics: PanicHealth::of(self.panics.last().as_ref()),
         }
     }
 
@@ -262,17 +271,21 @@ impl State {
     pub(super) fn answer(&self, request: &Request) -> Reply {
         let began = Instant::now();
         let reply = self.reply(request);
-        let (path, took) = (request.path(), began.elapsed());
-        self.metrics.request(&path, reply.status(), took);
+        self.count(request, reply.status(), began.elapsed());
+        reply
+    }
+
+    pub(super) fn count(&self, request: &Request, status: u16, took: Duration) {
+        let path = request.path();
+        self.metrics.request(&path, status, took);
         // Whatever was refused before it reached the backend is none, as with the original.
-        match (operation_of(&path), reply.status()) {
+        match (operation_of(&path), status) {
             (Some(name), 200) => self.metrics.operation(name, took, None),
             (Some(name), status @ (404 | 409 | 500..)) => {
                 self.metrics.operation(name, took, Some((format!("status {status}"), SystemClock.now())));
             }
             _ => {}
         }
-        reply
     }
 
     fn reply(&self, request: &Request) -> Reply {
@@ -286,14 +299,12 @@ impl State {
             Route::Operator(wanted) => self.operate(wanted, request),
             Route::Nudge => {
                 // Before the start there is nobody to be nudged, and no need: the first list is made at once.
-                self.delivery.get().inspect(|delivery| delivery.nudge());
+                self.bell.get().inspect(|bell| bell.ring());
                 Reply::empty(202).no_store()
             }
             Route::Agent(door) => match self.agents.get() {
                 Some(agents) => agents.answer(door, request),
-                None => {
-                    Reply::error(503, "The service is starting").with_header("Retry-After", "1").no_store()
-                }
+                None => starting().no_store(),
             },
             Route::Refused(reply) => reply,
         }
@@ -369,7 +380,7 @@ impl State {
             () if reasons.is_empty() => Status::Healthy,
             () => Status::Degraded,
         };
-        let Parts { gateway, delivery, roster, backend, ledger, disk } = parts;
+        let Parts { gateway, delivery, roster, backend, ledger, disk, panics } = parts;
         let version = self.version();
         Health {
             status,
@@ -391,11 +402,16 @@ impl State {
             backend,
             ledger,
             disk,
+            panics,
             paused: self.operator.paused().cleaned(&|name| self.redactor.clean(name)),
             memory: Memory { rss: resident_bytes() },
             timestamp: SystemClock.now(),
         }
     }
+}
+
+pub(super) fn starting() -> Reply {
+    Reply::error(503, "The service is starting").with_header("Retry-After", "1")
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use super::super::ground::Way;
 use super::refusal::{Refusal, Token};
-use crate::clock::{Clock as _, Millis, SteadyClock, SystemClock};
+use crate::clock::{Clock, Millis, SystemClock};
 use crate::config::Settings;
 use crate::convex::{Call, CallError, Class, Convex, Endpoint, Why};
 use crate::http::health::BackendHealth;
@@ -35,8 +35,8 @@ pub(super) struct Backend {
     last_ok: AtomicI64,
     troubled: AtomicBool,
     known: Mutex<Known>,
-    /// Measures how long the token has been refused; nobody can set it.
-    steady: SteadyClock,
+    /// Measures how long the token has been refused.
+    steady: Box<dyn Clock>,
 }
 
 #[derive(Default)]
@@ -109,10 +109,11 @@ fn is_ours(path: &str) -> bool {
 }
 
 impl Backend {
-    pub(super) fn new(metrics: Arc<Metrics>, redactor: Arc<Redactor>) -> Self {
+    /// With a clock that nobody sets.
+    pub(super) fn new(metrics: Arc<Metrics>, redactor: Arc<Redactor>, steady: Box<dyn Clock>) -> Self {
         // The first success is to be noted, too.
         let (last_ok, troubled) = (AtomicI64::new(i64::MIN), AtomicBool::new(true));
-        Self { metrics, redactor, last_ok, troubled, known: Mutex::default(), steady: SteadyClock::new() }
+        Self { metrics, redactor, last_ok, troubled, known: Mutex::default(), steady }
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
@@ -278,8 +279,51 @@ mod tests {
     const AN_AGENTS: &str = "service/actions:getTaskForAgentTool";
 
     fn backend() -> Backend {
+        backend_at(Hands::default())
+    }
+
+    fn backend_at(hands: Hands) -> Backend {
         let functions = catalog::ALL.iter().map(|function| function.path);
-        Backend::new(Arc::new(Metrics::new(functions)), Arc::default())
+        Backend::new(Arc::new(Metrics::new(functions)), Arc::default(), Box::new(hands))
+    }
+
+    /// The second and the answer of each call.
+    type Timed = &'static [(i64, Result<(), Why>)];
+
+    /// A clock that stands still until it is moved.
+    #[derive(Clone, Default)]
+    struct Hands(Arc<AtomicI64>);
+
+    impl Clock for Hands {
+        fn now(&self) -> Millis {
+            Millis(self.0.load(Ordering::SeqCst))
+        }
+    }
+
+    /// Only what the backend itself says of the token counts: no hidden reason, no proxy, no outage.
+    #[test]
+    fn a_token_is_hopeless_after_ten_minutes_of_readable_refusals_alone() {
+        let rows: &[(Timed, bool)] = &[
+            (&[(0, Err(Why::TokenRefused)), (600, Err(Why::TokenRefused))], true),
+            (&[(0, Err(Why::TokenRefused)), (599, Err(Why::TokenRefused))], false),
+            (&[(0, Err(Why::Unknown)), (900, Err(Why::Unknown))], false),
+            (&[(0, Err(Why::Unauthorised)), (900, Err(Why::Unauthorised))], false),
+            (&[(0, Ok(())), (1, Err(Why::TokenRefused)), (900, Err(Why::TokenRefused))], false),
+            (
+                &[(0, Err(Why::TokenRefused)), (10, Err(Why::Unreachable)), (605, Err(Why::TokenRefused))],
+                false,
+            ),
+            (&[(0, Err(Why::TokenRefused)), (599, Err(Why::Stopped)), (600, Err(Why::TokenRefused))], true),
+        ];
+        for (row, (calls, hopeless)) in rows.iter().enumerate() {
+            let hands = Hands::default();
+            let backend = backend_at(hands.clone());
+            for (second, answer) in *calls {
+                hands.0.store(second * 1_000, Ordering::SeqCst);
+                heard(&backend, OURS, *answer);
+            }
+            assert_eq!(backend.hopeless().is_some(), *hopeless, "row {row}");
+        }
     }
 
     fn heard(backend: &Backend, path: &str, answer: Result<(), Why>) {

@@ -4,14 +4,14 @@ use super::{Dispatcher, Effect, Wish};
 use crate::clock::Millis;
 use crate::delivery::ask::{Answer, Ask, Ear, Refused};
 use crate::delivery::shelf::Shelved;
-use crate::delivery::{End, Job, Stage};
+use crate::delivery::{End, Job};
 use crate::model::NotificationId;
 
 impl Dispatcher {
     /// Answers, and does what is wanted.
     pub(super) fn asked(&mut self, ask: Ask, ear: Ear, now: Millis) {
         let told = match ask {
-            Ask::Look => Answer::Rows(self.queue.pending(), self.shelf.all()),
+            Ask::Look => Answer::Rows(self.queue.pending(now), self.shelf.all()),
             Ask::Hold(hold) => {
                 self.hold = hold;
                 Answer::Done
@@ -75,14 +75,12 @@ impl Dispatcher {
         self.unmarked_order.retain(|(_, other)| other != id);
     }
 
-    /// How it ended: what was given up stays until a person decides. What only could not be dropped is not given up once more.
+    /// How it ended: what was given up stays until a person decides.
     pub(super) fn shelve(&mut self, job: Job, end: &End, now: Millis) {
         let End::Dead(why) = end else {
             self.shelf.take(&job.row.id);
             return;
         };
-        if !matches!(job.record.stage, Stage::Ended(End::Dropped(_))) {
-            self.shelf.put(Shelved { at: now, row: job.row, record: job.record, why: why.clone() });
-        }
+        self.shelf.put(Shelved { at: now, row: job.row, record: job.record, why: why.clone() });
     }
 }

@@ -5,6 +5,7 @@
 
 use super::super::codec::Failure;
 use super::super::{Class, Why};
+use crate::memory::Crowded;
 use crate::wire::{Fault, Sent};
 
 /// How far a turn had come when something broke.
@@ -55,6 +56,7 @@ pub(super) fn broken(fault: &Fault, stage: Stage) -> Failure {
         }
         (Fault::HeadTooLarge, _) => lost(Why::AnswerTooLarge).with_detail("its headers are over 12 KiB"),
         (Fault::BodyTooLarge, _) => lost(Why::AnswerTooLarge),
+        (Fault::Crowded, _) => lost(Why::LostAnswer).with_detail(Crowded.to_string()),
     }
 }
 

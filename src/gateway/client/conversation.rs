@@ -13,6 +13,9 @@ use crate::json;
 /// Messages on the way to one answer; all others tell of what goes on in the gateway, and of whole runs, word by word.
 const MESSAGES: usize = 20_000;
 
+/// An answer is copied, so it is bounded: twice the longest text of a reply, for its escapes.
+const ANSWER_BYTES: usize = 8 * 1024 * 1024;
+
 /// With a gateway that has let us in.
 pub(super) struct Conversation<'a> {
     gateway: &'a HttpGateway,
@@ -55,6 +58,9 @@ impl<'a> Conversation<'a> {
     fn answer(&mut self, until: Instant) -> Result<Box<RawValue>, Mute> {
         let number = self.asked.to_string();
         self.wait(until, |heard| match heard {
+            Heard::Answer { id, result: Ok(result) } if id == number && result.get().len() > ANSWER_BYTES => {
+                Some(Err(Mute::Declined("its answer is over 8 MiB".to_owned())))
+            }
             Heard::Answer { id, result } if id == number => {
                 Some(result.map(ToOwned::to_owned).map_err(|words| {
                     let words = if words.is_empty() { "it refuses".to_owned() } else { words };

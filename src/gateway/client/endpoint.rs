@@ -10,6 +10,7 @@ use super::super::codec::{Failure, in_short};
 use super::super::dialect::{Dialect, Memory};
 use super::HttpGateway;
 use super::names::Choice;
+use crate::memory::{ByteBudget, Pool};
 use crate::model::BaseUrl;
 use crate::redact::Redactor;
 use crate::secret::Secret;
@@ -32,6 +33,10 @@ pub struct Limits {
     pub socket: Duration,
     /// Bytes of an answer.
     pub answer_bytes: usize,
+    /// A large event or body must go on coming: for each step of memory it takes.
+    pub step: Duration,
+    /// The longest wait for memory.
+    pub room: Duration,
 }
 
 impl Limits {
@@ -45,6 +50,8 @@ impl Limits {
             probe: Duration::from_secs(2),
             socket: Duration::from_secs(10),
             answer_bytes: 32 * 1024 * 1024,
+            step: Duration::from_secs(20),
+            room: Duration::from_mins(2),
         }
     }
 }
@@ -62,6 +69,8 @@ pub(super) struct Shared {
     pub(super) roots: Roots,
     pub(super) redactor: Arc<Redactor>,
     pub(super) limits: Limits,
+    /// For answers.
+    pub(super) pool: Pool,
     pub(super) names: Choice,
     memory: Mutex<Memory>,
 }
@@ -99,8 +108,17 @@ impl Endpoint {
     ) -> Self {
         let turns = base.join("/v1/responses");
         let token = token.filter(|token| !token.is_empty());
-        let (roots, memory) = (roots.clone(), Mutex::default());
-        Self(Arc::new(Shared { base, turns, token, roots, redactor, limits, names, memory }))
+        let (roots, pool, memory) = (roots.clone(), ByteBudget::default().gateway, Mutex::default());
+        Self(Arc::new(Shared { base, turns, token, roots, redactor, limits, pool, names, memory }))
+    }
+
+    /// The same, drawing on this memory for answers. To be said before the first clone.
+    #[must_use]
+    pub fn with_memory(mut self, pool: Pool) -> Self {
+        if let Some(shared) = Arc::get_mut(&mut self.0) {
+            shared.pool = pool;
+        }
+        self
     }
 
     /// A client for one thread; `stop` ends its turns.

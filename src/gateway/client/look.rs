@@ -1,15 +1,15 @@
 //! Small questions to a gateway, each with an answer that is read whole, and a limit on its time and its size.
 
-use std::io::Read;
 use std::time::Duration;
 
+use ureq::RequestBuilder;
 use ureq::http::header;
-use ureq::{Body, RequestBuilder};
 
 use super::super::codec::Failure;
 use super::super::{Class, Why};
 use super::broken::{Stage, stopped};
-use super::{BUFFER_BYTES, HttpGateway, text};
+use super::{HttpGateway, text};
+use crate::memory::Share;
 use crate::wire::{Fault, Sent};
 
 /// An answer, whatever it is.
@@ -18,6 +18,8 @@ pub(super) struct Seen {
     /// It calls itself a web page.
     pub(super) page: bool,
     pub(super) body: Vec<u8>,
+    /// The memory that the body holds.
+    _share: Share,
 }
 
 /// Why there is none.
@@ -46,7 +48,9 @@ pub(super) fn ask(gateway: &HttpGateway, question: &Question<'_>) -> Result<Seen
     }
     gateway.patience.set(question.limit);
     let blind = |fault: &Fault| match fault {
-        Fault::TooSlow | Fault::BodyTooLarge | Fault::HeadTooLarge if !gateway.stop.is_closed() => {
+        Fault::TooSlow | Fault::Crowded | Fault::BodyTooLarge | Fault::HeadTooLarge
+            if !gateway.stop.is_closed() =>
+        {
             Blind::Hidden
         }
         _ => Blind::Away(gateway.broken(fault, Stage::Asking(Sent::Nothing))),
@@ -62,11 +66,14 @@ pub(super) fn ask(gateway: &HttpGateway, question: &Question<'_>) -> Result<Seen
     let response = sent.map_err(|error| blind(&Fault::of(&error)))?;
     let status = response.status().as_u16();
     let page = text(response.headers(), &header::CONTENT_TYPE).is_some_and(|kind| kind.contains("html"));
-    let body = read(response.into_body(), question.most).map_err(|error| blind(&Fault::of_io(&error)))?;
+    let mut share = gateway.shared.pool.share(question.most, question.limit);
+    let mut body = Vec::new();
+    let read = share.read_to_end(&mut response.into_body().into_reader(), &mut body);
+    read.map_err(|error| blind(&Fault::of_io(&error)))?;
     if body.len() > question.most {
         return Err(Blind::Hidden);
     }
-    Ok(Seen { status, page, body })
+    Ok(Seen { status, page, body, _share: share })
 }
 
 fn head<B>(
@@ -81,10 +88,4 @@ fn head<B>(
         Err(_) if question.secret => Err(Blind::Away(Failure::new(Class::Closed, Why::TokenRefused))),
         _ => Ok(request),
     }
-}
-
-fn read(body: Body, most: usize) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(BUFFER_BYTES);
-    body.into_reader().take(most as u64 + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }

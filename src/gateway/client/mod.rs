@@ -17,7 +17,8 @@ mod probe;
 mod recover;
 mod socket;
 
-use std::io::Read;
+use std::cell::Cell;
+use std::io::{ErrorKind, Read};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -46,8 +47,6 @@ const REFUSAL_BYTES_MAX: u64 = 1024 * 1024;
 /// What may still come behind the last event.
 const REST_BYTES_MAX: usize = 64 * 1024;
 
-const BUFFER_BYTES: usize = 16 * 1024;
-
 /// A thread's way to the gateway; it keeps one connection.
 #[derive(Debug)]
 pub struct HttpGateway {
@@ -64,7 +63,8 @@ pub struct HttpGateway {
 impl Gateway for HttpGateway {
     fn turn(&self, turn: &Turn<'_>, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Reply, GatewayError> {
         let begun = Instant::now();
-        let result = self.carry(turn, progress).map_err(|failure| self.shared.error(failure));
+        let result = self.carry(turn, progress).map(Reply::without_tokens);
+        let result = result.map_err(|failure| self.shared.error(failure));
         let took = begun.elapsed().as_millis();
         match &result {
             Ok(reply) => {
@@ -86,7 +86,10 @@ impl Gateway for HttpGateway {
         agent: &str,
         mark: &TurnMark<'_>,
     ) -> Result<Recovered, GatewayError> {
-        recover::recover(self, session, agent, mark).map_err(|failure| self.shared.error(failure))
+        match recover::recover(self, session, agent, mark) {
+            Ok(Recovered::Answered(reply)) => Ok(Recovered::Answered(reply.without_tokens())),
+            other => other.map_err(|failure| self.shared.error(failure)),
+        }
     }
 
     fn abort(&self, session: &SessionKey, agent: &str, run: Option<&str>) -> Result<bool, GatewayError> {
@@ -201,7 +204,7 @@ impl HttpGateway {
             let offered = (!outbound.turn.tools.is_empty()).then_some(tools);
             return Err(self.read_refusal(response, offered).with_status(status));
         }
-        self.read_reply(response, outbound.dialect, progress).map_err(|failure| {
+        self.read_reply(response, outbound, progress).map_err(|failure| {
             // The switch cuts connections, and an answer without a length then only looks complete.
             let cut = matches!(failure.why, Why::LostAnswer | Why::NotUnderstood) && self.stop.is_closed();
             let failure = if cut { stopped(Stage::Answering).with_run(failure.run) } else { failure };
@@ -242,7 +245,7 @@ impl HttpGateway {
     fn read_reply(
         &self,
         response: Response<Body>,
-        dialect: Dialect,
+        outbound: &Outbound<'_>,
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Reply, Failure> {
         let kind = text(response.headers(), &header::CONTENT_TYPE).unwrap_or_default().to_ascii_lowercase();
@@ -251,10 +254,30 @@ impl HttpGateway {
         if body.content_length().is_some_and(|length| length > most as u64) {
             return Err(Failure::new(Class::Lost, Why::AnswerTooLarge));
         }
+        let limits = &self.shared.limits;
+        let steps = Cell::new((0, Instant::now()));
+        // A turn may be silent for minutes, but not in the middle of a large message: others wait for its memory.
+        let pace = |held: usize| {
+            let (before, since) = steps.get();
+            if held != before {
+                steps.set((held, Instant::now()));
+            }
+            match (held, held == before) {
+                (0, true) => {}
+                (0, false) => self.patience.set_by(outbound.turn.pulse, limits.silence),
+                (_, false) => self.patience.set(limits.step),
+                (_, true) if since.elapsed() >= limits.step => return Err(ErrorKind::TimedOut.into()),
+                (_, true) => self.patience.set(limits.step.saturating_sub(since.elapsed())),
+            }
+            Ok(())
+        };
         let taken = Taken {
             kind: &kind,
             most,
-            errors_may_be_texts: dialect.errors_may_be_texts(),
+            announced: body.content_length(),
+            memory: (&self.shared.pool, limits.room),
+            pace: &pace,
+            errors_may_be_texts: outbound.dialect.errors_may_be_texts(),
             broken: &|error| self.broken(&Fault::of_io(error), Stage::Answering),
             behind: &|reader, buffer| self.finish_stream(reader, buffer),
         };

@@ -13,6 +13,7 @@ use super::broken::{Stage, stopped};
 use super::{HttpGateway, text};
 use crate::chance;
 use crate::http::websocket::{Incoming, Kind, Limits, Reader, Side, accept_key, close_frame, frame, key_of};
+use crate::memory::{FREE_BYTES, Share};
 use crate::wire::{self, Connection, Fault, Phases, Registration, Sent, Stop};
 
 /// Frames between two messages: a long text may come in pieces.
@@ -39,6 +40,8 @@ pub(super) enum Mute {
 pub(super) struct Socket {
     connection: Connection,
     reader: Reader,
+    /// The memory of the messages.
+    share: Share,
     stop: Stop,
     _registration: Registration,
 }
@@ -81,7 +84,8 @@ impl Socket {
         let connection = handover.take().ok_or_else(|| Mute::Hiccup("the connection ended".to_owned()))?;
         let most = Limits { message_bytes: limits.answer_bytes, frames: FRAMES };
         let reader = Reader::new(Side::Server, most);
-        Ok(Self { connection, reader, stop: gateway.stop.clone(), _registration: registration })
+        let share = gateway.shared.pool.share(limits.answer_bytes, limits.socket);
+        Ok(Self { connection, reader, share, stop: gateway.stop.clone(), _registration: registration })
     }
 
     /// Says a text.
@@ -92,6 +96,10 @@ impl Socket {
     /// The next text; pings are answered meanwhile.
     pub(super) fn hear(&mut self, until: Instant) -> Result<String, Mute> {
         let mut buffer = vec![0; BUFFER_BYTES];
+        if self.reader.held() <= FREE_BYTES {
+            // The last message is dealt with.
+            self.share.release();
+        }
         loop {
             match self.reader.take() {
                 Ok(Some(Incoming::Text(text))) => return Ok(text),
@@ -103,7 +111,12 @@ impl Socket {
                 }
                 Ok(None) => match self.connection.read(&mut buffer, until) {
                     Ok(0) => return Err(self.broken(&Fault::Lost)),
-                    Ok(count) => self.reader.push(&buffer[..count]),
+                    Ok(count) => {
+                        self.share
+                            .hold(self.reader.held() + count)
+                            .map_err(|crowded| Mute::Hiccup(crowded.to_string()))?;
+                        self.reader.push(&buffer[..count]);
+                    }
                     Err(fault) => return Err(self.broken(&fault)),
                 },
                 Err(broken) => {

@@ -12,6 +12,7 @@ mod reply;
 mod request;
 mod spoken;
 mod taken;
+mod texts;
 
 use std::time::Duration;
 

@@ -16,11 +16,14 @@ use serde_json::value::RawValue;
 use super::super::{Progress, Reply, ToolCall, Usage};
 use super::events::Event;
 use super::failure::{Said, error_as_text, run_failed};
+use super::texts::{shortest, text_of};
 use super::{Class, Failure, Why};
 use crate::json;
 
 /// The most text of one reply; a message at the backend has 100,000 characters.
 const TEXT_BYTES_MAX: usize = 4 * 1024 * 1024;
+const TEXT_TOO_LARGE: &str = "its text is over 4 MiB";
+
 /// The most calls of one reply.
 const CALLS_MAX: usize = 256;
 
@@ -43,9 +46,9 @@ struct Response<'a> {
 }
 
 #[derive(Deserialize)]
-struct Kind<'a> {
+pub(super) struct Kind<'a> {
     #[serde(borrow)]
-    r#type: Option<Cow<'a, str>>,
+    pub(super) r#type: Option<Cow<'a, str>>,
 }
 
 #[derive(Deserialize)]
@@ -83,12 +86,6 @@ struct Message<'a> {
 }
 
 #[derive(Deserialize)]
-struct Part<'a> {
-    #[serde(borrow)]
-    text: Option<Cow<'a, str>>,
-}
-
-#[derive(Deserialize)]
 struct FunctionCall<'a> {
     #[serde(borrow)]
     call_id: Option<Cow<'a, str>>,
@@ -111,6 +108,22 @@ pub(crate) struct Assembly {
 impl Assembly {
     pub(crate) fn new(errors_may_be_texts: bool) -> Self {
         Self { errors_may_be_texts, ..Self::default() }
+    }
+
+    /// Whether an event of this name says more than that the turn is alive.
+    pub(crate) fn reads(name: &[u8]) -> bool {
+        matches!(
+            name,
+            b"" | b"message"
+                | b"error"
+                | b"response.created"
+                | b"response.queued"
+                | b"response.in_progress"
+                | b"response.output_item.done"
+                | b"response.completed"
+                | b"response.incomplete"
+                | b"response.failed"
+        )
     }
 
     /// Whether the reply, or its failure, is complete.
@@ -297,6 +310,10 @@ impl Output {
         let for_people = message.role.is_none_or(|role| role == "assistant")
             && message.phase.is_none_or(|phase| phase != "commentary");
         let Some(content) = message.content.filter(|_| for_people) else { return Ok(()) };
+        // Nothing is decoded that is too large for certain.
+        if content.get().len() > TEXT_BYTES_MAX && shortest(content.get()) > TEXT_BYTES_MAX {
+            return Err(too_large(TEXT_TOO_LARGE));
+        }
         let text = match text_of(content.get()) {
             Ok(text) => text,
             Err(error) => {
@@ -308,7 +325,7 @@ impl Output {
             return Ok(());
         }
         if self.text.len() + text.len() > TEXT_BYTES_MAX {
-            return Err(too_large("its text is over 4 MiB"));
+            return Err(too_large(TEXT_TOO_LARGE));
         }
         if !self.text.is_empty() {
             self.text.push_str("\n\n");
@@ -371,22 +388,6 @@ impl Output {
         }
         Ok(Reply { id, text: (!text.is_empty()).then_some(text), calls, cut, usage })
     }
-}
-
-/// A text, or the parts of one. Parts of other types may have any shape.
-fn text_of(content: &str) -> Result<String, serde_json::Error> {
-    if let Ok(text) = serde_json::from_str::<String>(content) {
-        return Ok(text);
-    }
-    let parts: Vec<&RawValue> = serde_json::from_str(content)?;
-    let mut all = String::new();
-    for part in parts {
-        let kind = serde_json::from_str::<Kind<'_>>(part.get()).ok().and_then(|kind| kind.r#type);
-        if matches!(kind.as_deref(), Some("output_text" | "text")) {
-            all.push_str(&serde_json::from_str::<Part<'_>>(part.get())?.text.unwrap_or_default());
-        }
-    }
-    Ok(all)
 }
 
 /// Takes the gateway's own last line off a text that was cut.

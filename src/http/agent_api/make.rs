@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::AgentApi;
 use super::answers::{Refusal, refusal, success};
-use super::who::Speaker;
+use super::who::{Speaker, stopped};
 use crate::delivery::held::{Making, Turnout};
 use crate::http::message::Reply;
 use crate::model::TaskId;
@@ -55,6 +55,7 @@ impl AgentApi {
                 let words = format!("Not run: it could not be written down before ({why}). Try again later");
                 return Err(Refusal::later(503, words, Duration::from_secs(10)));
             }
+            Turnout::Stopped => return Err(stopped()),
             Turnout::Make(making) => self.once(asked, speaker, making)?,
             Turnout::Over => {
                 let performed = self.with_hands(|hands| perform(asked, &speaker.caller(), hands));

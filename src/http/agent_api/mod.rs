@@ -25,7 +25,7 @@ use self::answers::{Refusal, failed, leaders_only, refusal};
 use self::buckets::{Buckets, TooMuch};
 use self::near::Near;
 use self::repeats::{Answer, Known, Repeats};
-use self::who::Speaker;
+use self::who::{Speaker, stopped};
 use crate::clock::{Clock, Millis};
 use crate::delivery::desk::Made;
 use crate::delivery::held::Pen;
@@ -39,7 +39,7 @@ use crate::http::routes::Door;
 use crate::json;
 use crate::metrics::{Metrics, Via};
 use crate::mission::Mission;
-use crate::redact::Redactor;
+use crate::redact::{Redactor, without_our_tokens};
 use crate::roster::Team;
 use crate::sessions::{Session, Sessions};
 use crate::tools::table::Whom;
@@ -114,14 +114,25 @@ impl AgentApi {
         Self { setup, buckets: Mutex::default(), repeats: Mutex::default(), looked: Mutex::default() }
     }
 
+    /// Decides by the head alone whether the call's body is read: the answer to a caller that is not let in.
+    pub fn refuse(&self, request: &Request) -> Option<Reply> {
+        let refused = match self.setup.near.refuses(request) {
+            Some(why) => Refusal::new(403, why),
+            None => self.session(request).err()?,
+        };
+        Some(self.refused(&refused))
+    }
+
     /// Answers a call at this door.
     pub fn answer(&self, door: Door, request: &Request) -> Reply {
         let began = Instant::now();
         let answered = self.walk(door, request, began);
-        answered.unwrap_or_else(|refused| {
-            let error = self.setup.redactor.clean(&refused.error);
-            Refusal { error, ..refused }.reply()
-        })
+        answered.unwrap_or_else(|refused| self.refused(&refused))
+    }
+
+    fn refused(&self, refused: &Refusal) -> Reply {
+        let error = self.setup.redactor.clean(&refused.error);
+        Refusal { error, ..refused.clone() }.reply()
     }
 
     fn walk(&self, door: Door, request: &Request, began: Instant) -> Result<Reply, Refusal> {
@@ -161,6 +172,9 @@ impl AgentApi {
         let _under_way = UnderWay { api: self, agent: &agent };
         let mut speaker = self.speaker(session)?;
         if let Some(held) = &speaker.held {
+            if held.is_stopped() {
+                return Err(stopped());
+            }
             self.setup.inflight.beat(&held.row().id);
             held.hears(self.pen());
         }
@@ -174,6 +188,8 @@ impl AgentApi {
         let result = match door {
             Door::Tool(_) => {
                 let current = speaker.session.task.as_ref();
+                // As in a turn: a token in a document or a message would open this API to its readers.
+                let arguments = &without_our_tokens(arguments);
                 let asked = decode(row.name, arguments, current).map_err(|error| refusal(&error))?;
                 if matches!(asked, ToolRequest::TaskCreate(_)) {
                     speaker.leads = self.leads(&speaker, row)?;
@@ -249,10 +265,7 @@ impl AgentApi {
         naming.answer = match &result {
             Ok(reply) => answer_of(reply),
             Err(refused) if refused.retryable || refused.status == 500 => None,
-            Err(refused) => {
-                let error = self.setup.redactor.clean(&refused.error);
-                answer_of(&Refusal { error, ..refused.clone() }.reply())
-            }
+            Err(refused) => answer_of(&self.refused(refused)),
         };
         drop(naming);
         result

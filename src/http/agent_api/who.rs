@@ -7,6 +7,7 @@ use super::answers::{Refusal, refusal};
 use super::{AgentApi, SESSION, TOKEN, lock, only};
 use crate::convex::CallError;
 use crate::delivery::held::Held;
+use crate::delivery::policy;
 use crate::http::message::Request;
 use crate::mission::{GetOrchestrator, LoadTask};
 use crate::model::{AgentId, BehaviorFlags, Roster, Task};
@@ -16,6 +17,9 @@ use crate::tools::{Caller, Kind, run};
 
 /// How often the roster is read because somebody would be refused by it.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
+
+/// Among so many messages a person's `/stop` is looked for.
+const LAST_MESSAGES: u32 = 10;
 
 /// What is told to a key that opens nothing, and to a token that does not belong to it.
 const UNKNOWN: &str = "Unknown session key";
@@ -139,16 +143,20 @@ impl AgentApi {
         true
     }
 
-    /// The task of a session, as it is now. With its task a session is over.
+    /// The task of a session, as it is now. With its task a session is over. Where no delivery of ours is under way, what
+    /// calls is the rest of an earlier turn: after a stop it is refused.
     fn task(&self, session: &Session) -> Result<Option<Task>, Refusal> {
         let Some(task_id) = &session.task else { return Ok(None) };
         let over = |why: &str| {
             self.setup.sessions.forget(session);
             Refusal::new(401, format!("{UNKNOWN}: its task {why}"))
         };
-        let look = LoadTask { agent_id: &session.agent, task_id, message_limit: Some(1) };
+        let look = LoadTask { agent_id: &session.agent, task_id, message_limit: Some(LAST_MESSAGES) };
         match self.setup.mission.ask(&look) {
             Ok(loaded) if is_archived(&loaded.task) => Err(over("is archived")),
+            Ok(loaded) if policy::is_paused(&loaded.task) || policy::ends_with_stop(&loaded.thread) => {
+                Err(stopped())
+            }
             Ok(loaded) => Ok(Some(loaded.task)),
             Err(error) => {
                 let row = table::row("task_load").expect("this tool is in the table");
@@ -169,6 +177,11 @@ impl AgentApi {
         let leader: Option<AgentId> = asked.map_err(|error| away(&error, row))?.orchestrator_agent_id;
         Ok(leader.as_ref() == Some(&speaker.session.agent))
     }
+}
+
+/// A person has stopped the work on the task.
+pub(super) fn stopped() -> Refusal {
+    Refusal::new(409, policy::STOPPED)
 }
 
 /// It cannot be found out who calls.

@@ -4,8 +4,7 @@
 //! back, several at once: whoever asks for `/health` then waits neither for a time-out nor behind a long queue.
 
 use std::io::ErrorKind;
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::Ordering;
+use std::net::TcpListener;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -16,8 +15,6 @@ use super::registry::{Admission, Doing, Place};
 use super::trouble::Trouble;
 use super::{Shared, connection};
 
-/// Clients told "no place" politely at the same time; above that they are just closed.
-const TURNED_AWAY_AT_ONCE: usize = 32;
 /// How long a newcomer may hold up those behind it while a thread is sought for it.
 const THREAD_SOUGHT: Duration = Duration::from_millis(40);
 /// A connection's thread ends a little later than the connection.
@@ -33,7 +30,7 @@ pub(super) fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
                 closed_door.is_over();
                 match shared.registry.admit(stream, peer) {
                     Admission::Admitted(place) => start(shared, place, &mut no_thread),
-                    Admission::Full(stream) => turn_away(shared, stream, peer),
+                    Admission::Full => debug!("turned away {peer}: every connection is busy"),
                     Admission::Closed => {}
                 }
             }
@@ -74,26 +71,5 @@ fn start(shared: &Arc<Shared>, place: Place, no_thread: &mut Trouble) {
         }
         shared.registry.make_way();
         thread::sleep(THREAD_ENDS);
-    }
-}
-
-/// Says 503 without holding up the acceptor.
-fn turn_away(shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr) {
-    debug!("turned away {peer}: every connection is busy");
-    let tally = Tally(Arc::clone(shared));
-    if shared.turned_away.fetch_add(1, Ordering::AcqRel) >= TURNED_AWAY_AT_ONCE {
-        return;
-    }
-    let thread = thread::Builder::new().name("http-full".into()).stack_size(shared.limits.stack_bytes);
-    // Without a thread the connection is closed without a word.
-    let _ = thread.spawn(move || connection::turn_away(&stream, &tally.0));
-}
-
-/// Counts one client turned away, until dropped.
-struct Tally(Arc<Shared>);
-
-impl Drop for Tally {
-    fn drop(&mut self) {
-        self.0.turned_away.fetch_sub(1, Ordering::AcqRel);
     }
 }

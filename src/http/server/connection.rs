@@ -2,17 +2,20 @@
 
 use std::io::{self, ErrorKind};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 use std::time::Instant;
 
 use log::{debug, error};
 
 use super::answer::{Exchange, Manner, Outflow, send_stream_head, send_switch, send_whole};
-use super::intake::{End, Intake};
+use super::intake::{Denial, End, Intake};
 use super::refusal::Refusal;
 use super::registry::{Doing, Place};
+use super::turns::Turn;
 use super::wire::{Source, Wire};
 use super::{Refusals, Shared};
-use crate::http::message::{Body, Header, Reply, Request, Streamer, Talker};
+use crate::http::message::{Body, Bytes, Header, Reply, Request, Streamer, Talker};
 
 /// Bytes of unwanted input taken in after the last answer, so that the client can read it.
 const LINGER_BYTES: usize = 256 * 1024;
@@ -26,61 +29,95 @@ struct Connection<'a> {
 
 /// Serves a connection until one side has had enough.
 pub(super) fn serve(place: &Place, shared: &Shared) {
-    let intake = Intake::new(Wire::new(place.stream()), &shared.limits, &shared.bodies);
+    let intake = Intake::new(Wire::new(place), &shared.limits);
     let mut connection = Connection { place, shared, intake };
-    while connection.wait() {
+    loop {
+        let pipelined = !connection.intake.is_empty();
+        if !connection.wait() {
+            break;
+        }
         place.now(Doing::Reading);
-        let (request, manner, claim) = match connection.intake.request(place.peer) {
-            Ok(next) => next,
+        let sent = match connection.reply(pipelined) {
+            Ok((reply, manner, _turn)) => connection.answer(reply, manner),
+            Err(End::Denied(reply, manner)) => connection.answer(*reply, manner),
             Err(End::Refused(refusal)) => return connection.refuse(refusal),
             Err(End::Gone) => return,
         };
-        place.now(Doing::Busy);
-        let reply = handle(shared, request);
-        drop(claim);
-        match connection.answer(reply, manner) {
+        match sent {
             Ok(true) => {}
             Ok(false) => return connection.linger(),
             Err(error) => return debug!("answer to {} not sent: {error}", place.peer),
         }
     }
+    if place.is_reserved() {
+        // A client that has said nothing yet; it is told to come again.
+        connection.refuse(Refusal::Full);
+    }
 }
 
-/// Tells a client that there is no place for it.
-pub(super) fn turn_away(stream: &std::net::TcpStream, shared: &Shared) {
-    let mut wire = Wire::new(stream);
-    let until = Instant::now() + shared.limits.linger_time;
-    if send_refusal(&mut wire, until, shared.refusals, Refusal::Full).is_ok() {
-        drain(&mut wire, until);
+/// Decides by the head alone whether the request is let in. In the reserve only reserved paths are.
+fn admit(place: &Place, shared: &Shared, request: &Request) -> Result<(), Denial> {
+    if place.is_reserved() && !shared.limits.reserved_paths.contains(&&*request.path()) {
+        return Err(Denial::Refused(Refusal::Full));
     }
+    place.now(Doing::Busy);
+    let decide = || (shared.admission)(request);
+    let panicked = |_| {
+        error!("the admission of {} {} panicked", request.method(), request.path());
+        Some((shared.refusals)(500, "Internal server error"))
+    };
+    let denied = catch_unwind(AssertUnwindSafe(decide)).unwrap_or_else(panicked);
+    place.now(Doing::Reading);
+    denied.map_or(Ok(()), |reply| Err(Denial::Answered(Box::new(reply))))
 }
 
 /// Runs the handler; a panic in it is an answer too.
 fn handle(shared: &Shared, request: Request) -> Reply {
     let what = format_args!("{} {}", request.method(), request.path()).to_string();
-    catch_unwind(AssertUnwindSafe(|| (shared.handler)(request))).unwrap_or_else(|_| {
+    shared.panics().catch("http-connection", || (shared.handler)(request)).unwrap_or_else(|| {
         error!("the handler of {what} panicked");
         (shared.refusals)(500, "Internal server error")
     })
 }
 
-impl Connection<'_> {
+impl<'a> Connection<'a> {
     /// Waits until a request begins; says whether one does. Most of a connection's life is spent here, so this stands
     /// as high on the stack as it can.
     fn wait(&mut self) -> bool {
         if self.intake.is_empty() {
             self.place.now(Doing::Idle);
-            return self.intake.wait_for_first_byte();
+            let limits = &self.shared.limits;
+            let reserved = self.place.is_reserved();
+            return self.intake.wait_for_first_byte(if reserved {
+                limits.linger_time
+            } else {
+                limits.idle_time
+            });
         }
         true
+    }
+
+    /// Reads the next request and makes its answer; one that was pipelined waits for its turn first.
+    #[inline(never)] // or an idle connection would keep its piece of stack
+    fn reply(&mut self, pipelined: bool) -> Result<(Reply, Manner, Option<Turn<'a>>), End> {
+        let (place, shared) = (self.place, self.shared);
+        let (request, manner, share) =
+            self.intake.request(place.peer, |request| admit(place, shared, request))?;
+        let turn = if pipelined { Some(shared.turns.take(place).ok_or(End::Gone)?) } else { None };
+        place.now(Doing::Busy);
+        let reply = handle(shared, request);
+        drop(share);
+        Ok((reply, manner, turn))
     }
 
     /// Sends the answer; says whether the connection goes on.
     fn answer(&mut self, reply: Reply, mut manner: Manner) -> io::Result<bool> {
         let until = Instant::now() + self.shared.limits.write_time;
-        manner.keep_alive &= !self.place.is_leaving() && !self.shared.is_stopping();
+        manner.keep_alive &=
+            !self.place.is_leaving() && !self.place.is_reserved() && !self.shared.is_stopping();
         match reply.into_parts() {
             (status, headers, Body::Whole(bytes)) => {
+                let Some(_queued) = Queued::claim(self.shared, &bytes) else { return self.unread() };
                 send_whole(&mut self.intake.source, until, manner, (status, headers, bytes.as_ref()))?;
             }
             (status, headers, Body::Stream(write)) => return self.stream(write, manner, (status, headers)),
@@ -93,6 +130,14 @@ impl Connection<'_> {
             }
         }
         Ok(manner.keep_alive)
+    }
+
+    /// Says that too many answers wait for their clients.
+    #[inline(never)] // or every answer would need its piece of stack
+    fn unread(&mut self) -> io::Result<bool> {
+        let until = Instant::now() + self.shared.limits.linger_time;
+        send_refusal(&mut self.intake.source, until, self.shared.refusals, Refusal::Unread)?;
+        Ok(false)
     }
 
     /// Sends an answer that is made while it is sent.
@@ -147,11 +192,41 @@ impl Connection<'_> {
     }
 
     /// Waits a moment for the client to hang up: closing with unread input would reset the connection and take
-    /// our last answer with it. Whoever lingers counts as idle, so it goes first when places are short.
+    /// our last answer with it. Whoever lingers goes first when places are short.
     fn linger(mut self) {
         self.intake.rest();
-        self.place.now(Doing::Idle);
+        self.place.is_spent();
         drain(&mut self.intake.source, Instant::now() + self.shared.limits.linger_time);
+    }
+}
+
+/// The bytes of one answer among those that wait for their clients, until dropped.
+struct Queued<'a> {
+    all: &'a AtomicUsize,
+    bytes: usize,
+}
+
+impl<'a> Queued<'a> {
+    /// Adds the answer to them. Nothing if too many wait. Peers that do not take their answers are cut off first; a lone answer always passes.
+    #[inline(never)] // or every answer would need its piece of stack
+    fn claim(shared: &'a Shared, body: &Bytes) -> Option<Self> {
+        let bytes = if matches!(body, Bytes::Static(_)) { 0 } else { body.as_ref().len() };
+        let (all, most) = (&shared.answers, shared.limits.answer_bytes);
+        let fits = |queued: usize| (queued == 0 || queued + bytes <= most).then_some(queued + bytes);
+        let until = Instant::now() + shared.limits.patience;
+        while all.fetch_update(Ordering::AcqRel, Ordering::Acquire, fits).is_err() {
+            if !shared.registry.cut_off_stalled() && Instant::now() >= until {
+                return None;
+            }
+            thread::yield_now();
+        }
+        Some(Self { all, bytes })
+    }
+}
+
+impl Drop for Queued<'_> {
+    fn drop(&mut self) {
+        self.all.fetch_sub(self.bytes, Ordering::AcqRel);
     }
 }
 

@@ -4,8 +4,7 @@
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tiny_http::Method;
 
@@ -15,7 +14,8 @@ use super::framing::{BodyFraming, Head, HeadScan, read_head};
 use super::limits::Limits;
 use super::refusal::Refusal;
 use super::wire::Source;
-use crate::http::message::Request;
+use crate::http::message::{Reply, Request};
+use crate::memory::{Crowded, Share};
 
 /// Bytes read at first: enough for most heads, and for many bodies.
 const SMALL: usize = 1024;
@@ -26,8 +26,24 @@ const LARGE: usize = 64 * 1024;
 pub(super) enum End {
     /// The client is told why.
     Refused(Refusal),
+    /// The head alone decides: this is the answer, and no body is read.
+    Denied(Box<Reply>, Manner),
     /// There is nobody to tell, or nothing to say.
     Gone,
+}
+
+/// Why a request is not let in, by its head.
+pub(super) enum Denial {
+    /// As a refusal of the server.
+    Refused(Refusal),
+    /// As the service says.
+    Answered(Box<Reply>),
+}
+
+impl From<Crowded> for End {
+    fn from(_: Crowded) -> Self {
+        Self::Refused(Refusal::BodiesInFlight)
+    }
 }
 
 impl From<Refusal> for End {
@@ -40,15 +56,13 @@ impl From<Refusal> for End {
 pub(super) struct Intake<'a, S> {
     pub(super) source: S,
     limits: &'a Limits,
-    /// Bytes of all bodies held at this moment, by all connections.
-    bodies: &'a AtomicUsize,
     /// Read but not yet understood.
     input: Vec<u8>,
 }
 
 impl<'a, S: Source> Intake<'a, S> {
-    pub(super) fn new(source: S, limits: &'a Limits, bodies: &'a AtomicUsize) -> Self {
-        Self { source, limits, bodies, input: Vec::new() }
+    pub(super) fn new(source: S, limits: &'a Limits) -> Self {
+        Self { source, limits, input: Vec::new() }
     }
 
     /// Whether nothing has come that is not understood yet.
@@ -62,16 +76,20 @@ impl<'a, S: Source> Intake<'a, S> {
     }
 
     /// Waits with empty hands; says whether anything has come.
-    pub(super) fn wait_for_first_byte(&mut self) -> bool {
+    pub(super) fn wait_for_first_byte(&mut self, longest: Duration) -> bool {
         self.input = Vec::new();
-        let until = Instant::now() + self.limits.idle_time;
+        let until = Instant::now() + longest;
         self.input = first_bytes(&mut self.source, until).unwrap_or_default();
         !self.input.is_empty()
     }
 
     /// The request of `peer` whose first bytes have come; how it wants to be answered, and what its body holds of the memory
-    /// of all bodies.
-    pub(super) fn request(&mut self, peer: SocketAddr) -> Result<(Request, Manner, Claim<'a>), End> {
+    /// of all bodies. The body is read once `admit` has let the head in.
+    pub(super) fn request(
+        &mut self,
+        peer: SocketAddr,
+        admit: impl FnOnce(&Request) -> Result<(), Denial>,
+    ) -> Result<(Request, Manner, Share), End> {
         let end = self.read_until_head_ends()?;
         let head = read_head(&self.input[..end], self.limits)?;
         self.input.drain(..end);
@@ -81,9 +99,19 @@ impl<'a, S: Source> Intake<'a, S> {
             old: head.old,
             keep_alive: head.keep_alive,
         };
-        let mut claim = Claim { pool: self.bodies, most: self.limits.bodies_in_flight, bytes: 0 };
-        let body = self.read_body(&head, &mut claim)?;
-        Ok((head.request.with_body(body).with_peer(peer), manner, claim))
+        let Head { request, body, expects_continue, .. } = head;
+        let request = request.with_peer(peer);
+        admit(&request).map_err(|denial| match denial {
+            Denial::Refused(refusal) => End::Refused(refusal),
+            // A body that is not read would be taken for the next request.
+            Denial::Answered(reply) => End::Denied(
+                reply,
+                Manner { keep_alive: manner.keep_alive && body == BodyFraming::Empty, ..manner },
+            ),
+        })?;
+        let limit = self.limits.body_limit(&request.path());
+        let (body, share) = self.read_body(body, limit, expects_continue)?;
+        Ok((request.with_body(body), manner, share))
     }
 
     fn read_until_head_ends(&mut self) -> Result<usize, End> {
@@ -98,27 +126,35 @@ impl<'a, S: Source> Intake<'a, S> {
         }
     }
 
-    fn read_body(&mut self, head: &Head, claim: &mut Claim<'_>) -> Result<Vec<u8>, End> {
-        if head.body == BodyFraming::Empty {
-            return Ok(Vec::new());
-        }
-        let limit = self.limits.body_limit(&head.request.path());
-        if matches!(head.body, BodyFraming::Length(length) if length > limit) {
-            return Err(Refusal::BodyTooLarge.into());
+    fn read_body(
+        &mut self,
+        framing: BodyFraming,
+        limit: usize,
+        expects_continue: bool,
+    ) -> Result<(Vec<u8>, Share), End> {
+        let most = match framing {
+            BodyFraming::Empty => 0,
+            BodyFraming::Length(length) if length > limit => return Err(Refusal::BodyTooLarge.into()),
+            BodyFraming::Length(length) => length,
+            BodyFraming::Chunked => limit,
+        };
+        let mut share = self.limits.bodies.share(most, self.limits.body_time);
+        if framing == BodyFraming::Empty {
+            return Ok((Vec::new(), share));
         }
         let until = Instant::now() + self.limits.body_time;
-        if head.expects_continue && self.input.is_empty() {
+        if expects_continue && self.input.is_empty() {
             let go_on = b"HTTP/1.1 100 Continue\r\n\r\n";
             self.source.write_all(go_on, until).map_err(|_| End::Gone)?;
         }
-        match head.body {
-            BodyFraming::Empty => Ok(Vec::new()),
-            BodyFraming::Length(length) => self.read_length(length, until, claim),
-            BodyFraming::Chunked => self.read_chunks(limit, until, claim),
-        }
+        let body = match framing {
+            BodyFraming::Chunked => self.read_chunks(limit, until, &mut share),
+            BodyFraming::Length(_) | BodyFraming::Empty => self.read_length(most, until, &mut share),
+        };
+        Ok((body?, share))
     }
 
-    fn read_length(&mut self, length: usize, until: Instant, claim: &mut Claim<'_>) -> Result<Vec<u8>, End> {
+    fn read_length(&mut self, length: usize, until: Instant, share: &mut Share) -> Result<Vec<u8>, End> {
         let here = length.min(self.input.len());
         let mut body: Vec<u8> = Vec::with_capacity(length.min(LARGE));
         body.extend(self.input.drain(..here));
@@ -126,7 +162,7 @@ impl<'a, S: Source> Intake<'a, S> {
             // Memory follows what has come, not what is promised: there is room for as much again.
             let had = body.len();
             let room = length.min(had + had.clamp(SMALL, LARGE));
-            claim.grow_to(room)?;
+            share.make_room(&mut body, room)?;
             body.resize(room, 0);
             let read = self.source.read(&mut body[had..], until);
             body.truncate(had + read.as_ref().copied().unwrap_or(0));
@@ -135,11 +171,12 @@ impl<'a, S: Source> Intake<'a, S> {
         Ok(body)
     }
 
-    fn read_chunks(&mut self, limit: usize, until: Instant, claim: &mut Claim<'_>) -> Result<Vec<u8>, End> {
+    fn read_chunks(&mut self, limit: usize, until: Instant, share: &mut Share) -> Result<Vec<u8>, End> {
         let mut chunks = Chunks::new(limit);
         let mut body = Vec::new();
         loop {
-            claim.grow_to(body.len() + self.input.len())?;
+            let room = (body.len() + self.input.len()).min(limit.max(body.len()));
+            share.make_room(&mut body, room)?;
             let taken = chunks.push(&self.input, &mut body)?;
             self.input.drain(..taken);
             if chunks.done() {
@@ -174,27 +211,5 @@ fn arrived(read: io::Result<usize>, slow: Refusal) -> Result<(), End> {
         Ok(1..) => Ok(()),
         Err(error) if error.kind() == ErrorKind::TimedOut => Err(slow.into()),
         Ok(0) | Err(_) => Err(End::Gone),
-    }
-}
-
-/// The bytes one request's body holds of what all bodies may hold together.
-pub(super) struct Claim<'a> {
-    pool: &'a AtomicUsize,
-    most: usize,
-    bytes: usize,
-}
-
-impl Claim<'_> {
-    fn grow_to(&mut self, bytes: usize) -> Result<(), Refusal> {
-        let more = bytes.saturating_sub(self.bytes);
-        self.bytes += more;
-        let all = self.pool.fetch_add(more, Ordering::Relaxed) + more;
-        if all > self.most { Err(Refusal::BodiesInFlight) } else { Ok(()) }
-    }
-}
-
-impl Drop for Claim<'_> {
-    fn drop(&mut self) {
-        self.pool.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }

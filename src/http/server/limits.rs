@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::memory::Pool;
+
 /// What one server allows. `Limits::default()` is what the house runs with.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -15,10 +17,15 @@ pub struct Limits {
     pub idle_time: Duration,
     /// For a client to read our last answer and hang up, before we do.
     pub linger_time: Duration,
-    /// How long a request may take to arrive before its connection can be given up for a new one.
+    /// How long a request may take to arrive, or a piece of an answer to be taken, before the connection can be given up
+    /// for a new one.
     pub patience: Duration,
     /// Connections served at once.
     pub connections: usize,
+    /// Further connections while all places are taken: they are told so, or served if they ask for a reserved path.
+    pub reserve: usize,
+    /// Paths that are served even while all places are taken. Their answers must be small and quick.
+    pub reserved_paths: Vec<&'static str>,
     /// Bytes of request line and headers.
     pub head_bytes: usize,
     /// Bytes of the request target.
@@ -27,8 +34,10 @@ pub struct Limits {
     pub body_bytes: usize,
     /// Exact paths whose bodies may be larger (or must be smaller), each with its limit in bytes.
     pub larger_bodies: Vec<(&'static str, usize)>,
-    /// Bytes of all bodies held at once: being read, or with a handler.
-    pub bodies_in_flight: usize,
+    /// The memory of all bodies: being read, or with a handler.
+    pub bodies: Pool,
+    /// Bytes of all answers that wait for their clients to take them. Answers that every client shares for ever cost nothing.
+    pub answer_bytes: usize,
     /// Bytes of stack for a connection's thread, which also runs the handler.
     pub stack_bytes: usize,
 }
@@ -54,7 +63,11 @@ const TARGET_BYTES: usize = 8 * 1024;
 /// Ten times the largest message an agent sends.
 const BODY_BYTES: usize = 1024 * 1024;
 /// Eight of the largest bodies at once; a small droplet has 512 MiB for everything.
-const BODIES_IN_FLIGHT: usize = 64 * 1024 * 1024;
+const BODIES_BYTES: usize = 64 * 1024 * 1024;
+/// Some of the largest answers at once.
+const ANSWER_BYTES: usize = 32 * 1024 * 1024;
+/// Probes come one by one; each refusal takes such a place for a moment.
+const RESERVE: usize = 64;
 /// JSON nested 128 deep, read by `serde_json` in a debug build, fits twice. Untouched stack costs no memory.
 const STACK_BYTES: usize = 256 * 1024;
 
@@ -68,11 +81,14 @@ impl Default for Limits {
             linger_time: LINGER_TIME,
             patience: PATIENCE,
             connections: CONNECTIONS,
+            reserve: RESERVE,
+            reserved_paths: Vec::new(),
             head_bytes: HEAD_BYTES,
             target_bytes: TARGET_BYTES,
             body_bytes: BODY_BYTES,
             larger_bodies: Vec::new(),
-            bodies_in_flight: BODIES_IN_FLIGHT,
+            bodies: Pool::new(BODIES_BYTES),
+            answer_bytes: ANSWER_BYTES,
             stack_bytes: STACK_BYTES,
         }
     }

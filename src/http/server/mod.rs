@@ -29,19 +29,22 @@ mod refusal;
 mod registry;
 mod rehearsal;
 mod trouble;
+mod turns;
 mod wire;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
 pub use self::limits::Limits;
 use self::registry::Registry;
 pub use self::rehearsal::{Ending, Rehearsal, rehearse};
+use self::turns::Turns;
 use crate::http::message::{Reply, Request};
+use crate::panics::Panics;
 
 /// Between two knocks at the door when the acceptor is to end.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -52,22 +55,30 @@ const LAST_CALL: Duration = Duration::from_secs(1);
 pub type Refusals = fn(u16, &str) -> Reply;
 
 type Handler = dyn Fn(Request) -> Reply + Send + Sync;
+type Admission = dyn Fn(&Request) -> Option<Reply> + Send + Sync;
 
 /// What all threads of one server share.
 struct Shared {
     handler: Box<Handler>,
+    admission: Box<Admission>,
     refusals: Refusals,
     limits: Limits,
     registry: Arc<Registry>,
     stopping: AtomicBool,
-    /// Bytes of all bodies held at this moment.
-    bodies: AtomicUsize,
-    turned_away: AtomicUsize,
+    /// Bytes of all answers that wait for their clients.
+    answers: AtomicUsize,
+    /// For pipelined requests.
+    turns: Turns,
+    panics: OnceLock<Panics>,
 }
 
 impl Shared {
     fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Acquire)
+    }
+
+    fn panics(&self) -> Panics {
+        self.panics.get().cloned().unwrap_or_default()
     }
 }
 
@@ -87,7 +98,18 @@ impl Server {
         limits: Limits,
         handler: impl Fn(Request) -> Reply + Send + Sync + 'static,
     ) -> io::Result<Self> {
-        Self::bind_refusing(address, limits, Reply::error, handler)
+        Self::bind_admitting(address, limits, |_| None, handler)
+    }
+
+    /// Listens; `admission` decides by the head alone whether a request is let in. Its answer is sent at once, and the body
+    /// of that request is never read.
+    pub fn bind_admitting(
+        address: impl ToSocketAddrs,
+        limits: Limits,
+        admission: impl Fn(&Request) -> Option<Reply> + Send + Sync + 'static,
+        handler: impl Fn(Request) -> Reply + Send + Sync + 'static,
+    ) -> io::Result<Self> {
+        Self::start(address, limits, Reply::error, (Box::new(admission), Box::new(handler)))
     }
 
     /// The same with a form of its own for what is refused before the handler hears of it, and for its panics.
@@ -97,21 +119,38 @@ impl Server {
         refusals: Refusals,
         handler: impl Fn(Request) -> Reply + Send + Sync + 'static,
     ) -> io::Result<Self> {
+        Self::start(address, limits, refusals, (Box::new(|_| None), Box::new(handler)))
+    }
+
+    fn start(
+        address: impl ToSocketAddrs,
+        limits: Limits,
+        refusals: Refusals,
+        (admission, handler): (Box<Admission>, Box<Handler>),
+    ) -> io::Result<Self> {
         let listener = TcpListener::bind(address)?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
-            handler: Box::new(handler),
+            handler,
+            admission,
             refusals,
             registry: Arc::new(Registry::new(&limits)),
             limits,
             stopping: AtomicBool::new(false),
-            bodies: AtomicUsize::new(0),
-            turned_away: AtomicUsize::new(0),
+            answers: AtomicUsize::new(0),
+            turns: Turns::default(),
+            panics: OnceLock::new(),
         });
         let acceptor = Arc::clone(&shared);
         thread::Builder::new().name("http-accept".into()).stack_size(shared.limits.stack_bytes).spawn(
             move || {
-                acceptor::accept(&listener, &acceptor);
+                while acceptor
+                    .panics()
+                    .catch("http-accept", || acceptor::accept(&listener, &acceptor))
+                    .is_none()
+                {
+                    thread::sleep(PAUSE);
+                }
                 drop(listener);
                 acceptor.registry.acceptor_ended();
             },
@@ -122,6 +161,12 @@ impl Server {
     /// Where it listens, with the real port if port 0 was asked for.
     pub fn local_addr(&self) -> SocketAddr {
         self.address
+    }
+
+    /// From now on panics of the acceptor and of the handler are noted here.
+    pub fn notes_panics(&self, panics: Panics) {
+        // It is set once, by the one who starts.
+        let _ = self.shared.panics.set(panics);
     }
 
     /// How many connections have a place at this moment.

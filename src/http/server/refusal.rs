@@ -55,6 +55,8 @@ pub(super) enum Refusal {
     BodySlow,
     /// Every connection is taken by a request in progress.
     Full,
+    /// Too many bytes of answers wait for their clients.
+    Unread,
 }
 
 impl Refusal {
@@ -81,7 +83,7 @@ impl Refusal {
             Self::Expectation => 417,
             Self::HeadTooLarge | Self::TooManyHeaders => 431,
             Self::Tunnel | Self::Coding => 501,
-            Self::BodiesInFlight | Self::Full => 503,
+            Self::BodiesInFlight | Self::Full | Self::Unread => 503,
             Self::Version => 505,
         }
     }
@@ -115,6 +117,7 @@ impl Refusal {
             Self::HeadSlow => "Request head did not arrive in time",
             Self::BodySlow => "Request body did not arrive in time",
             Self::Full => "Too many connections",
+            Self::Unread => "Too many answers wait for their clients",
         }
     }
 }

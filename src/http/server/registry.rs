@@ -4,13 +4,19 @@
 //! costs no lock. The word only changes by compare-and-swap, so exactly one of the two wins:
 //!
 //! ```text
-//!            first byte            whole request             answered
-//!   Idle ───────────────► Reading ───────────────► Busy ───────────────► Idle …
-//!     └──────► Leaving ◄─────┘ (too slow)
+//!            first byte            whole request           answer              taken
+//!   Idle ───────────────► Reading ───────────────► Busy ───────────► Sending ───────────► Idle …
+//!     └──────► Leaving ◄─────┘ (too slow)                               │
+//!                 ▲─────────────────────────────────────────────────────┘ (the peer does not take the answer)
 //! ```
 //!
 //! Whoever is told to leave has its *reading* side shut down: it still finds the bytes that had already come. A
-//! request that arrived in that very moment is therefore served, and only then is the connection closed.
+//! request that arrived in that very moment is therefore served, and only then is the connection closed. A peer that
+//! does not take its answer is cut off in the middle of it.
+//!
+//! Beyond the cap there is a reserve of places. A connection there is served only if it asks for one of
+//! [`Limits::reserved_paths`]; all others hear that the server is full. So probes are answered while others hold every
+//! place. The same rules of eviction hold inside the reserve.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -33,22 +39,25 @@ pub(super) enum Doing {
     Idle,
     /// Receiving a request.
     Reading,
-    /// Making or sending an answer.
+    /// Making an answer.
     Busy,
+    /// Waiting for the peer to take a piece of an answer.
+    Sending,
     /// Told to leave.
     Leaving,
 }
 
 impl Doing {
-    const ALL: [Self; 4] = [Self::Idle, Self::Reading, Self::Busy, Self::Leaving];
+    const ALL: [Self; 5] = [Self::Idle, Self::Reading, Self::Busy, Self::Sending, Self::Leaving];
 
-    /// What, and since when: the two low bits and the milliseconds above them.
+    /// What, and since when: the three low bits and the milliseconds above them.
     fn since(self, millis: u64) -> u64 {
-        (millis << 2) | self as u64
+        (millis << 3) | self as u64
     }
 
     fn read(word: u64) -> (Self, u64) {
-        (Self::ALL[(word & 3) as usize], word >> 2)
+        // Only words of `since` are read.
+        (Self::ALL[(word & 7) as usize], word >> 3)
     }
 }
 
@@ -56,6 +65,8 @@ impl Doing {
 struct Seat {
     stream: TcpStream,
     doing: AtomicU64,
+    /// Beyond the cap, for probes.
+    reserved: bool,
 }
 
 /// All connections.
@@ -65,6 +76,7 @@ pub(super) struct Registry {
     ended: Condvar,
     born: Instant,
     cap: usize,
+    reserve: usize,
     patience: Duration,
 }
 
@@ -79,8 +91,8 @@ struct Seats {
 pub(super) enum Admission {
     /// It has a place, held until this value is dropped.
     Admitted(Place),
-    /// Every place is taken by a request in progress.
-    Full(TcpStream),
+    /// Every place is taken by a request in progress, those of the reserve too.
+    Full,
     /// The server is stopping.
     Closed,
 }
@@ -109,6 +121,7 @@ impl Registry {
             ended: Condvar::new(),
             born: Instant::now(),
             cap: limits.connections,
+            reserve: limits.reserve,
             patience: limits.patience,
         }
     }
@@ -116,22 +129,24 @@ impl Registry {
     /// Gives a new connection a place, at the cost of the connection that needs its own least.
     pub(super) fn admit(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr) -> Admission {
         let mut seats = self.lock();
-        if seats.open.len() >= self.cap && !self.make_room(&seats, self.cap) {
-            return Admission::Full(stream);
+        let reserved = seats.open.len() >= self.cap && !self.make_room(&seats, self.cap, Some(false));
+        if reserved && !self.make_room(&seats, self.reserve, Some(true)) {
+            return Admission::Full;
         }
-        if seats.open.len() >= self.cap + LEAVING_AT_ONCE {
-            let crowded = |seats: &mut Seats| seats.open.len() >= self.cap + LEAVING_AT_ONCE;
+        let most = self.cap + self.reserve + LEAVING_AT_ONCE;
+        if seats.open.len() >= most {
+            let crowded = |seats: &mut Seats| seats.open.len() >= most;
             let waited = self.ended.wait_timeout_while(seats, WAY_OUT, crowded);
             seats = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
         if seats.closed {
             return Admission::Closed;
         }
-        if seats.open.len() >= self.cap + LEAVING_AT_ONCE {
-            return Admission::Full(stream);
+        if seats.open.len() >= most {
+            return Admission::Full;
         }
         let word = Doing::Idle.since(self.millis());
-        let seat = Arc::new(Seat { stream, doing: AtomicU64::new(word) });
+        let seat = Arc::new(Seat { stream, doing: AtomicU64::new(word), reserved });
         let id = seats.next;
         seats.next += 1;
         seats.open.insert(id, Arc::clone(&seat));
@@ -152,29 +167,55 @@ impl Registry {
             going |= doing == Doing::Leaving && u128::from(now.saturating_sub(since)) < WAY_OUT.as_millis();
         }
         if !going {
-            let _ = (0..idle.div_ceil(8).max(1)).all(|_| self.make_room(&seats, 0));
+            let _ = (0..idle.div_ceil(8).max(1)).all(|_| self.make_room(&seats, 0, None));
         }
         let all_stay = |seats: &mut Seats| seats.open.len() >= before && !seats.closed;
         drop(self.ended.wait_timeout_while(seats, WAY_OUT, all_stay));
     }
 
-    /// Makes room for one more if there is none: the longest idle goes first; if none is idle, the one that has
-    /// been sending one request for longest. Whoever already leaves does not count.
-    fn make_room(&self, seats: &Seats, cap: usize) -> bool {
+    /// Cuts off the peer that has not taken its answer for longest, and waits until a connection has ended, 20 ms at
+    /// most. Says whether there was one to wait for.
+    pub(super) fn cut_off_stalled(&self) -> bool {
+        let seats = self.lock();
+        let (before, now) = (seats.open.len(), self.millis());
+        let sending = seats.open.values().filter_map(|seat| {
+            let word = seat.doing.load(Ordering::Acquire);
+            let (doing, since) = Doing::read(word);
+            (doing == Doing::Sending && self.is_late(since, now)).then_some((since, word, seat))
+        });
+        let stalled = sending.min_by_key(|(since, ..)| *since);
+        let going = seats.open.values().any(|seat| seat.doing().0 == Doing::Leaving);
+        if !stalled.is_some_and(|(_, word, seat)| seat.leave(word, now)) && !going {
+            return false;
+        }
+        let all_stay = |seats: &mut Seats| seats.open.len() >= before && !seats.closed;
+        drop(self.ended.wait_timeout_while(seats, WAY_OUT, all_stay));
+        true
+    }
+
+    fn is_late(&self, since: u64, now: u64) -> bool {
+        u128::from(now.saturating_sub(since)) >= self.patience.as_millis()
+    }
+
+    /// Makes room for one more if there is none: the longest idle goes first; then the one whose peer has been sending a
+    /// request, or not taking its answer, for longest; then who has just come and says nothing yet. Whoever already leaves
+    /// does not count. Looks at the reserve, at all but the reserve, or at all.
+    fn make_room(&self, seats: &Seats, cap: usize, reserved: Option<bool>) -> bool {
         let now = self.millis();
-        let patience = u64::try_from(self.patience.as_millis()).unwrap_or(u64::MAX);
         // A candidate may get busy between the look and the swap; then the next best is tried.
         loop {
             let mut staying = 0;
             let mut best: Option<((u8, u64), u64, &Seat)> = None;
-            for seat in seats.open.values() {
+            for seat in seats.open.values().filter(|seat| reserved.is_none_or(|is| seat.reserved == is)) {
                 let word = seat.doing.load(Ordering::Acquire);
                 let (doing, since) = Doing::read(word);
-                let rank = match doing {
-                    Doing::Leaving => continue,
-                    Doing::Idle => Some((0, since)),
-                    Doing::Reading if now.saturating_sub(since) >= patience => Some((1, since)),
-                    Doing::Reading | Doing::Busy => None,
+                let rank = match (doing, self.is_late(since, now)) {
+                    (Doing::Leaving, _) => continue,
+                    (Doing::Idle, true) => Some((0, since)),
+                    (Doing::Reading | Doing::Sending, true) => Some((1, since)),
+                    // Mostly a newcomer whose request is on its way.
+                    (Doing::Idle, false) => Some((2, since)),
+                    (Doing::Reading | Doing::Sending | Doing::Busy, _) => None,
                 };
                 staying += 1;
                 match (rank, best) {
@@ -187,10 +228,7 @@ impl Registry {
                 return true;
             }
             let Some((_, word, seat)) = best else { return false };
-            let leaving = Doing::Leaving.since(now);
-            if seat.doing.compare_exchange(word, leaving, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
-                // An error means that the client has left by itself.
-                let _ = seat.stream.shutdown(Shutdown::Read);
+            if seat.leave(word, now) {
                 return true;
             }
         }
@@ -252,6 +290,19 @@ impl Registry {
 }
 
 impl Seat {
+    /// Tells it to leave, if it still does what this word says.
+    fn leave(&self, word: u64, now: u64) -> bool {
+        let leaving = Doing::Leaving.since(now);
+        if self.doing.compare_exchange(word, leaving, Ordering::AcqRel, Ordering::Relaxed).is_err() {
+            return false;
+        }
+        // Nobody waits for a peer that does not take its answer; all others finish what has come.
+        let how = if Doing::read(word).0 == Doing::Sending { Shutdown::Both } else { Shutdown::Read };
+        // An error means that the client has left by itself.
+        let _ = self.stream.shutdown(how);
+        true
+    }
+
     fn doing(&self) -> (Doing, u64) {
         Doing::read(self.doing.load(Ordering::Acquire))
     }
@@ -264,12 +315,34 @@ impl Place {
 
     /// Says what we do now. Without effect once we are told to leave.
     pub(super) fn now(&self, doing: Doing) {
-        let word = doing.since(self.entry.registry.millis());
+        self.write(doing.since(self.entry.registry.millis()));
+    }
+
+    fn write(&self, word: u64) {
         let swapped =
             self.seat.doing.compare_exchange(self.mine.get(), word, Ordering::AcqRel, Ordering::Relaxed);
         if swapped.is_ok() {
             self.mine.set(word);
         }
+    }
+
+    /// Says that a piece of an answer is sent while this runs; afterwards we do again what we did before.
+    pub(super) fn while_sending<T>(&self, send: impl FnOnce() -> T) -> T {
+        let (before, _) = Doing::read(self.mine.get());
+        self.now(Doing::Sending);
+        let result = send();
+        self.now(before);
+        result
+    }
+
+    /// Says that we have answered for the last time: this place is given up before any other.
+    pub(super) fn is_spent(&self) {
+        self.write(Doing::Idle.since(0));
+    }
+
+    /// Whether this place is one of the reserve.
+    pub(super) fn is_reserved(&self) -> bool {
+        self.seat.reserved
     }
 
     /// Whether this connection is to end after the present answer.
@@ -290,123 +363,5 @@ impl Drop for Entry {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::{Read, Write};
-    use std::net::TcpListener;
-
-    use super::*;
-
-    /// A registry of two places that loses patience after `patience`.
-    fn two_places(patience: Duration) -> (Arc<Registry>, TcpListener) {
-        let limits = Limits { connections: 2, patience, ..Limits::default() };
-        (Arc::new(Registry::new(&limits)), TcpListener::bind("127.0.0.1:0").unwrap())
-    }
-
-    /// A new client, and the place it gets.
-    fn come(registry: &Arc<Registry>, listener: &TcpListener) -> (TcpStream, Option<Place>) {
-        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let (stream, peer) = listener.accept().unwrap();
-        match registry.admit(stream, peer) {
-            Admission::Admitted(place) => (client, Some(place)),
-            Admission::Full(_) | Admission::Closed => (client, None),
-        }
-    }
-
-    /// A later millisecond than now, so that ages differ.
-    fn grow_older(registry: &Registry) {
-        let now = registry.millis();
-        while registry.millis() == now {
-            std::thread::yield_now();
-        }
-    }
-
-    #[test]
-    fn the_longest_idle_leaves_and_the_busy_stay() {
-        let (registry, listener) = two_places(Duration::MAX);
-        let (_one, Some(first)) = come(&registry, &listener) else { panic!("no place") };
-        grow_older(&registry);
-        let (_two, Some(second)) = come(&registry, &listener) else { panic!("no place") };
-        first.now(Doing::Busy);
-        let (_three, Some(third)) = come(&registry, &listener) else { panic!("no place") };
-        assert_eq!((first.is_leaving(), second.is_leaving()), (false, true));
-        third.now(Doing::Reading);
-        let (_four, none) = come(&registry, &listener);
-        assert!(none.is_none(), "one is busy, one is sending a request, one leaves already");
-        drop(second);
-        assert!(come(&registry, &listener).1.is_none(), "two stay, and that is the cap");
-        drop(first);
-        assert!(come(&registry, &listener).1.is_some());
-    }
-
-    #[test]
-    fn a_slow_request_makes_room_only_when_nobody_is_idle() {
-        let (registry, listener) = two_places(Duration::ZERO);
-        let (_one, Some(slow)) = come(&registry, &listener) else { panic!("no place") };
-        slow.now(Doing::Reading);
-        grow_older(&registry);
-        let (_two, Some(idle)) = come(&registry, &listener) else { panic!("no place") };
-        let (_three, Some(third)) = come(&registry, &listener) else { panic!("no place") };
-        assert_eq!((slow.is_leaving(), idle.is_leaving()), (false, true));
-        third.now(Doing::Busy);
-        assert!(come(&registry, &listener).1.is_some());
-        assert!(slow.is_leaving());
-    }
-
-    #[test]
-    fn a_request_that_had_come_is_still_read_by_who_has_to_leave() {
-        let (registry, listener) = two_places(Duration::MAX);
-        let (mut client, Some(place)) = come(&registry, &listener) else { panic!("no place") };
-        client.write_all(b"request").unwrap();
-        place.stream().peek(&mut [0]).unwrap();
-        registry.make_way();
-        place.now(Doing::Reading);
-        assert!(place.is_leaving(), "what was decided stays decided");
-        let mut heard = Vec::new();
-        place.stream().read_to_end(&mut heard).unwrap();
-        assert_eq!(heard, b"request");
-        place.stream().write_all(b"answer").unwrap();
-        drop(place);
-        let mut answer = String::new();
-        client.read_to_string(&mut answer).unwrap();
-        assert_eq!(answer, "answer");
-        assert_eq!(registry.open(), 0);
-    }
-
-    #[test]
-    fn making_way_costs_an_eighth_of_the_idle_and_waits_for_one_to_end() {
-        let limits = Limits { connections: 100, patience: Duration::MAX, ..Limits::default() };
-        let registry = Arc::new(Registry::new(&limits));
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let come = || {
-            grow_older(&registry);
-            come(&registry, &listener)
-        };
-        let (clients, mut places): (Vec<_>, Vec<_>) = (0..17).map(|_| come()).unzip();
-        let leaving = |places: &[Option<Place>]| {
-            places.iter().flatten().map(|place| usize::from(place.is_leaving())).sum::<usize>()
-        };
-        let start = Instant::now();
-        registry.make_way();
-        assert!(start.elapsed() >= WAY_OUT, "nobody ended");
-        assert_eq!(leaving(&places[..3]), 3, "the three oldest of seventeen");
-        assert_eq!(leaving(&places), 3);
-        // Now they are late, so others have to go: two of fourteen. The first to end ends the wait.
-        std::thread::scope(|scope| {
-            let waiting = scope.spawn(|| registry.make_way());
-            while leaving(&places[3..]) < 2 {
-                std::thread::yield_now();
-            }
-            places[3] = None;
-            waiting.join().unwrap();
-        });
-        assert_eq!(leaving(&places[3..]), 1, "the other one of the two; nobody else");
-        drop(clients);
-    }
-
-    #[test]
-    fn what_and_since_when_fit_one_word() {
-        for doing in Doing::ALL {
-            assert_eq!(Doing::read(doing.since(1234)), (doing, 1234));
-        }
-    }
-}
+#[path = "registry_tests.rs"]
+mod tests;

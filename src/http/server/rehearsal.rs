@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use super::intake::{End, Intake};
@@ -35,13 +34,12 @@ pub enum Ending {
 
 /// What a server with these limits makes of a client that sends these pieces and hangs up.
 pub fn rehearse<'p>(pieces: impl IntoIterator<Item = &'p [u8]>, limits: &Limits) -> Rehearsal {
-    let bodies = AtomicUsize::new(0);
-    let mut intake = Intake::new(Pieces { rest: &[], more: pieces.into_iter() }, limits, &bodies);
+    let mut intake = Intake::new(Pieces { rest: &[], more: pieces.into_iter() }, limits);
     let mut requests = Vec::new();
     let mut end = Ending::Over;
-    while !intake.is_empty() || intake.wait_for_first_byte() {
-        match intake.request(NOBODY) {
-            Ok((request, manner, _claim)) => {
+    while !intake.is_empty() || intake.wait_for_first_byte(limits.idle_time) {
+        match intake.request(NOBODY, |_| Ok(())) {
+            Ok((request, manner, _share)) => {
                 requests.push(request);
                 if !manner.keep_alive {
                     end = Ending::Asked;
@@ -52,10 +50,9 @@ pub fn rehearse<'p>(pieces: impl IntoIterator<Item = &'p [u8]>, limits: &Limits)
                 end = Ending::Refused(refusal.status(), refusal.explain());
                 break;
             }
-            Err(End::Gone) => break,
+            Err(End::Gone | End::Denied(..)) => break,
         }
     }
-    debug_assert_eq!(bodies.load(Ordering::Relaxed), 0, "every claim was given back");
     Rehearsal { requests, end }
 }
 

@@ -7,6 +7,8 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
+use super::registry::Place;
+
 /// Where a client's bytes come from, and where it is told to go on.
 pub(super) trait Source {
     /// Takes in what is there, waiting until `until` for it. Nothing means that nothing will come any more.
@@ -22,16 +24,20 @@ const CLOSE_ENOUGH: Duration = Duration::from_millis(10);
 /// The kernel takes zero for "for ever".
 const SHORTEST: Duration = Duration::from_millis(1);
 
+/// Bytes written at once, at most: a client that takes them has made progress.
+const PIECE: usize = 64 * 1024;
+
 /// One client's socket. Only its own thread reads and writes here; others may shut the socket down.
 pub(super) struct Wire<'a> {
+    place: &'a Place,
     stream: &'a TcpStream,
     read_timeout: Duration,
     write_timeout: Duration,
 }
 
 impl<'a> Wire<'a> {
-    pub(super) fn new(stream: &'a TcpStream) -> Self {
-        Self { stream, read_timeout: Duration::ZERO, write_timeout: Duration::ZERO }
+    pub(super) fn new(place: &'a Place) -> Self {
+        Self { place, stream: place.stream(), read_timeout: Duration::ZERO, write_timeout: Duration::ZERO }
     }
 
     /// Whether the client still listens: it has neither hung up nor stopped sending for good. Never waits.
@@ -80,7 +86,8 @@ impl Source for Wire<'_> {
                 self.stream.set_write_timeout(Some(left))?;
                 self.write_timeout = left;
             }
-            match (&mut &*self.stream).write(bytes) {
+            let piece = &bytes[..bytes.len().min(PIECE)];
+            match self.place.while_sending(|| (&mut &*self.stream).write(piece)) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(written) => bytes = &bytes[written..],
                 Err(error) if is_pause(&error) => {}

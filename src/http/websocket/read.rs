@@ -108,6 +108,11 @@ impl Reader {
         Self { side, limits, input: Vec::new(), spent: 0, message: None, frames: 0 }
     }
 
+    /// Bytes that are held at this moment.
+    pub fn held(&self) -> usize {
+        self.input.len() + self.message.as_ref().map_or(0, Vec::len)
+    }
+
     /// Takes bytes in as they come.
     pub fn push(&mut self, bytes: &[u8]) {
         if self.spent == self.input.len() || self.spent > SPENT_BYTES {
@@ -137,8 +142,17 @@ impl Reader {
             if self.frames > self.limits.frames {
                 return Err(Broken::TooMany);
             }
-            let mut payload = payload.to_vec();
-            self.spent += end;
+            let mut payload = if head.length > SPENT_BYTES && rest.len() == end {
+                // A large message is not copied: nothing stands behind it.
+                let mut whole = std::mem::take(&mut self.input);
+                whole.drain(..self.spent + head.own);
+                self.spent = 0;
+                whole
+            } else {
+                let payload = payload.to_vec();
+                self.spent += end;
+                payload
+            };
             if let Some(mask) = head.mask {
                 apply(mask, &mut payload);
             }

@@ -9,7 +9,7 @@ use crate::local::function::{ACCOUNT, Function, TOKEN, done};
 use crate::local::rows::{Account, Agent, Preferences, Task};
 use crate::local::rules::activity::{self, Actor, Target};
 use crate::local::rules::assignees::check_agents;
-use crate::local::rules::{agent_config, reach};
+use crate::local::rules::{agent_config, fields, reach};
 use crate::local::store::{Doc, Id, StoreError, Table};
 use crate::local::validate::{Is, may, need};
 use crate::local::{auth, founding};
@@ -84,8 +84,7 @@ struct Chosen {
 fn update_settings(call: &Call<'_>) -> Answer {
     let chosen: Chosen = call.args()?;
     let person = reach::person(call)?;
-    let fits = chosen.user_md.as_ref().is_none_or(|text| limits::chars(text) <= limits::PROFILE_CHARS);
-    ensure!(fits, "userMd too long (max 50000 characters)");
+    fields::check_profile("userMd", chosen.user_md.as_deref().unwrap_or_default())?;
     let mut account = call.account.clone();
     let settings = &mut account.row.settings;
     if let Some(id) = chosen.orchestrator_agent_id.value() {

@@ -4,19 +4,17 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::tasks::clear;
-use crate::local::answer::ensure;
 use crate::local::call::{Answer, Call, Given, value};
 use crate::local::function::{ACCOUNT, Function, done};
 use crate::local::rows::{Agent, Notification, Subscription, Task};
 use crate::local::rules::activity::{self, Actor, Target};
 use crate::local::rules::assignees::own_agent;
-use crate::local::rules::{agent_config, profiles, reach, sessions, slug};
+use crate::local::rules::{agent_config, fields, profiles, reach, sessions, slug};
 use crate::local::store::{
     AGENT_BY_SLUG, Doc, FOLLOWED_BY, Id, Index, NOTIFICATIONS_OF, StoreError, TASKS, Table,
 };
 use crate::local::validate::{Arg, Is, may, need};
 use crate::local::{Refusal, number};
-use crate::model::limits;
 
 const AGENT: Arg = need("agentId", Is::Id(Table::Agents));
 /// How often an agent looks up by itself, in minutes.
@@ -123,10 +121,8 @@ fn create(call: &Call<'_>) -> Answer {
 }
 
 fn check_texts(name: Option<&str>, identity: Option<&str>) -> Result<(), Refusal> {
-    ensure!(name.is_none_or(|name| !name.trim().is_empty()), "Invalid name: must not be blank");
-    let fits = identity.is_none_or(|text| limits::chars(text) <= limits::PROFILE_CHARS);
-    ensure!(fits, "identityContent too long (max 50000 characters)");
-    Ok(())
+    name.map_or(Ok(()), fields::check_name)?;
+    fields::check_profile("identityContent", identity.unwrap_or_default())
 }
 
 fn record(call: &Call<'_>, actor: &Actor, agent: &Doc<Agent>, meta: Value) -> Result<(), StoreError> {

@@ -10,8 +10,8 @@ mod documents;
 mod messages;
 mod opened;
 mod runtimes;
-mod secrets;
-mod skills;
+pub(super) mod secrets;
+pub(super) mod skills;
 mod snapshot;
 mod tasks;
 

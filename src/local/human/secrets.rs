@@ -69,6 +69,11 @@ impl Provider {
     }
 }
 
+/// Refuses what is no provider.
+pub(in crate::local) fn check_provider(text: &str) -> Result<(), Refusal> {
+    Provider::parse(text).map(drop)
+}
+
 /// Checked as far as that can be done without asking the provider.
 fn key(text: &str) -> Result<Secret, Refusal> {
     let key = text.trim();

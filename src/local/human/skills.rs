@@ -9,19 +9,20 @@ use crate::local::call::{Answer, Call, Given, value};
 use crate::local::function::{ACCOUNT, Function, done};
 use crate::local::rows::Skill;
 use crate::local::rules::activity::Actor;
-use crate::local::rules::{reach, slug};
+use crate::local::rules::{fields, reach, slug};
 use crate::local::store::{Doc, Id, Index, SKILL_BY_SLUG, SKILLS, Table};
 use crate::local::validate::{Arg, Is, may, need};
 use crate::local::{Refusal, number};
-use crate::model::limits;
 
 const SKILL: Arg = need("skillId", Is::Id(Table::Skills));
-const CATEGORY: Arg = may("category", Is::OneOf(&["mcp_server", "tool", "integration", "custom"]));
+/// What kind of skill it is.
+pub(in crate::local) const CATEGORY: Arg =
+    may("category", Is::OneOf(&["mcp_server", "tool", "integration", "custom"]));
 /// Where slugs are looked up.
 const SLUG: (&str, Index) = ("Skill", SKILL_BY_SLUG);
 
 /// How a skill reaches what it needs. Secrets are named here (`credentialRef`), never given.
-const CONFIG: Arg = may(
+pub(in crate::local) const CONFIG: Arg = may(
     "config",
     Is::Object(&[
         may("serverUrl", Is::Text),
@@ -85,10 +86,8 @@ fn skill(call: &Call<'_>, id: &Id<Skill>) -> Result<Doc<Skill>, Refusal> {
 }
 
 fn check(name: Option<&str>, content: Option<&str>) -> Result<(), Refusal> {
-    ensure!(name.is_none_or(|name| !name.trim().is_empty()), "Invalid name: must not be blank");
-    let (bytes, most) = (content.map_or(0, str::len), limits::SKILL_BYTES);
-    ensure!(bytes <= most, "contentMarkdown exceeds maximum length ({most} bytes). Got {bytes} bytes.");
-    Ok(())
+    name.map_or(Ok(()), fields::check_name)?;
+    fields::check_skill(content.unwrap_or_default())
 }
 
 fn config(given: Map<String, Value>) -> Result<Value, Refusal> {

@@ -110,7 +110,7 @@ fn create(call: &Call<'_>) -> Answer {
     fields::check_lengths(Some(&args.title), args.description.as_deref())?;
     fields::check_priority(args.priority)?;
     fields::check_labels_of_people(call, &args.labels)?;
-    fields::check_labels(&args.labels)?;
+    fields::check_labels(args.labels.iter().map(String::as_str))?;
     let task = call.tx.insert(Task {
         account_id: call.account_id().clone(),
         title: args.title,

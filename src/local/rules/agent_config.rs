@@ -157,6 +157,11 @@ pub(in crate::local) fn defaults(given: &Map<String, Value>) -> Result<Value, Re
     Ok(Value::Object(defaults))
 }
 
+/// Refuses an agent's configuration, or an account's defaults, that could not have been given.
+pub(in crate::local) fn check_stored(config: &Value) -> Result<(), Refusal> {
+    config.as_object().map_or(Ok(()), check)
+}
+
 fn finite(what: &str, given: &Map<String, Value>) -> Result<Map<String, Value>, Refusal> {
     let plain = given.iter().map(|(name, value)| Some((name.clone(), number::plain(value)?)));
     plain

@@ -66,12 +66,19 @@ fn admit_one(tx: &Tx<'_>, task: &Doc<Task>, offered: Offered) -> Result<Attachme
     };
     let Stored { content_type: mime, size } = stored.row;
     ensure!(!mime.is_empty(), "Attachment \"{name}\": missing content type on upload");
-    if !(allowed(&mime, &name) && (1.0..=MOST_BYTES).contains(&size)) {
-        return Err(refuse(
-            "type or size not allowed (max 20MB, allowed types: images, PDF, .doc/.docx, .txt, .csv, .json)",
-        ));
-    }
+    check_stored(&name, &mime, size)?;
     Ok(Attachment { name, mime, size, storage_id: Some(storage_id), url: None })
+}
+
+/// Refuses a file of a type or a size that may not be attached.
+pub(in crate::local) fn check_stored(name: &str, mime: &str, size: f64) -> Result<(), Refusal> {
+    let fits = allowed(mime, name) && (1.0..=MOST_BYTES).contains(&size);
+    ensure!(
+        fits,
+        "Attachment \"{name}\": type or size not allowed (max 20MB, allowed types: images, PDF, .doc/.docx, .txt, .csv, \
+         .json)"
+    );
+    Ok(())
 }
 
 /// The registration of an upload for a task, if there is one.

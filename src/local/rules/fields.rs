@@ -74,6 +74,26 @@ pub(in crate::local) fn check_document(title: Option<&str>, content: Option<&str
     Ok(())
 }
 
+/// Refuses a blank name.
+pub(in crate::local) fn check_name(name: &str) -> Result<(), Refusal> {
+    ensure!(!name.trim().is_empty(), "Invalid name: must not be blank");
+    Ok(())
+}
+
+/// Refuses a USER.md or an IDENTITY.md that is too long; `field` is what it is called.
+pub(in crate::local) fn check_profile(field: &str, text: &str) -> Result<(), Refusal> {
+    let most = limits::PROFILE_CHARS;
+    ensure!(limits::chars(text) <= most, "{field} too long (max {most} characters)");
+    Ok(())
+}
+
+/// Refuses instructions of a skill that are too long.
+pub(in crate::local) fn check_skill(content: &str) -> Result<(), Refusal> {
+    let (bytes, most) = (content.len(), limits::SKILL_BYTES);
+    ensure!(bytes <= most, "contentMarkdown exceeds maximum length ({most} bytes). Got {bytes} bytes.");
+    Ok(())
+}
+
 /// How many labels people may give a task, and how many characters each may have. More cannot be read on a page.
 pub(in crate::local) const LABELS: (usize, usize) = (50, 100);
 
@@ -91,8 +111,8 @@ pub(in crate::local) fn check_labels_of_people(call: &Call<'_>, labels: &[String
 }
 
 /// Refuses labels that no row holds (§3.10); for agents that is the only limit.
-pub(in crate::local) fn check_labels(labels: &[String]) -> Result<(), Refusal> {
-    let bytes: usize = labels.iter().map(String::len).sum();
+pub(in crate::local) fn check_labels<'a>(labels: impl Iterator<Item = &'a str>) -> Result<(), Refusal> {
+    let bytes: usize = labels.map(str::len).sum();
     ensure!(bytes <= ROW_BYTES, "Value is too large (maximum size 1 MiB)");
     Ok(())
 }
@@ -145,7 +165,7 @@ impl Changes {
         task: &mut Doc<Task>,
     ) -> Result<Vec<Party>, Refusal> {
         let assigns = self.assigns();
-        check_labels(self.labels.as_deref().unwrap_or_default())?;
+        check_labels(self.labels.iter().flatten().map(String::as_str))?;
         assignees::check_agents(call, self.agents.as_deref().unwrap_or_default(), "")?;
         let users = self.users.map(|ids| without_blanks(&ids));
         assignees::check_users(call, users.as_deref().unwrap_or_default())?;

@@ -52,7 +52,7 @@ pub(in crate::local) fn by_agent(
     draft: Draft,
 ) -> Result<Id<Message>, Refusal> {
     let tx = call.tx;
-    fits(&draft.content)?;
+    check_content(&draft.content)?;
     if let Some(notification) = &draft.answers {
         let answer = tx.find::<Message>(ANSWER, &[Some(notification.as_str())]).first()?;
         if let Some(answer) = answer {
@@ -91,7 +91,7 @@ pub(in crate::local) fn by_person(
     task: &Doc<Task>,
     content: String,
 ) -> Result<Id<Message>, Refusal> {
-    fits(&content)?;
+    check_content(&content)?;
     let author = Author { party: Party::user(&person.user_id), actor: Actor::person(person) };
     let named = named(call, &content, &author.party)?;
     let message = call.tx.insert(write(call, task, &author, content, named))?;
@@ -105,7 +105,8 @@ pub(in crate::local) fn by_person(
     Ok(message.id)
 }
 
-fn fits(content: &str) -> Result<(), Refusal> {
+/// Refuses a message that is too long.
+pub(in crate::local) fn check_content(content: &str) -> Result<(), Refusal> {
     let most = limits::MESSAGE_CHARS;
     ensure!(limits::chars(content) <= most, "Message content too long (max {most} characters)");
     Ok(())

@@ -1,9 +1,9 @@
 //! Slugs: the names that stand in mentions, sessions and paths.
 
-use crate::local::Refusal;
 use crate::local::answer::ensure;
 use crate::local::call::Call;
 use crate::local::store::{Id, Index, Row};
+use crate::local::{Options, Refusal};
 
 /// The longest slug; it becomes a folder's name.
 const CHARS: usize = 64;
@@ -16,14 +16,20 @@ pub(in crate::local) fn check<R: Row>(
     slug: &str,
     of_itself: Option<&Id<R>>,
 ) -> Result<(), Refusal> {
-    let plain = slug.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
-    let well_formed = plain && !slug.is_empty() && slug.len() <= CHARS;
-    ensure!(
-        call.options.original || well_formed,
-        "Invalid slug: only lower-case letters, digits and hyphens, at most {CHARS}"
-    );
+    check_form(slug, call.options)?;
     let found = call.tx.find::<R>(index, &[Some(call.account_id().as_str()), Some(slug)]).rows()?;
     let taken = found.iter().any(|other| Some(&other.id) != of_itself);
     ensure!(!taken, "Conflict: {what} slug already exists in this account");
+    Ok(())
+}
+
+/// Refuses a slug that could not be a folder's name, unless all is as in the original.
+pub(in crate::local) fn check_form(slug: &str, options: Options) -> Result<(), Refusal> {
+    let plain = slug.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+    let well_formed = plain && !slug.is_empty() && slug.len() <= CHARS;
+    ensure!(
+        options.original || well_formed,
+        "Invalid slug: only lower-case letters, digits and hyphens, at most {CHARS}"
+    );
     Ok(())
 }

@@ -16,7 +16,8 @@ use crate::local::store::{Doc, Id, StoreError, Table, Tx};
 use crate::local::validate::{Is, may, need};
 
 /// What an agent may be doing.
-const STATUSES: &[&str] = &["online", "busy", "idle", "offline", "error"];
+/// How an agent may be.
+pub(in crate::local) const STATUSES: &[&str] = &["online", "busy", "idle", "offline", "error"];
 
 /// The functions of this file.
 pub(in crate::local) const FUNCTIONS: &[Function] = &[

@@ -1,6 +1,6 @@
 //! The service functions: what a runtime may ask and do (backend-contract §2).
 
-mod agents;
+pub(super) mod agents;
 pub(super) mod context;
 mod documents;
 mod find;

@@ -16,6 +16,10 @@ use crate::model::RuntimeStatus;
 /// Refuses what needs a runtime where none has ever reported.
 pub(in crate::local) const NO_RUNTIME: &str = "No runtime registered for this account";
 
+/// How an account's runtime may be.
+pub(in crate::local) const STATUS: Is =
+    Is::OneOf(&["provisioning", "online", "degraded", "offline", "error"]);
+
 /// The words for how an upgrade ended.
 const ENDED: Is = Is::OneOf(&["success", "failed", "rolled_back"]);
 
@@ -28,7 +32,7 @@ pub(in crate::local) const FUNCTIONS: &[Function] = &[
         &[
             ACCOUNT,
             TOKEN,
-            need("status", Is::OneOf(&["provisioning", "online", "degraded", "offline", "error"])),
+            need("status", STATUS),
             may(
                 "config",
                 Is::Object(&[

@@ -100,7 +100,7 @@ fn create(call: &Call<'_>) -> Answer {
         "Forbidden: Agent is not allowed to create tasks"
     );
     fields::check_lengths(Some(&args.title), args.description.as_deref())?;
-    fields::check_labels(&args.labels)?;
+    fields::check_labels(args.labels.iter().map(String::as_str))?;
     assignees::check_agents(call, &args.assigned_agent_ids, "")?;
 
     let mut on_it = args.assigned_agent_ids;

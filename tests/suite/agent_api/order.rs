@@ -122,6 +122,56 @@ fn bodies_have_their_limits() {
     assert_eq!(row["content"].as_str().map(str::len), Some(content.len()));
 }
 
+/// The head decides who is let in: a stranger is told so at once, and its body is never read.
+#[test]
+fn strangers_are_refused_before_their_bodies_come() {
+    let stand = Stand::new();
+    let head = |target: &str, headers: &str| {
+        format!("POST {target} HTTP/1.1\r\n{headers}Content-Length: 8388608\r\n\r\n")
+    };
+    let known = format!("x-openclaw-session-key: {}\r\n", stand.own("ben"));
+    let nobody = format!("{HOST}x-openclaw-session-key: nobody\r\n");
+    let rows = [
+        (head("/agent/document", HOST), 401),
+        (head("/agent/document", &nobody), 401),
+        (head("/agent/document", &format!("Host: evil.example\r\n{known}")), 403),
+        (head("/agent/document", &format!("{HOST}{known}X-Forwarded-For: 127.0.0.1\r\n")), 403),
+    ];
+    for (head, expected) in rows {
+        let mut stream = TcpStream::connect(stand.server.local_addr()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(4))).unwrap();
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut status = [0; 12];
+        stream.read_exact(&mut status).expect("an answer although the body never comes");
+        assert_eq!(&status[9..], expected.to_string().as_bytes(), "{head}");
+    }
+}
+
+/// Ten strangers with stalled bodies of 8 MiB take nothing from others.
+#[test]
+fn stalled_bodies_of_strangers_cost_others_nothing() {
+    let stand = Stand::new();
+    let address = stand.server.local_addr();
+    let stall = || {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_write_timeout(Some(Duration::from_secs(5))).unwrap();
+        let head = "POST /agent/document HTTP/1.1\r\nHost: localhost\r\nContent-Length: 8388608\r\n\r\n";
+        // Fails where the server has refused the stranger by its head.
+        let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&vec![b' '; 8_388_607]));
+        stream
+    };
+    let strangers: Vec<TcpStream> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..10).map(|_| scope.spawn(stall)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    let paper = json!({"title": "Ours", "content": "é\n".repeat(100_000), "type": "note"});
+    for _ in 0..20 {
+        let answer = stand.post("document", &stand.own("ben"), &paper);
+        assert_ne!(answer.status, 503, "{answer:?}");
+    }
+    drop(strangers);
+}
+
 /// §2.3, §9.2: whoever comes from a loopback address is near. (All other addresses are rows of `near`.)
 #[test]
 fn this_machine_is_near_under_all_its_addresses() {

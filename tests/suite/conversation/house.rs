@@ -488,6 +488,11 @@ impl House {
         &self.address
     }
 
+    /// The id of its process.
+    pub(super) fn process(&self) -> u32 {
+        self.program.as_ref().unwrap().id()
+    }
+
     /// The program itself, from now on somebody else's.
     pub(super) fn give(&mut self) -> Running {
         self.program.take().unwrap()

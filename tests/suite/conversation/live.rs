@@ -62,7 +62,7 @@ fn the_page_is_open_to_all_and_has_nothing_in_it() {
     assert_eq!(counted["delivery"]["dead"], 1, "{counted}");
 }
 
-/// A name that was bent to this machine makes a foreign page ours, as far as a browser knows; but it has no token.
+/// DNS rebinding makes a foreign page ours, as far as a browser knows; its host name gives it away, with or without a token.
 #[test]
 fn a_bent_name_gets_nothing() {
     let house = House::new(&["ben"], polite);
@@ -80,7 +80,7 @@ fn a_bent_name_gets_nothing() {
              Content-Length: 0\r\nConnection: close\r\n"
         );
         let (status, _, body) = raw(&house, &format!("{lines}\r\n"));
-        assert!(status == 401 && !body.contains(&id), "{method} {path}: {status} {body}");
+        assert!(status == 403 && !body.contains(&id), "{method} {path}: {status} {body}");
         let bearer = format!("Authorization: Bearer {}\r\n", token(&house));
         let elsewhere = lines.replace("Host: evil.example", &format!("Host: {}", house.address()));
         let (status, _, body) = raw(&house, &format!("{elsewhere}{bearer}\r\n"));

@@ -55,13 +55,28 @@ fn the_choice_outlives_a_restart_and_a_second_agent() {
     assert_eq!(session(&house, &other, "ada"), kept(&house, &other, "ada"), "one rule for all");
 }
 
+/// As long as the gateway cannot say how many agents it has, no turn is sent and nothing is chosen.
+#[test]
+fn a_gateway_that_is_away_before_the_first_turn_is_asked_when_it_is_there() {
+    let mut house = House::new(&["ben"], polite);
+    let address = house.stop_gateway();
+    let task = house.task("in_progress", &["ben"]);
+    house.board.person_says(&task, "@ben, hello");
+    assert_eq!(house.ask("POST", "/nudge", ""), 202);
+    house.until("a closed breaker", |health| health["gateway"]["breakerOpen"] == true);
+    house.kill_and_start();
+    house.start_gateway(&address);
+    house.answer_of("ben", &task);
+    assert_eq!(house.gateway().requests()[0].session, kept(&house, &task, "ben"));
+}
+
 /// The other way round: conversations that began under new names go on under them when only one agent is left.
 #[test]
 fn a_state_directory_of_an_earlier_version_keeps_its_names() {
     let mut house = House::new(&["ben"], polite);
     house.kill();
     // Earlier versions had no such file.
-    std::fs::remove_file(format!("{}/sessions.names", house.state_dir())).unwrap();
+    std::fs::remove_file(format!("{}/conversation-names", house.state_dir())).unwrap();
     house.start();
     let task = house.task("in_progress", &["ben"]);
     assert_eq!(session(&house, &task, "ben"), renamed(&house, &task, "ben"));

@@ -2,8 +2,8 @@
 //! rules written as a table.
 
 use mission_control_runtime::delivery::policy::{
-    ALONE, OnSilence, Skip, Verdict, is_multi_assignee, is_quiet, judge, leads, may_mark_done, may_review,
-    may_stay_silent, on_silence,
+    ALONE, OnSilence, Skip, Verdict, ends_with_stop, is_multi_assignee, is_paused, is_quiet, judge, leads,
+    may_mark_done, may_review, may_stay_silent, on_silence,
 };
 use mission_control_runtime::model::{
     AgentId, AuthorType, BehaviorFlags, DeliveryContext, MessageId, NotificationType, SessionKey, Task,
@@ -328,7 +328,56 @@ fn every_combination_is_judged_by_the_table() {
         }
     }
     assert_eq!(judged, 3 * 2 * 6 * (2 + 8 * 2) * 4 * 4 * 3 * 2 * 2 * 5 * 2);
-    assert_eq!(seen.len(), Skip::ALL.len() + 1, "every reason occurs: {seen:?}");
+    // All but `/stop`, which is about the words of a message, and delivery itself.
+    assert_eq!(seen.len(), Skip::ALL.len(), "every reason occurs: {seen:?}");
+}
+
+/// Contract §8: `/stop`, alone and by a person, starts nobody.
+#[test]
+fn stop_by_a_person_starts_nobody() {
+    let rows = [
+        ("/stop", AuthorType::User, true),
+        (" /stop\n", AuthorType::User, true),
+        ("/stop", AuthorType::Agent, false),
+        ("/stop now", AuthorType::User, false),
+        ("please /stop", AuthorType::User, false),
+        ("/STOP", AuthorType::User, false),
+    ];
+    for kind in ["thread_update", "mention"] {
+        for (words, author, stops) in rows {
+            let mut c = context();
+            c.notification.kind = word(kind);
+            let message = c.message.as_mut().unwrap();
+            (message.content, message.author_type) = (words.to_owned(), Word::Known(author));
+            let expected = if stops { Verdict::Skip(Skip::StopCommand) } else { Verdict::Deliver };
+            assert_eq!(judge(&c), expected, "{kind} {words:?} {author:?}");
+        }
+    }
+}
+
+/// What is read from the board when an agent calls on its own, after its delivery is over.
+#[test]
+fn a_stop_counts_until_a_person_says_something_else_or_the_task_moves_on() {
+    let item = |author, content: &str| {
+        let mut item = context().thread[0].clone();
+        (item.author_type, item.content) = (Word::Known(author), content.to_owned());
+        item
+    };
+    let stop = item(AuthorType::User, "/stop");
+    let (agent, person) = (item(AuthorType::Agent, "Sure."), item(AuthorType::User, "Go on."));
+    assert!(ends_with_stop(&[person.clone(), stop.clone(), agent.clone()]));
+    assert!(
+        !ends_with_stop(&[stop, agent.clone(), person]) && !ends_with_stop(&[agent]) && !ends_with_stop(&[])
+    );
+    let mut task = context().task.unwrap();
+    task.blocked_reason = Some("Paused by user (/stop)".to_owned());
+    for (status, paused) in [(TaskStatus::Blocked, true), (TaskStatus::InProgress, false)] {
+        task.status = Word::Known(status);
+        assert_eq!(is_paused(&task), paused, "{status:?}");
+    }
+    task.status = Word::Known(TaskStatus::Blocked);
+    task.blocked_reason = Some("No password yet.".to_owned());
+    assert!(!is_paused(&task), "what an agent blocks is not stopped");
 }
 
 #[test]

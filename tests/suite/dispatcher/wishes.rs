@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use mission_control_runtime::clock::Millis;
 use mission_control_runtime::delivery::ask::{Answer, Ask, Hold, Pending, Place, Refused};
 use mission_control_runtime::delivery::shelf::Shelved;
 use mission_control_runtime::model::NotificationId;
@@ -136,4 +137,23 @@ fn whoever_stops_begins_nothing_again() {
     world.stop();
     refused(&world.ask(Ask::Retry(id("a"))), Refused::Stopping);
     assert_eq!(look(&mut world).1.len(), 1);
+}
+
+/// The backend refuses the mark of a row that was given up and goes on to list it, hour after hour: it was given up once,
+/// for its first reason.
+#[test]
+fn what_is_given_up_counts_once_however_often_its_mark_is_refused() {
+    let mut world = World::new(2);
+    world.fates.insert("a".to_owned(), Fate::DeadUnmarked);
+    world.arrive("t1", "mention", "a");
+    world.run_for(6 * HOUR);
+    assert!(world.started().len() > 4, "the mark is tried again: {:?}", world.started().len());
+    let standing = world.dispatcher.standing();
+    assert_eq!((standing.tally.of("dead"), standing.tally.settled(), standing.dead), (1, 1, 1));
+    let (_, shelved) = look(&mut world);
+    assert_eq!((shelved[0].why.as_str(), shelved[0].at < Millis(60_000)), ("no", true));
+    // In the end the backend takes the mark.
+    world.fates.clear();
+    world.run_for(2 * HOUR);
+    assert_eq!(world.dispatcher.standing().tally.of("dead"), 1);
 }

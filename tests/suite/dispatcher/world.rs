@@ -5,12 +5,15 @@ use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::time::Duration;
 
 use mission_control_runtime::clock::Millis;
-use mission_control_runtime::delivery::ask::{Answer, Ask, Ear};
-use mission_control_runtime::delivery::dispatcher::{Dispatcher, Effect, Event, Plan, Rhythm, Wish};
+use mission_control_runtime::delivery::ask::{Answer, Ask, Ear, Hold};
+use mission_control_runtime::delivery::dispatcher::{Dispatcher, Effect, Event, Left, Plan, Rhythm, Wish};
+use mission_control_runtime::delivery::policy::Skip;
 use mission_control_runtime::delivery::retry::{self, Next};
-use mission_control_runtime::delivery::{End, Job, Outcome, Trouble};
+use mission_control_runtime::delivery::trouble::{Setback, Unsettled, Weight};
+use mission_control_runtime::delivery::{End, Job, Outcome, Record, Sent, Stage, Trouble};
+use mission_control_runtime::gateway::history::Waiting;
 use mission_control_runtime::gateway::{Class, GatewayError, Why};
-use mission_control_runtime::model::Notification;
+use mission_control_runtime::model::{Notification, SessionKey};
 use serde_json::json;
 
 /// What becomes of a row when a worker has it.
@@ -24,12 +27,67 @@ pub(super) enum Fate {
     Unmarked,
     /// It is given up.
     Dead,
+    /// It is given up, and the backend refuses the mark: it goes on to list the row.
+    DeadUnmarked,
+    /// Each of its turns fails, until its attempts are used up.
+    FailingTurns,
+    /// The model's provider is in trouble, as often as it is asked.
+    Overloaded,
+    /// The agent does not hear of it, so no turn is sent.
+    Skipped,
+    /// Its answer was lost, and whether its turn still runs cannot be found out for so many attempts.
+    Unsettled { attempts: u32, pause_ms: u64 },
+    /// Its answer is recorded; this many times the backend does not take it.
+    Unposted { attempts: u32, pause_ms: u64 },
+}
+
+/// A record of an answer that is not posted yet.
+pub(super) fn answered() -> Record {
+    let (parts, posted, doubt, advance, note_on) = (vec!["yes".to_owned()], 0, None, false, None);
+    Record { stage: Stage::Answered { parts, posted, doubt, advance, note_on }, ..Record::default() }
+}
+
+/// A turn whose answer was lost.
+pub(super) fn sent() -> Sent {
+    Sent {
+        session: SessionKey::new("s"),
+        agent: "agent".to_owned(),
+        attempt: 1,
+        run: None,
+        at: Millis(0),
+        steady: None,
+        lost: Some(Millis(0)),
+        silent: false,
+        failed: false,
+        spoke: false,
+        looked: None,
+        grown: None,
+    }
+}
+
+fn needs_turn(record: &Record) -> bool {
+    matches!(record.stage, Stage::Fresh | Stage::Working(_))
+}
+
+/// A row as the backend lists it.
+pub(super) fn row(track: &str, kind: &str, id: &str, at: Millis) -> Notification {
+    let row = json!({"_id": id, "type": kind, "recipientType": "agent", "recipientId": "agent",
+        "taskId": track, "title": "", "body": "", "createdAt": at.0});
+    serde_json::from_value(row).unwrap()
 }
 
 /// There is no journal; whoever asked is told.
 fn grant(wish: Wish) {
     if let Wish::Tell(ear, answer) = wish {
         ear.tell(answer);
+    }
+}
+
+/// A turn failed, and what that means is decided as for every row.
+fn failed(job: &mut Job, trouble: Trouble) -> Outcome {
+    match retry::after(&mut job.record, &trouble, &retry::Budget::default(), 0.5) {
+        Next::Again(pause) => Outcome::Again { trouble, pause },
+        Next::End(end) => Outcome::Closed(end),
     }
 }
 
@@ -40,7 +98,11 @@ pub(super) struct Start {
     pub(super) track: String,
     pub(super) arrived: Millis,
     pub(super) at: Millis,
-    until: Millis,
+    pub(super) until: Millis,
+    /// How the attempt ended.
+    pub(super) end: &'static str,
+    /// Whether its turn may still run at the gateway after it.
+    pub(super) unsettled: bool,
 }
 
 pub(super) struct World {
@@ -67,6 +129,8 @@ pub(super) struct World {
     turns_ms: HashMap<String, u64>,
     list_ms: u64,
     gateway_away: bool,
+    /// Probes find the gateway there although turns do not.
+    probes_lie: bool,
     backend_away: bool,
     overtaken: BTreeMap<usize, (u32, u32)>,
 }
@@ -74,14 +138,29 @@ pub(super) struct World {
 impl World {
     /// A dispatcher that has found itself alone.
     pub(super) fn new(workers: usize) -> Self {
+        Self::left(workers, Vec::new())
+    }
+
+    /// The same, and an earlier process has left these deliveries.
+    pub(super) fn left(workers: usize, open: Vec<(Notification, Record)>) -> Self {
+        Self::paused(workers, open, Hold::default())
+    }
+
+    /// The same, and an operator has paused these agents before the start.
+    pub(super) fn paused(workers: usize, open: Vec<(Notification, Record)>, hold: Hold) -> Self {
+        let rows = (0..).zip(open.iter().map(|(row, _)| (row.clone(), Millis(0)))).collect();
+        let open: Vec<_> = open.into_iter().map(|(row, record)| (row, record, None)).collect();
         let rhythm = Rhythm {
             interval: Duration::from_secs(5),
             idle_interval: Duration::from_mins(1),
             backoff_base: Duration::from_secs(5),
             backoff_max: Duration::from_mins(5),
         };
+        let (arrived, plan) = (open.len(), Plan { workers, list_limit: 50, rhythm });
+        let overtaken = (0..arrived).map(|number| (number, (0, 0))).collect();
+        let left = Left { open, hold, ..Left::default() };
         let mut world = Self {
-            dispatcher: Dispatcher::new(Plan { workers, list_limit: 50, rhythm }),
+            dispatcher: Dispatcher::with(plan, left, Millis(0)),
             starts: Vec::new(),
             settled: Vec::new(),
             lists: Vec::new(),
@@ -93,8 +172,8 @@ impl World {
             idle_while_ready: None,
             now: Millis(0),
             workers,
-            rows: BTreeMap::new(),
-            arrived: 0,
+            rows,
+            arrived,
             to_come: BinaryHeap::new(),
             events: HashMap::new(),
             planned: 0,
@@ -102,8 +181,9 @@ impl World {
             turns_ms: HashMap::new(),
             list_ms: 1,
             gateway_away: false,
+            probes_lie: false,
             backend_away: false,
-            overtaken: BTreeMap::new(),
+            overtaken,
         };
         // Its first list is empty, so that it waits for no second one.
         world.tell(None);
@@ -127,15 +207,17 @@ impl World {
         self.gateway_away = away;
     }
 
+    pub(super) fn probes_lie(&mut self, lie: bool) {
+        self.probes_lie = lie;
+    }
+
     pub(super) fn backend_is_away(&mut self, away: bool) {
         self.backend_away = away;
     }
 
     /// The backend has a new row, and somebody says so.
     pub(super) fn arrive(&mut self, track: &str, kind: &str, id: &str) {
-        let row = json!({"_id": id, "type": kind, "recipientType": "agent", "recipientId": "agent",
-            "taskId": track, "title": "", "body": "", "createdAt": self.now.0});
-        self.rows.insert(self.arrived, (serde_json::from_value(row).unwrap(), self.now));
+        self.rows.insert(self.arrived, (row(track, kind, id, self.now), self.now));
         self.overtaken.insert(self.arrived, (0, 0));
         self.arrived += 1;
         self.nudge();
@@ -204,7 +286,8 @@ impl World {
             self.failures_most = self.failures_most.max(job.record.failures);
             if let Outcome::Closed(end) = outcome {
                 self.settled.push(job.row.id.as_str().to_owned());
-                if end.is_marked() {
+                let refused = matches!(self.fates.get(job.row.id.as_str()), Some(Fate::DeadUnmarked));
+                if end.is_marked() && !refused {
                     self.settle_elsewhere(job.row.id.as_str());
                 }
             }
@@ -247,7 +330,7 @@ impl World {
             Effect::Probe => {
                 self.probes += 1;
                 self.probed.push(self.now);
-                let trouble = self.gateway_away.then(|| "away".to_owned());
+                let trouble = (self.gateway_away && !self.probes_lie).then(|| "away".to_owned());
                 self.later(1, Event::Probed(trouble));
             }
             Effect::Start(job) => self.start(job),
@@ -266,34 +349,7 @@ impl World {
             .find(|(_, (row, _))| row.id == job.row.id)
             .map_or((0, self.now), |(n, (_, at))| (*n, *at));
         let ms = self.turns_ms.get(&track).copied().unwrap_or(self.turn_ms);
-        let outcome = if self.gateway_away {
-            let error = GatewayError::new(Class::Closed, Why::Unreachable, None);
-            let trouble = Trouble::Gateway(error);
-            match retry::after(&mut job.record, &trouble, &retry::Budget::default(), 0.5) {
-                Next::Again(pause) => Outcome::Again { trouble, pause },
-                Next::End(end) => Outcome::Closed(end),
-            }
-        } else {
-            match self.fates.get(&id).copied() {
-                Some(Fate::Fail { pause_ms }) => Outcome::Again {
-                    trouble: Trouble::NoContext,
-                    pause: Some(Duration::from_millis(pause_ms)),
-                },
-                Some(Fate::FailOnce { pause_ms }) => {
-                    self.fates.remove(&id);
-                    Outcome::Again {
-                        trouble: Trouble::NoContext,
-                        pause: Some(Duration::from_millis(pause_ms)),
-                    }
-                }
-                Some(Fate::Unmarked) => Outcome::Closed(End::Gone),
-                Some(Fate::Dead) => Outcome::Closed(End::Dead("no".to_owned())),
-                None => Outcome::Closed(End::Answered(1)),
-            }
-        };
-        if matches!(outcome, Outcome::Again { .. }) {
-            job.record.unknown += 1;
-        }
+        let outcome = self.outcome(&mut job);
         // Those before it that could have begun are overtaken; a track that is busy or rests could not.
         let running: Vec<&Start> = self.starts.iter().filter(|start| start.until > self.now).collect();
         let busy: Vec<String> = running.iter().map(|start| start.track.clone()).collect();
@@ -306,8 +362,71 @@ impl World {
             }
         }
         let until = self.now + Duration::from_millis(ms);
-        self.starts.push(Start { id, track, arrived, at: self.now, until });
+        let end = match &outcome {
+            Outcome::Closed(end) => end.name(),
+            Outcome::Again { .. } => "again",
+        };
+        self.starts.push(Start {
+            id,
+            track,
+            arrived,
+            at: self.now,
+            until,
+            end,
+            unsettled: job.record.sent.is_some(),
+        });
         self.later(ms, Event::Finished(job, outcome));
+    }
+
+    fn outcome(&mut self, job: &mut Job) -> Outcome {
+        let id = job.row.id.as_str().to_owned();
+        let fate = self.fates.get(&id).copied();
+        let silent = matches!(fate, Some(Fate::Skipped | Fate::Unposted { .. }));
+        if self.gateway_away && needs_turn(&job.record) && !silent {
+            return failed(job, Trouble::Gateway(GatewayError::new(Class::Closed, Why::Unreachable, None)));
+        }
+        let rests = |job: &mut Job, pause_ms| {
+            job.record.unknown += 1;
+            Outcome::Again { trouble: Trouble::NoContext, pause: Some(Duration::from_millis(pause_ms)) }
+        };
+        match fate {
+            Some(Fate::Fail { pause_ms }) => rests(job, pause_ms),
+            Some(Fate::FailOnce { pause_ms }) => {
+                self.fates.remove(&id);
+                rests(job, pause_ms)
+            }
+            Some(Fate::Unposted { attempts, pause_ms }) if attempts > 0 => {
+                self.fates.insert(id, Fate::Unposted { attempts: attempts - 1, pause_ms });
+                job.record = answered();
+                let setback = Setback { weight: Weight::Passing, not_before: None, sentence: String::new() };
+                let pause = Some(Duration::from_millis(pause_ms));
+                Outcome::Again { trouble: Trouble::Backend(setback), pause }
+            }
+            Some(Fate::Unsettled { attempts, pause_ms }) if attempts > 0 => {
+                self.fates.insert(id, Fate::Unsettled { attempts: attempts - 1, pause_ms });
+                (job.record.sent, job.record.failures) = (Some(sent()), job.record.failures + 1);
+                let trouble = Trouble::Unsettled(Unsettled::Stuck(Waiting::GoesOn));
+                Outcome::Again { trouble, pause: Some(Duration::from_millis(pause_ms)) }
+            }
+            Some(Fate::FailingTurns) => {
+                failed(job, Trouble::Gateway(GatewayError::new(Class::Transient, Why::Interrupted, None)))
+            }
+            Some(Fate::Overloaded) => {
+                failed(job, Trouble::Gateway(GatewayError::new(Class::Transient, Why::ProviderTrouble, None)))
+            }
+            Some(Fate::Skipped) => Outcome::Closed(End::Skipped(Skip::NoAgent)),
+            Some(Fate::Unmarked) => Outcome::Closed(End::Gone),
+            Some(Fate::Dead) => Outcome::Closed(End::Dead("no".to_owned())),
+            Some(Fate::DeadUnmarked) if needs_turn(&job.record) => {
+                job.record.stage = Stage::Ended(End::Dead("no".to_owned()));
+                Outcome::Closed(End::Dead("no".to_owned()))
+            }
+            Some(Fate::DeadUnmarked) => Outcome::Closed(End::Dead("the mark is refused".to_owned())),
+            Some(Fate::Unposted { .. } | Fate::Unsettled { .. }) | None => {
+                job.record.sent = None;
+                Outcome::Closed(End::Answered(1))
+            }
+        }
     }
 
     pub(super) fn started(&self) -> Vec<String> {

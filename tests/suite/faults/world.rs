@@ -9,12 +9,14 @@ use std::time::{Duration, Instant};
 
 use mission_control_runtime::demo::gateway::{self, BODY_BYTES, Options, Prompt, ScriptedGateway, Thought};
 use mission_control_runtime::http::server::{Limits, Server};
+use mission_control_runtime::ledger::{self, Tale};
 use mission_control_runtime::local;
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use super::sorts::{Place, Sort, asked, others, silence};
 use crate::support::faulty::{Break, Faulty, Plan};
-use crate::support::program::{Program, Running, get};
+use crate::support::program::{Program, Running, get, private};
 use crate::support::team::Team;
 
 /// The longest that a world may take; a late call takes a minute, and the machine may be busy with others.
@@ -78,53 +80,125 @@ pub(super) fn play(
     backend: local::Options,
     breaks: &[Break],
 ) -> Outcome {
-    let began = Instant::now();
-    let team = Arc::new(Team::with(backend));
-    let _clock = Ticking::start(&team);
-    let mut thoughts: HashMap<String, (Thought, String)> = HashMap::new();
-    for sort in sorts {
-        for number in 0..jobs {
-            let job = format!("JOB {} {number}.", sort.name);
-            let place = place(&team, sort, number);
-            let first = sort
-                .call
-                .map(|call| call(&place))
-                .map_or_else(|| Thought::say((sort.says)()), |(tool, args)| Thought::call(tool, &args));
-            thoughts.insert(job.clone(), (first, (sort.says)()));
-            team.board.person_says(&place.task, &format!("@lead\n{job}"));
+    World::new(sorts, jobs, backend, breaks).end()
+}
+
+/// Everything that takes part.
+pub(super) struct World {
+    began: Instant,
+    pub(super) team: Arc<Team>,
+    _clock: Ticking,
+    gateway: ScriptedGateway,
+    server: Server,
+    proxy: Faulty,
+    state: TempDir,
+    program: Option<Running>,
+    broken: Arc<AtomicUsize>,
+    failures: Arc<Mutex<Vec<String>>>,
+}
+
+impl World {
+    pub(super) fn new(
+        sorts: &[&'static Sort],
+        jobs: usize,
+        backend: local::Options,
+        breaks: &[Break],
+    ) -> Self {
+        let began = Instant::now();
+        let team = Arc::new(Team::with(backend));
+        let clock = Ticking::start(&team);
+        let mut thoughts: HashMap<String, (Thought, String)> = HashMap::new();
+        for sort in sorts {
+            for number in 0..jobs {
+                let job = format!("JOB {} {number}.", sort.name);
+                let place = place(&team, sort, number);
+                let first = sort
+                    .call
+                    .map(|call| call(&place))
+                    .map_or_else(|| Thought::say((sort.says)()), |(tool, args)| Thought::call(tool, &args));
+                thoughts.insert(job.clone(), (first, (sort.says)()));
+                team.board.person_says(&place.task, &format!("@lead\n{job}"));
+            }
         }
-    }
-    let failures = Arc::<Mutex<Vec<String>>>::default();
-    let mind = mind(thoughts, failures.clone());
-    let gateway = ScriptedGateway::new(
-        Options {
+        let failures = Arc::<Mutex<Vec<String>>>::default();
+        let options = Options {
             token: Some(TOKEN.to_owned()),
             agents: ["lead", "ada", "ben"].map(str::to_owned).into(),
             max_concurrent: 100,
             ..Options::default()
-        },
-        Arc::new(mind),
-    );
-    let doors = gateway.clone();
-    let limits = Limits::default().with_body_limit(gateway::PATH, BODY_BYTES);
-    let server = Server::bind_refusing("127.0.0.1:0", limits, ScriptedGateway::refuse, move |request| {
-        doors.answer(&request)
-    });
-    let server = server.unwrap();
-    let broken = Arc::<AtomicUsize>::default();
-    let proxy = Faulty::to(&team.board.url(), plan(sorts, breaks, &broken));
-    let mut program = program(&team, &proxy, &server);
-    let address = program.address();
-    settle(&team, &mut program, &address);
-    // A request that was given up as lost may arrive last.
-    proxy.has_delivered_all();
-    settle(&team, &mut program, &address);
-    program.signal("TERM");
-    let (code, log) = program.end();
-    assert_eq!(code, Some(0), "{log}");
-    gateway.end();
-    let failures = std::mem::take(&mut *failures.lock().unwrap());
-    Outcome { rows: rows(&team), broken: broken.load(Ordering::SeqCst), failures, took: began.elapsed() }
+        };
+        let gateway = ScriptedGateway::new(options, Arc::new(mind(thoughts, failures.clone())));
+        let doors = gateway.clone();
+        let limits = Limits::default().with_body_limit(gateway::PATH, BODY_BYTES);
+        let answer = move |request| doors.answer(&request);
+        let server = Server::bind_refusing("127.0.0.1:0", limits, ScriptedGateway::refuse, answer).unwrap();
+        let broken = Arc::<AtomicUsize>::default();
+        let proxy = Faulty::to(&team.board.url(), plan(sorts, breaks, &broken));
+        let state = tempfile::tempdir().unwrap();
+        let mut world = Self {
+            began,
+            team,
+            _clock: clock,
+            gateway,
+            server,
+            proxy,
+            state,
+            program: None,
+            broken,
+            failures,
+        };
+        world.start();
+        world
+    }
+
+    fn start(&mut self) {
+        let program = Program::new(["run"])
+            .with("ACCOUNT_ID", &self.team.board.account)
+            .with("SERVICE_TOKEN", &self.team.board.token)
+            .with("CONVEX_URL", &self.proxy.url())
+            .with("OPENCLAW_GATEWAY_URL", &format!("http://{}", self.server.local_addr()))
+            .with("OPENCLAW_GATEWAY_TOKEN", TOKEN)
+            .with("DELIVERY_INTERVAL", "1000")
+            .with("DELIVERY_MAX_CONCURRENT_SESSIONS", "100")
+            .with("HEALTH_PORT", "0")
+            .with("STATE_DIR", self.state.path().to_str().unwrap());
+        self.program = Some(program.start());
+    }
+
+    /// The program is killed, and another one goes on.
+    pub(super) fn kill_and_start(&mut self) {
+        self.program.take().unwrap().kill();
+        self.start();
+    }
+
+    /// Waits until this is so in the program's ledger.
+    pub(super) fn until_recorded(&self, what: &str, is_so: impl Fn(&[Tale]) -> bool) {
+        let until = Instant::now() + PATIENCE;
+        while !is_so(&ledger::read(&private(self.state.path())).unwrap().tales) {
+            assert!(Instant::now() < until, "never: {what}");
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Waits until nothing is left to be done, stops the program, and counts.
+    pub(super) fn end(mut self) -> Outcome {
+        let mut program = self.program.take().unwrap();
+        let address = program.address();
+        settle(&self.team, &mut program, &address);
+        // A request that was given up as lost may arrive last.
+        self.proxy.has_delivered_all();
+        settle(&self.team, &mut program, &address);
+        program.signal("TERM");
+        let (code, log) = program.end();
+        assert_eq!(code, Some(0), "{log}");
+        self.gateway.end();
+        Outcome {
+            rows: rows(&self.team),
+            broken: self.broken.load(Ordering::SeqCst),
+            failures: std::mem::take(&mut *self.failures.lock().unwrap()),
+            took: self.began.elapsed(),
+        }
+    }
 }
 
 /// Breaks the first calls of each job, told apart by their arguments.
@@ -180,19 +254,6 @@ fn mind(
         speech.lock().unwrap().insert(prompt.session.clone(), says.clone());
         first.clone()
     }
-}
-
-fn program(team: &Team, proxy: &Faulty, gateway: &Server) -> Running {
-    Program::new(["run"])
-        .with("ACCOUNT_ID", &team.board.account)
-        .with("SERVICE_TOKEN", &team.board.token)
-        .with("CONVEX_URL", &proxy.url())
-        .with("OPENCLAW_GATEWAY_URL", &format!("http://{}", gateway.local_addr()))
-        .with("OPENCLAW_GATEWAY_TOKEN", TOKEN)
-        .with("DELIVERY_INTERVAL", "1000")
-        .with("DELIVERY_MAX_CONCURRENT_SESSIONS", "100")
-        .with("HEALTH_PORT", "0")
-        .start()
 }
 
 /// Waits until nothing is left to be delivered.

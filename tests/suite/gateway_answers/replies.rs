@@ -229,7 +229,7 @@ fn more_than_we_take_is_lost() {
     let rows = [
         ("257 calls", stream(&replying("completed", &many))),
         ("a text of 5 MiB", said(&"x".repeat(5 * 1024 * 1024))),
-        ("an event of 17 MiB", stream(&[created(), delta(&"x".repeat(17 * 1024 * 1024))])),
+        ("an event of 17 MiB", stream(&[created(), done(&message(&"x".repeat(17 * 1024 * 1024)))])),
         ("announced", answer_with(200, "Content-Type: application/json\r\n", &vec![b' '; 33 * 1024 * 1024])),
     ];
     for (name, bytes) in rows {

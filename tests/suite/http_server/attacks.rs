@@ -3,6 +3,7 @@
 //!
 //! The server is a process of its own, so that memory, descriptors and threads are its own too.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
@@ -74,7 +75,7 @@ fn crowds(address: SocketAddr, crowds: usize, each: usize, pace_micros: usize) {
 fn two_thousand_idle_connections() {
     // Notes §5: 2,008 threads; §6.3: the oldest idle ones go. In four processes, since a thousand descriptors are
     // what one process usually may have.
-    besiege("2,000 idle connections", "", None, 5 * MIB, |address| crowds(address, 4, 500, 2000));
+    besiege("2,000 idle connections", "", None, 6 * MIB + MIB / 2, |address| crowds(address, 4, 500, 2000));
 }
 
 #[test]
@@ -174,6 +175,66 @@ fn pipelining_without_reading() {
                 }
             });
         });
+    }
+}
+
+/// One fresh connection that asks for `/livez`; whether it hears 200 within a second.
+fn lives(address: SocketAddr) -> bool {
+    let ask = || -> std::io::Result<bool> {
+        let mut client = TcpStream::connect_timeout(&address, Duration::from_secs(1))?;
+        client.set_read_timeout(Some(Duration::from_secs(1)))?;
+        client.write_all(b"GET /livez HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        client.read_to_string(&mut answer)?;
+        Ok(answer.starts_with("HTTP/1.1 200 "))
+    };
+    ask().unwrap_or(false)
+}
+
+/// 400 connections that pipeline requests for a page and never read: each takes its place anew when it is cut off.
+#[test]
+fn pipeliners_on_every_place_fail_no_probe() {
+    const PROBES: usize = 120;
+    let (mut actor, address) = Actor::server("", None);
+    let ended = AtomicBool::new(false);
+    let failed = thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| pipeliners(address, 200, "/large", &ended));
+        }
+        // The attack counts from the moment when every place is taken.
+        thread::sleep(ATTACK);
+        let failed = (0..PROBES).filter(|_| !lives(address)).count();
+        ended.store(true, Ordering::Release);
+        failed
+    });
+    assert_eq!(failed, 0, "of {PROBES} probes {failed} failed");
+    actor.end();
+    assert_eq!(actor.hear(), "0 cut off", "it did not stop cleanly");
+}
+
+/// Clients that send as many requests as the socket takes and read nothing; cut off, they come back.
+fn pipeliners(address: SocketAddr, count: usize, path: &str, ended: &AtomicBool) {
+    let requests = format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n").repeat(100);
+    let come = || {
+        thread::sleep(Duration::from_micros(500)); // the kernel holds 128 who wait to be accepted
+        let mut client = TcpStream::connect_timeout(&address, GUARD).ok()?;
+        // At once, or the newcomer would be idle and the first to go.
+        client.write_all(requests.as_bytes()).ok()?;
+        client.set_nonblocking(true).ok()?;
+        Some(client)
+    };
+    let mut clients: Vec<Option<TcpStream>> = (0..count).map(|_| come()).collect();
+    while !ended.load(Ordering::Acquire) {
+        for client in &mut clients {
+            let stays = client.as_mut().is_some_and(|client| match client.write(requests.as_bytes()) {
+                Ok(_) => true,
+                Err(error) => error.kind() == ErrorKind::WouldBlock,
+            });
+            if !stays {
+                *client = come();
+            }
+        }
+        thread::sleep(Duration::from_millis(5));
     }
 }
 

@@ -1,5 +1,7 @@
 //! Bodies: checked before they are read, counted while they are read (notes §6.5, §6.6, §6.7).
 
+use mission_control_runtime::memory::Pool;
+
 use super::*;
 
 fn post(path: &str, body: &str) -> String {
@@ -98,7 +100,7 @@ fn continue_is_said_only_to_who_waits_for_it() {
 #[test]
 fn bodies_share_a_bound() {
     let (gate, handler) = gate();
-    let limits = Limits { bodies_in_flight: 150_000, ..short_limits() };
+    let limits = Limits { bodies: Pool::new(150_000), ..short_limits() };
     let server = Server::bind("127.0.0.1:0", limits, handler).unwrap();
     let mut first = Client::connect(server.local_addr());
     first.send(post("/gate", &"x".repeat(100_000)));

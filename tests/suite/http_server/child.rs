@@ -113,7 +113,8 @@ fn role() {
 
 /// Limits from words such as `head_time=400` (milliseconds, bytes).
 fn limits_of(words: &[&str]) -> Limits {
-    let mut limits = Limits { head_time: GUARD, idle_time: GUARD * 3, ..Limits::default() };
+    let reserved_paths = vec!["/livez", "/health"];
+    let mut limits = Limits { head_time: GUARD, idle_time: GUARD * 3, reserved_paths, ..Limits::default() };
     for word in words {
         let (name, figure) = word.split_once('=').unwrap();
         let figure: u64 = figure.parse().unwrap();

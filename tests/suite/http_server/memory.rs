@@ -41,8 +41,8 @@ fn idle_connections_cost_next_to_nothing() {
         client.expect_health();
         client.send("GET /health HTTP/1.1\r\nHost: h");
     });
-    // Some 17 KiB each in a debug build: most of it is the stack that answering an exchange has touched.
-    assert!(growth <= 4 * MIB + MIB / 2, "{PLACES} connections cost {growth} KiB");
+    // Some 21 KiB each in a debug build: most of it is the stack that answering an exchange has touched.
+    assert!(growth <= 5 * MIB + MIB / 2, "{PLACES} connections cost {growth} KiB");
 }
 
 #[test]

@@ -508,12 +508,9 @@ fn what_is_no_copy_is_refused_as_a_whole() {
         ),
         (
             &|copy| copy["tables"]["memberships"][0]["boat"] = json!(1),
-            "the export does not fit (memberships: there is no field boat)",
+            ", field boat: there is no such field)",
         ),
-        (
-            &|copy| copy["tables"]["memberships"][0]["role"] = json!(1),
-            "the export does not fit (memberships: invalid type",
-        ),
+        (&|copy| copy["tables"]["memberships"][0]["role"] = json!(1), ", field role: invalid type"),
         (
             &|copy| {
                 let row = copy["tables"]["memberships"][0].clone();
@@ -524,7 +521,7 @@ fn what_is_no_copy_is_refused_as_a_whole() {
     ];
     for (change, begins) in rows {
         let why = with(change);
-        assert!(why.starts_with(begins), "{why}");
+        assert!(why.contains(begins), "{why}");
     }
     let why = source.import(&good).unwrap_err().to_string();
     assert!(why.starts_with("there are data already"), "{why}");

@@ -20,6 +20,8 @@ mod documents;
 mod finding;
 /// The account, its token, its skills, its documents.
 mod house;
+/// What an import refuses.
+mod import_rules;
 /// SIGKILL in a write storm.
 mod kill;
 /// Who is named in a message.

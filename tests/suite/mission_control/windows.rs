@@ -132,7 +132,7 @@ impl Page {
 /// A board with so many tasks and nothing else in its columns.
 fn heavy(tasks: usize, documents: usize) -> (Engine, String) {
     let engine = Engine::in_memory(Box::new(SystemClock), Options::default()).unwrap();
-    let size = Size { tasks, agents: 5, messages: 0, documents, waiting: 0 };
+    let size = Size { tasks, agents: 5, messages: 0, documents, waiting: 0, followers: 1 };
     engine.import(&copies::copy(size)).unwrap();
     (engine, copies::id("k1", 0))
 }

@@ -119,6 +119,7 @@ fn everything(office: &Office) -> Value {
         "other": [other_row["title"], other_row["priority"]],
         "requests": count("notifications", &|row| row["type"] == "response_request"),
         "assignments": count("notifications", &|row| row["type"] == "assignment" && row["taskId"] == json!(other)),
+        "history": count("activities", &|row| row["type"] == "task_updated" && row["targetId"] == json!(other)),
         "doomed": board.row("tasks", doomed)["status"],
         "task": office.task()["status"],
     })
@@ -165,7 +166,7 @@ const KINDS: [Kind; 6] = [
         board: everything,
         expected: || {
             json!({"twins": 2, "documents": 1, "hellos": 1, "other": ["renamed", 1.0], "requests": 1, "assignments": 1,
-                "doomed": "archived", "task": "in_progress"})
+                "history": 2, "doomed": "archived", "task": "in_progress"})
         },
     },
     Kind {
@@ -220,7 +221,7 @@ const CALLING: Kind = Kind {
     board: everything,
     expected: || {
         json!({"twins": 2, "documents": 1, "hellos": 1, "other": ["renamed", 1.0], "requests": 1, "assignments": 1,
-            "doomed": "archived", "task": "in_progress"})
+            "history": 2, "doomed": "archived", "task": "in_progress"})
     },
 };
 

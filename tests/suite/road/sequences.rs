@@ -79,6 +79,7 @@ fn an_answer_behind_one_that_was_half_posted_is_not_swallowed() {
     office.gateway.says("About the second.");
     let refused = Fault::Before(convex::Class::Refused, convex::Why::Forbidden);
     office.backend.fail("createMessageFromAgent", [Fault::Pass, refused]);
+    assert_eq!(office.deliver(&mut job), "again");
     assert_eq!(office.deliver(&mut job), "answered");
     let said: Vec<String> = office
         .messages_of_ben()

@@ -12,6 +12,8 @@ pub(crate) struct Size {
     pub(crate) documents: usize,
     /// Undelivered notifications to agents.
     pub(crate) waiting: usize,
+    /// How many agents follow each task.
+    pub(crate) followers: usize,
 }
 
 /// The statuses of the tasks, in turn.
@@ -61,8 +63,9 @@ pub(crate) fn copy(size: Size) -> Value {
         row(id("kx", n), fields)
     });
     let tasks: Vec<Value> = tasks.collect();
-    let subscriptions = (0..size.tasks).map(|n| {
-        let fields = json!({"taskId": id("kx", n), "subscriberType": "agent", "subscriberId": agent(n),
+    let subscriptions = (0..size.tasks * size.followers).map(|n| {
+        let (task, follower) = (n / size.followers, n / size.followers + n % size.followers);
+        let fields = json!({"taskId": id("kx", task), "subscriberType": "agent", "subscriberId": agent(follower),
             "subscribedAt": 1.0, "createdAt": null});
         row(id("sb", n), fields)
     });

@@ -6,8 +6,8 @@ use std::time::Duration;
 use mission_control_runtime::clock::Millis;
 use mission_control_runtime::demo::gateway::{Prompt, Release, Thought};
 use mission_control_runtime::http::health::{
-    BackendHealth, DeliveryHealth, DiskHealth, GatewayHealth, LedgerHealth, Parts, REASONS, RosterHealth,
-    TurnHealth,
+    BackendHealth, DeliveryHealth, DiskHealth, GatewayHealth, LedgerHealth, PanicHealth, Parts, REASONS,
+    RosterHealth, TurnHealth,
 };
 use mission_control_runtime::http::message::Reply;
 use serde_json::{Value, json};
@@ -227,6 +227,7 @@ fn each_reason_has_its_part() {
             },
             ledger: LedgerHealth::default(),
             disk: DiskHealth { free_bytes: Some(1 << 40) },
+            panics: PanicHealth::default(),
         };
         change(&mut parts);
         parts
@@ -267,6 +268,7 @@ fn each_reason_has_its_part() {
         (parts(|p| p.backend.clock_ahead_ms = Some(-30_001)), &["clock_skew"]),
         (parts(|p| p.backend.clock_ahead_ms = Some(30_001)), &["clock_skew"]),
         (parts(|p| p.delivery.foreign_instance = Some("k1".to_owned())), &["foreign_instance"]),
+        (parts(|p| p.panics.recent = true), &["thread_panicked"]),
     ];
     for (number, (parts, expected)) in rows.into_iter().enumerate() {
         assert_eq!(parts.reasons(), expected, "row {number}");

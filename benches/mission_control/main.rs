@@ -18,6 +18,11 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+#[path = "../../tests/suite/support/copies.rs"]
+mod copies;
+mod heavy;
+
+use copies::{Size, copy, id};
 use mission_control_runtime::clock::SystemClock;
 use mission_control_runtime::local::{Caller, Data, Kind, Opening, Options, Seed, Whereabouts};
 use serde_json::{Value, json};
@@ -39,92 +44,7 @@ const LIST: Duration = Duration::from_millis(5);
 const CONTEXT: Duration = Duration::from_millis(2);
 const MEMORY_KIB: u64 = 60 * 1024;
 
-/// A row's id: two letters for the table, then a number.
-fn id(table: &str, number: usize) -> String {
-    format!("{table}{number:030}")
-}
-
-/// A team at work, as an export.
-fn copy() -> Value {
-    let account = id("k1", 0);
-    let mut at = 1_765_000_000_000.0;
-    let mut row = |id: String, fields: Value| {
-        at += 1.0;
-        let mut row = json!({"_id": id, "_creationTime": at, "accountId": account, "createdAt": at});
-        row.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
-        row
-    };
-    let agent = |number: usize| id("js", number % AGENTS);
-    let agents: Vec<Value> = (0..AGENTS)
-        .map(|n| {
-            let soul = "Works carefully, asks when in doubt, and writes down what was decided. ".repeat(60);
-            let config = json!({"model": "m", "temperature": 0.7, "skillIds": []});
-            let fields = json!({"name": format!("Agent {n}"), "slug": format!("agent-{n}"), "role": "Engineer",
-                "status": "online", "heartbeatInterval": 15.0, "soulContent": soul, "openclawConfig": config});
-            row(id("js", n), fields)
-        })
-        .collect();
-    let tasks: Vec<Value> = (0..TASKS)
-        .map(|n| {
-            let status = ["inbox", "assigned", "in_progress", "review", "done"][n % 5];
-            let fields = json!({"title": format!("Task {n}"), "description": "What is to be done, and why. ".repeat(30),
-                "status": status, "priority": 3.0, "assignedUserIds": [], "assignedAgentIds": [agent(n)],
-                "labels": ["one", "two"], "createdBy": "user_owner", "updatedAt": 1.0});
-            row(id("kx", n), fields)
-        })
-        .collect();
-    let subscriptions: Vec<Value> = (0..TASKS * AGENTS)
-        .map(|n| {
-            let fields = json!({"taskId": id("kx", n / AGENTS), "subscriberType": "agent", "subscriberId": agent(n),
-                "subscribedAt": 1.0});
-            let mut row = row(id("sb", n), fields);
-            row.as_object_mut().unwrap().remove("createdAt");
-            row
-        })
-        .collect();
-    let messages: Vec<Value> = (0..TASKS * THREAD)
-        .map(|n| {
-            let content = "A sentence about the work that was done, with a `name` and a link. ".repeat(8);
-            let (kind, author) =
-                if n % 2 == 0 { ("user", "user_owner".to_owned()) } else { ("agent", agent(n / 2)) };
-            let fields = json!({"taskId": id("kx", n % TASKS), "authorType": kind, "authorId": author,
-                "content": content, "mentions": []});
-            row(id("kd", n), fields)
-        })
-        .collect();
-    let notifications: Vec<Value> = (0..WAITING)
-        .map(|n| {
-            let fields = json!({"type": "mention", "recipientType": "agent", "recipientId": agent(n),
-                "taskId": id("kx", n % TASKS), "messageId": id("kd", n % (TASKS * THREAD)),
-                "title": "Owner mentioned you", "body": "You were mentioned in a task"});
-            row(id("jn", n), fields)
-        })
-        .collect();
-    let documents = vec![row(
-        id("dc", 0),
-        json!({"title": "Repository \u{2014} Primary", "content": "Where the code is. ".repeat(100),
-            "type": "reference", "kind": "file", "authorType": "user", "authorId": "user_owner", "version": 1.0,
-            "updatedAt": 1.0}),
-    )];
-    let settings = json!({"orchestratorAgentId": id("js", 0), "orchestratorChatTaskId": id("kx", 0)});
-    let mut account_row = row(
-        account.clone(),
-        json!({"name": "Bench", "slug": "bench", "plan": "free", "runtimeStatus": "online", "settings": settings}),
-    );
-    account_row.as_object_mut().unwrap().remove("accountId");
-    let mut owner = row(
-        id("mb", 0),
-        json!({"userId": "user_owner", "userName": "Owner", "userEmail": "owner@example.com", "role": "owner",
-            "joinedAt": 1.0}),
-    );
-    owner.as_object_mut().unwrap().remove("createdAt");
-    json!({"format": "mission-control-runtime export", "version": 1, "tables": {
-        "accounts": [account_row], "memberships": [owner], "agents": agents, "tasks": tasks, "messages": messages,
-        "subscriptions": subscriptions, "notifications": notifications, "documents": documents,
-    }})
-}
-
-fn opening(directory: &Path) -> Opening {
+pub(crate) fn opening(directory: &Path) -> Opening {
     Opening {
         whereabouts: Whereabouts::Directory(directory.to_owned()),
         seed: Seed::Nothing,
@@ -202,7 +122,7 @@ fn ask(call: Ask<'_>, what: &str, number: usize) {
 }
 
 /// The program itself, with these data.
-struct Served {
+pub(crate) struct Served {
     process: Child,
     lines: Vec<String>,
 }
@@ -262,7 +182,15 @@ impl Drop for Served {
 fn main() {
     let home = tempfile::tempdir().unwrap();
     let (file, directory) = (home.path().join("copy.json"), home.path().join("data"));
-    std::fs::write(&file, copy().to_string()).unwrap();
+    let size = Size {
+        tasks: TASKS,
+        agents: AGENTS,
+        messages: TASKS * THREAD,
+        documents: 1,
+        waiting: WAITING,
+        followers: AGENTS,
+    };
+    std::fs::write(&file, copy(size).to_string()).unwrap();
     let began = Instant::now();
     let data = Data::import(&opening(&directory), &file, Box::new(SystemClock))
         .unwrap_or_else(|why| panic!("{why}"));
@@ -354,5 +282,8 @@ fn main() {
         "\nmemory of the process: {started} KiB when started, {after} KiB after 8 clients at once, {most} KiB at most; \
          target < {MEMORY_KIB} KiB: {verdict}"
     );
+    drop(client);
+    drop(served);
+    all_met &= heavy::measure();
     println!("\nall targets: {}", if all_met { "met" } else { "MISSED" });
 }

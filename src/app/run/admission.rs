@@ -1,0 +1,38 @@
+//! Which requests are let in, by their heads alone: no body of a stranger is read.
+
+use std::time::Instant;
+
+use super::state::{State, starting};
+use crate::http::hosts::{Meant, REFUSED};
+use crate::http::message::{Reply, Request};
+use crate::http::routes::{Route, route};
+
+impl State {
+    /// Decides by the head alone whether a request is let in: the answer to one that is not.
+    pub(super) fn refuse(&self, request: &Request) -> Option<Reply> {
+        let began = Instant::now();
+        let refused = self.refusal(request)?.no_store();
+        self.count(request, refused.status(), began.elapsed());
+        Some(refused)
+    }
+
+    fn refusal(&self, request: &Request) -> Option<Reply> {
+        let route = route(request);
+        let meant = self.hosts.meant(request);
+        // No browser leaves the Host header out, so a probe without one is harmless. Whoever acts or reads what was
+        // written says where the request is meant to go.
+        let open = !matches!(route, Route::Operator(_) | Route::Agent(_) | Route::Nudge);
+        if meant == Meant::Elsewhere || (meant == Meant::Unsaid && !open) {
+            return Some(Reply::error(403, &format!("Forbidden: {REFUSED}")));
+        }
+        match route {
+            Route::Refused(reply) => Some(reply),
+            Route::Operator(_) => self.operator.refuse(request),
+            Route::Agent(_) => match self.agents.get() {
+                Some(agents) => agents.refuse(request),
+                None => Some(starting()),
+            },
+            _ => None,
+        }
+    }
+}

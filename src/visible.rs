@@ -1,0 +1,85 @@
+//! Foreign text for people: what a terminal shows is what the text says.
+//!
+//! Control characters drive a terminal, bidirectional controls (U+202E) reorder what a reader sees, and invisible
+//! characters hide the difference between two names. All of them are escaped visibly.
+
+use std::fmt::Write as _;
+
+/// Appends the text on one line: line ends are escaped, too.
+pub fn push_line(line: &mut String, text: &str) {
+    for c in text.chars() {
+        if deceives(c) {
+            line.extend(c.escape_default());
+        } else {
+            line.push(c);
+        }
+    }
+}
+
+/// The text for a terminal: lines and tabs stay.
+pub fn lines(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if deceives(c) && !matches!(c, '\n' | '\t') {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
+/// JSON for a terminal: the same values, with the escapes of JSON strings.
+pub fn json(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if deceives(c) && !matches!(c, '\n' | '\t' | '\r') {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                // Writing into a String cannot fail.
+                let _ = write!(shown, "\\u{unit:04x}");
+            }
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
+/// Whether a reader sees something else than this character, or nothing.
+fn deceives(c: char) -> bool {
+    c.is_control()
+        || matches!(
+            c,
+            // Soft hyphen, and letters without a shape.
+            '\u{ad}' | '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{3164}' | '\u{ffa0}'
+            // Controls of direction and joining, line and paragraph separators, invisible operators.
+            | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            // Byte order mark, interlinear annotations, tags.
+            | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_deceives_is_escaped_and_everything_else_stays() {
+        let mut line = String::new();
+        push_line(&mut line, "a\u{202e}b\n\u{1b}[31m\u{9b}c\u{200b}");
+        assert_eq!(line, "a\\u{202e}b\\n\\u{1b}[31m\\u{9b}c\\u{200b}");
+        assert_eq!(lines("a\tb\nc\r\u{2066}"), "a\tb\nc\\r\\u{2066}");
+        let plain = "grüße – 你好 🎉 שלום é\u{fe0f}";
+        assert_eq!((lines(plain), json(plain)), (plain.to_owned(), plain.to_owned()));
+    }
+
+    #[test]
+    fn json_keeps_its_values() {
+        let value = serde_json::json!({"a\u{202e}": "x\u{85}\u{e0041}\ny\u{1b}"});
+        for text in [value.to_string(), format!("{value:#}\n")] {
+            let shown = json(&text);
+            assert!(!shown.trim_end().chars().any(|c| c != '\n' && deceives(c)), "{shown}");
+            assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap(), value);
+        }
+    }
+}
