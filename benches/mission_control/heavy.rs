@@ -66,9 +66,12 @@ fn at(times: &[Duration], share: usize) -> f64 {
     ms(times[(times.len() - 1) * share / 100])
 }
 
+/// Calls a function of Mission Control over HTTP: endpoint, path, arguments.
+type Ask<'a> = Box<dyn FnMut(&str, &str, Value) -> Value + Send + 'a>;
+
 /// A page, as far as its requests go.
 struct Page<'a> {
-    ask: Box<dyn FnMut(&str, &str, Value) -> Value + Send + 'a>,
+    ask: Ask<'a>,
     revision: String,
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use mission_control_runtime::clock::Millis;
 use mission_control_runtime::gateway::dialect::{Dialect, Release, ToolShape};
 use mission_control_runtime::gateway::history::{
-    Item, Recovered, Role, Sight, Status, TurnMark, cut_item, decide, glance, reaches, read, read_status,
+    Item, Recovered, Role, Sight, Status, TurnMark, cut_item, decide, glance, reaches, read, read_listed,
     read_tool,
 };
 use mission_control_runtime::gateway::rehearsal::{Raw, rehearse};
@@ -181,7 +181,7 @@ fn history(body: &[u8], status: &str) {
         ("failed", Status::Failed),
     ];
     let status = statuses.into_iter().find(|(word, _)| *word == status).map(|(_, status)| status);
-    let _ = read_status(body, "agent:qa:task:t:a:v1");
+    let _ = read_listed(body, "agent:qa:task:t:a:v1", 200);
     let Some(page) = read(body).or_else(|| read_tool(body)) else { return };
     let items = page.items;
     let shown: usize = items.iter().map(|item| item.text.len()).sum();
@@ -201,9 +201,11 @@ fn history(body: &[u8], status: &str) {
         let cut = cut_item(&mark, &items);
         assert!(cut.is_none_or(|at| items[at].cut));
         let whole = reaches(&mark, &items);
-        for (late, ends_unheard) in [(false, true), (true, true), (true, false)] {
+        for (late, ends_unheard, untouched) in
+            [(false, true, false), (true, true, false), (true, false, false), (true, false, true)]
+        {
             let now = Millis(sent.0 + if late { 60_000 } else { 10 });
-            let sight = Sight { items: &items, whole, status, up: None, ends_unheard, now };
+            let sight = Sight { items: &items, whole, status, untouched, up: None, ends_unheard, now };
             let found = decide(&mark, &sight);
             assert_eq!(found, decide(&mark, &sight));
             adopted(&found, &items);

@@ -17,7 +17,7 @@ use super::place::Place;
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{LedgerSync, LogFormat, LogOutput, Settings};
 use crate::ledger;
-use crate::model::{AccountId, Roster};
+use crate::model::{AccountId, Notification, Roster};
 use crate::ops::House;
 use crate::redact::Redactor;
 use crate::secret::Secret;
@@ -49,10 +49,14 @@ pub(super) struct Footing {
 impl Footing {
     /// Reads the configuration. The error has been told.
     pub(super) fn find(env_file: Option<&Path>) -> Result<Self, Exit> {
-        let ground = Ground::survey(env_file);
+        Self::on(&Ground::survey(env_file))
+    }
+
+    /// On this ground. The error has been told.
+    pub(super) fn on(ground: &Ground) -> Result<Self, Exit> {
         // What goes wrong is told in the answer.
         telemetry::start(LevelFilter::Off, LogFormat::Text, LogOutput::Stderr, ground.redactor.clone());
-        Self::of(&ground).ok_or_else(|| {
+        Self::of(ground).ok_or_else(|| {
             let mistakes = ground.configuration.report.mistakes.iter();
             let mistakes: Vec<String> = mistakes.map(ToString::to_string).collect();
             complain(&ground.redactor.clean(&mistakes.join("\n")));
@@ -123,8 +127,12 @@ impl Footing {
         self.listens.clone().map(Service::at)
     }
 
-    /// What the ledger alone tells, while no service runs.
-    pub(super) fn tell<T>(&self, tell: impl FnOnce(&Casebook<'_>) -> T) -> Result<T, String> {
+    /// What the ledger alone tells, while no service runs; and of these rows, which Mission Control lists, that they wait.
+    pub(super) fn tell<T>(
+        &self,
+        listed: Vec<Notification>,
+        tell: impl FnOnce(&Casebook<'_>) -> T,
+    ) -> Result<T, String> {
         let folder = self.place.with_ledger()?;
         let read = ledger::read(&folder).map_err(|why| self.clean(&why.to_string()))?;
         let (paused, mistake) = (self.place.paused(), self.mistake.clone());
@@ -132,7 +140,8 @@ impl Footing {
         let (account, roster) = (&self.account, Roster::default());
         let now = SystemClock.now();
         let told = (&house, self.silence);
-        Ok(tell(&Casebook::new(&read, Memory::default(), (account, &roster), told, now)))
+        let memory = Memory::waiting(listed, &read);
+        Ok(tell(&Casebook::new(&read, memory, (account, &roster), told, now)))
     }
 
     /// The text as it may be shown.

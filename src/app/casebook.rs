@@ -1,18 +1,18 @@
 //! Everything that is known of the deliveries, from the ledger and from the running service, put together for whoever asks.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Millis;
-use crate::delivery::End;
 use crate::delivery::ask::{Pending, Place};
 use crate::delivery::inflight::Seen;
 use crate::delivery::journal::{Step, Told};
 use crate::delivery::shelf::Shelved;
-use crate::ledger::{Read, Tale};
-use crate::model::{AccountId, Notification, Roster};
+use crate::delivery::{End, Record, Track};
+use crate::ledger::{Read, Tale, Unreadable};
+use crate::model::{AccountId, Notification, NotificationId, RecipientType, Roster};
 use crate::ops::{self, Brief, Case, Finding, House, Turn};
 
 /// So many of those that ended last are shown.
@@ -29,10 +29,33 @@ pub(super) struct Memory {
     pub(super) turns: Vec<Seen>,
 }
 
+impl Memory {
+    /// While no service runs: these rows, as Mission Control lists them, are not begun. Those that the ledger has, it
+    /// tells better.
+    pub(super) fn waiting(listed: Vec<Notification>, read: &Read) -> Self {
+        let noted: HashSet<&NotificationId> = read.tales.iter().map(|tale| &tale.id).collect();
+        let open = read.tales.iter().filter(|tale| tale.closed.is_none());
+        let mut first: HashMap<Track, NotificationId> =
+            open.map(|tale| (Track::of(&tale.row), tale.id.clone())).collect();
+        let mut pending = Vec::new();
+        for row in listed {
+            if noted.contains(&row.id) || row.recipient_type == RecipientType::User {
+                continue;
+            }
+            let track = Track::of(&row);
+            let place = first.get(&track).map_or(Place::Ready, |first| Place::Behind(first.clone()));
+            first.entry(track).or_insert_with(|| row.id.clone());
+            pending.push(Pending { row, record: Record::default(), trouble: None, place });
+        }
+        Self { pending, ..Self::default() }
+    }
+}
+
 /// All cases, and what is needed to tell them.
 pub(super) struct Casebook<'a> {
     pub(super) cases: Vec<Case>,
-    pub(super) damaged: Vec<String>,
+    /// Deliveries that do not go on here, each with a sentence that says so.
+    pub(super) unreadable: Vec<(NotificationId, String)>,
     pub(super) house: &'a House,
     pub(super) silence: Duration,
     pub(super) now: Millis,
@@ -52,7 +75,7 @@ pub(super) struct Overview {
     pub(super) dead: Vec<Brief>,
     /// What ended last, newest first.
     recent: Vec<Brief>,
-    /// Deliveries whose record cannot be read: they are not begun again.
+    /// Deliveries whose record cannot be read, each in a sentence.
     pub(super) damaged: Vec<String>,
     /// When a damaged ledger was last set aside.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -92,15 +115,28 @@ impl<'a> Casebook<'a> {
             case.turn = turns.get(case.row.id.as_str()).cloned();
         }
         cases.sort_by_key(|case| case.row.created_at);
-        let damaged =
-            read.damaged.iter().map(|damaged| format!("{} ({})", damaged.id, damaged.what)).collect();
-        Self { cases, damaged, house, silence, now }
+        let damaged = read.damaged.iter().map(|damaged| {
+            let Unreadable { id, what } = damaged;
+            (id.clone(), format!("The record of {id} is damaged ({what}), so it is not begun again."))
+        });
+        let newer = read.newer.iter().map(|newer| {
+            let Unreadable { id, what } = newer;
+            let words = format!(
+                "A newer version wrote the record of {id} ({what}): it is left untouched; start that version again to \
+                 deliver it."
+            );
+            (id.clone(), words)
+        });
+        Self { cases, unreadable: damaged.chain(newer).collect(), house, silence, now }
     }
 
     /// The answer for a notification, a task or an agent.
     pub(super) fn find(&self, id: &str) -> Option<Finding> {
         if let Some(case) = self.cases.iter().find(|case| case.row.id.as_str() == id) {
             return Some(ops::one(case, self.house, self.silence, self.now));
+        }
+        if let Some((_, words)) = self.unreadable.iter().find(|(known, _)| known.as_str() == id) {
+            return Some(ops::unreadable(id, words));
         }
         let fits = |case: &&Case| {
             let task = case.row.task_id.as_ref().is_some_and(|task| task.as_str() == id);
@@ -127,7 +163,7 @@ impl<'a> Casebook<'a> {
             unsettled: open.map(brief).collect(),
             dead,
             recent: closed.into_iter().take(RECENT).map(|(_, case)| brief(case)).collect(),
-            damaged: self.damaged.clone(),
+            damaged: self.unreadable.iter().map(|(_, words)| words.clone()).collect(),
             set_aside,
         }
     }

@@ -42,7 +42,7 @@ pub fn dead(env_file: Option<&Path>, what: &Dead, as_json: bool) -> Exit {
     };
     match what {
         Dead::List => told(list(&footing, as_json), as_json),
-        Dead::Show(id) => match why::look(&footing, id) {
+        Dead::Show(id) => match why::look(&footing, &|| Ok(Vec::new()), id) {
             Ok(finding) if as_json => print(&format!("{:#}\n", json!(finding))),
             Ok(finding) => print(&finding.text()),
             Err(lines) => complain(&lines.join("\n")),
@@ -90,7 +90,7 @@ pub(super) fn overview(footing: &Footing, service: Option<&Service>) -> Result<O
             .map_err(|_| "The running service is of another version than this command.".to_owned());
     }
     let set_aside = footing.place.last_set_aside();
-    footing.tell(|book| book.overview(set_aside).cleaned(&|text| footing.clean(text)))
+    footing.tell(Vec::new(), |book| book.overview(set_aside).cleaned(&|text| footing.clean(text)))
 }
 
 fn answered(service: &Service, answer: Result<(u16, Value), String>) -> Result<Value, String> {
@@ -120,9 +120,7 @@ fn listed(overview: &Overview) -> String {
             clock(at)
         ));
     }
-    for damaged in &overview.damaged {
-        lines.push(format!("{damaged}: its record cannot be read, so it is not begun again."));
-    }
+    lines.extend(overview.damaged.iter().cloned());
     if !overview.dead.is_empty() {
         lines.push("`dead retry ID` begins one again, `dead drop ID` closes it for good.".to_owned());
     }

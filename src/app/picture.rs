@@ -44,7 +44,7 @@ pub(super) struct Picture {
     agents: Agents,
     /// What each minute of the last hour has brought, oldest first.
     hour: BTreeMap<&'static str, Vec<u64>>,
-    /// Deliveries whose record cannot be read.
+    /// Deliveries whose record cannot be read, each in a sentence.
     damaged: Vec<String>,
     /// When a damaged ledger was last set aside.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -123,7 +123,7 @@ impl Casebook<'_> {
             counts,
             agents: agents(&self.cases, roster, &self.house.paused, AGENTS),
             hour,
-            damaged: self.damaged.clone(),
+            damaged: self.unreadable.iter().map(|(_, words)| words.clone()).collect(),
             set_aside,
             health,
         }

@@ -1,21 +1,32 @@
 //! `why`: what happened to a notification, a task or an agent, why, and what happens next.
 
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::json;
 
 use super::ask::{Footing, is_word};
 use super::exit::Exit;
+use super::ground::Ground;
 use super::{complain, print};
+use crate::convex::Backoff;
+use crate::mission::ListUndelivered;
+use crate::model::Notification;
+use crate::model::limits::UNDELIVERED_ROWS;
 use crate::ops::Finding;
+use crate::wire::Stop;
+
+/// How long Mission Control may take to list what waits.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Answers, and prints the answer.
 pub fn why(env_file: Option<&Path>, id: &str, as_json: bool) -> Exit {
-    let footing = match Footing::find(env_file) {
+    let ground = Ground::survey(env_file);
+    let footing = match Footing::on(&ground) {
         Ok(footing) => footing,
         Err(exit) => return exit,
     };
-    match look(&footing, id) {
+    match look(&footing, &|| listed(&ground), id) {
         Ok(finding) => print(&shown(&finding, as_json)),
         Err(lines) if as_json => {
             print(&format!("{:#}\n", json!({"success": false, "error": lines[0], "blocks": lines[1..]})));
@@ -29,8 +40,22 @@ fn shown(finding: &Finding, as_json: bool) -> String {
     if as_json { format!("{:#}\n", json!(finding)) } else { finding.text() }
 }
 
-/// Asks the service, which knows what the ledger does not; else the ledger. The error is what to print.
-pub(super) fn look(footing: &Footing, id: &str) -> Result<Finding, Vec<String>> {
+/// What Mission Control lists as not settled: the oldest 500. The error is the end of a sentence.
+fn listed(ground: &Ground) -> Result<Vec<Notification>, String> {
+    let settings = ground.configuration.settings.as_ref().ok_or("the configuration has mistakes")?;
+    let way = ground.way(settings, Backoff::never()).map_err(|why| why.to_string())?;
+    let mission = way.mission(settings, &Stop::new());
+    let listed = mission.ask_within(PATIENCE, &ListUndelivered { limit: UNDELIVERED_ROWS });
+    listed.map(|listed| listed.rows).map_err(|why| why.to_string())
+}
+
+/// Asks the service, which knows what the ledger does not; else the ledger, and Mission Control for rows that nobody has
+/// begun. The error is what to print.
+pub(super) fn look(
+    footing: &Footing,
+    listed: &dyn Fn() -> Result<Vec<Notification>, String>,
+    id: &str,
+) -> Result<Finding, Vec<String>> {
     if !is_word(id) {
         return Err(vec![format!(
             "{} is no id: give that of a notification, of a task or of an agent, or a slug.",
@@ -54,23 +79,28 @@ pub(super) fn look(footing: &Footing, id: &str) -> Result<Finding, Vec<String>> 
             Err(why) => looked = format!("the service at {} does not answer ({why})", service.address),
         }
     }
-    let told = footing.tell(|book| {
+    let (waiting, unasked) = match listed() {
+        Ok(waiting) => (waiting, None),
+        Err(why) => (Vec::new(), Some(why)),
+    };
+    let told = footing.tell(waiting, |book| {
         let finding = book.find(id).map(|finding| finding.cleaned(&|text| footing.clean(text)));
         finding.ok_or(book.cases.len())
     });
     match told {
         Ok(Ok(finding)) => Ok(finding),
-        Ok(Err(known)) => Err(vec![
-            unknown(
-                &footing.clean(id),
-                &format!("the ledger in {} does not have it", footing.place.path().display()),
-                known,
-            ),
-            footing
-                .place
-                .trouble()
-                .map_or_else(|| format!("Only the ledger was asked: {looked}."), |why| format!("{why}.")),
-        ]),
+        Ok(Err(known)) => {
+            let lacks = format!("the ledger in {} does not have it", footing.place.path().display());
+            let mut lines = vec![unknown(&footing.clean(id), &lacks, known)];
+            lines.push(match (footing.place.trouble(), unasked) {
+                (Some(why), _) => format!("{why}."),
+                (None, None) => format!("The ledger and Mission Control were asked: {looked}."),
+                (None, Some(why)) => footing.clean(&format!(
+                    "Only the ledger was asked: {looked}, and Mission Control cannot be asked for what waits: {why}"
+                )),
+            });
+            Err(lines)
+        }
         Err(why) => Err(vec![format!("The ledger cannot be read: {why}."), format!("And {looked}.")]),
     }
 }

@@ -19,6 +19,7 @@ pub(super) fn of(trouble: &Trouble) -> &'static str {
         Trouble::Moved => "moved",
         Trouble::GivenUp => "given-up",
         Trouble::Stopped => "stopped-by-a-person",
+        Trouble::Crashes(_) => "crash",
         Trouble::Broken => "panic",
     }
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use log::{Level, debug, info, log, warn};
 
+use super::crash::HELD_MAX;
 use super::desk::{Desk, setback};
 use super::held::tell_of_doubts;
 use super::journal::{Note, Step, Wait};
@@ -37,6 +38,7 @@ const KEPT_CHARS: usize = 4_000;
 
 /// Walks down the road, as far as it goes today. A panic on the way is this row's trouble and nobody else's.
 pub fn deliver(job: &mut Job, desk: &Desk<'_>) -> Outcome {
+    let _hand = desk.journal.in_hand(&job.row.id, desk.clock.now());
     let mut typing = false;
     desk.made.begins(&job.row);
     loop {
@@ -74,7 +76,7 @@ pub fn deliver(job: &mut Job, desk: &Desk<'_>) -> Outcome {
                     );
                     return closed(job, end, desk);
                 }
-                if matches!(trouble, Trouble::GivenUp | Trouble::Stopped) {
+                if matches!(trouble, Trouble::GivenUp | Trouble::Stopped | Trouble::Crashes(_)) {
                     abandon(job, &trouble, desk);
                 }
                 give_up(job, given_up, &trouble, desk);
@@ -155,6 +157,9 @@ fn walk(job: &mut Job, desk: &Desk<'_>, typing: &mut bool) -> Result<End, Troubl
     if let Some(trouble) = ended_by_a_person(job, desk) {
         return Err(trouble);
     }
+    if job.record.held >= HELD_MAX && is_unfinished(&job.record.stage) {
+        return Err(Trouble::Crashes(job.record.held));
+    }
     if job.record.needs_turn() {
         let found = settle(job, desk)?;
         let context = context(job, desk)?;
@@ -178,6 +183,7 @@ fn walk(job: &mut Job, desk: &Desk<'_>, typing: &mut bool) -> Result<End, Troubl
                 let heard = &context.notification;
                 job.record.heard = Some((heard.message_id.clone(), heard.created_at));
                 job.record.stage = Stage::Ended(End::Skipped(why));
+                desk.inflight.let_go(&job.row);
             }
             // Work that has begun is brought to its end: its own tools may be what changed the board.
             Verdict::Skip(_) | Verdict::Deliver => {
@@ -185,12 +191,14 @@ fn walk(job: &mut Job, desk: &Desk<'_>, typing: &mut bool) -> Result<End, Troubl
                 *typing = mark_read(job, desk);
                 let spoken = talk(job, &context, found, desk)?;
                 job.record.stage = meaning(job, &context, &spoken)?;
+                desk.inflight.let_go(&job.row);
+                tell_of_doubts(&job.row, &job.record.effects);
+                // What was paid for is kept before anything else is done with it.
+                let silent = matches!(job.record.stage, Stage::Ended(End::Silent(_)));
+                let words = if silent { "the agent has nothing to say" } else { "" };
+                desk.note(job, Step::TextReady, words, Wait::ForDisk);
             }
         }
-        desk.inflight.let_go(&job.row);
-        tell_of_doubts(&job.row, &job.record.effects);
-        // What was paid for is kept before anything else is done with it.
-        desk.note(job, Step::TextReady, "", Wait::ForDisk);
     }
     post(job, desk)?;
     let end = ended(job)?;
@@ -223,6 +231,11 @@ fn ended_by_a_person(job: &Job, desk: &Desk<'_>) -> Option<Trouble> {
 fn is_stopped(job: &Job, context: &DeliveryContext) -> bool {
     let heard = job.record.heard.as_ref().filter(|_| job.record.has_begun());
     heard.is_some_and(|heard| policy::is_stopped(context, heard, job.record.began_paused))
+}
+
+/// Whether more is left to do than to tell people of an end, and to mark it.
+fn is_unfinished(stage: &Stage) -> bool {
+    !matches!(stage, Stage::Ended(_) | Stage::Answered { note_on: Some(_), .. })
 }
 
 fn is_in_doubt(job: &Job) -> bool {

@@ -9,7 +9,7 @@
 mod acts;
 mod words;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 pub use super::pace::Rhythm;
@@ -61,6 +61,8 @@ pub struct Dispatcher {
     unmarked_order: VecDeque<(Millis, NotificationId)>,
     /// Rows of the last list that are none of ours to begin.
     ignored: usize,
+    /// What only a newer version understands.
+    untouched: HashSet<NotificationId>,
     /// What an earlier process has closed, as long as it is not listed.
     closed: HashMap<NotificationId, End>,
     forgotten: Vec<Effect>,
@@ -87,6 +89,7 @@ impl Dispatcher {
         }
         Self {
             closed: left.closed,
+            untouched: left.untouched,
             shelf: left.dead,
             hold: left.hold,
             free: plan.workers,
@@ -212,7 +215,9 @@ impl Dispatcher {
         let known = self.queue.len();
         for row in rows {
             // The backend lists agents' rows only; anybody else's would be none of our business.
-            let over = self.unmarked.contains_key(&row.id) || row.recipient_type == RecipientType::User;
+            let over = self.unmarked.contains_key(&row.id)
+                || self.untouched.contains(&row.id)
+                || row.recipient_type == RecipientType::User;
             self.ignored += usize::from(over);
             if over || self.settled.contains_key(&row.id) || self.queue.knows(&row) {
                 continue;

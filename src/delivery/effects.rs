@@ -22,7 +22,7 @@ use crate::tools::ToolRequest;
 pub struct Effects(Arc<Mutex<Book>>);
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 struct Book {
     done: Vec<Effect>,
     /// Ids of tasks, documents and messages that were made.
@@ -34,7 +34,6 @@ struct Book {
 
 /// One writing call that was carried out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Effect {
     /// Digest of the tool and its arguments.
     call: String,
@@ -57,7 +56,6 @@ fn is_false(flag: &bool) -> bool {
 
 /// A writing call over HTTP that was begun.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(super) struct Intent {
     /// Digest of the tool and its arguments.
     pub(super) call: String,

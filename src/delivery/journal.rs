@@ -11,13 +11,38 @@ use serde::{Deserialize, Serialize};
 
 use super::{End, Record};
 use crate::clock::Millis;
-use crate::model::Notification;
+use crate::model::{Notification, NotificationId};
 
 /// Whoever keeps the records of deliveries across crashes.
 pub trait Journal: Send + Sync {
     /// Takes the note. An error means that it may be forgotten in a crash, not that it is: the note is kept and tried
     /// again. Only [`Wait::ForDisk`] brings errors.
     fn note(&self, note: &Note<'_>, wait: Wait) -> Result<(), JournalError>;
+
+    /// A worker has this delivery in hand from now on, until the hand is gone: what the next process must know if this
+    /// one crashes.
+    fn in_hand(&self, _row: &NotificationId, _now: Millis) -> Hand {
+        Hand::default()
+    }
+}
+
+/// As long as it lives, a worker has a delivery in hand.
+#[derive(Default)]
+pub struct Hand(Option<Box<dyn FnOnce()>>);
+
+impl Hand {
+    /// This is called when it goes.
+    pub fn new(gone: impl FnOnce() + 'static) -> Self {
+        Self(Some(Box::new(gone)))
+    }
+}
+
+impl Drop for Hand {
+    fn drop(&mut self) {
+        if let Some(gone) = self.0.take() {
+            gone();
+        }
+    }
 }
 
 /// How long a note is waited for.
@@ -102,6 +127,8 @@ pub enum Step {
     Told,
     /// Something was in the way; it rests.
     Rests,
+    /// A process has found it as an earlier one left it.
+    Restarted,
     /// It was given up, and begins again.
     Retried,
     /// It is over.
@@ -110,7 +137,7 @@ pub enum Step {
 
 impl Step {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::TurnSent,
         Self::TurnTaken,
         Self::TurnSettled,
@@ -122,6 +149,7 @@ impl Step {
         Self::Advanced,
         Self::Told,
         Self::Rests,
+        Self::Restarted,
         Self::Retried,
         Self::Ended,
     ];
@@ -140,6 +168,7 @@ impl Step {
             Self::Advanced => "advanced",
             Self::Told => "told",
             Self::Rests => "rests",
+            Self::Restarted => "restarted",
             Self::Retried => "retried",
             Self::Ended => "ended",
         }

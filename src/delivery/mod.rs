@@ -22,6 +22,7 @@ pub mod ask;
 mod calls;
 mod cause;
 pub mod cooling;
+pub mod crash;
 pub mod deliver;
 pub mod desk;
 pub mod dispatcher;
@@ -55,7 +56,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{Notification, TaskId};
 
-pub use record::{Record, Sent, Stage, Unposted, Waits, Work};
+pub use record::{NewerFields, Record, Sent, Stage, Unposted, Waits, Work};
 pub use rival::Foreign;
 pub use trouble::{Trouble, Unsettled};
 

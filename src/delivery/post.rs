@@ -22,6 +22,7 @@ pub(super) fn post(job: &mut Job, desk: &Desk<'_>) -> Result<(), Trouble> {
         let (part, all) = (*posted, parts.len());
         let content = parts[part].clone();
         let letter = Letter {
+            place: (part + 1, all),
             task: &task,
             agent: &agent,
             content: &content,
@@ -55,7 +56,8 @@ pub(super) fn post(job: &mut Job, desk: &Desk<'_>) -> Result<(), Trouble> {
             (*posted, *doubt) = (part + 1, None);
         }
         let step = if letter.is_note { Step::Told } else { Step::Posted };
-        desk.note(job, step, &format!("{} of {all}", part + 1), Wait::Not);
+        let words = letter.in_words(&job.row.id);
+        desk.note(job, step, &words, Wait::Not);
         (desk.stir)();
     }
     let Stage::Answered { parts, advance, note_on, .. } = &mut job.record.stage else { return Ok(()) };
@@ -80,6 +82,8 @@ fn is_refused(trouble: &Trouble) -> bool {
 
 /// A message on its way.
 struct Letter<'a> {
+    /// Which message of how many.
+    place: (usize, usize),
     task: &'a TaskId,
     agent: &'a AgentId,
     content: &'a str,
@@ -92,11 +96,21 @@ struct Letter<'a> {
 }
 
 impl Letter<'_> {
+    /// For the timeline.
+    fn in_words(&self, row: &NotificationId) -> String {
+        let (part, all) = self.place;
+        match (self.is_note, &self.key) {
+            (true, _) => format!("a notice for people about notification {row}"),
+            (false, Some(_)) => format!("{part} of {all}"),
+            (false, None) => format!("{part} of {all}, answer to notification {row}"),
+        }
+    }
+
     /// Posts it. One that certainly did not arrive is not in doubt.
     fn put(&self, job: &mut Job, desk: &Desk<'_>) -> Result<MessageId, Trouble> {
         if self.key.is_none() {
             in_doubt(&mut job.record.stage, Some(desk.clock.now()));
-            let noted = desk.must_note(job, Step::Posting, "without the notification's id");
+            let noted = desk.must_note(job, Step::Posting, &self.in_words(&job.row.id));
             // People wait for a note, and before it is posted again the thread is read. An answer waits for the disk.
             if let (Err(trouble), false) = (noted, self.is_note) {
                 in_doubt(&mut job.record.stage, None);

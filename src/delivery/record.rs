@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::End;
 use super::effects::Effects;
@@ -13,10 +14,11 @@ use crate::model::{MessageId, SessionKey};
 
 /// What has been done for a row. Each step is noted here before the next one begins, and is not done again.
 ///
-/// It is kept across restarts under the names that stand here; what is as in the beginning is left out. What is not
-/// understood is refused as a whole: it may be the very step that must not be repeated.
+/// It is kept across restarts under the names that stand here; what is as in the beginning is left out. Fields of a newer
+/// version are ignored and kept ([`NewerFields`]). A value that is not understood (a stage, an end) makes the whole record
+/// unreadable, because it may be the very step that must not be repeated: then the ledger leaves the row untouched.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Record {
     /// How often the agent was told of it from the beginning; the number stands in the marker.
@@ -25,6 +27,15 @@ pub struct Record {
     /// How often it turned out that the gateway had not taken it: then the agent heard nothing.
     #[serde(skip_serializing_if = "is_default")]
     pub untold: u32,
+    /// How many requests the gateway may have taken: each try begins with one, and results of tools go back with more.
+    #[serde(skip_serializing_if = "is_default")]
+    pub requests: u32,
+    /// How often the runtime crashed with it in hand.
+    #[serde(skip_serializing_if = "is_default")]
+    pub crashes: u32,
+    /// How many of the last crashes, in a row, are held against it ([`crash`](super::crash)).
+    #[serde(skip_serializing_if = "is_default")]
+    pub held: u32,
     /// Attempts that failed by the row's own fault, of all causes together.
     #[serde(skip_serializing_if = "is_default")]
     pub failures: u32,
@@ -105,7 +116,16 @@ pub struct Record {
     /// How far it is.
     #[serde(skip_serializing_if = "is_default")]
     pub stage: Stage,
+    /// What only a newer version knows.
+    #[serde(flatten)]
+    pub newer: NewerFields,
 }
+
+/// Fields that a newer version has written: without meaning here, and kept when the record is written again, so that
+/// the newer version finds them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct NewerFields(Map<String, Value>);
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
@@ -136,9 +156,11 @@ impl Record {
             answered: self.answered,
             tries: self.tries,
             untold: self.untold,
+            requests: self.requests,
             effects: self.effects.only_made(),
             reopened: true,
             spent: self.spent,
+            newer: self.newer.clone(),
             ..Self::default()
         }
     }
@@ -146,6 +168,9 @@ impl Record {
     /// For a new process: what was under way when the last one ended may still be on its way to the backend.
     pub fn recalled(&mut self, now: Millis) {
         self.effects.recalled(now);
+        if let Some(sent) = self.sent.as_mut().filter(|sent| sent.lost.is_none()) {
+            sent.interrupted = true;
+        }
         match &mut self.stage {
             Stage::Working(Work { doubt: Some(since), .. }) | Stage::Answered { doubt: Some(since), .. } => {
                 *since = now;
@@ -173,6 +198,7 @@ impl Record {
         let record = Self {
             tries: self.tries,
             untold: self.untold,
+            requests: self.requests,
             unheard: self.sent.as_ref().map(|sent| sent.attempt).or(self.unheard),
             heard,
             answered: self.answered,
@@ -183,6 +209,7 @@ impl Record {
             effects: self.effects.clone(),
             spent: self.spent,
             stage,
+            newer: self.newer.clone(),
             ..Self::default()
         };
         record.effects.sent_again();
@@ -237,7 +264,6 @@ impl Record {
 
 /// What is left of an answer that was given up before all of it was posted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Unposted {
     /// The messages that are missing.
     pub parts: Vec<String>,
@@ -261,7 +287,7 @@ impl Unposted {
 
 /// A turn under way. It is noted before the turn is sent, and taken back when the turn is over.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one thing that is known of it or not")]
 pub struct Sent {
     /// In this session.
     pub session: SessionKey,
@@ -289,11 +315,17 @@ pub struct Sent {
     pub looked: Option<Millis>,
     /// The last item of the session at the last reading, and when it was new.
     pub grown: Option<(u64, Millis)>,
+    /// This process ended before the answer came: nothing was lost on the way.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub interrupted: bool,
+    /// What only a newer version knows.
+    #[serde(flatten)]
+    pub newer: NewerFields,
 }
 
 /// How far a delivery is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(rename_all = "kebab-case")]
 pub enum Stage {
     /// Nothing has been said to the agent that it has answered.
     #[default]
@@ -320,7 +352,6 @@ pub enum Stage {
 
 /// The middle of a conversation.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Work {
     /// The calls that are still to be made, in order.
     pub pending: VecDeque<ToolCall>,
@@ -336,4 +367,7 @@ pub struct Work {
     pub acted: bool,
     /// What it said beside its calls, in case it says nothing afterwards.
     pub said: Option<String>,
+    /// What only a newer version knows.
+    #[serde(flatten)]
+    pub newer: NewerFields,
 }

@@ -106,8 +106,10 @@ pub fn after(record: &mut Record, trouble: &Trouble, budget: &Budget, dice: f64)
         // It is the other one's to settle. Only if it is still there after that it is ours.
         Trouble::Taken => Next::Again(Some(TAKEN)),
         Trouble::Moved => Next::Again(Some(Duration::ZERO)),
-        Trouble::Undecided | Trouble::GivenUp => Next::End(End::Dead(trouble.to_string())),
         Trouble::Stopped => Next::End(End::Stopped),
+        Trouble::Undecided | Trouble::GivenUp | Trouble::Crashes(_) => {
+            Next::End(End::Dead(trouble.to_string()))
+        }
         Trouble::Foreign | Trouble::Broken => count.failed(None),
     }
 }
@@ -183,6 +185,8 @@ fn lost(count: Count<'_>, unsettled: Unsettled) -> Next {
         // It costs nobody anything.
         Unsettled::Waiting { pause, .. } => Next::Again(Some(pause)),
         Unsettled::Stuck(_) => count.failed(None),
+        // Nothing failed but this process, whose crashes are counted when it starts.
+        Unsettled::Interrupted => Next::Again(Some(Duration::ZERO)),
         Unsettled::Absent => {
             count.record.lost += 1;
             let lost = count.record.lost;

@@ -11,7 +11,7 @@ use log::{info, warn};
 
 use super::desk::Desk;
 use super::journal::{Step, Wait};
-use super::{Job, Record, Sent, Stage, Trouble, Unsettled};
+use super::{Job, NewerFields, Record, Sent, Stage, Trouble, Unsettled};
 use crate::clock::Millis;
 use crate::gateway::history::{Running, Waiting};
 use crate::gateway::{Class, GatewayError, Recovered, Reply, TurnMark, Why};
@@ -42,6 +42,8 @@ pub(super) fn begin<'a>(
         spoke: false,
         looked: None,
         grown: None,
+        interrupted: false,
+        newer: NewerFields::default(),
     })
 }
 
@@ -52,6 +54,7 @@ pub(super) fn end(record: &mut Record, error: Option<&GatewayError>, silent: boo
         Some(error) if error.class == Class::Lost => {
             sent.run = sent.run.take().or_else(|| error.run.clone());
             sent.lost = Some(now);
+            sent.interrupted = error.why == Why::Stopped;
             sent.silent = silent;
             // It says so of itself; everything else is about the way between us.
             sent.failed = error.why == Why::Internal;
@@ -60,6 +63,7 @@ pub(super) fn end(record: &mut Record, error: Option<&GatewayError>, silent: boo
         // Nothing was run.
         Some(error) if error.class == Class::Closed => {
             record.sent = None;
+            record.requests = record.requests.saturating_sub(1);
             // Results of calls are no new question.
             record.untold += u32::from(!matches!(record.stage, Stage::Working(_)));
         }
@@ -115,6 +119,16 @@ pub(super) fn settle(job: &mut Job, desk: &Desk<'_>) -> Result<Option<Reply>, Tr
 fn come_to_nothing(job: &mut Job, marker_seen: bool, trouble: Trouble) -> Trouble {
     let Some(sent) = &job.record.sent else { return trouble };
     let (attempt, silent) = (sent.attempt, sent.silent);
+    let trouble = match trouble {
+        // A gateway that ends a run whose client is gone may write that down.
+        Trouble::Unsettled(Unsettled::Absent)
+        | Trouble::Gateway(GatewayError { why: Why::Interrupted, .. })
+            if sent.interrupted && !silent =>
+        {
+            Trouble::Unsettled(Unsettled::Interrupted)
+        }
+        other => other,
+    };
     job.record.send_again();
     job.record.unheard = marker_seen.then_some(attempt).or(job.record.unheard);
     if silent && job.record.parted.replace(attempt).is_some() {

@@ -10,7 +10,7 @@ use super::journal::{Step, Wait};
 use super::policy;
 use super::prompt::{self, HttpWay, Scene};
 use super::settle::{self, marker};
-use super::{Job, Stage, Track, Trouble};
+use super::{Job, Record, Stage, Track, Trouble};
 use crate::chance;
 use crate::clock::Pulse;
 use crate::gateway::{Input, Progress, Reply, Turn, Why};
@@ -126,11 +126,13 @@ fn send(job: &mut Job, turn: &Turn<'_>, desk: &Desk<'_>) -> Result<Reply, Troubl
     let (attempt, agent) = (job.record.tries, turn.agent);
     settle::begin(&mut job.record.sent, turn.session, (agent, attempt), desk.clock.now());
     // Before it leaves: whoever finds this note after a crash looks for the turn before sending it again.
-    let noted = desk.must_note(job, Step::TurnSent, &format!("to {agent}, try {attempt}"));
+    job.record.requests += 1;
+    let noted = desk.must_note(job, Step::TurnSent, &sent_in_words(turn, &job.record));
     if let Err(trouble) = noted {
         // The agent was not asked.
         job.record.sent = None;
         job.record.tries -= u32::from(matches!(turn.input, Input::Message(_)));
+        job.record.requests -= 1;
         return Err(trouble);
     }
     let life = desk.inflight.enter(Life {
@@ -166,6 +168,19 @@ fn send(job: &mut Job, turn: &Turn<'_>, desk: &Desk<'_>) -> Result<Reply, Troubl
     desk.answers.one_more();
     desk.cooling.ends(&job.row.recipient_id);
     Ok(reply)
+}
+
+/// What is sent, for people: which try, and which request of it all.
+fn sent_in_words(turn: &Turn<'_>, record: &Record) -> String {
+    let Record { tries, requests, stage, .. } = record;
+    match (turn.input, stage) {
+        (Input::Outputs(outputs), Stage::Working(work)) => {
+            let (count, round) = (outputs.len(), work.rounds);
+            let results = if count == 1 { "1 result".to_owned() } else { format!("{count} results") };
+            format!("to {}, try {tries}, request {requests}: {results} of round {round}", turn.agent)
+        }
+        _ => format!("to {}, try {tries}, request {requests}", turn.agent),
+    }
 }
 
 /// The gateway has named the run: by this id its items are known in the session's history.

@@ -38,6 +38,8 @@ pub enum Trouble {
     GivenUp,
     /// A person has stopped the work on the task.
     Stopped,
+    /// The runtime has crashed so many times in a row over this delivery alone.
+    Crashes(u32),
     /// Our own mistake: the worker broke down.
     Broken,
 }
@@ -56,6 +58,7 @@ impl Trouble {
             Self::Moved => "a later message has come into it",
             Self::GivenUp => "a person has given it up",
             Self::Stopped => "a person has stopped the work on the task",
+            Self::Crashes(_) => "the runtime crashes whenever it works on it",
             Self::Broken => "the runtime has a bug",
         }
     }
@@ -86,6 +89,7 @@ impl Trouble {
             | Self::Undecided
             | Self::GivenUp
             | Self::Stopped
+            | Self::Crashes(_)
             | Self::Broken => false,
         }
     }
@@ -107,6 +111,8 @@ pub enum Unsettled {
     StuckAgain,
     /// It is nowhere to be found, so it is sent again.
     Absent,
+    /// The same, and its answer was not lost on the way: this process ended before it came.
+    Interrupted,
     /// It was answered, and not all of the answer can be read.
     Cut,
     /// The gateway does not show what became of it.
@@ -117,6 +123,7 @@ impl Unsettled {
     fn in_public(self) -> &'static str {
         match self {
             Self::Waiting { .. } | Self::Absent => "the answer was lost on the way",
+            Self::Interrupted => "the runtime was restarted during the agent's turn",
             Self::Stuck(_) | Self::StuckAgain => "the agent's turn showed no sign of life",
             Self::Cut => "the answer was lost on the way, and only its beginning can be found",
             Self::Unknown => {
@@ -134,8 +141,9 @@ impl fmt::Display for Unsettled {
             Self::StuckAgain => {
                 f.write_str("the turn was stuck for the second time: it was ended, and is not sent again")
             }
-            Self::Absent => {
-                f.write_str("the answer was lost and is not in the session: the turn is sent again")
+            Self::Absent => f.write_str("the answer was lost and is not in the session"),
+            Self::Interrupted => {
+                f.write_str("the runtime was restarted during the turn, and the session shows no answer")
             }
             Self::Cut => f.write_str("answer found, but cut: the gateway shows only the beginning of it"),
             Self::Unknown => f.write_str(
@@ -174,6 +182,11 @@ impl fmt::Display for Trouble {
                 "unknown outcome: the thread is too long to tell whether the message stands in it already.",
             ),
             Self::Moved => f.write_str("a later message has come into it: it is delivered once more."),
+            Self::Crashes(count) => write!(
+                f,
+                "the runtime crashed {count} times in a row while it worked on this delivery alone; please report this \
+                 as a bug."
+            ),
             Self::GivenUp => f.write_str("a person did not want to wait for the agent any longer."),
             Self::Stopped => f.write_str("a person stopped the work on this task."),
             Self::Broken => f.write_str("the worker broke down; please report this as a bug."),

@@ -98,7 +98,6 @@ pub struct ToolCall {
 
 /// What a call brought.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct ToolOutput {
     /// Which call.
     pub call_id: String,

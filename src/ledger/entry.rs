@@ -84,8 +84,10 @@ pub(super) enum Trace {
     Row,
     /// A row with the beginning of its story: it was over before.
     Beginning,
-    /// A row that is not understood: only the end of the delivery is of interest.
+    /// A damaged row: only the end of the delivery is of interest.
     Damaged,
+    /// A row that only a newer version understands: it stays as it is.
+    Newer,
 }
 
 impl Entry {
@@ -132,12 +134,20 @@ impl Entry {
     }
 
     /// One that was over, and goes on.
-    pub(super) fn resuming(number: i64, id: NotificationId, at: Millis) -> Self {
-        Self { trace: Trace::Beginning, ..Self::new(number, id, at) }
+    pub(super) fn resuming(number: i64, id: NotificationId, first_seen: Millis) -> Self {
+        Self { trace: Trace::Beginning, ..Self::new(number, id, first_seen) }
+    }
+
+    /// A row that only a newer version understands.
+    pub(super) fn newer(number: i64, id: NotificationId) -> Self {
+        Self { trace: Trace::Newer, ..Self::new(number, id, Millis(0)) }
     }
 
     /// Takes the note; whether anything is to be written.
     pub(super) fn take(&mut self, note: &Note<'_>, news: News) -> bool {
+        if self.trace == Trace::Newer {
+            return false;
+        }
         if self.trace == Trace::Damaged {
             if news.end.is_none() {
                 return false;
@@ -313,20 +323,22 @@ impl Image {
         self.end.as_deref().and_then(|end| serde_json::from_str(end).ok())
     }
 
-    /// What was done for it, or what cannot be understood of that.
+    /// What was done for it, or what of that only a newer version understands: the checksum was right.
     pub(super) fn record(&self) -> Result<Record, String> {
         let kept: Keeping<'_> = serde_json::from_str(&self.record)
-            .map_err(|why| format!("its record is not understood: {why}"))?;
+            .map_err(|why| format!("its record is of an unknown shape: {why}"))?;
         if kept.form > FORM {
             let form = kept.form;
             return Err(format!("its record is of a newer form ({form}, this program knows {FORM})"));
         }
-        serde_json::from_str(kept.record.get()).map_err(|why| format!("its record is not understood: {why}"))
+        serde_json::from_str(kept.record.get())
+            .map_err(|why| format!("its record is of an unknown shape: {why}"))
     }
 
     /// What is delivered.
     pub(super) fn notification(&self) -> Result<Notification, String> {
-        serde_json::from_str(&self.row).map_err(|why| format!("what it delivers is not understood: {why}"))
+        serde_json::from_str(&self.row)
+            .map_err(|why| format!("its notification is of an unknown shape: {why}"))
     }
 
     /// As it was given up at this time, if it was and can be read.

@@ -62,7 +62,8 @@ fn understand(line: &str) -> Option<i64> {
     (known && (synced || same_start)).then_some(commits)
 }
 
-fn boot() -> String {
+/// Which start of the machine this is; nothing where the machine does not say.
+pub(super) fn boot() -> String {
     fs::read_to_string(BOOT_ID).map(|id| id.trim().to_owned()).unwrap_or_default()
 }
 

@@ -13,13 +13,22 @@
 //!
 //! **Nothing is forgotten unnoticed.** A step that is forgotten is a step that is done twice, so the `book` is checked
 //! as a whole when it is opened: its pages, a checksum over each row and over its id, and the `mark`: a log that was
-//! cut or flipped in a byte ends earlier than what was promised, and SQLite itself would not say so. A row that cannot
-//! be understood, but whose id can, is reported as [`Damaged`] and not recalled; a book of which anything else is wrong
-//! is refused ([`LedgerError::Damaged`]) and left alone. Going on without it is somebody's decision ([`set_aside`]).
+//! cut or flipped in a byte ends earlier than what was promised, and SQLite itself would not say so. A row that is
+//! damaged, but whose id is not, is reported ([`Opened::damaged`]) and not recalled; a book of which anything else is
+//! wrong is refused ([`LedgerError::Damaged`]) and left alone. Going on without it is somebody's decision
+//! ([`set_aside`]).
+//!
+//! **A newer version's rows outlive an older version.** Fields that this version does not know are ignored and kept
+//! ([`NewerFields`](crate::delivery::NewerFields)). A row that is whole and has a newer form, or a value that this
+//! version does not know, is reported ([`Opened::newer`]) and never written: no delivery of it begins or ends here.
+//!
+//! What a process has in hand is in `hands`, so that the next one can tell a crash from a stop.
 
+mod batch;
 mod book;
 mod entry;
 mod error;
+mod hands;
 mod mark;
 mod paper;
 mod place;
@@ -27,7 +36,7 @@ mod read;
 mod story;
 mod writer;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -38,15 +47,19 @@ pub use read::{Read, Tale, read};
 
 pub use crate::delivery::journal::Told;
 
+use log::warn;
+
 use crate::clock::{Clock as _, Millis, SystemClock};
 use crate::config::LedgerSync;
-use crate::delivery::journal::{Journal, JournalError, Note, Wait};
+use crate::delivery::crash::Crash;
+use crate::delivery::journal::{Hand, Journal, JournalError, Note, Wait};
 use crate::delivery::shelf::{Shelf, Shelved};
 use crate::delivery::{End, Record};
 use crate::files::Folder;
 use crate::model::{AccountId, Notification, NotificationId, NotificationType};
 use book::Book;
 use entry::Found;
+use hands::Hands;
 use place::Place;
 use writer::Shared;
 
@@ -87,7 +100,11 @@ pub struct Opened {
     pub open: Vec<Remembered>,
     /// Deliveries of which only the id can be read. What was done for them is not known: they must not simply begin
     /// again. Each is reported at every start until a note says how it ended.
-    pub damaged: Vec<Damaged>,
+    pub damaged: Vec<Unreadable>,
+    /// Deliveries that only a newer version understands, open or over. This one leaves them to that version.
+    pub newer: Vec<Unreadable>,
+    /// How the last process ended, if it was a crash.
+    pub crash: Option<Crash>,
     /// What ended last, oldest first.
     pub closed: Vec<Closed>,
     /// Requests for a response among those that ended a moment ago.
@@ -115,10 +132,10 @@ pub struct Remembered {
 
 /// A delivery that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Damaged {
+pub struct Unreadable {
     /// Which.
     pub id: NotificationId,
-    /// What is wrong.
+    /// What is wrong, or not understood.
     pub what: String,
 }
 
@@ -127,6 +144,8 @@ pub struct Damaged {
 pub struct Closed {
     /// Which.
     pub id: NotificationId,
+    /// When it was first noted.
+    pub first_seen: Millis,
     /// When it ended.
     pub at: Millis,
     /// How; none if it was written by a version that knows more ends.
@@ -163,6 +182,7 @@ enum Inner {
         shared: Arc<Shared>,
         writer: Mutex<Option<JoinHandle<()>>>,
         place: Arc<Place>,
+        hands: OnceLock<Arc<Hands>>,
     },
     /// With the lock of the folder, where it can be had.
     Off(String, Option<Place>),
@@ -181,18 +201,21 @@ impl Ledger {
         let book =
             Book::open(&place, options.sync, options.slow, |found| recall.take(found, &options.account))?;
         let set_aside = place.last_set_aside();
+        let crash = hands::read(&place.hands_text());
         recall.closed.sort_by_key(|(_, closed, _)| closed.at);
         let closed = recall.closed.iter().map(|(_, closed, _)| closed.clone()).collect();
         recall.dead.sort_by_key(|dead| dead.at);
         let mut dead = Shelf::default();
         recall.dead.drain(..).for_each(|one| dead.put(one));
-        let (open, requests) = (std::mem::take(&mut recall.open), std::mem::take(&mut recall.requests));
-        let (damaged, foreign) = (recall.damaged.clone(), recall.foreign);
+        let (open, foreign) = (std::mem::take(&mut recall.open), recall.foreign);
+        let requests = std::mem::take(&mut recall.requests);
+        let (damaged, newer) = (std::mem::take(&mut recall.damaged), std::mem::take(&mut recall.newer));
         let shared = Arc::new(Shared::new(recall, options.account.clone()));
         let writer = writer::spawn(shared.clone(), book, place.clone())
             .map_err(|why| LedgerError::Disk(format!("its thread did not start: {why}")))?;
-        let ledger = Self(Inner::On { shared, writer: Mutex::new(Some(writer)), place });
-        Ok(Opened { ledger, open, damaged, closed, requests, dead, foreign, set_aside })
+        let writer = Mutex::new(Some(writer));
+        let ledger = Self(Inner::On { shared, writer, place, hands: OnceLock::new() });
+        Ok(Opened { ledger, open, damaged, newer, crash, closed, requests, dead, foreign, set_aside })
     }
 
     /// One that keeps nothing, and says so: only crash recovery is lost.
@@ -225,6 +248,26 @@ impl Ledger {
         }
     }
 
+    /// This process works from now on: if it ends before it is told to stop ([`Ledger::stops`]), that is a crash.
+    pub fn works(&self, now: Millis) {
+        let Inner::On { place, hands, .. } = &self.0 else { return };
+        match place
+            .hands()
+            .map_err(|why| why.to_string())
+            .and_then(|file| Hands::begin(file, now).map_err(|why| why.to_string()))
+        {
+            // It is set once, by the one who starts.
+            Ok(begun) => drop(hands.set(Arc::new(begun))),
+            Err(why) => warn!("a crash will not be told from a stop: {why}"),
+        }
+    }
+
+    /// This process was told to stop: what it has in hand is not cut off by a crash.
+    pub fn stops(&self) {
+        let Inner::On { hands, .. } = &self.0 else { return };
+        hands.get().inspect(|hands| hands.end());
+    }
+
     /// How it does.
     pub fn state(&self) -> State {
         match &self.0 {
@@ -241,6 +284,7 @@ impl Ledger {
             // If it has panicked, its guard has told all who waited.
             let _ = writer.join();
         }
+        self.stops();
     }
 }
 
@@ -257,6 +301,13 @@ impl Journal for Ledger {
             Inner::Off(..) => Ok(()),
         }
     }
+
+    fn in_hand(&self, row: &NotificationId, now: Millis) -> Hand {
+        match &self.0 {
+            Inner::On { hands, .. } => hands.get().map_or_else(Hand::default, |hands| hands.take(row, now)),
+            Inner::Off(..) => Hand::default(),
+        }
+    }
 }
 
 /// What was found, sorted.
@@ -264,7 +315,8 @@ impl Journal for Ledger {
 struct Recall {
     entries: Vec<entry::Entry>,
     open: Vec<Remembered>,
-    damaged: Vec<Damaged>,
+    damaged: Vec<Unreadable>,
+    newer: Vec<Unreadable>,
     /// With number and size.
     closed: Vec<(i64, Closed, usize)>,
     requests: Vec<Notification>,
@@ -289,14 +341,23 @@ impl Recall {
                     self.requests.extend(row.filter(|row| row.kind == NotificationType::ResponseRequest));
                     self.dead.extend(image.shelved(at));
                     let made = record.effects.all_made();
-                    self.closed.push((image.number, Closed { id, at, end, made }, image.bytes()));
+                    if end.is_none() {
+                        let what = "it ended in a way that is not known".to_owned();
+                        self.newer.push(Unreadable { id: id.clone(), what });
+                    }
+                    let first_seen = image.first_seen;
+                    self.closed.push((image.number, Closed { id, first_seen, at, end, made }, image.bytes()));
                 } else {
                     match image.remembered() {
                         Ok(remembered) => {
                             self.open.push(remembered);
                             self.entries.push(entry::Entry::of(image));
                         }
-                        Err(what) => self.damage(image.number, &image.id, what),
+                        Err(what) => {
+                            let id = NotificationId::new(image.id);
+                            self.entries.push(entry::Entry::newer(image.number, id.clone()));
+                            self.newer.push(Unreadable { id, what });
+                        }
                     }
                 }
             }
@@ -307,6 +368,6 @@ impl Recall {
     fn damage(&mut self, number: i64, id: &str, what: String) {
         let id = NotificationId::new(id);
         self.entries.push(entry::Entry::damaged(number, id.clone()));
-        self.damaged.push(Damaged { id, what });
+        self.damaged.push(Unreadable { id, what });
     }
 }

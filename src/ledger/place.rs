@@ -19,6 +19,7 @@ use crate::model::NotificationId;
 const DATABASE: &str = "ledger.sqlite";
 const MARK: &str = "ledger.mark";
 const LOCK: &str = "ledger.lock";
+const HANDS: &str = "ledger.hands";
 /// What belongs to a database besides its own file.
 const LOG: &str = "-wal";
 const INDEX: &str = "-shm";
@@ -122,6 +123,16 @@ impl Place {
     pub(super) fn displaced(&self) -> Option<String> {
         let database = self.database.get().map(|file| (DATABASE, file));
         self.folder.displaced([(LOCK, &self.lock)].into_iter().chain(database))
+    }
+
+    /// The file of what a process has in hand.
+    pub(super) fn hands(&self) -> Result<File, LedgerError> {
+        self.folder.open_for_writing(HANDS).map_err(failed(&self.folder, HANDS, "opened"))
+    }
+
+    /// The text of that file. One that cannot be read says nothing.
+    pub(super) fn hands_text(&self) -> Vec<u8> {
+        self.folder.read(HANDS).ok().flatten().unwrap_or_default()
     }
 
     /// When a ledger was last set aside here.

@@ -1,6 +1,6 @@
 //! Reading the ledger beside the service that writes it: for `why`, `dead list`, and tests.
 
-use super::Damaged;
+use super::Unreadable;
 use super::book;
 use super::entry::{Found, Image};
 use super::error::LedgerError;
@@ -17,8 +17,10 @@ use crate::model::{AccountId, Notification, NotificationId};
 pub struct Read {
     /// The deliveries.
     pub tales: Vec<Tale>,
-    /// Those that cannot be read.
-    pub damaged: Vec<Damaged>,
+    /// Those that are damaged.
+    pub damaged: Vec<Unreadable>,
+    /// Those that only a newer version understands.
+    pub newer: Vec<Unreadable>,
 }
 
 /// A delivery, as it is told.
@@ -58,10 +60,10 @@ pub fn read(folder: &Folder) -> Result<Read, LedgerError> {
     book::read_only(&path, |found| match found {
         Found::Whole(image) => match tale(&image) {
             Ok(tale) => read.tales.push(tale),
-            Err(what) => read.damaged.push(Damaged { id: NotificationId::new(image.id), what }),
+            Err(what) => read.newer.push(Unreadable { id: NotificationId::new(image.id), what }),
         },
         Found::Damaged { id, what, .. } => {
-            read.damaged.push(Damaged { id: NotificationId::new(id), what });
+            read.damaged.push(Unreadable { id: NotificationId::new(id), what });
         }
     })?;
     Ok(read)

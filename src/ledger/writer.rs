@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use log::{error, info};
 
+use super::batch::{Batch, closed};
 use super::book::Book;
 use super::entry::{Entry, Image, News, Trace};
 use super::error::LedgerError;
@@ -52,7 +53,8 @@ struct Inside {
     next_number: i64,
     /// What is over and on the disk, oldest first.
     kept: VecDeque<Kept>,
-    kept_numbers: HashMap<NotificationId, i64>,
+    /// Under which number, and when it was first noted.
+    kept_numbers: HashMap<NotificationId, (i64, Millis)>,
     kept_bytes: usize,
     /// How many of them were given up, and wait for a person's decision.
     kept_dead: usize,
@@ -85,35 +87,10 @@ impl Phase {
 struct Kept {
     number: i64,
     id: NotificationId,
+    first_seen: Millis,
     at: Millis,
     bytes: usize,
     dead: bool,
-}
-
-/// Notes that are written together, and what came of it.
-#[derive(Default)]
-struct Batch {
-    result: Mutex<Option<Result<(), JournalError>>>,
-    done: Condvar,
-}
-
-impl Batch {
-    fn finish(&self, result: Result<(), JournalError>) {
-        let mut finished = self.result.lock().unwrap_or_else(PoisonError::into_inner);
-        finished.get_or_insert(result);
-        self.done.notify_all();
-    }
-
-    fn wait(&self) -> Result<(), JournalError> {
-        let unfinished = self.result.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.done.wait_while(unfinished, |result| result.is_none());
-        // It is there, or the wait would not have ended.
-        waited.unwrap_or_else(PoisonError::into_inner).clone().unwrap_or_else(|| Err(closed()))
-    }
-}
-
-fn closed() -> JournalError {
-    JournalError("the ledger is closed".to_owned())
 }
 
 /// What the writer is to do next.
@@ -143,8 +120,9 @@ impl Shared {
             tidying: true,
             phase: Phase::Working,
         };
-        for (number, Closed { id, at, end, .. }, bytes) in recall.closed {
-            inside.keep(Kept { number, id, at, bytes, dead: matches!(end, Some(End::Dead(_))) });
+        for (number, Closed { id, first_seen, at, end, .. }, bytes) in recall.closed {
+            let dead = matches!(end, Some(End::Dead(_)));
+            inside.keep(Kept { number, id, first_seen, at, bytes, dead });
         }
         Self { inside: Mutex::new(inside), bell: Condvar::new(), account }
     }
@@ -171,7 +149,7 @@ impl Shared {
                 return if wait == Wait::ForDisk { Err(closed()) } else { Ok(()) };
             }
             if !inside.take(note, news) {
-                return Ok(());
+                return inside.why_not(&note.row.id, wait);
             }
             inside.waited |= wait == Wait::ForDisk;
             inside.batch.clone()
@@ -241,14 +219,23 @@ impl Inside {
         true
     }
 
-    /// A delivery that is new, or that was over and goes on: then it keeps its number.
+    /// Why a note was not taken, for whoever must not go on without it.
+    fn why_not(&self, id: &NotificationId, wait: Wait) -> Result<(), JournalError> {
+        let newer = self.entries.get(id).is_some_and(|entry| entry.trace == Trace::Newer);
+        if newer && wait == Wait::ForDisk {
+            return Err(JournalError("its record belongs to a newer version".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// A delivery that is new, or that was over and goes on: then it keeps its number and its beginning.
     fn begin(&mut self, id: &NotificationId, at: Millis) -> Entry {
-        let Some(number) = self.kept_numbers.remove(id) else {
+        let Some((number, first_seen)) = self.kept_numbers.remove(id) else {
             self.next_number += 1;
             return Entry::new(self.next_number - 1, id.clone(), at);
         };
         self.let_go(number);
-        Entry::resuming(number, id.clone(), at)
+        Entry::resuming(number, id.clone(), first_seen)
     }
 
     /// Takes all that has changed for the disk, and names what is old.
@@ -298,7 +285,7 @@ impl Inside {
     fn keep(&mut self, kept: Kept) {
         self.kept_bytes += kept.bytes;
         self.kept_dead += usize::from(kept.dead);
-        self.kept_numbers.insert(kept.id.clone(), kept.number);
+        self.kept_numbers.insert(kept.id.clone(), (kept.number, kept.first_seen));
         self.kept.push_back(kept);
     }
 
@@ -323,7 +310,7 @@ impl Inside {
             {
                 let (at, bytes, dead) = (*at, image.bytes(), image.is_dead());
                 self.entries.remove(&id);
-                self.keep(Kept { number: image.number, id, at, bytes, dead });
+                self.keep(Kept { number: image.number, id, first_seen: image.first_seen, at, bytes, dead });
             }
         }
     }

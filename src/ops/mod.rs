@@ -15,4 +15,4 @@ pub mod why;
 pub use finding::{Brief, Finding};
 pub use house::House;
 pub use pause::Paused;
-pub use why::{Case, Turn, brief, many, one};
+pub use why::{Case, Turn, brief, many, one, unreadable};

@@ -116,6 +116,23 @@ pub fn many(id: &str, cases: &[Case], house: &House, silence: Duration, now: Mil
     })
 }
 
+/// What there is to say of a delivery that this version cannot read: `words` is a sentence.
+pub fn unreadable(id: &str, words: &str) -> Finding {
+    Finding {
+        id: id.to_owned(),
+        state: "unreadable".to_owned(),
+        what: format!("{id} is in the ledger, and cannot be read."),
+        why: words.to_owned(),
+        next: "Nothing by itself; `doctor` tells more.".to_owned(),
+        next_at: None,
+        cost: "not known".to_owned(),
+        unposted: None,
+        steps: Vec::new(),
+        left_out: 0,
+        deliveries: Vec::new(),
+    }
+}
+
 /// One delivery in a line.
 pub fn brief(case: &Case, house: &House, silence: Duration, now: Millis) -> Brief {
     let said = say(case, house, silence, now);
@@ -158,10 +175,10 @@ fn say(case: &Case, house: &House, silence: Duration, now: Millis) -> Said {
 fn over(case: &Case, at: Millis, end: Option<&End>, now: Millis) -> Said {
     let nothing = "Nothing more: it is over.".to_owned();
     let when = ago(at, now);
-    let took = case.first_seen.map_or(String::new(), |from| {
-        format!("; it was over {} after it was first seen", span(at.since(from)))
-    });
-    let asked = format!("The agent was {}{took}.", asked(case.record.asked()));
+    // The backend's clock may be ahead of ours, and a later message moves the creation of a thread update.
+    let from = case.first_seen.map_or(case.row.created_at, |seen| seen.min(case.row.created_at));
+    let took = span(at.since(from));
+    let asked = format!("The agent was {}; it was over {took} after it was created.", asked(&case.record));
     let silent = |why: String| sentence(&why);
     let (what, why, next) = match end {
         Some(End::Answered(messages)) => {
@@ -330,7 +347,9 @@ fn waiting(case: &Case, house: &House, now: Millis) -> Said {
 
 /// What was last in its way, as a sentence.
 fn own_trouble(case: &Case) -> Option<String> {
-    let told = case.told.last().filter(|told| told.step == Step::Rests.name()).map(|told| told.words.clone());
+    let in_the_way = [Step::Rests, Step::Restarted].map(Step::name);
+    let told =
+        case.told.last().filter(|told| in_the_way.contains(&&*told.step)).map(|told| told.words.clone());
     case.trouble.clone().or(told).map(|words| sentence(&words))
 }
 
@@ -366,7 +385,7 @@ fn cost(record: &Record) -> String {
         0 => String::new(),
         count => format!(", {count} failed"),
     };
-    format!("{}{}{failed}", asked(record.asked()), tokens(record.spent))
+    format!("{}{}{failed}", asked(record), tokens(record.spent))
 }
 
 fn cost_of_all(cases: &[Case]) -> String {
@@ -380,7 +399,7 @@ fn cost_of_all(cases: &[Case]) -> String {
 
 /// What several deliveries have cost together.
 pub(super) fn cost_of(turns: u32, spent: Usage) -> String {
-    format!("{}{}", asked(turns), tokens(spent))
+    format!("{}{}", asked_times(turns), tokens(spent))
 }
 
 fn tokens(spent: Usage) -> String {
@@ -390,6 +409,13 @@ fn tokens(spent: Usage) -> String {
     }
 }
 
-fn asked(count: u32) -> String {
+/// How often, and in how many requests where results of tools went back in more.
+fn asked(record: &Record) -> String {
+    let (count, requests) = (record.asked(), record.requests);
+    let asked = asked_times(count);
+    if requests > count { format!("{asked} in {requests} requests") } else { asked }
+}
+
+fn asked_times(count: u32) -> String {
     if count == 0 { "not asked".to_owned() } else { format!("asked {}", times(count)) }
 }

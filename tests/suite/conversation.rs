@@ -14,6 +14,8 @@ mod hostile;
 mod house;
 /// What went wrong, and whether people are told so in three lines.
 mod incidents;
+/// Killed in the middle of turns, and what is told of it.
+mod interrupted;
 /// Killed again and again.
 mod killed;
 /// The page for people, and what it asks for.

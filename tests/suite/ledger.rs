@@ -9,6 +9,8 @@ mod disk;
 mod kill;
 /// The same on paper.
 mod paper;
+/// Files of other versions.
+mod recorded;
 
 use std::path::Path;
 use std::sync::{Arc, mpsc};
@@ -21,7 +23,9 @@ use mission_control_runtime::delivery::effects::Effects;
 use mission_control_runtime::delivery::journal::{Journal, Note, Step, Wait};
 use mission_control_runtime::delivery::policy::Skip;
 use mission_control_runtime::delivery::reply::Silence;
-use mission_control_runtime::delivery::{End, Record, Sent, Stage, Unposted, Waits, Work, shelf};
+use mission_control_runtime::delivery::{
+    End, NewerFields, Record, Sent, Stage, Unposted, Waits, Work, shelf,
+};
 use mission_control_runtime::files::{Access, Folder, FolderError};
 use mission_control_runtime::gateway::{ToolCall, ToolOutput, Usage};
 use mission_control_runtime::ledger::{self, KEPT_AGE, KEPT_MAX, Ledger, LedgerError, Opened, Options, Read};
@@ -124,6 +128,7 @@ fn work() -> impl Strategy<Value = Work> {
             rounds,
             calls,
             said,
+            newer: newer(calls),
         },
     )
 }
@@ -150,11 +155,21 @@ fn effects(number: u32) -> Effects {
     serde_json::from_value(json!({"done": done, "made": ["doc_1"]})).unwrap()
 }
 
+/// What only a newer version knows, now and then.
+fn newer(number: u32) -> NewerFields {
+    let fields = if number.is_multiple_of(2) { json!({}) } else { json!({"later": {"number": number}}) };
+    serde_json::from_value(fields).unwrap()
+}
+
 fn any_record() -> impl Strategy<Value = Record> {
     let counts = (any::<u32>(), any::<u32>(), any::<u32>(), any::<u32>(), any::<u32>());
     (counts, any::<u32>(), any::<u32>(), stage()).prop_map(
         |((failures, doubts, outages, turned_away, lost), silences, unknown, stage)| Record {
             untold: lost,
+            requests: failures,
+            crashes: doubts,
+            held: silences,
+            newer: newer(lost),
             tries: failures,
             failures,
             doubts,
@@ -178,6 +193,8 @@ fn any_record() -> impl Strategy<Value = Record> {
                 spoke: true,
                 looked: Some(NOW),
                 grown: Some((u64::from(lost), NOW)),
+                interrupted: lost % 2 == 0,
+                newer: newer(doubts),
             }),
             whom: Some((SessionKey::new("task:t:agent:a:acc:v1"), "a".to_owned())),
             heard: Some((Some(MessageId::new("m")), NOW)),
@@ -274,11 +291,11 @@ fn what_is_kept_has_stable_names() {
         json!({"answered": {"parts": ["a"], "posted": 0, "doubt": null, "advance": true, "note_on": null}});
     assert_eq!(json!(record), json!({"stage": stage}), "what is as in the beginning is left out");
     let sent = json!({"session": "task:t", "agent": "a", "attempt": 1, "run": "r", "at": 1, "lost": 2, "silent": true, "failed": true,
-        "spoke": true, "looked": 3, "grown": [4, 5]});
+        "spoke": true, "looked": 3, "grown": [4, 5], "interrupted": true});
     let effects = json!({"done": [{"call": "c", "output": "o", "called": true}], "made": ["m"]});
     let cost = json!({"input_tokens": 3, "output_tokens": 4});
     let unposted = json!({"parts": ["words"], "doubt": 1, "advance": true});
-    let all = json!({"tries": 1, "failures": 1, "doubts": 1, "outages": 1, "turned_away": 1, "answered_then": 1, "provider": 1, "causes": {"internal": 1},
+    let all = json!({"tries": 1, "requests": 1, "crashes": 1, "held": 1, "failures": 1, "doubts": 1, "outages": 1, "turned_away": 1, "answered_then": 1, "provider": 1, "causes": {"internal": 1},
         "lost": 1, "sent": sent, "unheard": 1, "parted": 1, "silences": 1, "unknown": 1, "whom": ["task:t", "a"], "heard": ["m", 1], "answered": true,
         "reopened": true, "rested": 1, "waits": "person", "since": 1, "effects": effects, "spent": cost, "unposted": unposted, "stage": stage});
     let known: Record = serde_json::from_value(all.clone()).unwrap();

@@ -100,7 +100,7 @@ fn every_end_is_told() {
             "answered",
             [
                 "Mention for ben: answered 10 s ago",
-                "asked 2 times; it was over 50 s after it was first seen",
+                "asked 2 times; it was over 50 s after it was created",
                 "Nothing more",
             ],
         ),

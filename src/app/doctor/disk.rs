@@ -66,11 +66,21 @@ pub(super) fn disk(settings: &Settings) -> Check {
         None => check.say(format!("{shown} can be written")),
     }
     match ledger::read(&folder) {
-        Ok(read) if read.damaged.is_empty() => {}
-        Ok(read) => check.wrong(format!(
-            "{} in the ledger cannot be read and are not begun again; `dead list` names them",
-            read.damaged.len()
-        )),
+        Ok(read) => {
+            if !read.damaged.is_empty() {
+                check.wrong(format!(
+                    "{} in the ledger are damaged and are not begun again; `dead list` names them",
+                    read.damaged.len()
+                ));
+            }
+            if !read.newer.is_empty() {
+                check.wrong(format!(
+                    "{} in the ledger were written by a newer version and are left untouched: start that version again; \
+                     `dead list` names them",
+                    read.newer.len()
+                ));
+            }
+        }
         Err(why) => check.wrong(why.to_string()),
     }
     if let Some(at) = ledger::last_set_aside(&folder) {

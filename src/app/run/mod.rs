@@ -21,7 +21,6 @@ mod verdict;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, select};
@@ -30,25 +29,20 @@ use log::{error, info, warn};
 use super::ask;
 use super::exit::Exit;
 use super::ground::{Ground, Way};
-use crate::clock::{Clock as _, SystemClock};
-use crate::config::{LedgerSwitch, Settings};
+use crate::config::Settings;
 use crate::convex::Backoff;
-use crate::delivery::End;
-use crate::delivery::ask::Hold;
 use crate::delivery::desk::{Made, Rules};
 use crate::delivery::dispatcher::{Left, Plan, Rhythm};
 use crate::delivery::retry::Budget;
 use crate::delivery::service::{Service, Setup};
 use crate::delivery::watch;
 use crate::delivery::worker::Worker;
-use crate::files::Folder;
 use crate::gateway::client::{Endpoint, Limits};
 use crate::heartbeat::keeper::Keeper;
 use crate::http::message::Request;
 use crate::http::server::Server;
-use crate::ledger::{self, Ledger, LedgerError};
+use crate::ledger::Ledger;
 use crate::memory::ByteBudget;
-use crate::model::AccountId;
 use crate::redact::Redactor;
 use crate::roster::Team;
 use crate::sessions::Sessions;
@@ -58,14 +52,9 @@ use crate::wire::Stop;
 use chores::{Reporter, follow_roster, report_offline};
 use ladder::{Cause, Ladder};
 use line::{Handset, watched};
-use opening::{not_opened, open_folder, open_sessions};
+use opening::{not_opened, open_folder, open_ledger, open_sessions};
 use state::State;
 use tap::tapped;
-
-/// How often, and at what distance, it is looked whether who has the ledger stays: a command of an operator
-/// (`dead retry`) has it for a moment, and whoever leaves because of another runtime does not come back.
-const LOCK_LOOKS: u32 = 10;
-const LOCK_LOOK: Duration = Duration::from_millis(200);
 
 /// Runs until a signal asks for the end, or another runtime on the same account stands in the way.
 pub fn run(env_file: Option<&Path>) -> Exit {
@@ -168,6 +157,7 @@ fn serve(settings: &Settings, ways: &Ways, redactor: &Arc<Redactor>) -> Exit {
     if cause == Cause::Lost {
         error!("the dispatcher has ended by itself; please report this as a bug");
     }
+    ledger.stops();
     let (view, drain) = (service.view(), settings.delivery.drain);
     let ladder = Ladder::begin(signals, drain, cause.exit());
     state.drains();
@@ -227,62 +217,6 @@ fn wait(signals: &Receiver<()>, service: &Service, state: &State) -> Cause {
             return Cause::TokenRefused;
         }
     }
-}
-
-/// What an earlier process has left, and where the next one will find what this one leaves. A ledger that is there and
-/// cannot be trusted is no reason to begin afresh.
-fn open_ledger(
-    settings: &Settings,
-    folder: Option<&Arc<Folder>>,
-) -> Result<(Arc<Ledger>, Left, Arc<Made>), LedgerError> {
-    let folder = match (folder, settings.ledger) {
-        (Some(folder), LedgerSwitch::On) => folder,
-        (folder, _) => {
-            let ledger = Ledger::switched_off(folder)?;
-            warn!("nothing will survive a crash: LEDGER=off is set");
-            return Ok((Arc::new(ledger), Left::default(), Arc::default()));
-        }
-    };
-    let options = ledger::Options::new(AccountId::new(&settings.account.id), settings.ledger_sync);
-    let mut opened = Ledger::open(folder, &options);
-    for look in 0..LOCK_LOOKS {
-        if !matches!(opened, Err(LedgerError::Locked { .. })) {
-            break;
-        }
-        if look == 0 {
-            info!("another process has the ledger; perhaps a command, for a moment");
-        }
-        thread::sleep(LOCK_LOOK);
-        opened = Ledger::open(folder, &options);
-    }
-    let opened = opened?;
-    if !opened.open.is_empty() {
-        let left = match opened.open.len() {
-            1 => "1 delivery".to_owned(),
-            left => format!("{left} deliveries"),
-        };
-        info!("going on with {left} that an earlier process has left");
-    }
-    let made = Arc::<Made>::default();
-    let before = opened.closed.iter().flat_map(|closed| closed.made.clone());
-    let now = opened.open.iter().flat_map(|left| left.record.effects.all_made());
-    before.chain(now).for_each(|id| made.add(id));
-    opened.requests.iter().chain(opened.open.iter().map(|left| &left.row)).for_each(|row| made.begins(row));
-    let damaged = opened.damaged.into_iter().map(|damaged| {
-        error!("what was done for {} cannot be read ({}): it is not begun again", damaged.id, damaged.what);
-        (damaged.id, End::Dead("its record is damaged: what was done for it is not known".to_owned()))
-    });
-    let unknown = || End::Dead("it ended in a way that this version does not know".to_owned());
-    let closed = opened.closed.into_iter().map(|closed| (closed.id, closed.end.unwrap_or_else(unknown)));
-    let (now, longest) = (SystemClock.now(), Duration::from_hours(1));
-    let open = opened.open.into_iter().map(|mut left| {
-        left.record.recalled(now);
-        // The clock may have been set back since.
-        (left.row, left.record, left.not_before.map(|until| until.min(now + longest)))
-    });
-    let closed = closed.chain(damaged).collect();
-    let left = Left { open: open.collect(), closed, dead: opened.dead, hold: Hold::default() };
-    Ok((Arc::new(opened.ledger), left, made))
 }
 
 /// The ways to the backend.

@@ -1,6 +1,6 @@
 //! What the dispatcher hears and says.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use super::Rhythm;
@@ -104,6 +104,8 @@ pub struct Left {
     pub open: Vec<(Notification, Record, Option<Millis>)>,
     /// Deliveries that are over here. One that is listed all the same only lacks its mark.
     pub closed: HashMap<NotificationId, End>,
+    /// What only a newer version understands: it is not begun, marked or closed here.
+    pub untouched: HashSet<NotificationId>,
     /// What was given up.
     pub dead: Shelf,
     /// Whose turns do not begin.

@@ -1,11 +1,14 @@
 //! `POST /tools/invoke`: the two tools that tell of sessions, where the configuration allows them (openclaw-gateway §11.4).
 
+use std::cmp::Reverse;
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::answer::{body, refusal};
 use super::ask::session_named;
 use super::probes::not_allowed;
-use super::sessions::View;
+use super::sessions::{Session, View};
 use super::transcript::Item;
 use super::{Inner, Phase, Release, draining};
 use crate::http::message::{Method, Reply, Request};
@@ -45,22 +48,20 @@ pub(super) fn answer(inner: &Inner, request: &Request) -> Reply {
 }
 
 fn list(inner: &Inner, limit: usize) -> Value {
-    let rows: Vec<Value> = inner
-        .sessions
-        .all()
-        .iter()
-        .take(limit)
-        .map(|session| {
-            let view = session.view();
-            let updated = view.entries.last().map(|entry| entry.at.0);
-            let mut row =
-                json!({"key": session.name, "kind": "other", "updatedAt": updated, "abortedLastRun": false});
-            if let Some(status) = session.status().filter(|_| inner.options.release == Release::V2026_9_6) {
-                row["status"] = json!(status.word());
-            }
-            row
-        })
-        .collect();
+    let sessions = inner.sessions.all();
+    let touched = |session: Arc<Session>| (session.view().entries.last().map(|entry| entry.at.0), session);
+    let mut sessions: Vec<_> = sessions.into_iter().map(touched).collect();
+    // The latest first; one that still waits for its first place is as late as can be.
+    sessions.sort_by_key(|(updated, _)| Reverse(updated.unwrap_or(i64::MAX)));
+    let row = |(updated, session): (Option<i64>, Arc<Session>)| {
+        let mut row =
+            json!({"key": session.name, "kind": "other", "updatedAt": updated, "abortedLastRun": false});
+        if let Some(status) = session.status().filter(|_| inner.options.release == Release::V2026_9_6) {
+            row["status"] = json!(status.word());
+        }
+        row
+    };
+    let rows: Vec<Value> = sessions.into_iter().take(limit).map(row).collect();
     json!({"count": rows.len(), "sessions": rows})
 }
 

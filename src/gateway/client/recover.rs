@@ -2,9 +2,10 @@
 //! recipe ([`decide`]) says what that means.
 //!
 //! Today's gateways show a session at `/sessions/{key}/history`. Those that refuse it, or have a page for people there,
-//! may show it as the tool `sessions_history`, if their configuration allows that (spec §11.4, §11.9). How a run stands
-//! only the tool `sessions_list` says; where it is not allowed, the history alone decides. Long texts it shows cut: the whole
-//! of an answer is asked for over the WebSocket.
+//! may show it as the tool `sessions_history`, if their configuration allows that (spec §11.4, §11.9). How a run stands,
+//! and whether the session was touched at all, only the tool `sessions_list` says. Where that is not allowed, a gateway
+//! that talks to us over its WebSocket is new enough to end a run whose client is gone; else the history alone decides.
+//! Long texts it shows cut: the whole of an answer is asked for over the WebSocket.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -13,10 +14,12 @@ use log::warn;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::super::codec::{self, Failure, error_as_text, message_params, read_message};
+use super::super::codec::{
+    self, Failure, error_as_text, in_flight_params, message_params, read_in_flight, read_message,
+};
 use super::super::history::{
-    self, Glance, Item, Page, Recovered, Running, Sight, Status, TurnMark, cut_item, decide, glance, reaches,
-    read_status, read_tool,
+    self, Glance, Item, Listed, Page, Recovered, Running, Sight, Status, TurnMark, cut_item, decide, glance,
+    reaches, read_listed, read_tool,
 };
 use super::super::{Class, Why};
 use super::HttpGateway;
@@ -38,6 +41,8 @@ const NEXT_PAGE: u32 = 200;
 const NEXT_PAGES: u32 = 7;
 /// The most that the tool is asked for.
 const TOOL_PAGE: u32 = 1_000;
+/// Sessions that a list shows, at most.
+const LISTED_MOST: usize = 200;
 /// A history may answer with an error at a moment when the gateway tidies up.
 const HICCUPS: u32 = 3;
 const HICCUP: Duration = Duration::from_millis(300);
@@ -111,16 +116,14 @@ pub(super) fn recover(
         items: &shown.items,
         whole: shown.whole,
         status: None,
+        untouched: false,
         up,
         ends_unheard: dialect.ends_unheard(),
         now: SystemClock.now(),
     };
     let verdict = match decide(mark, &sight) {
         // What the history alone does not settle.
-        Recovered::Running(_) | Recovered::Absent { .. } => {
-            let status = status(gateway, &key);
-            decide(mark, &Sight { status, ..sight })
-        }
+        Recovered::Running(_) | Recovered::Absent { .. } => decide(mark, &closer(gateway, &key, mark, sight)),
         verdict => verdict,
     };
     Ok(match verdict {
@@ -268,10 +271,38 @@ fn tool_history(gateway: &HttpGateway, key: &str, mark: &TurnMark<'_>) -> Result
     Err(Dark::Closed)
 }
 
+/// With what the gateway says of its sessions.
+fn closer<'a>(gateway: &HttpGateway, key: &str, mark: &TurnMark<'_>, sight: Sight<'a>) -> Sight<'a> {
+    if let Some(listed) = listed(gateway, key) {
+        let untouched = listed.untouched_since(sight.now - mark.age);
+        return Sight { status: listed.status, untouched, ..sight };
+    }
+    let in_the_dark = sight.items.is_empty() && !sight.ends_unheard;
+    Sight { ends_unheard: sight.ends_unheard || (in_the_dark && rests(gateway, key)), ..sight }
+}
+
+/// Whether the gateway says over its WebSocket that nothing runs in this session. Those that let the token alone in there
+/// are of 2026.5.7 or later, and end a run whose client is gone (spec §11.9, §12.3).
+fn rests(gateway: &HttpGateway, key: &str) -> bool {
+    let ask = || -> Result<bool, Mute> {
+        let mut conversation = Conversation::begin(gateway)?;
+        let answer = conversation.ask("chat.history", &in_flight_params(key))?;
+        conversation.end();
+        Ok(read_in_flight(&answer).is_none())
+    };
+    // One that does not talk to us is taken for one whose runs go on.
+    ask().unwrap_or(false)
+}
+
+/// What the gateway's list of sessions says of this one, if it shows us that list.
+fn listed(gateway: &HttpGateway, key: &str) -> Option<Listed> {
+    let seen = invoke(gateway, "sessions_list", key, &json!({"limit": LISTED_MOST})).ok()?;
+    if seen.status == 200 { read_listed(&seen.body, key, LISTED_MOST) } else { None }
+}
+
 /// How the last run of the session stands, if the gateway tells us.
 fn status(gateway: &HttpGateway, key: &str) -> Option<Status> {
-    let seen = invoke(gateway, "sessions_list", key, &json!({"limit": 200})).ok()?;
-    if seen.status == 200 { read_status(&seen.body, key) } else { None }
+    listed(gateway, key)?.status
 }
 
 fn invoke(gateway: &HttpGateway, tool: &str, key: &str, args: &serde_json::Value) -> Result<Seen, Blind> {

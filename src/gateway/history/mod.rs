@@ -15,7 +15,7 @@ use std::time::Duration;
 use super::{Reply, ToolOutput, Why};
 use crate::clock::Millis;
 
-pub use page::{Item, Page, Role, Stop, read, read_item, read_status, read_tool};
+pub use page::{Item, Listed, Page, Role, Stop, read, read_item, read_listed, read_tool};
 pub use trace::{cut_item, reaches};
 
 use trace::{Find, Trace};
@@ -86,6 +86,8 @@ pub struct Sight<'a> {
     pub status: Option<Status>,
     /// For how long this gateway has been running, if it tells.
     pub up: Option<Duration>,
+    /// The gateway's list of sessions shows that nothing has begun in this one since the turn was sent.
+    pub untouched: bool,
     /// It is known to end a run whose client is gone.
     pub ends_unheard: bool,
     /// What time it is.
@@ -281,8 +283,11 @@ pub fn decide(mark: &TurnMark<'_>, sight: &Sight<'_>) -> Recovered {
         (true, Some(Status::Killed)) => absent(),
         (true, Some(Status::Failed | Status::Timeout)) => failed(Why::Interrupted),
         (true, None) if !sight.ends_unheard => wait(GOES_ON, Waiting::GoesOn),
-        // Of a first turn old releases show nothing before it has done something (spec §11.4).
-        (false, None) if !sight.ends_unheard && sight.items.is_empty() => wait(GOES_ON, Waiting::GoesOn),
+        // Of a first turn old releases show nothing before it has done something (spec §11.4); but they list its session
+        // from its beginning on.
+        (false, None) if !sight.ends_unheard && !sight.untouched && sight.items.is_empty() => {
+            wait(GOES_ON, Waiting::GoesOn)
+        }
         _ => second_look(absent()),
     }
 }

@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::Status;
+use crate::clock::Millis;
 use crate::gateway::{ToolCall, Usage};
 use crate::json;
 
@@ -151,13 +152,60 @@ pub fn read_tool(body: &[u8]) -> Option<Page> {
     Some(Page { items: messages.into_iter().map(read_item).collect(), older: None })
 }
 
-/// How the last run of a session stands, as the tool `sessions_list` answers (spec §11.4). Old releases do not say.
-pub fn read_status(body: &[u8], session: &str) -> Option<Status> {
+/// What the tool `sessions_list` says of one session (spec §11.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// How its last run stands; old releases do not say.
+    pub status: Option<Status>,
+    /// When something last happened in it, by the gateway's clock; it moves when a turn begins and when it ends.
+    touched: Touched,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Touched {
+    /// Not since this instant; never, if there is none.
+    Before(Option<Millis>),
+    Unknown,
+}
+
+/// Our clock and the gateway's may differ by so much, in milliseconds.
+const CLOCKS_DIFFER: i64 = 60_000;
+
+impl Listed {
+    /// Whether certainly nothing has begun in the session since this instant of ours.
+    pub fn untouched_since(self, sent: Millis) -> bool {
+        match self.touched {
+            Touched::Before(None) => true,
+            Touched::Before(Some(at)) => at.0.saturating_add(CLOCKS_DIFFER) < sent.0,
+            Touched::Unknown => false,
+        }
+    }
+}
+
+/// What a list of at most `limit` sessions says of one of them; nothing if it is no list.
+pub fn read_listed(body: &[u8], session: &str, limit: usize) -> Option<Listed> {
     let body = json::bytes(body);
     let body: Invoked<'_> = serde_json::from_slice(&body).ok()?;
     let rows = body.result.details.sessions?;
-    let row =
-        rows.iter().find(|row| text_at(row, "key").is_some_and(|key| key.eq_ignore_ascii_case(session)))?;
+    let updated = |row: &Value| row.get("updatedAt").and_then(Value::as_i64).map(Millis);
+    let order = |row: &Value| updated(row).unwrap_or(Millis(i64::MAX));
+    let is_it = |row: &&Value| text_at(row, "key").is_some_and(|key| key.eq_ignore_ascii_case(session));
+    let Some(row) = rows.iter().find(is_it) else {
+        // A list that was cut holds the sessions that were touched last, the latest first.
+        let touched = if rows.len() < limit {
+            Touched::Before(None)
+        } else if rows.is_sorted_by(|one, next| order(one) >= order(next)) {
+            rows.last().and_then(updated).map_or(Touched::Unknown, |at| Touched::Before(Some(at)))
+        } else {
+            Touched::Unknown
+        };
+        return Some(Listed { status: None, touched });
+    };
+    let touched = updated(row).map_or(Touched::Unknown, |at| Touched::Before(Some(at)));
+    Some(Listed { status: read_status(row), touched })
+}
+
+fn read_status(row: &Value) -> Option<Status> {
     match text_at(row, "status")? {
         // Of those that wait for a place, the history shows nothing yet (run).
         "running" | "queued" => Some(Status::Running),

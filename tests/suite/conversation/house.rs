@@ -390,6 +390,11 @@ impl House {
         }
     }
 
+    /// Waits until the gateway has had so many turns, and has one of them.
+    pub(super) fn until_posts(&self, count: u64) {
+        self.until("the turn", |_| self.gateway().posts() >= count && self.gateway().in_flight() > 0);
+    }
+
     /// Kills the gateway, and another one takes its place at the same address.
     pub(super) fn restart_gateway(&mut self) {
         let address = self.stop_gateway();
@@ -476,6 +481,11 @@ impl House {
     pub(super) fn set_variable(&mut self, name: &str, value: &str) {
         let variable = self.variables.iter_mut().find(|(known, _)| known == name).unwrap();
         value.clone_into(&mut variable.1);
+    }
+
+    /// What a variable has now.
+    pub(super) fn variable(&self, name: &str) -> String {
+        self.variables.iter().find(|(known, _)| known == name).unwrap().1.clone()
     }
 
     /// Where the program keeps what survives a crash.

@@ -174,7 +174,7 @@ fn whoever_is_killed_when_every_row_ends_once() {
         let answers = markers.get(&format!("n-{id}")).map_or(0, |marks| marks.answers);
         // Whom the gateway has resumed by itself had no tools, and could not do everything.
         let resumed = written < papers(way) && own.len() == 1;
-        // A turn that is hit again and again may be what breaks everything: it is given up, and the thread says so.
+        // However often a turn is hit by a crash of the runtime: that is held against no row.
         let given_up =
             keyed == 0 && own.len() == 1 && own[0]["content"].as_str().unwrap().contains("will be no answer");
         if given_up && way != Way::SaysNothing {
@@ -197,14 +197,14 @@ fn whoever_is_killed_when_every_row_ends_once() {
     let titles: std::collections::HashSet<&str> =
         documents.iter().map(|paper| paper["title"].as_str().unwrap()).collect();
     println!(
-        "{kills} kills, {rows} rows, {hit_too_often} given up after four hits; where deliveries under way stood at a kill:"
+        "{kills} kills, {rows} rows, {hit_too_often} given up; where deliveries under way stood at a kill:"
     );
     for (step, times) in &stood {
         println!("  {step:<14} {times}");
     }
     assert!(wrong.is_empty(), "{} of {rows}, seed {seed}:\n{}", wrong.len(), wrong.join("\n"));
     assert_eq!(titles.len(), documents.len(), "no document was made twice");
-    assert!(hit_too_often * 50 <= rows, "{hit_too_often} of {rows} given up");
+    assert_eq!(hit_too_often, 0, "of {rows} rows given up");
     assert_eq!(u64::try_from(rows).unwrap(), kills * ROWS_PER_KILL);
     if kills >= 100 {
         let rare: Vec<&String> =

@@ -10,7 +10,7 @@ use mission_control_runtime::delivery::dispatcher::{Dispatcher, Effect, Event, L
 use mission_control_runtime::delivery::policy::Skip;
 use mission_control_runtime::delivery::retry::{self, Next};
 use mission_control_runtime::delivery::trouble::{Setback, Unsettled, Weight};
-use mission_control_runtime::delivery::{End, Job, Outcome, Record, Sent, Stage, Trouble};
+use mission_control_runtime::delivery::{End, Job, NewerFields, Outcome, Record, Sent, Stage, Trouble};
 use mission_control_runtime::gateway::history::Waiting;
 use mission_control_runtime::gateway::{Class, GatewayError, Why};
 use mission_control_runtime::model::{Notification, SessionKey};
@@ -62,6 +62,8 @@ pub(super) fn sent() -> Sent {
         spoke: false,
         looked: None,
         grown: None,
+        interrupted: false,
+        newer: NewerFields::default(),
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use mission_control_runtime::clock::Millis;
 use mission_control_runtime::gateway::history::{
-    Running, Sight, Status, Waiting, decide, reaches, read, read_status, read_tool,
+    Running, Sight, Status, Waiting, decide, reaches, read, read_listed, read_tool,
 };
 use mission_control_runtime::gateway::{Recovered, Reply, ToolCall, ToolOutput, TurnMark, Usage, Why};
 use proptest::prelude::*;
@@ -33,6 +33,8 @@ struct Scene {
     /// It is another process than the one that took the turn; nothing where it does not tell.
     restarted: Option<bool>,
     ends_unheard: bool,
+    /// The gateway's list shows that nothing has begun in the session since.
+    untouched: bool,
     /// Seconds since the answer was lost.
     since: u64,
     /// Seconds since the first reading.
@@ -48,6 +50,7 @@ const FIRST: Scene = Scene {
     status: None,
     restarted: Some(false),
     ends_unheard: true,
+    untouched: false,
     since: 3,
     looked: None,
     outputs: false,
@@ -85,6 +88,7 @@ fn verdict(scene: Scene, items: &[Value]) -> Recovered {
             whole: true,
             status: scene.status,
             up: scene.restarted.map(up),
+            untouched: scene.untouched,
             ends_unheard: scene.ends_unheard,
             now,
         },
@@ -275,6 +279,9 @@ fn after_hanging_up_a_turn_is_ended_or_goes_on() {
         ("old: nothing is stopped", old, vec![ours()], "GoesOn 5"),
         ("old: its answer comes", old, vec![ours(), said("", "yes")], "answer yes"),
         ("old: a first turn leaves nothing until it has done something (§11.4)", old, vec![], "GoesOn 5"),
+        ("old: it never arrived", Scene { untouched: true, looked: None, ..old }, vec![], "SecondLook 5"),
+        ("old: it may be on its way", Scene { untouched: true, since: 1, ..old }, vec![], "WindingUp 1"),
+        ("old: it never arrived, again", Scene { untouched: true, ..old }, vec![], "absent"),
         ("old: a later turn shows at once (§11.4)", old, vec![older(), said("", "x")], "absent"),
     ]);
 }
@@ -522,8 +529,36 @@ fn the_tools_of_the_gateway_tell_the_same() {
     let rows = json!([{"key": "agent:qa:y", "status": "running"}, {"key": "agent:qa:X", "status": "killed"}, {"key": "agent:qa:z"}]);
     let listed = answer(json!({"count": 3, "sessions": rows}));
     let found = ["agent:qa:x", "agent:qa:y", "agent:qa:z", "agent:qa:none"]
-        .map(|key| read_status(listed.as_bytes(), key));
+        .map(|key| read_listed(listed.as_bytes(), key, 200).unwrap().status);
     assert_eq!(found, [Some(Status::Killed), Some(Status::Running), None, None]);
+}
+
+/// spec §11.4: `updatedAt` moves at the beginning and at the end of a turn. Whether a session was certainly not touched
+/// since the turn was sent: if it is not there, or was touched long before; a list that was cut must be in order.
+#[test]
+fn a_list_of_sessions_tells_whether_one_was_touched() {
+    let (long_ago, lately) = (SENT.0 - 61_000, SENT.0 - 59_000);
+    let untouched = |rows: Value, limit: usize| {
+        let body = json!({"ok": true, "result": {"content": [], "details": {"sessions": rows}}}).to_string();
+        read_listed(body.as_bytes(), "agent:qa:x", limit).map(|listed| listed.untouched_since(SENT))
+    };
+    let row = |key: &str, at: Value| json!({"key": key, "updatedAt": at});
+    let rows = [
+        (json!([]), 2, Some(true)),
+        (json!([row("agent:qa:y", json!(SENT.0 + 9))]), 2, Some(true)),
+        (json!([row("agent:qa:X", json!(long_ago))]), 2, Some(true)),
+        (json!([row("agent:qa:X", json!(lately))]), 2, Some(false)),
+        (json!([row("agent:qa:X", Value::Null)]), 2, Some(false)),
+        (json!([row("a", json!(SENT.0)), row("b", json!(long_ago))]), 2, Some(true)),
+        (json!([row("a", json!(SENT.0)), row("b", json!(lately))]), 2, Some(false)),
+        (json!([row("a", json!(long_ago)), row("b", json!(lately))]), 2, Some(false)),
+        (json!([row("a", Value::Null), row("b", json!(long_ago))]), 2, Some(true)),
+        (json!([row("a", json!(SENT.0)), row("b", Value::Null)]), 2, Some(false)),
+        (Value::Null, 2, None),
+    ];
+    for (rows, limit, expected) in rows {
+        assert_eq!(untouched(rows.clone(), limit), expected, "{rows}");
+    }
 }
 
 #[test]
@@ -556,6 +591,6 @@ proptest! {
 
     #[test]
     fn any_bytes_are_read(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        let _ = (read(&bytes), read_tool(&bytes), read_status(&bytes, "x"));
+        let _ = (read(&bytes), read_tool(&bytes), read_listed(&bytes, "x", 200));
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mission_control_runtime::clock::Clock as _;
 use mission_control_runtime::delivery::retry::LOST_MAX;
-use mission_control_runtime::delivery::{End, Job, Outcome, Sent, Stage, Trouble, Unsettled};
+use mission_control_runtime::delivery::{End, Job, NewerFields, Outcome, Sent, Stage, Trouble, Unsettled};
 use mission_control_runtime::gateway::history::{Running, Waiting};
 use mission_control_runtime::gateway::{Class, GatewayError, Recovered, Reply, ToolCall, Why};
 use mission_control_runtime::model::SessionKey;
@@ -349,6 +349,8 @@ fn a_note_of_another_life_is_settled_first() {
         spoke: false,
         looked: None,
         grown: Some((7, office.team.board.clock().now())),
+        interrupted: true,
+        newer: NewerFields::default(),
     };
     let kept: Value = serde_json::to_value(&sent).unwrap();
     job.record.sent = Some(serde_json::from_value(kept).unwrap());

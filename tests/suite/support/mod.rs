@@ -10,6 +10,8 @@ pub(crate) mod dice;
 pub(crate) mod direct;
 /// The way to Mission Control, breaking calls.
 pub(crate) mod faulty;
+/// Rows of a ledger as another version would have written them.
+pub(crate) mod forge;
 /// The log lines of a test's own thread.
 pub(crate) mod log_capture;
 /// The way to a gateway, losing answers.

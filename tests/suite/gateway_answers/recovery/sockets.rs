@@ -459,6 +459,21 @@ fn a_run_that_cannot_be_ended_is_an_error() {
     assert_eq!(end(&line), Err((Class::Closed, Why::Unreachable)));
 }
 
+/// §11.9, §12.3: a release that does not say its version, and lets the token alone in over the WebSocket, ends a run whose
+/// client is gone: what it does not show was never received. One that runs is waited for.
+#[test]
+fn what_was_never_received_is_told_over_the_socket() {
+    let scripted = ScriptedGateway::new(options(), Arc::new(Directives));
+    let without_version = |path: &str| (path == "/startupz").then(|| HttpReply::html("<html></html>"));
+    let line = served(scripted, without_version);
+    let nothing = GatewayError::new(Class::Lost, Why::LostAnswer, None);
+    assert_eq!(short(&line.look(3, &nothing).unwrap()), "SecondLook 5");
+    assert_eq!(short(&line.look(6, &nothing).unwrap()), "absent");
+    let mute = Options { sockets: false, ..options() };
+    let line = served(ScriptedGateway::new(mute, Arc::new(Directives)), without_version);
+    assert_eq!(short(&line.look(6, &nothing).unwrap()), "GoesOn 5", "nobody can tell");
+}
+
 /// §8: a turn that waits for a place shows nothing of itself, and is not over.
 #[test]
 fn a_turn_that_waits_for_a_place_is_waited_for() {
