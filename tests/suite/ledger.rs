@@ -157,6 +157,7 @@ fn any_record() -> impl Strategy<Value = Record> {
             untold: lost,
             requests: failures,
             crashes: doubts,
+            suspected: doubts,
             held: silences,
             newer: newer(lost),
             tries: failures,
