@@ -208,8 +208,9 @@ fn whoever_is_killed_when_every_row_ends_once() {
     assert_eq!(hit_too_often, 0, "of {rows} rows given up");
     assert_eq!(u64::try_from(rows).unwrap(), kills * ROWS_PER_KILL);
     if kills >= 100 {
-        let rare: Vec<&String> =
-            stood.iter().filter(|(_, times)| **times < 5).map(|(step, _)| step).collect();
+        // The note of a result mostly reaches the disk together with the next step.
+        let often = stood.iter().filter(|(step, _)| *step != Step::ToolResult.name());
+        let rare: Vec<&String> = often.filter(|(_, times)| **times < 5).map(|(step, _)| step).collect();
         assert!(rare.is_empty(), "steps at which fewer than five deliveries were hit: {rare:?}");
     }
 }
