@@ -2,7 +2,8 @@
 //!
 //! A process that is killed, runs out of memory or aborts leaves its deliveries where they were. They go on; each crash
 //! with a delivery in hand is counted for it, apart from everything else that fails, and lengthens its rest: none after
-//! the first, then 1 s, 2 s, 4 s, up to 10 minutes.
+//! the first, then 1 s, 2 s, 4 s, up to 10 minutes. Each crash without it in hand has another cause and takes back half of
+//! that: so a delivery that crashes the runtime each time rests longer and longer, and one that is hit by chance does not.
 //!
 //! A delivery may be the cause. A crash is **held against** it only if
 //!
@@ -26,6 +27,11 @@ pub const HELD_MAX: u32 = 6;
 
 /// So many times as long as with it in hand the process must have worked without it.
 const QUIET: u32 = 9;
+
+/// By how much a crash with a delivery in hand points to it, and by how much one without it points elsewhere. Of two
+/// deliveries that crash the runtime in turns both rest longer and longer.
+const HIT: u32 = 2;
+const SPARED: u32 = 1;
 
 /// The rest after the second crash; doubled with each.
 const FIRST: Duration = Duration::from_secs(1);
@@ -66,7 +72,7 @@ pub fn go_on(
                 let words = judge(record, &row.id, crash, now);
                 // What is given up does not rest before.
                 let counted = crash.had(&row.id) && record.held < HELD_MAX;
-                let rests = rest(record.crashes).filter(|_| counted).map(|rest| now + rest);
+                let rests = rest(record.suspected).filter(|_| counted).map(|rest| now + rest);
                 *not_before = rests.max(*not_before);
                 words
             }
@@ -97,9 +103,11 @@ fn judge(record: &mut Record, row: &NotificationId, crash: &Crash, now: Millis) 
     let accused = crash.accuses(row, now);
     record.held = if accused { record.held.saturating_add(1) } else { 0 };
     if !crash.had(row) {
+        record.suspected = record.suspected.saturating_sub(SPARED);
         return "the runtime crashed while this delivery waited".to_owned();
     }
     record.crashes = record.crashes.saturating_add(1);
+    record.suspected = record.suspected.saturating_add(HIT);
     let count = record.crashes;
     match crash.in_hand.len() - 1 {
         _ if accused => format!("the runtime crashed while it worked on this delivery alone (crash {count})"),
@@ -110,9 +118,9 @@ fn judge(record: &mut Record, row: &NotificationId, crash: &Crash, now: Millis) 
     }
 }
 
-/// How long it rests after so many crashes.
-fn rest(crashes: u32) -> Option<Duration> {
-    let doubled = crashes.checked_sub(2)?;
+/// How long it rests where so much points to it.
+fn rest(suspected: u32) -> Option<Duration> {
+    let doubled = (suspected / HIT).checked_sub(2)?;
     Some(FIRST.saturating_mul(1 << doubled.min(16)).min(LONGEST))
 }
 
@@ -160,11 +168,32 @@ mod tests {
     #[test]
     fn rests_grow_up_to_a_limit() {
         let rests: Vec<_> = [1, 2, 3, 6, 11, 12, 1_000]
-            .map(rest)
+            .map(|crashes| rest(crashes * HIT))
             .into_iter()
             .map(|rest| rest.map(|rest| rest.as_secs()))
             .collect();
         assert_eq!(rests, [None, Some(1), Some(2), Some(16), Some(512), Some(600), Some(600)]);
+    }
+
+    /// The runtime is killed all the time, and a delivery is in hand at many of the kills: whatever their number, its rest
+    /// stays short. Where it is in hand at every crash, or at every second one, its rest grows.
+    #[test]
+    fn a_delivery_that_is_hit_by_chance_rests_for_a_moment() {
+        let (mut record, mut resting) = (Record::default(), 0_u64);
+        for _ in 0..200 {
+            // Each process lives for two seconds, and has the delivery in hand unless that rests.
+            let hit = resting == 0;
+            after(&mut record, &crash(0, if hit { &["n1", "n2"] } else { &["n2"] }), 1);
+            let rests = rest(record.suspected).unwrap_or_default();
+            assert!(rests <= secs(16), "{rests:?} after {} crashes", record.crashes);
+            resting = if hit { rests.as_secs() } else { resting.saturating_sub(2) };
+        }
+        let mut record = Record::default();
+        for _ in 0..30 {
+            after(&mut record, &crash(3_000, &["n1"]), 1);
+            after(&mut record, &crash(3_000, &["n2"]), 1);
+        }
+        assert_eq!(rest(record.suspected), Some(LONGEST), "two that crash it in turns");
     }
 
     /// A delivery that is alone with the runtime, and a runtime that is killed at random: whatever the turn takes, and
@@ -179,7 +208,7 @@ mod tests {
         for turn in [1, 20, 300, 7_200_u64] {
             let mut record = Record::default();
             for _ in 0..400 {
-                let rests = rest(record.crashes).unwrap_or_default().as_secs();
+                let rests = rest(record.suspected).unwrap_or_default().as_secs();
                 // Killed at a random instant of the rest and the turn.
                 let killed = roll(rests + turn + 1);
                 let crash = if killed < rests { crash(0, &[]) } else { crash(rests, &["n1"]) };
@@ -189,7 +218,7 @@ mod tests {
         }
         let mut record = Record::default();
         let crashes = (1..100).find(|_| {
-            let rests = rest(record.crashes).unwrap_or_default().as_secs();
+            let rests = rest(record.suspected).unwrap_or_default().as_secs();
             after(&mut record, &crash(rests, &["n1"]), 2);
             record.held >= HELD_MAX
         });

@@ -162,6 +162,8 @@ fn walk(job: &mut Job, desk: &Desk<'_>, typing: &mut bool) -> Result<End, Troubl
     }
     if job.record.needs_turn() {
         let found = settle(job, desk)?;
+        // A stop that comes with a later list is not in the context.
+        let lists = desk.inflight.lists();
         let context = context(job, desk)?;
         // This far nobody but another runtime can have marked it.
         if context.notification.delivered_at.is_some() && !job.record.reopened {
@@ -189,7 +191,7 @@ fn walk(job: &mut Job, desk: &Desk<'_>, typing: &mut bool) -> Result<End, Troubl
             Verdict::Skip(_) | Verdict::Deliver => {
                 job.record.waits = tell::who_waits(&context);
                 *typing = mark_read(job, desk);
-                let spoken = talk(job, &context, found, desk)?;
+                let spoken = talk(job, (&context, lists), found, desk)?;
                 job.record.stage = meaning(job, &context, &spoken)?;
                 desk.inflight.let_go(&job.row);
                 tell_of_doubts(&job.row, &job.record.effects);

@@ -3,10 +3,13 @@
 //!
 //! The row that tells of a stop waits in its track behind the very turn that it stops, and agents who were only mentioned
 //! get no such row. So any news of a task counts, and each delivery on it is judged by its own context, by the same rule
-//! that a worker applies before it goes on with work that was begun. What could not be read is owed until it is.
+//! that a worker applies before it goes on with work that was begun. A delivery whose context was read before the last
+//! news of its task is owed a reading, until one succeeds. That includes deliveries that were about to begin when the
+//! list came.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use log::{debug, info};
 
@@ -19,73 +22,75 @@ use crate::model::{MessageId, Notification, NotificationId, TaskId};
 /// Contexts that are read for one list: they must not keep the next list waiting.
 const LOOKS_MAX: usize = 16;
 
+/// News is remembered for longer than a worker takes from reading a context to putting the agent to work.
+const REMEMBERED: Duration = Duration::from_mins(2);
+
 /// What of a row changes when a later message is folded into it.
 type Stamp = (Option<MessageId>, Millis);
 
 /// What the lists have shown so far.
 #[derive(Default)]
 pub(super) struct Halt {
-    /// The rows of the last list; none before the first.
-    last: Option<HashMap<NotificationId, Stamp>>,
-    /// Deliveries whose contexts are still to be read.
-    owed: HashSet<NotificationId>,
+    /// The rows of the last list.
+    last: HashMap<NotificationId, Stamp>,
+    /// The last list with news of each task, and when it came.
+    news: HashMap<TaskId, (u64, Instant)>,
+    /// The last list.
+    list: u64,
 }
 
 impl Halt {
-    /// Takes a list. In the first list of a process everything is news: a stop may have come while none was there.
+    /// Takes a list.
     pub(super) fn listed(&mut self, rows: &[Notification], inflight: &InFlight) {
-        let now: HashMap<_, _> =
-            rows.iter().map(|row| (row.id.clone(), (row.message_id.clone(), row.created_at))).collect();
-        let before = self.last.replace(now);
-        let news: Vec<&Notification> = match &before {
-            None => Vec::new(),
-            Some(before) => rows.iter().filter(|row| is_news(row, before)).collect(),
-        };
-        for held in inflight.held_on_tasks() {
-            if before.as_ref().is_none_or(|before| concerns(held.row(), &news, before)) {
-                self.owed.insert(held.row().id.clone());
+        self.list = inflight.one_more_list();
+        let now = Instant::now();
+        self.news.retain(|_, (_, at)| now.duration_since(*at) < REMEMBERED);
+        for row in rows {
+            if let (Some(task), true) = (&row.task_id, self.last.get(&row.id) != Some(&stamp(row))) {
+                self.news.insert(task.clone(), (self.list, now));
             }
         }
+        self.last = rows.iter().map(|row| (row.id.clone(), stamp(row))).collect();
     }
 
     /// Reads the contexts that are owed, and ends what was stopped.
-    pub(super) fn look(&mut self, inflight: &InFlight, mission: &Mission) {
-        if self.owed.is_empty() {
-            return;
-        }
-        let held = inflight.held_on_tasks();
-        self.owed.retain(|id| held.iter().any(|held| held.row().id == *id));
-        let due: Vec<Arc<Held>> =
-            held.into_iter().filter(|held| self.owed.contains(&held.row().id)).collect();
-        for held in due.iter().take(LOOKS_MAX) {
+    pub(super) fn look(&self, inflight: &InFlight, mission: &Mission) {
+        let mut owed: Vec<Arc<Held>> =
+            inflight.held_on_tasks().into_iter().filter(|held| self.owes(held)).collect();
+        // Those that wait longest come first, so that a few that cannot be read keep no others waiting for ever.
+        owed.sort_by_key(|held| held.looked());
+        for held in owed.iter().take(LOOKS_MAX) {
             self.look_at(held, inflight, mission);
         }
     }
 
-    fn look_at(&mut self, held: &Held, inflight: &InFlight, mission: &Mission) {
+    /// Whether there is news of its task that its context cannot contain. In the first list of a process everything is
+    /// news: a stop may have come while none was there.
+    fn owes(&self, held: &Held) -> bool {
+        let news = held.row().task_id.as_ref().and_then(|task| self.news.get(task));
+        held.read() < news.map_or(0, |(list, _)| *list).max(self.list.min(1))
+    }
+
+    fn look_at(&self, held: &Held, inflight: &InFlight, mission: &Mission) {
         let row = held.row();
+        held.is_looked_at(self.list);
         match mission.ask(&GetDeliveryContext { notification_id: &row.id }) {
-            Ok(context) => {
-                self.owed.remove(&row.id);
-                if context.is_some_and(|context| held.is_stopped_in(&context)) {
+            Ok(context) => match context.map(|context| held.is_stopped_in(&context)) {
+                Some(Some(true)) => {
                     info!("{}: a person stopped the work on this task", row.id);
                     inflight.stop(held);
                 }
-            }
+                Some(Some(false)) | None => held.is_read(self.list),
+                // Its agent has not been asked yet.
+                Some(None) => {}
+            },
             Err(error) => debug!("{}: it is not known yet whether a person has stopped it: {error}", row.id),
         }
     }
 }
 
-fn is_news(row: &Notification, before: &HashMap<NotificationId, Stamp>) -> bool {
-    row.task_id.is_some() && before.get(&row.id) != Some(&(row.message_id.clone(), row.created_at))
-}
-
-/// Whether some news is about the task of this row. Its own first sight is none.
-fn concerns(row: &Notification, news: &[&Notification], before: &HashMap<NotificationId, Stamp>) -> bool {
-    let task: Option<&TaskId> = row.task_id.as_ref();
-    news.iter()
-        .any(|other| other.task_id.as_ref() == task && (other.id != row.id || before.contains_key(&row.id)))
+fn stamp(row: &Notification) -> Stamp {
+    (row.message_id.clone(), row.created_at)
 }
 
 #[cfg(test)]
@@ -97,8 +102,9 @@ mod tests {
 
     use super::*;
     use crate::convex::{Call, CallError, Convex};
+    use crate::delivery::held::Standing;
     use crate::delivery::{Record, settle};
-    use crate::model::{AccountId, SessionKey};
+    use crate::model::{AccountId, BehaviorFlags, SessionKey};
     use crate::secret::Secret;
 
     /// A backend where every task is paused, and whose first answers are lost.
@@ -134,8 +140,18 @@ mod tests {
     const OWN: List = &[("n1", 1)];
     const NEWS: List = &[("n1", 1), ("n2", 2)];
 
-    /// After which lists the contexts were read how often, with one delivery at work on `n1`.
+    fn standing() -> Standing {
+        Standing { task: None, flags: BehaviorFlags::default(), leads: false, may_close: false }
+    }
+
+    /// After which lists the contexts were read how often, with one delivery at work on `n1` from before the second list
+    /// on.
     fn reads(losses: usize, lists: &[List]) -> (Vec<usize>, bool) {
+        reads_from((1, 1), losses, lists)
+    }
+
+    /// The same; so many lists had come when the worker read its context, and when it put the agent to work.
+    fn reads_from((read, begun_at): (u64, usize), losses: usize, lists: &[List]) -> (Vec<usize>, bool) {
         let backend = Arc::new(Paused { losses, reads: AtomicUsize::new(0) });
         let mission = Mission::new(backend.clone(), AccountId::new("acc"), Secret::new("token"));
         let inflight = InFlight::new(crossbeam_channel::bounded(1).0);
@@ -145,8 +161,8 @@ mod tests {
         let mut halt = Halt::default();
         let mut counts = Vec::new();
         for (number, list) in lists.iter().enumerate() {
-            if number == 1 {
-                inflight.resume(&begun, &record);
+            if number == begun_at {
+                inflight.hold(&begun, &record, standing(), read);
             }
             halt.listed(&rows(list), &inflight);
             halt.look(&inflight, &mission);
@@ -175,5 +191,40 @@ mod tests {
     #[test]
     fn what_could_not_be_read_is_read_with_the_next_list() {
         assert_eq!(reads(2, &[OWN, OWN, NEWS, NEWS, NEWS, NEWS]), (vec![0, 0, 1, 2, 3, 3], true));
+    }
+    /// The stop came between the worker's reading of the context and the beginning of the turn.
+    #[test]
+    fn a_list_that_comes_while_a_turn_is_about_to_begin_counts() {
+        let stopped = reads_from((1, 2), 0, &[OWN, NEWS, NEWS, NEWS]);
+        assert_eq!(stopped, (vec![0, 0, 1, 1], true));
+        let known = reads_from((2, 2), 0, &[OWN, NEWS, NEWS, NEWS]);
+        assert_eq!(known, (vec![0, 0, 0, 0], false), "what the list told is in the context");
+    }
+
+    /// What an earlier process has left is read with the first list: a stop may have come while none was there.
+    #[test]
+    fn in_the_first_list_everything_is_news() {
+        assert_eq!(reads_from((0, 0), 0, &[OWN, OWN]), (vec![1, 1], true));
+    }
+
+    /// The agent is put to work, and what it hears is noted a moment later.
+    #[test]
+    fn a_look_before_the_agent_was_asked_decides_nothing() {
+        let backend = Arc::new(Paused { losses: 0, reads: AtomicUsize::new(0) });
+        let mission = Mission::new(backend, AccountId::new("acc"), Secret::new("token"));
+        let inflight = InFlight::new(crossbeam_channel::bounded(1).0);
+        let begun = rows(OWN).remove(0);
+        let mut halt = Halt::default();
+        halt.listed(&rows(OWN), &inflight);
+        let mut record = Record::default();
+        inflight.hold(&begun, &record, standing(), 1);
+        halt.listed(&rows(NEWS), &inflight);
+        halt.look(&inflight, &mission);
+        assert!(!inflight.is_stopped(&begun));
+        (record.heard, record.tries) = (Some((None, Millis(1))), 1);
+        inflight.hold(&begun, &record, standing(), 1);
+        halt.listed(&rows(NEWS), &inflight);
+        halt.look(&inflight, &mission);
+        assert!(inflight.is_stopped(&begun));
     }
 }

@@ -4,7 +4,7 @@
 //! effects. Every note of such a delivery passes here, one at a time, so that the note of a call never carries an older
 //! record than the one before it. Writing calls of one delivery are made one at a time, as the tools of a reply are.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use log::{debug, info};
@@ -37,6 +37,10 @@ pub struct Held {
     calls: Mutex<()>,
     /// A person has stopped the work on its task.
     stopped: AtomicBool,
+    /// How many lists had come before its context was last read.
+    read: AtomicU64,
+    /// The list because of which it was last looked at.
+    looked: AtomicU64,
     over: AtomicBool,
     inside: Mutex<Inside>,
 }
@@ -94,6 +98,8 @@ impl Held {
             row,
             calls: Mutex::default(),
             stopped: AtomicBool::new(false),
+            read: AtomicU64::new(0),
+            looked: AtomicU64::new(0),
             over: AtomicBool::new(false),
             inside: Mutex::new(inside),
         }
@@ -123,11 +129,32 @@ impl Held {
         self.stopped.load(Ordering::Acquire)
     }
 
-    /// Whether a person has stopped what its agent is at work on, by a context read just now.
-    pub(super) fn is_stopped_in(&self, context: &DeliveryContext) -> bool {
+    /// Its context was read when so many lists had come.
+    pub(super) fn is_read(&self, lists: u64) {
+        self.read.store(lists, Ordering::Release);
+    }
+
+    /// How many lists had come before its context was last read.
+    pub(super) fn read(&self) -> u64 {
+        self.read.load(Ordering::Acquire)
+    }
+
+    /// It is looked at because of this list.
+    pub(super) fn is_looked_at(&self, list: u64) {
+        self.looked.store(list, Ordering::Release);
+    }
+
+    /// Because of which list it was last looked at.
+    pub(super) fn looked(&self) -> u64 {
+        self.looked.load(Ordering::Acquire)
+    }
+
+    /// Whether a person has stopped what its agent is at work on, by a context read just now. None while it is not known
+    /// yet what the agent hears.
+    pub(super) fn is_stopped_in(&self, context: &DeliveryContext) -> Option<bool> {
         let inside = self.lock();
-        let heard = inside.record.heard.as_ref();
-        heard.is_some_and(|heard| policy::is_stopped(context, heard, inside.record.began_paused))
+        let heard = inside.record.heard.as_ref()?;
+        Some(policy::is_stopped(context, heard, inside.record.began_paused))
     }
 
     pub(super) fn stands(&self, record: &Record, standing: Standing) {

@@ -2,6 +2,7 @@
 //! deliveries that agents are at work on, for what they call over HTTP.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use crate::model::{Notification, NotificationId, SessionKey};
 pub struct InFlight {
     inside: Arc<Mutex<Inside>>,
     bell: Sender<()>,
+    lists: Arc<AtomicU64>,
 }
 
 #[derive(Debug, Default)]
@@ -98,7 +100,7 @@ pub struct Seen {
 impl InFlight {
     /// None yet. The bell rings with each that begins.
     pub fn new(bell: Sender<()>) -> Self {
-        Self { inside: Arc::default(), bell }
+        Self { inside: Arc::default(), bell, lists: Arc::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inside> {
@@ -140,15 +142,29 @@ impl InFlight {
         self.lock().stuck.remove(row);
     }
 
-    /// An agent is put to work on this, with this standing.
-    pub(super) fn hold(&self, row: &Notification, record: &Record, standing: Standing) {
+    /// An agent is put to work on this, with this standing. `lists` is how many lists had come before the context was
+    /// read: what those told is in it.
+    pub(super) fn hold(&self, row: &Notification, record: &Record, standing: Standing, lists: u64) {
         let track = Track::of(row);
         let before = self.lock().held.get(&track).cloned();
         if let Some(held) = before.filter(|held| held.row().id == row.id) {
             held.stands(record, standing);
+            held.is_read(lists);
         } else {
-            self.put(track, Held::new(row.clone(), record.clone(), Some(standing)));
+            let held = Held::new(row.clone(), record.clone(), Some(standing));
+            held.is_read(lists);
+            self.put(track, held);
         }
+    }
+
+    /// How many lists have come.
+    pub(super) fn lists(&self) -> u64 {
+        self.lists.load(Ordering::Acquire)
+    }
+
+    /// One more list has come; its number.
+    pub(super) fn one_more_list(&self) -> u64 {
+        self.lists.fetch_add(1, Ordering::AcqRel) + 1
     }
 
     /// An earlier process has left this: its agent may still be at work on it, and may ask again what it was not told.

@@ -115,6 +115,10 @@ pub enum End {
 }
 
 impl End {
+    /// The names of all ends.
+    pub const NAMES: [&str; 9] =
+        ["answered", "kept", "silent", "unanswered", "skipped", "gone", "stopped", "dead", "dropped"];
+
     /// Its name, the same in `/health`, logs and figures.
     pub fn name(&self) -> &'static str {
         match self {

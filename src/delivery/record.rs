@@ -33,6 +33,9 @@ pub struct Record {
     /// How often the runtime crashed with it in hand.
     #[serde(skip_serializing_if = "is_default")]
     pub crashes: u32,
+    /// How much the crashes point to it as their cause, which lengthens its rest ([`crash`](super::crash)).
+    #[serde(skip_serializing_if = "is_default")]
+    pub suspected: u32,
     /// How many of the last crashes, in a row, are held against it ([`crash`](super::crash)).
     #[serde(skip_serializing_if = "is_default")]
     pub held: u32,

@@ -31,10 +31,11 @@ pub(super) struct Spoken {
     pub(super) acted: bool,
 }
 
-/// Speaks with the agent, from the beginning or from the last results on; or from a reply on that was `found`.
+/// Speaks with the agent, from the beginning or from the last results on; or from a reply on that was `found`. The
+/// context was read when so many `lists` had come.
 pub(super) fn talk(
     job: &mut Job,
-    context: &DeliveryContext,
+    (context, lists): (&DeliveryContext, u64),
     mut found: Option<Reply>,
     desk: &Desk<'_>,
 ) -> Result<Spoken, Trouble> {
@@ -56,7 +57,7 @@ pub(super) fn talk(
         leads: caller.leads,
         may_close: caller.may_close,
     };
-    desk.inflight.hold(&job.row, &job.record, standing);
+    desk.inflight.hold(&job.row, &job.record, standing, lists);
     let offer = if desk.rules.client_tools { tools::offer(&caller) } else { tools::offer_http(&caller) };
     let names: Vec<&str> = offer.tools.iter().map(|tool| tool.name).collect();
     // What is sent now if it begins anew; results belong to the try before.
@@ -129,10 +130,7 @@ fn send(job: &mut Job, turn: &Turn<'_>, desk: &Desk<'_>) -> Result<Reply, Troubl
     job.record.requests += 1;
     let noted = desk.must_note(job, Step::TurnSent, &sent_in_words(turn, &job.record));
     if let Err(trouble) = noted {
-        // The agent was not asked.
-        job.record.sent = None;
-        job.record.tries -= u32::from(matches!(turn.input, Input::Message(_)));
-        job.record.requests -= 1;
+        unsent(&mut job.record, turn);
         return Err(trouble);
     }
     let life = desk.inflight.enter(Life {
@@ -151,7 +149,7 @@ fn send(job: &mut Job, turn: &Turn<'_>, desk: &Desk<'_>) -> Result<Reply, Troubl
     });
     // From here on a stop ends the turn's pulse; one that came before keeps the turn from being sent.
     if desk.inflight.is_stopped(&job.row) {
-        job.record.sent = None;
+        unsent(&mut job.record, turn);
         return Err(Trouble::Stopped);
     }
     let answer = desk.gateway.turn(turn, &mut |sign| taken(job, sign, &life, desk));
@@ -168,6 +166,13 @@ fn send(job: &mut Job, turn: &Turn<'_>, desk: &Desk<'_>) -> Result<Reply, Troubl
     desk.answers.one_more();
     desk.cooling.ends(&job.row.recipient_id);
     Ok(reply)
+}
+
+/// The turn was not sent after all: the agent was not asked.
+fn unsent(record: &mut Record, turn: &Turn<'_>) {
+    record.sent = None;
+    record.tries -= u32::from(matches!(turn.input, Input::Message(_)));
+    record.requests -= 1;
 }
 
 /// What is sent, for people: which try, and which request of it all.

@@ -14,6 +14,7 @@ use serde::Serialize;
 use self::page::{Kind, Page};
 use super::health::{Health, Memory, REASONS, Status};
 use crate::clock::Millis;
+use crate::delivery::End;
 use crate::gateway::Dollars;
 use crate::metrics::{Metrics, Operation};
 
@@ -107,7 +108,13 @@ fn delivery(page: &mut Page, health: &Health, metrics: &Metrics) {
         "Silences that should have been broken and were not.",
         delivery.required_notification_retry_exhausted_count,
     );
-    counted(page, ("delivery_ended_total", "How notifications ended.", "outcome"), &delivery.ended, &ENDS);
+    // Each end has its line from the start.
+    counted(
+        page,
+        ("delivery_ended_total", "How notifications ended.", "outcome"),
+        &delivery.ended,
+        &End::NAMES,
+    );
     counted(
         page,
         ("delivery_skipped_total", "Why agents did not hear of them.", "reason"),
@@ -160,9 +167,6 @@ fn delivery(page: &mut Page, health: &Health, metrics: &Metrics) {
         }
     }
 }
-
-/// The ends of notifications, so that each has its line from the start.
-const ENDS: [&str; 7] = ["answered", "kept", "silent", "unanswered", "skipped", "gone", "dead"];
 
 fn counted(
     page: &mut Page,

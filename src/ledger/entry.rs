@@ -12,7 +12,6 @@ use super::error::LedgerError;
 use super::story::Story;
 use crate::clock::Millis;
 use crate::delivery::journal::Note;
-use crate::delivery::shelf::Shelved;
 use crate::delivery::{End, Record};
 use crate::model::{Notification, NotificationId};
 
@@ -323,14 +322,27 @@ impl Image {
         self.end.as_deref().and_then(|end| serde_json::from_str(end).ok())
     }
 
-    /// What was done for it, or what of that only a newer version understands: the checksum was right.
-    pub(super) fn record(&self) -> Result<Record, String> {
+    /// Whether its record is of a form that this version knows.
+    pub(super) fn form(&self) -> Result<(), String> {
+        // As this version writes it: there may be thousands.
+        let known = self.record.strip_prefix("{\"form\":").and_then(|rest| rest.split_once(','));
+        let is_known = known.is_some_and(|(form, _)| form.parse() == Ok(FORM));
+        if is_known { Ok(()) } else { self.keeping().map(drop) }
+    }
+
+    fn keeping(&self) -> Result<Keeping<'_>, String> {
         let kept: Keeping<'_> = serde_json::from_str(&self.record)
             .map_err(|why| format!("its record is of an unknown shape: {why}"))?;
         if kept.form > FORM {
             let form = kept.form;
             return Err(format!("its record is of a newer form ({form}, this program knows {FORM})"));
         }
+        Ok(kept)
+    }
+
+    /// What was done for it, or what of that only a newer version understands: the checksum was right.
+    pub(super) fn record(&self) -> Result<Record, String> {
+        let kept = self.keeping()?;
         serde_json::from_str(kept.record.get())
             .map_err(|why| format!("its record is of an unknown shape: {why}"))
     }
@@ -339,12 +351,6 @@ impl Image {
     pub(super) fn notification(&self) -> Result<Notification, String> {
         serde_json::from_str(&self.row)
             .map_err(|why| format!("its notification is of an unknown shape: {why}"))
-    }
-
-    /// As it was given up at this time, if it was and can be read.
-    pub(super) fn shelved(&self, at: Millis) -> Option<Shelved> {
-        let Some(End::Dead(why)) = self.end() else { return None };
-        Some(Shelved { at, row: self.notification().ok()?, record: self.record().ok()?, why })
     }
 
     /// As it goes on, or why it cannot.

@@ -36,6 +36,7 @@ mod read;
 mod story;
 mod writer;
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -58,7 +59,7 @@ use crate::delivery::{End, Record};
 use crate::files::Folder;
 use crate::model::{AccountId, Notification, NotificationId, NotificationType};
 use book::Book;
-use entry::Found;
+use entry::{Found, Image};
 use hands::Hands;
 use place::Place;
 use writer::Shared;
@@ -107,7 +108,7 @@ pub struct Opened {
     pub crash: Option<Crash>,
     /// What ended last, oldest first.
     pub closed: Vec<Closed>,
-    /// Requests for a response among those that ended a moment ago.
+    /// Requests for a response among the last to end.
     pub requests: Vec<Notification>,
     /// What was given up and nobody has decided on since, oldest first.
     pub dead: Shelf,
@@ -150,11 +151,12 @@ pub struct Closed {
     pub at: Millis,
     /// How; none if it was written by a version that knows more ends.
     pub end: Option<End>,
-    /// What it has made, if it ended a moment ago.
+    /// What it has made, if it was among the last to end.
     pub made: Vec<String>,
 }
 
-/// So long after its end it matters what a delivery has made: others may look for the same.
+/// So long after its end it matters what a delivery has made: others may look for the same. Time in which no process
+/// works does not count.
 const MOMENT: Duration = Duration::from_hours(1);
 
 /// How the ledger does.
@@ -200,6 +202,7 @@ impl Ledger {
         let mut recall = Recall { next: 1, ..Recall::default() };
         let book =
             Book::open(&place, options.sync, options.slow, |found| recall.take(found, &options.account))?;
+        recall.look_back();
         let set_aside = place.last_set_aside();
         let crash = hands::read(&place.hands_text());
         recall.closed.sort_by_key(|(_, closed, _)| closed.at);
@@ -323,6 +326,10 @@ struct Recall {
     dead: Vec<Shelved>,
     foreign: usize,
     next: i64,
+    /// When the last one ended.
+    newest: Millis,
+    /// What ended shortly before, with its place among the closed.
+    lately: VecDeque<(usize, Image)>,
 }
 
 impl Recall {
@@ -333,20 +340,7 @@ impl Recall {
                 if image.account != account.as_str() {
                     self.foreign += usize::from(image.closed.is_none());
                 } else if let Some(at) = image.closed {
-                    let end = image.end();
-                    let id = NotificationId::new(&*image.id);
-                    let recent = SystemClock.now().since(at) < MOMENT;
-                    let record = recent.then(|| image.record().ok()).flatten().unwrap_or_default();
-                    let row = recent.then(|| image.notification().ok()).flatten();
-                    self.requests.extend(row.filter(|row| row.kind == NotificationType::ResponseRequest));
-                    self.dead.extend(image.shelved(at));
-                    let made = record.effects.all_made();
-                    if end.is_none() {
-                        let what = "it ended in a way that is not known".to_owned();
-                        self.newer.push(Unreadable { id: id.clone(), what });
-                    }
-                    let first_seen = image.first_seen;
-                    self.closed.push((image.number, Closed { id, first_seen, at, end, made }, image.bytes()));
+                    self.close(image, at);
                 } else {
                     match image.remembered() {
                         Ok(remembered) => {
@@ -362,6 +356,52 @@ impl Recall {
                 }
             }
             Found::Damaged { number, id, what } => self.damage(number, &id, what),
+        }
+    }
+
+    /// What is over. A record that only a newer version understands stays as it is, also where the end is known: what is
+    /// kept of a delivery that was given up is the newer version's to post.
+    fn close(&mut self, image: Image, at: Millis) {
+        let (end, id) = (image.end(), NotificationId::new(&*image.id));
+        let what = match &end {
+            None => Some("it ended in a way that is not known".to_owned()),
+            Some(End::Dead(why)) => match image.remembered() {
+                Ok(Remembered { row, record, .. }) => {
+                    self.dead.push(Shelved { at, row, record, why: why.clone() });
+                    None
+                }
+                Err(what) => Some(what),
+            },
+            Some(_) => image.form().err(),
+        };
+        self.newer.extend(what.map(|what| Unreadable { id: id.clone(), what }));
+        let (first_seen, made) = (image.first_seen, Vec::new());
+        self.closed.push((image.number, Closed { id, first_seen, at, end, made }, image.bytes()));
+        self.newest = self.newest.max(at);
+        self.lately.push_back((self.closed.len() - 1, image));
+        let since = self.lately_since();
+        while self.lately.front().is_some_and(|(place, _)| self.closed[*place].1.at < since) {
+            self.lately.pop_front();
+        }
+    }
+
+    /// The clock may have been ahead when the last one ended.
+    fn lately_since(&self) -> Millis {
+        self.newest.min(SystemClock.now()) - MOMENT
+    }
+
+    /// What the deliveries have made that ended in the last hour of the earlier process, however long ago that was: a call
+    /// that was in doubt then still is.
+    fn look_back(&mut self) {
+        let since = self.lately_since();
+        for (place, image) in std::mem::take(&mut self.lately) {
+            let closed = &mut self.closed[place].1;
+            if closed.at < since {
+                continue;
+            }
+            closed.made = image.record().unwrap_or_default().effects.all_made();
+            let row = image.notification().ok();
+            self.requests.extend(row.filter(|row| row.kind == NotificationType::ResponseRequest));
         }
     }
 

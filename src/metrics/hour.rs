@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use super::{Family, Metrics};
+use crate::delivery::End;
 use crate::delivery::tally::Tally;
 
 /// So many minutes are kept, the one of now with them.
@@ -15,10 +16,6 @@ pub const MINUTES: usize = 60;
 
 /// A minute.
 pub const MINUTE: Duration = Duration::from_mins(1);
-
-/// The ends of deliveries, in the order of [`COUNTED`].
-const ENDS: [&str; 9] =
-    ["answered", "kept", "silent", "unanswered", "skipped", "gone", "stopped", "dead", "dropped"];
 
 /// What is shown of each minute. `turns` are requests to the gateway: a turn that goes on with results of tools is one more.
 pub const COUNTED: [&str; 15] = [
@@ -53,7 +50,7 @@ pub fn totals(metrics: &Metrics, tally: &Tally) -> Totals {
         of(&metrics.turn_tools) + of(&metrics.http_tools)
     };
     let [answered, kept, silent, unanswered, skipped, gone, stopped, dead, dropped] =
-        ENDS.map(|end| tally.of(end));
+        End::NAMES.map(|end| tally.of(end));
     [
         answered,
         kept,
@@ -122,7 +119,6 @@ impl Hour {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::delivery::End;
     use crate::gateway::Usage;
     use crate::metrics::Via;
 
@@ -206,6 +202,6 @@ mod tests {
             ("toolFailures", 1),
         ];
         assert_eq!(shown, expected);
-        assert_eq!(COUNTED[..ENDS.len()], ENDS);
+        assert_eq!(COUNTED[..End::NAMES.len()], End::NAMES);
     }
 }

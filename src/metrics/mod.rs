@@ -17,6 +17,7 @@ pub use family::{Durations, Family, OTHER};
 pub use operation::{OPERATIONS, Operation};
 
 use crate::clock::Millis;
+use crate::delivery::End;
 use crate::gateway::Usage;
 use crate::tools::Kind;
 use crate::tools::table::ROWS;
@@ -36,8 +37,8 @@ const BACKEND_RESULTS: [&str; 5] = ["ok", "transient", "refused", "gone", "ambig
 const GATEWAY_CALLS: [&str; 5] = ["turn", "recover", "abort", "probe", "look"];
 const GATEWAY_RESULTS: [&str; 5] = ["ok", "closed", "transient", "refused", "lost"];
 
-/// How an attempt can end: in one of the ends, or not yet.
-const ATTEMPTS: [&str; 8] = ["answered", "kept", "silent", "unanswered", "skipped", "gone", "dead", "again"];
+/// The outcome of an attempt after which the delivery goes on.
+const AGAIN: &str = "again";
 
 /// The paths of our server, without what stands before the last slash; those of tools come from their table.
 const PATHS: [&str; 16] = [
@@ -131,7 +132,7 @@ impl Metrics {
             turn_tools: tools(),
             http_tools: tools(),
             http: Family::new(PATHS.into_iter().chain(endpoints), STATUSES.map(|(_, text)| text), SHORT),
-            attempts: Family::new(ATTEMPTS, ["done"], LONG),
+            attempts: Family::new(End::NAMES.into_iter().chain([AGAIN]), ["done"], LONG),
             operations: Operations::default(),
             usage: Tokens::default(),
         }

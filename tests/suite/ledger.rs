@@ -168,6 +168,7 @@ fn any_record() -> impl Strategy<Value = Record> {
             untold: lost,
             requests: failures,
             crashes: doubts,
+            suspected: doubts,
             held: silences,
             newer: newer(lost),
             tries: failures,
@@ -295,7 +296,7 @@ fn what_is_kept_has_stable_names() {
     let effects = json!({"done": [{"call": "c", "output": "o", "called": true}], "made": ["m"]});
     let cost = json!({"input_tokens": 3, "output_tokens": 4});
     let unposted = json!({"parts": ["words"], "doubt": 1, "advance": true});
-    let all = json!({"tries": 1, "requests": 1, "crashes": 1, "held": 1, "failures": 1, "doubts": 1, "outages": 1, "turned_away": 1, "answered_then": 1, "provider": 1, "causes": {"internal": 1},
+    let all = json!({"tries": 1, "requests": 1, "crashes": 1, "suspected": 1, "held": 1, "failures": 1, "doubts": 1, "outages": 1, "turned_away": 1, "answered_then": 1, "provider": 1, "causes": {"internal": 1},
         "lost": 1, "sent": sent, "unheard": 1, "parted": 1, "silences": 1, "unknown": 1, "whom": ["task:t", "a"], "heard": ["m", 1], "answered": true,
         "reopened": true, "rested": 1, "waits": "person", "since": 1, "effects": effects, "spent": cost, "unposted": unposted, "stage": stage});
     let known: Record = serde_json::from_value(all.clone()).unwrap();

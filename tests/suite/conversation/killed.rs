@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use mission_control_runtime::clock::{Clock as _, SystemClock};
-use mission_control_runtime::delivery::journal::Step;
+use mission_control_runtime::delivery::journal::{Step, Told};
 use mission_control_runtime::demo::gateway::{Item, Prompt, Thought, marker};
 use mission_control_runtime::ledger;
 use serde_json::{Value, json};
@@ -129,8 +129,8 @@ fn whoever_is_killed_when_every_row_ends_once() {
     }
     house.board.is_slow(Duration::from_millis(4));
     // Where deliveries were when somebody died.
-    // Nobody begins anything again by hand here.
-    let steps = Step::ALL.into_iter().filter(|step| *step != Step::Retried);
+    // Nobody begins anything again by hand here; and a restart says nothing of where a delivery stands.
+    let steps = Step::ALL.into_iter().filter(|step| !matches!(step, Step::Retried | Step::Restarted));
     let mut stood: BTreeMap<String, u32> = steps.map(|step| (step.name().to_owned(), 0)).collect();
     for kill in 1..=kills {
         house.works();
@@ -140,7 +140,8 @@ fn whoever_is_killed_when_every_row_ends_once() {
         for tale in ledger::read(&private(Path::new(house.state_dir()))).unwrap().tales {
             // What ended longer ago was not hit.
             let hit = tale.closed.is_none_or(|at| now.since(at) < JUST_ENDED);
-            if let Some(last) = tale.told.last().filter(|_| hit) {
+            let stands = |told: &&Told| told.step != Step::Restarted.name();
+            if let Some(last) = tale.told.iter().rev().find(stands).filter(|_| hit) {
                 *stood.entry(last.step.clone()).or_default() += 1;
             }
         }
@@ -207,8 +208,9 @@ fn whoever_is_killed_when_every_row_ends_once() {
     assert_eq!(hit_too_often, 0, "of {rows} rows given up");
     assert_eq!(u64::try_from(rows).unwrap(), kills * ROWS_PER_KILL);
     if kills >= 100 {
-        let rare: Vec<&String> =
-            stood.iter().filter(|(_, times)| **times < 5).map(|(step, _)| step).collect();
+        // The note of a result mostly reaches the disk together with the next step.
+        let often = stood.iter().filter(|(step, _)| *step != Step::ToolResult.name());
+        let rare: Vec<&String> = often.filter(|(_, times)| **times < 5).map(|(step, _)| step).collect();
         assert!(rare.is_empty(), "steps at which fewer than five deliveries were hit: {rare:?}");
     }
 }

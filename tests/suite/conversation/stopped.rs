@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use mission_control_runtime::demo::gateway::{Fault, Prompt, Release, Thought};
 use serde_json::{Value, json};
 
+use super::face::figures;
 use super::house::House;
 use super::over_http::{post, way};
 
@@ -70,6 +71,22 @@ fn the_turns_on_a_task_end_and_no_others() {
         let (_, why) = house.command(["why", &id]);
         assert!(why.contains("a person stopped the work on this task"), "{why}");
     }
+}
+
+/// A stop is counted under its own name, which is there from the start.
+#[test]
+fn a_stop_is_counted_under_its_own_name() {
+    let house = House::new(&["ben"], endless);
+    let count = |house: &House| figures(house).value("delivery_ended_total", &[("outcome", "stopped")]);
+    assert_eq!(count(&house), Some(0.0));
+    let task = house.task("in_progress", &["ben"]);
+    house.mention(&task, "ben", "work on it");
+    at_work(&house, 1);
+    pause(&house, &task);
+    house.until("the figures", |_| count(&house) == Some(1.0));
+    let page = figures(&house);
+    let outcomes = page.label("delivery_attempt_duration_seconds", "outcome");
+    assert!(outcomes.contains("stopped") && !outcomes.contains("other"), "{outcomes:?}");
 }
 
 /// A person who asks after the stop is answered; and the stop before it does not count any more.

@@ -123,3 +123,47 @@ fn what_only_a_newer_version_understands_stays_as_it_is() {
         assert_eq!(record_of(home.path(), "n1"), before, "{what}");
     }
 }
+
+/// The same of deliveries that are over: what a newer version has kept of one that was given up is not written over by
+/// the mark that may still be missing.
+#[test]
+fn a_newer_record_of_what_is_over_stays_as_it_is() {
+    for end in [End::Dead("no".to_owned()), End::Answered(1)] {
+        for version in ["newer", "own"] {
+            let home = TempDir::new().unwrap();
+            let ledger = open(home.path()).ledger;
+            let (row, record) = (row("n1"), record(1));
+            ledger.note(&Note::of(&row, NOW).record(&record).ends(&end), Wait::ForDisk).unwrap();
+            drop(ledger);
+            if version == "newer" {
+                forge(home.path(), "n1", |kept| *kept = json!({"form": 2, "record": {"kept": "the answer"}}));
+            }
+            let opened = open(home.path());
+            let newer: Vec<&str> = opened.newer.iter().map(|newer| newer.id.as_str()).collect();
+            let dead = usize::from(version == "own" && matches!(end, End::Dead(_)));
+            assert_eq!((newer.len(), opened.dead.len()), (usize::from(version == "newer"), dead), "{end:?}");
+            assert_eq!((opened.closed.len(), opened.open.len()), (1, 0));
+        }
+    }
+}
+
+/// What ended shortly before the last process did is looked back at, however long no process worked since: a call of
+/// that time may still be in doubt.
+#[test]
+fn the_last_hour_of_the_last_process_counts_however_long_ago_it_was() {
+    let home = TempDir::new().unwrap();
+    let ledger = open(home.path()).ledger;
+    let hour = std::time::Duration::from_hours(1);
+    for (id, at) in [("early", NOW - hour - hour), ("late", NOW - hour / 2), ("last", NOW)] {
+        let mut request = row(id);
+        request.kind = serde_json::from_value(json!("response_request")).unwrap();
+        let effects = serde_json::from_value(json!({"made": [format!("by-{id}")]})).unwrap();
+        let (record, end) = (Record { effects, ..Record::default() }, End::Answered(1));
+        ledger.note(&Note::of(&request, at).record(&record).ends(&end), Wait::ForDisk).unwrap();
+    }
+    drop(ledger);
+    let opened = open(home.path());
+    let requests: Vec<&str> = opened.requests.iter().map(|row| row.id.as_str()).collect();
+    let made: Vec<&str> = opened.closed.iter().flat_map(|closed| &closed.made).map(String::as_str).collect();
+    assert_eq!((requests, made), (vec!["late", "last"], vec!["by-late", "by-last"]));
+}

@@ -437,6 +437,39 @@ fn a_turn_with_calls_over_http_that_breaks_in_the_middle_repeats_nothing() {
     }
 }
 
+/// A person stops the work right before each call of the process, and the process may die at each of its calls. The row
+/// ends: with one answer or with none, and no turn is sent and no tool carried out a second time.
+#[test]
+fn a_stop_at_any_moment_leaves_one_outcome() {
+    for kind in [&KINDS[0], &KINDS[2]] {
+        let calls = length(kind, PLAIN);
+        let mut stopped = 0;
+        for stops in 0..calls {
+            let fates = (0..calls + 2)
+                .flat_map(|at| [Blow::DiesBefore, Blow::DiesAfter].map(|blow| Some(Fate { at, blow })));
+            for (fate, survive) in fates.chain([None]).flat_map(|fate| [(fate, 0), (fate, usize::MAX)]) {
+                let what = format!("{}, stopped before call {stops}, {fate:?}, {survive}", kind.name);
+                let office = Arc::new((kind.office)(PLAIN));
+                let job = (kind.begins)(&office);
+                let board = office.clone();
+                let person: Meanwhile = Arc::new(move || {
+                    board.team.board.person("tasks:pauseAgents", json!({"taskId": board.task})).unwrap();
+                });
+                let story = Story { meanwhile: Some((stops, person)), ..Story::of(fate, survive) };
+                let run = run_job(office.clone(), job, Model::new(kind.script, None), story);
+                let (paid, wrong) = run.model.turns();
+                assert!(wrong.is_empty() && paid <= kind.turns, "{what}: {paid} turns, {wrong:?}");
+                let (said, papers) =
+                    (office.messages_of_ben().len(), office.team.board.rows("documents").len());
+                assert!(said <= 1 && papers <= 1, "{what}: {said} messages, {papers} documents");
+                assert!(office.is_delivered(&run.job), "{what}");
+                stopped += usize::from(said == 0);
+            }
+        }
+        assert!(stopped > 0, "{}: the stop never counted", kind.name);
+    }
+}
+
 /// W-1: a message arrives right before each call of the process, and the process may die at each of its calls. The
 /// message is heard, and whatever is answered to it stands in the thread: the backend's own de-duplication swallows
 /// nothing (contract D1, D2).

@@ -34,6 +34,12 @@ impl Page {
         assert!(found.next().is_none(), "{family} {labels:?} is not one figure");
         Some(value)
     }
+
+    /// What this label says in the samples of a family.
+    pub(in super::super) fn label(&self, family: &str, label: &str) -> BTreeSet<&str> {
+        let samples = self.families.get(family).map_or(&[][..], |family| &family.samples);
+        samples.iter().filter_map(|sample| sample.labels.get(label)).map(String::as_str).collect()
+    }
 }
 
 fn is_name(text: &str) -> bool {
