@@ -22,6 +22,7 @@ use super::seed;
 use super::store::{Doc, Tx};
 use super::vault::{self, MasterKey, Vault, VaultError};
 use crate::clock::Clock;
+use crate::json;
 use crate::secret::Secret;
 
 pub use error::DataError;
@@ -258,7 +259,7 @@ fn begin(
 
 fn read_copy(path: &Path) -> Result<Value, DataError> {
     let text = fs::read(path).map_err(|why| DataError::File { path: path.to_owned(), what: "read", why })?;
-    let read = serde_json::from_slice(&text);
+    let read = serde_json::from_slice(&json::bytes(&text));
     read.map_err(|why| DataError::Copy { path: path.to_owned(), what: format!("it is no JSON ({why})") })
 }
 
