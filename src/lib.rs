@@ -50,6 +50,7 @@ pub mod config;
 pub mod convex;
 pub mod delivery;
 pub mod demo;
+pub mod files;
 pub mod gateway;
 pub mod heartbeat;
 pub mod http;

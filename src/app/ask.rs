@@ -108,7 +108,7 @@ impl Footing {
             format!(
                 "A service runs at {address}, but STATE_DIR {shown} is not open to you: ask as its owner, or as root"
             )
-        } else if ledger::owner(self.place.path()).is_some() {
+        } else if self.place.owner().is_some() {
             format!(
                 "A service runs at {address}, but running.json in STATE_DIR {shown} does not name it: it is just \
                  starting, or could not write; try again"
@@ -133,8 +133,8 @@ impl Footing {
         listed: Vec<Notification>,
         tell: impl FnOnce(&Casebook<'_>) -> T,
     ) -> Result<T, String> {
-        self.place.has_ledger()?;
-        let read = ledger::read(self.place.path()).map_err(|why| self.clean(&why.to_string()))?;
+        let folder = self.place.with_ledger()?;
+        let read = ledger::read(&folder).map_err(|why| self.clean(&why.to_string()))?;
         let (paused, mistake) = (self.place.paused(), self.mistake.clone());
         let house = House { mistake, paused, ..House::default() };
         let (account, roster) = (&self.account, Roster::default());

@@ -89,7 +89,7 @@ pub(super) fn overview(footing: &Footing, service: Option<&Service>) -> Result<O
         return serde_json::from_value(answer)
             .map_err(|_| "The running service is of another version than this command.".to_owned());
     }
-    let set_aside = ledger::last_set_aside(footing.place.path());
+    let set_aside = footing.place.last_set_aside();
     footing.tell(Vec::new(), |book| book.overview(set_aside).cleaned(&|text| footing.clean(text)))
 }
 
@@ -139,13 +139,14 @@ fn act(footing: &Footing, id: &str, retry: bool) -> Result<String, String> {
         return Ok(format!("{id}: {}.", answer["done"].as_str().unwrap_or("done")));
     }
     let failed = |why: String| footing.clean(&why);
-    let known = ledger::read(footing.place.path()).map_err(|why| failed(why.to_string()))?;
+    let folder = footing.place.with_ledger().map_err(failed)?;
+    let known = ledger::read(&folder).map_err(|why| failed(why.to_string()))?;
     // Nothing is made where there is nothing.
     if known.tales.is_empty() {
         return Err(Refused::NotDead.explain().to_owned());
     }
     let options = ledger::Options::new(footing.account.clone(), footing.sync);
-    let opened = Ledger::open(footing.place.path(), &options).map_err(|why| failed(why.to_string()))?;
+    let opened = Ledger::open(&folder, &options).map_err(|why| failed(why.to_string()))?;
     let mut dead = opened.dead;
     let found = dead.take(&NotificationId::new(id)).ok_or_else(|| {
         let under_way = opened.open.iter().any(|open| open.row.id.as_str() == id);

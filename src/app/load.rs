@@ -10,12 +10,15 @@ use std::io::{ErrorKind, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::config::table::SSL_CERT_FILE;
-use crate::config::{self, Configuration, FileSource, FileTrouble, SecretFile, Sources};
+use crate::config::table::{SSL_CERT_FILE, STATE_DIR};
+use crate::config::{self, Both, Configuration, FileSource, FileTrouble, SecretFile, Sources};
 use crate::wire::{BadRootsReason, Roots};
 
 /// The env file that is read where it exists and no other is named.
 pub const DEFAULT_ENV_FILE: &str = "/etc/mission-control-runtime.env";
+
+/// The folder for state by default, before each user had one.
+const FORMER_STATE: &str = ".mission-control-runtime";
 
 /// An env file is a page or two; whatever is larger is something else.
 const ENV_FILE_BYTES_MAX: u64 = 1024 * 1024;
@@ -32,12 +35,19 @@ pub struct Surroundings {
     pub variables: Vec<(OsString, OsString)>,
     /// The env file to read where none is named, if it exists.
     pub default_env_file: PathBuf,
+    /// The working directory.
+    pub working_directory: PathBuf,
 }
 
 impl Surroundings {
     /// Those of this process.
     pub fn of_this_process() -> Self {
-        Self { variables: std::env::vars_os().collect(), default_env_file: DEFAULT_ENV_FILE.into() }
+        Self {
+            variables: std::env::vars_os().collect(),
+            default_env_file: DEFAULT_ENV_FILE.into(),
+            // Of a directory that was deleted nothing can be found.
+            working_directory: std::env::current_dir().unwrap_or_default(),
+        }
     }
 }
 
@@ -64,7 +74,27 @@ pub fn load(env_file: Option<&Path>, surroundings: &Surroundings) -> Configurati
         },
     });
     check_certificates(&mut configuration);
+    check_former_state(&mut configuration, &surroundings.working_directory);
     configuration
+}
+
+/// Where state was kept by default before: without a variable that names it, it must not be forgotten there.
+fn check_former_state(configuration: &mut Configuration, working_directory: &Path) {
+    let Some(row) = configuration.report.row(STATE_DIR.name).filter(|row| !row.origin.is_given()) else {
+        return;
+    };
+    let (former, now) = (working_directory.join(FORMER_STATE), row.value.clone().unwrap_or_default());
+    // What is there, and not what it leads to: nothing is opened here.
+    let holds_ledger = |folder: &Path| folder.join("ledger.sqlite").symlink_metadata().is_ok();
+    if now.is_empty() || !holds_ledger(&former) {
+        return;
+    }
+    let both = match Path::new(&now) {
+        now if holds_ledger(now) => Both::WithLedger,
+        now if now.exists() => Both::WithoutLedger,
+        _ => Both::Missing,
+    };
+    configuration.refuse_former_state(former.display().to_string(), now, both);
 }
 
 fn find_env_file(named: Option<&Path>, default: &Path) -> FileSource {

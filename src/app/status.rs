@@ -124,8 +124,10 @@ fn text(health: &Value, address: &str, is_ready: bool) -> String {
     {
         text += &line("last error", &format!("{}: {error}", ago(Millis(at), now)));
     }
+    let (displaced, off) = (health["ledger"]["displaced"].as_str(), health["ledger"]["off"].as_str());
+    let ledger = displaced.map(|why| format!("not in its place: {why}"));
     let ledger =
-        health["ledger"]["off"].as_str().map_or_else(|| "written".to_owned(), |why| format!("off: {why}"));
+        ledger.or_else(|| off.map(|why| format!("off: {why}"))).unwrap_or_else(|| "written".to_owned());
     text += &line("ledger", &ledger);
     text
 }

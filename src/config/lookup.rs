@@ -11,10 +11,13 @@ use super::mistake::{FileTrouble, Mistake, Problem, quoted};
 use super::nearest;
 use super::passwords::passwords;
 use super::report::{Origin, Report};
-use super::table::{STATE_DIRECTORY, TABLE};
+use super::table::{HOME, STATE_DIRECTORY, TABLE, XDG_STATE_HOME};
 use super::variable::Variable;
 use super::warning::Warning;
 use crate::secret::Secret;
+
+/// The folder of this program among the state of others.
+const FOLDER: &str = "mission-control-runtime";
 
 /// Longer than most words.
 const WORD_CHARS_MAX: usize = 12;
@@ -97,7 +100,7 @@ pub(super) struct Found {
 /// What was found for every variable.
 pub(super) struct LookedUp {
     pub(super) findings: BTreeMap<&'static str, Finding>,
-    pub(super) state_directory: Option<String>,
+    pub(super) state_directory: Option<(String, &'static str)>,
     pub(super) report: Report,
 }
 
@@ -124,8 +127,22 @@ pub(super) fn look_up(sources: &Sources<'_>) -> LookedUp {
     search.warn_about_names();
     search.warn_about_permissions();
     let findings = TABLE.iter().map(|variable| (variable.name, search.find(variable))).collect();
-    let state_directory = sources.environment.get(STATE_DIRECTORY).filter(|text| !text.trim().is_empty());
-    LookedUp { findings, state_directory: state_directory.cloned(), report: search.report }
+    let state_directory = state_directory(sources.environment);
+    LookedUp { findings, state_directory, report: search.report }
+}
+
+/// Where state belongs by the environment, and what says so. Paths that are not absolute do not count, as the
+/// specification of `XDG_STATE_HOME` demands.
+fn state_directory(environment: &BTreeMap<String, String>) -> Option<(String, &'static str)> {
+    let path = |name| {
+        let text = environment.get(name).map(|text| text.trim())?;
+        text.starts_with('/').then(|| text.trim_end_matches('/'))
+    };
+    let of_systemd = path(STATE_DIRECTORY).and_then(|list| list.split(':').next());
+    let of_systemd = of_systemd.map(|first| (first.to_owned(), "STATE_DIRECTORY, which systemd sets"));
+    let of_xdg = || path(XDG_STATE_HOME).map(|state| (format!("{state}/{FOLDER}"), XDG_STATE_HOME));
+    let of_home = || path(HOME).map(|home| (format!("{home}/.local/state/{FOLDER}"), HOME));
+    of_systemd.or_else(of_xdg).or_else(of_home)
 }
 
 /// The two places, in the order in which they are asked.

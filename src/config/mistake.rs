@@ -33,6 +33,17 @@ pub enum Mistake {
         /// Why not.
         trouble: FileTrouble,
     },
+    /// Nothing says where state belongs.
+    NoStateDir,
+    /// The former default folder for state holds a ledger, and nothing says that it is still the one.
+    FormerState {
+        /// The former default.
+        former: String,
+        /// The default of now.
+        now: String,
+        /// What is there.
+        both: Both,
+    },
     /// A line of the env file that cannot be understood. What stands in it is not shown: it may be a secret.
     Line {
         /// The path of the file.
@@ -42,6 +53,17 @@ pub enum Mistake {
         /// Why not.
         problem: LineProblem,
     },
+}
+
+/// What is in the default folder for state, beside the former one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Both {
+    /// There is no such folder.
+    Missing,
+    /// There is no ledger in it.
+    WithoutLedger,
+    /// There is a ledger in it, too.
+    WithLedger,
 }
 
 /// What is wrong with a value.
@@ -346,11 +368,37 @@ impl fmt::Display for Mistake {
             Self::EnvFile { path, trouble } => {
                 write!(f, "The env file {path} cannot be used: {}.", trouble.explain())
             }
+            Self::NoStateDir => f.write_str(
+                "STATE_DIR is not set, and neither STATE_DIRECTORY nor XDG_STATE_HOME nor HOME says where state belongs. \
+                 Set STATE_DIR to a folder that belongs to the user of the service.",
+            ),
+            Self::FormerState { former, now, both: Both::WithLedger } => write!(
+                f,
+                "STATE_DIR is not set, and both hold a ledger: {former} (the former default) and {now} (the default). \
+                 Set STATE_DIR to the one that counts, or move the other one away."
+            ),
+            Self::FormerState { former, now, both } => {
+                let (from, to) = (in_shell(former), in_shell(now));
+                write!(
+                    f,
+                    "STATE_DIR is not set, and {former}, the former default, holds a ledger; the default is {now} now. Set \
+                     STATE_DIR to {former} to keep it there, or stop the process that uses it and move it: "
+                )?;
+                match both {
+                    Both::Missing => write!(f, "mkdir -p \"$(dirname {to})\" && mv {from} {to}"),
+                    _ => write!(f, "mv {from}/* {to}/"),
+                }
+            }
             Self::Line { path, line, problem } => {
                 write!(f, "The env file {path}: line {line} {}.", problem.explain())
             }
         }
     }
+}
+
+/// A path as a shell reads it.
+fn in_shell(path: &str) -> String {
+    format!("'{}'", path.replace('\'', r"'\''"))
 }
 
 /// A value in quotes on one line: control characters escaped, the end of a long one left out.

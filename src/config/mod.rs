@@ -30,12 +30,12 @@ mod warning;
 pub use env_file::EnvFile;
 pub use lookup::{FileSource, SecretFile, Sources};
 use mistake::quoted;
-pub use mistake::{FileTrouble, LineProblem, Mistake, Problem, Stray};
+pub use mistake::{Both, FileTrouble, LineProblem, Mistake, Problem, Stray};
 pub use network::Network;
 pub use report::{EffectiveRow, Origin, Report};
 pub use settings::{
-    Account, Agents, Delivery, Droplet, Gateway, HttpServer, LedgerSync, LogFormat, LogLevel, LogOutput,
-    NoResponseNote, Settings,
+    Account, Agents, Delivery, Droplet, Gateway, HttpServer, LedgerSwitch, LedgerSync, LogFormat, LogLevel,
+    LogOutput, NoResponseNote, Settings,
 };
 pub use table::TABLE;
 pub use variable::{Before, Effect, Fallback, Kind, ReadBy, Section, Variable};
@@ -66,6 +66,12 @@ impl Configuration {
         };
         self.settings = None;
         self.report.refuse(variable, Mistake::value(variable.name, origin, quoted(&path), problem));
+    }
+
+    /// Refuses to start beside state in the former default folder, which shows at the edge only.
+    pub fn refuse_former_state(&mut self, former: String, now: String, both: Both) {
+        self.settings = None;
+        self.report.refuse(&table::STATE_DIR, Mistake::FormerState { former, now, both });
     }
 }
 

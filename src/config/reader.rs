@@ -27,7 +27,7 @@ const GIVEN_CHARS_MAX: usize = 30;
 /// The books of one start.
 pub(super) struct Reader {
     findings: BTreeMap<&'static str, Finding>,
-    state_directory: Option<String>,
+    state_directory: Option<(String, &'static str)>,
     rows: BTreeMap<&'static str, EffectiveRow>,
     missing: Vec<&'static str>,
     refused: BTreeSet<&'static str>,
@@ -255,10 +255,20 @@ impl Reader {
         }
     }
 
-    /// The folder that systemd offers; the first, if there are several.
-    pub(super) fn state_directory(&self) -> Option<String> {
-        let first = self.state_directory.as_deref()?.split(':').next()?;
-        (!first.is_empty()).then(|| first.to_owned())
+    /// Where state belongs by the environment, and what says so.
+    pub(super) fn state_directory(&self) -> Option<(String, &'static str)> {
+        self.state_directory.clone()
+    }
+
+    /// Notes that nothing says something. If the env file is missing, that is the only news.
+    pub(super) fn lacks(&mut self, mistake: Mistake) {
+        if !self.file_is_missing() {
+            self.report.mistakes.push(mistake);
+        }
+    }
+
+    fn file_is_missing(&self) -> bool {
+        self.report.mistakes.iter().any(|mistake| matches!(mistake, Mistake::EnvFile { .. }))
     }
 
     fn set_row(&mut self, variable: &'static Variable, value: Option<String>, origin: Origin) {
@@ -304,9 +314,7 @@ impl Reader {
         }
         self.warn_of_missing_effects();
         // Without the env file it is no news that something is missing.
-        let file_is_missing =
-            self.report.mistakes.iter().any(|mistake| matches!(mistake, Mistake::EnvFile { .. }));
-        if !self.missing.is_empty() && !file_is_missing {
+        if !self.missing.is_empty() && !self.file_is_missing() {
             self.report.mistakes.insert(0, Mistake::Missing { names: std::mem::take(&mut self.missing) });
         }
         self.report.rows = TABLE.iter().filter_map(|variable| self.rows.remove(variable.name)).collect();

@@ -5,15 +5,16 @@ use std::time::Duration;
 
 use super::address::{self, bracketed, is_everywhere};
 use super::credentials;
+use super::mistake::Mistake;
 use super::network::Network;
 use super::reader::Reader;
 use super::table::{
     AGENT_SYNC_INTERVAL, DELIVERY_BACKOFF_BASE_MS, DELIVERY_BACKOFF_MAX_MS,
     DELIVERY_CONTEXT_FETCH_BATCH_SIZE, DELIVERY_IDLE_INTERVAL, DELIVERY_INTERVAL, DELIVERY_LIST_LIMIT,
     DELIVERY_MAX_AGE_MS, DELIVERY_MAX_ATTEMPTS, DELIVERY_MAX_CONCURRENT_SESSIONS, DELIVERY_STREAM_TIMEOUT_MS,
-    DRAIN_TIMEOUT_MS, DROPLET_ID, DROPLET_IP, DROPLET_REGION, HEALTH_CHECK_INTERVAL, LEDGER_SYNC, LOG_FORMAT,
-    LOG_LEVEL, LOG_OUTPUT, NO_RESPONSE_NOTE, OPENCLAW_MAX_CONCURRENT, OPENCLAW_VERSION, RECEIVE_MEMORY_MB,
-    RUNTIME_VERSION, SSL_CERT_FILE, STATE_DIR, TOOL_MAX_CALLS, TOOL_MAX_ROUNDS,
+    DRAIN_TIMEOUT_MS, DROPLET_ID, DROPLET_IP, DROPLET_REGION, HEALTH_CHECK_INTERVAL, LEDGER, LEDGER_SYNC,
+    LOG_FORMAT, LOG_LEVEL, LOG_OUTPUT, NO_RESPONSE_NOTE, OPENCLAW_MAX_CONCURRENT, OPENCLAW_VERSION,
+    RECEIVE_MEMORY_MB, RUNTIME_VERSION, SSL_CERT_FILE, STATE_DIR, TOOL_MAX_CALLS, TOOL_MAX_ROUNDS,
 };
 use super::warning::Warning;
 use crate::heartbeat::session::Scope;
@@ -43,6 +44,8 @@ pub struct Settings {
     pub openclaw_version: Option<String>,
     /// The folder for what must survive a crash.
     pub state_dir: PathBuf,
+    /// Whether steps are recorded.
+    pub ledger: LedgerSwitch,
     /// When a step counts as recorded.
     pub ledger_sync: LedgerSync,
     /// The memory for large foreign messages, in bytes.
@@ -179,6 +182,15 @@ pub enum NoResponseNote {
     Off,
 }
 
+/// Whether steps of deliveries are recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LedgerSwitch {
+    /// They are.
+    On,
+    /// They are not: a crash loses what is under way.
+    Off,
+}
+
 /// When a step of a delivery counts as recorded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LedgerSync {
@@ -255,6 +267,7 @@ pub(super) fn assemble(reader: &mut Reader) -> Option<Settings> {
         runtime_version,
         openclaw_version: reader.given_text(&OPENCLAW_VERSION),
         state_dir: state_dir(reader),
+        ledger: ledger(reader),
         ledger_sync: ledger_sync(reader),
         receive_bytes: count(reader.number(&RECEIVE_MEMORY_MB)).saturating_mul(1024 * 1024),
         ssl_cert_file: reader.given_text(&SSL_CERT_FILE).map(PathBuf::from),
@@ -318,9 +331,11 @@ fn state_dir(reader: &mut Reader) -> PathBuf {
     if let Some(given) = reader.given_text(&STATE_DIR) {
         return PathBuf::from(given);
     }
-    let (dir, from) = match reader.state_directory() {
-        Some(dir) => (dir, "STATE_DIRECTORY, which systemd sets"),
-        None => ("./.mission-control-runtime".to_owned(), "the working directory"),
+    let Some((dir, from)) = reader.state_directory() else {
+        if !reader.was_refused(&STATE_DIR) {
+            reader.lacks(Mistake::NoStateDir);
+        }
+        return PathBuf::new();
     };
     reader.derive(&STATE_DIR, &dir, from);
     PathBuf::from(dir)
@@ -340,6 +355,13 @@ fn log_format(reader: &mut Reader) -> LogFormat {
     match reader.text(&LOG_FORMAT).as_str() {
         "json" => LogFormat::Json,
         _ => LogFormat::Text,
+    }
+}
+
+fn ledger(reader: &mut Reader) -> LedgerSwitch {
+    match reader.text(&LEDGER).as_str() {
+        "off" => LedgerSwitch::Off,
+        _ => LedgerSwitch::On,
     }
 }
 

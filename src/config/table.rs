@@ -343,11 +343,22 @@ variables! {
     STATE_DIR {
         section: Section::Operation,
         kind: Kind::Path,
-        fallback: Fallback::Derived("`$STATE_DIRECTORY` under systemd, else `./.mission-control-runtime`"),
-        about: "The folder for what must survive a crash.",
+        fallback: Fallback::Derived("`$STATE_DIRECTORY` under systemd, else `$XDG_STATE_HOME/mission-control-runtime`, else `$HOME/.local/state/mission-control-runtime`"),
+        about: "The folder for what must survive a crash. It must belong to the user of the service, and nobody else may write to it.",
         before: Some(Before {
             there: "no such variable: nothing survived a restart",
             why: "deliveries continue at their last recorded step.",
+        }),
+        ..PLAIN
+    }
+    LEDGER {
+        section: Section::Operation,
+        kind: Kind::Choice { options: &["on", "off"], synonyms: &[] },
+        fallback: Fallback::Value("on"),
+        about: "Whether steps of deliveries are recorded in `STATE_DIR`. With `off` the service also starts where nothing can be written, and a crash loses what is under way.",
+        before: Some(Before {
+            there: "no such variable: nothing survived a restart",
+            why: "running without crash recovery is a decision, not an accident.",
         }),
         ..PLAIN
     }
@@ -579,5 +590,9 @@ pub(super) const NEIGHBOURS: &[&str] = &[
     "GITHUB_REPO",
 ];
 
-/// Where systemd says that state belongs; consulted for [`STATE_DIR`], in the environment only.
+/// Where systemd says that state belongs; consulted for [`STATE_DIR`], in the environment only, like the next two.
 pub(super) const STATE_DIRECTORY: &str = "STATE_DIRECTORY";
+/// Where a user's state belongs.
+pub(super) const XDG_STATE_HOME: &str = "XDG_STATE_HOME";
+/// The user's folder.
+pub(super) const HOME: &str = "HOME";

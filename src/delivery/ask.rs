@@ -45,6 +45,8 @@ pub enum Ask {
     GiveUp(NotificationId),
     /// From now on these turns do not begin.
     Hold(Hold),
+    /// Whether nothing begins at all from now on, because the ledger is not in its place.
+    Suspend(bool),
 }
 
 /// What is answered.

@@ -39,6 +39,7 @@ const UNMARKED_MAX: usize = 1000;
 
 /// The owner of the rows.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "facts that do not depend on each other")]
 pub struct Dispatcher {
     plan: Plan,
     queue: Queue,
@@ -69,6 +70,8 @@ pub struct Dispatcher {
     shelf: Shelf,
     /// Whose turns do not begin.
     hold: Hold,
+    /// Whether nothing begins.
+    suspended: bool,
     stopping: bool,
 }
 
@@ -105,6 +108,7 @@ impl Dispatcher {
             unmarked: HashMap::new(),
             unmarked_order: VecDeque::new(),
             ignored: 0,
+            suspended: false,
             stopping: false,
         }
     }
@@ -151,6 +155,7 @@ impl Dispatcher {
         self.queue.wake(now);
         while self.free > 0
             && self.rival.lets_begin()
+            && !self.suspended
             && let Some(Taken { job, turn }) = self.queue.take(&self.hold, self.gate.lets_in())
         {
             self.free -= 1;
@@ -315,7 +320,8 @@ impl Dispatcher {
         }
         let list = (!self.listing).then(|| self.pace.due(now));
         // What rests is of interest only if a worker could take it. Behind a closed gate that may be one without a turn.
-        let rested = self.queue.wake_at().filter(|_| self.free > 0 && self.rival.lets_begin());
+        let lets_begin = self.rival.lets_begin() && !self.suspended;
+        let rested = self.queue.wake_at().filter(|_| self.free > 0 && lets_begin);
         // Once it is due the list is wanted, and the pace knows when.
         let compared = self.rival.list_at().filter(|at| *at > now);
         [list, rested, compared, self.gate.probe_at()].into_iter().flatten().min()

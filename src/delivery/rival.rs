@@ -238,7 +238,7 @@ impl Rival {
                 self.found = moved;
                 self.times += 1;
                 let least = self.interval.mul_f64(SETTLING);
-                self.state = State::Holding(now + HOLD_MAX.mul_f64(dice).max(least));
+                self.state = State::Holding(now + HOLD_MAX.min(self.stand_back).mul_f64(dice).max(least));
             }
             State::Holding(_) | State::Comparing(_) | State::Alone | State::Leaving => {}
         }

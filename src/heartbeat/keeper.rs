@@ -4,23 +4,27 @@
 //! waits until it is written: the first writes for all who wait behind it, so that a slow disk is written to as often as
 //! it can be, and not once for each of them.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use log::{info, warn};
 
 use super::wake::Wakes;
 use crate::clock::Millis;
+use crate::files::Folder;
 use crate::model::AccountId;
 
 /// Its name in `STATE_DIR`.
 pub const FILE: &str = "wakes.json";
 
+/// The name of a file that could not be understood.
+const DAMAGED: &str = "wakes.damaged";
+
 /// Larger than everything that may wait for some thousand agents.
 const BYTES_MAX: u64 = 256 * 1024 * 1024;
+
+/// Writes the file.
+type Write = Box<dyn Fn(&[u8]) -> io::Result<()> + Send>;
 
 /// What waits, and where it is written down.
 pub struct Keeper {
@@ -36,29 +40,24 @@ struct Inside {
 
 struct Disk {
     /// None where it is only remembered.
-    path: Option<PathBuf>,
+    write: Option<Write>,
     /// How many of the changes are written.
     written: u64,
 }
 
 impl Keeper {
-    /// With what an earlier process has left of this account in this directory. A file that cannot be understood is put
+    /// With what an earlier process has left of this account in this folder. A file that cannot be understood is put
     /// aside.
-    pub fn open(directory: &Path, account: &AccountId, now: Millis) -> Self {
-        let path = directory.join(FILE);
-        let found = read(&path).map_err(|why| format!("cannot be read ({why})")).and_then(|text| {
+    pub fn open(folder: &Arc<Folder>, account: &AccountId, now: Millis) -> Self {
+        let found = read(folder).map_err(|why| format!("cannot be read ({why})")).and_then(|text| {
             let understood = text.map(|text| Wakes::recall(&text, account, now).ok_or(()));
             understood.transpose().map_err(|()| "is damaged, or of another account".to_owned())
         });
         let wakes = found.unwrap_or_else(|why| {
-            let aside = path.with_extension("damaged");
-            warn!(
-                "{} {why}: the events in it wait no longer, and it is put aside as {}",
-                path.display(),
-                aside.display()
-            );
+            let shown = folder.path().display();
+            warn!("{shown}/{FILE} {why}: the events in it wait no longer, and it is put aside as {shown}/{DAMAGED}");
             // If that fails it is written over, which is all that could be done with it.
-            let _ = fs::rename(&path, aside);
+            let _ = folder.rename(FILE, DAMAGED);
             None
         });
         let wakes = wakes.unwrap_or_else(|| Wakes::of(account));
@@ -66,7 +65,8 @@ impl Keeper {
             0 => {}
             waiting => info!("events that an earlier process has taken and no agent has seen: {waiting}"),
         }
-        Self::with(wakes, Some(path), None)
+        let folder = folder.clone();
+        Self::with(wakes, Some(Box::new(move |bytes| folder.write(FILE, bytes))), None)
     }
 
     /// Only remembered, for this reason.
@@ -74,9 +74,14 @@ impl Keeper {
         Self::with(Wakes::of(account), None, Some(why))
     }
 
-    fn with(wakes: Wakes, path: Option<PathBuf>, off: Option<String>) -> Self {
+    /// Written by this function.
+    pub fn written_by(account: &AccountId, write: impl Fn(&[u8]) -> io::Result<()> + Send + 'static) -> Self {
+        Self::with(Wakes::of(account), Some(Box::new(write)), None)
+    }
+
+    fn with(wakes: Wakes, write: Option<Write>, off: Option<String>) -> Self {
         let inside = Mutex::new(Inside { wakes, off });
-        Self { inside, disk: Mutex::new(Disk { path, written: 0 }) }
+        Self { inside, disk: Mutex::new(Disk { write, written: 0 }) }
     }
 
     fn inside(&self) -> MutexGuard<'_, Inside> {
@@ -106,7 +111,9 @@ impl Keeper {
     /// Waits until so many changes are written.
     fn writes(&self, changes: u64) -> bool {
         let mut disk = self.disk.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(path) = disk.path.clone() else { return false };
+        if disk.write.is_none() {
+            return false;
+        }
         if disk.written >= changes {
             return self.off().is_none();
         }
@@ -114,38 +121,24 @@ impl Keeper {
             let inside = self.inside();
             (inside.wakes.stored(), inside.wakes.changes())
         };
-        let failed = write(&path, text.as_bytes()).err();
-        let off = failed.map(|why| format!("{} cannot be written ({why})", path.display()));
+        let failed = disk.write.as_ref().and_then(|write| write(text.as_bytes()).err());
+        let off = failed.map(|why| format!("{FILE} in STATE_DIR cannot be written ({why})"));
         if off.is_none() {
             disk.written = changes;
         }
         let before = std::mem::replace(&mut self.inside().off, off.clone());
         match (&before, &off) {
             (None, Some(why)) => warn!("{why}: events that wait for agents are kept in memory only"),
-            (Some(_), None) => info!("{} is written again: what waits is kept", path.display()),
+            (Some(_), None) => info!("{FILE} in STATE_DIR is written again: what waits is kept"),
             _ => {}
         }
         off.is_none()
     }
 }
 
-fn read(path: &Path) -> io::Result<Option<String>> {
-    match fs::metadata(path) {
-        Err(why) if matches!(why.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
-        Err(why) => Err(why),
-        Ok(facts) if !facts.is_file() || facts.len() > BYTES_MAX => Err(io::ErrorKind::InvalidData.into()),
-        Ok(_) => fs::read(path).map(|bytes| Some(String::from_utf8_lossy(&bytes).into_owned())),
+fn read(folder: &Folder) -> io::Result<Option<String>> {
+    match folder.check(FILE)? {
+        Some(bytes) if bytes > BYTES_MAX => Err(io::ErrorKind::InvalidData.into()),
+        Some(_) | None => Ok(folder.read(FILE)?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned())),
     }
-}
-
-/// Writes the file as a whole, or not at all; only its owner can read it.
-fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let beside = path.with_extension("new");
-    let mut file = OpenOptions::new().mode(0o600).write(true).create(true).truncate(true).open(&beside)?;
-    file.set_permissions(fs::Permissions::from_mode(0o600))?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&beside, path)?;
-    // The new name is only then on the disk.
-    File::open(path.parent().unwrap_or_else(|| Path::new(".")))?.sync_all()
 }

@@ -6,6 +6,7 @@ mod heartbeat;
 mod process;
 mod ready;
 mod report;
+mod storage;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use serde::Serialize;
 pub use heartbeat::HeartbeatHealth;
 pub use process::{Infrastructure, Memory, PanicHealth, Versions};
 pub use ready::Ready;
+pub use storage::{DiskHealth, LedgerHealth};
 
 use crate::clock::Millis;
 use crate::ops::Paused;
@@ -262,31 +264,6 @@ pub struct BackendHealth {
     pub clock_ahead_ms: Option<i64>,
 }
 
-/// What survives a crash.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct LedgerHealth {
-    /// Why nothing does, if so.
-    pub off: Option<String>,
-    /// Whether nothing new begins because of that.
-    pub holds: bool,
-    /// Deliveries that are not over.
-    pub open: usize,
-    /// Notes taken since the start.
-    pub notes: u64,
-    /// Transactions.
-    pub commits: u64,
-    /// Those that somebody waited for.
-    pub synced: u64,
-}
-
-/// The disk that the ledger lies on.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct DiskHealth {
-    /// What is free for us, in bytes; none if the system does not say.
-    pub free_bytes: Option<u64>,
-}
-
 /// So many failures in a row are no accident.
 const FAILING: u64 = 3;
 
@@ -297,7 +274,7 @@ const DISK_LOW_BYTES: u64 = 100 * 1024 * 1024;
 const SKEW_MS: u64 = 30_000;
 
 /// Everything that can speak against being healthy, in words that dashboards can count.
-pub const REASONS: [&str; 20] = [
+pub const REASONS: [&str; 21] = [
     "gateway_unreachable",
     "gateway_refused_token",
     "gateway_endpoint_off",
@@ -313,6 +290,7 @@ pub const REASONS: [&str; 20] = [
     "roster_stale",
     "report_failing",
     "ledger_off",
+    "state_dir_moved",
     "disk_low",
     "clock_skew",
     // Of the rooms that write workspaces.
@@ -351,6 +329,7 @@ impl Parts {
             // Where nothing gets through, the report is not what is wrong.
             "report_failing" => backend.accepted == Some(true) && backend.last_report_error.is_some(),
             "ledger_off" => ledger.off.is_some(),
+            "state_dir_moved" => ledger.displaced.is_some(),
             "disk_low" => disk.free_bytes.is_some_and(|free| free < DISK_LOW_BYTES),
             "clock_skew" => backend.clock_ahead_ms.is_some_and(|ahead| ahead.unsigned_abs() > SKEW_MS),
             "foreign_instance" => delivery.foreign_instance.is_some(),

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, TransactionBehavior, params};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
 
 use super::entry::{Found, Image, sum_of_id};
 use super::error::LedgerError;
@@ -57,14 +57,13 @@ impl Book {
     ) -> Result<Self, LedgerError> {
         let path = place.database()?;
         let full = sync == LedgerSync::Full;
-        let promised = mark::read(&place.mark());
+        let promised = mark::read(&place.mark_text());
         let opened = Self::look_through(&path, promised, hear).map_err(|why| match why {
             LedgerError::Damaged { what, .. } => LedgerError::Damaged { what, known: legible(&path) },
             other => other,
         });
         let (database, commits) = opened?;
-        let path = place.mark();
-        let mark = Mark::open(&path, full).map_err(|why| LedgerError::File { path, what: "opened", why })?;
+        let mark = Mark::of(place.mark()?, full);
         // All of it is on the disk: the commit of the layout was synced.
         mark.write(commits);
         Ok(Self { database, mark, commits, full, syncs: true, slow })
@@ -75,7 +74,8 @@ impl Book {
         promised: i64,
         hear: impl FnMut(Found),
     ) -> Result<(Connection, i64), LedgerError> {
-        let mut database = Connection::open(path)?;
+        let mut database =
+            Connection::open_with_flags(path, OpenFlags::default() | OpenFlags::SQLITE_OPEN_NOFOLLOW)?;
         // What is refused is evidence: its log stays as it is.
         database.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         // People who read it may be in the way for a moment.
@@ -242,7 +242,8 @@ fn read_all(database: &Connection, mut hear: impl FnMut(Found)) -> Result<i64, L
 
 /// The same for somebody who only reads; for any number of them beside the one who writes.
 pub(super) fn read_only(path: &Path, hear: impl FnMut(Found)) -> Result<(), LedgerError> {
-    let database = Connection::open_with_flags(path, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    let database = Connection::open_with_flags(path, flags)?;
     database.busy_timeout(Duration::from_secs(1))?;
     if !refuse_others(&database)? {
         read_all(&database, hear)?;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::{fmt, io};
 
 use crate::delivery::journal::JournalError;
+use crate::files::FolderError;
 use crate::model::NotificationId;
 
 /// Why the ledger could not be opened or written.
@@ -18,6 +19,8 @@ pub enum LedgerError {
         /// What the machine says.
         why: io::Error,
     },
+    /// The folder cannot be used.
+    Folder(FolderError),
     /// Another process has it open.
     Locked {
         /// Where.
@@ -47,6 +50,8 @@ pub enum LedgerError {
         /// The deliveries in it that are not over; none if that cannot be read.
         known: Option<Vec<NotificationId>>,
     },
+    /// It is switched off.
+    Off,
     /// The disk is full.
     Full,
     /// The disk, or whatever it is on, refused.
@@ -59,13 +64,14 @@ impl LedgerError {
         Self::Damaged { what: what.into(), known: Vec::new() }
     }
 
-    /// Whether the place is the trouble, and nothing that is under way lies there: the service may run without a
-    /// ledger ([`off`]), and loses only crash recovery.
+    /// Whether the place is the trouble, and nothing that is under way lies there: a service without a ledger ([`off`])
+    /// would lose only crash recovery.
     ///
     /// [`off`]: super::Ledger::off
     pub fn is_of_the_place(&self) -> bool {
         match self {
-            Self::File { .. } | Self::Full | Self::Disk(_) => true,
+            Self::File { .. } | Self::Off | Self::Full | Self::Disk(_) => true,
+            Self::Folder(why) => !why.is_unsafe(),
             Self::Stuck { known, .. } => known.as_ref().is_some_and(Vec::is_empty),
             Self::Locked { .. } | Self::Newer { .. } | Self::Damaged { .. } => false,
         }
@@ -76,6 +82,7 @@ impl fmt::Display for LedgerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File { path, what, why } => write!(f, "{} could not be {what} ({why})", path.display()),
+            Self::Folder(why) => write!(f, "STATE_DIR {why}"),
             Self::Locked { directory, by } => {
                 let by = by.map_or_else(|| "another process".to_owned(), |id| format!("process {id}"));
                 let directory = directory.display();
@@ -103,6 +110,7 @@ impl fmt::Display for LedgerError {
                     "{why}; and the ledger there has deliveries under way ({known}), which could be done twice"
                 )
             }
+            Self::Off => f.write_str("LEDGER=off is set: nothing that is done survives a crash"),
             Self::Full => f.write_str("the disk is full: nothing more is recorded; make room"),
             Self::Disk(what) => write!(f, "the ledger could not be read or written ({what})"),
         }
@@ -110,6 +118,12 @@ impl fmt::Display for LedgerError {
 }
 
 impl std::error::Error for LedgerError {}
+
+impl From<FolderError> for LedgerError {
+    fn from(why: FolderError) -> Self {
+        Self::Folder(why)
+    }
+}
 
 impl From<rusqlite::Error> for LedgerError {
     fn from(why: rusqlite::Error) -> Self {

@@ -11,14 +11,12 @@
 //! only a crash of the machine takes away is of no interest, because that is nobody's fault here. A process that is told
 //! to stop empties the file first. A file that cannot be understood says nothing.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::mark::boot;
-use super::place::open_ours;
 use crate::clock::Millis;
 use crate::delivery::crash::Crash;
 use crate::delivery::journal::Hand;
@@ -40,8 +38,7 @@ pub(super) struct Hands {
 
 impl Hands {
     /// This process begins to work.
-    pub(super) fn begin(path: &Path, now: Millis) -> io::Result<Self> {
-        let file = open_ours(path)?;
+    pub(super) fn begin(file: File, now: Millis) -> io::Result<Self> {
         file.set_len(0)?;
         write(&file, 0, &format!("{RUNNING} {:020} {}", now.0, boot()))?;
         Ok(Self { file, taken: Mutex::new(vec![true]) })
@@ -81,8 +78,8 @@ fn write(file: &File, place: usize, words: &str) -> io::Result<()> {
 }
 
 /// The crash of the last process, if it has not ended in order and this machine has not been started again since.
-pub(super) fn read(path: &Path) -> Option<Crash> {
-    let text = fs::read_to_string(path).ok()?;
+pub(super) fn read(content: &[u8]) -> Option<Crash> {
+    let text = std::str::from_utf8(content).ok()?;
     let mut lines = text.lines();
     let mut process = lines.next()?.split_whitespace();
     let running = process.next()? == RUNNING;
@@ -100,37 +97,40 @@ pub(super) fn read(path: &Path) -> Option<Crash> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
     fn a_crash_is_told_from_a_stop() {
         let home = tempfile::TempDir::new().expect("a directory");
         let path = home.path().join("hands");
-        assert_eq!(read(&path), None, "there is none");
-        let hands = Arc::new(Hands::begin(&path, Millis(5)).expect("a file"));
+        let read = || read(&fs::read(&path).unwrap_or_default());
+        assert_eq!(read(), None, "there is none");
+        let hands = Arc::new(Hands::begin(File::create(&path).expect("a file"), Millis(5)).expect("written"));
         let crash = |in_hand: &[(&str, i64)]| {
             let in_hand = in_hand.iter().map(|(id, at)| (NotificationId::new(*id), Millis(*at)));
             Some(Crash { began: Millis(5), in_hand: in_hand.collect() })
         };
-        assert_eq!(read(&path), crash(&[]));
+        assert_eq!(read(), crash(&[]));
         let one = hands.take(&NotificationId::new("n1"), Millis(6));
         let two = hands.take(&NotificationId::new("n2"), Millis(7));
-        assert_eq!(read(&path), crash(&[("n1", 6), ("n2", 7)]));
+        assert_eq!(read(), crash(&[("n1", 6), ("n2", 7)]));
         drop(one);
-        assert_eq!(read(&path), crash(&[("n2", 7)]));
+        assert_eq!(read(), crash(&[("n2", 7)]));
         let three = hands.take(&NotificationId::new("n3"), Millis(8));
         let long = hands.take(&NotificationId::new("x".repeat(ID_MAX + 1)), Millis(9));
-        assert_eq!(read(&path), crash(&[("n3", 8), ("n2", 7)]), "a free place is taken again");
+        assert_eq!(read(), crash(&[("n3", 8), ("n2", 7)]), "a free place is taken again");
         drop((two, three, long));
-        assert_eq!(read(&path), crash(&[]));
+        assert_eq!(read(), crash(&[]));
         let good = fs::read_to_string(&path).expect("a file");
         fs::write(&path, good.replace(&boot(), "another-start")).expect("written");
-        assert_eq!(read(&path), None, "the machine was started again");
+        assert_eq!(read(), None, "the machine was started again");
         let _late = hands.take(&NotificationId::new("n4"), Millis(9));
         hands.end();
         let _later = hands.take(&NotificationId::new("n5"), Millis(9));
-        assert_eq!(read(&path), None, "it was told to stop");
+        assert_eq!(read(), None, "it was told to stop");
         fs::write(&path, [0xff, 0, 7]).expect("written");
-        assert_eq!(read(&path), None, "nonsense");
+        assert_eq!(read(), None, "nonsense");
     }
 }

@@ -9,14 +9,11 @@
 //! counts only until the machine is started again. A mark that cannot be read says nothing.
 
 use std::fs::{self, File};
-use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
 
 use ring::digest::{SHA256, digest};
 
 use super::entry::first_eight;
-use super::place::open_ours;
 
 /// What makes two starts of a machine differ.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
@@ -31,9 +28,9 @@ pub(super) struct Mark {
 }
 
 impl Mark {
-    /// Opens the mark for writing.
-    pub(super) fn open(path: &Path, synced: bool) -> io::Result<Self> {
-        Ok(Self { file: open_ours(path)?, boot: boot(), synced })
+    /// In this file.
+    pub(super) fn of(file: File, synced: bool) -> Self {
+        Self { file, boot: boot(), synced }
     }
 
     /// So many commits were waited for.
@@ -45,9 +42,10 @@ impl Mark {
     }
 }
 
-/// How many commits must be there.
-pub(super) fn read(path: &Path) -> i64 {
-    fs::read_to_string(path).ok().and_then(|line| understand(line.trim_end_matches('\n'))).unwrap_or(0)
+/// How many commits must be there, by the content of the file.
+pub(super) fn read(content: &[u8]) -> i64 {
+    let line = std::str::from_utf8(content).ok();
+    line.and_then(|line| understand(line.trim_end_matches('\n'))).unwrap_or(0)
 }
 
 fn understand(line: &str) -> Option<i64> {
@@ -81,25 +79,30 @@ mod tests {
     fn a_mark_says_what_was_written_or_nothing() {
         let home = tempfile::TempDir::new().expect("a directory");
         let path = home.path().join("mark");
-        assert_eq!(read(&path), 0, "there is none");
+        let open = |synced| {
+            let file = File::options().write(true).create(true).truncate(false).open(&path);
+            Mark::of(file.expect("a file"), synced)
+        };
+        let read = || read(&fs::read(&path).unwrap_or_default());
+        assert_eq!(read(), 0, "there is none");
         for synced in [true, false] {
-            let mark = Mark::open(&path, synced).expect("a mark");
+            let mark = open(synced);
             mark.write(999);
             mark.write(1_000);
-            assert_eq!(read(&path), 1_000);
+            assert_eq!(read(), 1_000);
         }
         let good = fs::read(&path).expect("a file");
         for at in 0..good.len() {
             let mut bytes = good.clone();
             bytes[at] ^= 0x11;
             fs::write(&path, &bytes).expect("written");
-            assert_eq!(read(&path), 0, "byte {at}");
+            assert_eq!(read(), 0, "byte {at}");
         }
         // Of another start of the machine: only what was synced is there for certain.
-        let other = Mark { boot: "another".to_owned(), ..Mark::open(&path, false).expect("a mark") };
+        let other = Mark { boot: "another".to_owned(), ..open(false) };
         other.write(7);
-        assert_eq!(read(&path), 0);
+        assert_eq!(read(), 0);
         Mark { synced: true, ..other }.write(7);
-        assert_eq!(read(&path), 7);
+        assert_eq!(read(), 7);
     }
 }

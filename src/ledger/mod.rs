@@ -36,14 +36,13 @@ mod read;
 mod story;
 mod writer;
 
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 pub use error::LedgerError;
 pub use paper::Paper;
-pub use place::{SetAside, is_in, last_set_aside, make, owner, set_aside};
+pub use place::{SetAside, is_in, last_set_aside, owner, set_aside};
 pub use read::{Read, Tale, read};
 
 pub use crate::delivery::journal::Told;
@@ -56,10 +55,12 @@ use crate::delivery::crash::Crash;
 use crate::delivery::journal::{Hand, Journal, JournalError, Note, Wait};
 use crate::delivery::shelf::{Shelf, Shelved};
 use crate::delivery::{End, Record};
+use crate::files::Folder;
 use crate::model::{AccountId, Notification, NotificationId, NotificationType};
 use book::Book;
 use entry::Found;
 use hands::Hands;
+use place::Place;
 use writer::Shared;
 
 /// So many closed deliveries are kept for `why`, at most.
@@ -180,27 +181,27 @@ enum Inner {
     On {
         shared: Arc<Shared>,
         writer: Mutex<Option<JoinHandle<()>>>,
-        place: PathBuf,
+        place: Arc<Place>,
         hands: OnceLock<Arc<Hands>>,
     },
-    Off(String),
+    /// With the lock of the folder, where it can be had.
+    Off(String, Option<Place>),
 }
 
 impl Ledger {
-    /// Opens the ledger in this directory; made, with it, where there is none.
-    pub fn open(directory: &Path, options: &Options) -> Result<Opened, LedgerError> {
-        let opened = Self::open_here(directory, options);
-        // Whoever goes on without a ledger must not forget what lies in one.
-        opened.map_err(|why| if why.is_of_the_place() { place::stuck(directory, why) } else { why })
+    /// Opens the ledger in this folder; made where there is none.
+    pub fn open(folder: &Arc<Folder>, options: &Options) -> Result<Opened, LedgerError> {
+        let opened = Self::open_here(folder, options);
+        opened.map_err(|why| if why.is_of_the_place() { place::stuck(folder, why) } else { why })
     }
 
-    fn open_here(directory: &Path, options: &Options) -> Result<Opened, LedgerError> {
-        let place = place::claim(directory)?;
+    fn open_here(folder: &Arc<Folder>, options: &Options) -> Result<Opened, LedgerError> {
+        let place = Arc::new(place::claim(folder)?);
         let mut recall = Recall { next: 1, ..Recall::default() };
         let book =
             Book::open(&place, options.sync, options.slow, |found| recall.take(found, &options.account))?;
         let set_aside = place.last_set_aside();
-        let (hands, crash) = (place.hands(), hands::read(&place.hands()));
+        let crash = hands::read(&place.hands_text());
         recall.closed.sort_by_key(|(_, closed, _)| closed.at);
         let closed = recall.closed.iter().map(|(_, closed, _)| closed.clone()).collect();
         recall.dead.sort_by_key(|dead| dead.at);
@@ -210,27 +211,54 @@ impl Ledger {
         let requests = std::mem::take(&mut recall.requests);
         let (damaged, newer) = (std::mem::take(&mut recall.damaged), std::mem::take(&mut recall.newer));
         let shared = Arc::new(Shared::new(recall, options.account.clone()));
-        let writer = writer::spawn(shared.clone(), book, place)
+        let writer = writer::spawn(shared.clone(), book, place.clone())
             .map_err(|why| LedgerError::Disk(format!("its thread did not start: {why}")))?;
         let writer = Mutex::new(Some(writer));
-        let ledger = Self(Inner::On { shared, writer, place: hands, hands: OnceLock::new() });
+        let ledger = Self(Inner::On { shared, writer, place, hands: OnceLock::new() });
         Ok(Opened { ledger, open, damaged, newer, crash, closed, requests, dead, foreign, set_aside })
     }
 
     /// One that keeps nothing, and says so: only crash recovery is lost.
     pub fn off(reason: impl Into<String>) -> Self {
-        Self(Inner::Off(reason.into()))
+        Self(Inner::Off(reason.into(), None))
+    }
+
+    /// One that keeps nothing because it is switched off. An error if deliveries in the folder are under way: what
+    /// becomes of them could not be recorded.
+    pub fn switched_off(folder: Option<&Arc<Folder>>) -> Result<Self, LedgerError> {
+        let why = LedgerError::Off.to_string();
+        let Some(folder) = folder else { return Ok(Self::off(why)) };
+        let place = match place::claim(folder) {
+            Err(locked @ LedgerError::Locked { .. }) => return Err(locked),
+            // In a folder that cannot be written nobody else has a lock.
+            claimed => claimed.ok(),
+        };
+        match place::stuck(folder, LedgerError::Off) {
+            under_way if !under_way.is_of_the_place() => Err(under_way),
+            _ => Ok(Self(Inner::Off(why, place))),
+        }
+    }
+
+    /// Why the path of the folder no longer leads to this ledger, if so. Then another process could begin a ledger
+    /// there, and nothing new may begin here.
+    pub fn displaced(&self) -> Option<String> {
+        match &self.0 {
+            Inner::On { place, .. } => place.displaced(),
+            Inner::Off(_, place) => place.as_ref()?.displaced(),
+        }
     }
 
     /// This process works from now on: if it ends before it is told to stop ([`Ledger::stops`]), that is a crash.
     pub fn works(&self, now: Millis) {
         let Inner::On { place, hands, .. } = &self.0 else { return };
-        match Hands::begin(place, now) {
+        match place
+            .hands()
+            .map_err(|why| why.to_string())
+            .and_then(|file| Hands::begin(file, now).map_err(|why| why.to_string()))
+        {
             // It is set once, by the one who starts.
             Ok(begun) => drop(hands.set(Arc::new(begun))),
-            Err(why) => {
-                warn!("a crash will not be told from a stop: {} cannot be written ({why})", place.display());
-            }
+            Err(why) => warn!("a crash will not be told from a stop: {why}"),
         }
     }
 
@@ -244,7 +272,7 @@ impl Ledger {
     pub fn state(&self) -> State {
         match &self.0 {
             Inner::On { shared, .. } => shared.state(),
-            Inner::Off(why) => State { off: Some(why.clone()), ..State::default() },
+            Inner::Off(why, _) => State { off: Some(why.clone()), ..State::default() },
         }
     }
 
@@ -270,14 +298,14 @@ impl Journal for Ledger {
     fn note(&self, note: &Note<'_>, wait: Wait) -> Result<(), JournalError> {
         match &self.0 {
             Inner::On { shared, .. } => shared.note(note, wait),
-            Inner::Off(_) => Ok(()),
+            Inner::Off(..) => Ok(()),
         }
     }
 
     fn in_hand(&self, row: &NotificationId, now: Millis) -> Hand {
         match &self.0 {
             Inner::On { hands, .. } => hands.get().map_or_else(Hand::default, |hands| hands.take(row, now)),
-            Inner::Off(_) => Hand::default(),
+            Inner::Off(..) => Hand::default(),
         }
     }
 }

@@ -1,10 +1,10 @@
-//! Where the ledger lies: a directory that one process at a time has, files that only their owner can read, and what
+//! Where the ledger lies: a folder that one process at a time has, files that only their owner can read, and what
 //! becomes of a damaged one.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::entry::{Found, Image};
 use super::error::LedgerError;
 use crate::clock::Millis;
+use crate::files::Folder;
 use crate::model::NotificationId;
 
 const DATABASE: &str = "ledger.sqlite";
@@ -22,55 +23,54 @@ const HANDS: &str = "ledger.hands";
 /// What belongs to a database besides its own file.
 const LOG: &str = "-wal";
 const INDEX: &str = "-shm";
+const JOURNAL: &str = "-journal";
 /// How often, and at what distance, it is looked whether somebody who has the lock only looks.
 const LOOKS: usize = 5;
 const LOOK: Duration = Duration::from_millis(10);
 /// The beginning and the end of the names of those that were set aside; between them the time.
 const ASIDE: (&str, &str) = ("ledger.damaged-", ".sqlite");
 
-/// The directory, while it is ours.
+/// The folder, while its lock is ours.
 #[derive(Debug)]
 pub(super) struct Place {
-    directory: PathBuf,
+    folder: Arc<Folder>,
     lock: File,
+    /// Opened before SQLite opens the file and closed after: closing it in between would release SQLite's locks.
+    database: OnceLock<File>,
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        // Closing is not enough: a process that is being started elsewhere has the file open for a moment, too.
-        let _ = self.lock.unlock();
+        self.release();
     }
 }
 
-/// Makes the directory where there is none, for its owner alone.
-pub fn make(directory: &Path) -> Result<(), LedgerError> {
-    let made = DirBuilder::new().recursive(true).mode(0o700).create(directory);
-    made.map_err(|why| LedgerError::File { path: directory.to_owned(), what: "made", why })
-}
-
-/// Makes the directory where there is none, and takes it.
-pub(super) fn claim(directory: &Path) -> Result<Place, LedgerError> {
-    let failed = |path: &Path, what| {
-        let path = path.to_owned();
-        move |why| LedgerError::File { path, what, why }
-    };
-    make(directory)?;
-    let path = directory.join(LOCK);
-    let mut lock = open_ours(&path).map_err(failed(&path, "opened"))?;
+/// Takes the folder.
+pub(super) fn claim(folder: &Arc<Folder>) -> Result<Place, LedgerError> {
+    let mut lock = folder.open_for_writing(LOCK).map_err(failed(folder, LOCK, "opened"))?;
     match taken(&lock) {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             let mut by = String::new();
             // Who it is, is only for the sentence.
             let _ = lock.read_to_string(&mut by);
-            return Err(LedgerError::Locked { directory: directory.to_owned(), by: by.trim().parse().ok() });
+            return Err(LedgerError::Locked {
+                directory: folder.path().to_owned(),
+                by: by.trim().parse().ok(),
+            });
         }
-        Err(TryLockError::Error(why)) => return Err(failed(&path, "locked")(why)),
+        Err(TryLockError::Error(why)) => return Err(failed(folder, LOCK, "locked")(why)),
     }
     let said = lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id()));
     // A full disk keeps the lock all the same.
     drop(said);
-    Ok(Place { directory: directory.to_owned(), lock })
+    Ok(Place { folder: folder.clone(), lock, database: OnceLock::new() })
+}
+
+/// What became of a file of the folder.
+fn failed(folder: &Folder, name: &str, what: &'static str) -> impl FnOnce(io::Error) -> LedgerError {
+    let path = folder.path().join(name);
+    move |why| LedgerError::File { path, what, why }
 }
 
 /// Takes the lock. A command that only looks whose it is has it for an instant.
@@ -84,9 +84,9 @@ fn taken(lock: &File) -> Result<(), TryLockError> {
     lock.try_lock()
 }
 
-/// The process that has the ledger in this directory, if one has it and says so.
-pub fn owner(directory: &Path) -> Option<u32> {
-    let mut lock = File::open(directory.join(LOCK)).ok()?;
+/// The process that has the ledger in this folder, if one has it and says so.
+pub fn owner(folder: &Folder) -> Option<u32> {
+    let mut lock = folder.open_for_reading(LOCK).ok()??;
     if lock.try_lock_shared().is_ok() {
         return None;
     }
@@ -95,58 +95,81 @@ pub fn owner(directory: &Path) -> Option<u32> {
     by.trim().parse().ok()
 }
 
-/// Opens a file for reading and writing, made where there is none; its owner's alone, whatever the directory allows.
-pub(super) fn open_ours(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    let file = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
-    let mut permissions = file.metadata()?.permissions();
-    if permissions.mode() & 0o077 != 0 {
-        permissions.set_mode(0o600);
-        file.set_permissions(permissions)?;
-    }
-    Ok(file)
-}
-
 impl Place {
-    /// The database file: ours, there, and its name on the disk. What SQLite puts beside it gets the same mode.
+    /// The database file: there, a private file, and its name on the disk. What SQLite puts beside it gets the same mode.
     pub(super) fn database(&self) -> Result<PathBuf, LedgerError> {
-        let path = self.directory.join(DATABASE);
-        let made = open_ours(&path).and_then(|_| File::open(&self.directory)?.sync_all());
-        made.map_err(|why| LedgerError::File { path: path.clone(), what: "opened", why })?;
-        Ok(path)
+        let made = self.folder.open_for_writing(DATABASE).and_then(|file| {
+            self.folder.sync()?;
+            Ok(file)
+        });
+        let file = made.map_err(failed(&self.folder, DATABASE, "opened"))?;
+        // It is set once, by the one who opens the book.
+        let _ = self.database.set(file);
+        let path = database_in(&self.folder).map_err(failed(&self.folder, DATABASE, "opened"))?;
+        path.ok_or_else(|| failed(&self.folder, DATABASE, "opened")(io::ErrorKind::NotFound.into()))
+    }
+
+    /// The text of the mark. One that cannot be read says nothing.
+    pub(super) fn mark_text(&self) -> Vec<u8> {
+        self.folder.read(MARK).ok().flatten().unwrap_or_default()
     }
 
     /// The file of the mark.
-    pub(super) fn mark(&self) -> PathBuf {
-        self.directory.join(MARK)
+    pub(super) fn mark(&self) -> Result<File, LedgerError> {
+        self.folder.open_for_writing(MARK).map_err(failed(&self.folder, MARK, "opened"))
+    }
+
+    /// Why the path of the folder no longer leads to this ledger, if so: it was moved, deleted or replaced.
+    pub(super) fn displaced(&self) -> Option<String> {
+        let database = self.database.get().map(|file| (DATABASE, file));
+        self.folder.displaced([(LOCK, &self.lock)].into_iter().chain(database))
     }
 
     /// The file of what a process has in hand.
-    pub(super) fn hands(&self) -> PathBuf {
-        self.directory.join(HANDS)
+    pub(super) fn hands(&self) -> Result<File, LedgerError> {
+        self.folder.open_for_writing(HANDS).map_err(failed(&self.folder, HANDS, "opened"))
+    }
+
+    /// The text of that file. One that cannot be read says nothing.
+    pub(super) fn hands_text(&self) -> Vec<u8> {
+        self.folder.read(HANDS).ok().flatten().unwrap_or_default()
     }
 
     /// When a ledger was last set aside here.
     pub(super) fn last_set_aside(&self) -> Option<Millis> {
-        last_set_aside(&self.directory)
+        last_set_aside(&self.folder)
+    }
+
+    /// Another process may take the folder.
+    pub(super) fn release(&self) {
+        // Closing is not enough: a process that is being started elsewhere has the file open for a moment, too.
+        let _ = self.lock.unlock();
     }
 }
 
-/// Whether there is a ledger in this directory.
-pub fn is_in(directory: &Path) -> bool {
-    database_in(directory).exists()
+/// Whether there is a ledger in this folder.
+pub fn is_in(folder: &Folder) -> bool {
+    !matches!(folder.check(DATABASE), Ok(None))
 }
 
-/// When a ledger was last set aside in this directory.
-pub fn last_set_aside(directory: &Path) -> Option<Millis> {
-    let entries = fs::read_dir(directory).ok()?;
-    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    names.filter_map(|name| name.strip_prefix(ASIDE.0)?.strip_suffix(ASIDE.1)?.parse().ok()).max().map(Millis)
+/// When a ledger was last set aside in this folder.
+pub fn last_set_aside(folder: &Folder) -> Option<Millis> {
+    let names = folder.names().ok()?;
+    names
+        .iter()
+        .filter_map(|name| name.strip_prefix(ASIDE.0)?.strip_suffix(ASIDE.1)?.parse().ok())
+        .max()
+        .map(Millis)
 }
 
-/// The database file in a directory.
-pub(super) fn database_in(directory: &Path) -> PathBuf {
-    directory.join(DATABASE)
+/// The database file in a folder, if there is one: it and the files beside it are private files of the owner.
+pub(super) fn database_in(folder: &Folder) -> io::Result<Option<PathBuf>> {
+    for end in [LOG, INDEX, JOURNAL] {
+        let name = format!("{DATABASE}{end}");
+        folder.check(&name).map_err(|why| io::Error::other(format!("{name}: {why}")))?;
+    }
+    let there = folder.check(DATABASE)?;
+    Ok(there.map(|_| folder.real_path()).transpose()?.map(|real| real.join(DATABASE)))
 }
 
 /// A ledger that was set aside.
@@ -161,29 +184,28 @@ pub struct SetAside {
 /// Puts a damaged ledger aside, under the time, so that a new one can begin. This gives up what it knew: a delivery
 /// that was under way in it would begin anew, so whoever calls this sees to those that are older
 /// ([`Opened::set_aside`](super::Opened::set_aside)).
-pub fn set_aside(directory: &Path, now: Millis) -> Result<SetAside, LedgerError> {
-    let place = claim(directory)?;
-    let from = directory.join(DATABASE);
-    let known = legible(&from);
-    let to = directory.join(format!("{}{}{}", ASIDE.0, now.0, ASIDE.1));
+pub fn set_aside(folder: &Arc<Folder>, now: Millis) -> Result<SetAside, LedgerError> {
+    let _place = claim(folder)?;
+    let from = database_in(folder).map_err(failed(folder, DATABASE, "opened"))?;
+    let known = from.as_deref().map(legible).unwrap_or_default();
+    let to = format!("{}{}{}", ASIDE.0, now.0, ASIDE.1);
     // The mark last: as long as it stands without a ledger, none begins here.
-    move_if_there(&beside(&from, LOG), &beside(&to, LOG))?;
-    move_if_there(&from, &to)?;
-    for gone in [beside(&from, INDEX), place.mark()] {
-        match fs::remove_file(&gone) {
+    for end in [LOG, ""] {
+        let from = format!("{DATABASE}{end}");
+        match folder.rename(&from, &format!("{to}{end}")) {
             Err(why) if why.kind() != io::ErrorKind::NotFound => {
-                return Err(LedgerError::File { path: gone, what: "removed", why });
+                return Err(failed(folder, &from, "moved")(why));
             }
             _ => {}
         }
     }
+    for gone in [&format!("{DATABASE}{INDEX}"), MARK] {
+        folder.remove(gone).map_err(failed(folder, gone, "removed"))?;
+    }
     // So that the time is known even if the ledger was gone altogether.
-    open_ours(&to).and_then(|_| File::open(directory)?.sync_all()).map_err(|why| LedgerError::File {
-        path: to.clone(),
-        what: "opened",
-        why,
-    })?;
-    Ok(SetAside { file: to, known })
+    let made = folder.open_for_writing(&to).and_then(|_| folder.sync());
+    made.map_err(failed(folder, &to, "opened"))?;
+    Ok(SetAside { file: folder.path().join(to), known })
 }
 
 fn beside(path: &Path, end: &str) -> PathBuf {
@@ -192,29 +214,19 @@ fn beside(path: &Path, end: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-fn move_if_there(from: &Path, to: &Path) -> Result<(), LedgerError> {
-    match fs::rename(from, to) {
-        Err(why) if why.kind() != io::ErrorKind::NotFound => {
-            Err(LedgerError::File { path: from.to_owned(), what: "moved", why })
-        }
-        _ => Ok(()),
-    }
-}
-
 /// The same trouble; and if there is a ledger in spite of it, that it is stuck.
-pub(super) fn stuck(directory: &Path, why: LedgerError) -> LedgerError {
-    let path = directory.join(DATABASE);
-    match fs::metadata(&path) {
-        Ok(there) if there.len() > 0 => {
+pub(super) fn stuck(folder: &Folder, why: LedgerError) -> LedgerError {
+    let known = match database_in(folder) {
+        Ok(None) => return why,
+        Ok(Some(path)) if fs::metadata(&path).is_ok_and(|there| there.len() == 0) => return why,
+        Ok(Some(path)) => {
             let (known, whole) = look_at(&path);
-            LedgerError::Stuck { why: why.to_string(), known: whole.then_some(known) }
+            whole.then_some(known)
         }
-        // Nobody can say what is behind a door that we may not open.
-        Err(hidden) if hidden.kind() == io::ErrorKind::PermissionDenied => {
-            LedgerError::Stuck { why: why.to_string(), known: None }
-        }
-        _ => why,
-    }
+        // What is in a file that cannot be read is not known.
+        Err(_) => None,
+    };
+    LedgerError::Stuck { why: why.to_string(), known }
 }
 
 /// The ids of all rows that can be read and are not over for certain.
@@ -231,7 +243,8 @@ fn look_at(path: &Path) -> (Vec<NotificationId>, bool) {
     let escaped = path.display().to_string().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
     let address = format!("file:{escaped}?immutable=1");
     let name = if log == 0 { PathBuf::from(address) } else { path.to_owned() };
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let looked = Connection::open_with_flags(name, flags).and_then(|database| {
         let tables = "SELECT count(*) FROM sqlite_schema";
         if database.query_row(tables, [], |row| row.get::<_, i64>(0))? == 0 {

@@ -1,7 +1,5 @@
 //! Reading the ledger beside the service that writes it: for `why`, `dead list`, and tests.
 
-use std::path::Path;
-
 use super::Unreadable;
 use super::book;
 use super::entry::{Found, Image};
@@ -11,6 +9,7 @@ use super::story::tell;
 use crate::clock::Millis;
 use crate::delivery::journal::Told;
 use crate::delivery::{End, Record};
+use crate::files::Folder;
 use crate::model::{AccountId, Notification, NotificationId};
 
 /// Everything that the ledger knows, in the order in which it was first noted.
@@ -49,12 +48,14 @@ pub struct Tale {
     pub left_out: u64,
 }
 
-/// Reads the ledger in this directory, whether or not a service is writing it; nothing where there is none.
-pub fn read(directory: &Path) -> Result<Read, LedgerError> {
-    let path = database_in(directory);
-    if !path.exists() {
-        return Ok(Read::default());
-    }
+/// Reads the ledger in this folder, whether or not a service is writing it; nothing where there is none.
+pub fn read(folder: &Folder) -> Result<Read, LedgerError> {
+    let found = database_in(folder).map_err(|why| LedgerError::File {
+        path: folder.path().to_owned(),
+        what: "read",
+        why,
+    })?;
+    let Some(path) = found else { return Ok(Read::default()) };
     let mut read = Read::default();
     book::read_only(&path, |found| match found {
         Found::Whole(image) => match tale(&image) {

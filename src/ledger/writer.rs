@@ -340,13 +340,13 @@ impl Inside {
 }
 
 /// Starts the thread of the writer.
-pub(super) fn spawn(shared: Arc<Shared>, book: Book, place: Place) -> std::io::Result<JoinHandle<()>> {
+pub(super) fn spawn(shared: Arc<Shared>, book: Book, place: Arc<Place>) -> std::io::Result<JoinHandle<()>> {
     let write = move || {
         let farewell = Farewell(&shared);
         run(&shared, book);
         drop(farewell);
         // Nobody else may have the place before the file is closed.
-        drop(place);
+        place.release();
     };
     thread::Builder::new().name("ledger".to_owned()).stack_size(STACK_BYTES).spawn(write)
 }

@@ -8,8 +8,8 @@ mod files;
 mod token;
 
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -22,15 +22,14 @@ use super::seed;
 use super::store::{Doc, Tx};
 use super::vault::{self, MasterKey, Vault, VaultError};
 use crate::clock::Clock;
+use crate::files::{Access, Folder};
 use crate::json;
 use crate::secret::Secret;
 
 pub use error::DataError;
 pub(super) use token::TokenFiles;
 
-pub use files::{read_secret, write_secret};
-
-use files::{claim, make_directory, rename, write_new};
+use files::{database, read_secret, remove, rename, size, write_new, write_secret};
 
 const DATABASE: &str = "mission-control.sqlite";
 const ADMIN_KEY: &str = "admin-key";
@@ -101,54 +100,51 @@ pub struct Data {
     pub service_token: Option<Secret>,
     /// Whether they were made just now.
     pub is_new: bool,
-    directory: Option<PathBuf>,
+    folder: Option<Arc<Folder>>,
     key_is_given: bool,
 }
 
 impl Data {
     /// Opens the data; an empty place gets an account, with what the seed says. Data that are there are left alone.
     pub fn open(opening: &Opening, clock: Box<dyn Clock>) -> Result<Self, DataError> {
-        Self::open_or(opening, clock, |engine, directory| begin(engine, &opening.seed, directory))
+        let folder = match &opening.whereabouts {
+            Whereabouts::Memory => None,
+            Whereabouts::Directory(path) => Some(Folder::make(path, Access::Owner)?),
+        };
+        Self::open_or(opening, folder, clock, |engine, folder| begin(engine, &opening.seed, folder))
     }
 
-    /// Opens the data; where there is no account, `begin` makes one.
+    /// Opens the data in this folder; where there is no account, `begin` makes one.
     fn open_or(
         opening: &Opening,
+        folder: Option<Folder>,
         clock: Box<dyn Clock>,
-        begin: impl FnOnce(&Engine, Option<&Path>) -> Result<(Doc<Account>, Secret), DataError>,
+        begin: impl FnOnce(&Engine, Option<&Folder>) -> Result<(Doc<Account>, Secret), DataError>,
     ) -> Result<Self, DataError> {
-        let directory = match &opening.whereabouts {
-            Whereabouts::Memory => None,
-            Whereabouts::Directory(path) => {
-                make_directory(path)?;
-                Some(path.clone())
-            }
-        };
-        if let Some(directory) = &directory {
+        let folder = folder.map(Arc::new);
+        let directory = folder.as_deref();
+        if let Some(directory) = directory {
             refuse_emptied(directory)?;
         }
         // The database first: it says so if another process has it, before any file is touched.
-        let engine = match &directory {
+        let engine = match directory {
             None => Engine::in_memory(clock, opening.options)?,
-            Some(directory) => Engine::open(&claim(&directory.join(DATABASE))?, clock, opening.options)?,
+            Some(directory) => Engine::open(&database(directory, DATABASE)?, clock, opening.options)?,
         };
-        let master = master_key(&engine, directory.as_deref(), opening.master_key.as_ref())?;
+        let master = master_key(&engine, directory, opening.master_key.as_ref())?;
         let engine = engine.with_vault(Vault::new(&master))?;
-        let admin_key = admin_key(directory.as_deref())?;
+        let admin_key = admin_key(directory)?;
         let first = |tx: &Tx<'_>| Ok::<_, DataError>(tx.all::<Account>()?.into_iter().next());
         let (account, service_token, is_new) = if let Some(account) = engine.store.read(first)? {
-            let settled =
-                directory.as_deref().map(|directory| token::settle(directory, &account)).transpose()?;
+            let settled = directory.map(|directory| token::settle(directory, &account)).transpose()?;
             (account, settled.flatten(), false)
         } else {
-            let (account, token) = begin(&engine, directory.as_deref())?;
+            let (account, token) = begin(&engine, directory)?;
             (account, Some(token), true)
         };
-        let engine = match &directory {
+        let engine = match &folder {
             None => engine,
-            Some(directory) => {
-                engine.with_token_files(TokenFiles::new(directory.clone(), account.id.clone()))
-            }
+            Some(folder) => engine.with_token_files(TokenFiles::new(folder.clone(), account.id.clone())),
         };
         Ok(Self {
             engine,
@@ -156,25 +152,27 @@ impl Data {
             admin_key,
             service_token,
             is_new,
-            directory,
+            folder,
             key_is_given: opening.master_key.is_some(),
         })
     }
 
     /// Opens data that are there already: no other place becomes one with data by looking into it.
     pub fn existing(opening: &Opening, clock: Box<dyn Clock>) -> Result<Self, DataError> {
-        match &opening.whereabouts {
-            Whereabouts::Memory => Err(DataError::InMemory),
-            Whereabouts::Directory(path) if path.exists() && !path.is_dir() => {
-                Err(DataError::NotADirectory(path.clone()))
-            }
-            Whereabouts::Directory(path) if is_empty(path) && !path.join(SERVICE_TOKEN).exists() => {
-                Err(DataError::Nothing(path.clone()))
-            }
-            Whereabouts::Directory(path) => {
-                Self::open_or(opening, clock, |_, _| Err(DataError::Nothing(path.clone())))
-            }
+        let path = match &opening.whereabouts {
+            Whereabouts::Memory => return Err(DataError::InMemory),
+            Whereabouts::Directory(path) => path,
+        };
+        let nothing = || DataError::Nothing(path.clone());
+        // Beside a service of another user root may copy the data.
+        let folder = match Folder::open(path, Access::OwnerOrRoot) {
+            Err(why) if why.is_missing() => return Err(nothing()),
+            opened => opened?,
+        };
+        if is_empty(&folder)? && size(&folder, SERVICE_TOKEN)?.is_none() {
+            return Err(nothing());
         }
+        Self::open_or(opening, Some(folder), clock, |_, _| Err(nothing()))
     }
 
     /// Opens an empty place with what an export holds; refused if data are there, or if it would be lost at once.
@@ -205,13 +203,13 @@ impl Data {
             None if self.key_is_given => return Err(DataError::NextKeyMissing),
             None => MasterKey::random()?,
         };
-        let directory = self.directory.as_deref().filter(|_| !self.key_is_given);
-        if let Some(directory) = directory {
-            write_secret(&directory.join(NEXT_MASTER_KEY), &next.to_base64())?;
+        let folder = self.folder.as_deref().filter(|_| !self.key_is_given);
+        if let Some(folder) = folder {
+            write_secret(folder, NEXT_MASTER_KEY, &next.to_base64())?;
         }
         let count = self.engine.rotate(Vault::new(&next))?;
-        if let Some(directory) = directory {
-            take_over(directory)?;
+        if let Some(folder) = folder {
+            take_over(folder)?;
         }
         Ok(count)
     }
@@ -219,9 +217,9 @@ impl Data {
 
 /// An account has its token only after the database has tables: a token beside nothing means that the database was
 /// lost, and beginning anew would overwrite what is left of it.
-fn refuse_emptied(directory: &Path) -> Result<(), DataError> {
-    if is_empty(directory) && directory.join(SERVICE_TOKEN).exists() {
-        let path = directory.join(DATABASE);
+fn refuse_emptied(folder: &Folder) -> Result<(), DataError> {
+    if is_empty(folder)? && size(folder, SERVICE_TOKEN)?.is_some() {
+        let path = folder.path().join(DATABASE);
         let what = "it is empty or gone, but the token of its account is still there; restore a copy, or start with \
                     another --data directory"
             .to_owned();
@@ -230,17 +228,13 @@ fn refuse_emptied(directory: &Path) -> Result<(), DataError> {
     Ok(())
 }
 
-fn is_empty(directory: &Path) -> bool {
-    fs::metadata(directory.join(DATABASE)).map_or(true, |file| file.len() == 0)
+fn is_empty(folder: &Folder) -> Result<bool, DataError> {
+    Ok(size(folder, DATABASE)?.is_none_or(|bytes| bytes == 0))
 }
 
 /// The first account, with what belongs to it. Its token is in its file before the account is: a start that ends in
 /// between leaves a token without an account, which the next one overwrites, and never an account that nobody can open.
-fn begin(
-    engine: &Engine,
-    seed: &Seed,
-    directory: Option<&Path>,
-) -> Result<(Doc<Account>, Secret), DataError> {
+fn begin(engine: &Engine, seed: &Seed, folder: Option<&Folder>) -> Result<(Doc<Account>, Secret), DataError> {
     engine.store.write(|tx| {
         let Founded { account, service_token } = match seed {
             Seed::Nothing => {
@@ -250,8 +244,8 @@ fn begin(
             Seed::Export(path) => take_in(tx, engine, path)?,
         };
         let token = Secret::new(service_token);
-        if let Some(directory) = directory {
-            write_secret(&directory.join(SERVICE_TOKEN), &token)?;
+        if let Some(folder) = folder {
+            write_secret(folder, SERVICE_TOKEN, &token)?;
         }
         Ok((account, token))
     })
@@ -274,11 +268,10 @@ fn take_in(tx: &Tx<'_>, engine: &Engine, path: &Path) -> Result<Founded, DataErr
     Ok(Founded { account, service_token })
 }
 
-fn admin_key(directory: Option<&Path>) -> Result<Secret, DataError> {
-    let path = directory.map(|directory| directory.join(ADMIN_KEY));
-    let stored = path.as_deref().map(read_secret).transpose()?.flatten();
-    match (path, stored) {
-        (Some(path), Some(content)) => {
+fn admin_key(folder: Option<&Folder>) -> Result<Secret, DataError> {
+    let stored = folder.map(|folder| read_secret(folder, ADMIN_KEY)).transpose()?.flatten();
+    match (folder, stored) {
+        (Some(folder), Some(content)) => {
             let text = String::from_utf8_lossy(&content);
             let key = text.trim();
             if key.len() >= ADMIN_KEY_CHARS && key.chars().all(|c| c.is_ascii_graphic()) {
@@ -288,11 +281,11 @@ fn admin_key(directory: Option<&Path>) -> Result<Secret, DataError> {
                 "this is no admin key (at least {ADMIN_KEY_CHARS} printable characters in one line); remove the file to \
                  get a new one"
             );
-            Err(DataError::Content { path, what })
+            Err(DataError::Content { path: folder.path().join(ADMIN_KEY), what })
         }
-        (path, _) => {
+        (folder, _) => {
             let key = Secret::new(format!("mc_admin_{}", vault::hex(&vault::random::<32>()?)));
-            path.map(|path| write_secret(&path, &key)).transpose()?;
+            folder.map(|folder| write_secret(folder, ADMIN_KEY, &key)).transpose()?;
             Ok(key)
         }
     }
@@ -301,49 +294,43 @@ fn admin_key(directory: Option<&Path>) -> Result<Secret, DataError> {
 /// The master key: the given one, or that in the file, or a new one if nothing is sealed yet.
 fn master_key(
     engine: &Engine,
-    directory: Option<&Path>,
+    folder: Option<&Folder>,
     given: Option<&Secret>,
 ) -> Result<MasterKey, DataError> {
     if let Some(text) = given {
         return Ok(MasterKey::from_base64(text.expose())?);
     }
-    let Some(directory) = directory else { return Ok(MasterKey::random()?) };
-    finish_rotation(engine, directory)?;
-    let path = directory.join(MASTER_KEY);
-    if let Some(key) = read_master_key(&path)? {
+    let Some(folder) = folder else { return Ok(MasterKey::random()?) };
+    finish_rotation(engine, folder)?;
+    if let Some(key) = read_master_key(folder, MASTER_KEY)? {
         return Ok(key);
     }
     if !engine.sealed_with()?.is_empty() {
-        return Err(DataError::MasterKeyGone(path));
+        return Err(DataError::MasterKeyGone(folder.path().join(MASTER_KEY)));
     }
     let key = MasterKey::random()?;
-    write_secret(&path, &key.to_base64())?;
+    write_secret(folder, MASTER_KEY, &key.to_base64())?;
     Ok(key)
 }
 
-fn read_master_key(path: &Path) -> Result<Option<MasterKey>, DataError> {
-    let Some(content) = read_secret(path)? else { return Ok(None) };
-    let misfit = |why: VaultError| DataError::Content { path: path.to_owned(), what: why.to_string() };
+fn read_master_key(folder: &Folder, name: &str) -> Result<Option<MasterKey>, DataError> {
+    let Some(content) = read_secret(folder, name)? else { return Ok(None) };
+    let misfit =
+        |why: VaultError| DataError::Content { path: folder.path().join(name), what: why.to_string() };
     MasterKey::from_file(&content).map(Some).map_err(misfit)
 }
 
 /// A rotation that was interrupted either has sealed everything anew or nothing: the database says which.
-fn finish_rotation(engine: &Engine, directory: &Path) -> Result<(), DataError> {
-    let path = directory.join(NEXT_MASTER_KEY);
+fn finish_rotation(engine: &Engine, folder: &Folder) -> Result<(), DataError> {
     // One that cannot be read was never finished, so nothing can be sealed with it.
-    let next = read_master_key(&path).ok().flatten();
+    let next = read_master_key(folder, NEXT_MASTER_KEY).ok().flatten();
     let sealed_with = engine.sealed_with()?;
     match next {
-        Some(next) if sealed_with.contains(Vault::new(&next).key_id()) => take_over(directory),
-        Some(_) | None => match fs::remove_file(&path) {
-            Err(why) if why.kind() != io::ErrorKind::NotFound => {
-                Err(DataError::File { path, what: "removed", why })
-            }
-            Ok(()) | Err(_) => Ok(()),
-        },
+        Some(next) if sealed_with.contains(Vault::new(&next).key_id()) => take_over(folder),
+        Some(_) | None => remove(folder, NEXT_MASTER_KEY),
     }
 }
 
-fn take_over(directory: &Path) -> Result<(), DataError> {
-    rename(&directory.join(NEXT_MASTER_KEY), &directory.join(MASTER_KEY))
+fn take_over(folder: &Folder) -> Result<(), DataError> {
+    rename(folder, NEXT_MASTER_KEY, MASTER_KEY)
 }

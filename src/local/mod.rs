@@ -38,7 +38,7 @@ mod vault;
 
 pub use answer::Refusal;
 pub use call::Options;
-pub use data::{Data, DataError, Opening, Seed, Whereabouts, read_secret, write_secret};
+pub use data::{Data, DataError, Opening, Seed, Whereabouts};
 pub use engine::{Caller, Engine};
 pub use function::Kind;
 pub use keys::KeyError;

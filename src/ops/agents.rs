@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::Serialize;
 
+use super::cost::cost_of;
 use super::pause::Paused;
-use super::why::{Case, cost_of};
+use super::why::Case;
 use crate::clock::Millis;
 use crate::delivery::End;
 use crate::delivery::ask::Place;

@@ -19,6 +19,8 @@ pub struct House {
     pub ledger: Option<String>,
     /// Whether nothing new begins because of that.
     pub holds: bool,
+    /// Why `STATE_DIR` no longer leads to the ledger, if so: then nothing new begins, either.
+    pub displaced: Option<String>,
     /// Who is to wait.
     pub paused: Paused,
 }
@@ -49,6 +51,11 @@ impl House {
             self.backend
                 .iter()
                 .map(|why| format!("Mission Control does not answer as it should: {}", dotted(why))),
+        );
+        blocks.extend(
+            self.displaced
+                .iter()
+                .map(|why| format!("Nothing new begins until STATE_DIR is back: {}", dotted(why))),
         );
         blocks.extend(
             self.ledger.iter().filter(|_| self.holds).map(|why| {

@@ -5,6 +5,7 @@
 //! way; [`agents`] sums up who does what; [`Paused`] is what people have told to wait; [`reasons`] has a sentence for each word in `/health`.
 
 pub mod agents;
+mod cost;
 pub mod finding;
 pub mod house;
 pub mod pause;

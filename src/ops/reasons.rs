@@ -26,6 +26,9 @@ pub fn explain(reason: &str) -> &str {
         "roster_stale" => "the list of agents is old: Mission Control does not tell it",
         "report_failing" => "Mission Control does not hear that we live",
         "ledger_off" => "what is done cannot be written down: see the line `ledger`, and `doctor`",
+        "state_dir_moved" => {
+            "STATE_DIR was moved away under the running service: move it back, or restart the service"
+        }
         "disk_low" => "make room on the disk of STATE_DIR",
         "clock_skew" => "our clock and Mission Control's differ: set the clock",
         "thread_panicked" => "a part of the service panicked and goes on: report it as a bug, with the log",

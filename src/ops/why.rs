@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use super::cost::{asked, attempts, cost, cost_of_all};
 use super::finding::{Brief, Finding};
 use super::house::{House, dotted, sentence};
 use super::spans::{ago, span, times, until};
@@ -13,7 +14,6 @@ use crate::clock::Millis;
 use crate::delivery::ask::Place;
 use crate::delivery::journal::{Step, Told};
 use crate::delivery::{End, Record, Stage};
-use crate::gateway::Usage;
 use crate::model::{Notification, NotificationType};
 
 /// Everything that is known of one delivery.
@@ -353,11 +353,6 @@ fn own_trouble(case: &Case) -> Option<String> {
     case.trouble.clone().or(told).map(|words| sentence(&words))
 }
 
-/// How often it failed, whoever's fault it was.
-fn attempts(record: &Record) -> u32 {
-    record.failures + record.provider + record.doubts + record.silences + record.outages + record.unknown
-}
-
 fn name_of(case: &Case) -> String {
     let known = case.row.kind.known();
     let kind = match known {
@@ -378,44 +373,4 @@ fn unposted(case: &Case) -> Option<String> {
         }
         _ => None,
     }
-}
-
-fn cost(record: &Record) -> String {
-    let failed = match attempts(record) {
-        0 => String::new(),
-        count => format!(", {count} failed"),
-    };
-    format!("{}{}{failed}", asked(record), tokens(record.spent))
-}
-
-fn cost_of_all(cases: &[Case]) -> String {
-    let (mut asked, mut spent) = (0, Usage::default());
-    for case in cases {
-        asked += case.record.asked();
-        spent += case.record.spent;
-    }
-    cost_of(asked, spent)
-}
-
-/// What several deliveries have cost together.
-pub(super) fn cost_of(turns: u32, spent: Usage) -> String {
-    format!("{}{}", asked_times(turns), tokens(spent))
-}
-
-fn tokens(spent: Usage) -> String {
-    match spent.input_tokens + spent.output_tokens {
-        0 => String::new(),
-        _ => format!(", {spent}"),
-    }
-}
-
-/// How often, and in how many requests where results of tools went back in more.
-fn asked(record: &Record) -> String {
-    let (count, requests) = (record.asked(), record.requests);
-    let asked = asked_times(count);
-    if requests > count { format!("{asked} in {requests} requests") } else { asked }
-}
-
-fn asked_times(count: u32) -> String {
-    if count == 0 { "not asked".to_owned() } else { format!("asked {}", times(count)) }
 }

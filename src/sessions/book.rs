@@ -3,10 +3,9 @@
 //! Lines are added as sessions are issued, and the later one of a session counts; now and then the file is written anew.
 //! A line that is cut or damaged is left out: its agent is unknown until the next delivery.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ring::rand::{SecureRandom as _, SystemRandom};
 use serde::{Deserialize, Serialize};
@@ -15,6 +14,7 @@ use super::{Digest, Entry};
 use crate::base64;
 use crate::clock::Millis;
 use crate::delivery::Track;
+use crate::files::Folder;
 use crate::model::{AccountId, TaskId};
 
 pub(super) const KEY: &str = "sessions.key";
@@ -33,7 +33,7 @@ struct Line {
 
 /// The file, open for more.
 pub(super) struct Book {
-    directory: PathBuf,
+    folder: Arc<Folder>,
     file: File,
     lines: usize,
 }
@@ -45,67 +45,39 @@ pub(super) fn fresh_key() -> Vec<u8> {
     key
 }
 
-fn ours() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.mode(0o600);
-    options
-}
-
-/// Whatever was allowed to others is taken back.
-fn close_to_others(file: &File) -> io::Result<()> {
-    let mut permissions = file.metadata()?.permissions();
-    if permissions.mode() & 0o077 != 0 {
-        permissions.set_mode(0o600);
-        file.set_permissions(permissions)?;
-    }
-    Ok(())
-}
-
-/// Writes a file as a whole, or not at all.
-pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let beside = path.with_extension("new");
-    let mut file = ours().write(true).create(true).truncate(true).open(&beside)?;
-    close_to_others(&file)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&beside, path)
-}
-
 impl Book {
-    /// Opens it in this directory: with its key, and the sessions of this account that it has.
+    /// Opens it in this folder: with its key, and the sessions of this account that it has.
     #[expect(clippy::type_complexity, reason = "the three things that it is made of")]
     pub(super) fn open(
-        directory: &Path,
+        folder: &Arc<Folder>,
         account: &AccountId,
     ) -> Result<(Self, Vec<u8>, Vec<(Track, Entry)>), String> {
-        let failed = |why: io::Error| format!("sessions in {} cannot be kept ({why})", directory.display());
-        let path = directory.join(KEY);
-        let known = fs::read_to_string(&path).ok().and_then(|text| base64::decode(text.trim()));
-        let known = known.filter(|key| key.len() == 32);
+        let failed = |why: io::Error| failed(folder, &why);
+        let text = folder.read(KEY).map_err(failed)?.unwrap_or_default();
+        let known = base64::decode(String::from_utf8_lossy(&text).trim()).filter(|key| key.len() == 32);
         // Without its key no line means anything.
         let text = match &known {
-            Some(_) => fs::read(directory.join(LINES)).unwrap_or_default(),
+            Some(_) => folder.read(LINES).map_err(failed)?.unwrap_or_default(),
             None => Vec::new(),
         };
         let key = if let Some(key) = known {
-            File::open(&path).and_then(|file| close_to_others(&file)).map_err(failed)?;
             key
         } else {
             let key = fresh_key();
-            replace(&path, format!("{}\n", base64::encode(&key)).as_bytes()).map_err(failed)?;
+            folder.write(KEY, format!("{}\n", base64::encode(&key)).as_bytes()).map_err(failed)?;
             key
         };
         let left =
             String::from_utf8_lossy(&text).lines().filter_map(|line| understand(line, account)).collect();
-        let file = ours().append(true).create(true).open(directory.join(LINES)).map_err(failed)?;
-        close_to_others(&file).map_err(failed)?;
-        Ok((Self { directory: directory.to_owned(), file, lines: 0 }, key, left))
+        let file = folder.open_for_appending(LINES).map_err(failed)?;
+        Ok((Self { folder: folder.clone(), file, lines: 0 }, key, left))
     }
 
     /// One more.
     pub(super) fn note(&mut self, track: &Track, entry: &Entry, account: &AccountId) -> Result<(), String> {
         self.lines += 1;
-        self.file.write_all(line(track, entry, account).as_bytes()).map_err(|why| self.failed(&why))
+        let written = self.file.write_all(line(track, entry, account).as_bytes());
+        written.map_err(|why| failed(&self.folder, &why))
     }
 
     /// Whether most of its lines say nothing any more.
@@ -119,17 +91,17 @@ impl Book {
         entries: &[(&Track, &Entry)],
         account: &AccountId,
     ) -> Result<(), String> {
-        let path = self.directory.join(LINES);
         let text: String = entries.iter().map(|(track, entry)| line(track, entry, account)).collect();
-        let written = replace(&path, text.as_bytes()).and_then(|()| ours().append(true).open(&path));
-        self.file = written.map_err(|why| self.failed(&why))?;
+        let written =
+            self.folder.write(LINES, text.as_bytes()).and_then(|()| self.folder.open_for_appending(LINES));
+        self.file = written.map_err(|why| failed(&self.folder, &why))?;
         self.lines = entries.len();
         Ok(())
     }
+}
 
-    fn failed(&self, why: &io::Error) -> String {
-        format!("sessions in {} cannot be kept ({why})", self.directory.display())
-    }
+fn failed(folder: &Folder, why: &io::Error) -> String {
+    format!("sessions in {} cannot be kept ({why})", folder.path().display())
 }
 
 fn line(track: &Track, entry: &Entry, account: &AccountId) -> String {

@@ -14,7 +14,6 @@ pub mod names;
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
-use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -23,6 +22,7 @@ use ring::hmac;
 use self::book::Book;
 use crate::clock::Millis;
 use crate::delivery::Track;
+use crate::files::Folder;
 use crate::gateway::{SessionNames, session_key};
 use crate::heartbeat::session::AgentKey;
 use crate::model::{AccountId, AgentId, Roster, SessionKey, SessionKind, TaskId};
@@ -93,10 +93,10 @@ struct Inside {
 }
 
 impl Sessions {
-    /// Those that an earlier process has left in this directory, and where the next one finds ours. Where nothing can be
+    /// Those that an earlier process has left in this folder, and where the next one finds ours. Where nothing can be
     /// written they are only remembered.
-    pub fn open(directory: &Path, account: AccountId, now: Millis) -> Self {
-        match Book::open(directory, &account) {
+    pub fn open(folder: &Arc<Folder>, account: AccountId, now: Millis) -> Self {
+        match Book::open(folder, &account) {
             Ok((book, key, left)) => {
                 let sessions = Self::with(account, &key, Some(book), None);
                 let mut inside = sessions.lock();

@@ -1,23 +1,22 @@
 //! How conversations are named at the gateway, as it was chosen at the first turn of this `STATE_DIR`.
 
-use std::fs;
-use std::path::Path;
-
 use log::warn;
 
-use super::book::{KEY, replace};
+use super::book::KEY;
+use crate::files::Folder;
 use crate::gateway::SessionNames;
 
 const FILE: &str = "conversation-names";
 
 /// What an earlier process has chosen; nothing as long as no turn was sent. To be asked before [`super::Sessions::open`].
-pub fn chosen(directory: &Path) -> Option<SessionNames> {
-    match fs::read_to_string(directory.join(FILE)) {
-        Ok(text) if text.trim() == word(None) => None,
-        Ok(text) if text.trim() == word(Some(SessionNames::Kept)) => Some(SessionNames::Kept),
-        // A directory without the file is of an earlier version, which renamed, or it is new.
-        Err(_) if !directory.join(KEY).exists() => {
-            write(directory, None);
+pub fn chosen(folder: &Folder) -> Option<SessionNames> {
+    let text = folder.read(FILE).map(|text| text.map(|text| String::from_utf8_lossy(&text).into_owned()));
+    match text {
+        Ok(Some(text)) if text.trim() == word(None) => None,
+        Ok(Some(text)) if text.trim() == word(Some(SessionNames::Kept)) => Some(SessionNames::Kept),
+        // A folder without the file is of an earlier version, which renamed, or it is new.
+        Ok(None) if matches!(folder.check(KEY), Ok(None)) => {
+            write(folder, None);
             None
         }
         Ok(_) | Err(_) => Some(SessionNames::Renamed),
@@ -25,8 +24,8 @@ pub fn chosen(directory: &Path) -> Option<SessionNames> {
 }
 
 /// Remembers the choice.
-pub fn keep(directory: &Path, names: SessionNames) {
-    write(directory, Some(names));
+pub fn keep(folder: &Folder, names: SessionNames) {
+    write(folder, Some(names));
 }
 
 fn word(names: Option<SessionNames>) -> &'static str {
@@ -37,13 +36,12 @@ fn word(names: Option<SessionNames>) -> &'static str {
     }
 }
 
-fn write(directory: &Path, names: Option<SessionNames>) {
-    let path = directory.join(FILE);
-    if let Err(why) = replace(&path, format!("{}\n", word(names)).as_bytes()) {
+fn write(folder: &Folder, names: Option<SessionNames>) {
+    if let Err(why) = folder.write(FILE, format!("{}\n", word(names)).as_bytes()) {
         warn!(
             "{} cannot be written ({why}): if the number of agents at the gateway changes, conversations may begin anew \
              after a restart",
-            path.display()
+            folder.path().join(FILE).display()
         );
     }
 }

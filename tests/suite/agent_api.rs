@@ -45,6 +45,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use tempfile::TempDir;
 
 use crate::support::board::agent;
+use crate::support::program::private;
 use crate::support::team::Team;
 
 /// All endpoints, and which are the orchestrator's alone.
@@ -155,7 +156,7 @@ impl Stand {
         let sessions = Arc::new(Sessions::in_memory(account.clone()));
         let hands = Hands::default();
         let folder = plan.folder.unwrap_or_else(|| tempfile::tempdir().unwrap());
-        let wakes = Arc::new(Keeper::open(folder.path(), &account, hands.now()));
+        let wakes = Arc::new(Keeper::open(&private(folder.path()), &account, hands.now()));
         let metrics = Arc::new(Metrics::new([]));
         let setup = Setup {
             mission: Mission::new(convex, account, secret),

@@ -4,6 +4,8 @@
 mod places;
 /// Settings without effect, where the log goes, a token that is never accepted.
 mod settings;
+/// Where state is kept, and which folders are refused.
+mod state_dir;
 
 use std::fs;
 use std::net::TcpListener;

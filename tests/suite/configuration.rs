@@ -49,6 +49,7 @@ impl Start {
             .set("ACCOUNT_ID", ACCOUNT)
             .set("CONVEX_URL", "https://happy-otter-123.convex.cloud")
             .set("SERVICE_TOKEN", TOKEN)
+            .set("HOME", "/home/mc")
     }
 
     fn set(mut self, name: &str, value: &str) -> Self {
@@ -153,7 +154,7 @@ fn ten_mistakes_are_ten_sentences() {
     assert!(configuration.settings.is_none());
     let sentences = mistakes(&configuration);
     assert_eq!(sentences.len(), 10, "{sentences:#?}");
-    for (name, value) in &start.environment {
+    for (name, value) in start.environment.iter().filter(|(name, _)| *name != "HOME") {
         let about: Vec<_> = sentences.iter().filter(|sentence| sentence.starts_with(name.as_str())).collect();
         assert_eq!(about.len(), usize::from(name != "ACCOUNT_ID"), "{name}: {sentences:#?}");
         let shown = name != "SERVICE_TOKEN" && name != "ACCOUNT_ID";

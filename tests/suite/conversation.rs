@@ -20,6 +20,8 @@ mod interrupted;
 mod killed;
 /// The page for people, and what it asks for.
 mod live;
+/// The state folder is moved away under the running program.
+mod moved;
 /// Under which name a conversation is kept at the gateway.
 mod names;
 /// What people ask and have done, beside the service and without it.

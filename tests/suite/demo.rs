@@ -199,7 +199,10 @@ fn the_team_plays_by_itself_and_then_answers_a_visitor() {
     assert!(!Path::new(&format!("/proc/{runtime}")).exists(), "the runtime is gone, too");
     let complaints: Vec<&str> =
         log.lines().filter(|line| line.contains(" WARN ") || line.contains(" ERROR ")).collect();
-    assert!(complaints.len() == 1 && complaints[0].contains("signal: 9"), "{complaints:#?}");
+    // The runtime names its crash, unless it was killed with no delivery in hand.
+    assert!(complaints[0].contains("signal: 9"), "{complaints:#?}");
+    assert!(complaints[1..].iter().all(|line| line.contains("the last process crashed")), "{complaints:#?}");
+    assert!(complaints.len() <= 2, "{complaints:#?}");
     for tool in ["task_assign", "document_upsert", "response_request", "task_status"] {
         assert!(log.contains(&format!("called {tool}")), "{tool}:\n{log}");
     }

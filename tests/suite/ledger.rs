@@ -26,8 +26,9 @@ use mission_control_runtime::delivery::reply::Silence;
 use mission_control_runtime::delivery::{
     End, NewerFields, Record, Sent, Stage, Unposted, Waits, Work, shelf,
 };
+use mission_control_runtime::files::{Access, Folder, FolderError};
 use mission_control_runtime::gateway::{ToolCall, ToolOutput, Usage};
-use mission_control_runtime::ledger::{KEPT_AGE, KEPT_MAX, Ledger, LedgerError, Opened, Options, read};
+use mission_control_runtime::ledger::{self, KEPT_AGE, KEPT_MAX, Ledger, LedgerError, Opened, Options, Read};
 use mission_control_runtime::model::{AccountId, MessageId, Notification, NotificationId, SessionKey};
 use proptest::prelude::*;
 use serde_json::json;
@@ -40,8 +41,18 @@ fn options() -> Options {
     Options { slow: Duration::ZERO, ..Options::new(AccountId::new("acc1"), LedgerSync::Full) }
 }
 
+/// The folder of a ledger, made where there is none.
+fn folder(directory: &Path) -> Result<Arc<Folder>, FolderError> {
+    Folder::make(directory, Access::Owner).map(Arc::new)
+}
+
+/// What is in the ledger of a folder.
+fn read(directory: &Path) -> Result<Read, LedgerError> {
+    ledger::read(&*folder(directory)?)
+}
+
 fn try_open(directory: &Path) -> Result<Opened, LedgerError> {
-    Ledger::open(directory, &options())
+    Ledger::open(&folder(directory)?, &options())
 }
 
 fn open(directory: &Path) -> Opened {
@@ -299,7 +310,7 @@ fn what_is_kept_has_stable_names() {
 fn notes_that_are_waited_for_together_are_one_commit() {
     let home = TempDir::new().unwrap();
     let slow = Options { slow: Duration::from_millis(2), ..options() };
-    let ledger = Ledger::open(home.path(), &slow).unwrap().ledger;
+    let ledger = Ledger::open(&folder(home.path()).unwrap(), &slow).unwrap().ledger;
     let (threads, notes) = (16, 25);
     thread::scope(|scope| {
         for thread in 0..threads {
@@ -473,7 +484,7 @@ fn accounts_do_not_mix() {
     let home = TempDir::new().unwrap();
     put(&open(home.path()).ledger, "n1", 1);
     let other = Options { account: AccountId::new("acc2"), ..options() };
-    let opened = Ledger::open(home.path(), &other).unwrap();
+    let opened = Ledger::open(&folder(home.path()).unwrap(), &other).unwrap();
     assert_eq!((opened.open.len(), opened.foreign, opened.damaged.len()), (0, 1, 0));
     put(&opened.ledger, "n2", 2);
     drop(opened);

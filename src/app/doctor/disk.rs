@@ -1,16 +1,16 @@
 //! The disk under `STATE_DIR`, and the clock.
 
-use std::fs::{self, OpenOptions};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use super::{Check, PATIENCE, Verdict};
 use crate::app::ground::Way;
-use crate::app::place::Place;
+use crate::app::place::{OUR_FILES, Place};
 use crate::clock::{Clock as _, Millis, SystemClock};
-use crate::config::Settings;
+use crate::config::{LedgerSwitch, Settings};
+use crate::files::Folder;
 use crate::ledger;
 use crate::ops::spans::{clock, span};
 use crate::wire::{self, Phases};
@@ -26,32 +26,37 @@ pub(super) fn disk(settings: &Settings) -> Check {
     let directory = &settings.state_dir;
     let shown = directory.display();
     let mut check = Check::new("disk", Verdict::Good, Vec::new());
-    if let Some(trouble) = Place::new(directory).trouble() {
-        check.wrong(trouble);
-        return check;
-    }
-    let Ok(found) = fs::metadata(directory) else {
-        match try_to_make(directory) {
-            Ok(()) => check.say(format!("{shown} is not there yet; the first start makes it")),
-            Err(why) => check.wrong(format!(
-                "STATE_DIR {shown} is not there, and cannot be made ({why}): nothing will survive a crash; name another \
-                 one, or make it and give it to the user of the service"
-            )),
-        }
-        return check;
+    // Without a ledger the service starts all the same.
+    let unusable = |check: &mut Check, why: String| match settings.ledger {
+        LedgerSwitch::On => check.wrong(format!("STATE_DIR {shown} {why}, or set LEDGER=off")),
+        LedgerSwitch::Off => check.note(format!("STATE_DIR {shown} {why}")),
     };
-    let mode = found.permissions().mode() & 0o777;
-    if mode & 0o022 != 0 {
-        check.wrong(format!("STATE_DIR {shown} can be changed by others (mode {mode:o}): chmod 700 {shown}"));
-    }
-    if let Err(why) = try_to_write(directory) {
-        check.wrong(format!("STATE_DIR {shown} cannot be written ({why}): nothing will survive a crash; make room, or give it to the user of the service"));
-    }
-    for name in ["operator-token", "ledger.sqlite"] {
-        let mode = fs::metadata(directory.join(name)).map_or(0, |file| file.permissions().mode() & 0o777);
-        if mode & 0o077 != 0 {
-            check.wrong(format!("{name} in {shown} can be read by others (mode {mode:o}): chmod 600 it"));
+    let folder = match Place::new(directory).folder() {
+        Ok(folder) => folder,
+        Err(why) if why.is_missing() => {
+            match try_to_make(directory) {
+                Ok(()) => check.say(format!("{shown} is not there yet; the first start makes it")),
+                Err(why) => unusable(
+                    &mut check,
+                    format!(
+                        "is not there, and cannot be made ({why}): nothing can be recorded; name another one, or make it \
+                         and give it to the user of the service"
+                    ),
+                ),
+            }
+            return check;
         }
+        Err(why) => {
+            check.wrong(format!("STATE_DIR {why}"));
+            return check;
+        }
+    };
+    if let Err(why) = folder.check_all(&OUR_FILES) {
+        check.wrong(format!("STATE_DIR {why}"));
+    }
+    if let Err(why) = try_to_write(&folder) {
+        let words = "nothing can be recorded; make room, or give it to the user of the service";
+        unusable(&mut check, format!("cannot be written ({why}): {words}"));
     }
     match free_kib(directory) {
         Some(free) if free < SPACE_KIB => {
@@ -60,7 +65,7 @@ pub(super) fn disk(settings: &Settings) -> Check {
         Some(free) => check.say(format!("{shown} can be written, {} MiB are free", free / 1024)),
         None => check.say(format!("{shown} can be written")),
     }
-    match ledger::read(directory) {
+    match ledger::read(&folder) {
         Ok(read) => {
             if !read.damaged.is_empty() {
                 check.wrong(format!(
@@ -78,7 +83,7 @@ pub(super) fn disk(settings: &Settings) -> Check {
         }
         Err(why) => check.wrong(why.to_string()),
     }
-    if let Some(at) = ledger::last_set_aside(directory) {
+    if let Some(at) = ledger::last_set_aside(&folder) {
         check.say(format!(
             "a damaged ledger was set aside at {}: what was under way in it is not known; look at the threads of that time",
             clock(at)
@@ -97,17 +102,12 @@ fn try_to_make(directory: &Path) -> std::io::Result<()> {
     fs::remove_dir(&path)
 }
 
-fn try_to_write(directory: &Path) -> std::io::Result<()> {
-    let path = directory.join(format!(".doctor-{}", std::process::id()));
-    let mut options = OpenOptions::new();
+fn try_to_write(folder: &Folder) -> std::io::Result<()> {
+    let name = format!(".doctor-{}", std::process::id());
     // With something in it: a full disk makes empty files all the same.
-    let tried =
-        options.write(true).create_new(true).mode(0o600).open(&path).and_then(|mut file| {
-            std::io::Write::write_all(&mut file, &[0; 4096]).and_then(|()| file.sync_all())
-        });
-    // It may never have been there.
-    let _ = fs::remove_file(&path);
-    tried
+    let tried = folder.write(&name, &[0; 4096]);
+    let removed = folder.remove(&name);
+    tried.and(removed)
 }
 
 /// The standard library cannot tell; every system has `df`.

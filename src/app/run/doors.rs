@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use log::warn;
-
 use super::House;
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::Settings;
 use crate::delivery::service::View;
+use crate::files::Folder;
 use crate::gateway::client::Choice;
 use crate::heartbeat::keeper::Keeper;
 use crate::http::agent_api::near::Near;
@@ -18,7 +17,7 @@ use crate::ledger::Ledger;
 use crate::memory::ByteBudget;
 use crate::model::AccountId;
 use crate::roster::Team;
-use crate::sessions::{Sessions, names};
+use crate::sessions::names;
 
 /// A call of an agent goes as far as TLS and the backend's nested JSON; memory that is not touched costs nothing.
 const STACK_BYTES: usize = 1024 * 1024;
@@ -43,38 +42,22 @@ pub(super) fn hosts_of(settings: &Settings) -> Hosts {
 
 /// What an earlier process has left that agents are to hear of, where the ledger is; without a place to write it is only
 /// remembered.
-pub(super) fn open_wakes(settings: &Settings, ledger: &Ledger) -> Keeper {
+pub(super) fn open_wakes(settings: &Settings, folder: Option<&Arc<Folder>>, ledger: &Ledger) -> Keeper {
     let account = AccountId::new(&settings.account.id);
-    match ledger.state().off {
-        Some(why) => Keeper::in_memory(&account, why),
-        None => Keeper::open(&settings.state_dir, &account, SystemClock.now()),
+    match (folder, ledger.state().off) {
+        (Some(folder), None) => Keeper::open(folder, &account, SystemClock.now()),
+        (_, why) => Keeper::in_memory(&account, why.unwrap_or_default()),
     }
 }
 
 /// How conversations are named at the gateway: as an earlier process has chosen, or as the first turn will.
-pub(super) fn open_names(settings: &Settings, ledger: &Ledger) -> Choice {
-    let directory = settings.state_dir.clone();
-    if ledger.state().off.is_some() {
+pub(super) fn open_names(folder: Option<&Arc<Folder>>, ledger: &Ledger) -> Choice {
+    let Some(folder) = folder.filter(|_| ledger.state().off.is_none()) else {
         return Choice::open(|_| {});
-    }
-    match names::chosen(&directory) {
-        Some(names) => Choice::made(names),
-        None => Choice::open(move |chosen| names::keep(&directory, chosen)),
-    }
-}
-
-/// The sessions that an earlier process has issued, where the ledger is; without a place to write they are only
-/// remembered.
-pub(super) fn open_sessions(settings: &Settings, ledger: &Ledger) -> Sessions {
-    let account = AccountId::new(&settings.account.id);
-    if ledger.state().off.is_some() {
-        return Sessions::in_memory(account);
-    }
-    let sessions = Sessions::open(&settings.state_dir, account, SystemClock.now());
-    if let Some(why) = sessions.off() {
-        warn!("agents are unknown after a restart until something is delivered to them: {why}");
-    }
-    sessions
+    };
+    let keeps = folder.clone();
+    let open = || Choice::open(move |chosen| names::keep(&keeps, chosen));
+    names::chosen(folder).map_or_else(open, Choice::made)
 }
 
 impl House<'_> {

@@ -6,10 +6,13 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 use crate::clock::{Clock as _, Millis, SystemClock};
+use crate::delivery::watch;
 use crate::gateway::client::{Endpoint, HttpGateway};
 use crate::gateway::dialect::{Dialect, ToolShape};
 use crate::gateway::history::Glance;
-use crate::gateway::{Class, Gateway, GatewayError, Progress, Recovered, Reply, Turn, TurnMark, Why};
+use crate::gateway::{
+    Class, Gateway, GatewayError, Progress, Recovered, Reply, ToolOutput, Turn, TurnMark, Why,
+};
 use crate::http::health::GatewayHealth;
 use crate::metrics::Metrics;
 use crate::model::SessionKey;
@@ -153,6 +156,18 @@ impl Line {
         self.count("look", began, &looked);
         looked
     }
+}
+
+/// How the watch looks at a turn.
+pub(super) fn watched(gateway: Option<HttpGateway>, line: Arc<Line>) -> watch::Look {
+    Box::new(move |life| {
+        let Some(gateway) = &gateway else { return Ok(None) };
+        let output = |call_id: &String| ToolOutput { call_id: call_id.clone(), output: String::new() };
+        let outputs: Vec<ToolOutput> = life.result_of.iter().map(output).collect();
+        let run = life.run.as_deref();
+        let mark = TurnMark { marker: &life.marker, outputs: &outputs, run, ..TurnMark::default() };
+        line.look(|| gateway.look(&life.session, &life.agent, &mark))
+    })
 }
 
 /// One worker's end of the line.

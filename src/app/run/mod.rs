@@ -3,11 +3,13 @@
 mod admission;
 mod bell;
 mod chores;
+mod displaced;
 mod doors;
 mod ladder;
 mod last_hour;
 mod line;
 mod machine;
+mod opening;
 mod operator;
 mod refusal;
 mod rows;
@@ -19,7 +21,6 @@ mod verdict;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, select};
@@ -28,24 +29,20 @@ use log::{error, info, warn};
 use super::ask;
 use super::exit::Exit;
 use super::ground::{Ground, Way};
-use crate::clock::{Clock as _, SystemClock};
 use crate::config::Settings;
 use crate::convex::Backoff;
-use crate::delivery::ask::Hold;
 use crate::delivery::desk::{Made, Rules};
 use crate::delivery::dispatcher::{Left, Plan, Rhythm};
 use crate::delivery::retry::Budget;
 use crate::delivery::service::{Service, Setup};
+use crate::delivery::watch;
 use crate::delivery::worker::Worker;
-use crate::delivery::{End, crash, watch};
-use crate::gateway::client::{Endpoint, HttpGateway, Limits};
-use crate::gateway::{ToolOutput, TurnMark};
+use crate::gateway::client::{Endpoint, Limits};
 use crate::heartbeat::keeper::Keeper;
 use crate::http::message::Request;
 use crate::http::server::Server;
-use crate::ledger::{self, Ledger, LedgerError};
+use crate::ledger::Ledger;
 use crate::memory::ByteBudget;
-use crate::model::AccountId;
 use crate::redact::Redactor;
 use crate::roster::Team;
 use crate::sessions::Sessions;
@@ -54,14 +51,10 @@ use crate::wire::Stop;
 
 use chores::{Reporter, follow_roster, report_offline};
 use ladder::{Cause, Ladder};
-use line::{Handset, Line};
+use line::{Handset, watched};
+use opening::{not_opened, open_folder, open_ledger, open_sessions};
 use state::State;
 use tap::tapped;
-
-/// How often, and at what distance, it is looked whether who has the ledger stays: a command of an operator
-/// (`dead retry`) has it for a moment, and whoever leaves because of another runtime does not come back.
-const LOCK_LOOKS: u32 = 10;
-const LOCK_LOOK: Duration = Duration::from_millis(200);
 
 /// Runs until a signal asks for the end, or another runtime on the same account stands in the way.
 pub fn run(env_file: Option<&Path>) -> Exit {
@@ -104,11 +97,13 @@ fn serve(settings: &Settings, ways: &Ways, redactor: &Arc<Redactor>) -> Exit {
         return Exit::Failed;
     }
     // Before the port: of two with the same configuration the second has to hear that it is one too many.
-    let (ledger, left, made) = match open_ledger(settings) {
+    let opened =
+        open_folder(settings).and_then(|folder| Ok((open_ledger(settings, folder.as_ref())?, folder)));
+    let ((ledger, left, made), folder) = match opened {
         Ok(opened) => opened,
         Err(why) => return not_opened(&why),
     };
-    let state = Arc::new(State::new(settings, redactor));
+    let state = Arc::new(State::new(settings, folder.as_ref(), redactor));
     let server = match listen(settings, ways, &state) {
         Ok(server) => server,
         Err(why) => {
@@ -123,9 +118,9 @@ fn serve(settings: &Settings, ways: &Ways, redactor: &Arc<Redactor>) -> Exit {
     server.notes_panics(state.panics.clone());
     info!("listening on http://{}", server.local_addr());
     state.keeps(ledger.clone());
-    let names = doors::open_names(settings, &ledger);
-    let sessions = Arc::new(doors::open_sessions(settings, &ledger));
-    let wakes = Arc::new(doors::open_wakes(settings, &ledger));
+    let names = doors::open_names(folder.as_ref(), &ledger);
+    let sessions = Arc::new(open_sessions(settings, folder.as_ref(), &ledger));
+    let wakes = Arc::new(doors::open_wakes(settings, folder.as_ref(), &ledger));
     state.operator.opens(ask::address(settings.http.connect_host(), server.local_addr().port()));
     let left = Left { hold: state.operator.hold(), ..left };
     let switches = Switches::default();
@@ -224,77 +219,6 @@ fn wait(signals: &Receiver<()>, service: &Service, state: &State) -> Cause {
     }
 }
 
-/// What an earlier process has left, and where the next one will find what this one leaves. Without a place to write the
-/// service runs and says so; but a ledger that is there and cannot be trusted is no reason to begin afresh.
-fn open_ledger(settings: &Settings) -> Result<(Arc<Ledger>, Left, Arc<Made>), LedgerError> {
-    let options = ledger::Options::new(AccountId::new(&settings.account.id), settings.ledger_sync);
-    let mut opened = Ledger::open(&settings.state_dir, &options);
-    for look in 0..LOCK_LOOKS {
-        if !matches!(opened, Err(LedgerError::Locked { .. })) {
-            break;
-        }
-        if look == 0 {
-            info!("another process has the ledger; perhaps a command, for a moment");
-        }
-        thread::sleep(LOCK_LOOK);
-        opened = Ledger::open(&settings.state_dir, &options);
-    }
-    let opened = match opened {
-        Ok(opened) => opened,
-        Err(why) if why.is_of_the_place() => {
-            warn!("nothing will survive a crash: {why}");
-            return Ok((Arc::new(Ledger::off(why.to_string())), Left::default(), Arc::default()));
-        }
-        Err(why) => return Err(why),
-    };
-    if !opened.open.is_empty() {
-        let left = match opened.open.len() {
-            1 => "1 delivery".to_owned(),
-            left => format!("{left} deliveries"),
-        };
-        info!("going on with {left} that an earlier process has left");
-    }
-    let made = Arc::<Made>::default();
-    let before = opened.closed.iter().flat_map(|closed| closed.made.clone());
-    let now = opened.open.iter().flat_map(|left| left.record.effects.all_made());
-    before.chain(now).for_each(|id| made.add(id));
-    opened.requests.iter().chain(opened.open.iter().map(|left| &left.row)).for_each(|row| made.begins(row));
-    let damaged = opened.damaged.into_iter().map(|damaged| {
-        error!("what was done for {} cannot be read ({}): it is not begun again", damaged.id, damaged.what);
-        (damaged.id, End::Dead("its record is damaged: what was done for it is not known".to_owned()))
-    });
-    let untouched = opened.newer.into_iter().map(|newer| {
-        error!(
-            "{} is left untouched: {}, so a newer version wrote it; start that version again to deliver it",
-            newer.id, newer.what
-        );
-        newer.id
-    });
-    let closed = opened.closed.into_iter().filter_map(|closed| Some((closed.id, closed.end?)));
-    let now = SystemClock.now();
-    let mut open: Vec<_> = opened.open.into_iter().map(|it| (it.row, it.record, it.not_before)).collect();
-    let crashed = opened.crash.iter().map(|crash| crash.in_hand.len());
-    crashed.for_each(|hands| warn!("the last process crashed (deliveries in hand: {hands})"));
-    opened.ledger.works(now);
-    if let Err(why) = crash::go_on(&mut open, opened.crash.as_ref(), &opened.ledger, now) {
-        warn!("the restart is not noted for the deliveries under way: {why}");
-    }
-    let left = Left {
-        open,
-        closed: closed.chain(damaged).collect(),
-        untouched: untouched.collect(),
-        dead: opened.dead,
-        hold: Hold::default(),
-    };
-    Ok((Arc::new(opened.ledger), left, made))
-}
-
-/// A second runtime on one ledger is one too many for good.
-fn not_opened(why: &LedgerError) -> Exit {
-    error!("not started: {why}");
-    if matches!(why, LedgerError::Locked { .. }) { Exit::Foreign } else { Exit::Failed }
-}
-
 /// The ways to the backend.
 struct Ways {
     once: Way,
@@ -352,10 +276,15 @@ impl House<'_> {
         let mission = tapped(&self.ways.once, self.settings, stop, &self.state.backend);
         let (interval, switch, state) =
             (self.settings.agents.sync_interval, stop.clone(), self.state.clone());
-        let (sessions, wakes) = (self.sessions.clone(), self.wakes.clone());
+        let (sessions, wakes, living) = (self.sessions.clone(), self.wakes.clone(), alive.clone());
         chores::spawn("roster", (self.state.panics.clone(), stop.clone()), move || {
-            let _living = &alive;
+            let _living = &living;
             follow_roster(&team, &mission, (&state, &sessions, &wakes), &switch, interval);
+        })?;
+        let (view, switch, state) = (service.view(), stop.clone(), self.state.clone());
+        chores::spawn("state-dir", (self.state.panics.clone(), stop.clone()), move || {
+            let _living = &alive;
+            displaced::watch(&state, &view, &switch);
         })?;
         Ok((service, ended))
     }
@@ -411,18 +340,6 @@ impl House<'_> {
             panics: self.state.panics.clone(),
         }
     }
-}
-
-/// How the watch looks at a turn.
-fn watched(gateway: Option<HttpGateway>, line: Arc<Line>) -> watch::Look {
-    Box::new(move |life| {
-        let Some(gateway) = &gateway else { return Ok(None) };
-        let output = |call_id: &String| ToolOutput { call_id: call_id.clone(), output: String::new() };
-        let outputs: Vec<ToolOutput> = life.result_of.iter().map(output).collect();
-        let run = life.run.as_deref();
-        let mark = TurnMark { marker: &life.marker, outputs: &outputs, run, ..TurnMark::default() };
-        line.look(|| gateway.look(&life.session, &life.agent, &mark))
-    })
 }
 
 fn count(number: usize, thing: &str) -> String {

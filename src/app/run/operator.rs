@@ -16,6 +16,7 @@ use crate::clock::{Clock as _, SystemClock};
 use crate::config::Settings;
 use crate::delivery::ask::{Answer, Ask, Hold, Refused};
 use crate::delivery::service::View;
+use crate::files::Folder;
 use crate::http::health::Health;
 use crate::http::message::{Reply, Request};
 use crate::http::operator::{Wanted, refuse, with_body};
@@ -62,8 +63,10 @@ pub(super) struct Ground<'a> {
 }
 
 impl Operator {
-    pub(super) fn new(settings: &Settings, redactor: &Arc<Redactor>) -> Self {
-        let place = Place::new(&settings.state_dir);
+    /// Without a folder nothing is kept, and nobody is let in.
+    pub(super) fn new(settings: &Settings, folder: Option<&Arc<Folder>>, redactor: &Arc<Redactor>) -> Self {
+        let place =
+            folder.map_or_else(|| Place::new(&settings.state_dir), |folder| Place::of(folder.clone()));
         Self {
             paused: Mutex::new(place.paused()),
             changing: Mutex::default(),
@@ -145,11 +148,11 @@ impl Operator {
                 self.why(&id, ground)
             }
             Wanted::Deliveries => self.casebook(ground, |book| {
-                let set_aside = ledger::last_set_aside(self.place.path());
+                let set_aside = self.place.last_set_aside();
                 Reply::json_of(&book.overview(set_aside).cleaned(&|text| self.redactor.clean(text)))
             }),
             Wanted::Overview => self.casebook(ground, |book| {
-                let set_aside = ledger::last_set_aside(self.place.path());
+                let set_aside = self.place.last_set_aside();
                 let picture = book.picture(&self.roster(), (ground.health)(), (ground.hour)(), set_aside);
                 Reply::json_of(&picture.cleaned(&|text| self.redactor.clean(text)))
             }),
@@ -221,11 +224,12 @@ impl Operator {
         {
             return Ok(read.clone());
         }
-        let read = match ledger::read(self.place.path()) {
+        let folder = self.place.folder().map_err(|why| why.to_string());
+        let read = match folder.and_then(|folder| ledger::read(&folder).map_err(|why| why.to_string())) {
             Ok(read) => Arc::new(read),
             // Without one the memory alone tells.
             Err(_) if state.off.is_some() => Arc::default(),
-            Err(why) => return Err(why.to_string()),
+            Err(why) => return Err(why),
         };
         *last = Some((state.commits, read.clone()));
         Ok(read)

@@ -7,6 +7,14 @@ use std::time::{Duration, Instant};
 /// How old an answer may be.
 const FRESH: Duration = Duration::from_millis(20);
 
+/// The answers that are prepared for many.
+#[derive(Default)]
+pub(super) struct Prepared {
+    pub(super) health: Snapshot,
+    pub(super) figures: Snapshot,
+    pub(super) figures_as_data: Snapshot,
+}
+
 /// The last answer: however many ask, it is made a few times a second, and while one makes it the others get the last.
 #[derive(Default)]
 pub(super) struct Snapshot {

@@ -12,7 +12,7 @@ use super::line::Line;
 use super::machine::{free_bytes, resident_bytes};
 use super::operator::{self, Operator};
 use super::rows::delivery_health;
-use super::snapshot::Snapshot;
+use super::snapshot::Prepared;
 use super::tap::{Backend, clock_ahead};
 use super::verdict::Condition;
 use crate::chance;
@@ -21,6 +21,7 @@ use crate::config::Settings;
 use crate::convex::Endpoint;
 use crate::delivery::dispatcher::Standing;
 use crate::delivery::service::View;
+use crate::files::Folder;
 use crate::http::agent_api::AgentApi;
 use crate::http::health::{
     DeliveryConfig, DeliveryHealth, DiskHealth, Health, HeartbeatHealth, Infrastructure, LedgerHealth,
@@ -73,6 +74,8 @@ pub(super) struct State {
     pub(super) panics: Panics,
     roster: Mutex<RosterHealth>,
     disk: Mutex<DiskHealth>,
+    /// Why `STATE_DIR` no longer leads to the ledger, if so.
+    displaced: Mutex<Option<String>>,
     /// Where what survives a crash is kept.
     kept_in: PathBuf,
     draining: AtomicBool,
@@ -94,17 +97,9 @@ pub(super) struct State {
     pub(super) operator: Operator,
 }
 
-/// The answers that are prepared for many.
-#[derive(Default)]
-struct Prepared {
-    health: Snapshot,
-    figures: Snapshot,
-    figures_as_data: Snapshot,
-}
-
 impl State {
     /// What people set is shown to whoever asks: a secret in the wrong variable must not be.
-    pub(super) fn new(settings: &Settings, redactor: &Arc<Redactor>) -> Self {
+    pub(super) fn new(settings: &Settings, folder: Option<&Arc<Folder>>, redactor: &Arc<Redactor>) -> Self {
         let version = Told {
             runtime_service_version: redactor.clean(&settings.runtime_version),
             openclaw_version: settings.openclaw_version.as_deref().map(|version| redactor.clean(version)),
@@ -138,6 +133,7 @@ impl State {
             panics: Panics::default(),
             roster: Mutex::default(),
             disk: Mutex::default(),
+            displaced: Mutex::default(),
             kept_in: settings.state_dir.clone(),
             draining: AtomicBool::new(false),
             prepared: Prepared::default(),
@@ -148,7 +144,7 @@ impl State {
             hosts: hosts_of(settings),
             ledger: OnceLock::new(),
             agents: OnceLock::new(),
-            operator: Operator::new(settings, redactor),
+            operator: Operator::new(settings, folder, redactor),
         }
     }
 
@@ -163,6 +159,7 @@ impl State {
         LedgerHealth {
             off: state.off.map(|why| self.excerpt(&why)),
             holds: state.holds,
+            displaced: lock(&self.displaced).as_deref().map(|why| self.excerpt(why)),
             open: state.open,
             notes: state.notes,
             commits: state.commits,
@@ -185,6 +182,13 @@ impl State {
     pub(super) fn look_at_the_disk(&self) {
         let free_bytes = free_bytes(&self.kept_in);
         *lock(&self.disk) = DiskHealth { free_bytes };
+    }
+
+    /// Checks whether `STATE_DIR` still leads to the ledger: nothing, or why not. Like all of the disk it may be slow.
+    pub(super) fn check_the_folder(&self) -> Option<String> {
+        let displaced = self.ledger.get().and_then(|ledger| ledger.displaced());
+        lock(&self.displaced).clone_from(&displaced);
+        displaced
     }
 
     /// From now on agents may call.
@@ -351,6 +355,7 @@ impl State {
             foreign: standing.and_then(|now| now.foreign).map(|foreign| foreign.to_string()),
             ledger: ledger.off,
             holds: ledger.holds,
+            displaced: ledger.displaced,
             paused: self.operator.paused(),
         }
     }

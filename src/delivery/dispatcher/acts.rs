@@ -16,6 +16,10 @@ impl Dispatcher {
                 self.hold = hold;
                 Answer::Done
             }
+            Ask::Suspend(suspended) => {
+                self.suspended = suspended;
+                Answer::Done
+            }
             _ if self.stopping || self.rival.leaves() => Answer::Refused(Refused::Stopping),
             Ask::Retry(id) => self.retry(&id, now),
             Ask::Drop(id) => self.drop_dead(&id),

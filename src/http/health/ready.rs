@@ -19,7 +19,7 @@ impl Parts {
         let rows = [
             (!self.backend.once_accepted, "backend"),
             (!self.delivery.running, "delivery"),
-            (self.ledger.holds, "ledger"),
+            (self.ledger.holds || self.ledger.displaced.is_some(), "ledger"),
         ];
         rows.into_iter().filter_map(|(misses, what)| misses.then_some(what)).collect()
     }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::{fmt, io};
 
+use crate::files::{FolderError, Why};
 use crate::local::answer::Refusal;
 use crate::local::keys::KeyError;
 use crate::local::store::StoreError;
@@ -13,6 +14,8 @@ use crate::local::vault::VaultError;
 pub enum DataError {
     /// Where the directory should be there is something else.
     NotADirectory(PathBuf),
+    /// The directory cannot be used.
+    Folder(FolderError),
     /// There should be data here, and there are none.
     Nothing(PathBuf),
     /// It ends with the process, so it would be lost at once.
@@ -58,6 +61,7 @@ impl fmt::Display for DataError {
             Self::NotADirectory(path) => {
                 write!(f, "{} is not a directory; give --data a directory of its own", path.display())
             }
+            Self::Folder(why) => write!(f, "--data {why}"),
             Self::Nothing(path) => write!(
                 f,
                 "there are no data of a Mission Control in {}; give --data the directory that `local` was started with",
@@ -85,6 +89,16 @@ impl fmt::Display for DataError {
 }
 
 impl std::error::Error for DataError {}
+
+impl From<FolderError> for DataError {
+    fn from(error: FolderError) -> Self {
+        match error.why {
+            Why::NotAFolder => Self::NotADirectory(error.path),
+            Why::System { what, why } => Self::File { path: error.path, what, why },
+            Why::Owner { .. } | Why::Writable { .. } | Why::File { .. } => Self::Folder(error),
+        }
+    }
+}
 
 impl From<StoreError> for DataError {
     fn from(why: StoreError) -> Self {

@@ -1,66 +1,56 @@
 //! Files that only their owner can read, written as a whole or not at all.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::DataError;
+use crate::files::Folder;
 use crate::secret::Secret;
 
-/// Makes the directory, for its owner alone, if it is not there.
-pub(super) fn make_directory(path: &Path) -> Result<(), DataError> {
-    if path.exists() && !path.is_dir() {
-        return Err(DataError::NotADirectory(path.to_owned()));
-    }
-    let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
-    made.map_err(|why| DataError::File { path: path.to_owned(), what: "made", why })
+fn failed(folder: &Folder, name: &str, what: &'static str) -> impl FnOnce(io::Error) -> DataError {
+    let path = folder.path().join(name);
+    move |why| DataError::File { path, what, why }
 }
 
-/// Sees that the file is there and only its owner's, whatever the directory allows others.
-pub(super) fn claim(path: &Path) -> Result<PathBuf, DataError> {
-    let failed = |why| DataError::File { path: path.to_owned(), what: "opened", why };
-    let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path).map_err(failed)?;
-    close_to_others(&file).map_err(failed)?;
-    Ok(path.to_owned())
+/// The path of the database, which is a private file and made where there is none; so are the files beside it.
+pub(super) fn database(folder: &Folder, name: &str) -> Result<PathBuf, DataError> {
+    for end in ["-wal", "-shm", "-journal"] {
+        size(folder, &format!("{name}{end}"))?;
+    }
+    let path = || {
+        // Closed at once, before SQLite has locks on it.
+        drop(folder.open_for_writing(name)?);
+        Ok(folder.real_path()?.join(name))
+    };
+    path().map_err(failed(folder, name, "opened"))
 }
 
-fn close_to_others(file: &File) -> io::Result<()> {
-    let mut permissions = file.metadata()?.permissions();
-    if permissions.mode() & 0o077 != 0 {
-        permissions.set_mode(0o600);
-        file.set_permissions(permissions)?;
-    }
-    Ok(())
+/// The size of a file, if it is there.
+pub(super) fn size(folder: &Folder, name: &str) -> Result<Option<u64>, DataError> {
+    folder.check(name).map_err(failed(folder, name, "opened"))
 }
 
 /// A file of ours, if it is there.
-pub fn read_secret(path: &Path) -> Result<Option<Vec<u8>>, DataError> {
-    let failed = |why| DataError::File { path: path.to_owned(), what: "read", why };
-    match File::open(path) {
-        Ok(file) => {
-            close_to_others(&file).map_err(failed)?;
-            fs::read(path).map(Some).map_err(failed)
-        }
-        Err(why) if why.kind() == ErrorKind::NotFound => Ok(None),
-        Err(why) => Err(failed(why)),
-    }
+pub(super) fn read_secret(folder: &Folder, name: &str) -> Result<Option<Vec<u8>>, DataError> {
+    folder.read(name).map_err(failed(folder, name, "read"))
 }
 
 /// Writes a file of ours, so that it is there as a whole or not at all.
-pub fn write_secret(path: &Path, secret: &Secret) -> Result<(), DataError> {
-    let mut draft = path.as_os_str().to_owned();
-    draft.push(".new");
-    let draft = PathBuf::from(draft);
-    let write = || {
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
-        close_to_others(&file)?;
-        file.write_all(secret.expose().as_bytes())?;
-        file.write_all(b"\n")?;
-        file.sync_all()
-    };
-    write().map_err(|why| DataError::File { path: path.to_owned(), what: "written", why })?;
-    rename(&draft, path)
+pub(super) fn write_secret(folder: &Folder, name: &str, secret: &Secret) -> Result<(), DataError> {
+    let content = format!("{}\n", secret.expose());
+    folder.write(name, content.as_bytes()).map_err(failed(folder, name, "written"))
+}
+
+/// Removes a file of ours, if it is there.
+pub(super) fn remove(folder: &Folder, name: &str) -> Result<(), DataError> {
+    folder.remove(name).map_err(failed(folder, name, "removed"))
+}
+
+/// Puts a finished file in its place, and sees that the place is on the disk.
+pub(super) fn rename(folder: &Folder, from: &str, to: &str) -> Result<(), DataError> {
+    folder.rename(from, to).map_err(failed(folder, to, "written"))
 }
 
 /// Writes a new file that only its owner can read: it appears as a whole or not at all, and in the place of no other.
@@ -95,11 +85,4 @@ pub(super) fn write_new(path: &Path, content: &[u8]) -> Result<(), DataError> {
     // After a success the content has its name, and a draft that stays behind is only untidy.
     let _ = fs::remove_file(&draft);
     written.and_then(|()| File::open(directory)?.sync_all()).map_err(failed)
-}
-
-/// Puts a finished file in its place, and sees that the place is on the disk.
-pub(super) fn rename(from: &Path, to: &Path) -> Result<(), DataError> {
-    let directory = to.parent().unwrap_or_else(|| Path::new("."));
-    let moved = fs::rename(from, to).and_then(|()| File::open(directory)?.sync_all());
-    moved.map_err(|why| DataError::File { path: to.to_owned(), what: "written", why })
 }

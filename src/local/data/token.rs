@@ -3,12 +3,12 @@
 //! The database alone decides which token opens the account, so a new one first stands beside the old one and takes its
 //! place once the database knows it. Whenever this is interrupted, one of the two files holds what opens the account.
 
-use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::files::{read_secret, rename, write_secret};
+use super::files::{read_secret, remove, rename, write_secret};
 use super::{DataError, SERVICE_TOKEN};
+use crate::files::Folder;
 use crate::local::auth;
 use crate::local::rows::Account;
 use crate::local::store::{Doc, Id};
@@ -19,7 +19,7 @@ const NEXT_SERVICE_TOKEN: &str = "service-token.next";
 
 /// The files of one account's token.
 pub(in crate::local) struct TokenFiles {
-    directory: PathBuf,
+    folder: Arc<Folder>,
     account: Id<Account>,
     /// Whether a token may stand beside the old one.
     unsettled: AtomicBool,
@@ -27,8 +27,8 @@ pub(in crate::local) struct TokenFiles {
 
 impl TokenFiles {
     /// For the tokens of this account; those of others are nobody's business here.
-    pub(super) fn new(directory: PathBuf, account: Id<Account>) -> Self {
-        Self { directory, account, unsettled: AtomicBool::new(false) }
+    pub(super) fn new(folder: Arc<Folder>, account: Id<Account>) -> Self {
+        Self { folder, account, unsettled: AtomicBool::new(false) }
     }
 
     /// Whose tokens are kept.
@@ -42,9 +42,9 @@ impl TokenFiles {
         if account.id != self.account || !token.chars().all(|c| c.is_ascii_graphic()) {
             return Ok(());
         }
-        settle(&self.directory, account)?;
+        settle(&self.folder, account)?;
         self.unsettled.store(true, Ordering::Relaxed);
-        write_secret(&self.directory.join(NEXT_SERVICE_TOKEN), &Secret::new(token))
+        write_secret(&self.folder, NEXT_SERVICE_TOKEN, &Secret::new(token))
     }
 
     /// Whether a token was offered and nobody has looked since whether the database knows it.
@@ -54,32 +54,26 @@ impl TokenFiles {
 
     /// Lets the offered token take over, if the database knows it.
     pub(in crate::local) fn settle(&self, account: &Doc<Account>) -> Result<(), DataError> {
-        settle(&self.directory, account)?;
+        settle(&self.folder, account)?;
         self.unsettled.store(false, Ordering::Relaxed);
         Ok(())
     }
 }
 
 /// Sees that one file holds the account's token, if either does; that token.
-pub(super) fn settle(directory: &Path, account: &Doc<Account>) -> Result<Option<Secret>, DataError> {
-    let (path, next) = (directory.join(SERVICE_TOKEN), directory.join(NEXT_SERVICE_TOKEN));
+pub(super) fn settle(folder: &Folder, account: &Doc<Account>) -> Result<Option<Secret>, DataError> {
     // One that cannot be read was never finished, so the database cannot know it.
-    if let Some(token) = read(&next, account).ok().flatten() {
-        rename(&next, &path)?;
+    if let Some(token) = read(folder, NEXT_SERVICE_TOKEN, account).ok().flatten() {
+        rename(folder, NEXT_SERVICE_TOKEN, SERVICE_TOKEN)?;
         return Ok(Some(token));
     }
-    match std::fs::remove_file(&next) {
-        Err(why) if why.kind() != ErrorKind::NotFound => {
-            return Err(DataError::File { path: next, what: "removed", why });
-        }
-        Ok(()) | Err(_) => {}
-    }
-    read(&path, account)
+    remove(folder, NEXT_SERVICE_TOKEN)?;
+    read(folder, SERVICE_TOKEN, account)
 }
 
 /// The token in this file, if it opens the account.
-fn read(path: &Path, account: &Doc<Account>) -> Result<Option<Secret>, DataError> {
-    let Some(content) = read_secret(path)? else { return Ok(None) };
+fn read(folder: &Folder, name: &str, account: &Doc<Account>) -> Result<Option<Secret>, DataError> {
+    let Some(content) = read_secret(folder, name)? else { return Ok(None) };
     let text = String::from_utf8_lossy(&content);
     let secret = text.trim().strip_prefix(&format!("{}{}_", auth::PREFIX, account.id)).map(auth::hash);
     let fits = secret.is_some() && secret == account.row.service_token_hash;

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use super::news::News;
 use super::readers::Pool;
@@ -39,8 +39,8 @@ impl Store {
     /// `steps` lead from the first layout to the one we know.
     fn open_with(file: &Path, clock: Box<dyn Clock>, steps: &[&str]) -> Result<Self, StoreError> {
         let lock = lock_folder_of(file)?;
-        prepare(Connection::open(file)?, steps)?;
-        let writer = Connection::open(file)?;
+        prepare(connect(file)?, steps)?;
+        let writer = connect(file)?;
         writer.busy_timeout(PATIENCE)?;
         writer.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
         let mut log = file.as_os_str().to_owned();
@@ -60,6 +60,11 @@ impl Store {
         let last_instant = writer.query_row(&newest, [], |row| row.get(0))?;
         Ok(Self { writer: Mutex::new(writer), news: News::new(last_instant)?, clock, beside })
     }
+}
+
+/// A connection to the database in this file; a link is not followed.
+pub(super) fn connect(file: &Path) -> rusqlite::Result<Connection> {
+    Connection::open_with_flags(file, OpenFlags::default() | OpenFlags::SQLITE_OPEN_NOFOLLOW)
 }
 
 /// One process has the data, and says so by a lock on their folder until it ends. SQLite's own exclusive mode would shut

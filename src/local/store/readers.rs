@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 
 use super::StoreError;
+use super::open::connect;
 
 /// How many calls read at once in each pool.
 const CONNECTIONS: usize = 2;
@@ -30,7 +31,7 @@ impl Pool {
     /// Connections to the data in this file.
     pub(super) fn open(file: &Path) -> Result<Self, StoreError> {
         let connections = (0..CONNECTIONS).map(|_| {
-            let connection = Connection::open(file)?;
+            let connection = connect(file)?;
             connection.pragma_update(None, "query_only", true)?;
             connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
             connection.set_prepared_statement_cache_capacity(128);

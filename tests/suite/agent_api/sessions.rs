@@ -13,6 +13,7 @@ use mission_control_runtime::sessions::{IDLE_MAX, Sessions, TASKS_MAX};
 use serde_json::json;
 
 use super::{Plan, Stand};
+use crate::support::program::private;
 
 /// §2.4 and the design's table of names, row by row: who it is, by what it creates.
 #[test]
@@ -127,7 +128,7 @@ fn sessions_survive_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let account = AccountId::new(&stand.team.board.account);
     let now = Millis(1_765_526_400_000);
-    let open = |at: Millis| Sessions::open(folder.path(), account.clone(), at);
+    let open = |at: Millis| Sessions::open(&private(folder.path()), account.clone(), at);
     let key = format!("task:t1:agent:ben:{account}:v1");
     let track = Track { agent: stand.team.ben.clone(), task: Some(TaskId::new("t1")) };
     let (first, token) = {
@@ -163,13 +164,15 @@ fn sessions_survive_a_restart() {
     assert!(sessions.find(&key, &Roster::default(), now).is_some(), "{text}");
     drop(sessions);
     // Another account's, or with another secret: nobody.
-    let other = Sessions::open(folder.path(), AccountId::new("other"), now);
+    let other = Sessions::open(&private(folder.path()), AccountId::new("other"), now);
     assert_eq!(other.count(), 0);
     drop(other);
     fs::write(folder.path().join("sessions.key"), "nonsense").unwrap();
     assert_eq!(open(now).count(), 0);
     // Where nothing can be written they are only remembered, and that is said.
-    let nowhere = Sessions::open(&lines.join("no"), account, now);
+    fs::remove_file(&lines).unwrap();
+    fs::create_dir(&lines).unwrap();
+    let nowhere = Sessions::open(&private(folder.path()), account, now);
     nowhere.issue(&SessionKey::new(key.as_str()), "ben", &track, now);
     assert!(nowhere.off().is_some() && nowhere.find(&key, &Roster::default(), now).is_some());
 }

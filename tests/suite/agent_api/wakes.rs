@@ -418,13 +418,13 @@ fn what_waits_outlives_the_process() {
 fn without_a_disk_it_is_remembered_and_the_caller_told_so() {
     let stand = Stand::new();
     let ben = stand.own("ben");
-    fs::create_dir(stand.folder.path().join("wakes.new")).unwrap();
+    fs::create_dir(stand.folder.path().join("wakes.json.new")).unwrap();
     for waiting in 1..3 {
         let told = stand.done("event", &ben, &json!({"text": "hello"}));
         assert_eq!((&told["kept"], &told["waiting"]), (&json!(false), &json!(waiting)));
     }
     assert!(stand.wakes.off().is_some());
-    fs::remove_dir(stand.folder.path().join("wakes.new")).unwrap();
+    fs::remove_dir(stand.folder.path().join("wakes.json.new")).unwrap();
     assert_eq!(stand.done("event", &ben, &json!({"text": "hello"}))["kept"], true);
     assert_eq!((stand.wakes.off(), stand.again().waiting("ben").len()), (None, 3));
 }

@@ -46,14 +46,14 @@ fn the_documents_say_what_the_table_says() {
 #[test]
 fn the_example_can_be_used() {
     let example = documents::env_example();
-    let mistake = Start::default().file(&example).mistake();
+    let mistake = Start::default().set("HOME", "/home/mc").file(&example).mistake();
     assert!(mistake.contains("variables: ACCOUNT_ID, CONVEX_URL, SERVICE_TOKEN."), "{mistake}");
 
     let filled = example
         .replace("\nACCOUNT_ID=\n", &format!("\nACCOUNT_ID={ACCOUNT}\n"))
         .replace("\nCONVEX_URL=\n", "\nCONVEX_URL=https://happy-otter-123.convex.cloud\n")
         .replace("\nSERVICE_TOKEN=\n", &format!("\nSERVICE_TOKEN={TOKEN}\n"));
-    assert!(Start::default().file(&filled).warnings().is_empty());
+    assert!(Start::default().set("HOME", "/home/mc").file(&filled).warnings().is_empty());
 
     // With every default uncommented nothing changes; only the blank gateway address would.
     let uncommented: String = filled
@@ -63,7 +63,8 @@ fn the_example_can_be_used() {
             _ => format!("{line}\n"),
         })
         .collect();
-    let (plain, full) = (Start::good().go().report, Start::default().file(&uncommented).go().report);
+    let (plain, full) =
+        (Start::good().go().report, Start::default().set("HOME", "/home/mc").file(&uncommented).go().report);
     // Only what is not yet in effect is warned of, once somebody asks for it.
     let waits = |warning: &Warning| matches!(warning, Warning::NotYet { .. });
     assert!(full.mistakes.is_empty() && full.warnings.iter().all(waits), "{full:?}");

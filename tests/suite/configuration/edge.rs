@@ -17,9 +17,14 @@ fn surroundings(folder: &TempDir) -> Surroundings {
         ("ACCOUNT_ID", ACCOUNT),
         ("CONVEX_URL", "https://happy-otter-123.convex.cloud"),
         ("SERVICE_TOKEN", TOKEN),
+        ("HOME", "/home/mc"),
     ];
     let variables = variables.map(|(name, value)| (OsString::from(name), OsString::from(value)));
-    Surroundings { variables: variables.into(), default_env_file: folder.path().join("default.env") }
+    Surroundings {
+        variables: variables.into(),
+        default_env_file: folder.path().join("default.env"),
+        working_directory: folder.path().to_owned(),
+    }
 }
 
 fn with(mut surroundings: Surroundings, name: &str, value: impl Into<OsString>) -> Surroundings {
@@ -47,7 +52,8 @@ fn the_default_file_may_be_missing_and_a_named_one_may_not() {
     write(&around.default_env_file, "HEALTH_PORT=4001\n");
     assert_eq!(load(None, &around).settings.unwrap().http.port, 4001);
     let named = folder.path().join("named.env");
-    let bare = Surroundings { variables: Vec::new(), default_env_file: around.default_env_file.clone() };
+    let home = vec![("HOME".into(), "/home/mc".into())];
+    let bare = Surroundings { variables: home, ..surroundings(&folder) };
     check_one(&load(Some(&named), &bare), "named.env cannot be used: there is no such file");
     check_one(&load(Some(&named), &around), "named.env cannot be used: there is no such file");
     write(&named, "HEALTH_HOST=localhost\n");

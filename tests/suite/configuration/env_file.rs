@@ -26,7 +26,7 @@ fn everything_can_stand_in_the_file() {
         "\u{feff}# our account\r\nexport ACCOUNT_ID='{ACCOUNT}'\r\n\
          CONVEX_URL = https://happy-otter-123.convex.cloud\r\n\r\nSERVICE_TOKEN=\"{TOKEN}\"\r\n"
     );
-    let settings = Start::default().file(&text).settings();
+    let settings = Start::default().set("HOME", "/home/mc").file(&text).settings();
     assert_eq!(settings.account.service_token.expose(), TOKEN);
 }
 

@@ -102,7 +102,7 @@ const ORDINARY: &str = "
 #[test]
 fn ordinary_names_raise_no_alarm() {
     let start = ORDINARY.split_whitespace().fold(Start::good(), |start, name| start.set(name, "x"));
-    assert_eq!(start.warnings(), Vec::<String>::new());
+    assert_eq!(start.set("HOME", "/home/mc").warnings(), Vec::<String>::new());
 }
 
 /// One slip anywhere in a name of ours is found, whatever it is (unless it makes another known name).

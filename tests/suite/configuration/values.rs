@@ -33,7 +33,7 @@ fn the_defaults_are_those_of_the_brief() {
     assert_eq!(settings.droplet.region, "unknown");
     assert_eq!(settings.runtime_version, env!("CARGO_PKG_VERSION"), "W14");
     assert_eq!(settings.openclaw_version, None);
-    assert_eq!(settings.state_dir, Path::new("./.mission-control-runtime"));
+    assert_eq!(settings.state_dir, Path::new("/home/mc/.local/state/mission-control-runtime"));
     assert_eq!(settings.ssl_cert_file, None);
     assert_eq!((settings.log_level, settings.log_format), (LogLevel::Info, LogFormat::Text));
     assert_eq!(settings.log_output, LogOutput::Stderr);
@@ -228,6 +228,7 @@ fn every_word_of_the_table_is_understood() {
         ("LOG_FORMAT", |start| format!("{:?}", start.settings().log_format)),
         ("LOG_OUTPUT", |start| format!("{:?}", start.settings().log_output)),
         ("UPGRADE_MODE", |start| start.effective("UPGRADE_MODE")),
+        ("LEDGER", |start| format!("{:?}", start.settings().ledger)),
         ("LEDGER_SYNC", |start| format!("{:?}", start.settings().ledger_sync)),
         ("OPENCLAW_SESSION_SCOPE", |start| start.settings().gateway.session_scope.name().to_owned()),
         ("NO_RESPONSE_NOTE", |start| format!("{:?}", start.settings().delivery.no_response_note)),
@@ -239,7 +240,7 @@ fn every_word_of_the_table_is_understood() {
         }
     }
     let choices = TABLE.iter().filter(|variable| matches!(variable.kind, Kind::Choice { .. }));
-    assert_eq!(choices.count(), 7);
+    assert_eq!(choices.count(), 8);
 }
 
 /// Texts that travel in reports: no control characters, no novels.
@@ -253,12 +254,21 @@ fn texts_are_bounded() {
     assert_eq!(given.settings().openclaw_version.as_deref(), Some("2026.2.19"));
 }
 
-/// Issue item 2: `STATE_DIR`, then `$STATE_DIRECTORY`, then a folder here.
+/// `STATE_DIR`, then `$STATE_DIRECTORY`, then the folder of the user.
 #[test]
 fn the_state_folder_is_found() {
     let dir = |start: &Start| start.settings().state_dir;
     let systemd = Start::good().set("STATE_DIRECTORY", "/var/lib/mc:/var/lib/other");
     assert_eq!(dir(&systemd), Path::new("/var/lib/mc"));
     assert_eq!(dir(&systemd.clone().set("STATE_DIR", "/data")), Path::new("/data"));
-    assert_eq!(dir(&systemd.set("STATE_DIRECTORY", " ")), Path::new("./.mission-control-runtime"));
+    let home = Path::new("/home/mc/.local/state/mission-control-runtime");
+    assert_eq!(dir(&systemd.clone().set("STATE_DIRECTORY", " ")), home);
+    let xdg = |path| systemd.clone().unset("STATE_DIRECTORY").set("XDG_STATE_HOME", path);
+    assert_eq!(dir(&xdg("/state/")), Path::new("/state/mission-control-runtime"));
+    assert_eq!(dir(&xdg("state")), home, "a relative path does not count");
+    for start in
+        [Start::good().unset("HOME"), Start::good().set("HOME", "relative"), Start::good().set("HOME", "")]
+    {
+        assert!(start.mistake().starts_with("STATE_DIR is not set, and neither"), "{}", start.mistake());
+    }
 }

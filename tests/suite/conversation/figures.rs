@@ -91,9 +91,9 @@ fn a_turn_that_is_sent_again_is_told_in_whole_sentences() {
     house.answer_of("ben", &task);
     house.settled();
     let log = house.stop();
-    let told: Vec<&str> = log.lines().filter(|line| line.contains("the turn is sent again")).collect();
+    let told: Vec<&str> = log.lines().filter(|line| line.contains("is not in the session")).collect();
     assert!(!told.is_empty(), "{log}");
-    assert!(told.iter().all(|line| line.ends_with("the turn is sent again. Next attempt now.")), "{told:?}");
+    assert!(told.iter().all(|line| line.ends_with("is not in the session. Next attempt now.")), "{told:?}");
 }
 
 /// A gateway that is away is one fact: `status` says it once, and so does the log.

@@ -189,9 +189,10 @@ fn the_configuration_keeps_it_from_starting() {
 
 #[test]
 fn nothing_can_be_recorded() {
-    let mut house = House::new(&["ben"], polite);
+    let mut house = House::set(&["ben"], polite, &[("LEDGER", "on")]);
     house.kill();
     house.set_variable("STATE_DIR", "/dev/null/state");
+    house.set_variable("LEDGER", "off");
     house.start();
     let task = house.task("in_progress", &["ben"]);
     house.mention(&task, "ben", "hello");
@@ -199,7 +200,7 @@ fn nothing_can_be_recorded() {
     both_say(
         &house,
         "ben",
-        &["STATE_DIR /dev/null/state cannot be used", "give it to the user of the service"],
+        &["STATE_DIR /dev/null/state cannot be opened", "give it to the user of the service"],
     );
     let (code, status) = house.command(["status"]);
     // Its port is known to nobody: that stands where nothing can be written.

@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 
 use super::house::House;
 use crate::support::dice::Dice;
+use crate::support::program::private;
 
 /// How many kills `make test` has time for.
 const KILLS: u64 = 8;
@@ -136,7 +137,7 @@ fn whoever_is_killed_when_every_row_ends_once() {
         std::thread::sleep(Duration::from_millis(dice.roll(LIFE_MS)));
         house.kill();
         let now = SystemClock.now();
-        for tale in ledger::read(Path::new(house.state_dir())).unwrap().tales {
+        for tale in ledger::read(&private(Path::new(house.state_dir()))).unwrap().tales {
             // What ended longer ago was not hit.
             let hit = tale.closed.is_none_or(|at| now.since(at) < JUST_ENDED);
             if let Some(last) = tale.told.last().filter(|_| hit) {

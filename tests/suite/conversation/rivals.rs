@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use mission_control_runtime::config::LedgerSync;
-use mission_control_runtime::delivery::service::STAND_BACK;
+pub(super) use mission_control_runtime::delivery::service::STAND_BACK;
 use mission_control_runtime::demo::gateway::{Prompt, Thought};
 use mission_control_runtime::ledger::{Ledger, Options};
 use mission_control_runtime::model::AccountId;
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::house::House;
 use crate::support::board::agent;
-use crate::support::program::Running;
+use crate::support::program::{Running, private};
 
 /// As the house sets it.
 const WORKERS: u64 = 20;
@@ -51,7 +51,7 @@ fn nobody_went_offline(house: &House) {
 
 /// How many messages stand in the threads twice, and how many turns were asked for twice: by the books of the backend
 /// and of the gateway.
-fn doubled(house: &House) -> (u64, u64) {
+pub(super) fn doubled(house: &House) -> (u64, u64) {
     let mut posts: HashMap<String, u64> = HashMap::new();
     for row in house.board.rows("messages").iter().filter(|row| row["authorType"] == "agent") {
         let source = row["sourceNotificationId"].as_str().expect("every answer names its row");
@@ -96,7 +96,7 @@ fn a_command_that_has_the_ledger_for_a_moment_is_waited_for() {
     let mut house = House::new(&["one"], slow);
     house.kill();
     let options = Options::new(AccountId::new(&house.board.account), LedgerSync::Full);
-    let held = Ledger::open(Path::new(house.state_dir()), &options).unwrap();
+    let held = Ledger::open(&private(Path::new(house.state_dir())), &options).unwrap();
     let mut started = house.another_with(&[("STATE_DIR", house.state_dir())]);
     started.hear("another process has the ledger");
     drop(held);

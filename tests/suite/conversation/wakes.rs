@@ -109,7 +109,7 @@ fn what_is_damaged_or_cannot_be_written_is_told_and_not_fatal() {
     assert_eq!(tell(&house, "wake", &own, &json!({"text": "hello"}))["waiting"], 1);
     assert_eq!(waits(&house, 1)["eventsTaken"], 1);
 
-    restart(&mut house, &[("STATE_DIR", "/dev/null/nowhere")]);
+    restart(&mut house, &[("STATE_DIR", "/dev/null/nowhere"), ("LEDGER", "off")]);
     assert_eq!(tell(&house, "wake", &own, &json!({"text": "hello"}))["kept"], false);
     let beats = waits(&house, 1);
     assert!(beats["eventsOff"].as_str().is_some_and(|why| !why.is_empty()), "{beats}");

@@ -16,7 +16,7 @@ use tempfile::TempDir;
 
 use super::sorts::{Place, Sort, asked, others, silence};
 use crate::support::faulty::{Break, Faulty, Plan};
-use crate::support::program::{Program, Running, get};
+use crate::support::program::{Program, Running, get, private};
 use crate::support::team::Team;
 
 /// The longest that a world may take; a late call takes a minute, and the machine may be busy with others.
@@ -174,7 +174,7 @@ impl World {
     /// Waits until this is so in the program's ledger.
     pub(super) fn until_recorded(&self, what: &str, is_so: impl Fn(&[Tale]) -> bool) {
         let until = Instant::now() + PATIENCE;
-        while !is_so(&ledger::read(self.state.path()).unwrap().tales) {
+        while !is_so(&ledger::read(&private(self.state.path())).unwrap().tales) {
             assert!(Instant::now() < until, "never: {what}");
             thread::sleep(Duration::from_millis(50));
         }

@@ -1,10 +1,11 @@
 //! What the endpoints are told, and what is kept of it.
 
-use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::Command;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
 use std::thread;
+use std::{fs, io};
 
 use mission_control_runtime::clock::Millis;
 use mission_control_runtime::heartbeat::ask::{Ask, answer};
@@ -16,6 +17,7 @@ use mission_control_runtime::tools::{Kind, ToolError};
 use serde_json::json;
 
 use crate::support::log_capture;
+use crate::support::program::private;
 
 const NOW: Millis = Millis(1_000_000);
 const BEN: Caller<'_> = Caller { slug: "ben", session: "agent:ben:cron:j:run:7", leads: false };
@@ -136,7 +138,7 @@ fn waiting(keeper: &Keeper) -> usize {
 fn what_was_taken_is_on_the_disk_for_its_owner_alone() {
     log_capture::begin();
     let folder = tempfile::tempdir().unwrap();
-    let open = || Keeper::open(folder.path(), &account(), NOW);
+    let open = || Keeper::open(&private(folder.path()), &account(), NOW);
     let keeper = open();
     assert_eq!(hears(&keeper), (1, true));
     let path = folder.path().join(FILE);
@@ -160,7 +162,7 @@ fn what_was_taken_is_on_the_disk_for_its_owner_alone() {
         assert_eq!(hears(&fresh), (1, true), "it goes on");
     }
     // Another account's agents hear nothing of it.
-    assert_eq!(waiting(&Keeper::open(folder.path(), &AccountId::new("other"), NOW)), 0);
+    assert_eq!(waiting(&Keeper::open(&private(folder.path()), &AccountId::new("other"), NOW)), 0);
     fs::remove_file(folder.path().join("wakes.damaged")).unwrap();
     fs::create_dir(&path).unwrap();
     assert_eq!((waiting(&open()), said("cannot be read")), (0, 1));
@@ -169,20 +171,20 @@ fn what_was_taken_is_on_the_disk_for_its_owner_alone() {
 #[test]
 fn where_nothing_can_be_written_it_is_remembered_and_said() {
     log_capture::begin();
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("file");
-    fs::write(&file, "").unwrap();
+    let full = Arc::new(AtomicBool::new(true));
+    let written = Arc::clone(&full);
     let said = |words: &str| log_capture::lines().iter().filter(|line| line.contains(words)).count();
-    let nowhere = Keeper::open(&file, &account(), NOW);
+    let nowhere = Keeper::written_by(&account(), move |_| {
+        if written.load(Ordering::SeqCst) { Err(io::Error::other("no room")) } else { Ok(()) }
+    });
     assert_eq!((hears(&nowhere), hears(&nowhere)), ((1, false), (2, false)));
-    assert!(nowhere.off().is_some_and(|why| why.contains("wakes.json cannot be written")));
+    let off = nowhere.off().unwrap();
+    assert_eq!(off, "wakes.json in STATE_DIR cannot be written (no room)");
     assert_eq!(said("kept in memory only"), 1, "once");
     // A disk that has room again.
-    fs::remove_file(&file).unwrap();
-    fs::create_dir(&file).unwrap();
+    full.store(false, Ordering::SeqCst);
     nowhere.change(|_| ());
     assert_eq!((nowhere.off(), said("written again")), (None, 1), "it is tried again before the next event");
-    assert_eq!(waiting(&Keeper::open(&file, &account(), NOW)), 2);
     let memory = Keeper::in_memory(&account(), "no place".to_owned());
     assert_eq!((hears(&memory), memory.off().as_deref()), ((1, false), Some("no place")));
 }
@@ -190,11 +192,15 @@ fn where_nothing_can_be_written_it_is_remembered_and_said() {
 /// While the disk hangs, whoever looks is answered, and whoever waits is written with the others.
 #[test]
 fn a_disk_that_hangs_holds_up_nobody_who_looks() {
-    let folder = tempfile::tempdir().unwrap();
-    let keeper = Keeper::open(folder.path(), &account(), NOW);
-    // Whoever opens this waits until somebody reads it.
-    let pipe = folder.path().join("wakes.new");
-    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let (goes_on, hangs) = channel::<()>();
+    let (hangs, writes) = (Mutex::new(hangs), Arc::new(AtomicUsize::new(0)));
+    let counted = Arc::clone(&writes);
+    let keeper = Keeper::written_by(&account(), move |_| {
+        // The first write hangs until the test says so; later ones find the channel closed.
+        let _ = hangs.lock().unwrap().recv();
+        counted.fetch_add(1, Ordering::SeqCst);
+        Ok(())
+    });
     let (says, hears_of) = channel();
     thread::scope(|threads| {
         for _ in 0..8 {
@@ -205,12 +211,11 @@ fn a_disk_that_hangs_holds_up_nobody_who_looks() {
             thread::yield_now();
         }
         assert!(hears_of.try_recv().is_err(), "nobody is told of it before it is written");
-        // A pipe is no disk: the one write fails, and the next is the first to a file.
-        let aside = folder.path().join("pipe");
-        fs::rename(&pipe, &aside).unwrap();
-        drop(fs::File::open(&aside).unwrap());
-        let kept = (0..8).map(|_| hears_of.recv().unwrap()).filter(|kept| *kept).count();
-        assert!(kept >= 7, "{kept}");
+        drop(goes_on);
+        assert!((0..8).all(|_| hears_of.recv().unwrap()));
     });
-    assert_eq!(waiting(&Keeper::open(folder.path(), &account(), NOW)), 8);
+    assert!(
+        writes.load(Ordering::SeqCst) <= 2,
+        "one write for the first, and one for all who waited behind it"
+    );
 }

@@ -170,7 +170,7 @@ fn a_damaged_ledger_is_left_alone_until_somebody_sets_it_aside() {
         assert!(!known.contains(&NotificationId::new("over")));
         assert!(files(&place) == bad, "something was changed");
     }
-    let aside = set_aside(&place, NOW).unwrap();
+    let aside = set_aside(&folder(&place).unwrap(), NOW).unwrap();
     assert!(aside.known.len() >= 12 && aside.file.ends_with("ledger.damaged-1765526400123.sqlite"));
     assert_eq!(fs::read(&aside.file).unwrap(), bad["ledger.sqlite"]);
     let opened = open(&place);

@@ -1,7 +1,7 @@
 //! The data directory: what is in it, who may read it, what happens when it is not as it should be; copies.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 use mission_control_runtime::clock::SystemClock;
@@ -192,13 +192,51 @@ fn in_memory_there_are_no_files() {
     assert!(!Path::new(":memory:").exists());
 }
 
+/// The keys in the directory open everything, so nobody else may plant one or lead a write elsewhere.
+#[test]
+fn a_directory_that_others_control_is_refused() {
+    let home = TempDir::new().unwrap();
+    let directory = home.path().join("data");
+    drop(open(&directory).unwrap());
+    let mode = |mode| fs::set_permissions(&directory, fs::Permissions::from_mode(mode)).unwrap();
+    for open_to_others in [0o770, 0o702, 0o1777] {
+        mode(open_to_others);
+        let why = refused(&directory);
+        assert!(why.contains(&format!("can be changed by other users (mode {open_to_others:o})")), "{why}");
+    }
+    mode(0o755);
+    drop(open(&directory).unwrap());
+    assert_eq!(fs::metadata(&directory).unwrap().permissions().mode() & 0o777, 0o700);
+    let victim = home.path().join("victim");
+    fs::write(&victim, "a file of another program").unwrap();
+    for name in
+        ["admin-key", "service-token", "master-key", "mission-control.sqlite", "mission-control.sqlite-wal"]
+    {
+        let (path, aside) = (directory.join(name), home.path().join("aside"));
+        let was_there = fs::rename(&path, &aside).is_ok();
+        symlink(&victim, &path).unwrap();
+        let why = refused(&directory);
+        assert!(why.contains(name) && why.contains("it is a symbolic link"), "{why}");
+        fs::remove_file(&path).unwrap();
+        if was_there {
+            fs::rename(&aside, &path).unwrap();
+        }
+    }
+    // Left by a process that was killed, or planted: a draft is replaced and never followed.
+    fs::remove_file(directory.join("admin-key")).unwrap();
+    symlink(&victim, directory.join("admin-key.new")).unwrap();
+    drop(open(&directory).unwrap());
+    assert_eq!(fs::read_to_string(&victim).unwrap(), "a file of another program");
+    assert!(fs::symlink_metadata(directory.join("admin-key")).unwrap().is_file());
+}
+
 #[test]
 fn every_mistake_is_a_sentence() {
     let home = TempDir::new().unwrap();
     let file = home.path().join("file");
     fs::write(&file, "x").unwrap();
     assert!(refused(&file).ends_with("/file is not a directory; give --data a directory of its own"));
-    assert!(refused(&file.join("below")).contains("/file/below could not be made ("));
+    assert!(refused(&file.join("below")).contains("/file/below could not be opened ("));
 
     let directory = home.path().join("data");
     drop(open(&directory).unwrap());

@@ -270,7 +270,7 @@ fn a_flipped_byte_never_ends_the_process() {
 /// Somebody who may read and not write. Root may everything, so as root somebody else is asked.
 #[test]
 fn a_directory_that_may_not_be_written_is_a_sentence() {
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::{PermissionsExt, chown};
     let nobody = "setpriv --reuid=65534 --regid=65534 --clear-groups";
     let is_root = works("sh", &["-c", "test $(id -u) = 0"]);
     let word = if is_root { format!("exec {nobody} \"$0\" \"$@\"; true") } else { "true".to_owned() };
@@ -287,10 +287,13 @@ fn a_directory_that_may_not_be_written_is_a_sentence() {
     let process = Process::start(program(&data)).unwrap_or_else(|(_, why)| panic!("{why}"));
     process.running.signal("TERM");
     process.running.end();
-    for entry in fs::read_dir(&data).unwrap() {
-        mode(&entry.unwrap().path(), 0o444);
+    let files = fs::read_dir(&data).unwrap().map(|entry| entry.unwrap().path());
+    for file in files.chain([data.clone()]) {
+        mode(&file, if file == data { 0o555 } else { 0o444 });
+        if is_root {
+            chown(&file, Some(65_534), Some(65_534)).unwrap();
+        }
     }
-    mode(&data, 0o555);
     let before = content(&data);
     let output = program_after(&word, &data).output();
     assert_eq!(output.status.code(), Some(1), "{}", text(&output));

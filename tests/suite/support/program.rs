@@ -2,12 +2,14 @@
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
 
+use mission_control_runtime::files::{Access, Folder};
 use tempfile::TempDir;
 
 /// The longest that anything here may take; far more than it ever does.
@@ -42,6 +44,18 @@ impl Program {
 
     pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
         self.0.env(name, value);
+        self
+    }
+
+    /// Without this variable.
+    pub(crate) fn without(mut self, name: &str) -> Self {
+        self.0.env_remove(name);
+        self
+    }
+
+    /// In this working directory.
+    pub(crate) fn within(mut self, folder: &Path) -> Self {
+        self.0.current_dir(folder);
         self
     }
 
@@ -185,6 +199,11 @@ pub(crate) fn exchange(
     };
     let (head, mut body) = answer.unwrap().into_parts();
     ureq::http::Response::from_parts(head, body.read_to_string().unwrap())
+}
+
+/// The private folder at this path, made where there is none.
+pub(crate) fn private(path: &Path) -> Arc<Folder> {
+    Arc::new(Folder::make(path, Access::Owner).unwrap())
 }
 
 /// A folder of its own for a test's files.

@@ -175,7 +175,7 @@ fn failures_in_a_row_and_what_was_given_up_are_named() {
 #[test]
 fn without_a_ledger_it_works_and_says_so() {
     let mut house = House::new(&["ben"], polite);
-    restart(&mut house, &[("STATE_DIR", "/proc/there-is-no-room-here")]);
+    restart(&mut house, &[("STATE_DIR", "/proc/there-is-no-room-here"), ("LEDGER", "off")]);
     degraded(&house, &["ledger_off"]);
     assert_eq!(figures(&house).value("ledger_up", &[]), Some(0.0));
 }
@@ -276,5 +276,7 @@ fn each_reason_has_its_part() {
     }
     assert!(Parts::default().is_starting() && Parts::default().reasons().is_empty(), "nothing is known yet");
     assert_eq!(Parts::default().missing(), ["backend", "delivery"]);
+    let moved = parts(|p| p.ledger.displaced = Some("no".to_owned()));
+    assert_eq!((moved.reasons(), moved.missing()), (vec!["state_dir_moved"], vec!["ledger"]));
     assert_eq!(parts(|p| p.ledger.holds = true).missing(), ["ledger"], "what is begun could not be noted");
 }

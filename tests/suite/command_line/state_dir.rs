@@ -1,0 +1,306 @@
+//! Where the service keeps its state, and which folders it refuses.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::TOKEN;
+use crate::support::program::{Program, Running, folder, get, text};
+
+/// The longest time until a service listens or has ended.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A user without rights, on every Linux.
+const NOBODY: u32 = 65_534;
+
+/// A service without a backend, with this folder.
+fn service(state: &Path) -> Program {
+    runs().with("STATE_DIR", state.to_str().unwrap())
+}
+
+fn runs() -> Program {
+    Program::new(["run"]).configured("http://127.0.0.1:9", TOKEN).with("HEALTH_PORT", "0")
+}
+
+/// What a service says that must not start.
+fn refused(program: Program) -> (Option<i32>, String) {
+    let mut running = program.start();
+    let until = Instant::now() + PATIENCE;
+    while !running.has_ended() && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    if !running.has_ended() {
+        running.signal("TERM");
+        let (_, log) = running.end();
+        panic!("it has started: {log}");
+    }
+    running.end()
+}
+
+/// Starts a service that must start, and stops it.
+fn starts(program: Program) -> String {
+    let mut running: Running = program.start();
+    running.address();
+    running.signal("TERM");
+    let (code, log) = running.end();
+    assert_eq!(code, Some(0), "{log}");
+    log
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// A new folder.
+fn made(path: &Path) -> &Path {
+    fs::create_dir(path).unwrap();
+    set_mode(path, 0o700);
+    path
+}
+
+/// Whether these tests run as root, who may give files away.
+#[allow(clippy::print_stdout, reason = "readers of the test output should know")]
+fn is_root(path: &Path) -> bool {
+    let is_root = fs::metadata(path).unwrap().uid() == 0;
+    if !is_root {
+        println!("SKIPPED: folders of other users (only root can make one)");
+    }
+    is_root
+}
+
+#[test]
+fn a_folder_of_another_user_is_refused_with_the_token_planted_in_it() {
+    let (_kept, path) = folder();
+    let state = path("state");
+    made(&state);
+    if !is_root(&state) {
+        return;
+    }
+    fs::write(state.join("operator-token"), "planted-by-another-user").unwrap();
+    chown(&state, Some(NOBODY), Some(NOBODY)).unwrap();
+    let (code, log) = refused(service(&state));
+    assert_eq!(code, Some(1), "{log}");
+    assert!(log.contains("belongs to user 65534, but this process runs as user 0"), "{log}");
+    assert!(!log.contains("listening on"), "{log}");
+}
+
+#[test]
+fn a_folder_that_others_can_write_is_refused_and_one_that_others_can_read_is_narrowed() {
+    let (_kept, path) = folder();
+    for (name, open) in [("a", 0o770), ("b", 0o707), ("c", 0o777), ("d", 0o722)] {
+        let state = path(name);
+        set_mode(made(&state), open);
+        let (code, log) = refused(service(&state));
+        assert_eq!(code, Some(1), "{log}");
+        assert!(log.contains(&format!("can be changed by other users (mode {open:o})")), "{log}");
+        assert!(log.contains(&format!("chmod 700 {}", state.display())), "{log}");
+        assert_eq!((mode(&state), fs::read_dir(&state).unwrap().count()), (open, 0), "nothing is changed");
+    }
+    for (name, open) in [("e", 0o755), ("f", 0o750), ("g", 0o711), ("h", 0o700)] {
+        let state = path(name);
+        set_mode(made(&state), open);
+        let log = starts(service(&state));
+        assert_eq!(mode(&state), 0o700);
+        assert_eq!(log.contains("withdrawn"), open != 0o700, "{log}");
+    }
+}
+
+/// What an attacker or a mistake could leave in the folder, for each file that the service reads or writes.
+#[test]
+fn no_planted_file_is_read_or_written() {
+    let (_kept, path) = folder();
+    let victim = path("victim");
+    fs::write(&victim, "a file of another program").unwrap();
+    let names = [
+        "operator-token",
+        "operator-token.new",
+        "paused.json",
+        "running.json",
+        "sessions.key",
+        "sessions.lines",
+        "sessions.new",
+        "wakes.json",
+        "wakes.new",
+        "ledger.lock",
+        "ledger.mark",
+        "ledger.sqlite",
+        "ledger.sqlite-wal",
+        "ledger.sqlite-shm",
+    ];
+    for (number, name) in names.into_iter().enumerate() {
+        let state = path(&format!("state{number}"));
+        made(&state);
+        symlink(&victim, state.join(name)).unwrap();
+        let (code, log) = refused(service(&state));
+        assert!(
+            code == Some(1) && log.contains(name) && log.contains("it is a symbolic link"),
+            "{name}: {log}"
+        );
+        assert_eq!(fs::read_to_string(&victim).unwrap(), "a file of another program", "{name}");
+        assert_eq!(fs::read_dir(&state).unwrap().count(), 1, "{name}: nothing is made");
+    }
+    let state = path("hard");
+    fs::hard_link(&victim, made(&state).join("sessions.lines")).unwrap();
+    let (_, log) = refused(service(&state));
+    assert!(log.contains("sessions.lines cannot be used: it has a second name"), "{log}");
+    let state = path("pipe");
+    made(&state);
+    assert!(Command::new("mkfifo").arg(state.join("paused.json")).status().unwrap().success());
+    let (_, log) = refused(service(&state));
+    assert!(log.contains("paused.json cannot be used: it is not a regular file"), "{log}");
+    let state = path("foreign");
+    made(&state);
+    if is_root(&state) {
+        fs::write(state.join("operator-token"), "planted-by-another-user").unwrap();
+        chown(state.join("operator-token"), Some(NOBODY), Some(NOBODY)).unwrap();
+        let (_, log) = refused(service(&state));
+        assert!(log.contains("operator-token cannot be used: it belongs to user 65534"), "{log}");
+    }
+}
+
+/// As systemd does with `DynamicUser`.
+#[test]
+fn the_folder_may_be_reached_through_a_link() {
+    let (_kept, path) = folder();
+    let (real, link) = (path("private"), path("state"));
+    made(&real);
+    symlink(&real, &link).unwrap();
+    for _ in 0..2 {
+        starts(service(&link));
+    }
+    assert!(real.join("ledger.sqlite").exists() && real.join("operator-token").exists());
+}
+
+#[test]
+fn a_service_that_cannot_record_starts_only_when_that_is_wanted() {
+    for place in ["/proc/there-is-no-room-here", "/dev/null/state"] {
+        let place = Path::new(place);
+        let (code, log) = refused(service(place));
+        assert!(code == Some(1) && log.contains(&format!("STATE_DIR {}", place.display())), "{log}");
+        assert!(log.contains("LEDGER=off"), "it names the way out: {log}");
+        let mut running = service(place).with("LEDGER", "off").start();
+        let health: Value = serde_json::from_str(&get(&running.address(), "/health").1).unwrap();
+        assert!(health["ledger"]["off"].as_str().unwrap().contains("LEDGER=off"), "{health}");
+    }
+    // A folder that is not safe is not used without a ledger, either.
+    let (_kept, path) = folder();
+    let state = path("state");
+    set_mode(made(&state), 0o777);
+    let (code, log) = refused(service(&state).with("LEDGER", "off"));
+    assert!(code == Some(1) && log.contains("can be changed by other users"), "{log}");
+}
+
+/// Each place that says where state belongs, in their order, with the folder that follows from it.
+#[test]
+fn without_state_dir_the_surroundings_say_where_state_belongs() {
+    let (_kept, path) = folder();
+    let at = |name: &str| path(name).to_str().unwrap().to_owned();
+    let (systemd, xdg, home) = (at("systemd"), at("xdg"), at("home"));
+    let both = format!("{systemd}:{}", at("other"));
+    let of_home = format!("{home}/.local/state/mission-control-runtime");
+    let rows: [(&[(&str, &str)], String); 5] = [
+        (&[("STATE_DIRECTORY", &both), ("XDG_STATE_HOME", &xdg), ("HOME", &home)], systemd.clone()),
+        (&[("XDG_STATE_HOME", &xdg), ("HOME", &home)], format!("{xdg}/mission-control-runtime")),
+        (&[("HOME", &home)], of_home.clone()),
+        (&[("XDG_STATE_HOME", "relative"), ("HOME", &home)], of_home.clone()),
+        (&[("XDG_STATE_HOME", " "), ("STATE_DIRECTORY", ""), ("HOME", &home)], of_home.clone()),
+    ];
+    for (given, folder) in rows {
+        let with = |program: Program| {
+            let program = program.without("STATE_DIR").within(&path(""));
+            given.iter().fold(program, |program, (name, value)| program.with(name, value))
+        };
+        starts(with(runs()));
+        assert!(Path::new(&folder).join("ledger.sqlite").exists(), "{given:?}: {folder}");
+        assert_eq!(mode(Path::new(&folder)), 0o700);
+        // Commands find the same folder.
+        for args in [["dead", "list"], ["why", "ben"]] {
+            let command =
+                with(Program::new(args).configured("http://127.0.0.1:9", TOKEN).with("HEALTH_PORT", "0"));
+            let said = text(&command.output());
+            assert!(said.contains(&folder), "{args:?} {given:?}: {said}");
+        }
+    }
+    let (code, log) = refused(runs().without("STATE_DIR").within(&path("")));
+    assert!(code == Some(3) && log.contains("STATE_DIR"), "{log}");
+    let (code, log) = refused(runs().without("STATE_DIR").with("HOME", "relative").within(&path("")));
+    assert!(code == Some(3) && log.contains("STATE_DIR"), "{log}");
+}
+
+/// The folder that was the default before still holds what was under way.
+#[test]
+fn a_ledger_in_the_former_default_folder_is_moved_by_the_printed_command() {
+    let (_kept, path) = folder();
+    let (work, home) = (path("it's work"), path("home"));
+    made(&work);
+    made(&home);
+    let former = work.join(".mission-control-runtime");
+    starts(service(&former));
+    fs::write(former.join("mark"), "moved").unwrap();
+    let run =
+        |program: Program| program.without("STATE_DIR").with("HOME", home.to_str().unwrap()).within(&work);
+    let (code, log) = refused(run(runs()));
+    assert_eq!(code, Some(3), "{log}");
+    let doctor = text(&run(Program::new(["doctor"]).configured("http://127.0.0.1:9", TOKEN)).output());
+    assert!(doctor.contains(".mission-control-runtime") && doctor.contains("not ready to run"), "{doctor}");
+    let command = log.lines().find_map(|line| Some(line.split_once("move it: ")?.1)).expect(&log);
+    let moved = Command::new("sh").args(["-c", command]).current_dir(&work).status().unwrap();
+    assert!(moved.success(), "{command}");
+    starts(run(runs()));
+    let now = home.join(".local/state/mission-control-runtime");
+    assert!(
+        now.join("ledger.sqlite").exists()
+            && now.join("mark").exists()
+            && !former.join("ledger.sqlite").exists()
+    );
+    // Both exist: nobody but a person knows which one counts.
+    starts(service(&former));
+    let (code, log) = refused(run(runs()));
+    assert!(code == Some(3) && log.contains("both hold a ledger"), "{log}");
+    // Named explicitly it is as good as any.
+    starts(service(&former).within(&work));
+}
+
+/// Beside a service that runs as a user of its own, root asks and acts.
+#[test]
+fn root_acts_on_the_folder_of_another_user_and_its_files_stay_that_users() {
+    let (_kept, path) = folder();
+    let state = path("state");
+    made(&state);
+    if !is_root(&state) {
+        return;
+    }
+    starts(service(&state));
+    for entry in fs::read_dir(&state).unwrap() {
+        chown(entry.unwrap().path(), Some(NOBODY), Some(NOBODY)).unwrap();
+    }
+    chown(&state, Some(NOBODY), Some(NOBODY)).unwrap();
+    let asks = |program: Program| {
+        let program = program.configured("http://127.0.0.1:9", TOKEN).with("HEALTH_PORT", "0");
+        text(&program.with("STATE_DIR", state.to_str().unwrap()).output())
+    };
+    let listed = asks(Program::new(["dead", "list"]));
+    assert!(listed.contains("Nothing was given up"), "{listed}");
+    let paused = asks(Program::new(["pause"]));
+    assert!(paused.contains("Everything is paused"), "{paused}");
+    for entry in fs::read_dir(&state).unwrap() {
+        let entry = entry.unwrap();
+        assert_eq!(entry.metadata().unwrap().uid(), NOBODY, "{:?}", entry.path());
+    }
+    // A link that this user plants is not followed by root.
+    let victim = path("victim");
+    fs::write(&victim, "kept").unwrap();
+    fs::remove_file(state.join("paused.json")).unwrap();
+    symlink(&victim, state.join("paused.json")).unwrap();
+    symlink(&victim, state.join("paused.json.new")).unwrap();
+    asks(Program::new(["pause"]));
+    assert_eq!(fs::read_to_string(&victim).unwrap(), "kept");
+}
