@@ -23,6 +23,7 @@ use super::store::{Doc, Tx};
 use super::vault::{self, MasterKey, Vault, VaultError};
 use crate::clock::Clock;
 use crate::files::{Access, Folder};
+use crate::json;
 use crate::secret::Secret;
 
 pub use error::DataError;
@@ -252,7 +253,7 @@ fn begin(engine: &Engine, seed: &Seed, folder: Option<&Folder>) -> Result<(Doc<A
 
 fn read_copy(path: &Path) -> Result<Value, DataError> {
     let text = fs::read(path).map_err(|why| DataError::File { path: path.to_owned(), what: "read", why })?;
-    let read = serde_json::from_slice(&text);
+    let read = serde_json::from_slice(&json::bytes(&text));
     read.map_err(|why| DataError::Copy { path: path.to_owned(), what: format!("it is no JSON ({why})") })
 }
 

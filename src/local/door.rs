@@ -17,6 +17,7 @@ use super::function::Kind;
 use super::logins::{Logins, Streams, random_hex};
 use crate::http::message::{Method, Reply, Request, Sink};
 use crate::http::page::page;
+use crate::json;
 use crate::redact::without_credentials;
 use crate::secret::Secret;
 
@@ -141,7 +142,7 @@ impl Door {
             return Err(platform_error(400, "InvalidClientVersion", message));
         }
         let caller = self.caller(request)?;
-        let body = serde_json::from_slice::<Value>(request.body());
+        let body = serde_json::from_slice::<Value>(&json::bytes(request.body()));
         let body =
             body.map_err(|why| platform_error(400, "BadJsonBody", &format!("The body is no JSON: {why}")))?;
         Ok((body, caller))

@@ -294,6 +294,18 @@ await check('a filter finds what is not loaded, and counts it', async () => {
   await page.waitForFunction(() => document.querySelectorAll('[data-column=inbox] .task-card').length >= 50);
 });
 
+await check('blanks in the filter filter nothing, and more of a column can be loaded', async () => {
+  await page.reload();
+  await page.waitForSelector('[data-column=inbox] .task-card');
+  await page.fill('#filter', '  ');
+  await create('Long column, behind blanks');
+  await page.waitForFunction(() => document.querySelector('[data-column=inbox]').textContent.includes('Long column, behind blanks'));
+  await sleep(500); // for whatever the change sets off
+  await page.locator('[data-more=inbox]').evaluate(el => el.click());
+  await page.waitForFunction(() => document.querySelectorAll('[data-column=inbox] .task-card').length > 60, null, { timeout: 5000 });
+  await page.fill('#filter', '');
+});
+
 await check('a long thread begins with its end; earlier messages come when asked for', async () => {
   for (let n = 1; n <= 70; n++) await action('createMessageFromAgent', { taskId, agentId: agent._id, content: `long thread ${n}` });
   await place(`task/${taskId}`);

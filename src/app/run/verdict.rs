@@ -2,7 +2,8 @@
 //!
 //! The hosted backend announces "online" to people only after `offline`, `error` or `provisioning`. So a start, or a
 //! return after a long silence, reports `provisioning` until deliveries can run, and then `online` first. What else
-//! is wrong follows in the next report.
+//! is wrong follows in the next report. A gateway that takes too long is `degraded`; then `provisioning` is reported
+//! once more before `online`.
 
 use std::time::Duration;
 
@@ -34,6 +35,8 @@ pub(super) struct Verdict {
     since: Duration,
     /// When the backend took the last report; nothing if that was `provisioning`, which no silence ends.
     reported: Option<Duration>,
+    /// `degraded` was reported since the start or the last silence, and `online` not yet.
+    unannounced: bool,
 }
 
 impl Verdict {
@@ -41,9 +44,12 @@ impl Verdict {
     pub(super) fn next(&mut self, condition: Condition, up: Duration) -> RuntimeStatus {
         if self.reported.is_some_and(|at| up.saturating_sub(at) >= SILENCE) {
             self.announced = false;
+            self.unannounced = false;
             self.since = up;
         }
         match condition {
+            // From `degraded` to `online` nothing is announced.
+            Condition { delivers: true, .. } if self.unannounced => RuntimeStatus::Provisioning,
             Condition { delivers: true, impaired } if !self.announced || !impaired => RuntimeStatus::Online,
             _ if !self.announced && up.saturating_sub(self.since) < GATEWAY_START => {
                 RuntimeStatus::Provisioning
@@ -56,6 +62,7 @@ impl Verdict {
     pub(super) fn reported(&mut self, status: RuntimeStatus, up: Duration) {
         self.reported = (status != RuntimeStatus::Provisioning).then_some(up);
         self.announced |= status == RuntimeStatus::Online;
+        self.unannounced = !self.announced && status == RuntimeStatus::Degraded;
     }
 }
 
@@ -86,7 +93,26 @@ mod tests {
                 (119, CLOSED, false, Provisioning),
                 (120, CLOSED, true, Degraded),
                 (150, CLOSED, true, Degraded),
-                (180, WELL, true, Online),
+                (180, WELL, false, Provisioning),
+                (181, WELL, true, Provisioning),
+                (182, IMPAIRED, true, Online),
+                (212, IMPAIRED, true, Degraded),
+                (242, WELL, true, Online),
+            ],
+            // It comes, and goes again at once.
+            &[
+                (150, CLOSED, true, Degraded),
+                (180, WELL, true, Provisioning),
+                (181, CLOSED, true, Degraded),
+                (211, WELL, true, Provisioning),
+                (212, WELL, true, Online),
+            ],
+            // The backend is away at the start, longer than the gateway may be.
+            &[
+                (0, CLOSED, false, Provisioning),
+                (150, CLOSED, true, Degraded),
+                (200, WELL, true, Provisioning),
+                (201, WELL, true, Online),
             ],
             // A report that is lost announces nothing.
             &[(0, IMPAIRED, false, Online), (5, IMPAIRED, true, Online), (35, IMPAIRED, true, Degraded)],
@@ -106,19 +132,27 @@ mod tests {
                 (300, CLOSED, true, Provisioning),
                 (419, CLOSED, false, Provisioning),
                 (420, CLOSED, true, Degraded),
-                (430, WELL, true, Online),
+                (430, WELL, true, Provisioning),
+                (431, WELL, true, Online),
             ],
         ];
         for (row, reports) in rows.iter().enumerate() {
             let mut verdict = Verdict::default();
+            // An earlier process ended, or the backend has noticed that it did.
+            let (mut backend, mut announced) = (RuntimeStatus::Offline, 0);
             for (at, condition, taken, expected) in *reports {
                 let up = Duration::from_secs(*at);
                 let status = verdict.next(*condition, up);
                 assert_eq!(status, *expected, "row {row} at {at} s");
                 if *taken {
                     verdict.reported(status, up);
+                    announced += usize::from(
+                        status == Online && matches!(backend, RuntimeStatus::Offline | Provisioning),
+                    );
+                    backend = status;
                 }
             }
+            assert_ne!(announced, 0, "row {row}: people never hear that the runtime is online");
         }
     }
 }

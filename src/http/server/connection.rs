@@ -38,7 +38,11 @@ pub(super) fn serve(place: &Place, shared: &Shared) {
         }
         place.now(Doing::Reading);
         let sent = match connection.reply(pipelined) {
-            Ok((reply, manner, _turn)) => connection.answer(reply, manner),
+            Ok((reply, manner, turn)) => {
+                // A stream lasts, and nothing that its client pipelines behind it is handled meanwhile.
+                let _turn = turn.filter(|_| reply.body().is_some());
+                connection.answer(reply, manner)
+            }
             Err(End::Denied(reply, manner)) => connection.answer(*reply, manner),
             Err(End::Refused(refusal)) => return connection.refuse(refusal),
             Err(End::Gone) => return,

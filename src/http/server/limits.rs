@@ -11,7 +11,7 @@ pub struct Limits {
     pub head_time: Duration,
     /// From the end of the head to the end of the body.
     pub body_time: Duration,
-    /// For one whole answer, or one chunk of a stream, to leave.
+    /// For each 64 KiB of an answer, or of a chunk of a stream, to leave.
     pub write_time: Duration,
     /// For the first byte of the next request.
     pub idle_time: Duration,
@@ -46,7 +46,7 @@ pub struct Limits {
 const HEAD_TIME: Duration = Duration::from_secs(5);
 /// Enough for 8 MiB over a slow home line's upload, not enough to collect stalled uploads.
 const BODY_TIME: Duration = Duration::from_secs(10);
-/// As for bodies, the other way.
+/// Enough for 64 KiB over the slowest link; a client that does not read is given up.
 const WRITE_TIME: Duration = Duration::from_secs(10);
 /// Longer than the usual scrape interval of 10 s, so that monitors keep their connection.
 const IDLE_TIME: Duration = Duration::from_secs(15);

@@ -14,7 +14,7 @@ pub(super) trait Source {
     /// Takes in what is there, waiting until `until` for it. Nothing means that nothing will come any more.
     fn read(&mut self, into: &mut [u8], until: Instant) -> io::Result<usize>;
 
-    /// Writes all of it before `until`.
+    /// Writes all of it; what is small, before `until`.
     fn write_all(&mut self, bytes: &[u8], until: Instant) -> io::Result<()>;
 }
 
@@ -78,16 +78,27 @@ impl Source for Wire<'_> {
         }
     }
 
-    /// Writes all of it before `until`.
-    fn write_all(&mut self, mut bytes: &[u8], until: Instant) -> io::Result<()> {
+    /// Writes all of it. The first piece must be taken before `until`, and each other one in as much time: a slow client
+    /// that takes one piece after the other gets all of a large answer.
+    fn write_all(&mut self, bytes: &[u8], until: Instant) -> io::Result<()> {
+        let longest = time_left(until)?;
+        self.write_piece(&bytes[..bytes.len().min(PIECE)], until)?;
+        for piece in bytes.get(PIECE..).unwrap_or_default().chunks(PIECE) {
+            self.write_piece(piece, Instant::now() + longest)?;
+        }
+        Ok(())
+    }
+}
+
+impl Wire<'_> {
+    fn write_piece(&mut self, mut bytes: &[u8], until: Instant) -> io::Result<()> {
         while !bytes.is_empty() {
             let left = time_left(until)?;
             if left.abs_diff(self.write_timeout) > CLOSE_ENOUGH {
                 self.stream.set_write_timeout(Some(left))?;
                 self.write_timeout = left;
             }
-            let piece = &bytes[..bytes.len().min(PIECE)];
-            match self.place.while_sending(|| (&mut &*self.stream).write(piece)) {
+            match self.place.while_sending(|| (&mut &*self.stream).write(bytes)) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(written) => bytes = &bytes[written..],
                 Err(error) if is_pause(&error) => {}

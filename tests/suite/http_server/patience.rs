@@ -56,6 +56,25 @@ fn a_client_that_does_not_read_is_given_up() {
     wait_until("its place is free", || server.connections() == 0);
 }
 
+/// The link is slow, not dead: each piece is taken in time, all of them together take longer than one may.
+#[test]
+fn a_slow_client_that_goes_on_reading_gets_the_whole_answer() {
+    // More than the kernel's buffers hold.
+    const BYTES: usize = 24_000_000;
+    let limits = Limits { write_time: Duration::from_secs(1), ..short_limits() };
+    let server =
+        Server::bind("127.0.0.1:0", limits, |_| Reply::whole("text/plain", vec![b'x'; BYTES])).unwrap();
+    let mut client = Client::connect(server.local_addr());
+    client.send(HEALTH);
+    let (mut read, mut piece) = (0, vec![0; 64 * 1024]);
+    while read < BYTES {
+        let count = client.socket().read(&mut piece).unwrap();
+        assert_ne!(count, 0, "cut off after {read} bytes");
+        read += count;
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
 #[test]
 fn stopping_lets_the_busy_finish_and_the_idle_go() {
     let (gate, handler) = gate();

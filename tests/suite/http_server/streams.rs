@@ -131,3 +131,28 @@ fn a_stream_that_fails_is_not_mistaken_for_a_complete_one() {
         assert!(all.ends_with("4\r\nhalf\r\n"), "{path}: {all:?}");
     }
 }
+
+/// Few pipelined requests are handled at once, and a stream lasts as long as its client likes.
+#[test]
+fn pipelined_streams_take_no_turns_from_others() {
+    let (server, _ended) = ticking_server(short_limits());
+    let both = [HEALTH, EVENTS].concat();
+    let listeners: Vec<Client> = (0..8)
+        .map(|_| {
+            let mut client = Client::connect(server.local_addr());
+            assert_eq!(client.ask(&both).status, 200);
+            let mut line = String::new();
+            while line != "data: tick\n" {
+                line.clear();
+                assert_ne!(client.stream.read_line(&mut line).unwrap(), 0, "the stream begins");
+            }
+            client
+        })
+        .collect();
+    let mut other = Client::connect(server.local_addr());
+    other.send([HEALTH; 3].concat());
+    for n in 0..3 {
+        assert_eq!(other.answer().status, 200, "answer {n}");
+    }
+    drop(listeners);
+}

@@ -211,6 +211,18 @@ fn only_who_has_the_admin_key_is_a_person() {
     assert_eq!(ask(&[("Cookie", &another.cookie), ("X-Mission-Control", &another.proof)]), yes);
 }
 
+/// JavaScript writes half of a surrogate pair where it cuts an emoji. The rest of the text is not lost for that.
+#[test]
+fn half_an_emoji_is_replaced_and_the_rest_of_the_text_arrives() {
+    let board = Board::new();
+    let body = json!({"path": "tasks:create", "args": {"accountId": board.account, "title": "cut HALF"}});
+    let body = body.to_string().replace("HALF", r"\ud83d");
+    let key = format!("Convex {ADMIN_KEY}");
+    let answer = post(&board, "/api/mutation", &[JSON, ("Authorization", &key)], &body);
+    assert!(answer.body().contains("\"success\""), "{}", answer.body());
+    assert!(board.rows("tasks").iter().any(|task| task["title"] == "cut \u{fffd}"));
+}
+
 #[test]
 fn the_page_comes_with_a_strict_policy_and_a_fresh_nonce() {
     let board = Board::new();

@@ -23,6 +23,12 @@ fn announced(house: &House) -> Vec<String> {
     told.filter_map(|line| Some(line.strip_prefix("status_change: Runtime is ")?.to_owned())).collect()
 }
 
+/// Stops a runtime whose first report the backend has taken: an earlier stop leaves nothing to take back.
+fn stop_reported(house: &mut House) {
+    house.until("a report", |health| health["backend"]["lastReportAt"].is_i64());
+    house.stop();
+}
+
 fn reports(house: &House) -> Value {
     house.account()["runtimeConfig"]["lastHealthCheck"].clone()
 }
@@ -30,7 +36,7 @@ fn reports(house: &House) -> Value {
 #[test]
 fn a_gateway_that_starts_later_than_the_runtime_does_not_suppress_the_announcement() {
     let mut house = House::new(&["ben"], polite);
-    house.stop();
+    stop_reported(&mut house);
     assert_eq!(statuses(&house), ["online", "offline"]);
     let address = house.stop_gateway();
     house.start();
@@ -71,7 +77,7 @@ fn a_dead_letter_is_a_reason_in_health_and_leaves_the_account_online() {
 #[test]
 fn the_first_report_is_online_once_deliveries_can_run_and_the_next_tells_what_is_wrong() {
     let mut house = House::new(&["ben"], polite);
-    house.stop();
+    stop_reported(&mut house);
     let skewed =
         Meddler::between(&house, |_, reply| reply.with_header("Date", "Fri, 01 Jan 2100 00:00:00 GMT"));
     start(&mut house, &[("CONVEX_URL", &skewed.url()), ("HEALTH_CHECK_INTERVAL", "5000")]);
