@@ -4,6 +4,10 @@
 pub const REFUSES_ALL: &str = "Mission Control refuses every call and hides why: most likely SERVICE_TOKEN was renewed or is of another deployment; \
      make a new one there; its log has the reason";
 
+/// The folder is not where the service opened it, and what a restart would lose.
+pub const STATE_DIR_MOVED: &str = "STATE_DIR was moved, deleted or replaced under the running service: move it back; a restart without it begins \
+     with an empty ledger and forgets pauses, what was given up, and how far each delivery had come";
+
 /// What a reason means and what to do, for people; the word itself where a newer version has more of them.
 pub fn explain(reason: &str) -> &str {
     match reason {
@@ -26,9 +30,7 @@ pub fn explain(reason: &str) -> &str {
         "roster_stale" => "the list of agents is old: Mission Control does not tell it",
         "report_failing" => "Mission Control does not hear that we live",
         "ledger_off" => "what is done cannot be written down: see the line `ledger`, and `doctor`",
-        "state_dir_moved" => {
-            "STATE_DIR was moved away under the running service: move it back, or restart the service"
-        }
+        "state_dir_moved" => STATE_DIR_MOVED,
         "disk_low" => "make room on the disk of STATE_DIR",
         "clock_skew" => "our clock and Mission Control's differ: set the clock",
         "thread_panicked" => "a part of the service panicked and goes on: report it as a bug, with the log",

@@ -10,6 +10,7 @@ use log::{error, info};
 use super::state::State;
 use crate::delivery::ask::Ask;
 use crate::delivery::service::View;
+use crate::ops::reasons::STATE_DIR_MOVED;
 use crate::wire::Stop;
 
 /// How often the folder is checked.
@@ -24,9 +25,7 @@ pub(super) fn watch(state: &State, view: &View, stop: &Stop) {
         // Without an answer of the dispatcher the next check tries again.
         if told.as_ref() != Some(&now) && view.ask(Ask::Suspend(now.is_some())).is_some() {
             match (&now, told) {
-                (Some(why), _) => error!(
-                    "nothing new begins, because STATE_DIR {why}: move it back, or stop this process and start it again"
-                ),
+                (Some(why), _) => error!("nothing new begins: {STATE_DIR_MOVED} ({why})"),
                 (None, Some(Some(_))) => info!("STATE_DIR is back in its place: going on"),
                 (None, _) => {}
             }
