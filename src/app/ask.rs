@@ -19,6 +19,7 @@ use crate::config::{LedgerSync, LogFormat, LogOutput, Settings};
 use crate::ledger;
 use crate::model::{AccountId, Notification, Roster};
 use crate::ops::House;
+use crate::ops::reasons::STATE_DIR_MOVED;
 use crate::redact::Redactor;
 use crate::secret::Secret;
 use crate::telemetry;
@@ -43,7 +44,7 @@ pub(super) struct Footing {
     /// Where a service listens by the configuration.
     listens: Option<String>,
     /// What of the configuration keeps the service from starting.
-    mistake: Option<String>,
+    mistakes: Vec<String>,
 }
 
 impl Footing {
@@ -57,9 +58,7 @@ impl Footing {
         // What goes wrong is told in the answer.
         telemetry::start(LevelFilter::Off, LogFormat::Text, LogOutput::Stderr, ground.redactor.clone());
         Self::of(ground).ok_or_else(|| {
-            let mistakes = ground.configuration.report.mistakes.iter();
-            let mistakes: Vec<String> = mistakes.map(ToString::to_string).collect();
-            complain(&ground.redactor.clean(&mistakes.join("\n")));
+            complain(&ground.redactor.clean(&mistakes(ground).join("\n")));
             Exit::Misconfigured
         })
     }
@@ -78,7 +77,7 @@ impl Footing {
             sync: settings.as_ref().map_or(LedgerSync::Full, |settings| settings.ledger_sync),
             silence: settings.as_ref().map_or(Duration::ZERO, |settings| settings.gateway.silence_max),
             listens: settings.as_ref().map(listens),
-            mistake: report.mistakes.first().map(ToString::to_string),
+            mistakes: mistakes(ground),
             redactor: ground.redactor.clone(),
         })
     }
@@ -95,14 +94,32 @@ impl Footing {
         }
     }
 
+    /// Why nothing may be written here as long as no service was found: with a mistake in the configuration it is not
+    /// certain where a service listens, nor that this is its directory.
+    pub(super) fn uncertain(&self) -> Option<String> {
+        if self.mistakes.is_empty() {
+            return None;
+        }
+        let (mistakes, shown) = (self.mistakes.join("\n"), self.place.path().display());
+        Some(format!(
+            "{mistakes}\nNothing was changed: no service has STATE_DIR {shown}, and with these mistakes it is not certain \
+             where one runs. Correct them, or set STATE_DIR to the service's."
+        ))
+    }
+
+    /// Why the running service has lost its directory, if it has.
+    pub(super) fn displaced(&self) -> Option<String> {
+        let address = self.place.running().or_else(|| self.listens.clone())?;
+        displaced(&address, &health(&address)?).map(|why| self.clean(&why))
+    }
+
     /// Why the service that answers at this address is not the one of this directory, if one does.
     fn elsewhere(&self, address: &str) -> Option<String> {
-        let health = match Service::at(address.to_owned()).ask("GET", "/health", "", MOMENT) {
-            Ok((200, health)) if is_health(&health) => health,
-            _ => return None,
-        };
+        let health = health(address)?;
         let shown = self.place.path().display();
-        let why = if let Some(off) = health["ledger"]["off"].as_str() {
+        let why = if let Some(displaced) = displaced(address, &health) {
+            displaced
+        } else if let Some(off) = health["ledger"]["off"].as_str() {
             format!("A service runs at {address}, but it can keep nothing, no operator token either: {off}")
         } else if self.place.is_shut() {
             format!(
@@ -135,7 +152,7 @@ impl Footing {
     ) -> Result<T, String> {
         let folder = self.place.with_ledger()?;
         let read = ledger::read(&folder).map_err(|why| self.clean(&why.to_string()))?;
-        let (paused, mistake) = (self.place.paused(), self.mistake.clone());
+        let (paused, mistake) = (self.place.paused(), self.mistakes.first().cloned());
         let house = House { mistake, paused, ..House::default() };
         let (account, roster) = (&self.account, Roster::default());
         let now = SystemClock.now();
@@ -148,6 +165,25 @@ impl Footing {
     pub(super) fn clean(&self, text: &str) -> String {
         self.redactor.clean(text)
     }
+}
+
+/// Every mistake of the configuration, as a sentence.
+fn mistakes(ground: &Ground) -> Vec<String> {
+    ground.configuration.report.mistakes.iter().map(ToString::to_string).collect()
+}
+
+/// The `/health` of the service that answers at this address, if one does.
+fn health(address: &str) -> Option<Value> {
+    match Service::at(address.to_owned()).ask("GET", "/health", "", MOMENT) {
+        Ok((200, health)) if is_health(&health) => Some(health),
+        _ => None,
+    }
+}
+
+/// That the service at this address has lost its directory, if its health says so.
+fn displaced(address: &str, health: &Value) -> Option<String> {
+    let why = health["ledger"]["displaced"].as_str()?;
+    Some(format!("A service runs at {address}, but {STATE_DIR_MOVED} ({why})"))
 }
 
 /// Whether an answer is what `/health` of a service says.

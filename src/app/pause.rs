@@ -27,24 +27,32 @@ pub fn pause(env_file: Option<&Path>, wanted: &Pause) -> Exit {
     };
     match change(&footing, wanted) {
         Ok(words) => print(&footing.clean(&words)),
-        Err(why) => complain(&footing.clean(&why)),
+        Err((exit, why)) => {
+            complain(&footing.clean(&why));
+            exit
+        }
     }
 }
 
-fn change(footing: &Footing, wanted: &Pause) -> Result<String, String> {
-    if let Some(service) = footing.service()? {
+/// The error is the exit code and a sentence.
+fn change(footing: &Footing, wanted: &Pause) -> Result<String, (Exit, String)> {
+    let failed = |why: String| (Exit::Failed, why);
+    if let Some(service) = footing.service().map_err(failed)? {
         let path = if wanted.pause { "/pause" } else { "/resume" };
         let body = wanted.agent.as_ref().map_or(String::new(), |agent| json!({"agent": agent}).to_string());
         let (status, answer) = service
             .post(path, &body)
-            .map_err(|why| format!("The service at {} does not answer ({why}).", service.address))?;
+            .map_err(|why| failed(format!("The service at {} does not answer ({why}).", service.address)))?;
         if status != 200 {
-            return Err(refusal(&answer).to_owned());
+            return Err(failed(refusal(&answer).to_owned()));
         }
         let paused: Paused = serde_json::from_value(answer["paused"].clone()).unwrap_or_default();
         let warning = answer["warning"].as_str().map_or(String::new(), |warning| format!("{warning}\n"));
         let ended = answer["ended"].as_u64().and_then(|ended| usize::try_from(ended).ok());
         return Ok(format!("{}\n{warning}", told(&paused, ended)));
+    }
+    if let Some(why) = footing.uncertain() {
+        return Err((Exit::Misconfigured, why));
     }
     let mut paused = footing.place.paused();
     let ended = if wanted.pause {
@@ -53,7 +61,7 @@ fn change(footing: &Footing, wanted: &Pause) -> Result<String, String> {
     } else {
         Some(paused.resume(wanted.agent.as_deref(), &Roster::default()))
     };
-    footing.place.pause(&paused)?;
+    footing.place.pause(&paused).map_err(failed)?;
     Ok(format!("{}\nNo service runs here: this counts from its next start on.\n", told(&paused, ended)))
 }
 

@@ -21,11 +21,15 @@ const SPACE_KIB: u64 = 64 * 1024;
 /// The clocks of both sides may differ by this much.
 const SKEW: Duration = Duration::from_secs(30);
 
-/// Whether what has been done can be recorded.
-pub(super) fn disk(settings: &Settings) -> Check {
+/// Whether what has been done can be recorded. `displaced`: why the running service has lost the directory, if it has.
+pub(super) fn disk(settings: &Settings, displaced: Option<String>) -> Check {
     let directory = &settings.state_dir;
     let shown = directory.display();
     let mut check = Check::new("disk", Verdict::Good, Vec::new());
+    let is_displaced = displaced.is_some();
+    if let Some(why) = displaced {
+        check.wrong(why);
+    }
     // Without a ledger the service starts all the same.
     let unusable = |check: &mut Check, why: String| match settings.ledger {
         LedgerSwitch::On => check.wrong(format!("STATE_DIR {shown} {why}, or set LEDGER=off")),
@@ -33,6 +37,7 @@ pub(super) fn disk(settings: &Settings) -> Check {
     };
     let folder = match Place::new(directory).folder() {
         Ok(folder) => folder,
+        Err(why) if why.is_missing() && is_displaced => return check,
         Err(why) if why.is_missing() => {
             match try_to_make(directory) {
                 Ok(()) => check.say(format!("{shown} is not there yet; the first start makes it")),

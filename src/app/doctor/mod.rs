@@ -137,7 +137,8 @@ fn examine(ground: &Ground, live: bool) -> Vec<Check> {
         );
         return checks;
     };
-    let mut later = vec![disk::disk(settings)];
+    let footing = Footing::of(ground);
+    let mut later = vec![disk::disk(settings, footing.as_ref().and_then(Footing::displaced))];
     // Tried once: whoever asks wants to know how it is now.
     match ground.way(settings, Backoff::never()) {
         Ok(way) => {
@@ -172,7 +173,7 @@ fn examine(ground: &Ground, live: bool) -> Vec<Check> {
     }
     checks.push(try_port(settings));
     checks.append(&mut later);
-    checks.extend(Footing::of(ground).map(|footing| service::ask(&footing)));
+    checks.extend(footing.as_ref().map(service::ask));
     checks
 }
 

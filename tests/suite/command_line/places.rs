@@ -71,6 +71,26 @@ fn a_pause_before_the_first_start_makes_the_directory() {
     assert!(found.contains("disk            ok\n"), "{found}");
 }
 
+/// With a mistake it is not certain where a service listens, so a pause could miss it.
+#[test]
+fn with_a_mistake_in_the_configuration_a_pause_beside_a_service_changes_nothing() {
+    let mut service =
+        Program::new(["run"]).configured("http://127.0.0.1:9", TOKEN).with("HEALTH_PORT", "0").start();
+    let address = service.address();
+    let port = address.rsplit(':').next().unwrap();
+    let (_kept, path) = folder();
+    let place = path("elsewhere");
+    let shown = place.to_str().unwrap();
+    for args in [["pause"], ["resume"]] {
+        let (code, said) = told(args, shown, &[("HEALTH_PORT", port), ("LEDGER", "bogus")]);
+        assert_eq!(code, Some(3), "{said}");
+        for words in ["LEDGER (environment) is", "Nothing was changed", shown] {
+            assert!(said.contains(words), "{words}: {said}");
+        }
+    }
+    assert!(!place.exists());
+}
+
 #[test]
 fn doctor_tries_whether_the_directory_can_be_made() {
     let (_kept, path) = folder();

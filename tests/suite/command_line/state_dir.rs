@@ -249,6 +249,17 @@ fn a_ledger_in_the_former_default_folder_is_moved_by_the_printed_command() {
         |program: Program| program.without("STATE_DIR").with("HOME", home.to_str().unwrap()).within(&work);
     let (code, log) = refused(run(runs()));
     assert_eq!(code, Some(3), "{log}");
+    // A pause would make the new folder, and stand in the way of the move.
+    let command =
+        |name| run(Program::new([name]).configured("http://127.0.0.1:9", TOKEN).with("HEALTH_PORT", "0"));
+    for name in ["pause", "resume"] {
+        let output = command(name).output();
+        let said = text(&output);
+        let advice = said.lines().next().unwrap();
+        assert!(output.status.code() == Some(3) && log.contains(advice), "{name}: {said}");
+        assert!(advice.contains("move it: mkdir -p"), "{name}: {said}");
+        assert_eq!(fs::read_dir(&home).unwrap().count(), 0, "{name} makes nothing");
+    }
     let doctor = text(&run(Program::new(["doctor"]).configured("http://127.0.0.1:9", TOKEN)).output());
     assert!(doctor.contains(".mission-control-runtime") && doctor.contains("not ready to run"), "{doctor}");
     let command = log.lines().find_map(|line| Some(line.split_once("move it: ")?.1)).expect(&log);

@@ -164,6 +164,33 @@ fn a_folder_that_is_deleted_or_replaced_is_noticed() {
         house.until("the row", |health| health["delivery"]["waiting"] == 1);
         lists(&house, 3);
         assert_eq!(house.said_by("ben", &task).len(), 0, "case {number}: nothing new begins");
+        commands_name_the_loss(&house, &here, number);
         let _ = fs::remove_dir_all(&there);
     }
+}
+
+/// Commands say that the folder was lost, and not that they ask about another one. They make nothing in its place.
+fn commands_name_the_loss(house: &House, here: &Path, number: usize) {
+    let port = house.address().rsplit(':').next().unwrap();
+    let (state, is_there) = (here.to_str().unwrap(), here.exists());
+    let with = [("HEALTH_PORT", port)];
+    let (code, found) = house.command_with(["doctor"], &with);
+    let disk = found.lines().find(|line| line.starts_with("disk ")).unwrap();
+    assert!(code == Some(1) && disk.contains("WRONG"), "case {number}: {found}");
+    assert!(disk.contains("move it back") && disk.contains(state), "case {number}: {found}");
+    assert!(!found.contains("the first start makes it"), "case {number}: {found}");
+    // Where the lock and running.json are in place, the service itself answers.
+    if number == 2 {
+        return;
+    }
+    for args in [["pause", "--agent=ben"], ["dead", "list"], ["why", "ben"]] {
+        let (code, told) = house.command_with(args, &with);
+        assert_eq!(code, Some(1), "case {number}: {args:?}: {told}");
+        for words in ["moved, deleted or replaced under the running service: move it back", state] {
+            assert!(told.contains(words), "case {number}: {args:?}: {told}");
+        }
+        assert!(!told.contains("but not on STATE_DIR"), "case {number}: {args:?}: {told}");
+    }
+    assert_eq!(here.exists(), is_there, "case {number}");
+    assert!(!here.join("paused.json").exists(), "case {number}");
 }
