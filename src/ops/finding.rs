@@ -12,7 +12,8 @@ use crate::delivery::journal::Told;
 pub struct Finding {
     /// What was asked for.
     pub id: String,
-    /// `answered`, `dead` and the other ends, or `working`, `waiting`, `resting`, `held`, `closing`.
+    /// `answered`, `dead` and the other ends, or `working`, `waiting`, `resting`, `held`, `closing`; `idle` for
+    /// an agent without deliveries.
     pub state: String,
     /// What happened.
     pub what: String,
@@ -73,6 +74,25 @@ pub struct Brief {
 }
 
 impl Finding {
+    /// What there is to say of an agent without deliveries. `blocks`: what stands in its way, as sentences.
+    #[must_use]
+    pub fn idle(agent: &str, blocks: &[String]) -> Self {
+        let why = if blocks.is_empty() { "Nothing stands in its way.".to_owned() } else { blocks.join(" ") };
+        Self {
+            id: agent.to_owned(),
+            state: "idle".to_owned(),
+            what: format!("{agent} is an agent of this account, and has no deliveries."),
+            why,
+            next: "Its first delivery begins once Mission Control lists a notification for it.".to_owned(),
+            next_at: None,
+            cost: "nothing".to_owned(),
+            unposted: None,
+            steps: Vec::new(),
+            left_out: 0,
+            deliveries: Vec::new(),
+        }
+    }
+
     /// With every text as it may be shown.
     #[must_use]
     pub fn cleaned(mut self, clean: &dyn Fn(&str) -> String) -> Self {

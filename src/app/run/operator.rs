@@ -24,7 +24,7 @@ use crate::ledger::{self, Ledger, Read};
 use crate::model::{AccountId, NotificationId, Roster};
 use crate::ops::pause::find;
 use crate::ops::why::CLOSING;
-use crate::ops::{House, Paused};
+use crate::ops::{Finding, House, Paused};
 use crate::redact::Redactor;
 use crate::roster::Team;
 use crate::secret::Secret;
@@ -187,8 +187,14 @@ impl Operator {
             if let Some(finding) = book.find(id) {
                 return Reply::json_of(&finding.cleaned(&clean));
             }
-            let blocks = book.house.blocks("", "", true).into_iter().chain(book.house.besides());
+            let roster = self.roster();
+            let agent = find(&roster, id);
+            let (slug, key) = agent.map_or(("", ""), |agent| (agent.slug.as_str(), agent.id.as_str()));
+            let blocks = book.house.blocks(slug, key, true).into_iter().chain(book.house.besides());
             let blocks: Vec<String> = blocks.map(|block| clean(&block)).collect();
+            if agent.is_some() {
+                return Reply::json_of(&Finding::idle(slug, &blocks).cleaned(&clean));
+            }
             let shown = self.place.path().display();
             let asked = format!("neither the running service nor the ledger in {shown} has it");
             let error = unknown(&clean(id), &asked, book.cases.len());

@@ -169,6 +169,26 @@ fn an_agent_alone_goes_on() {
     assert_eq!(house.answer_of("ben", &task), "ben answers.");
 }
 
+#[test]
+fn why_knows_an_agent_without_deliveries() {
+    let house = House::new(&["ben", "ada"], polite);
+    for name in ["ada", "ADA", house.agent("ada")] {
+        let (code, told) = house.command(["why", name]);
+        assert!(
+            code == Some(0) && told.starts_with("ada is an agent of this account, and has no deliveries.\n"),
+            "{told}"
+        );
+        assert!(told.contains("Nothing stands in its way."), "{told}");
+    }
+    house.command(["pause", "--agent=ada"]);
+    let (code, told) = house.command(["why", "ada", "--json"]);
+    let found: Value = serde_json::from_str(&told).unwrap();
+    assert_eq!((code, &found["state"]), (Some(0), &json!("idle")), "{told}");
+    assert_eq!(found["why"], "ada is paused; `resume --agent ada` ends that.");
+    let (code, told) = house.command(["why", "eve"]);
+    assert!(code == Some(1) && told.contains("Nothing is known of eve"), "{told}");
+}
+
 /// A command in a shell that lacks the service's directory: it finds the service, and does nothing beside it.
 #[test]
 fn a_service_on_another_directory_is_named_and_nothing_is_done_beside_it() {
