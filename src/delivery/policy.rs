@@ -9,7 +9,7 @@
 //! - **Archived** tasks wake nobody, whatever the notification (contract D22). No status follows `archived`, and
 //!   archiving has closed the task's sessions: a turn there would open a new one, and its work would be for nothing.
 //!   The talk with the orchestrator is not work, and is exempt.
-//! - **`/stop`** by a person wakes nobody: it ends the turns on its task ([`is_stopped`]).
+//! - **`/stop`** by a person wakes nobody: it ends the turns on its task (`is_stopped`).
 //! - An agent's **own message** does not wake it (D16), neither as a mention nor as a thread update. Its own
 //!   **assignment** does: an agent that made a task for itself begins to work on it in this way.
 //! - On a done or blocked task an agent hears only what is addressed to it: mentions, requests, assignments.

@@ -3,7 +3,7 @@
 //! A row gets its number at first sight. Of each track one row runs at a time. Which of its rows may begin:
 //!
 //! * The first one, and those behind it as long as every earlier row lets later ones pass: it has failed twice
-//!   ([`row::PASSED_AFTER`]). It is tried in between whenever its pause is over.
+//!   (`PASSED_AFTER`). It is tried in between whenever its pause is over.
 //! * While a turn of one row is not settled, or waits for the results of its calls, of all turns only that row's: the
 //!   session has one turn at a time.
 //! * Any row that needs no turn: its answer only has to be posted, or its mark set. The breaker and an operator's pause
