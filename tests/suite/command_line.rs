@@ -1,5 +1,7 @@
 //! The program as people and supervisors meet it: commands, exit codes, sentences.
 
+/// A ledger that keeps the service from starting.
+mod ledger_files;
 /// Help, and what is said of places that are not as they should be.
 mod places;
 /// Settings without effect, where the log goes, a token that is never accepted.
