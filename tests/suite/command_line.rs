@@ -383,6 +383,15 @@ fn doctor_finds_a_sound_ground_sound() {
 }
 
 #[test]
+fn a_live_turn_without_a_gateway_is_skipped_for_that_reason() {
+    let backend = good_backend();
+    let program =
+        Program::new(["doctor", "--live"]).configured(&backend.url(), TOKEN).with("HEALTH_PORT", "0");
+    let found = text(&program.with("OPENCLAW_GATEWAY_URL", "").output());
+    assert!(found.contains("live turn       skipped\n  no gateway is configured\n"), "{found}");
+}
+
+#[test]
 fn doctor_says_what_is_wrong_and_how_to_mend_it() {
     let nobody = format!("http://{}", Refusing::new().address());
     let page = ScriptedHttp::start([Move::Send(answer(404, ""))]);
