@@ -355,7 +355,7 @@ variables! {
         section: Section::Operation,
         kind: Kind::Choice { options: &["on", "off"], synonyms: &[] },
         fallback: Fallback::Value("on"),
-        about: "Whether steps of deliveries are recorded in `STATE_DIR`. With `off` the service also starts where nothing can be written, and a crash loses what is under way.",
+        about: "Whether steps of deliveries are recorded in `STATE_DIR`. With `off` the service also starts where nothing can be written, and a crash loses what is under way; it does not start over a ledger with deliveries under way, which could be done twice: let a start without `off` settle them first, or move the files `ledger.*` away.",
         before: Some(Before {
             there: "no such variable: nothing survived a restart",
             why: "running without crash recovery is a decision, not an accident.",

@@ -225,6 +225,15 @@ impl Record {
         told && self.heard.is_some()
     }
 
+    /// Whether nothing was done for it yet that could be done twice: a process without this record may begin it.
+    pub fn only_waits(&self) -> bool {
+        // What the backend has as settled it does not list again.
+        let is_listed = !self.reopened;
+        let is_kept = self.answered || self.unposted.is_some() || !is_default(&self.newer);
+        let was_told = self.asked() > 0 || self.sent.is_some() || !is_default(&self.effects);
+        is_listed && !is_kept && !was_told && is_default(&self.stage)
+    }
+
     /// Whether its next step is a turn of the agent, or the search for one. All other steps are between us and the
     /// backend alone.
     pub fn needs_turn(&self) -> bool {

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
 
 use super::entry::{Found, Image, sum_of_id};
 use super::error::LedgerError;
-use super::mark::{self, Mark};
+use super::mark::Mark;
 use super::place::{Place, legible};
 use super::story::Story;
 use crate::config::LedgerSync;
@@ -57,7 +57,7 @@ impl Book {
     ) -> Result<Self, LedgerError> {
         let path = place.database()?;
         let full = sync == LedgerSync::Full;
-        let promised = mark::read(&place.mark_text());
+        let promised = place.promised();
         let opened = Self::look_through(&path, promised, hear).map_err(|why| match why {
             LedgerError::Damaged { what, .. } => LedgerError::Damaged { what, known: legible(&path) },
             other => other,
@@ -80,19 +80,7 @@ impl Book {
         database.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         // People who read it may be in the way for a moment.
         database.busy_timeout(Duration::from_secs(1))?;
-        let is_new = refuse_others(&database)?;
-        if is_new && promised > 0 {
-            return Err(LedgerError::damaged(format!("it is empty, and {promised} commits should be there")));
-        }
-        if !is_new {
-            refuse_damaged(&database)?;
-        }
-        let commits = if is_new { 0 } else { read_all(&database, hear)? };
-        if commits < promised {
-            return Err(LedgerError::damaged(format!(
-                "its end is missing: {promised} commits should be there, the last one that is there is {commits}"
-            )));
-        }
+        let (is_new, commits) = examine(&database, promised, hear)?;
         // Before the first page is written.
         database.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
         database.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
@@ -191,6 +179,33 @@ impl Book {
     }
 }
 
+/// Checks and reads all of it. Returns whether nothing is there yet, and the number of the last commit.
+fn examine(
+    database: &Connection,
+    promised: i64,
+    hear: impl FnMut(Found),
+) -> Result<(bool, i64), LedgerError> {
+    if refuse_others(database)? {
+        return refuse_emptied(promised).map(|()| (true, 0));
+    }
+    refuse_damaged(database)?;
+    let commits = read_all(database, hear)?;
+    if commits < promised {
+        return Err(LedgerError::damaged(format!(
+            "its end is missing: {promised} commits should be there, the last one that is there is {commits}"
+        )));
+    }
+    Ok((false, commits))
+}
+
+/// Nothing is there: that is an error if the mark counts commits.
+fn refuse_emptied(promised: i64) -> Result<(), LedgerError> {
+    if promised == 0 {
+        return Ok(());
+    }
+    Err(LedgerError::damaged(format!("it is empty, and {promised} commits should be there")))
+}
+
 /// Whether nothing is there yet; another program's and a newer one are refused.
 fn refuse_others(database: &Connection) -> Result<bool, LedgerError> {
     let number = |name| database.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
@@ -240,13 +255,16 @@ fn read_all(database: &Connection, mut hear: impl FnMut(Found)) -> Result<i64, L
     Ok(last)
 }
 
-/// The same for somebody who only reads; for any number of them beside the one who writes.
-pub(super) fn read_only(path: &Path, hear: impl FnMut(Found)) -> Result<(), LedgerError> {
+/// Checks and reads the book without changing it, also beside a process that writes it. The mark must have been read
+/// before: it may count fewer commits than are there, never more.
+pub(super) fn read_only(
+    path: Option<&Path>,
+    promised: i64,
+    hear: impl FnMut(Found),
+) -> Result<(), LedgerError> {
+    let Some(path) = path else { return refuse_emptied(promised) };
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let database = Connection::open_with_flags(path, flags)?;
     database.busy_timeout(Duration::from_secs(1))?;
-    if !refuse_others(&database)? {
-        read_all(&database, hear)?;
-    }
-    Ok(())
+    examine(&database, promised, hear).map(drop)
 }

@@ -46,8 +46,8 @@ pub enum LedgerError {
     /// recorded, and the next start would find them as they were before.
     Stuck {
         /// What is in the way.
-        why: String,
-        /// The deliveries in it that are not over; none if that cannot be read.
+        why: Box<LedgerError>,
+        /// The deliveries in it that could be done twice; none if that cannot be read.
         known: Option<Vec<NotificationId>>,
     },
     /// It is switched off.
@@ -108,7 +108,13 @@ impl fmt::Display for LedgerError {
                 write!(
                     f,
                     "{why}; and the ledger there has deliveries under way ({known}), which could be done twice"
-                )
+                )?;
+                if matches!(**why, Self::Off) {
+                    f.write_str(
+                        "; start once without LEDGER=off until they are settled, or move the files ledger.* away",
+                    )?;
+                }
+                Ok(())
             }
             Self::Off => f.write_str("LEDGER=off is set: nothing that is done survives a crash"),
             Self::Full => f.write_str("the disk is full: nothing more is recorded; make room"),

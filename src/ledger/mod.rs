@@ -231,15 +231,13 @@ impl Ledger {
     pub fn switched_off(folder: Option<&Arc<Folder>>) -> Result<Self, LedgerError> {
         let why = LedgerError::Off.to_string();
         let Some(folder) = folder else { return Ok(Self::off(why)) };
+        may_be_off(folder)?;
         let place = match place::claim(folder) {
             Err(locked @ LedgerError::Locked { .. }) => return Err(locked),
             // In a folder that cannot be written nobody else has a lock.
             claimed => claimed.ok(),
         };
-        match place::stuck(folder, LedgerError::Off) {
-            under_way if !under_way.is_of_the_place() => Err(under_way),
-            _ => Ok(Self(Inner::Off(why, place))),
-        }
+        Ok(Self(Inner::Off(why, place)))
     }
 
     /// Why the path of the folder no longer leads to this ledger, if so. Then another process could begin a ledger
@@ -311,6 +309,12 @@ impl Journal for Ledger {
             Inner::Off(..) => Hand::default(),
         }
     }
+}
+
+/// Whether a service without a ledger may use this folder: not while deliveries in it are under way.
+pub fn may_be_off(folder: &Folder) -> Result<(), LedgerError> {
+    let found = place::stuck(folder, LedgerError::Off);
+    if found.is_of_the_place() { Ok(()) } else { Err(found) }
 }
 
 /// What was found, sorted.

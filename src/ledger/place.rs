@@ -12,6 +12,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::entry::{Found, Image};
 use super::error::LedgerError;
+use super::mark;
 use crate::clock::Millis;
 use crate::files::Folder;
 use crate::model::NotificationId;
@@ -109,9 +110,9 @@ impl Place {
         path.ok_or_else(|| failed(&self.folder, DATABASE, "opened")(io::ErrorKind::NotFound.into()))
     }
 
-    /// The text of the mark. One that cannot be read says nothing.
-    pub(super) fn mark_text(&self) -> Vec<u8> {
-        self.folder.read(MARK).ok().flatten().unwrap_or_default()
+    /// How many commits must be there.
+    pub(super) fn promised(&self) -> i64 {
+        promised_in(&self.folder)
     }
 
     /// The file of the mark.
@@ -147,9 +148,14 @@ impl Place {
     }
 }
 
-/// Whether there is a ledger in this folder.
+/// Whether there is a ledger in this folder, or the mark of one that is lost.
 pub fn is_in(folder: &Folder) -> bool {
-    !matches!(folder.check(DATABASE), Ok(None))
+    [DATABASE, MARK].iter().any(|name| !matches!(folder.check(name), Ok(None)))
+}
+
+/// How many commits must be in the ledger of this folder. A mark that cannot be read says nothing.
+pub(super) fn promised_in(folder: &Folder) -> i64 {
+    mark::read(&folder.read(MARK).ok().flatten().unwrap_or_default())
 }
 
 /// When a ledger was last set aside in this folder.
@@ -214,28 +220,30 @@ fn beside(path: &Path, end: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// The same trouble; and if there is a ledger in spite of it, that it is stuck.
+/// The same trouble; and if there is a ledger in spite of it, that it is stuck. Deliveries that only wait do not count:
+/// Mission Control lists them again.
 pub(super) fn stuck(folder: &Folder, why: LedgerError) -> LedgerError {
     let known = match database_in(folder) {
         Ok(None) => return why,
         Ok(Some(path)) if fs::metadata(&path).is_ok_and(|there| there.len() == 0) => return why,
         Ok(Some(path)) => {
-            let (known, whole) = look_at(&path);
+            let (known, whole) =
+                look_at(&path, |image| image.record().is_ok_and(|record| record.only_waits()));
             whole.then_some(known)
         }
         // What is in a file that cannot be read is not known.
         Err(_) => None,
     };
-    LedgerError::Stuck { why: why.to_string(), known }
+    LedgerError::Stuck { why: Box::new(why), known }
 }
 
 /// The ids of all rows that can be read and are not over for certain.
 pub(super) fn legible(path: &Path) -> Vec<NotificationId> {
-    look_at(path).0
+    look_at(path, |_| false).0
 }
 
-/// The same, and whether everything could be read.
-fn look_at(path: &Path) -> (Vec<NotificationId>, bool) {
+/// The same without those to be left out, and whether everything could be read.
+fn look_at(path: &Path, leave_out: impl Fn(&Image) -> bool) -> (Vec<NotificationId>, bool) {
     let mut known = Vec::new();
     let mut illegible = 0;
     let log = fs::metadata(beside(path, LOG)).map_or(0, |log| log.len());
@@ -254,7 +262,7 @@ fn look_at(path: &Path) -> (Vec<NotificationId>, bool) {
         let mut rows = select.query([])?;
         while let Some(row) = rows.next()? {
             match Found::read(row) {
-                Ok((Found::Whole(image), _)) if image.closed.is_some() => {}
+                Ok((Found::Whole(image), _)) if image.closed.is_some() || leave_out(&image) => {}
                 Ok((Found::Whole(Image { id, .. }) | Found::Damaged { id, .. }, _)) => {
                     known.push(NotificationId::new(id));
                 }

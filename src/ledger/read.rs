@@ -4,7 +4,7 @@ use super::Unreadable;
 use super::book;
 use super::entry::{Found, Image};
 use super::error::LedgerError;
-use super::place::database_in;
+use super::place::{database_in, promised_in};
 use super::story::tell;
 use crate::clock::Millis;
 use crate::delivery::journal::Told;
@@ -48,16 +48,16 @@ pub struct Tale {
     pub left_out: u64,
 }
 
-/// Reads the ledger in this folder, whether or not a service is writing it; nothing where there is none.
+/// Checks and reads the ledger in this folder, whether or not a service is writing it; nothing where there is none.
 pub fn read(folder: &Folder) -> Result<Read, LedgerError> {
+    let promised = promised_in(folder);
     let found = database_in(folder).map_err(|why| LedgerError::File {
         path: folder.path().to_owned(),
         what: "read",
         why,
     })?;
-    let Some(path) = found else { return Ok(Read::default()) };
     let mut read = Read::default();
-    book::read_only(&path, |found| match found {
+    book::read_only(found.as_deref(), promised, |found| match found {
         Found::Whole(image) => match tale(&image) {
             Ok(tale) => read.tales.push(tale),
             Err(what) => read.newer.push(Unreadable { id: NotificationId::new(image.id), what }),

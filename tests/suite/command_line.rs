@@ -1,5 +1,7 @@
 //! The program as people and supervisors meet it: commands, exit codes, sentences.
 
+/// A ledger that keeps the service from starting.
+mod ledger_files;
 /// Help, and what is said of places that are not as they should be.
 mod places;
 /// Settings without effect, where the log goes, a token that is never accepted.
@@ -378,6 +380,15 @@ fn doctor_finds_a_sound_ground_sound() {
         3,
         "doctor asks once: the account, the time, whether reasons are hidden"
     );
+}
+
+#[test]
+fn a_live_turn_without_a_gateway_is_skipped_for_that_reason() {
+    let backend = good_backend();
+    let program =
+        Program::new(["doctor", "--live"]).configured(&backend.url(), TOKEN).with("HEALTH_PORT", "0");
+    let found = text(&program.with("OPENCLAW_GATEWAY_URL", "").output());
+    assert!(found.contains("live turn       skipped\n  no gateway is configured\n"), "{found}");
 }
 
 #[test]

@@ -59,7 +59,8 @@ pub(super) fn disk(settings: &Settings, displaced: Option<String>) -> Check {
     if let Err(why) = folder.check_all(&OUR_FILES) {
         check.wrong(format!("STATE_DIR {why}"));
     }
-    if let Err(why) = try_to_write(&folder) {
+    let written = try_to_write(&folder);
+    if let Err(why) = &written {
         let words = "nothing can be recorded; make room, or give it to the user of the service";
         unusable(&mut check, format!("cannot be written ({why}): {words}"));
     }
@@ -67,10 +68,15 @@ pub(super) fn disk(settings: &Settings, displaced: Option<String>) -> Check {
         Some(free) if free < SPACE_KIB => {
             check.wrong(format!("only {} MiB are free under {shown}: make room", free / 1024));
         }
+        _ if written.is_err() => {}
         Some(free) => check.say(format!("{shown} can be written, {} MiB are free", free / 1024)),
         None => check.say(format!("{shown} can be written")),
     }
-    match ledger::read(&folder) {
+    let read = match settings.ledger {
+        LedgerSwitch::On => ledger::read(&folder),
+        LedgerSwitch::Off => ledger::may_be_off(&folder).map(|()| ledger::Read::default()),
+    };
+    match read {
         Ok(read) => {
             if !read.damaged.is_empty() {
                 check.wrong(format!(

@@ -89,12 +89,12 @@ pub(super) fn ask(settings: &Settings, way: &Way, redactor: &Arc<Redactor>, team
 
 /// One real turn of one agent, in a session of its own.
 pub(super) fn live(settings: &Settings, way: &Way, redactor: &Arc<Redactor>, team: &[Agent]) -> Check {
+    let Some(gateway) = client(settings, way, redactor, TURN) else {
+        return Check::new("live turn", Verdict::Skipped, vec!["no gateway is configured".to_owned()]);
+    };
     let Some(agent) = team.first() else {
         let words = "there is no agent, or Mission Control does not tell".to_owned();
         return Check::new("live turn", Verdict::Skipped, vec![words]);
-    };
-    let Some(gateway) = client(settings, way, redactor, TURN) else {
-        return Check::new("live turn", Verdict::Skipped, vec!["no gateway is configured".to_owned()]);
     };
     let tool = Tool {
         name: "doctor_probe",

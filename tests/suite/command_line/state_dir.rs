@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const NOBODY: u32 = 65_534;
 
 /// A service without a backend, with this folder.
-fn service(state: &Path) -> Program {
+pub(super) fn service(state: &Path) -> Program {
     runs().with("STATE_DIR", state.to_str().unwrap())
 }
 
@@ -27,7 +27,7 @@ fn runs() -> Program {
 }
 
 /// What a service says that must not start.
-fn refused(program: Program) -> (Option<i32>, String) {
+pub(super) fn refused(program: Program) -> (Option<i32>, String) {
     let mut running = program.start();
     let until = Instant::now() + PATIENCE;
     while !running.has_ended() && Instant::now() < until {
@@ -42,7 +42,7 @@ fn refused(program: Program) -> (Option<i32>, String) {
 }
 
 /// Starts a service that must start, and stops it.
-fn starts(program: Program) -> String {
+pub(super) fn starts(program: Program) -> String {
     let mut running: Running = program.start();
     running.address();
     running.signal("TERM");
