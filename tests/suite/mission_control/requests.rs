@@ -153,7 +153,7 @@ fn what_is_no_json_is_refused_whatever_it_is() {
     let token = &house.client().token;
     let wrap = |args: &str| format!(r#"{{"path":"service/actions:listAgents","args":{args}}}"#).into_bytes();
     let deep = |open: &str, close: &str, depth: usize| open.repeat(depth) + "1" + &close.repeat(depth);
-    let rows: [(&str, Vec<u8>); 17] = [
+    let rows: [(&str, Vec<u8>); 14] = [
         ("nothing", Vec::new()),
         ("a byte order mark", [b"\xEF\xBB\xBF".to_vec(), wrap("{}")].concat()),
         ("nested lists", wrap(&deep("[", "]", 1_000))),
@@ -166,9 +166,6 @@ fn what_is_no_json_is_refused_whatever_it_is() {
         ),
         ("overlong UTF-8", [b"{\"path\":\"".as_slice(), b"\xC0\xAF\"}"].concat()),
         ("an encoded surrogate", [b"{\"path\":\"".as_slice(), b"\xED\xA0\x80\"}"].concat()),
-        ("a lone leading surrogate", wrap(r#"{"a":"\ud800"}"#)),
-        ("a lone trailing surrogate", wrap(r#"{"a":"\udc00"}"#)),
-        ("two leading surrogates", wrap(r#"{"a":"\ud800\ud800"}"#)),
         ("a control character", wrap("{\"a\":\"\u{0}\"}")),
         ("a number beyond all", wrap(r#"{"limit":1e999}"#)),
         ("not a number", wrap(r#"{"limit":NaN}"#)),
