@@ -21,6 +21,7 @@ use mission_control_runtime::model::NotificationType;
 use self::sorts::{SORTS, Sort, sort};
 use self::world::{Outcome, World, play};
 use crate::support::faulty::Break;
+use crate::support::one_at_a_time;
 
 const PLAIN: Options = Options { original: false, redact: false };
 const REDACTED: Options = Options { original: false, redact: true };
@@ -59,6 +60,7 @@ impl Cell {
 /// What the answer to a request for a response is worth: the recipient answers before a slow repeat arrives.
 #[test]
 fn an_agent_is_asked_once_although_the_answer_is_lost_and_the_repeat_is_slow() {
+    let _turn = one_at_a_time();
     let requests = [sort("createResponseRequestNotifications")];
     let late = Break::LateRequest(Duration::from_secs(4));
     for breaks in [[Break::DropAfter, late], [Break::Truncate, late]] {
@@ -74,6 +76,7 @@ fn an_agent_is_asked_once_although_the_answer_is_lost_and_the_repeat_is_slow() {
 /// answered by then: the backend no longer lists it, and would create a second one.
 #[test]
 fn an_agent_is_asked_once_although_the_process_dies_before_the_answer() {
+    let _turn = one_at_a_time();
     let requests = [sort("createResponseRequestNotifications")];
     let mut world = World::new(&requests, FEW_JOBS, PLAIN, &[Break::LateAnswer(LATE)]);
     world.until_recorded("the requests are closed", |tales| {
@@ -91,6 +94,7 @@ fn an_agent_is_asked_once_although_the_process_dies_before_the_answer() {
 /// `FAULT_JOBS` says how many jobs of each sort there are; then each function and each fault has a run of its own.
 #[test]
 fn no_row_is_lost_and_none_is_doubled() {
+    let _turn = one_at_a_time();
     let jobs = std::env::var("FAULT_JOBS").ok().and_then(|text| text.parse::<usize>().ok());
     let groups: Vec<Vec<&Sort>> = match jobs {
         None => vec![SORTS.iter().collect()],

@@ -187,8 +187,16 @@ fn a_service_that_cannot_record_starts_only_when_that_is_wanted() {
         assert!(code == Some(1) && log.contains(&format!("STATE_DIR {}", place.display())), "{log}");
         assert!(log.contains("LEDGER=off"), "it names the way out: {log}");
         let mut running = service(place).with("LEDGER", "off").start();
-        let health: Value = serde_json::from_str(&get(&running.address(), "/health").1).unwrap();
-        assert!(health["ledger"]["off"].as_str().unwrap().contains("LEDGER=off"), "{health}");
+        let address = running.address();
+        // The service listens before it opens the ledger.
+        let until = Instant::now() + Duration::from_secs(30);
+        loop {
+            let health: Value = serde_json::from_str(&get(&address, "/health").1).unwrap();
+            match health["ledger"]["off"].as_str() {
+                Some(why) => break assert!(why.contains("LEDGER=off"), "{health}"),
+                None => assert!(Instant::now() < until, "{health}"),
+            }
+        }
     }
     // A folder that is not safe is not used without a ledger, either.
     let (_kept, path) = folder();

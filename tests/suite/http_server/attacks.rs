@@ -4,12 +4,12 @@
 //! The server is a process of its own, so that memory, descriptors and threads are its own too.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use super::child::Actor;
 use super::prober::Prober;
 use super::*;
+use crate::support::one_at_a_time;
 
 /// How long most attacks go on.
 const ATTACK: Duration = Duration::from_millis(500);
@@ -20,8 +20,7 @@ const FULL: u64 = 12 * MIB;
 /// Attacks one server, with these limits as words and this `ulimit`.
 fn besiege(what: &str, server: &str, ulimit: Option<&str>, growth: u64, attack: impl FnOnce(SocketAddr)) {
     // One at a time: figures are about this attack, and the attackers have descriptors enough.
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let _turn = one_at_a_time();
     let (mut actor, address) = Actor::server(server, ulimit);
     Client::connect(address).expect_health();
     let before = actor.kib("VmRSS");

@@ -28,3 +28,9 @@ pub(crate) mod seeds;
 pub(crate) mod team;
 /// An https server and its certificate.
 pub(crate) mod tls_server;
+
+/// Tests that measure how soon a server answers, and tests that load both cores for long, run one at a time.
+pub(crate) fn one_at_a_time() -> std::sync::MutexGuard<'static, ()> {
+    static ONE_AT_A_TIME: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
