@@ -251,7 +251,7 @@ impl<'a> Runtime<'a> {
         };
         let mut stream = TcpStream::connect(address).unwrap();
         stream.set_nodelay(true).unwrap();
-        stream.write_all(b"GET /health HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
+        stream.write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
         let mut status = String::new();
         BufReader::new(stream).read_line(&mut status).unwrap();
         let start = began.elapsed();
