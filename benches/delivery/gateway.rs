@@ -16,6 +16,7 @@ pub(crate) fn answer(doubles: &Arc<Doubles>, request: &Request) -> Reply {
         }
         "/readyz" => Reply::json(r#"{"ready":true,"failing":[],"uptimeMs":60000.0}"#),
         "/health" | "/healthz" => Reply::json(r#"{"ok":true,"status":"live"}"#),
+        "/v1/models" => Reply::json(r#"{"data":[{"id":"openclaw/a"},{"id":"openclaw/b"}]}"#),
         "/v1/responses" => turn(doubles, request),
         path => {
             // Histories and the like: the real one has them, and this one has forgotten.
