@@ -9,7 +9,7 @@ TEST_THREADS ?= $(shell expr 2 '*' $$(nproc 2>/dev/null || echo 2))
 export MCR_COMMIT ?= $(shell git rev-parse --short HEAD 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help fetch check test test-kill test-faults nightly test-peers test-browser fuzz conformance demo run doctor bench docs clean
+.PHONY: help fetch check test test-kill test-faults test-refused nightly test-peers test-browser fuzz conformance demo run doctor bench docs clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,7 +54,10 @@ test-kill: ## SIGKILL in a write storm and in a burst of deliveries, with the fi
 test-faults: ## Every writing function of the backend with every broken connection, 100 jobs each, with the table; FAULT_JOBS=n
 	FAULT_JOBS=$(or $(FAULT_JOBS),100) $(CARGO) test --locked --test suite -- --nocapture --test-threads=1 faults::no_row
 
-nightly: test-kill test-faults conformance bench ## All that takes too long for each change
+test-refused: ## A token that the backend refuses ends the process with 3, in real time (11 minutes)
+	$(CARGO) test --locked --test suite -- --ignored --nocapture settings::a_token_that_is_never_accepted
+
+nightly: test-kill test-faults test-refused conformance bench ## All that takes too long for each change
 
 run: ## The service, configured by the environment or ENV_FILE=path
 	$(CARGO) run --release --locked -- run $(if $(ENV_FILE),--env-file $(ENV_FILE))

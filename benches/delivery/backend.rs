@@ -9,7 +9,7 @@ use mission_control_runtime::http::message::{Reply, Request};
 use serde::Deserialize;
 
 use super::books::Kind;
-use super::doubles::{Doubles, State};
+use super::doubles::{Doubles, State, wall_clock};
 use super::world::{self, AGENTS, Track};
 
 #[derive(Deserialize)]
@@ -154,7 +154,7 @@ fn context(state: &mut State, args: &Args<'_>) -> String {
     };
     let (kind, track) = (state.rows[at].kind, state.rows[at].track);
     let known = state.surroundings.entry((kind, track));
-    let surroundings = known.or_insert_with(|| world::surroundings(kind, track).into());
+    let surroundings = known.or_insert_with(|| world::surroundings(kind, track, wall_clock()).into());
     let surroundings = Arc::clone(surroundings);
     let mut text = String::with_capacity(surroundings.len() + 1024);
     text.push_str(r#"{"notification":"#);

@@ -83,9 +83,8 @@ impl State {
     fn reset(&mut self) {
         let first = self.first + self.rows.len();
         let (runs, pace) = (self.runs, self.pace);
-        let (surroundings, events) =
-            (std::mem::take(&mut self.surroundings), std::mem::take(&mut self.events));
-        *self = Self { first, surroundings, events, pace, runs, ..Self::default() };
+        let events = std::mem::take(&mut self.events);
+        *self = Self { first, events, pace, runs, ..Self::default() };
     }
 
     fn load(&mut self, load: Load, now: u64) {
@@ -101,7 +100,7 @@ impl State {
 }
 
 /// Milliseconds since 1970.
-fn wall_clock() -> f64 {
+pub(crate) fn wall_clock() -> f64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     (since.as_secs_f64() * 1e3).floor()
 }

@@ -120,8 +120,9 @@ pub(crate) fn row(number: usize, kind: Kind, track: Track, created: f64) -> Stri
     text
 }
 
-/// What stands behind the notification in a delivery context, with the closing brace.
-pub(crate) fn surroundings(kind: Kind, track: Track) -> String {
+/// What stands behind the notification in a delivery context, with the closing brace. The task and its thread have
+/// `changed` since the row was made, as the backend changes them together.
+pub(crate) fn surroundings(kind: Kind, track: Track, changed: f64) -> String {
     let Track { task, agent: number } = track;
     let thread: Vec<Value> = (1..=THREAD)
         .map(|n| {
@@ -133,7 +134,7 @@ pub(crate) fn surroundings(kind: Kind, track: Track) -> String {
             let content = if last { format!("@{} {WORDS}", slug(number)) } else { WORDS.to_owned() };
             json!({"messageId": message_id(if last { task } else { 1_000_000 + task * 100 + n }),
                 "authorType": if by_agent { "agent" } else { "user" }, "authorId": author, "authorName": name,
-                "content": content, "createdAt": 1_765_526_000_000.0})
+                "content": content, "createdAt": changed})
         })
         .collect();
     let message = json!({"_id": message_id(task), "_creationTime": 1_765_526_000_000.75, "accountId": ACCOUNT,
@@ -151,7 +152,7 @@ pub(crate) fn surroundings(kind: Kind, track: Track) -> String {
             "description": "After the single sign-on the user lands on /404. ".repeat(8),
             "status": if assigned { "assigned" } else { "in_progress" }, "priority": 2.0,
             "assignedUserIds": ["user_2abCDefGhIJ"], "assignedAgentIds": [agent_id(number)], "labels": ["bug"],
-            "createdBy": "user_2abCDefGhIJ", "createdAt": 1_765_440_000_000.0, "updatedAt": 1_765_520_000_000.0},
+            "createdBy": "user_2abCDefGhIJ", "createdAt": 1_765_440_000_000.0, "updatedAt": changed},
         "message": if assigned { Value::Null } else { message },
         "thread": thread,
         "sourceNotificationType": null,

@@ -12,7 +12,7 @@ use log::{Level, debug, info, log, warn};
 
 use super::crash::HELD_MAX;
 use super::desk::{Desk, setback};
-use super::held::tell_of_doubts;
+use super::held::{Reading, tell_of_doubts};
 use super::journal::{Note, Step, Wait};
 use super::policy::{self, OnSilence, Skip, Verdict};
 use super::post::post;
@@ -191,7 +191,7 @@ fn walk(job: &mut Job, desk: &Desk<'_>, typing: &mut bool) -> Result<End, Troubl
             Verdict::Skip(_) | Verdict::Deliver => {
                 job.record.waits = tell::who_waits(&context);
                 *typing = mark_read(job, desk);
-                let spoken = talk(job, (&context, lists), found, desk)?;
+                let spoken = talk(job, (&context, Reading::of(&context, lists)), found, desk)?;
                 job.record.stage = meaning(job, &context, &spoken)?;
                 desk.inflight.let_go(&job.row);
                 tell_of_doubts(&job.row, &job.record.effects);

@@ -13,11 +13,10 @@ use std::time::{Duration, Instant};
 
 use log::{debug, info};
 
-use super::held::Held;
+use super::held::{Held, Reading, Stamp};
 use super::inflight::InFlight;
-use crate::clock::Millis;
 use crate::mission::{GetDeliveryContext, Mission};
-use crate::model::{MessageId, Notification, NotificationId, TaskId};
+use crate::model::{Notification, NotificationId, TaskId};
 
 /// Contexts that are read for one list: they must not keep the next list waiting.
 const LOOKS_MAX: usize = 16;
@@ -25,16 +24,21 @@ const LOOKS_MAX: usize = 16;
 /// News is remembered for longer than a worker takes from reading a context to putting the agent to work.
 const REMEMBERED: Duration = Duration::from_mins(2);
 
-/// What of a row changes when a later message is folded into it.
-type Stamp = (Option<MessageId>, Millis);
+/// News of a task.
+struct News {
+    /// The last list that brought some, and when it came.
+    list: u64,
+    at: Instant,
+    /// The newest of the rows that tell of it.
+    newest: Stamp,
+}
 
 /// What the lists have shown so far.
 #[derive(Default)]
 pub(super) struct Halt {
     /// The rows of the last list.
     last: HashMap<NotificationId, Stamp>,
-    /// The last list with news of each task, and when it came.
-    news: HashMap<TaskId, (u64, Instant)>,
+    news: HashMap<TaskId, News>,
     /// The last list.
     list: u64,
 }
@@ -44,11 +48,15 @@ impl Halt {
     pub(super) fn listed(&mut self, rows: &[Notification], inflight: &InFlight) {
         self.list = inflight.one_more_list();
         let now = Instant::now();
-        self.news.retain(|_, (_, at)| now.duration_since(*at) < REMEMBERED);
+        self.news.retain(|_, news| now.duration_since(news.at) < REMEMBERED);
         for row in rows {
-            if let (Some(task), true) = (&row.task_id, self.last.get(&row.id) != Some(&stamp(row))) {
-                self.news.insert(task.clone(), (self.list, now));
+            let (Some(task), newest) = (&row.task_id, stamp(row)) else { continue };
+            if self.last.get(&row.id) == Some(&newest) {
+                continue;
             }
+            let before = self.news.remove(task).map(|news| news.newest);
+            let newest = before.filter(|before| before.1 > newest.1).unwrap_or(newest);
+            self.news.insert(task.clone(), News { list: self.list, at: now, newest });
         }
         self.last = rows.iter().map(|row| (row.id.clone(), stamp(row))).collect();
     }
@@ -67,22 +75,25 @@ impl Halt {
     /// Whether there is news of its task that its context cannot contain. In the first list of a process everything is
     /// news: a stop may have come while none was there.
     fn owes(&self, held: &Held) -> bool {
+        let reading = held.reading();
         let news = held.row().task_id.as_ref().and_then(|task| self.news.get(task));
-        held.read() < news.map_or(0, |(list, _)| *list).max(self.list.min(1))
+        let unknown = news.filter(|news| !reading.shows(&news.newest)).map_or(0, |news| news.list);
+        reading.lists < unknown.max(self.list.min(1))
     }
 
     fn look_at(&self, held: &Held, inflight: &InFlight, mission: &Mission) {
         let row = held.row();
         held.is_looked_at(self.list);
         match mission.ask(&GetDeliveryContext { notification_id: &row.id }) {
-            Ok(context) => match context.map(|context| held.is_stopped_in(&context)) {
-                Some(Some(true)) => {
+            Ok(None) => held.is_read(Reading::blind(self.list)),
+            Ok(Some(context)) => match held.is_stopped_in(&context) {
+                Some(true) => {
                     info!("{}: a person stopped the work on this task", row.id);
                     inflight.stop(held);
                 }
-                Some(Some(false)) | None => held.is_read(self.list),
+                Some(false) => held.is_read(Reading::of(&context, self.list)),
                 // Its agent has not been asked yet.
-                Some(None) => {}
+                None => {}
             },
             Err(error) => debug!("{}: it is not known yet whether a person has stopped it: {error}", row.id),
         }
@@ -101,10 +112,11 @@ mod tests {
     use serde_json::value::{RawValue, to_raw_value};
 
     use super::*;
+    use crate::clock::Millis;
     use crate::convex::{Call, CallError, Convex};
     use crate::delivery::held::Standing;
     use crate::delivery::{Record, settle};
-    use crate::model::{AccountId, BehaviorFlags, SessionKey};
+    use crate::model::{AccountId, BehaviorFlags, DeliveryContext, MessageId, SessionKey};
     use crate::secret::Secret;
 
     /// A backend where every task is paused, and whose first answers are lost.
@@ -162,7 +174,7 @@ mod tests {
         let mut counts = Vec::new();
         for (number, list) in lists.iter().enumerate() {
             if number == begun_at {
-                inflight.hold(&begun, &record, standing(), read);
+                inflight.hold(&begun, &record, standing(), Reading::blind(read));
             }
             halt.listed(&rows(list), &inflight);
             halt.look(&inflight, &mission);
@@ -201,6 +213,39 @@ mod tests {
         assert_eq!(known, (vec![0, 0, 0, 0], false), "what the list told is in the context");
     }
 
+    /// Where there are more rows than a list has room for, the rest comes with later lists.
+    #[test]
+    fn a_message_that_the_context_shows_is_no_news() {
+        let context = |thread: &[(&str, i64)], changed: i64| -> DeliveryContext {
+            let thread: Vec<_> = thread
+                .iter()
+                .map(|(id, at)| {
+                    json!({"messageId": id, "authorType": "user", "authorId": "u", "authorName": "U",
+                        "content": "", "createdAt": at})
+                })
+                .collect();
+            let task = json!({"_id": "t1", "title": "T", "status": "review", "priority": 3, "createdBy": "u",
+                "createdAt": 1, "updatedAt": changed});
+            serde_json::from_value(json!({"notification": row("n1", 1), "task": task, "thread": thread}))
+                .unwrap()
+        };
+        let told = |message: &str, at: i64| (Some(MessageId::new(message)), Millis(at));
+        let reading = Reading::of(&context(&[("m1", 10), ("m2", 20)], 5), 1);
+        for (stamp, shown) in [
+            (told("m1", 11), true),
+            (told("m2", 21), true),
+            (told("m3", 21), false),
+            (told("m3", 20), false),
+            ((None, Millis(19)), true),
+            ((None, Millis(20)), false),
+        ] {
+            assert_eq!(reading.shows(&stamp), shown, "{stamp:?}");
+        }
+        let reading = Reading::of(&context(&[], 5), 1);
+        assert!(reading.shows(&(None, Millis(5))), "a row comes with the change of its task");
+        assert!(!reading.shows(&told("m1", 6)));
+    }
+
     /// What an earlier process has left is read with the first list: a stop may have come while none was there.
     #[test]
     fn in_the_first_list_everything_is_news() {
@@ -217,12 +262,12 @@ mod tests {
         let mut halt = Halt::default();
         halt.listed(&rows(OWN), &inflight);
         let mut record = Record::default();
-        inflight.hold(&begun, &record, standing(), 1);
+        inflight.hold(&begun, &record, standing(), Reading::blind(1));
         halt.listed(&rows(NEWS), &inflight);
         halt.look(&inflight, &mission);
         assert!(!inflight.is_stopped(&begun));
         (record.heard, record.tries) = (Some((None, Millis(1))), 1);
-        inflight.hold(&begun, &record, standing(), 1);
+        inflight.hold(&begun, &record, standing(), Reading::blind(1));
         halt.listed(&rows(NEWS), &inflight);
         halt.look(&inflight, &mission);
         assert!(inflight.is_stopped(&begun));

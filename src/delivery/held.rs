@@ -13,7 +13,7 @@ use super::effects::{Before, Effects, Intent, digest_of, half_digest};
 use super::journal::{Journal, JournalError, Note, Step, Wait};
 use super::{Record, policy};
 use crate::clock::{Clock, Millis};
-use crate::model::{BehaviorFlags, DeliveryContext, Notification, Task};
+use crate::model::{BehaviorFlags, DeliveryContext, MessageId, Notification, Task};
 use crate::tools::ToolRequest;
 
 /// What an agent may do in a delivery, by its context.
@@ -29,6 +29,9 @@ pub struct Standing {
     pub may_close: bool,
 }
 
+/// What of a row changes when a later message is folded into it.
+pub(super) type Stamp = (Option<MessageId>, Millis);
+
 /// A delivery that an agent is at work on.
 #[derive(Debug)]
 pub struct Held {
@@ -37,17 +40,46 @@ pub struct Held {
     calls: Mutex<()>,
     /// A person has stopped the work on its task.
     stopped: AtomicBool,
-    /// How many lists had come before its context was last read.
-    read: AtomicU64,
     /// The list because of which it was last looked at.
     looked: AtomicU64,
     over: AtomicBool,
     inside: Mutex<Inside>,
 }
 
+/// The last reading of a delivery's context.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Reading {
+    /// How many lists had come before it.
+    pub(super) lists: u64,
+    /// The last message of the thread, and when it was written.
+    latest: Option<(MessageId, Millis)>,
+    /// When the task last changed.
+    changed: Option<Millis>,
+}
+
+impl Reading {
+    /// One that shows nothing.
+    pub(super) fn blind(lists: u64) -> Self {
+        Self { lists, ..Self::default() }
+    }
+
+    pub(super) fn of(context: &DeliveryContext, lists: u64) -> Self {
+        let latest = context.thread.last().map(|item| (item.message_id.clone(), item.created_at));
+        Self { lists, latest, changed: context.task.as_ref().map(|task| task.updated_at) }
+    }
+
+    /// Whether it shows what a row tells of, or something later: a row that waited behind the end of a list is listed
+    /// long after its message was written or its task was changed.
+    pub(super) fn shows(&self, (message, created): &Stamp) -> bool {
+        let told = |(id, at): &(MessageId, Millis)| message.as_ref() == Some(id) || created < at;
+        self.latest.as_ref().is_some_and(told) || self.changed.is_some_and(|at| *created <= at)
+    }
+}
+
 #[derive(Debug)]
 struct Inside {
     record: Record,
+    reading: Reading,
     not_before: Option<Millis>,
     standing: Option<Standing>,
     /// Whether its notes are nobody's business any more.
@@ -93,12 +125,12 @@ pub struct Making<'a> {
 
 impl Held {
     pub(super) fn new(row: Notification, record: Record, standing: Option<Standing>) -> Self {
-        let inside = Inside { record, not_before: None, standing, closed: false };
+        let reading = Reading::default();
+        let inside = Inside { record, reading, not_before: None, standing, closed: false };
         Self {
             row,
             calls: Mutex::default(),
             stopped: AtomicBool::new(false),
-            read: AtomicU64::new(0),
             looked: AtomicU64::new(0),
             over: AtomicBool::new(false),
             inside: Mutex::new(inside),
@@ -129,14 +161,14 @@ impl Held {
         self.stopped.load(Ordering::Acquire)
     }
 
-    /// Its context was read when so many lists had come.
-    pub(super) fn is_read(&self, lists: u64) {
-        self.read.store(lists, Ordering::Release);
+    /// Its context was read.
+    pub(super) fn is_read(&self, reading: Reading) {
+        self.lock().reading = reading;
     }
 
-    /// How many lists had come before its context was last read.
-    pub(super) fn read(&self) -> u64 {
-        self.read.load(Ordering::Acquire)
+    /// The last reading of its context.
+    pub(super) fn reading(&self) -> Reading {
+        self.lock().reading.clone()
     }
 
     /// It is looked at because of this list.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crossbeam_channel::Sender;
 
-use super::held::{Held, Standing};
+use super::held::{Held, Reading, Standing};
 use super::{Record, Track};
 use crate::clock::{Millis, Pulse};
 use crate::model::{Notification, NotificationId, SessionKey};
@@ -144,15 +144,15 @@ impl InFlight {
 
     /// An agent is put to work on this, with this standing. `lists` is how many lists had come before the context was
     /// read: what those told is in it.
-    pub(super) fn hold(&self, row: &Notification, record: &Record, standing: Standing, lists: u64) {
+    pub(super) fn hold(&self, row: &Notification, record: &Record, standing: Standing, reading: Reading) {
         let track = Track::of(row);
         let before = self.lock().held.get(&track).cloned();
         if let Some(held) = before.filter(|held| held.row().id == row.id) {
             held.stands(record, standing);
-            held.is_read(lists);
+            held.is_read(reading);
         } else {
             let held = Held::new(row.clone(), record.clone(), Some(standing));
-            held.is_read(lists);
+            held.is_read(reading);
             self.put(track, held);
         }
     }

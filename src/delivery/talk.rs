@@ -4,7 +4,7 @@ use log::warn;
 
 use super::calls;
 use super::desk::Desk;
-use super::held::Standing;
+use super::held::{Reading, Standing};
 use super::inflight::{Guard, Life, Vitality};
 use super::journal::{Step, Wait};
 use super::policy;
@@ -32,10 +32,10 @@ pub(super) struct Spoken {
 }
 
 /// Speaks with the agent, from the beginning or from the last results on; or from a reply on that was `found`. The
-/// context was read when so many `lists` had come.
+/// `reading` is that of the context.
 pub(super) fn talk(
     job: &mut Job,
-    (context, lists): (&DeliveryContext, u64),
+    (context, reading): (&DeliveryContext, Reading),
     mut found: Option<Reply>,
     desk: &Desk<'_>,
 ) -> Result<Spoken, Trouble> {
@@ -57,7 +57,7 @@ pub(super) fn talk(
         leads: caller.leads,
         may_close: caller.may_close,
     };
-    desk.inflight.hold(&job.row, &job.record, standing, lists);
+    desk.inflight.hold(&job.row, &job.record, standing, reading);
     let offer = if desk.rules.client_tools { tools::offer(&caller) } else { tools::offer_http(&caller) };
     let names: Vec<&str> = offer.tools.iter().map(|tool| tool.name).collect();
     // What is sent now if it begins anew; results belong to the try before.

@@ -93,9 +93,9 @@ impl Books {
             }
             pages.seen.push_back(Arc::clone(&seen));
         }
-        let life = Some(pages.life);
+        let life = pages.life;
         drop(pages);
-        Visit { books: Arc::clone(self), seen, life }
+        Visit { books: Arc::clone(self), seen, life, asked_for: true }
     }
 
     /// The gateway was killed: nothing is under way any more.
@@ -108,7 +108,8 @@ impl Books {
 
     /// A turn begins that nobody has asked for.
     pub(super) fn resume(self: &Arc<Self>, seen: Seen) -> Visit {
-        Visit { books: Arc::clone(self), seen: Arc::new(seen), life: None }
+        let life = self.pages().life;
+        Visit { books: Arc::clone(self), seen: Arc::new(seen), life, asked_for: false }
     }
 
     /// The last requests that were understood, oldest first.
@@ -172,8 +173,10 @@ impl Pages {
 pub(super) struct Visit {
     books: Arc<Books>,
     seen: Arc<Seen>,
-    /// In which life of the gateway it was asked for, if somebody asked.
-    life: Option<u64>,
+    /// The life of the gateway in which it began.
+    life: u64,
+    /// A client asked for it.
+    asked_for: bool,
 }
 
 impl Visit {
@@ -187,16 +190,19 @@ impl Visit {
         pages.note(&self.seen.text, |marks| marks.runs += 1);
     }
 
-    /// The answer is in the history.
+    /// The answer is in the history. What a killed gateway's model still says is in no history, and does not count.
     pub(super) fn answered(&self) {
-        self.books.pages().note(&self.seen.text, |marks| marks.answers += 1);
+        let mut pages = self.books.pages();
+        if self.life == pages.life {
+            pages.note(&self.seen.text, |marks| marks.answers += 1);
+        }
     }
 }
 
 impl Drop for Visit {
     fn drop(&mut self) {
         let mut pages = self.books.pages();
-        if self.life != Some(pages.life) {
+        if !self.asked_for || self.life != pages.life {
             return;
         }
         pages.in_flight -= 1;

@@ -130,9 +130,11 @@ impl Turn<'_> {
         self.seat.stands(Status::Running);
         self.seat.runs(self.run);
         let outcome = self.think_through(prompt, watch);
+        // A killed gateway notes nothing and answers nobody.
+        if !self.inner.goes_on() {
+            return Outcome::Gone;
+        }
         match &outcome {
-            // Who is killed notes nothing.
-            Outcome::Gone if !self.inner.goes_on() => {}
             // Whoever follows it is only told that it is over.
             Outcome::Gone if self.seat.is_aborted() => {
                 self.seat.stands(Status::Killed);
@@ -271,8 +273,16 @@ impl Turn<'_> {
             return self.gone();
         }
         self.wrote(&text, Vec::new(), stop);
-        self.visit.answered();
+        self.count_answer();
         Outcome::Said { text, cut: stop == "length" }
+    }
+
+    /// The run is closed before its answer counts: a kill in between leaves a run that is resumed, and one answer.
+    fn count_answer(&self) {
+        if self.inner.goes_on() {
+            self.seat.stands(Status::Done);
+            self.visit.answered();
+        }
     }
 
     /// Word by word, if it drips.
@@ -308,7 +318,7 @@ impl Turn<'_> {
             let text = delegated(&tool);
             self.write(Item::ToolResult { run: self.run.to_owned(), call: id, tool, text, error: false });
         }
-        self.visit.answered();
+        self.count_answer();
         let mut calls: Vec<Issued> = calls
             .into_iter()
             .map(|call| Issued { call_id: self.inner.ids.call(), name: call.name, arguments: call.arguments })

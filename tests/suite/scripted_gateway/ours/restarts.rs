@@ -1,6 +1,7 @@
 //! §11.4 to §11.6: how a run stands, and a gateway that is killed and comes back.
 
-use std::sync::Arc;
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use mission_control_runtime::demo::gateway::{Marks, Prompt, Release, Thought};
@@ -144,6 +145,34 @@ fn what_a_kill_cuts_off_is_resumed() {
         assert_eq!(next.gateway().books().marks("n-1"), Marks { posts: 1, runs: 2, answers: 1 });
         assert!(next.get("/startupz", &[]).json()["uptimeMs"].as_u64().unwrap() < 60_000);
     });
+}
+
+/// §11.5: a model that ends after the kill is paid again, and only the answer in the history counts.
+#[test]
+fn what_the_model_says_after_the_kill_is_no_answer() {
+    let (begun, begins) = channel();
+    let (ends, end) = channel::<()>();
+    let (begun, end) = (Mutex::new(begun), Mutex::new(end));
+    let target = Target::ours(allowing(Release::V2026_9_6), move |prompt: &Prompt| {
+        if !prompt.text.contains("[System]") {
+            begun.lock().unwrap().send(()).unwrap();
+            end.lock().unwrap().recv().unwrap();
+        }
+        Thought::say("done")
+    });
+    let session = fresh("late");
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let answer = target.turn(&session, "[n-1 try 1] work", json!({"stream": true}));
+            assert!(!answer.body.contains("response.completed"), "{}", answer.body);
+        });
+        begins.recv().unwrap();
+        let gateway = target.gateway().restarted();
+        ends.send(()).unwrap();
+        until("the resumed turn", || gateway.books().marks("n-1").runs == 2);
+        until("its answer", || gateway.books().marks("n-1").answers > 0);
+    });
+    assert_eq!(target.gateway().books().marks("n-1"), Marks { posts: 1, runs: 2, answers: 1 });
 }
 
 /// §11.5, what comes of the same input sent again.
