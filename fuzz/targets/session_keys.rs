@@ -7,9 +7,11 @@ use mission_control_runtime::clock::Millis;
 use mission_control_runtime::delivery::Track;
 use mission_control_runtime::gateway::{SessionNames, session_key};
 use mission_control_runtime::heartbeat::session::{
-    AgentKey, Naming, Scope, Whom, event_queue, main_key, whom_to_wake,
+    AgentKey, Naming, Whom, event_queue, main_key, whom_to_wake,
 };
-use mission_control_runtime::model::{AccountId, Agent, AgentId, Roster, SessionKey, SessionKind, TaskId};
+use mission_control_runtime::model::{
+    AccountId, Agent, AgentId, Roster, SessionKey, SessionKind, SessionScope, TaskId,
+};
 use mission_control_runtime::sessions::Sessions;
 use serde_json::json;
 
@@ -31,7 +33,7 @@ pub(crate) fn check(bytes: &[u8]) {
     let (one, other, account, main) = (next(), next(), next(), next());
     let keys: Vec<&str> = lines.take(KEYS).collect();
     for key in &keys {
-        for scope in [Scope::PerSender, Scope::Global] {
+        for scope in [SessionScope::PerSender, SessionScope::Global] {
             // A configured name of a kind that the gateway reads as a run's would be a mistake of another kind.
             let main = Some(main).filter(|main| !main.contains(':'));
             woken(key, Naming { main, scope });
@@ -75,11 +77,11 @@ fn woken(key: &str, naming: Naming<'_>) {
             let sound = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
             assert!(known.agent.len() <= 64 && known.agent.chars().all(sound), "{main}");
             match naming.scope {
-                Scope::Global => {
+                SessionScope::Global => {
                     assert_eq!(queue, "global");
                     assert_eq!(whom, Whom::Agent(run.agent.clone()));
                 }
-                Scope::PerSender => {
+                SessionScope::PerSender => {
                     assert_eq!(queue, main);
                     assert_eq!(whom, Whom::Session(main.as_str().into()));
                 }

@@ -12,8 +12,7 @@ use super::table::{
 };
 use super::variable::{ALLOWED_HOST, Kind, Variable};
 use super::warning::Warning;
-use crate::heartbeat::session::Scope;
-use crate::model::{BadUrl, BaseUrl};
+use crate::model::{BadUrl, BaseUrl, SessionScope};
 
 /// What the TypeScript runtime sent to a gateway on this machine when it had no token.
 const TYPESCRIPT_GATEWAY_TOKEN: &str = "local";
@@ -151,6 +150,6 @@ pub(super) fn gateway(reader: &mut Reader, http: &HttpServer) -> Gateway {
         reader.warn(Warning::LittlePatience { given_ms: silence_max_ms });
     }
     let main_session = reader.text(&OPENCLAW_SESSION_MAIN_KEY);
-    let session_scope = Scope::parse(&reader.text(&OPENCLAW_SESSION_SCOPE)).unwrap_or_default();
+    let session_scope = SessionScope::parse(&reader.text(&OPENCLAW_SESSION_SCOPE)).unwrap_or_default();
     Gateway { url, token, silence_max, client_tools, main_session, session_scope }
 }

@@ -34,8 +34,8 @@ pub use mistake::{Both, FileTrouble, LineProblem, Mistake, Problem, Stray};
 pub use network::Network;
 pub use report::{EffectiveRow, Origin, Report};
 pub use settings::{
-    Account, Agents, Delivery, Droplet, Gateway, HttpServer, LedgerSwitch, LedgerSync, LogFormat, LogLevel,
-    LogOutput, NoResponseNote, Settings,
+    Account, Agents, Delivery, Droplet, Gateway, HttpServer, LedgerSwitch, LogFormat, LogLevel, LogOutput,
+    Settings,
 };
 pub use table::TABLE;
 pub use variable::{Before, Effect, Fallback, Kind, ReadBy, Section, Variable};

@@ -17,8 +17,7 @@ use super::table::{
     RECEIVE_MEMORY_MB, RUNTIME_VERSION, SSL_CERT_FILE, STATE_DIR, TOOL_MAX_CALLS, TOOL_MAX_ROUNDS,
 };
 use super::warning::Warning;
-use crate::heartbeat::session::Scope;
-use crate::model::BaseUrl;
+use crate::model::{BaseUrl, LedgerSync, NoResponseNote, SessionScope};
 use crate::secret::Secret;
 
 /// Everything the service needs to know before it starts.
@@ -116,7 +115,7 @@ pub struct Gateway {
     /// How it names main sessions.
     pub main_session: String,
     /// Whether each agent has sessions of its own there.
-    pub session_scope: Scope,
+    pub session_scope: SessionScope,
 }
 
 /// Polling and delivery.
@@ -170,18 +169,6 @@ pub struct Droplet {
     pub region: String,
 }
 
-/// Who is told in the thread that an agent did not answer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum NoResponseNote {
-    /// Whoever waits for it, if it is a person.
-    #[default]
-    People,
-    /// Whoever waits for it.
-    All,
-    /// Nobody.
-    Off,
-}
-
 /// Whether steps of deliveries are recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LedgerSwitch {
@@ -189,16 +176,6 @@ pub enum LedgerSwitch {
     On,
     /// They are not: a crash loses what is under way.
     Off,
-}
-
-/// When a step of a delivery counts as recorded.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum LedgerSync {
-    /// Once it is on the disk: it outlives a power cut.
-    #[default]
-    Full,
-    /// Once the system has it: it outlives the process only.
-    Normal,
 }
 
 /// The least important log lines that are still written.

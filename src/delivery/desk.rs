@@ -14,12 +14,11 @@ use super::retry::Budget;
 use super::trouble::{Setback, Trouble, Weight};
 use super::{Job, Record};
 use crate::clock::{Clock, Millis, Pulse};
-use crate::config::NoResponseNote;
 use crate::convex::{self, CallError, Why};
 use crate::gateway::Gateway;
 use crate::metrics::Metrics;
 use crate::mission::Mission;
-use crate::model::{Notification, NotificationType, TaskId};
+use crate::model::{NoResponseNote, Notification, NotificationType, TaskId};
 use crate::roster::Team;
 use crate::sessions::Sessions;
 

@@ -7,7 +7,6 @@
 use std::time::Duration;
 
 use crate::clock::Millis;
-use crate::config::Settings;
 
 /// The least time between the beginnings of two lists.
 pub(super) const BETWEEN: Duration = Duration::from_millis(25);
@@ -29,19 +28,6 @@ pub struct Rhythm {
     pub backoff_base: Duration,
     /// The longest.
     pub backoff_max: Duration,
-}
-
-impl Rhythm {
-    /// As configured.
-    pub fn of(settings: &Settings) -> Self {
-        let delivery = &settings.delivery;
-        Self {
-            interval: delivery.interval,
-            idle_interval: delivery.idle_interval,
-            backoff_base: delivery.backoff_base,
-            backoff_max: delivery.backoff_max,
-        }
-    }
 }
 
 #[derive(Debug)]

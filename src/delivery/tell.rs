@@ -5,8 +5,7 @@
 
 use super::trouble::Trouble;
 use super::{End, Record, Waits, policy};
-use crate::config::NoResponseNote;
-use crate::model::{DeliveryContext, Notification, NotificationType};
+use crate::model::{DeliveryContext, NoResponseNote, Notification, NotificationType};
 use crate::ops::spans::times;
 
 /// Who waits for the answer to this row.

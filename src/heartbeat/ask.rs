@@ -5,9 +5,10 @@
 
 use serde_json::{Value, json};
 
-use super::session::{Naming, Scope};
+use super::session::Naming;
 use super::wake::{Caller, Errand, Refusal, Taken, Wakes, When, Wish, agent_of, sound, whose};
 use crate::clock::Millis;
+use crate::model::SessionScope;
 use crate::redact::without_our_tokens;
 use crate::tools::table::{Field, Row, Type, Whom};
 use crate::tools::{Fields, Kind, ToolError};
@@ -78,7 +79,7 @@ pub struct Ask {
     /// The name of main sessions, if it is another than the usual one.
     main: Option<String>,
     /// Whether sessions are global, if it is said.
-    scope: Option<Scope>,
+    scope: Option<SessionScope>,
 }
 
 impl From<Refusal> for ToolError {

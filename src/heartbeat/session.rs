@@ -5,9 +5,8 @@
 //! both go where the beat looks.
 
 use std::borrow::Cow;
-use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use crate::model::SessionScope;
 
 /// The name of a main session where nobody has said another.
 const MAIN: &str = "main";
@@ -18,48 +17,13 @@ const GLOBAL: &str = "global";
 /// The longest id of an agent.
 const ID_CHARS: usize = 64;
 
-/// Whether each agent has sessions of its own (`OPENCLAW_SESSION_SCOPE`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Scope {
-    /// It has.
-    #[default]
-    PerSender,
-    /// All share one.
-    Global,
-}
-
-impl Scope {
-    /// Its word.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::PerSender => "per-sender",
-            Self::Global => GLOBAL,
-        }
-    }
-
-    /// Reads `per-sender` or `global`.
-    pub fn parse(text: &str) -> Option<Self> {
-        let text = text.trim();
-        [Self::PerSender, Self::Global].into_iter().find(|scope| scope.name().eq_ignore_ascii_case(text))
-    }
-}
-
-impl FromStr for Scope {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        Self::parse(text).ok_or(())
-    }
-}
-
 /// How the gateway names sessions.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Naming<'a> {
     /// The name of main sessions, if it is not the usual one (`OPENCLAW_SESSION_MAIN_KEY`).
     pub main: Option<&'a str>,
     /// Whether each agent has its own.
-    pub scope: Scope,
+    pub scope: SessionScope,
 }
 
 /// A key of the form `agent:<id>:<rest>`.
@@ -142,7 +106,7 @@ fn agent_id(text: &str) -> String {
 pub fn event_queue<'a>(key: &'a str, naming: Naming<'_>) -> Cow<'a, str> {
     match AgentKey::parse(key).filter(AgentKey::is_cron_run) {
         None => Cow::Borrowed(key),
-        Some(_) if naming.scope == Scope::Global => Cow::Borrowed(GLOBAL),
+        Some(_) if naming.scope == SessionScope::Global => Cow::Borrowed(GLOBAL),
         Some(run) => Cow::Owned(run.main(naming)),
     }
 }
@@ -163,7 +127,7 @@ pub fn whom_to_wake<'a>(key: &'a str, naming: Naming<'_>) -> Whom<'a> {
     match AgentKey::parse(key) {
         None => Whom::Anybody,
         Some(agent) if !agent.is_cron_run() => Whom::Session(Cow::Borrowed(key)),
-        Some(run) if naming.scope == Scope::Global => Whom::Agent(run.agent),
+        Some(run) if naming.scope == SessionScope::Global => Whom::Agent(run.agent),
         Some(run) => Whom::Session(Cow::Owned(run.main(naming))),
     }
 }

@@ -11,7 +11,7 @@ use super::error::LedgerError;
 use super::mark::Mark;
 use super::place::{Place, legible};
 use super::story::Story;
-use crate::config::LedgerSync;
+use crate::model::LedgerSync;
 
 /// Marks a database as one of ours (the letters `MCRL`).
 const APPLICATION: i64 = 0x4D43_524C;

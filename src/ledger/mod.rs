@@ -51,13 +51,12 @@ pub use crate::delivery::journal::Told;
 use log::warn;
 
 use crate::clock::{Clock as _, Millis, SystemClock};
-use crate::config::LedgerSync;
 use crate::delivery::crash::Crash;
 use crate::delivery::journal::{Hand, Journal, JournalError, Note, Wait};
 use crate::delivery::shelf::{Shelf, Shelved};
 use crate::delivery::{End, Record};
 use crate::files::Folder;
-use crate::model::{AccountId, Notification, NotificationId, NotificationType};
+use crate::model::{AccountId, LedgerSync, Notification, NotificationId, NotificationType};
 use book::Book;
 use entry::{Found, Image};
 use hands::Hands;

@@ -6,6 +6,7 @@
 
 mod agent;
 mod base_url;
+mod choice;
 mod context;
 mod document;
 mod ids;
@@ -24,6 +25,7 @@ pub use agent::{
     Agent, AgentProfile, AgentSkills, AgentStatus, BehaviorFlags, OpenclawConfig, Skill, is_quality,
 };
 pub use base_url::{BadUrl, BaseUrl};
+pub use choice::{LedgerSync, NoResponseNote, SessionScope};
 pub use context::{
     DeliveryContext, PrimaryUser, ReferenceDoc, StatusCount, TaskDigest, TaskOverview, Teammate, TopTasks,
 };

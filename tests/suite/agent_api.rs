@@ -22,7 +22,6 @@ use mission_control_runtime::delivery::Track;
 use mission_control_runtime::delivery::desk::Made;
 use mission_control_runtime::delivery::inflight::InFlight;
 use mission_control_runtime::heartbeat::keeper::Keeper;
-use mission_control_runtime::heartbeat::session::Scope;
 use mission_control_runtime::http::agent_api::near::Near;
 use mission_control_runtime::http::agent_api::{AgentApi, DOCUMENT_BYTES, Setup};
 use mission_control_runtime::http::hosts::Hosts;
@@ -33,7 +32,7 @@ use mission_control_runtime::ledger::Paper;
 use mission_control_runtime::local::Options;
 use mission_control_runtime::metrics::Metrics;
 use mission_control_runtime::mission::Mission;
-use mission_control_runtime::model::{AccountId, BaseUrl, SessionKey, TaskId};
+use mission_control_runtime::model::{AccountId, BaseUrl, SessionKey, SessionScope, TaskId};
 use mission_control_runtime::redact::Redactor;
 use mission_control_runtime::roster;
 use mission_control_runtime::secret::Secret;
@@ -82,7 +81,7 @@ struct Plan {
     /// Where it listens, if not on the usual loopback address.
     bind: &'static str,
     /// How the gateway names sessions, if not as usual.
-    naming: (Option<&'static str>, Scope),
+    naming: (Option<&'static str>, SessionScope),
     /// Where an earlier stand has left what waits.
     folder: Option<TempDir>,
 }

@@ -18,7 +18,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use mission_control_runtime::clock::Millis;
-use mission_control_runtime::config::LedgerSync;
 use mission_control_runtime::delivery::effects::Effects;
 use mission_control_runtime::delivery::journal::{Journal, Note, Step, Wait};
 use mission_control_runtime::delivery::policy::Skip;
@@ -29,7 +28,9 @@ use mission_control_runtime::delivery::{
 use mission_control_runtime::files::{Access, Folder, FolderError};
 use mission_control_runtime::gateway::{ToolCall, ToolOutput, Usage};
 use mission_control_runtime::ledger::{self, KEPT_AGE, KEPT_MAX, Ledger, LedgerError, Opened, Options, Read};
-use mission_control_runtime::model::{AccountId, MessageId, Notification, NotificationId, SessionKey};
+use mission_control_runtime::model::{
+    AccountId, LedgerSync, MessageId, Notification, NotificationId, SessionKey,
+};
 use proptest::prelude::*;
 use serde_json::json;
 use tempfile::TempDir;

@@ -1,10 +1,5 @@
 //! The threads of the delivery with doubles that panic, lose calls or stay away: what the board shows afterwards.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
-
-use mission_control_runtime::config::NoResponseNote;
 use mission_control_runtime::convex;
 use mission_control_runtime::delivery::ask::{Answer, Ask, Hold};
 use mission_control_runtime::delivery::desk::Rules;
@@ -22,13 +17,16 @@ use mission_control_runtime::http::server::{Limits, Server};
 use mission_control_runtime::local::Options;
 use mission_control_runtime::metrics::Metrics;
 use mission_control_runtime::mission::Mission;
-use mission_control_runtime::model::{AccountId, SessionKey};
+use mission_control_runtime::model::{AccountId, NoResponseNote, SessionKey};
 use mission_control_runtime::panics::Panics;
 use mission_control_runtime::roster;
 use mission_control_runtime::secret::Secret;
 use mission_control_runtime::sessions::Sessions;
 use mission_control_runtime::wire::Stop;
 use serde_json::json;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use crate::support::board::{Board, agent};
 use crate::support::direct::{Direct, Fault};

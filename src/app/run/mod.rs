@@ -319,7 +319,7 @@ impl House<'_> {
         let plan = Plan {
             workers: delivery.concurrent_sessions_max,
             list_limit: u32::try_from(delivery.list_limit).unwrap_or(u32::MAX),
-            rhythm: Rhythm::of(settings),
+            rhythm: rhythm(settings),
         };
         let line = self.state.line.clone();
         let prober = self.gateway.as_ref().map(|gateway| gateway.client(&self.switches.chores));
@@ -344,4 +344,15 @@ impl House<'_> {
 
 fn count(number: usize, thing: &str) -> String {
     if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
+}
+
+/// The intervals of the lists, as configured.
+fn rhythm(settings: &Settings) -> Rhythm {
+    let delivery = &settings.delivery;
+    Rhythm {
+        interval: delivery.interval,
+        idle_interval: delivery.idle_interval,
+        backoff_base: delivery.backoff_base,
+        backoff_max: delivery.backoff_max,
+    }
 }

@@ -33,12 +33,12 @@ use crate::delivery::inflight::InFlight;
 use crate::delivery::journal::Journal;
 use crate::heartbeat::ask::Ask;
 use crate::heartbeat::keeper::Keeper;
-use crate::heartbeat::session::Scope;
 use crate::http::message::{Reply, Request};
 use crate::http::routes::Door;
 use crate::json;
 use crate::metrics::{Metrics, Via};
 use crate::mission::Mission;
+use crate::model::SessionScope;
 use crate::redact::{Redactor, without_our_tokens};
 use crate::roster::Team;
 use crate::sessions::{Session, Sessions};
@@ -92,7 +92,7 @@ pub struct Setup {
     /// The name of main sessions at the gateway.
     pub main_session: String,
     /// Whether each agent has its own there.
-    pub session_scope: Scope,
+    pub session_scope: SessionScope,
 }
 
 /// The endpoints. Shared by all connections.

@@ -6,9 +6,8 @@ use std::time::{Duration, Instant};
 use mission_control_runtime::clock::{Clock as _, Millis};
 use mission_control_runtime::delivery::Track;
 use mission_control_runtime::heartbeat::keeper::FILE;
-use mission_control_runtime::heartbeat::session::Scope;
 use mission_control_runtime::heartbeat::wake::{EVENTS_MAX, PAUSE, Wakes};
-use mission_control_runtime::model::SessionKey;
+use mission_control_runtime::model::{SessionKey, SessionScope};
 use serde_json::{Value, json};
 
 use super::{Answer, Plan, Stand, TELLS};
@@ -107,9 +106,9 @@ fn without_a_session_it_is_the_callers_own() {
     let rows: [(Plan, &str, &str); 5] = [
         (Plan::default(), run, "agent:ben:main"),
         (Plan::default(), "agent:ben:cron:nightly:run:abc:subagent:worker", "agent:ben:main"),
-        (Plan { naming: (Some("Home"), Scope::PerSender), ..Plan::default() }, run, "agent:ben:home"),
-        (Plan { naming: (Some("Home"), Scope::Global), ..Plan::default() }, run, "global"),
-        (Plan { naming: (None, Scope::Global), ..Plan::default() }, "", ""),
+        (Plan { naming: (Some("Home"), SessionScope::PerSender), ..Plan::default() }, run, "agent:ben:home"),
+        (Plan { naming: (Some("Home"), SessionScope::Global), ..Plan::default() }, run, "global"),
+        (Plan { naming: (None, SessionScope::Global), ..Plan::default() }, "", ""),
     ];
     for (plan, caller, queue) in rows {
         let stand = Stand::with(plan);

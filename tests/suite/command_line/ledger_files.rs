@@ -7,12 +7,11 @@ use std::process::Command;
 use std::sync::Arc;
 
 use mission_control_runtime::clock::Millis;
-use mission_control_runtime::config::LedgerSync;
 use mission_control_runtime::delivery::journal::{Journal as _, Note, Wait};
 use mission_control_runtime::delivery::{Record, Stage, Work};
 use mission_control_runtime::files::{Access, Folder};
 use mission_control_runtime::ledger::{Ledger, Options};
-use mission_control_runtime::model::{AccountId, Notification};
+use mission_control_runtime::model::{AccountId, LedgerSync, Notification};
 use serde_json::json;
 
 use super::state_dir::{refused, service, starts};

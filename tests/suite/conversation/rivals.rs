@@ -2,16 +2,14 @@
 
 #![allow(clippy::print_stdout, reason = "figures for whoever runs the tests with --nocapture")]
 
-use std::collections::HashMap;
-use std::path::Path;
-use std::time::{Duration, Instant};
-
-use mission_control_runtime::config::LedgerSync;
 pub(super) use mission_control_runtime::delivery::service::STAND_BACK;
 use mission_control_runtime::demo::gateway::{Prompt, Thought};
 use mission_control_runtime::ledger::{Ledger, Options};
-use mission_control_runtime::model::AccountId;
+use mission_control_runtime::model::{AccountId, LedgerSync};
 use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 use super::house::House;
 use crate::support::board::agent;

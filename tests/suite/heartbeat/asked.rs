@@ -10,9 +10,9 @@ use std::{fs, io};
 use mission_control_runtime::clock::Millis;
 use mission_control_runtime::heartbeat::ask::{Ask, answer};
 use mission_control_runtime::heartbeat::keeper::{FILE, Keeper};
-use mission_control_runtime::heartbeat::session::{Naming, Scope};
+use mission_control_runtime::heartbeat::session::Naming;
 use mission_control_runtime::heartbeat::wake::{Caller, Errand, Taken, Wakes, When};
-use mission_control_runtime::model::AccountId;
+use mission_control_runtime::model::{AccountId, SessionScope};
 use mission_control_runtime::tools::{Kind, ToolError};
 use serde_json::json;
 
@@ -105,7 +105,7 @@ fn the_queue_follows_the_names() {
     ];
     for (body, queue) in rows {
         let mut wakes = Wakes::of(&account());
-        let usual = Naming { main: Some("home"), scope: Scope::PerSender };
+        let usual = Naming { main: Some("home"), scope: SessionScope::PerSender };
         let ask = Ask::read(Errand::Wake, &body.to_string()).unwrap();
         let taken = take(&mut wakes, &ask, usual).unwrap();
         assert_eq!(wakes.waiting("ben").0[0].queue.expose(), queue, "{body}");

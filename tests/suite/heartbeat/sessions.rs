@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 
 use mission_control_runtime::heartbeat::session::{
-    AgentKey, Naming, Scope, Whom, event_queue, main_key, whom_to_wake,
+    AgentKey, Naming, Whom, event_queue, main_key, whom_to_wake,
 };
+use mission_control_runtime::model::SessionScope;
 use proptest::prelude::*;
 
 #[test]
@@ -77,7 +78,10 @@ const BACKUP: &str = "agent:main:cron:backup:run:abc123";
 const OPS: &str = "agent:ops:cron:job-1:run:xyz";
 
 fn naming<'a>(main: Option<&'a str>, scope: Option<&str>) -> Naming<'a> {
-    Naming { main, scope: scope.map_or_else(Scope::default, |scope| Scope::parse(scope).unwrap()) }
+    Naming {
+        main,
+        scope: scope.map_or_else(SessionScope::default, |scope| SessionScope::parse(scope).unwrap()),
+    }
 }
 
 /// D.3: key, main key, scope, the queue.
@@ -165,7 +169,7 @@ proptest! {
         main in proptest::option::of("[A-Za-z ]{0,9}"), global in any::<bool>(),
     ) {
         let key = format!("agent:{agent}:cron:{job}:run:r{tail}");
-        let scope = if global { Scope::Global } else { Scope::PerSender };
+        let scope = if global { SessionScope::Global } else { SessionScope::PerSender };
         let naming = Naming { main: main.as_deref(), scope };
         let queue = event_queue(&key, naming).into_owned();
         match whom_to_wake(&key, naming) {
@@ -177,7 +181,7 @@ proptest! {
 
     #[test]
     fn no_text_is_too_odd_to_be_read(key in "\\PC{0,60}", main in "\\PC{0,10}") {
-        let naming = Naming { main: Some(&main), scope: Scope::PerSender };
+        let naming = Naming { main: Some(&main), scope: SessionScope::PerSender };
         let _ = (event_queue(&key, naming), whom_to_wake(&key, naming), main_key(&key, Some(&main)));
     }
 }

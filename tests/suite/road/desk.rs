@@ -1,10 +1,5 @@
 //! A board with a task and an agent on it, and a desk to deliver from.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
-
-use mission_control_runtime::config::NoResponseNote;
 use mission_control_runtime::delivery::cooling::Cooling;
 use mission_control_runtime::delivery::deliver::deliver;
 use mission_control_runtime::delivery::desk::{Answers, Desk, Made, Rules};
@@ -15,11 +10,14 @@ use mission_control_runtime::ledger::Paper;
 use mission_control_runtime::local::Options;
 use mission_control_runtime::metrics::Metrics;
 use mission_control_runtime::mission::Mission;
-use mission_control_runtime::model::AccountId;
+use mission_control_runtime::model::{AccountId, NoResponseNote};
 use mission_control_runtime::roster;
 use mission_control_runtime::secret::Secret;
 use mission_control_runtime::sessions::Sessions;
 use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use crate::support::direct::Direct;
 use crate::support::played::Played;

@@ -1,12 +1,5 @@
 //! A process that can die, and lose answers, at each of its calls; and a model whose sessions outlive it.
 
-use std::collections::HashMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
-
-use mission_control_runtime::config::NoResponseNote;
 use mission_control_runtime::convex::{self, Call, CallError, Convex, Ran};
 use mission_control_runtime::delivery::cooling::Cooling;
 use mission_control_runtime::delivery::deliver::deliver;
@@ -20,7 +13,6 @@ use mission_control_runtime::gateway::{
     Class, Gateway, GatewayError, Input, Progress, Recovered, Reply, Turn, Why,
 };
 use mission_control_runtime::heartbeat::keeper::Keeper;
-use mission_control_runtime::heartbeat::session::Scope;
 use mission_control_runtime::http::agent_api::near::Near;
 use mission_control_runtime::http::agent_api::{AgentApi, Setup};
 use mission_control_runtime::http::message::{Header, Method, Request};
@@ -28,11 +20,16 @@ use mission_control_runtime::http::routes::Door;
 use mission_control_runtime::ledger::Paper;
 use mission_control_runtime::metrics::Metrics;
 use mission_control_runtime::mission::Mission;
-use mission_control_runtime::model::{AccountId, SessionKey};
+use mission_control_runtime::model::{AccountId, NoResponseNote, SessionKey, SessionScope};
 use mission_control_runtime::roster;
 use mission_control_runtime::secret::Secret;
 use serde_json::Value;
 use serde_json::value::RawValue;
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use super::desk::Office;
 
@@ -441,7 +438,7 @@ pub(super) fn live(
         metrics: Arc::new(Metrics::new([])),
         wakes: Arc::new(Keeper::in_memory(&AccountId::new(&board.account), String::new())),
         main_session: "main".to_owned(),
-        session_scope: Scope::default(),
+        session_scope: SessionScope::default(),
     });
     let gateway = MortalGateway(life.clone(), model, office, &api);
     let desk = Desk {
