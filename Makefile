@@ -19,7 +19,7 @@ fetch: ## Download the dependencies once; afterwards nothing here needs a networ
 	$(CARGO) fetch --locked --manifest-path fuzz/Cargo.toml
 
 check: ## Formatting, lints, documentation, floors, committed secrets
-	$(CARGO) fmt --check
+	$(CARGO) fmt --all --check
 	$(CARGO) fmt --check --manifest-path fuzz/Cargo.toml
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items

@@ -10,9 +10,9 @@ use std::path::PathBuf;
 use lexopt::{Arg, Parser, ValueExt};
 
 use crate::app::{self, Dead, Exit, Local, Pause};
-use crate::local::Options;
-use crate::model::BaseUrl;
-use crate::redact::Redactor;
+use mcr_mission_control::Options;
+use mcr_model::BaseUrl;
+use mcr_model::redact::Redactor;
 
 /// What the program is asked to do.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,20 +4,25 @@
 //! OpenClaw gateway (where the agents live). It takes what people and agents write, hands it to the right
 //! agent session, runs the tools the agent calls, and writes the answer back.
 //!
-//! A newcomer reads [`delivery`] first, then [`delivery::dispatcher`], then [`delivery::deliver`], and has seen the
-//! house.
+//! ## The layers
 //!
-//! ## The floors
+//! Each layer is a crate, and its manifest lists the layers below that it may use, so that the compiler keeps them. This
+//! crate is the wiring: one file for each command, the command line and the log.
 //!
-//! Imports point downwards only; `tests/suite/tidiness.rs` reads them and enforces it.
-//!
-//! | floor | rooms | may touch |
+//! | crate | contents | may use |
 //! |---|---|---|
-//! | 0 words | [`model`], [`clock`], [`chance`], [`secret`], [`redact`], [`visible`], [`memory`], [`json`], [`panics`], `base64` | the standard library, serde |
-//! | 1 decisions | [`config`], [`gateway`], [`tools`], [`delivery`], [`heartbeat`], [`ops`], [`metrics`], [`http::message`], [`http::hosts`], [`http::operator`], [`http::page`], [`http::routes`], [`http::health`], [`http::metrics`], [`http::websocket`] | floor 0; pure: no sockets, files, threads, logging or clock reads |
-//! | 2 edges | [`wire`], [`convex`], [`mission`], [`gateway::client`], [`http::server`], [`local`], [`demo`], [`ledger`], [`sessions`], [`telemetry`] | floors 0–1; not each other, except `mission` → `convex` → `wire` and `gateway::client` → `wire` |
-//! | 3 workers | [`delivery::service`], [`delivery::scout`], [`delivery::watch`], [`delivery::worker`], [`delivery::deliver`], [`tools::run`], [`http::agent_api`], [`roster`] | floors 0–2 |
-//! | 4 wiring | [`app`], [`cli`], `main` | everything; nobody imports it |
+//! | [`mcr_model`] | the words of the domain, ids, limits, time, chance, secrets and redaction | the standard library, serde |
+//! | [`mcr_files`] | private files that are written whole or not at all | the standard library, nix |
+//! | [`mcr_config`] | the table of variables and what is read from it | model |
+//! | [`mcr_core`] | every decision, without clocks, dice, files, sockets and threads | model |
+//! | [`mcr_http`] | the server, its messages, WebSocket frames, the frame of a page | model |
+//! | [`mcr_clients`] | outgoing connections: the backend and the gateway | model, files, core, http |
+//! | [`mcr_store`] | what must outlive the process: the ledger and the sessions | model, files, core |
+//! | [`mcr_mission_control`] | a Mission Control for one machine | model, files, http |
+//! | [`mcr_gateway_sim`] | a scripted gateway with a team of agents | model, core, http |
+//! | [`mcr_service`] | the threads: deliveries, tools, the API for agents, metrics | all but the two stand-ins |
+//!
+//! The modules of this crate that have the names of older ones are a facade for the tests.
 //!
 //! ## The threads of `run`
 //!
@@ -42,32 +47,46 @@
 //! agents at one moment ([`model::Roster`]). **Rival**: another runtime on the same account ([`delivery::Foreign`]).
 
 pub mod app;
-mod base64;
-pub mod chance;
 pub mod cli;
-pub mod clock;
-pub mod config;
-pub mod convex;
-pub mod delivery;
-pub mod demo;
-pub mod files;
-pub mod gateway;
-pub mod heartbeat;
-pub mod http;
-pub mod json;
-pub mod ledger;
-pub mod local;
-pub mod memory;
-pub mod metrics;
-pub mod mission;
-pub mod model;
-pub mod ops;
-pub mod panics;
-pub mod redact;
-pub mod roster;
-pub mod secret;
-pub mod sessions;
 pub mod telemetry;
-pub mod tools;
-pub mod visible;
-pub mod wire;
+
+pub use mcr_clients::{convex, mission, wire};
+pub use mcr_config as config;
+pub use mcr_core::{ops, spans};
+pub use mcr_files as files;
+pub use mcr_gateway_sim as demo;
+pub use mcr_mission_control as local;
+pub use mcr_model as model;
+pub use mcr_model::{chance, clock, json, memory, panics, redact, secret, visible};
+pub use mcr_service::{metrics, roster};
+pub use mcr_store::{ledger, sessions};
+
+/// Deliveries: what is decided, and what is done.
+pub mod delivery {
+    pub use mcr_core::delivery::*;
+    pub use mcr_service::delivery::*;
+}
+
+/// The gateway: what it speaks, and the client.
+pub mod gateway {
+    pub use mcr_clients::gateway as client;
+    pub use mcr_core::gateway::*;
+}
+
+/// Heartbeats: what is decided, and what is kept.
+pub mod heartbeat {
+    pub use mcr_core::heartbeat::*;
+    pub use mcr_service::heartbeat::*;
+}
+
+/// The server, and what it answers.
+pub mod http {
+    pub use mcr_http::*;
+    pub use mcr_service::http::*;
+}
+
+/// Tools: what agents may call, and what happens then.
+pub mod tools {
+    pub use mcr_core::tools::*;
+    pub use mcr_service::tools::*;
+}

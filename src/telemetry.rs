@@ -11,10 +11,23 @@ use std::{panic, thread};
 use env_logger::{Builder, Target};
 use log::{Level, LevelFilter, error};
 
-use crate::clock::{Clock, Millis, SystemClock};
-use crate::config::{LogFormat, LogOutput};
-use crate::redact::Redactor;
-use crate::visible;
+use mcr_config::{LogFormat, LogOutput};
+use mcr_model::clock::{Clock, Millis, SystemClock};
+use mcr_model::redact::Redactor;
+use mcr_model::visible;
+
+/// What the names of our other crates begin with; the filter takes it as a prefix.
+const LAYERS: &str = "mcr_";
+
+/// Crates with one subject; the others are named by their modules.
+const ONE_SUBJECT: [(&str, &str); 6] = [
+    ("mcr_model", "model"),
+    ("mcr_files", "files"),
+    ("mcr_config", "config"),
+    ("mcr_http", "http"),
+    ("mcr_mission_control", "local"),
+    ("mcr_gateway_sim", "demo"),
+];
 
 /// The longest message that a line carries; the rest is cut with `…`.
 const MESSAGE_CHARS: usize = 4_000;
@@ -27,9 +40,7 @@ pub fn start(level: LevelFilter, format: LogFormat, output: LogOutput, redactor:
         LogOutput::Stdout => Target::Stdout,
     };
     STARTED.get_or_init(|| {
-        Builder::new()
-            .filter_level(level.min(LevelFilter::Warn))
-            .filter_module(env!("CARGO_CRATE_NAME"), level)
+        filtered(level)
             .target(target)
             .format(move |out, record| {
                 let message = redactor.excerpt(&record.args().to_string(), MESSAGE_CHARS);
@@ -47,14 +58,25 @@ pub fn start(level: LevelFilter, format: LogFormat, output: LogOutput, redactor:
     });
 }
 
-/// The room that speaks: the first part of the path behind our own name, or the foreign crate.
+/// Lines of ours from this level on; what other crates say from `warn` on.
+fn filtered(level: LevelFilter) -> Builder {
+    let mut builder = Builder::new();
+    builder
+        .filter_level(level.min(LevelFilter::Warn))
+        .filter_module(env!("CARGO_CRATE_NAME"), level)
+        .filter_module(LAYERS, level);
+    builder
+}
+
+/// The part of the program that speaks: a crate with one subject, a module of another crate of ours, or a foreign crate.
 fn component(target: &str) -> &str {
-    let mut parts = target.split("::");
-    match (parts.next(), parts.next()) {
-        (Some(env!("CARGO_CRATE_NAME")), Some(room)) => room,
-        (Some(first), _) => first,
-        (None, _) => target,
+    let (name, path) = target.split_once("::").unwrap_or((target, ""));
+    if let Some((_, subject)) = ONE_SUBJECT.iter().find(|(ours, _)| *ours == name) {
+        return subject;
     }
+    let ours = name == env!("CARGO_CRATE_NAME") || name.starts_with(LAYERS);
+    let module = path.split("::").next().filter(|module| ours && !module.is_empty());
+    module.unwrap_or(name)
 }
 
 /// One finished line.
@@ -91,10 +113,33 @@ mod tests {
         assert_eq!(json, format!("{expected}\n"));
     }
 
+    /// A new crate has to be known to the filter and to have a name in the log.
+    #[test]
+    fn lines_of_every_crate_appear_under_a_plain_name() {
+        let logger = filtered(LevelFilter::Info).build();
+        let info = |target: &str| {
+            log::Log::enabled(&logger, &log::Metadata::builder().level(Level::Info).target(target).build())
+        };
+        let crates = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/crates")).unwrap();
+        let names = crates.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let targets: Vec<String> =
+            names.map(|name| format!("mcr_{}::part", name.replace('-', "_"))).collect();
+        assert!(targets.len() >= 10, "{targets:?}");
+        for target in &targets {
+            assert!(info(target), "{target} is filtered out");
+            assert!(!component(target).starts_with(LAYERS), "{target} has no name");
+        }
+        assert!(info("mission_control_runtime::app::run") && !info("ureq::unversioned"));
+    }
+
     #[test]
     fn the_component_is_the_room() {
         for (target, room) in [
-            ("mission_control_runtime::convex::client", "convex"),
+            ("mission_control_runtime::app::run", "app"),
+            ("mcr_clients::convex::client", "convex"),
+            ("mcr_clients", "mcr_clients"),
+            ("mcr_http::server::acceptor", "http"),
+            ("mcr_mission_control", "local"),
             ("mission_control_runtime", "mission_control_runtime"),
             ("ureq::unversioned", "ureq"),
             ("", ""),

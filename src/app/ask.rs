@@ -14,15 +14,15 @@ use super::complain;
 use super::exit::Exit;
 use super::ground::Ground;
 use super::place::Place;
-use crate::clock::{Clock as _, SystemClock};
-use crate::config::{LogFormat, LogOutput, Settings};
-use crate::ledger;
-use crate::model::{AccountId, LedgerSync, Notification, Roster};
-use crate::ops::House;
-use crate::ops::reasons::STATE_DIR_MOVED;
-use crate::redact::Redactor;
-use crate::secret::Secret;
 use crate::telemetry;
+use mcr_config::{LogFormat, LogOutput, Settings};
+use mcr_core::ops::House;
+use mcr_core::ops::reasons::STATE_DIR_MOVED;
+use mcr_model::clock::{Clock as _, SystemClock};
+use mcr_model::redact::Redactor;
+use mcr_model::secret::Secret;
+use mcr_model::{AccountId, LedgerSync, Notification, Roster};
+use mcr_store::ledger;
 
 /// How long the service may take, which is on this machine.
 const PATIENCE: Duration = Duration::from_secs(8);

@@ -7,13 +7,13 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, bounded};
 use log::{error, info, warn};
 
-use crate::clock::SystemClock;
-use crate::http::message::Request;
-use crate::http::server::{Limits, Server};
-use crate::local::door::{API_PATHS, BODY_BYTES, Door};
-use crate::local::refusals::refused;
-use crate::local::{Data, Engine, Opening};
-use crate::secret::Secret;
+use mcr_http::message::Request;
+use mcr_http::server::{Limits, Server};
+use mcr_mission_control::door::{API_PATHS, BODY_BYTES, Door};
+use mcr_mission_control::refusals::refused;
+use mcr_mission_control::{Data, Engine, Opening};
+use mcr_model::clock::SystemClock;
+use mcr_model::secret::Secret;
 
 /// How often runtimes that have fallen silent are looked for (backend-contract §7.2).
 pub(super) const SWEEP: Duration = Duration::from_secs(30);

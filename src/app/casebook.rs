@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::clock::Millis;
-use crate::delivery::ask::{Pending, Place};
-use crate::delivery::inflight::Seen;
-use crate::delivery::journal::{Step, Told};
-use crate::delivery::shelf::Shelved;
-use crate::delivery::{End, Record, Track};
-use crate::ledger::{Read, Tale, Unreadable};
-use crate::model::{AccountId, Notification, NotificationId, RecipientType, Roster};
-use crate::ops::{self, Brief, Case, Finding, House, Turn};
+use mcr_core::delivery::ask::{Pending, Place};
+use mcr_core::delivery::journal::{Step, Told};
+use mcr_core::delivery::shelf::Shelved;
+use mcr_core::delivery::{End, Record, Track};
+use mcr_core::ops::{self, Brief, Case, Finding, House, Turn};
+use mcr_model::clock::Millis;
+use mcr_model::{AccountId, Notification, NotificationId, RecipientType, Roster};
+use mcr_service::delivery::inflight::Seen;
+use mcr_store::ledger::{Read, Tale, Unreadable};
 
 /// So many of those that ended last are shown.
 pub(super) const RECENT: usize = 50;

@@ -9,13 +9,13 @@ use super::ask::{Footing, Service, is_word, refusal};
 use super::casebook::Overview;
 use super::exit::Exit;
 use super::{complain, print, why};
-use crate::clock::{Clock as _, SystemClock};
-use crate::delivery::ask::Refused;
-use crate::delivery::journal::{Journal as _, Wait};
-use crate::delivery::{End, shelf};
-use crate::ledger::{self, Ledger};
-use crate::model::NotificationId;
-use crate::ops::spans::clock;
+use mcr_core::delivery::ask::Refused;
+use mcr_core::delivery::journal::{Journal as _, Wait};
+use mcr_core::delivery::{End, shelf};
+use mcr_core::spans::clock;
+use mcr_model::NotificationId;
+use mcr_model::clock::{Clock as _, SystemClock};
+use mcr_store::ledger::{self, Ledger};
 
 /// What is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]

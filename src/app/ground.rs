@@ -6,13 +6,13 @@ use std::sync::Arc;
 use log::LevelFilter;
 
 use super::load::{Surroundings, load};
-use crate::config::{Configuration, LogFormat, LogLevel, LogOutput, Report, Settings, table};
-use crate::convex::{Backoff, Endpoint, Limits};
-use crate::memory::ByteBudget;
-use crate::mission::Mission;
-use crate::model::AccountId;
-use crate::redact::Redactor;
-use crate::wire::{BadRoots, Roots, Stop};
+use mcr_clients::convex::{Backoff, Endpoint, Limits};
+use mcr_clients::mission::Mission;
+use mcr_clients::wire::{BadRoots, Roots, Stop};
+use mcr_config::{Configuration, LogFormat, LogLevel, LogOutput, Report, Settings, table};
+use mcr_model::AccountId;
+use mcr_model::memory::ByteBudget;
+use mcr_model::redact::Redactor;
 
 /// What the surroundings of the process say, sound or not.
 pub(super) struct Ground {

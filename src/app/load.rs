@@ -10,9 +10,9 @@ use std::io::{ErrorKind, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::config::table::{SSL_CERT_FILE, STATE_DIR};
-use crate::config::{self, Both, Configuration, FileSource, FileTrouble, SecretFile, Sources};
-use crate::wire::{BadRootsReason, Roots};
+use mcr_clients::wire::{BadRootsReason, Roots};
+use mcr_config::table::{SSL_CERT_FILE, STATE_DIR};
+use mcr_config::{Both, Configuration, FileSource, FileTrouble, SecretFile, Sources};
 
 /// The env file that is read where it exists and no other is named.
 pub const DEFAULT_ENV_FILE: &str = "/etc/mission-control-runtime.env";
@@ -64,7 +64,7 @@ pub fn load(env_file: Option<&Path>, surroundings: &Surroundings) -> Configurati
             None => drop(garbled.insert(name.to_owned())),
         }
     }
-    let mut configuration = config::resolve(&Sources {
+    let mut configuration = mcr_config::resolve(&Sources {
         environment: &environment,
         garbled: &garbled,
         file: &find_env_file(env_file, &surroundings.default_env_file),

@@ -9,14 +9,14 @@ use log::{LevelFilter, info};
 use super::board::{self, Board, SWEEP};
 use super::exit::Exit;
 use super::{complain, nudge, print};
-use crate::clock::SystemClock;
-use crate::config::{LogFormat, LogOutput};
-use crate::local::{Data, DataError, Opening, Options, Seed, Whereabouts};
-use crate::model::BaseUrl;
-use crate::redact::Redactor;
-use crate::secret::Secret;
 use crate::telemetry;
-use crate::wire::Stop;
+use mcr_clients::wire::Stop;
+use mcr_config::{LogFormat, LogOutput};
+use mcr_mission_control::{Data, DataError, Opening, Options, Seed, Whereabouts};
+use mcr_model::BaseUrl;
+use mcr_model::clock::SystemClock;
+use mcr_model::redact::Redactor;
+use mcr_model::secret::Secret;
 
 /// Where it listens unless told otherwise: this machine alone.
 pub const LISTEN: &str = "127.0.0.1:3210";

@@ -30,7 +30,7 @@ pub use run::run;
 pub use status::status;
 pub use why::why;
 
-use crate::visible;
+use mcr_model::visible;
 
 /// Which build this is.
 pub fn version() -> String {

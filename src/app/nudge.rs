@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use log::{info, warn};
 
-use crate::local::Engine;
-use crate::model::BaseUrl;
-use crate::wire::{self, Phases, Roots, Stop};
+use mcr_clients::wire::{self, Phases, Roots, Stop};
+use mcr_mission_control::Engine;
+use mcr_model::BaseUrl;
 
 /// The least time between two nudges.
 const BETWEEN: Duration = Duration::from_millis(25);

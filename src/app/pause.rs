@@ -7,8 +7,8 @@ use serde_json::json;
 use super::ask::{Footing, refusal};
 use super::exit::Exit;
 use super::{complain, print};
-use crate::model::Roster;
-use crate::ops::Paused;
+use mcr_core::ops::Paused;
+use mcr_model::Roster;
 
 /// What is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,12 +7,12 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::casebook::{Casebook, RECENT, is_dead};
-use crate::clock::Millis;
-use crate::http::health::{Health, seconds};
-use crate::model::Roster;
-use crate::ops::agents::{Agents, agents, is_at_work};
-use crate::ops::reasons::explain;
-use crate::ops::{self, Brief, Case};
+use mcr_core::ops::agents::{Agents, agents, is_at_work};
+use mcr_core::ops::reasons::explain;
+use mcr_core::ops::{self, Brief, Case};
+use mcr_model::Roster;
+use mcr_model::clock::Millis;
+use mcr_service::http::health::{Health, seconds};
 
 /// So many lines of each list are told; of those that ended last as many as elsewhere.
 const LINES: usize = 100;

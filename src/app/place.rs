@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::chance;
-use crate::clock::Millis;
-use crate::files::{Access, Folder, FolderError};
-use crate::ledger;
-use crate::ops::Paused;
-use crate::secret::Secret;
+use mcr_core::ops::Paused;
+use mcr_files::{Access, Folder, FolderError};
+use mcr_model::chance;
+use mcr_model::clock::Millis;
+use mcr_model::secret::Secret;
+use mcr_store::ledger;
 
 /// Lets people ask and act; remove it for a new one at the next start.
 const TOKEN: &str = "operator-token";

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use super::ask::{Footing, Service, is_health};
 use super::exit::Exit;
 use super::{complain, print};
-use crate::clock::{Clock as _, Millis, SystemClock};
-use crate::ops::reasons::explain;
-use crate::ops::spans::{ago, span};
+use mcr_core::ops::reasons::explain;
+use mcr_core::spans::{ago, span};
+use mcr_model::clock::{Clock as _, Millis, SystemClock};
 use std::time::Duration;
 
 /// Asks and prints. It is well as long as the process answers; with `ready`, as long as that delivers.
@@ -82,7 +82,7 @@ fn text(health: &Value, address: &str, is_ready: bool) -> String {
     for line_of in reasons(health) {
         text += &line("", &line_of);
     }
-    let paused: crate::ops::Paused = serde_json::from_value(health["paused"].clone()).unwrap_or_default();
+    let paused: mcr_core::ops::Paused = serde_json::from_value(health["paused"].clone()).unwrap_or_default();
     if !paused.is_nobody() {
         text += &line("paused", &paused.in_words());
     }

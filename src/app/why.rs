@@ -9,12 +9,12 @@ use super::ask::{Footing, is_word};
 use super::exit::Exit;
 use super::ground::Ground;
 use super::{complain, print};
-use crate::convex::Backoff;
-use crate::mission::ListUndelivered;
-use crate::model::Notification;
-use crate::model::limits::UNDELIVERED_ROWS;
-use crate::ops::Finding;
-use crate::wire::Stop;
+use mcr_clients::convex::Backoff;
+use mcr_clients::mission::ListUndelivered;
+use mcr_clients::wire::Stop;
+use mcr_core::ops::Finding;
+use mcr_model::Notification;
+use mcr_model::limits::UNDELIVERED_ROWS;
 
 /// How long Mission Control may take to list what waits.
 const PATIENCE: Duration = Duration::from_secs(10);

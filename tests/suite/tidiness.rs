@@ -1,100 +1,29 @@
-//! The house keeps its floors (the table in `src/lib.rs`), its documents and its secrets.
+//! What the compiler cannot see: which layers the manifests list, how folders use each other, how long files are, and
+//! that no secret is committed.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use mission_control_runtime::redact::credentials_in;
 
-/// Which floor a room stands on. The longest matching path counts.
-const FLOORS: [(&str, u8); 60] = [
-    ("model", 0),
-    ("base64", 0),
-    ("chance", 0),
-    ("clock", 0),
-    ("files", 0),
-    ("panics", 0),
-    ("secret", 0),
-    ("redact", 0),
-    ("visible", 0),
-    ("memory", 0),
-    ("json", 0),
-    ("config", 1),
-    ("delivery", 1),
-    ("gateway", 1),
-    ("heartbeat", 1),
-    ("metrics", 1),
-    ("tools", 1),
-    ("http::agent_api::answers", 1),
-    ("http::agent_api::buckets", 1),
-    ("http::agent_api::near", 1),
-    ("http::agent_api::repeats", 1),
-    ("ops", 1),
-    ("http::health", 1),
-    ("http::hosts", 1),
-    ("http::operator", 1),
-    ("http::page", 1),
-    ("http::message", 1),
-    ("http::metrics", 1),
-    ("http::routes", 1),
-    ("http::websocket", 1),
-    ("wire", 2),
-    ("convex", 2),
-    ("local", 2),
-    ("demo", 2),
-    ("ledger", 2),
-    ("gateway::client", 2),
-    ("heartbeat::keeper", 2),
-    ("mission", 2),
-    ("http::server", 2),
-    ("sessions", 2),
-    ("telemetry", 2),
-    ("delivery::calls", 3),
-    ("delivery::deliver", 3),
-    ("delivery::desk", 3),
-    ("delivery::halt", 3),
-    ("delivery::held", 3),
-    ("delivery::inflight", 3),
-    ("delivery::worker", 3),
-    ("delivery::post", 3),
-    ("delivery::scout", 3),
-    ("delivery::service", 3),
-    ("delivery::settle", 3),
-    ("delivery::talk", 3),
-    ("delivery::watch", 3),
-    ("http::agent_api", 3),
-    ("roster", 3),
-    ("tools::run", 3),
-    ("app", 4),
-    ("cli", 4),
-    ("main", 4),
+/// What each layer may use, as `docs/architecture.md` draws it; the manifests list it, so that the compiler keeps it.
+const LAYERS: [(&str, &[&str]); 10] = [
+    ("model", &[]),
+    ("files", &[]),
+    ("config", &["model"]),
+    ("core", &["model"]),
+    ("http", &["model"]),
+    ("clients", &["model", "files", "core", "http"]),
+    ("store", &["model", "files", "core"]),
+    ("mission-control", &["model", "files", "http"]),
+    ("gateway-sim", &["model", "core", "http"]),
+    ("service", &["model", "files", "config", "core", "http", "clients", "store"]),
 ];
-
-/// Edges that may know each other; all others meet only on the floors above.
-const BETWEEN_EDGES: [(&str, &str); 3] =
-    [("mission", "convex"), ("convex", "wire"), ("gateway::client", "wire")];
-
-/// What decisions and words must not touch: the world outside.
-const IMPURE: [&str; 12] = [
-    "std::fs",
-    "std::thread",
-    "std::process",
-    "std::env",
-    "std::net::Tcp",
-    "std::net::Udp",
-    "Instant::now",
-    "SystemTime::now",
-    "log::",
-    "ureq",
-    "crossbeam",
-    "getrandom",
-];
-
-/// The places that read the clock and roll dice, so that nobody else has to.
-const MAY_TOUCH_THE_WORLD: [&str; 4] = ["clock", "chance", "files", "files::error"];
 
 /// Long files have two subjects. The table of variables is one subject.
 const FILE_LINES: usize = 420;
-const MAY_BE_LONG: [&str; 1] = ["src/config/table.rs"];
+const MAY_BE_LONG: [&str; 1] = ["crates/config/src/table.rs"];
 const TEST_FILE_LINES: usize = 600;
 const MAIN_LINES: usize = 40;
 
@@ -131,85 +60,146 @@ fn sources(folder: &str) -> Vec<(String, String)> {
     rust.map(|(name, path)| (name, fs::read_to_string(path).unwrap())).collect()
 }
 
-/// `src/http/server/framing.rs` → `http::server::framing`.
-fn room(file: &str) -> String {
-    let path = file.strip_prefix("src/").unwrap().strip_suffix(".rs").unwrap();
-    path.strip_suffix("/mod").unwrap_or(path).replace('/', "::")
+/// The layers that a manifest lists for the crate itself, and not only for its tests.
+fn listed(manifest: &str) -> Vec<&str> {
+    let (_, rest) = manifest.split_once("[dependencies]").unwrap();
+    let section = rest.split("\n[").next().unwrap();
+    section.lines().filter_map(|line| line.strip_prefix("mcr-")?.split(['.', ' ']).next()).collect()
 }
 
-fn on_floor(room: &str) -> Option<(&'static str, u8)> {
-    let fits =
-        |name: &str| room == name || room.strip_prefix(name).is_some_and(|rest| rest.starts_with("::"));
-    FLOORS.into_iter().filter(|(name, _)| fits(name)).max_by_key(|(name, _)| name.len())
+#[test]
+fn the_manifests_list_the_layers_below_only() {
+    let crates = fs::read_dir(root().join("crates")).unwrap();
+    let mut names: Vec<_> = crates.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    let mut known: Vec<&str> = LAYERS.iter().map(|(name, _)| *name).collect();
+    known.sort_unstable();
+    assert_eq!(names, known);
+    for (name, may_use) in LAYERS {
+        let manifest = fs::read_to_string(root().join(format!("crates/{name}/Cargo.toml"))).unwrap();
+        for layer in listed(&manifest) {
+            assert!(may_use.contains(&layer), "crates/{name} must not use {layer}");
+        }
+    }
 }
 
-/// The paths behind every `crate::` of a source, up to its tests; a list in braces counts once for each item.
-fn imports(source: &str) -> Vec<String> {
+/// `crates/core/src/delivery/prompt/mod.rs` → `["delivery", "prompt"]`; the root of a crate is empty.
+fn module(file: &str) -> Vec<String> {
+    let (_, path) = file.split_once("src/").unwrap();
+    let mut parts: Vec<String> = path.trim_end_matches(".rs").split('/').map(str::to_owned).collect();
+    if matches!(parts.last().map(String::as_str), Some("mod" | "lib" | "main")) {
+        parts.pop();
+    }
+    parts
+}
+
+/// The paths that a source names behind `crate::` or `super::`, from the root of its crate, up to its tests; a list in
+/// braces counts once for each item.
+fn imports(here: &[String], source: &str) -> Vec<Vec<String>> {
     let code: String = source
         .lines()
         .take_while(|line| !line.starts_with("#[cfg(test)]"))
         .filter(|line| !line.trim_start().starts_with("//"))
         .collect::<Vec<_>>()
         .join("\n");
+    let is_path = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
     let mut found = Vec::new();
-    for (at, _) in code.match_indices("crate::") {
-        let rest = &code[at + "crate::".len()..];
-        let end = rest.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')).unwrap_or(rest.len());
-        let path = rest[..end].trim_end_matches("::").to_owned();
-        if rest[end..].starts_with('{') {
-            let list = &rest[end + 1..end + rest[end..].find('}').unwrap()];
-            let prefix = if path.is_empty() { String::new() } else { format!("{path}::") };
-            found.extend(list.split(',').map(|item| format!("{prefix}{}", item.trim())));
-        } else {
-            found.push(path);
+    for (at, start) in code.match_indices("crate::").chain(code.match_indices("super::")) {
+        // The middle of a longer path.
+        if code[..at].ends_with(is_path) {
+            continue;
+        }
+        let rest = &code[at..];
+        let end = rest.find(|c: char| !is_path(c)).unwrap_or(rest.len());
+        let path: Vec<&str> = rest[..end].split("::").filter(|part| !part.is_empty()).collect();
+        let up = path.iter().take_while(|part| **part == "super").count();
+        let mut base = if start == "crate::" { Vec::new() } else { here[..here.len() - up].to_vec() };
+        let down = path.iter().filter(|part| !["crate", "super"].contains(part));
+        base.extend(down.map(|part| (*part).to_owned()));
+        match rest[end..].strip_prefix('{') {
+            Some(list) => {
+                for item in list.split('}').next().unwrap().split(',') {
+                    let name = item.trim().split("::").next().unwrap();
+                    found.push(base.iter().cloned().chain([name.to_owned()]).collect());
+                }
+            }
+            None => found.push(base),
         }
     }
     found
 }
 
-#[test]
-fn imports_point_downwards_only() {
-    let mut wrong = Vec::new();
-    for (file, source) in sources("src") {
-        let here = room(&file);
-        let Some((from, floor)) = on_floor(&here) else {
-            assert!(["lib", "http"].contains(&here.as_str()), "{file} stands on no floor: add it to FLOORS");
-            continue;
-        };
-        for path in imports(&source) {
-            let Some((to, below)) = on_floor(&path) else { continue };
-            let friends = floor != 2 || BETWEEN_EDGES.contains(&(from, to));
-            let allowed = from == to || below < floor || (below == floor && friends && floor != 1);
-            // Decisions may use each other; edges only the friends named above; nobody imports the wiring.
-            let allowed = allowed || (floor == 1 && below == 1);
-            if !allowed {
-                wrong.push(format!("{file} (floor {floor}) uses crate::{path} (floor {below})"));
+/// Which folders of a crate use which others: `("delivery", "tools")`.
+fn between_folders(name: &str) -> BTreeSet<(String, String)> {
+    let sources = sources(name);
+    let folders: BTreeSet<String> = sources
+        .iter()
+        .filter_map(|(file, _)| {
+            let (folder, _) = file.split_once("src/").unwrap().1.split_once('/')?;
+            Some(folder.to_owned())
+        })
+        .collect();
+    let mut found = BTreeSet::new();
+    for (file, source) in &sources {
+        let here = module(file);
+        for path in imports(&here, source) {
+            if let (Some(from), Some(to)) = (here.first(), path.first())
+                && from != to
+                && folders.contains(from)
+                && folders.contains(to)
+            {
+                found.insert((from.clone(), to.clone()));
             }
         }
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    found
+}
+
+/// Whether these arrows lead from a folder back to itself; which folder.
+fn circle(arrows: &BTreeSet<(String, String)>) -> Option<String> {
+    let reaches = |from: &str| {
+        let (mut seen, mut next) = (BTreeSet::new(), vec![from.to_owned()]);
+        while let Some(here) = next.pop() {
+            for (_, to) in arrows.iter().filter(|(a, _)| *a == here) {
+                if seen.insert(to.clone()) {
+                    next.push(to.clone());
+                }
+            }
+        }
+        seen
+    };
+    arrows.iter().map(|(from, _)| from).find(|from| reaches(from).contains(*from)).cloned()
 }
 
 #[test]
-fn words_and_decisions_touch_nothing_outside() {
-    for (file, source) in sources("src") {
-        let here = room(&file);
-        if on_floor(&here).is_none_or(|(_, floor)| floor > 1) || MAY_TOUCH_THE_WORLD.contains(&here.as_str())
-        {
-            continue;
-        }
-        let code = source.lines().take_while(|line| !line.starts_with("#[cfg(test)]"));
-        for (number, line) in code.enumerate().filter(|(_, line)| !line.trim_start().starts_with("//")) {
-            for word in IMPURE {
-                assert!(!line.contains(word), "{file}:{}: {word} has no place on this floor", number + 1);
-            }
-        }
+fn the_folders_of_a_crate_form_no_circle() {
+    let pairs =
+        |list: &[(&str, &str)]| list.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
+    assert_eq!(circle(&pairs(&[("a", "b"), ("b", "c")])), None);
+    assert!(
+        circle(&pairs(&[("a", "b"), ("b", "c"), ("c", "b")])).is_some(),
+        "the check must be able to fail"
+    );
+    let paths = |source: &str| imports(&["a".to_owned(), "b".to_owned()], source);
+    assert_eq!(paths("use super::super::c::D;"), [["c", "D"]]);
+    assert_eq!(paths("use super::{c::D, E};"), [["a", "c"], ["a", "E"]]);
+    assert_eq!(paths("crate::c::d()"), [["c", "d"]]);
+
+    let crates = LAYERS.iter().map(|(name, _)| format!("crates/{name}")).chain(["src".to_owned()]);
+    for name in crates {
+        let arrows = between_folders(&name);
+        assert_eq!(circle(&arrows), None, "{name}: {arrows:?}");
     }
 }
 
 #[test]
 fn every_file_says_what_it_is_and_is_short_enough_to_be_read() {
-    let places = [("src", FILE_LINES), ("tests", TEST_FILE_LINES), ("benches", TEST_FILE_LINES)];
+    let places = [
+        ("src", FILE_LINES),
+        ("crates", FILE_LINES),
+        ("tests", TEST_FILE_LINES),
+        ("benches", TEST_FILE_LINES),
+    ];
     for (folder, limit) in places {
         for (file, source) in sources(folder) {
             assert!(source.starts_with("//! "), "{file} must begin with what it is");
@@ -235,8 +225,11 @@ fn every_dependency_has_its_reason_in_the_readme() {
     for line in manifest.lines() {
         if line.starts_with('[') {
             section = line;
-        } else if section.ends_with("dependencies]") {
+        } else if section == "[workspace.dependencies]" {
             let Some((name, _)) = line.split_once(" = ") else { continue };
+            if name.starts_with("mcr-") {
+                continue;
+            }
             assert!(reasons.contains(&format!("`{name}`")), "the README does not say why {name} is needed");
         }
     }

@@ -1,7 +1,7 @@
 //! `demo`: everything on this machine, without an account, a network or a model.
 //!
 //! This process has Mission Control in memory, with its page, and a scripted gateway behind which the team of
-//! [`crate::demo::team`] plays. The runtime itself is a child process (`runtime`), the same program that anybody runs:
+//! [`mcr_gateway_sim::team`] plays. The runtime itself is a child process (`runtime`), the same program that anybody runs:
 //! whatever the page shows has gone through it. What the person in the demo does stands in `scenes`.
 
 mod runtime;
@@ -20,17 +20,17 @@ use self::scenes::Scenes;
 use super::board::{self, Board, SWEEP};
 use super::exit::Exit;
 use super::{complain, nudge, print};
-use crate::chance;
-use crate::config::{LogFormat, LogOutput};
-use crate::demo::gateway::{self, ScriptedGateway};
-use crate::demo::team::{Member, Team};
-use crate::http::server::{Limits, Server};
-use crate::local::{Caller, Engine, Kind, Opening, Options, Seed, Whereabouts};
-use crate::model::BaseUrl;
-use crate::redact::Redactor;
-use crate::secret::Secret;
 use crate::telemetry;
-use crate::wire::Stop;
+use mcr_clients::wire::Stop;
+use mcr_config::{LogFormat, LogOutput};
+use mcr_gateway_sim::gateway::{self, ScriptedGateway};
+use mcr_gateway_sim::team::{Member, Team};
+use mcr_http::server::{Limits, Server};
+use mcr_mission_control::{Caller, Engine, Kind, Opening, Options, Seed, Whereabouts};
+use mcr_model::BaseUrl;
+use mcr_model::chance;
+use mcr_model::redact::Redactor;
+use mcr_model::secret::Secret;
 
 /// Where the page is unless told otherwise.
 pub const PORT: u16 = 3210;
@@ -190,7 +190,7 @@ impl Gateway {
         let scripted = ScriptedGateway::new(options, Arc::new(Team::new(roll)));
         let limits = Limits::default().with_body_limit(gateway::PATH, gateway::BODY_BYTES);
         let doors = scripted.clone();
-        let answer = move |request: crate::http::message::Request| doors.answer(&request);
+        let answer = move |request: mcr_http::message::Request| doors.answer(&request);
         let server = Server::bind_refusing("127.0.0.1:0", limits, ScriptedGateway::refuse, answer);
         let server = server.map_err(|why| format!("no port is free for the gateway: {why}"))?;
         let url = format!("http://{}", server.local_addr());

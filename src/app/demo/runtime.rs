@@ -13,9 +13,9 @@ use log::warn;
 
 use crate::app::board::Board;
 use crate::app::place::Place;
-use crate::chance;
-use crate::model::BaseUrl;
-use crate::secret::Secret;
+use mcr_model::BaseUrl;
+use mcr_model::chance;
+use mcr_model::secret::Secret;
 
 /// How long it may take to end in peace: it lets turns that run come to their end.
 const PATIENCE: Duration = Duration::from_secs(30);

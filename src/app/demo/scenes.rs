@@ -9,7 +9,7 @@ use log::{info, warn};
 use serde_json::{Value, json};
 
 use crate::app::board::Board;
-use crate::local::{Caller, Engine, Kind};
+use mcr_mission_control::{Caller, Engine, Kind};
 
 /// After the runtime has come up: the page should be open by then, and the roster read.
 const AT_FIRST: Duration = Duration::from_secs(2);

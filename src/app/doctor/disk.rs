@@ -8,12 +8,12 @@ use std::time::Duration;
 use super::{Check, PATIENCE, Verdict};
 use crate::app::ground::Way;
 use crate::app::place::{OUR_FILES, Place};
-use crate::clock::{Clock as _, Millis, SystemClock};
-use crate::config::{LedgerSwitch, Settings};
-use crate::files::Folder;
-use crate::ledger;
-use crate::ops::spans::{clock, span};
-use crate::wire::{self, Phases};
+use mcr_clients::wire::{self, Phases};
+use mcr_config::{LedgerSwitch, Settings};
+use mcr_core::spans::{clock, span};
+use mcr_files::Folder;
+use mcr_model::clock::{Clock as _, Millis, SystemClock};
+use mcr_store::ledger;
 
 /// Below this many KiB a ledger that grows will soon be off.
 const SPACE_KIB: u64 = 64 * 1024;

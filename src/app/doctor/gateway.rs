@@ -7,14 +7,14 @@ use serde_json::json;
 
 use super::{Check, Verdict};
 use crate::app::ground::Way;
-use crate::chance;
-use crate::clock::Pulse;
-use crate::config::Settings;
-use crate::gateway::client::{Endpoint, HttpGateway};
-use crate::gateway::{Gateway as _, Input, Tool, Turn};
-use crate::model::{Agent, SessionKey};
-use crate::redact::Redactor;
-use crate::wire::Stop;
+use mcr_clients::gateway::{Endpoint, HttpGateway};
+use mcr_clients::wire::Stop;
+use mcr_config::Settings;
+use mcr_core::gateway::{Gateway as _, Input, Tool, Turn};
+use mcr_model::chance;
+use mcr_model::clock::Pulse;
+use mcr_model::redact::Redactor;
+use mcr_model::{Agent, SessionKey};
 
 /// Somebody is waiting for the turn in front of the terminal.
 const TURN: Duration = Duration::from_mins(3);

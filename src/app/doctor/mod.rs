@@ -17,13 +17,13 @@ use super::ask::{Footing, Service, address};
 use super::exit::Exit;
 use super::ground::{Ground, Way};
 use super::print;
-use crate::config::{LogFormat, LogOutput, Settings};
-use crate::convex::{Backoff, Why};
-use crate::mission::{GetDeliveryContext, GetOrchestrator, ListAgents, Mission};
-use crate::model::{Agent, NotificationId};
-use crate::ops::reasons::REFUSES_ALL;
 use crate::telemetry;
-use crate::wire::Stop;
+use mcr_clients::convex::{Backoff, Why};
+use mcr_clients::mission::{GetDeliveryContext, GetOrchestrator, ListAgents, Mission};
+use mcr_clients::wire::Stop;
+use mcr_config::{LogFormat, LogOutput, Settings};
+use mcr_core::ops::reasons::REFUSES_ALL;
+use mcr_model::{Agent, NotificationId};
 
 /// What is wanted of it.
 #[derive(Clone, Copy, Debug, Default)]

@@ -3,7 +3,7 @@
 use super::{Check, Verdict};
 use crate::app::ask::Footing;
 use crate::app::dead::overview;
-use crate::ops::Brief;
+use mcr_core::ops::Brief;
 
 /// So many deliveries in trouble are named.
 const NAMED: usize = 3;

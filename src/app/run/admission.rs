@@ -3,9 +3,9 @@
 use std::time::Instant;
 
 use super::state::{State, starting};
-use crate::http::hosts::{Meant, REFUSED};
-use crate::http::message::{Reply, Request};
-use crate::http::routes::{Route, route};
+use mcr_http::hosts::{Meant, REFUSED};
+use mcr_http::message::{Reply, Request};
+use mcr_service::http::routes::{Route, route};
 
 impl State {
     /// Decides by the head alone whether a request is let in: the answer to one that is not.

@@ -11,17 +11,17 @@ use log::{debug, info, warn};
 
 use super::state::State;
 use super::verdict::Verdict;
-use crate::clock::{Clock as _, SystemClock};
-use crate::config::Settings;
-use crate::convex::{CallError, Class};
-use crate::gateway::client::HttpGateway;
-use crate::heartbeat::keeper::Keeper;
-use crate::mission::{Mission, UpdateAgentHeartbeat, UpdateRuntimeStatus};
-use crate::model::{AgentId, AgentStatus, Roster, RuntimeReport, RuntimeStatus};
-use crate::panics::Panics;
-use crate::roster::Team;
-use crate::sessions::Sessions;
-use crate::wire::Stop;
+use mcr_clients::convex::{CallError, Class};
+use mcr_clients::gateway::HttpGateway;
+use mcr_clients::mission::{Mission, UpdateAgentHeartbeat, UpdateRuntimeStatus};
+use mcr_clients::wire::Stop;
+use mcr_config::Settings;
+use mcr_model::clock::{Clock as _, SystemClock};
+use mcr_model::panics::Panics;
+use mcr_model::{AgentId, AgentStatus, Roster, RuntimeReport, RuntimeStatus};
+use mcr_service::heartbeat::keeper::Keeper;
+use mcr_service::roster::Team;
+use mcr_store::sessions::Sessions;
 
 /// How soon a backend that did not answer is asked again; doubled with every failure.
 const FIRST_AGAIN: Duration = Duration::from_secs(1);

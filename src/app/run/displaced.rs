@@ -8,10 +8,10 @@ use std::time::Duration;
 use log::{error, info};
 
 use super::state::State;
-use crate::delivery::ask::Ask;
-use crate::delivery::service::View;
-use crate::ops::reasons::STATE_DIR_MOVED;
-use crate::wire::Stop;
+use mcr_clients::wire::Stop;
+use mcr_core::delivery::ask::Ask;
+use mcr_core::ops::reasons::STATE_DIR_MOVED;
+use mcr_service::delivery::service::View;
 
 /// How often the folder is checked.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);

@@ -3,21 +3,21 @@
 use std::sync::Arc;
 
 use super::House;
-use crate::clock::{Clock as _, SystemClock};
-use crate::config::Settings;
-use crate::delivery::service::View;
-use crate::files::Folder;
-use crate::gateway::client::Choice;
-use crate::heartbeat::keeper::Keeper;
-use crate::http::agent_api::near::Near;
-use crate::http::agent_api::{AgentApi, DOCUMENT_BYTES, Setup};
-use crate::http::hosts::Hosts;
-use crate::http::server::Limits;
-use crate::ledger::Ledger;
-use crate::memory::ByteBudget;
-use crate::model::AccountId;
-use crate::roster::Team;
-use crate::sessions::names;
+use mcr_clients::gateway::Choice;
+use mcr_config::Settings;
+use mcr_files::Folder;
+use mcr_http::hosts::Hosts;
+use mcr_http::server::Limits;
+use mcr_model::AccountId;
+use mcr_model::clock::{Clock as _, SystemClock};
+use mcr_model::memory::ByteBudget;
+use mcr_service::delivery::service::View;
+use mcr_service::heartbeat::keeper::Keeper;
+use mcr_service::http::agent_api::near::Near;
+use mcr_service::http::agent_api::{AgentApi, DOCUMENT_BYTES, Setup};
+use mcr_service::roster::Team;
+use mcr_store::ledger::Ledger;
+use mcr_store::sessions::names;
 
 /// A call of an agent goes as far as TLS and the backend's nested JSON; memory that is not touched costs nothing.
 const STACK_BYTES: usize = 1024 * 1024;

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::delivery::service::View;
-use crate::delivery::tally::Tally;
-use crate::metrics::Metrics;
-use crate::metrics::hour::{Hour, MINUTE, totals};
+use mcr_core::delivery::tally::Tally;
+use mcr_service::delivery::service::View;
+use mcr_service::metrics::Metrics;
+use mcr_service::metrics::hour::{Hour, MINUTE, totals};
 
 /// What was counted in each of its minutes.
 pub(super) struct LastHour {

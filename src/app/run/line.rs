@@ -5,17 +5,17 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
-use crate::clock::{Clock as _, Millis, SystemClock};
-use crate::delivery::watch;
-use crate::gateway::client::{Endpoint, HttpGateway};
-use crate::gateway::dialect::{Dialect, ToolShape};
-use crate::gateway::history::Glance;
-use crate::gateway::{
+use mcr_clients::gateway::{Endpoint, HttpGateway};
+use mcr_core::gateway::dialect::{Dialect, ToolShape};
+use mcr_core::gateway::history::Glance;
+use mcr_core::gateway::{
     Class, Gateway, GatewayError, Progress, Recovered, Reply, ToolOutput, Turn, TurnMark, Why,
 };
-use crate::http::health::GatewayHealth;
-use crate::metrics::Metrics;
-use crate::model::SessionKey;
+use mcr_model::SessionKey;
+use mcr_model::clock::{Clock as _, Millis, SystemClock};
+use mcr_service::delivery::watch;
+use mcr_service::http::health::GatewayHealth;
+use mcr_service::metrics::Metrics;
 
 /// So many sessions are told apart; more are not counted.
 const SESSIONS_MAX: usize = 100_000;

@@ -8,16 +8,16 @@ use log::{error, info, warn};
 
 use crate::app::exit::Exit;
 use crate::app::place;
-use crate::clock::{Clock as _, SystemClock};
-use crate::config::{LedgerSwitch, Settings};
-use crate::delivery::ask::Hold;
-use crate::delivery::desk::Made;
-use crate::delivery::dispatcher::Left;
-use crate::delivery::{End, crash};
-use crate::files::Folder;
-use crate::ledger::{self, Ledger, LedgerError};
-use crate::model::AccountId;
-use crate::sessions::Sessions;
+use mcr_config::{LedgerSwitch, Settings};
+use mcr_core::delivery::ask::Hold;
+use mcr_core::delivery::dispatcher::Left;
+use mcr_core::delivery::{End, crash};
+use mcr_files::Folder;
+use mcr_model::AccountId;
+use mcr_model::clock::{Clock as _, SystemClock};
+use mcr_service::delivery::desk::Made;
+use mcr_store::ledger::{self, Ledger, LedgerError};
+use mcr_store::sessions::Sessions;
 
 /// How often, and at what distance, it is looked whether who has the ledger stays: a command of an operator
 /// (`dead retry`) has it for a moment, and whoever leaves because of another runtime does not come back.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::clock::Millis;
+use mcr_model::clock::Millis;
 
 /// How long the backend must refuse the token, from the first call of the process on.
 const PATIENCE: Duration = Duration::from_mins(10);

@@ -1,9 +1,9 @@
 //! What `/health` says of the rows.
 
-use crate::clock::{Clock as _, SystemClock};
-use crate::delivery::dispatcher::Standing;
-use crate::delivery::inflight::Seen;
-use crate::http::health::{DeliveryConfig, DeliveryHealth, TurnHealth, seconds};
+use mcr_core::delivery::dispatcher::Standing;
+use mcr_model::clock::{Clock as _, SystemClock};
+use mcr_service::delivery::inflight::Seen;
+use mcr_service::http::health::{DeliveryConfig, DeliveryHealth, TurnHealth, seconds};
 
 /// How the delivery stands, with the turns under way; `excerpt` makes errors fit to be shown.
 pub(super) fn delivery_health(

@@ -15,31 +15,31 @@ use super::rows::delivery_health;
 use super::snapshot::Prepared;
 use super::tap::{Backend, clock_ahead};
 use super::verdict::Condition;
-use crate::chance;
-use crate::clock::{Clock as _, SteadyClock, SystemClock};
-use crate::config::Settings;
-use crate::convex::Endpoint;
-use crate::delivery::dispatcher::Standing;
-use crate::delivery::service::View;
-use crate::files::Folder;
-use crate::http::agent_api::AgentApi;
-use crate::http::health::{
+use mcr_clients::convex::Endpoint;
+use mcr_clients::mission::catalog;
+use mcr_config::Settings;
+use mcr_core::delivery::dispatcher::Standing;
+use mcr_core::ops::House;
+use mcr_core::ops::reasons::REFUSES_ALL;
+use mcr_files::Folder;
+use mcr_http::hosts::Hosts;
+use mcr_http::message::{Reply, Request};
+use mcr_http::page;
+use mcr_model::chance;
+use mcr_model::clock::{Clock as _, SteadyClock, SystemClock};
+use mcr_model::panics::Panics;
+use mcr_model::redact::Redactor;
+use mcr_service::delivery::service::View;
+use mcr_service::http::agent_api::AgentApi;
+use mcr_service::http::health::{
     DeliveryConfig, DeliveryHealth, DiskHealth, Health, HeartbeatHealth, Infrastructure, LedgerHealth,
     Memory, PanicHealth, Parts, Ready, RosterHealth, Status, Version, Versions, WITHOUT_EFFECT, seconds,
 };
-use crate::http::hosts::Hosts;
-use crate::http::message::{Reply, Request};
-use crate::http::metrics as exposition;
-use crate::http::operator::Wanted;
-use crate::http::page;
-use crate::http::routes::{Route, route};
-use crate::ledger::Ledger;
-use crate::metrics::{Metrics, operation_of};
-use crate::mission::catalog;
-use crate::ops::House;
-use crate::ops::reasons::REFUSES_ALL;
-use crate::panics::Panics;
-use crate::redact::Redactor;
+use mcr_service::http::metrics as exposition;
+use mcr_service::http::operator::Wanted;
+use mcr_service::http::routes::{Route, route};
+use mcr_service::metrics::{Metrics, operation_of};
+use mcr_store::ledger::Ledger;
 
 /// A roster that missed so many turns is not to be relied on.
 const STALE_AFTER_INTERVALS: u32 = 3;

@@ -11,15 +11,15 @@ use serde_json::value::RawValue;
 
 use super::super::ground::Way;
 use super::refusal::{Refusal, Token};
-use crate::clock::{Clock, Millis, SystemClock};
-use crate::config::Settings;
-use crate::convex::{Call, CallError, Class, Convex, Endpoint, Why};
-use crate::http::health::BackendHealth;
-use crate::metrics::{Metrics, short};
-use crate::mission::{Mission, catalog};
-use crate::model::AccountId;
-use crate::redact::Redactor;
-use crate::wire::Stop;
+use mcr_clients::convex::{Call, CallError, Class, Convex, Endpoint, Why};
+use mcr_clients::mission::{Mission, catalog};
+use mcr_clients::wire::Stop;
+use mcr_config::Settings;
+use mcr_model::AccountId;
+use mcr_model::clock::{Clock, Millis, SystemClock};
+use mcr_model::redact::Redactor;
+use mcr_service::http::health::BackendHealth;
+use mcr_service::metrics::{Metrics, short};
 
 /// So many failures in a row, with nothing between, are no accident.
 const IN_A_ROW: u32 = 3;
@@ -273,7 +273,7 @@ pub(super) fn clock_ahead(endpoints: &[Endpoint]) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::convex::Kind;
+    use mcr_clients::convex::Kind;
 
     const OURS: &str = "service/actions:listAgents";
     const AN_AGENTS: &str = "service/actions:getTaskForAgentTool";

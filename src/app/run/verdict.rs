@@ -7,8 +7,8 @@
 
 use std::time::Duration;
 
-use crate::model::RuntimeStatus;
-use crate::model::limits::STALE_AFTER_MS;
+use mcr_model::RuntimeStatus;
+use mcr_model::limits::STALE_AFTER_MS;
 
 /// How long a gateway that starts beside the runtime may take before its absence is reported as `degraded`. On two
 /// cores and with all plugins it takes 45 s; a slow disk may double that.

@@ -28,10 +28,10 @@ fn has_word(text: &str, word: &str) -> bool {
 
 /// The sources that read configuration, and those that live by it.
 fn both_sides() -> (Vec<String>, Vec<String>) {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let config = root.join("config");
-    let (inside, outside): (Vec<_>, Vec<_>) =
-        sources(&root).into_iter().partition(|(path, _)| path.starts_with(&config));
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let config = root.join("crates/config");
+    let all = sources(&root.join("src")).into_iter().chain(sources(&root.join("crates")));
+    let (inside, outside): (Vec<_>, Vec<_>) = all.partition(|(path, _)| path.starts_with(&config));
     let readers = inside.into_iter().filter(|(path, _)| !path.ends_with("table.rs"));
     let texts = |files: Vec<(PathBuf, String)>| files.into_iter().map(|(_, text)| text).collect();
     (texts(readers.collect()), texts(outside))
@@ -61,7 +61,7 @@ fn every_setting_is_used_outside_the_configuration() {
     assert!(names.len() > 40, "{names:?}");
     for name in names {
         let used = users.iter().any(|text| text.contains(&format!(".{name}")));
-        assert!(used, "no source outside src/config uses the setting {name}");
+        assert!(used, "no source outside crates/config uses the setting {name}");
     }
 }
 
@@ -91,7 +91,7 @@ fn what_is_not_in_effect_is_said_everywhere() {
 /// The page says so beside the control, as long as it is so.
 #[test]
 fn the_page_says_what_the_runtime_does_not_act_on() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/local/page.html");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/mission-control/src/page.html");
     let page = fs::read_to_string(path).unwrap();
     let waits = |name: &str| {
         let variable = TABLE.iter().find(|variable| variable.name == name).unwrap();

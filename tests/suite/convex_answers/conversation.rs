@@ -13,7 +13,7 @@ use crate::support::log_capture;
 use crate::support::scripted_http::{Move, ScriptedHttp, answer, answer_with};
 
 /// The log derives the component `convex` from this target.
-const OURS: &str = " mission_control_runtime::convex::";
+const OURS: &str = " mcr_clients::convex::";
 
 /// convex-http-api A.2.
 #[test]
@@ -194,13 +194,9 @@ fn each_call_leaves_a_line_with_its_request_id() {
     let error = Caller::UnsafeAction.ask(&convex, PATIENT).unwrap_err();
     let lines: Vec<_> = log_capture::lines().into_iter().filter(|line| line.contains(OURS)).collect();
     assert_eq!(lines.len(), 2, "{lines:?}");
+    assert!(lines[0].starts_with("DEBUG mcr_clients::convex::http a:b answered in "), "{lines:?}");
     assert!(
-        lines[0].starts_with("DEBUG mission_control_runtime::convex::http a:b answered in "),
-        "{lines:?}"
-    );
-    assert!(
-        lines[1].starts_with("WARN mission_control_runtime::convex::http a:b: ")
-            && lines[1].contains(&*error.request_id),
+        lines[1].starts_with("WARN mcr_clients::convex::http a:b: ") && lines[1].contains(&*error.request_id),
         "{lines:?}"
     );
     let id = lines[0].split("request ").nth(1).unwrap().trim_end_matches(')');

@@ -69,7 +69,7 @@ fn a_token_that_comes_back_is_not_passed_on() {
         }
     }
     // The library below dumps at level trace what passes; the log's own filter keeps that inside (see `wire`).
-    let ours = log_capture::lines().into_iter().filter(|line| line.contains(" mission_control_runtime::"));
+    let ours = log_capture::lines().into_iter().filter(|line| line.contains(" mcr_"));
     for line in ours {
         assert!(!line.contains(CANARY), "{line}");
     }

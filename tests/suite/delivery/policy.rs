@@ -3,12 +3,13 @@
 
 use mission_control_runtime::delivery::policy::{
     ALONE, OnSilence, Skip, Verdict, ends_with_stop, is_multi_assignee, is_paused, is_quiet, judge, leads,
-    may_mark_done, may_review, may_stay_silent, on_silence,
+    may_review, may_stay_silent, on_silence,
 };
 use mission_control_runtime::model::{
     AgentId, AuthorType, BehaviorFlags, DeliveryContext, MessageId, NotificationType, SessionKey, Task,
     TaskStatus, Word,
 };
+use mission_control_runtime::tools::guard::may_mark_done;
 
 use super::{context, set_status};
 

@@ -1,0 +1,228 @@
+//! From a complete answer (status and body) to a value, or to what is known about the failure.
+//!
+//! The table is convex-http-api A.3. The backend's stable `code` decides where there is one, then the status. Where
+//! the table says "did not run", that holds for queries and mutations: inside an action the same code may come
+//! from a nested call, after an earlier part has committed (`rolled_back`).
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::error::{Ran, Why};
+use super::finding::{Finding, Outlook, rolled_back};
+use super::literal::{self, Said};
+use super::{Call, Kind};
+use mcr_model::json;
+
+/// A complete answer.
+pub(super) struct Answer {
+    pub status: u16,
+    pub body: Vec<u8>,
+    /// The host that a redirect points to.
+    pub(super) location: Option<String>,
+}
+
+/// `{"status":"success","value":…}` or `{"status":"error","errorMessage":…}`; log lines and the rest are ignored.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Outcome<'a> {
+    #[serde(borrow)]
+    status: Cow<'a, str>,
+    #[serde(borrow)]
+    value: Option<&'a RawValue>,
+    #[serde(borrow)]
+    error_message: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    error_data: Option<&'a RawValue>,
+}
+
+/// `{"code":…,"message":…}`, the body of a system error.
+#[derive(Deserialize)]
+struct SystemError {
+    code: String,
+    message: Option<String>,
+}
+
+/// The value, untouched, or why there is none.
+pub(super) fn read(answer: &Answer, call: &Call<'_>) -> Result<Box<RawValue>, Finding> {
+    let result = match answer.status {
+        // 560 is an old way to say that the function failed; the body is the same.
+        200 | 560 => outcome(&answer.body, call.kind),
+        status => Err(system_error(status, answer, call.kind)),
+    };
+    result.map_err(|finding| finding.with_status(answer.status))
+}
+
+fn outcome(body: &[u8], kind: Kind) -> Result<Box<RawValue>, Finding> {
+    let text = json::bytes(body);
+    let outcome: Outcome<'_> = serde_json::from_slice(&text).map_err(|error| {
+        if is_page(body) {
+            let page = Finding::new(Why::NotConvex, Ran::Maybe, Outlook::Passes);
+            return page.with_detail("it sent a web page");
+        }
+        // JSON of another shape will come again; a broken text may have been cut on its way.
+        let outlook = if error.is_data() { Outlook::Stays } else { Outlook::Passes };
+        Finding::new(Why::NotUnderstood, Ran::Maybe, outlook).with_detail(format!("broken JSON: {error}"))
+    })?;
+    match &*outcome.status {
+        "success" => Ok(outcome.value.unwrap_or(RawValue::NULL).to_owned()),
+        "error" => {
+            let text = outcome.error_message.as_deref().unwrap_or_default();
+            Err(application_error(literal::read(text, outcome.error_data), kind))
+        }
+        other => Err(Finding::new(Why::NotUnderstood, Ran::Maybe, Outlook::Stays)
+            .with_detail(format!("unknown status \"{other}\""))),
+    }
+}
+
+fn application_error(said: Said, kind: Kind) -> Finding {
+    let outlook = match said.why {
+        Why::NotFound => Outlook::SaidGone,
+        // Not the function's own no: it was ended in the middle of its work.
+        Why::DatabaseTimedOut => Outlook::PassesLater,
+        Why::FunctionTimedOut | Why::ResultTooLarge => Outlook::Stays,
+        Why::NoSuchFunction
+        | Why::WrongKind
+        | Why::BadArguments
+        | Why::TokenRefused
+        | Why::Unauthorised
+        | Why::Forbidden
+        | Why::Invalid
+        | Why::TooLarge
+        | Why::FunctionFailed
+        | Why::Unknown
+        // No function says the following.
+        | Why::Unreachable
+        | Why::NameNotFound
+        | Why::Proxy
+        | Why::CertificateRefused
+        | Why::NoTls
+        | Why::LostAnswer
+        | Why::TimedOut
+        | Why::Overloaded
+        | Why::Throttled
+        | Why::ServerFault
+        | Why::Paused
+        | Why::NotConvex
+        | Why::OurRequest
+        | Why::AnswerTooLarge
+        | Why::NotUnderstood
+        | Why::Stopped => Outlook::SaidNo,
+    };
+    let mut finding = Finding::new(said.why, rolled_back(kind), outlook);
+    finding.literal = said.literal;
+    finding.code = said.code;
+    finding
+}
+
+fn system_error(status: u16, answer: &Answer, kind: Kind) -> Finding {
+    let error: Option<SystemError> = serde_json::from_slice(&json::bytes(&answer.body)).ok();
+    let Some(error) = error else {
+        return without_code(status, answer, kind);
+    };
+    let mut finding = by_code(status, &error.code, kind).unwrap_or_else(|| by_status(status, kind));
+    finding.detail = Some(match &error.message {
+        Some(message) => format!("{}: {message}", error.code),
+        None => error.code.clone(),
+    });
+    finding.code = Some(error.code);
+    finding
+}
+
+/// The codes of A.3 that mean more than their status.
+fn by_code(status: u16, code: &str, kind: Kind) -> Option<Finding> {
+    let undone = rolled_back(kind);
+    let (why, ran, outlook) = match (status, code) {
+        // Our output format is a constant, so this cannot be; but if it were, the function has run.
+        (400, "BadFormat") => (Why::OurRequest, Ran::Yes, Outlook::Stays),
+        (400, "SystemTimeoutError") => (Why::DatabaseTimedOut, undone, Outlook::Passes),
+        (400, "BackendIsNotRunning") => (Why::Paused, undone, Outlook::Passes),
+        (404, "FunctionPathNotFound") => (Why::NoSuchFunction, Ran::No, Outlook::Stays),
+        (404, "FunctionPathWrongType") => (Why::WrongKind, Ran::No, Outlook::Stays),
+        (429, "TooManyConcurrentRequests" | "TooManyWrites") => (Why::Throttled, undone, Outlook::Passes),
+        (
+            503,
+            "OptimisticConcurrencyControlFailure"
+            | "ExpiredInQueue"
+            | "WorkerOverloaded"
+            | "ExecuteFullError"
+            | "InitialPermitTimeoutError"
+            | "IsolateNotClean"
+            | "UpstreamConnectError",
+        ) => (Why::Overloaded, undone, Outlook::Passes),
+        _ => return None,
+    };
+    Some(Finding::new(why, ran, outlook))
+}
+
+/// What a status means by itself, in the mouth of Convex.
+fn by_status(status: u16, kind: Kind) -> Finding {
+    let (why, ran, outlook) = match status {
+        401 | 403 => (Why::Unauthorised, Ran::No, Outlook::Stays),
+        408 | 504 => (Why::TimedOut, Ran::Maybe, Outlook::Passes),
+        413 => (Why::TooLarge, Ran::No, Outlook::Stays),
+        421 | 425 => (Why::ServerFault, rolled_back(kind), Outlook::Passes),
+        429 => (Why::Throttled, Ran::Maybe, Outlook::Passes),
+        503 => (Why::Overloaded, Ran::Maybe, Outlook::Passes),
+        400..500 => (Why::OurRequest, Ran::No, Outlook::Stays),
+        500.. => (Why::ServerFault, Ran::Maybe, Outlook::Passes),
+        // A success or a redirect that is none of Convex's.
+        _ => (Why::NotUnderstood, Ran::Maybe, Outlook::Stays),
+    };
+    Finding::new(why, ran, outlook)
+}
+
+/// An answer without a code: of a front, of another server, or empty.
+fn without_code(status: u16, answer: &Answer, kind: Kind) -> Finding {
+    let what = if answer.body.is_empty() {
+        "empty body"
+    } else if is_page(&answer.body) {
+        "a web page"
+    } else {
+        "a body without a code"
+    };
+    let finding = match status {
+        408 | 413 | 421 | 425 | 429 | 500.. => by_status(status, kind),
+        // A front that is being moved, a login page of a network: it may pass as it came.
+        300..400 => Finding::new(Why::NotConvex, Ran::No, Outlook::Passes),
+        // Another server, or another place on this one.
+        400..500 => Finding::new(Why::NotConvex, Ran::No, Outlook::Stays),
+        _ => Finding::new(Why::NotUnderstood, Ran::Maybe, Outlook::Stays),
+    };
+    finding.with_detail(match &answer.location {
+        Some(host) => format!("status {status}, it sends us on to {host}"),
+        None => format!("status {status}, {what}"),
+    })
+}
+
+/// Whether this looks like HTML or XML: of a front, a router, a hotel.
+fn is_page(body: &[u8]) -> bool {
+    body.trim_ascii_start().first() == Some(&b'<')
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Whatever comes, it is read without a panic, and only Convex's own success is one.
+        #[test]
+        fn any_answer_is_read(status in 100_u16..1000, body in prop::collection::vec(any::<u8>(), 0..200)) {
+            let args = RawValue::from_string("{}".to_owned()).unwrap();
+            let call = Call { kind: Kind::Action, path: "a:b", args: &args, deadline: Duration::ZERO, may_repeat: false };
+            let answer = Answer { status, body, location: None };
+            prop_assert!(read(&answer, &call).is_err());
+        }
+
+        #[test]
+        fn any_text_of_a_function_is_read(text in "(\\PC|\n|Error: |\\[Request ID: |Path: |Object:|ArgumentValidationError: ){0,40}") {
+            let said = literal::read(&text, None);
+            prop_assert!(said.literal.is_none_or(|literal| !literal.contains('\n')));
+        }
+    }
+}

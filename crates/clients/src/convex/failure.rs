@@ -1,0 +1,81 @@
+//! From what broke on the way to what it means.
+
+use super::error::{Ran, Why};
+use super::finding::{Finding, Outlook};
+use crate::wire::{Fault, Sent};
+use mcr_model::memory::Crowded;
+
+/// What is known when no complete answer came.
+pub(super) fn finding(fault: &Fault, sent: Sent) -> Finding {
+    // A backend that lacks a byte of the request cannot have run it; one that has it all may have, whatever broke.
+    let ran = match sent {
+        Sent::Nothing | Sent::Part => Ran::No,
+        Sent::Whole => Ran::Maybe,
+    };
+    let passes = |why| Finding::new(why, ran, Outlook::Passes);
+    let stays = |why| Finding::new(why, ran, Outlook::Stays);
+    match (fault, sent) {
+        (Fault::NameNotFound, _) => passes(Why::NameNotFound),
+        (Fault::Unreachable(words), Sent::Nothing) => passes(Why::Unreachable).with_detail(words.as_str()),
+        (Fault::TooSlow, Sent::Nothing) => passes(Why::Unreachable).with_detail("no connection in time"),
+        (Fault::Lost, Sent::Nothing) => passes(Why::LostAnswer).with_detail("before the request was sent"),
+        // The connection broke, or the network did, after the request was begun.
+        (Fault::Unreachable(_) | Fault::Lost, _) => passes(Why::LostAnswer),
+        (Fault::TooSlow, Sent::Part | Sent::Whole) => passes(Why::TimedOut),
+        (Fault::Proxy(words), _) => passes(Why::Proxy).with_detail(words.as_str()),
+        (Fault::Certificate(fault), _) => {
+            stays(Why::CertificateRefused).with_detail(format!("it {}", fault.explain()))
+        }
+        // In the middle of a conversation this is a damaged connection, not the wrong port.
+        (Fault::NoTls(words), Sent::Nothing) => stays(Why::NoTls).with_detail(words.as_str()),
+        (Fault::NoTls(words), Sent::Part | Sent::Whole) => {
+            passes(Why::LostAnswer).with_detail(words.as_str())
+        }
+        (Fault::NotHttp, _) => {
+            passes(Why::NotConvex).with_detail("the answer is no HTTP; does the port speak https?")
+        }
+        (Fault::HeadTooLarge, _) => stays(Why::AnswerTooLarge).with_detail("its headers are over 12 KiB"),
+        (Fault::BodyTooLarge, _) => stays(Why::AnswerTooLarge),
+        (Fault::Crowded, _) => passes(Why::TimedOut).with_detail(Crowded.to_string()),
+        (Fault::BadRequest(words), _) => stays(Why::OurRequest).with_detail(words.as_str()),
+    }
+}
+
+/// What is known when this program stops.
+pub(super) fn stopped(sent: Sent) -> Finding {
+    let ran = match sent {
+        Sent::Nothing | Sent::Part => Ran::No,
+        Sent::Whole => Ran::Maybe,
+    };
+    Finding::new(Why::Stopped, ran, Outlook::Passes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::CertificateFault;
+
+    #[test]
+    fn only_a_whole_request_can_have_run() {
+        let faults = [
+            Fault::NameNotFound,
+            Fault::Unreachable(String::new()),
+            Fault::Proxy(String::new()),
+            Fault::Certificate(CertificateFault::Expired),
+            Fault::NoTls(String::new()),
+            Fault::TooSlow,
+            Fault::Lost,
+            Fault::NotHttp,
+            Fault::HeadTooLarge,
+            Fault::BodyTooLarge,
+            Fault::Crowded,
+            Fault::BadRequest(String::new()),
+        ];
+        for fault in &faults {
+            for (sent, ran) in [(Sent::Nothing, Ran::No), (Sent::Part, Ran::No), (Sent::Whole, Ran::Maybe)] {
+                assert_eq!(finding(fault, sent).ran, ran, "{fault:?} {sent:?}");
+            }
+        }
+        assert_eq!(stopped(Sent::Whole).ran, Ran::Maybe);
+    }
+}

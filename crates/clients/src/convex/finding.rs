@@ -1,0 +1,198 @@
+//! What was found out about a failed attempt, and the class that follows from it and the call.
+
+use std::time::Duration;
+
+use super::error::{CallError, Class, EXCERPT_CHARS_MAX, PERSON_PAUSE, Pace, Ran, Why};
+use super::{Call, Kind};
+use mcr_model::redact::Redactor;
+
+/// Whether asking again may do better.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outlook {
+    /// It may, also at once.
+    Passes,
+    /// It may, but not within this call: the function itself failed, for a reason that passes.
+    PassesLater,
+    /// The same again.
+    Stays,
+    /// The function itself said no.
+    SaidNo,
+    /// The function itself said that the thing is not there.
+    SaidGone,
+}
+
+/// The facts of a failed attempt. Its texts are as they came: only [`Finding::into_error`] lets them out.
+pub(super) struct Finding {
+    pub(super) why: Why,
+    pub(super) ran: Ran,
+    pub(super) outlook: Outlook,
+    pub(super) status: Option<u16>,
+    pub(super) code: Option<String>,
+    pub(super) literal: Option<String>,
+    /// The particulars, to stand in brackets.
+    pub(super) detail: Option<String>,
+}
+
+impl Finding {
+    pub(super) fn new(why: Why, ran: Ran, outlook: Outlook) -> Self {
+        Self { why, ran, outlook, status: None, code: None, literal: None, detail: None }
+    }
+
+    pub(super) fn with_detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+
+    /// An attempt before may have run it.
+    pub(super) fn at_least(self, ran: Ran) -> Self {
+        Self { ran: self.ran.max(ran), ..self }
+    }
+
+    pub(super) fn with_status(mut self, status: u16) -> Self {
+        self.status = Some(status);
+        self
+    }
+
+    /// What it means for the caller: nothing happened, or it does not matter that something did; or it does.
+    pub(super) fn class(&self, call: &Call<'_>) -> Class {
+        let settled = self.ran == Ran::No || call.is_harmless();
+        match self.outlook {
+            Outlook::SaidNo => Class::Refused,
+            Outlook::SaidGone => Class::Gone,
+            Outlook::Passes | Outlook::PassesLater if settled => Class::Transient,
+            Outlook::Stays if settled => Class::Refused,
+            Outlook::Passes | Outlook::PassesLater | Outlook::Stays => Class::Ambiguous,
+        }
+    }
+
+    /// Whether the call may be repeated by itself: never after an application error.
+    pub(super) fn may_be_repeated(&self, call: &Call<'_>) -> bool {
+        self.class(call) == Class::Transient && self.outlook == Outlook::Passes
+    }
+
+    /// How long to leave the backend alone. What stays as it is until a person acts (a wrong address, say) wants
+    /// minutes, whatever its reason may be at other times.
+    fn not_before(&self) -> Option<Duration> {
+        let stays = self.outlook == Outlook::Stays && self.why.pace() != Pace::Soon;
+        if stays {
+            Some(PERSON_PAUSE.max(self.why.not_before().unwrap_or_default()))
+        } else {
+            self.why.not_before()
+        }
+    }
+
+    /// The one way out: every text that came from elsewhere is cut and redacted here.
+    pub(super) fn into_error(
+        self,
+        call: &Call<'_>,
+        attempts: u32,
+        request_id: &str,
+        redactor: &Redactor,
+    ) -> CallError {
+        let class = self.class(call);
+        let tidy = |text: &str| one_line(&redactor.excerpt(text, EXCERPT_CHARS_MAX));
+        let code = self.code.as_deref().map(tidy);
+        let literal = self.literal.as_deref().map(tidy);
+        let detail = literal.clone().or_else(|| self.detail.as_deref().map(tidy)).or_else(|| code.clone());
+        let sentence = sentence(call, class, self.why, detail.as_deref(), attempts);
+        CallError {
+            class,
+            why: self.why,
+            ran: self.ran,
+            status: self.status,
+            attempts,
+            not_before: self.not_before(),
+            code: code.map(Into::into),
+            literal: literal.map(Into::into),
+            request_id: request_id.into(),
+            sentence: redactor.clean(&sentence).into(),
+        }
+    }
+}
+
+fn sentence(call: &Call<'_>, class: Class, why: Why, detail: Option<&str>, attempts: u32) -> String {
+    let mut parts = vec![call.path, ": ", why.explain()];
+    if let Some(detail) = detail {
+        parts.extend([" (", detail, ")"]);
+    }
+    let times = format!(", tried {attempts} times");
+    if attempts > 1 {
+        parts.push(&times);
+    }
+    parts.push(".");
+    for more in why.remedy().into_iter().chain(class.remark()) {
+        parts.extend([" ", more]);
+    }
+    parts.concat()
+}
+
+impl Class {
+    /// What the reader must know beyond the reason.
+    fn remark(self) -> Option<&'static str> {
+        match self {
+            Self::Ambiguous => Some("It may have happened: it is looked up before it is repeated."),
+            Self::Transient | Self::Refused | Self::Gone => None,
+        }
+    }
+}
+
+/// Control characters have no place in a line of a log.
+fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// Whether a failed function of this kind leaves nothing behind: a query writes nothing and a mutation is rolled
+/// back; an action may have committed parts, and a system error inside it looks like one of its own.
+pub(super) fn rolled_back(kind: Kind) -> Ran {
+    match kind {
+        Kind::Query | Kind::Mutation => Ran::No,
+        Kind::Action => Ran::Maybe,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::value::RawValue;
+
+    use super::*;
+
+    #[test]
+    fn the_class_follows_from_the_facts_and_the_call() {
+        use Class::{Ambiguous, Gone, Refused, Transient};
+        // outlook, ran, class of an unsafe action, class of a safe one
+        let rows = [
+            (Outlook::Passes, Ran::No, Transient, Transient),
+            (Outlook::Passes, Ran::Maybe, Ambiguous, Transient),
+            (Outlook::Passes, Ran::Yes, Ambiguous, Transient),
+            (Outlook::PassesLater, Ran::No, Transient, Transient),
+            (Outlook::PassesLater, Ran::Maybe, Ambiguous, Transient),
+            (Outlook::Stays, Ran::No, Refused, Refused),
+            (Outlook::Stays, Ran::Maybe, Ambiguous, Refused),
+            (Outlook::Stays, Ran::Yes, Ambiguous, Refused),
+            (Outlook::SaidNo, Ran::Maybe, Refused, Refused),
+            (Outlook::SaidGone, Ran::Maybe, Gone, Gone),
+        ];
+        let args = RawValue::from_string("{}".to_owned()).unwrap();
+        for (outlook, ran, class_unsafe, class_safe) in rows {
+            for (may_repeat, kind, class) in [
+                (false, Kind::Action, class_unsafe),
+                (false, Kind::Mutation, class_unsafe),
+                (true, Kind::Action, class_safe),
+                (true, Kind::Mutation, class_safe),
+                (false, Kind::Query, class_safe),
+            ] {
+                let call = Call { kind, path: "a:b", args: &args, deadline: Duration::ZERO, may_repeat };
+                let finding = Finding::new(Why::LostAnswer, ran, outlook);
+                assert_eq!(finding.class(&call), class, "{outlook:?} {ran:?} {kind:?} {may_repeat}");
+                let repeats = class == Transient && outlook == Outlook::Passes;
+                assert_eq!(
+                    finding.may_be_repeated(&call),
+                    repeats,
+                    "{outlook:?} {ran:?} {kind:?} {may_repeat}"
+                );
+            }
+        }
+    }
+}

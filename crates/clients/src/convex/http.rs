@@ -1,0 +1,388 @@
+//! The calls over HTTP: one [`HttpConvex`] per worker thread, made from a shared [`Endpoint`].
+//!
+//! A client has its own connection, so that threads do not meet at a pool's lock, and shares everything else. All
+//! attempts of a call carry the same `Convex-Request-Id`, which our log lines and the deployment's show: a line
+//! here leads to its lines there. It is no idempotency key; Convex has none over HTTP.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::{Duration, Instant};
+
+use log::{Level, debug, log, warn};
+use serde_json::value::RawValue;
+use ureq::{Agent, SendBody, http};
+
+use super::answer::{self, Answer};
+use super::error::{Class, Ran, Why};
+use super::finding::{Finding, Outlook};
+use super::repeat::{Backoff, Next};
+use super::{Call, CallError, Convex, failure};
+use crate::wire::{self, Fault, Outgoing, Phases, Registration, Roots, Sent, Stop};
+use mcr_model::BaseUrl;
+use mcr_model::chance;
+use mcr_model::clock::{Clock as _, Millis, SystemClock};
+use mcr_model::memory::{ByteBudget, FREE_BYTES, Pool, Share};
+use mcr_model::redact::Redactor;
+
+/// A name of our own with a real version: for `npm`, `rust` and the like the backend demands minimum versions, and
+/// a value without a `-` fails every call.
+const CLIENT: &str = concat!("mission-control-runtime-", env!("CARGO_PKG_VERSION"));
+
+/// What Convex takes as arguments, and gives as a result, and the size of the request around them.
+const VALUE_BYTES_MAX: usize = 16 * 1024 * 1024;
+const REQUEST_BYTES_MAX: usize = VALUE_BYTES_MAX + 2000;
+/// An answer has log lines too: 256 of them, of 4 KiB.
+const ANSWER_BYTES_MAX: u64 = VALUE_BYTES_MAX as u64 + 1024 * 1024 + 2000;
+
+/// Longer deadlines mean "none"; no clock is asked to add them up.
+const DEADLINE_MAX: Duration = Duration::from_hours(24);
+
+/// How long and how much. The defaults are those of the house; tests have less patience.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// For the phases of one attempt.
+    pub phases: Phases,
+    /// Bytes of an answer's body.
+    pub answer_bytes: u64,
+    /// Between attempts.
+    pub backoff: Backoff,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let phases = Phases {
+            connect: Duration::from_secs(10),
+            send: Duration::from_secs(30),
+            // The server's own limit on a request is 300 s; the call's deadline is usually far shorter.
+            answer: Duration::from_secs(310),
+            body: Duration::from_mins(1),
+            idle: Duration::from_secs(25),
+            idle_connections: 1,
+        };
+        Self { phases, answer_bytes: ANSWER_BYTES_MAX, backoff: Backoff::default() }
+    }
+}
+
+/// A deployment and how to reach it; the clients of all threads are made from one. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Endpoint(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    base: BaseUrl,
+    roots: Roots,
+    redactor: Arc<Redactor>,
+    limits: Limits,
+    /// For answers.
+    memory: Pool,
+    /// Whether the warning that this client is old has been given.
+    deprecation_told: AtomicBool,
+    /// By how many milliseconds the deployment's clock is ahead of ours; [`UNHEARD`] before it has told.
+    clock_ahead: AtomicI64,
+}
+
+/// No clock is that far ahead.
+const UNHEARD: i64 = i64::MIN;
+
+impl Endpoint {
+    /// With the limits of the house.
+    pub fn new(base: BaseUrl, roots: &Roots, redactor: Arc<Redactor>) -> Self {
+        Self::with_limits(base, roots, redactor, Limits::default())
+    }
+
+    /// With limits of your own.
+    pub fn with_limits(base: BaseUrl, roots: &Roots, redactor: Arc<Redactor>, limits: Limits) -> Self {
+        let roots = roots.clone();
+        let (deprecation_told, clock_ahead) = (AtomicBool::new(false), AtomicI64::new(UNHEARD));
+        let memory = ByteBudget::default().backend;
+        Self(Arc::new(Shared { base, roots, redactor, limits, memory, deprecation_told, clock_ahead }))
+    }
+
+    /// The same, drawing on this memory for answers. To be said before the first clone.
+    #[must_use]
+    pub fn with_memory(mut self, memory: Pool) -> Self {
+        if let Some(shared) = Arc::get_mut(&mut self.0) {
+            shared.memory = memory;
+        }
+        self
+    }
+
+    /// A client for one thread; `stop` ends its calls.
+    pub fn client(&self, stop: &Stop) -> HttpConvex {
+        let agent = wire::agent(&self.0.base, &self.0.roots, &self.0.limits.phases);
+        let registration = stop.register(&agent);
+        HttpConvex { agent, shared: self.0.clone(), stop: stop.clone(), _registration: registration }
+    }
+
+    /// The deployment's address.
+    pub fn base(&self) -> &BaseUrl {
+        &self.0.base
+    }
+
+    /// By how many milliseconds the deployment's clock is ahead of ours, to the second; none before it has told.
+    pub fn clock_ahead(&self) -> Option<i64> {
+        Some(self.0.clock_ahead.load(Ordering::Relaxed)).filter(|ahead| *ahead != UNHEARD)
+    }
+
+    /// The proxy that stands between us and the deployment, if any.
+    pub fn proxy(&self) -> Option<String> {
+        let agent = wire::agent(&self.0.base, &self.0.roots, &self.0.limits.phases);
+        wire::proxy_of(&agent, &self.0.base)
+    }
+}
+
+/// A thread's way to the deployment. It may be shared, but keeps only one connection.
+#[derive(Debug)]
+pub struct HttpConvex {
+    agent: Agent,
+    shared: Arc<Shared>,
+    stop: Stop,
+    /// Ends with this client.
+    _registration: Registration,
+}
+
+impl Convex for HttpConvex {
+    fn call(&self, call: &Call<'_>) -> Result<Box<RawValue>, CallError> {
+        let id = request_id();
+        let begun = Instant::now();
+        let until = begun + call.deadline.min(DEADLINE_MAX);
+        let mut attempts = 0;
+        let result = self.repeat(call, &id, until, &mut attempts);
+        let took = begun.elapsed().as_millis();
+        result
+            .inspect(|_| {
+                debug!("{} answered in {took} ms, attempts {attempts} (request {id})", call.path);
+            })
+            .map_err(|finding| {
+                let error = finding.into_error(call, attempts, &id, &self.shared.redactor);
+                // What passes by itself is the caller's to report, if it lasts.
+                let level = match (error.why, error.class) {
+                    (Why::Stopped, _) => Level::Debug,
+                    (_, Class::Transient) => Level::Info,
+                    (_, Class::Refused | Class::Gone | Class::Ambiguous) => Level::Warn,
+                };
+                log!(level, "{} ({}, {took} ms, request {id})", error.sentence, error.class);
+                error
+            })
+    }
+}
+
+impl HttpConvex {
+    fn repeat(
+        &self,
+        call: &Call<'_>,
+        id: &str,
+        until: Instant,
+        attempts: &mut u32,
+    ) -> Result<Box<RawValue>, Finding> {
+        let body = request_body(call)?;
+        // That the last attempt did not arrive says nothing of those before.
+        let mut ran = Ran::No;
+        loop {
+            if self.stop.is_closed() {
+                return Err(failure::stopped(Sent::Nothing).at_least(ran));
+            }
+            *attempts += 1;
+            let left = until.saturating_duration_since(Instant::now());
+            let finding = match self.attempt(call, &body, id, left) {
+                Ok(value) => return Ok(value),
+                Err(finding) => finding.at_least(ran),
+            };
+            ran = finding.ran;
+            if !finding.may_be_repeated(call) {
+                return Err(finding);
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            let pause = match self.shared.limits.backoff.next(*attempts, finding.why, left, chance::unit()) {
+                Next::GiveUp => return Err(finding),
+                Next::Wait(pause) => pause,
+            };
+            let why = finding.why.explain();
+            let detail = finding.detail.as_deref().map_or(String::new(), |detail| format!(" ({detail})"));
+            let detail = self.shared.redactor.excerpt(&detail, super::error::EXCERPT_CHARS_MAX);
+            let millis = pause.as_millis();
+            // The first is news, the others are patience.
+            let level = if *attempts == 1 { Level::Info } else { Level::Debug };
+            log!(level, "{}: {why}{detail}; asking again in {millis} ms (request {id})", call.path);
+            if self.stop.wait(pause) {
+                // What was transient stays so: asking again is harmless, only not for us.
+                return Err(Finding { why: Why::Stopped, ..finding });
+            }
+        }
+    }
+
+    /// Sends the request once and reads the answer to its end, so that the connection can be used again.
+    fn attempt(
+        &self,
+        call: &Call<'_>,
+        body: &[u8],
+        id: &str,
+        left: Duration,
+    ) -> Result<Box<RawValue>, Finding> {
+        let mut outgoing = Outgoing::new(body);
+        let sent = self
+            .agent
+            .post(self.shared.base.join(call.kind.endpoint()))
+            .config()
+            // Zero would stand for "no limit".
+            .timeout_global(Some(left.max(Duration::from_millis(1))))
+            .build()
+            .header(http::header::CONTENT_TYPE, "application/json")
+            .header(http::header::ACCEPT, "application/json")
+            .header(http::header::CONTENT_LENGTH, body.len())
+            .header("Convex-Client", CLIENT)
+            .header("Convex-Request-Id", id)
+            .send(SendBody::from_reader(&mut outgoing));
+        let response = sent.map_err(|error| self.broken(&Fault::of(&error), outgoing.sent()))?;
+        self.heed_deprecation(response.headers());
+        self.heed_clock(response.headers());
+        let status = response.status().as_u16();
+        let location = redirect_host(response.headers());
+        let mut share = self.shared.memory.share(self.most(&response), left);
+        let body = self
+            .read_body(response, &mut share)
+            .map_err(|fault| self.broken(&fault, Sent::Whole).with_status(status))?;
+        answer::read(&Answer { status, body, location }, call).map_err(|finding| {
+            // The switch cuts connections, and an answer without a length then only looks complete.
+            let cut = finding.why == Why::NotUnderstood && self.stop.is_closed();
+            if cut { failure::stopped(Sent::Whole) } else { finding }
+        })
+    }
+
+    /// What a broken connection means; our own switch looks like one.
+    fn broken(&self, fault: &Fault, sent: Sent) -> Finding {
+        if self.stop.is_closed() {
+            return failure::stopped(sent);
+        }
+        let finding = failure::finding(fault, sent);
+        let plain = !self.shared.base.is_https();
+        if plain && finding.why == Why::LostAnswer && sent == Sent::Whole && finding.detail.is_none() {
+            return finding.with_detail("if the port speaks https, CONVEX_URL must say so");
+        }
+        if finding.why == Why::Unreachable {
+            let words = finding.detail.as_deref().unwrap_or_default();
+            let by = match wire::proxy_of(&self.agent, &self.shared.base) {
+                Some(proxy) => format!(" by the proxy {proxy}"),
+                None => String::new(),
+            };
+            let words = format!("{}{by}: {words}", self.shared.base);
+            return finding.with_detail(words);
+        }
+        finding
+    }
+
+    /// The most that is read of an answer: what it announces, or the limit.
+    fn most(&self, response: &http::Response<ureq::Body>) -> usize {
+        let most = self.shared.limits.answer_bytes;
+        let announced = response.body().content_length().filter(|length| *length <= most);
+        usize::try_from(announced.unwrap_or(most)).unwrap_or(usize::MAX)
+    }
+
+    fn read_body(&self, response: http::Response<ureq::Body>, share: &mut Share) -> Result<Vec<u8>, Fault> {
+        let most = self.shared.limits.answer_bytes;
+        let announced = response.body().content_length();
+        if announced.is_some_and(|length| length > most) {
+            return Err(Fault::BodyTooLarge);
+        }
+        // Small answers are read into a buffer of their size.
+        let small = announced.unwrap_or(0).min(FREE_BYTES as u64);
+        let mut body = Vec::with_capacity(usize::try_from(small).unwrap_or(0));
+        share
+            .read_to_end(&mut response.into_body().into_reader(), &mut body)
+            .map_err(|error| Fault::of_io(&error))?;
+        if body.len() as u64 > most { Err(Fault::BodyTooLarge) } else { Ok(body) }
+    }
+
+    /// Compares the clocks. Of an answer without a date nothing is learnt.
+    fn heed_clock(&self, headers: &http::HeaderMap) {
+        let date = headers.get(http::header::DATE).and_then(|value| value.to_str().ok());
+        if let Some(theirs) = date.and_then(Millis::from_http_date) {
+            let ahead = theirs.0.saturating_sub(SystemClock.now().0);
+            self.shared.clock_ahead.store(ahead, Ordering::Relaxed);
+        }
+    }
+
+    /// Says once per endpoint that the backend finds us old.
+    fn heed_deprecation(&self, headers: &http::HeaderMap) {
+        let text = |name| headers.get(name).and_then(|value: &http::HeaderValue| value.to_str().ok());
+        let Some(state) = text("x-convex-deprecation-state") else { return };
+        if self.shared.deprecation_told.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let words = format!("{state}: {}", text("x-convex-deprecation-message").unwrap_or("no more is said"));
+        let words = self.shared.redactor.excerpt(&words, super::error::EXCERPT_CHARS_MAX);
+        warn!("the backend calls this client ({CLIENT}) outdated: {words}");
+    }
+}
+
+/// `{"path":…,"format":"json","args":[{…}]}`, or the refusal to send it.
+///
+/// The format is a constant because the backend reads it only after the function ran; `json` differs from the
+/// older `convex_encoded_json` only in values this service never sends (bytes, 64-bit integers, infinities). The
+/// arguments stand in an array of one, as the official client still sends them: the form that is best proven.
+fn request_body(call: &Call<'_>) -> Result<Vec<u8>, Finding> {
+    let args = call.args.get();
+    let path = serde_json::Value::from(call.path).to_string();
+    let body = [r#"{"path":"#, &path, r#","format":"json","args":["#, args, "]}"].concat();
+    if args.len() > VALUE_BYTES_MAX || body.len() > REQUEST_BYTES_MAX {
+        let detail = format!("{} bytes; Convex takes 16 MiB", args.len());
+        return Err(Finding::new(Why::TooLarge, Ran::No, Outlook::Stays).with_detail(detail));
+    }
+    Ok(body.into_bytes())
+}
+
+/// The host of a `Location`, or the whole of a relative one.
+fn redirect_host(headers: &http::HeaderMap) -> Option<String> {
+    let location = headers.get(http::header::LOCATION)?.to_str().ok()?;
+    let uri: Option<http::Uri> = location.parse().ok();
+    Some(uri.as_ref().and_then(http::Uri::host).unwrap_or(location).to_owned())
+}
+
+/// 16 lower-case hex digits, as the backend makes up itself when none are sent.
+fn request_id() -> String {
+    chance::hex::<8>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::convex::Kind;
+
+    /// convex-http-api A.2: parsed from the right, the longest suffix that is a version is the version.
+    #[test]
+    fn our_name_and_version_are_read_as_such() {
+        let cuts = CLIENT.match_indices('-').map(|(at, _)| at);
+        let is_version = |text: &str| {
+            let core = text.split(['-', '+']).next().unwrap_or_default();
+            core.split('.').count() == 3 && core.split('.').all(|part| part.parse::<u64>().is_ok())
+        };
+        let at = cuts.into_iter().find(|at| is_version(&CLIENT[at + 1..])).expect("a version in the name");
+        assert_eq!(
+            (&CLIENT[..at], &CLIENT[at + 1..]),
+            ("mission-control-runtime", env!("CARGO_PKG_VERSION"))
+        );
+    }
+
+    #[test]
+    fn request_ids_are_sixteen_hex_digits_and_differ() {
+        let (one, other) = (request_id(), request_id());
+        assert!(one.len() == 16 && one.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')), "{one}");
+        assert_ne!(one, other);
+    }
+
+    #[test]
+    fn arguments_over_the_limit_are_not_sent() {
+        let of = |length: usize| RawValue::from_string(format!("\"{}\"", "x".repeat(length - 2))).unwrap();
+        let body = |args: &RawValue| {
+            let call =
+                Call { kind: Kind::Action, path: "a:b", args, deadline: Duration::ZERO, may_repeat: false };
+            request_body(&call)
+        };
+        assert!(body(&of(VALUE_BYTES_MAX)).is_ok());
+        let refused = body(&of(VALUE_BYTES_MAX + 1)).err().unwrap();
+        assert_eq!((refused.why, refused.ran), (Why::TooLarge, Ran::No));
+        let small = RawValue::from_string(r#"{"a":1.50}"#.to_owned()).unwrap();
+        let text = String::from_utf8(body(&small).ok().unwrap()).unwrap();
+        assert_eq!(text, r#"{"path":"a:b","format":"json","args":[{"a":1.50}]}"#);
+    }
+}

@@ -1,0 +1,180 @@
+//! A gateway as all threads share it: its address, its limits, and what is learnt of its dialect.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use ureq::http::HeaderValue;
+
+use super::HttpGateway;
+use super::names::Choice;
+use crate::wire::{self, Phases, Roots, Stop};
+use mcr_core::gateway::GatewayError;
+use mcr_core::gateway::codec::{Failure, in_short};
+use mcr_core::gateway::dialect::{Dialect, Memory};
+use mcr_model::BaseUrl;
+use mcr_model::memory::{ByteBudget, Pool};
+use mcr_model::redact::Redactor;
+use mcr_model::secret::Secret;
+
+/// How long and how much. The defaults are those of the house; tests have less patience.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Looking up the name, and connecting.
+    pub connect: Duration,
+    /// Sending the head and the body, each.
+    pub send: Duration,
+    /// The longest silence while a reply is awaited.
+    pub silence: Duration,
+    /// The end of a stream, once the reply is complete.
+    pub rest: Duration,
+    /// One question of a probe.
+    pub probe: Duration,
+    /// One question over the WebSocket, or being let in there.
+    pub socket: Duration,
+    /// Bytes of an answer.
+    pub answer_bytes: usize,
+    /// A large event or body must go on coming: for each step of memory it takes.
+    pub step: Duration,
+    /// The longest wait for memory.
+    pub room: Duration,
+}
+
+impl Limits {
+    /// Those of the house.
+    pub fn new(silence: Duration) -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            send: Duration::from_secs(30),
+            silence,
+            rest: Duration::from_millis(250),
+            probe: Duration::from_secs(2),
+            socket: Duration::from_secs(10),
+            answer_bytes: 32 * 1024 * 1024,
+            step: Duration::from_secs(20),
+            room: Duration::from_mins(2),
+        }
+    }
+}
+
+/// A gateway and how to reach it; the clients of all threads are made from one, and share what is learnt of its
+/// dialect. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Endpoint(Arc<Shared>);
+
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) base: BaseUrl,
+    pub(super) turns: String,
+    pub(super) token: Option<Secret>,
+    pub(super) roots: Roots,
+    pub(super) redactor: Arc<Redactor>,
+    pub(super) limits: Limits,
+    /// For answers.
+    pub(super) pool: Pool,
+    pub(super) names: Choice,
+    memory: Mutex<Memory>,
+}
+
+impl Endpoint {
+    /// With the limits of the house; `silence_max` is the longest silence of a turn.
+    pub fn new(
+        base: BaseUrl,
+        token: Option<Secret>,
+        roots: &Roots,
+        redactor: Arc<Redactor>,
+        silence_max: Duration,
+    ) -> Self {
+        Self::with_limits(base, token, roots, redactor, Limits::new(silence_max))
+    }
+
+    /// With limits of your own.
+    pub fn with_limits(
+        base: BaseUrl,
+        token: Option<Secret>,
+        roots: &Roots,
+        redactor: Arc<Redactor>,
+        limits: Limits,
+    ) -> Self {
+        Self::with_names(base, token, (roots, redactor), limits, Choice::default())
+    }
+
+    /// With limits and names of your own.
+    pub fn with_names(
+        base: BaseUrl,
+        token: Option<Secret>,
+        (roots, redactor): (&Roots, Arc<Redactor>),
+        limits: Limits,
+        names: Choice,
+    ) -> Self {
+        let turns = base.join("/v1/responses");
+        let token = token.filter(|token| !token.is_empty());
+        let (roots, pool, memory) = (roots.clone(), ByteBudget::default().gateway, Mutex::default());
+        Self(Arc::new(Shared { base, turns, token, roots, redactor, limits, pool, names, memory }))
+    }
+
+    /// The same, drawing on this memory for answers. To be said before the first clone.
+    #[must_use]
+    pub fn with_memory(mut self, pool: Pool) -> Self {
+        if let Some(shared) = Arc::get_mut(&mut self.0) {
+            shared.pool = pool;
+        }
+        self
+    }
+
+    /// A client for one thread; `stop` ends its turns.
+    pub fn client(&self, stop: &Stop) -> HttpGateway {
+        let limits = &self.0.limits;
+        let phases = Phases {
+            connect: limits.connect,
+            send: limits.send,
+            answer: limits.silence,
+            body: limits.silence,
+            // The gateway closes idle connections after 5 s, and a request sent into a closing one would be lost.
+            idle: Duration::from_secs(3),
+            idle_connections: 1,
+        };
+        let (agent, patience) = wire::patient_agent(&self.0.base, &self.0.roots, &phases, limits.silence);
+        let bearer = self.0.token.as_ref().map(|token| {
+            HeaderValue::from_str(&format!("Bearer {}", token.expose())).map(|mut value| {
+                value.set_sensitive(true);
+                value
+            })
+        });
+        let registration = stop.register(&agent);
+        HttpGateway {
+            agent,
+            patience,
+            bearer: bearer.transpose(),
+            shared: self.0.clone(),
+            stop: stop.clone(),
+            _registration: registration,
+        }
+    }
+
+    /// The gateway's address.
+    pub fn base(&self) -> &BaseUrl {
+        &self.0.base
+    }
+
+    /// What is known of its dialect so far.
+    pub fn dialect(&self) -> Dialect {
+        self.0.memory().dialect()
+    }
+}
+
+impl Shared {
+    pub(super) fn memory(&self) -> MutexGuard<'_, Memory> {
+        // No code panics while it holds the lock, and what is remembered is replaced as a whole.
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The other side's words without secrets, on one line, and not too many.
+    pub(super) fn words(&self, text: &str) -> String {
+        in_short(&self.redactor, text)
+    }
+
+    /// The error for the caller: without secrets, and short.
+    pub(super) fn error(&self, failure: Failure) -> GatewayError {
+        failure.told(&self.redactor)
+    }
+}

@@ -1,0 +1,305 @@
+//! The way to a gateway over HTTP.
+//!
+//! A turn may take hours, so no clock limits it: after the request is sent, only silence ends the waiting, and the
+//! caller says how long a silence may be. What comes is bounded in bytes instead. A stream is read to its end, so
+//! that the connection can be used again, but once the reply is complete nothing that goes wrong can spoil it.
+//!
+//! A turn is sent once. The one exception is a refusal that names the shape of the tools, which runs nothing: then it
+//! is sent once more in the other shape ([`dialect`](mcr_core::gateway::dialect)).
+
+mod abort;
+mod broken;
+mod conversation;
+mod endpoint;
+mod look;
+mod names;
+mod probe;
+mod recover;
+mod socket;
+
+use std::cell::Cell;
+use std::io::{ErrorKind, Read};
+use std::sync::Arc;
+use std::time::Instant;
+
+use log::{debug, warn};
+use ureq::http::header::{self, InvalidHeaderValue};
+use ureq::http::{HeaderMap, HeaderValue, Response};
+use ureq::{Agent, Body, SendBody};
+
+use crate::wire::{self, Fault, Outgoing, Patience, Registration, Sent, Stop};
+use mcr_core::gateway::codec::{self, Answer, Failure, Taken};
+use mcr_core::gateway::dialect::{Dialect, ToolShape};
+use mcr_core::gateway::history::Glance;
+use mcr_core::gateway::{Class, Gateway, GatewayError, Progress, Recovered, Reply, Turn, TurnMark, Why};
+use mcr_model::SessionKey;
+
+use broken::{Stage, broken, stopped};
+use endpoint::Shared;
+
+pub use endpoint::{Endpoint, Limits};
+pub use names::Choice;
+pub use probe::Probe;
+
+/// A refusal needs no more.
+const REFUSAL_BYTES_MAX: u64 = 1024 * 1024;
+
+/// What may still come behind the last event.
+const REST_BYTES_MAX: usize = 64 * 1024;
+
+/// A thread's way to the gateway; it keeps one connection.
+#[derive(Debug)]
+pub struct HttpGateway {
+    agent: Agent,
+    patience: Patience,
+    /// The token's header, if there is a token and a header can carry it.
+    bearer: Result<Option<HeaderValue>, InvalidHeaderValue>,
+    shared: Arc<Shared>,
+    stop: Stop,
+    /// Ends with this client.
+    _registration: Registration,
+}
+
+impl Gateway for HttpGateway {
+    fn turn(&self, turn: &Turn<'_>, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Reply, GatewayError> {
+        let begun = Instant::now();
+        let result = self.carry(turn, progress).map(Reply::without_tokens);
+        let result = result.map_err(|failure| self.shared.error(failure));
+        let took = begun.elapsed().as_millis();
+        match &result {
+            Ok(reply) => {
+                let id = reply.id.as_deref().unwrap_or("without an id");
+                debug!("{} answered in {took} ms, {} calls (run {id})", turn.agent, reply.calls.len());
+            }
+            Err(error) => {
+                // The caller tells of it, in words for people.
+                let run = error.run.as_deref().unwrap_or("without an id");
+                debug!("{}: {} ({:?}, {took} ms, run {run})", turn.agent, error.sentence, error.class);
+            }
+        }
+        result
+    }
+
+    fn recover(
+        &self,
+        session: &SessionKey,
+        agent: &str,
+        mark: &TurnMark<'_>,
+    ) -> Result<Recovered, GatewayError> {
+        match recover::recover(self, session, agent, mark) {
+            Ok(Recovered::Answered(reply)) => Ok(Recovered::Answered(reply.without_tokens())),
+            other => other.map_err(|failure| self.shared.error(failure)),
+        }
+    }
+
+    fn abort(&self, session: &SessionKey, agent: &str, run: Option<&str>) -> Result<bool, GatewayError> {
+        abort::abort(self, session, agent, run).map_err(|failure| self.shared.error(failure))
+    }
+}
+
+/// A turn as it goes out.
+struct Outbound<'a> {
+    turn: &'a Turn<'a>,
+    agent: String,
+    session: String,
+    dialect: Dialect,
+}
+
+impl HttpGateway {
+    /// Asks the gateway how it is; never longer than a few seconds.
+    pub fn probe(&self) -> Probe {
+        probe::probe(self)
+    }
+
+    /// The ids of its agents, if it tells them.
+    pub fn agents(&self) -> Option<Vec<String>> {
+        probe::agents(self)
+    }
+
+    /// Takes a look at a turn under way, on a connection of its own; nothing where the gateway does not show it.
+    pub fn look(
+        &self,
+        session: &SessionKey,
+        agent: &str,
+        mark: &TurnMark<'_>,
+    ) -> Result<Option<Glance>, GatewayError> {
+        recover::look(self, session, agent, mark).map_err(|failure| self.shared.error(failure))
+    }
+
+    fn carry(&self, turn: &Turn<'_>, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Reply, Failure> {
+        if self.stop.is_closed() {
+            return Err(stopped(Stage::Asking(Sent::Nothing)));
+        }
+        let agent = codec::agent_id(turn.agent)?;
+        let session = self.name(turn.session, &agent)?;
+        let outbound = Outbound { turn, agent, session, dialect: self.shared.memory().dialect() };
+        self.send_in_either_shape(&outbound, progress)
+    }
+
+    /// The name of a conversation at this gateway.
+    fn name(&self, session: &SessionKey, agent: &str) -> Result<String, Failure> {
+        let names = self.shared.names.get(|| probe::is_single(self))?;
+        Ok(codec::session_key(session, agent, names))
+    }
+
+    fn send_in_either_shape(
+        &self,
+        outbound: &Outbound<'_>,
+        progress: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<Reply, Failure> {
+        match self.send(outbound, outbound.dialect.tools, progress) {
+            Err(failure) if failure.wants_other_tools => {
+                let other = outbound.dialect.tools.other();
+                let second = self.send(outbound, other, progress);
+                let accepted = second.as_ref().map_or_else(|failure| failure.run.is_some(), |_| true);
+                if accepted && self.shared.memory().accepted(other) {
+                    let words = match other {
+                        ToolShape::Flat => "the gateway takes our tools in today's form",
+                        ToolShape::Nested => {
+                            "the gateway wants tools in an old form; such releases may never show them to the agent: 2026.3.31 is the oldest that can work"
+                        }
+                    };
+                    warn!("{words}");
+                }
+                second
+            }
+            first => first,
+        }
+    }
+
+    /// Sends the turn once and reads what comes.
+    fn send(
+        &self,
+        outbound: &Outbound<'_>,
+        tools: ToolShape,
+        progress: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<Reply, Failure> {
+        let body = codec::body(outbound.turn, &outbound.agent, tools)?;
+        let mut request = self
+            .agent
+            .post(&self.shared.turns)
+            .header(header::CONTENT_TYPE, "application/json")
+            .header(header::ACCEPT, "text/event-stream")
+            .header(header::CONTENT_LENGTH, body.len())
+            .header("x-openclaw-agent-id", &outbound.agent)
+            .header("x-openclaw-session-key", &outbound.session);
+        match &self.bearer {
+            Ok(Some(bearer)) => request = request.header(header::AUTHORIZATION, bearer),
+            Err(_) => {
+                let words = "our token has a character that no header can carry";
+                return Err(Failure::new(Class::Closed, Why::TokenRefused).with_detail(words));
+            }
+            Ok(None) => {}
+        }
+        outbound.turn.pulse.beat();
+        self.patience.set_by(outbound.turn.pulse, self.shared.limits.silence);
+        let mut outgoing = Outgoing::new(&body);
+        let sent = request.send(SendBody::from_reader(&mut outgoing));
+        let response =
+            sent.map_err(|error| self.broken(&Fault::of(&error), Stage::Asking(outgoing.sent())))?;
+        // The request is behind us, and may be large.
+        drop(body);
+        let status = response.status().as_u16();
+        if status != 200 {
+            let offered = (!outbound.turn.tools.is_empty()).then_some(tools);
+            return Err(self.read_refusal(response, offered).with_status(status));
+        }
+        self.read_reply(response, outbound, progress).map_err(|failure| {
+            // The switch cuts connections, and an answer without a length then only looks complete.
+            let cut = matches!(failure.why, Why::LostAnswer | Why::NotUnderstood) && self.stop.is_closed();
+            let failure = if cut { stopped(Stage::Answering).with_run(failure.run) } else { failure };
+            failure.with_status(status)
+        })
+    }
+
+    /// What a broken connection means; our own switch looks like one.
+    fn broken(&self, fault: &Fault, stage: Stage) -> Failure {
+        if self.stop.is_closed() {
+            return stopped(stage);
+        }
+        let failure = broken(fault, stage);
+        if failure.why != Why::Unreachable {
+            return failure;
+        }
+        let by = wire::proxy_of(&self.agent, &self.shared.base);
+        let by = by.map_or(String::new(), |proxy| format!(" by the proxy {proxy}"));
+        let words = failure.detail.as_deref().unwrap_or("no connection");
+        let words = format!("{}{by}: {words}", self.shared.base);
+        failure.with_detail(words)
+    }
+
+    fn read_refusal(&self, response: Response<Body>, tools: Option<ToolShape>) -> Failure {
+        let status = response.status().as_u16();
+        let (head, body) = response.into_parts();
+        let mut bytes = Vec::new();
+        match body.into_reader().take(REFUSAL_BYTES_MAX).read_to_end(&mut bytes) {
+            Ok(_) => {
+                let retry_after = text(&head.headers, &header::RETRY_AFTER);
+                codec::refusal(&Answer { status, body: &bytes, retry_after, tools })
+            }
+            Err(error) => self.broken(&Fault::of_io(&error), Stage::Answering),
+        }
+    }
+
+    /// Reads the answer of a turn that was taken: a stream, or one body.
+    fn read_reply(
+        &self,
+        response: Response<Body>,
+        outbound: &Outbound<'_>,
+        progress: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<Reply, Failure> {
+        let kind = text(response.headers(), &header::CONTENT_TYPE).unwrap_or_default().to_ascii_lowercase();
+        let most = self.shared.limits.answer_bytes;
+        let body = response.into_body();
+        if body.content_length().is_some_and(|length| length > most as u64) {
+            return Err(Failure::new(Class::Lost, Why::AnswerTooLarge));
+        }
+        let limits = &self.shared.limits;
+        let steps = Cell::new((0, Instant::now()));
+        // A turn may be silent for minutes, but not in the middle of a large message: others wait for its memory.
+        let pace = |held: usize| {
+            let (before, since) = steps.get();
+            if held != before {
+                steps.set((held, Instant::now()));
+            }
+            match (held, held == before) {
+                (0, true) => {}
+                (0, false) => self.patience.set_by(outbound.turn.pulse, limits.silence),
+                (_, false) => self.patience.set(limits.step),
+                (_, true) if since.elapsed() >= limits.step => return Err(ErrorKind::TimedOut.into()),
+                (_, true) => self.patience.set(limits.step.saturating_sub(since.elapsed())),
+            }
+            Ok(())
+        };
+        let taken = Taken {
+            kind: &kind,
+            most,
+            announced: body.content_length(),
+            memory: (&self.shared.pool, limits.room),
+            pace: &pace,
+            errors_may_be_texts: outbound.dialect.errors_may_be_texts(),
+            broken: &|error| self.broken(&Fault::of_io(error), Stage::Answering),
+            behind: &|reader, buffer| self.finish_stream(reader, buffer),
+        };
+        taken.read(&mut body.into_reader(), progress)
+    }
+
+    /// Reads the rest of a stream whose reply is complete, so that the connection can be used again. Whatever goes
+    /// wrong here costs only the connection.
+    fn finish_stream(&self, reader: &mut dyn Read, buffer: &mut [u8]) {
+        let rest = self.shared.limits.rest;
+        self.patience.set(rest);
+        let begun = Instant::now();
+        let mut left = REST_BYTES_MAX;
+        while begun.elapsed() < rest {
+            match reader.read(buffer) {
+                Ok(count) if count > 0 && count <= left => left -= count,
+                _ => return,
+            }
+        }
+    }
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}

@@ -1,0 +1,62 @@
+//! Documents (backend-contract §2.28, §2.29).
+
+use serde::{Deserialize, Serialize};
+
+use super::requests;
+use mcr_model::{AgentId, DocumentEntry, DocumentId, DocumentType, TaskId};
+
+/// Creates a document, or overwrites one (§2.28).
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WriteDocument<'a> {
+    /// Who.
+    pub agent_id: &'a AgentId,
+    /// Which to overwrite; absent creates.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub document_id: Option<&'a DocumentId>,
+    /// The task it belongs to. Overwriting without it detaches the document from its task (contract D17).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub task_id: Option<&'a TaskId>,
+    /// Up to 2,000 characters.
+    pub title: &'a str,
+    /// Markdown, up to 1,000,000 characters.
+    pub content: &'a str,
+    /// What it is for.
+    #[serde(rename = "type")]
+    pub kind: DocumentType,
+}
+
+/// Answers that name a document.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DocumentRef {
+    /// Which.
+    pub document_id: DocumentId,
+}
+
+/// The newest documents (§2.29).
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListDocuments<'a> {
+    /// Of which task; absent means of the account.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub task_id: Option<&'a TaskId>,
+    /// Of which type.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<DocumentType>,
+    /// Up to 100.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+}
+
+/// The list.
+#[derive(Clone, Debug, Deserialize)]
+pub struct DocumentList {
+    /// Newest first.
+    pub documents: Vec<DocumentEntry>,
+}
+
+requests! {
+    WriteDocument<'_>: WRITE_DOCUMENT -> DocumentRef;
+    ListDocuments<'_>: LIST_DOCUMENTS -> DocumentList;
+}

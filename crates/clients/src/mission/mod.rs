@@ -1,0 +1,132 @@
+//! Mission Control's service functions, typed: the calls that a service token opens.
+//!
+//! [`catalog`] lists them: path, who may call, whether they write, whether they may be repeated. Each has a request
+//! type here, in the file of its subject, that names its entry and the type of its answer; [`Mission::ask`] adds
+//! account and token, makes the call, and decodes the answer once, straight into that type.
+//!
+//! Sent: absent optionals are left out, never `null`. Read: unknown fields are ignored, whole numbers may come as
+//! `3.0`. An answer that does not fit is an error that names the function and the field, not a guess.
+
+mod agents;
+pub mod catalog;
+mod documents;
+mod messages;
+mod notifications;
+mod runtime;
+mod tasks;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use log::warn;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::{RawValue, to_raw_value};
+
+pub use agents::{
+    GetAgentSkills, GetOrchestrator, ListAgents, ListAgentsForRuntime, Noted, Orchestrator,
+    UpdateAgentHeartbeat,
+};
+pub use catalog::{Function, Repeat};
+pub use documents::{DocumentList, DocumentRef, ListDocuments, WriteDocument};
+pub use messages::{
+    Attachment, ListThread, MessageRef, PostMessage, PostMessageAsOrchestrator, RegisterUpload, UploadRef,
+};
+pub use notifications::{
+    GetDeliveryContext, ListUndelivered, MarkDelivered, MarkDeliveryEnded, MarkRead, RequestResponses,
+    Requested, Undelivered,
+};
+pub use runtime::{
+    CheckRestart, Done, GetPendingUpgrade, RecordUpgrade, RestartRequested, UpdateRuntimeStatus,
+};
+pub use tasks::{
+    AssignTask, CreateTask, DeleteTask, GetTask, GetTaskHistory, HistoryLimits, LinkTaskToPr,
+    ListAssignedTasks, ListTasks, ListTasksByStatus, LoadTask, LoadedTask, SearchTasks, StatusChange,
+    TaskChanges, TaskHistory, TaskRef, UpdateTask, UpdateTaskStatus,
+};
+
+use crate::convex::{Call, CallError, Convex, Kind};
+use mcr_model::AccountId;
+use mcr_model::secret::Secret;
+
+/// How long a service call may take with all its repeats. Its work is well under a second; a slot is waited for up
+/// to ten.
+pub const DEADLINE: Duration = Duration::from_secs(30);
+
+/// What can be asked of Mission Control.
+pub trait Request: Serialize {
+    /// Its entry in the catalogue.
+    const FUNCTION: &'static Function;
+    /// What comes back.
+    type Answer: DeserializeOwned;
+
+    /// Whether a second run of *this* request adds nothing to the first.
+    fn may_repeat(&self) -> bool {
+        match Self::FUNCTION.repeat {
+            Repeat::Always => true,
+            // A request that carries such a key overrides this method and looks.
+            Repeat::WithSourceNotification | Repeat::Never => false,
+        }
+    }
+}
+
+/// The backend as one account sees it. Cheap to clone; one for each thread that calls.
+#[derive(Clone)]
+pub struct Mission {
+    convex: Arc<dyn Convex>,
+    account: AccountId,
+    token: Secret,
+}
+
+/// Which entry of the catalogue each request asks for, and what comes back: `Request: ENTRY -> Answer;`.
+macro_rules! requests {
+    ($($request:ty: $entry:ident -> $answer:ty;)*) => {$(
+        impl crate::mission::Request for $request {
+            const FUNCTION: &'static crate::mission::Function = &crate::mission::catalog::$entry;
+            type Answer = $answer;
+        }
+    )*};
+}
+use requests;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Arguments<'a, R> {
+    account_id: &'a AccountId,
+    service_token: &'a str,
+    #[serde(flatten)]
+    request: &'a R,
+}
+
+impl Mission {
+    /// The backend behind `convex`, for this account.
+    pub fn new(convex: Arc<dyn Convex>, account: AccountId, token: Secret) -> Self {
+        Self { convex, account, token }
+    }
+
+    /// The account.
+    pub fn account(&self) -> &AccountId {
+        &self.account
+    }
+
+    /// Asks, within [`DEADLINE`].
+    pub fn ask<R: Request>(&self, request: &R) -> Result<R::Answer, CallError> {
+        self.ask_within(DEADLINE, request)
+    }
+
+    /// Asks, within a time of the caller's.
+    pub fn ask_within<R: Request>(&self, deadline: Duration, request: &R) -> Result<R::Answer, CallError> {
+        let path = R::FUNCTION.path;
+        let args = Arguments { account_id: &self.account, service_token: self.token.expose(), request };
+        let args = to_raw_value(&args).map_err(|why| CallError::before_sending(path, &why.to_string()))?;
+        let call = Call { kind: Kind::Action, path, args: &args, deadline, may_repeat: request.may_repeat() };
+        let value = self.convex.call(&call)?;
+        decode(&call, &value).inspect_err(|error| warn!("{error}"))
+    }
+}
+
+/// The answer as its type. If it does not fit, the function ran all the same: for a call that may not be repeated
+/// the outcome is then known to nobody but the backend.
+fn decode<T: DeserializeOwned>(call: &Call<'_>, value: &RawValue) -> Result<T, CallError> {
+    serde_json::from_str(value.get()).map_err(|why| CallError::not_understood(call, &why.to_string()))
+}

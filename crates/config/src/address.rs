@@ -1,0 +1,155 @@
+//! Addresses: where we listen, whom we call, what agents are told.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use super::mistake::Problem;
+use super::reader::Reader;
+use super::settings::{Gateway, HttpServer};
+use super::table::{
+    AGENT_API_ALLOW, AGENT_API_TOKENS, CONVEX_URL, HEALTH_HOST, HEALTH_PORT, OPENCLAW_CLIENT_TOOLS_ENABLED,
+    OPENCLAW_GATEWAY_TOKEN, OPENCLAW_GATEWAY_URL, OPENCLAW_REQUEST_TIMEOUT_MS, OPENCLAW_SESSION_MAIN_KEY,
+    OPENCLAW_SESSION_SCOPE, QUIET_GATEWAY_MS, TASK_STATUS_BASE_URL,
+};
+use super::variable::{ALLOWED_HOST, Kind, Variable};
+use super::warning::Warning;
+use mcr_model::{BadUrl, BaseUrl, SessionScope};
+
+/// What the TypeScript runtime sent to a gateway on this machine when it had no token.
+const TYPESCRIPT_GATEWAY_TOKEN: &str = "local";
+
+/// An address of the kind that the variable wants.
+pub(super) fn url(variable: &Variable, text: &str) -> Result<BaseUrl, Problem> {
+    let Kind::Url { example } = variable.kind else { unreachable!("{} is no address", variable.name) };
+    BaseUrl::parse(text).map_err(|reason| {
+        let foreign_scheme = match reason {
+            BadUrl::Scheme => true,
+            // `file:/etc/passwd` and `gateway:18789` have a scheme too, in the eyes of URL parsers.
+            BadUrl::NoScheme => text.split_once(':').is_some_and(|(scheme, _)| is_scheme(scheme)),
+            BadUrl::Host | BadUrl::Port | BadUrl::User | BadUrl::Tail | BadUrl::Character => false,
+        };
+        // The sentences about the two others are part of the contract.
+        let in_its_words = variable.name != CONVEX_URL.name;
+        Problem::Url { reason, foreign_scheme, example, in_its_words }
+    })
+}
+
+fn is_scheme(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'))
+        && !matches!(text.to_ascii_lowercase().as_str(), "http" | "https")
+}
+
+/// The address of the backend's functions: `.convex.site` serves web hooks instead.
+pub(super) fn convex_url(variable: &Variable, text: &str) -> Result<BaseUrl, Problem> {
+    let url = url(variable, text)?;
+    match url.host().strip_suffix(".convex.site") {
+        Some(name) => Err(Problem::ConvexSite { instead: format!("https://{name}.convex.cloud") }),
+        None => Ok(url),
+    }
+}
+
+/// An address or name to listen on, without brackets.
+pub(super) fn host(text: &str) -> Result<String, Problem> {
+    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    let bad = || Problem::Form { allowed: ALLOWED_HOST.to_owned() };
+    // Only digits and dots, but no address: `127.0.0`, `300.1.1.1`. Resolvers disagree about those.
+    let digits = bare.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    if digits && bare.parse::<Ipv4Addr>().is_err() {
+        return Err(bad());
+    }
+    // A host is what can stand in an address between the slashes and the port; agents will be told one.
+    let url = BaseUrl::parse(&format!("http://{}:1", bracketed(bare))).map_err(|_| bad())?;
+    if url.host().eq_ignore_ascii_case(bare) { Ok(bare.to_owned()) } else { Err(bad()) }
+}
+
+/// The host as it stands in an address: IPv6 in brackets.
+pub(super) fn bracketed(host: &str) -> String {
+    if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
+}
+
+/// Whether one who listens here is reached under many addresses.
+pub(super) fn is_everywhere(host: &str) -> bool {
+    host.parse::<Ipv4Addr>().is_ok_and(|ip| ip.is_unspecified())
+        || host.parse::<Ipv6Addr>().is_ok_and(|ip| ip.is_unspecified())
+}
+
+fn is_this_machine(host: &str) -> bool {
+    host.eq_ignore_ascii_case("localhost")
+        || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+/// Whether the gateway counts as local, so that it may go without a token: this machine, or its neighbour in the
+/// compose file.
+fn is_local_gateway(url: &BaseUrl) -> bool {
+    url.is_loopback() || matches!(url.host(), "0.0.0.0" | "openclaw-gateway")
+}
+
+/// The runtime's own server, and what agents are told about it.
+pub(super) fn http_server(reader: &mut Reader) -> HttpServer {
+    let host = reader.text(&HEALTH_HOST);
+    let port = reader.port(&HEALTH_PORT);
+    let base_url = reader.url(&TASK_STATUS_BASE_URL);
+    let agents_from = reader.networks(&AGENT_API_ALLOW);
+    let session_tokens = reader.flag(&AGENT_API_TOKENS);
+    let server = HttpServer { host, port, agents_from, session_tokens, base_url };
+    if let Some(url) = &server.base_url {
+        if !is_this_machine(url.host()) && is_this_machine(&server.host) {
+            let (base_host, health_host) = (reader.without_secrets(url.host()), server.host.clone());
+            reader.warn(Warning::UnreachableBase { base_host, health_host });
+        }
+        return server;
+    }
+    let derived = match server.port {
+        0 => format!("http://{}:(the free port chosen at start)", bracketed(server.connect_host())),
+        port => server.base_url(port).to_string(),
+    };
+    reader.derive(&TASK_STATUS_BASE_URL, &derived, "HEALTH_HOST and HEALTH_PORT");
+    if is_everywhere(&server.host) && !reader.was_refused(&TASK_STATUS_BASE_URL) {
+        reader.warn(Warning::LoopbackBase { health_host: server.host.clone() });
+    }
+    server
+}
+
+/// The gateway: where, with which token, how patiently.
+pub(super) fn gateway(reader: &mut Reader, http: &HttpServer) -> Gateway {
+    let url = reader.url(&OPENCLAW_GATEWAY_URL);
+    if reader.is_blank(&OPENCLAW_GATEWAY_URL) {
+        reader.warn(Warning::NoGateway);
+    }
+    let token = reader.secret(&OPENCLAW_GATEWAY_TOKEN);
+    if let Some(token) = &token {
+        if token.expose() == TYPESCRIPT_GATEWAY_TOKEN {
+            reader.warn(Warning::FormerDefault { name: OPENCLAW_GATEWAY_TOKEN.name });
+        } else {
+            reader.warn_if_short(OPENCLAW_GATEWAY_TOKEN.name, token.expose());
+        }
+    }
+    let silence_max = reader.millis(&OPENCLAW_REQUEST_TIMEOUT_MS);
+    let client_tools = reader.flag(&OPENCLAW_CLIENT_TOOLS_ENABLED);
+    let elsewhere = http.base_url.as_ref().filter(|url| !is_this_machine(url.host()));
+    if let Some(url) = elsewhere.filter(|_| !client_tools && http.agents_from.is_empty()) {
+        let base_host = reader.without_secrets(url.host());
+        reader.warn(Warning::ClosedDoors { base_host });
+    }
+    if let Some(url) = &url
+        && !is_local_gateway(url)
+    {
+        if token.is_none() && !reader.was_refused(&OPENCLAW_GATEWAY_TOKEN) {
+            let host = reader.without_secrets(url.host());
+            reader.refuse(&OPENCLAW_GATEWAY_TOKEN, Problem::GatewayTokenRequired { host });
+        }
+        if token.is_some() && !url.is_https() {
+            reader.warn(Warning::InTheClear {
+                name: OPENCLAW_GATEWAY_URL.name,
+                token: OPENCLAW_GATEWAY_TOKEN.name,
+            });
+        }
+    }
+    let silence_max_ms = u64::try_from(silence_max.as_millis()).unwrap_or(u64::MAX);
+    if silence_max_ms < QUIET_GATEWAY_MS {
+        reader.warn(Warning::LittlePatience { given_ms: silence_max_ms });
+    }
+    let main_session = reader.text(&OPENCLAW_SESSION_MAIN_KEY);
+    let session_scope = SessionScope::parse(&reader.text(&OPENCLAW_SESSION_SCOPE)).unwrap_or_default();
+    Gateway { url, token, silence_max, client_tools, main_session, session_scope }
+}

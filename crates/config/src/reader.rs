@@ -1,0 +1,359 @@
+//! Reads one variable after the other, and keeps the books: a row for each, a mistake or a warning where due.
+//!
+//! A value that cannot be used is noted and replaced by its default, so that reading goes on and finds the next
+//! mistake; nothing made of such stand-ins ever leaves this room.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::address;
+use super::lookup::{Finding, Found, LookedUp, masked};
+use super::mistake::{Mistake, Problem, quoted};
+use super::network::{self, Network};
+use super::report::{EffectiveRow, Origin, Report};
+use super::table::TABLE;
+use super::value;
+use super::variable::{Effect, Fallback, Kind, Variable};
+use super::warning::Warning;
+use mcr_model::BaseUrl;
+use mcr_model::secret::Secret;
+
+/// Shorter secrets are not hidden wherever they occur: they would tear texts apart.
+const SECRET_CHARS_MIN: usize = 8;
+
+/// Enough digits to recognise a number that is too large.
+const GIVEN_CHARS_MAX: usize = 30;
+
+/// The books of one start.
+pub(super) struct Reader {
+    findings: BTreeMap<&'static str, Finding>,
+    state_directory: Option<(String, &'static str)>,
+    rows: BTreeMap<&'static str, EffectiveRow>,
+    missing: Vec<&'static str>,
+    refused: BTreeSet<&'static str>,
+    report: Report,
+}
+
+impl Reader {
+    pub(super) fn new(looked_up: LookedUp) -> Self {
+        let LookedUp { findings, state_directory, report } = looked_up;
+        Self {
+            findings,
+            state_directory,
+            rows: BTreeMap::new(),
+            missing: Vec::new(),
+            refused: BTreeSet::new(),
+            report,
+        }
+    }
+
+    /// A text with a default, or one of the words of the table.
+    pub(super) fn text(&mut self, variable: &'static Variable) -> String {
+        self.given_text(variable).unwrap_or_default()
+    }
+
+    /// A text that may be missing.
+    pub(super) fn given_text(&mut self, variable: &'static Variable) -> Option<String> {
+        self.read(variable, value::text)
+    }
+
+    /// Yes or no.
+    pub(super) fn flag(&mut self, variable: &'static Variable) -> bool {
+        self.read(variable, |_, text| value::boolean(text)).unwrap_or_default()
+    }
+
+    /// A key.
+    pub(super) fn secret(&mut self, variable: &'static Variable) -> Option<Secret> {
+        self.given_text(variable).map(Secret::new)
+    }
+
+    /// An address.
+    pub(super) fn url(&mut self, variable: &'static Variable) -> Option<BaseUrl> {
+        self.url_with(variable, address::url)
+    }
+
+    /// An address that must be more than an address.
+    pub(super) fn url_with(
+        &mut self,
+        variable: &'static Variable,
+        check: fn(&Variable, &str) -> Result<BaseUrl, Problem>,
+    ) -> Option<BaseUrl> {
+        self.read(variable, check)
+    }
+
+    /// A list of networks.
+    pub(super) fn networks(&mut self, variable: &'static Variable) -> Vec<Network> {
+        self.read(variable, |_, text| network::networks(text)).unwrap_or_default()
+    }
+
+    /// A port.
+    pub(super) fn port(&mut self, variable: &'static Variable) -> u16 {
+        self.read(variable, |_, text| value::port(text)).unwrap_or_default()
+    }
+
+    /// A number of milliseconds.
+    pub(super) fn millis(&mut self, variable: &'static Variable) -> Duration {
+        Duration::from_millis(self.number(variable))
+    }
+
+    /// A whole number within the range of the table.
+    pub(super) fn number(&mut self, variable: &'static Variable) -> u64 {
+        self.number_from(variable, 0)
+    }
+
+    /// A whole number that must not be less than this either.
+    pub(super) fn number_from(&mut self, variable: &'static Variable, least: u64) -> u64 {
+        self.given_number(variable, least).unwrap_or_default()
+    }
+
+    fn given_number(&mut self, variable: &'static Variable, least: u64) -> Option<u64> {
+        let Kind::Integer { min, max, why } = variable.kind else {
+            unreachable!("{} is no number", variable.name)
+        };
+        let min = min.max(least).min(max);
+        let number = self.read(variable, |_, text| value::whole(text, min, max))?;
+        if number.clamped
+            && let Finding::Found(Found { text, origin, spelled: name, .. }) =
+                self.findings[variable.name].clone()
+        {
+            let given: String = text.chars().take(GIVEN_CHARS_MAX).collect();
+            self.note(variable, format!("{given} was given; allowed is {min} to {max}"));
+            self.warn(Warning::Clamped { name, origin, given, used: number.used, min, max, why });
+        }
+        if let Some(row) = self.rows.get_mut(variable.name)
+            && !self.refused.contains(variable.name)
+        {
+            row.value = Some(number.used.to_string());
+        }
+        Some(number.used)
+    }
+
+    /// Finds, checks and records one variable.
+    fn read<T>(
+        &mut self,
+        variable: &'static Variable,
+        check: impl Fn(&Variable, &str) -> Result<T, Problem>,
+    ) -> Option<T> {
+        match self.findings[variable.name].clone() {
+            Finding::Found(Found { text, origin, spelled, before_comment }) => match check(variable, &text) {
+                Ok(value) => {
+                    let shown = if variable.is_secret() {
+                        masked()
+                    } else {
+                        self.without_secrets(&value::text(variable, &text).unwrap_or(text))
+                    };
+                    self.set_row(variable, Some(shown), origin);
+                    if spelled != variable.name && variable.aliases.contains(&spelled.as_str()) {
+                        self.note(variable, format!("given as {spelled}"));
+                    }
+                    Some(value)
+                }
+                Err(problem) => {
+                    let comment = before_comment
+                        .is_some_and(|before| before.is_empty() || check(variable, &before).is_ok());
+                    let problem = match problem {
+                        _ if comment => Problem::Comment,
+                        _ if text.contains('…') => Problem::Placeholder,
+                        problem => problem,
+                    };
+                    self.refuse(variable, problem);
+                    fall_back(variable, check)
+                }
+            },
+            Finding::Broken(origin) => {
+                self.set_row(variable, Some(masked()), origin);
+                self.note(variable, "cannot be used".to_owned());
+                self.refused.insert(variable.name);
+                fall_back(variable, check)
+            }
+            Finding::Blank(origin) => {
+                self.set_row(variable, Some(String::new()), origin);
+                if let Some(meaning) = variable.blank {
+                    self.note(variable, meaning.to_owned());
+                }
+                None
+            }
+            Finding::Absent => {
+                match variable.fallback {
+                    Fallback::Required => {
+                        self.set_row(variable, None, Origin::Unset);
+                        self.note(variable, "required".to_owned());
+                        self.missing.push(variable.name);
+                        self.refused.insert(variable.name);
+                    }
+                    Fallback::Value(text) => {
+                        self.set_row(variable, Some(text.to_owned()), Origin::Default);
+                    }
+                    Fallback::Derived(words) | Fallback::Unset(words) => {
+                        self.set_row(variable, None, Origin::Unset);
+                        if words != "not set" {
+                            self.note(variable, words.replace('`', ""));
+                        }
+                    }
+                }
+                fall_back(variable, check)
+            }
+        }
+    }
+
+    /// Notes that the value of this variable cannot be used.
+    pub(super) fn refuse(&mut self, variable: &'static Variable, problem: Problem) {
+        let (name, origin, shown) = match &self.findings[variable.name] {
+            Finding::Found(Found { spelled, origin, .. }) if variable.is_secret() => {
+                (spelled.clone(), origin.clone(), masked())
+            }
+            Finding::Found(Found { text, origin, spelled, .. }) => {
+                (spelled.clone(), origin.clone(), quoted(&self.without_secrets(text)))
+            }
+            Finding::Blank(origin) | Finding::Broken(origin) => {
+                (variable.name.to_owned(), origin.clone(), masked())
+            }
+            Finding::Absent => (variable.name.to_owned(), Origin::Unset, masked()),
+        };
+        self.refused.insert(variable.name);
+        let (value, note) = match origin {
+            Origin::Unset => (None, "required"),
+            _ => (Some(shown.clone()), "cannot be used"),
+        };
+        self.set_row(variable, value, origin.clone());
+        self.note(variable, note.to_owned());
+        self.report.refuse(variable, Mistake::value(name, origin, shown, problem));
+    }
+
+    /// Whether something is wrong with this variable already, so that nothing more needs to be said of it.
+    pub(super) fn was_refused(&self, variable: &Variable) -> bool {
+        self.refused.contains(variable.name)
+    }
+
+    /// Whether it is set to nothing, where that means something.
+    pub(super) fn is_blank(&self, variable: &Variable) -> bool {
+        matches!(self.findings[variable.name], Finding::Blank(_))
+    }
+
+    /// Warns of a secret that is too short for the redaction; `what` is the secret in words.
+    pub(super) fn warn_if_short(&mut self, what: &'static str, secret: &str) {
+        let chars = secret.chars().count();
+        if chars < SECRET_CHARS_MIN {
+            self.warn(Warning::ShortSecret { what, chars });
+        }
+    }
+
+    /// Whether somebody gave it.
+    pub(super) fn is_given(&self, variable: &Variable) -> bool {
+        self.rows.get(variable.name).is_some_and(|row| row.origin.is_given())
+    }
+
+    pub(super) fn warn(&mut self, warning: Warning) {
+        self.report.warnings.push(warning);
+    }
+
+    /// Records a value that was worked out, unless something was given.
+    pub(super) fn derive(&mut self, variable: &'static Variable, value: &str, from: &'static str) {
+        if matches!(self.findings[variable.name], Finding::Absent) {
+            self.rows.remove(variable.name);
+            self.set_row(variable, Some(self.without_secrets(value)), Origin::Derived(from));
+        }
+    }
+
+    /// Where state belongs by the environment, and what says so.
+    pub(super) fn state_directory(&self) -> Option<(String, &'static str)> {
+        self.state_directory.clone()
+    }
+
+    /// Notes that nothing says something. If the env file is missing, that is the only news.
+    pub(super) fn lacks(&mut self, mistake: Mistake) {
+        if !self.file_is_missing() {
+            self.report.mistakes.push(mistake);
+        }
+    }
+
+    fn file_is_missing(&self) -> bool {
+        self.report.mistakes.iter().any(|mistake| matches!(mistake, Mistake::EnvFile { .. }))
+    }
+
+    fn set_row(&mut self, variable: &'static Variable, value: Option<String>, origin: Origin) {
+        let note = variable.effect.missing().map(|why| why.replace('`', ""));
+        self.rows.insert(variable.name, EffectiveRow { name: variable.name, value, origin, note });
+    }
+
+    fn note(&mut self, variable: &Variable, words: String) {
+        if let Some(row) = self.rows.get_mut(variable.name) {
+            row.note = Some(match row.note.take() {
+                Some(note) => format!("{words}; {note}"),
+                None => words,
+            });
+        }
+    }
+
+    /// The text without any secret that was found, and without a password in an address.
+    pub(super) fn without_secrets(&self, text: &str) -> String {
+        /// A shorter secret would blot out half of every sentence.
+        const CHARS_MIN: usize = 4;
+        let secrets = self.report.secrets.iter().map(Secret::expose);
+        let mut shown = text.to_owned();
+        for secret in secrets {
+            if shown == secret {
+                return masked();
+            }
+            if secret.len() >= CHARS_MIN {
+                shown = shown.replace(secret, "***");
+            }
+        }
+        match (shown.find("://"), shown.rfind('@')) {
+            (Some(scheme), Some(at)) if scheme < at => format!("{}://***{}", &shown[..scheme], &shown[at..]),
+            (Some(_) | None, Some(_) | None) => shown,
+        }
+    }
+
+    /// Reads what nobody has asked for, so that every row of the table is checked and shown, and closes the books.
+    pub(super) fn finish(mut self) -> Report {
+        for variable in TABLE.iter().copied() {
+            if !self.rows.contains_key(variable.name) {
+                self.check(variable);
+            }
+        }
+        self.warn_of_missing_effects();
+        // Without the env file it is no news that something is missing.
+        if !self.missing.is_empty() && !self.file_is_missing() {
+            self.report.mistakes.insert(0, Mistake::Missing { names: std::mem::take(&mut self.missing) });
+        }
+        self.report.rows = TABLE.iter().filter_map(|variable| self.rows.remove(variable.name)).collect();
+        self.report
+    }
+
+    /// Warns of each value that asks for something which this version does not do.
+    fn warn_of_missing_effects(&mut self) {
+        let asked = TABLE.iter().filter_map(|variable| {
+            let Effect::NotYet { lacks, quiet } = variable.effect else { return None };
+            let row = &self.rows[variable.name];
+            let asks = row.origin.is_given() && row.value.as_deref() != quiet;
+            let warning = Warning::NotYet { name: variable.name, origin: row.origin.clone(), lacks };
+            (asks && !self.was_refused(variable)).then_some(warning)
+        });
+        let warnings: Vec<Warning> = asked.collect();
+        self.report.warnings.extend(warnings);
+    }
+
+    fn check(&mut self, variable: &'static Variable) {
+        match variable.kind {
+            Kind::Integer { .. } => drop(self.given_number(variable, 0)),
+            Kind::Text { .. }
+            | Kind::Identifier
+            | Kind::Secret { .. }
+            | Kind::Path
+            | Kind::Host
+            | Kind::Url { .. }
+            | Kind::Port
+            | Kind::Boolean
+            | Kind::Choice { .. } => drop(self.read(variable, value::text)),
+        }
+    }
+}
+
+/// The default of the table, if it has one.
+fn fall_back<T>(variable: &Variable, check: impl Fn(&Variable, &str) -> Result<T, Problem>) -> Option<T> {
+    match variable.fallback {
+        Fallback::Value(text) => check(variable, text).ok(),
+        Fallback::Required | Fallback::Derived(_) | Fallback::Unset(_) => None,
+    }
+}

@@ -1,0 +1,149 @@
+//! What a start tells people about its configuration.
+
+use std::fmt;
+
+use super::mistake::{Mistake, Problem};
+use super::variable::{ReadBy, Variable};
+use super::warning::Warning;
+use mcr_model::secret::Secret;
+
+/// Everything there is to say about a configuration, good or bad.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// What keeps the service from starting. All of it, not only the first.
+    pub mistakes: Vec<Mistake>,
+    /// What somebody should look at.
+    pub warnings: Vec<Warning>,
+    /// Every variable with its effective value, in the order of the table.
+    pub rows: Vec<EffectiveRow>,
+    /// Every secret value that was found anywhere, usable or not, for the redaction of all that is written.
+    pub secrets: Vec<Secret>,
+}
+
+/// A variable and the value that counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EffectiveRow {
+    /// The variable.
+    pub name: &'static str,
+    /// Its value, `***` for a secret that is set. Nothing: it is not set. Empty: it is set, but blank, which means
+    /// something for this variable.
+    pub value: Option<String>,
+    /// Where the value came from.
+    pub origin: Origin,
+    /// What else there is to know: a clamp, a mistake, no effect.
+    pub note: Option<String>,
+}
+
+/// Where a value came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The environment.
+    Environment,
+    /// The env file.
+    File {
+        /// Its path.
+        path: String,
+        /// The line.
+        line: usize,
+    },
+    /// A file that `NAME_FILE` names.
+    NameFile {
+        /// `NAME_FILE`.
+        name: String,
+        /// The path it has for value.
+        path: String,
+    },
+    /// Nobody gave it, and there is no default.
+    Unset,
+    /// The table.
+    Default,
+    /// Worked out from these other things.
+    Derived(&'static str),
+}
+
+impl EffectiveRow {
+    /// The value for people.
+    pub fn shown(&self) -> &str {
+        match self.value.as_deref() {
+            None => "(not set)",
+            Some("") => "(blank)",
+            Some(value) => value,
+        }
+    }
+}
+
+/// `NAME = value (where from; note)`, or `NAME = (not set; note)`.
+impl fmt::Display for EffectiveRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} = ", self.name)?;
+        if self.value.is_some() {
+            write!(f, "{} ", self.shown())?;
+        }
+        write!(f, "({}", self.origin)?;
+        if let Some(note) = &self.note {
+            write!(f, "; {note}")?;
+        }
+        f.write_str(")")
+    }
+}
+
+impl Origin {
+    /// Whether somebody gave it.
+    pub fn is_given(&self) -> bool {
+        match self {
+            Self::Environment | Self::File { .. } | Self::NameFile { .. } => true,
+            Self::Unset | Self::Default | Self::Derived(_) => false,
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Environment => f.write_str("environment"),
+            Self::File { path, line } => write!(f, "{path}, line {line}"),
+            Self::NameFile { name, path } => write!(f, "{name}={path}"),
+            Self::Unset => f.write_str("not set"),
+            Self::Default => f.write_str("default"),
+            Self::Derived(from) => write!(f, "derived from {from}"),
+        }
+    }
+}
+
+impl Report {
+    /// Notes a mistake; in a variable that only the gateway container reads it is but a warning.
+    pub(super) fn refuse(&mut self, variable: &Variable, mistake: Mistake) {
+        if let Mistake::Value {
+            origin: Origin::File { line: wrong, .. }, problem: Problem::Comment, ..
+        } = &mistake
+        {
+            // The mistake says it all.
+            self.warnings
+                .retain(|warning| !matches!(warning, Warning::HashInValue { line, .. } if line == wrong));
+        }
+        match variable.read_by {
+            ReadBy::Runtime | ReadBy::Both => self.mistakes.push(mistake),
+            ReadBy::Gateway => self.warnings.push(Warning::ForGateway(mistake)),
+        }
+    }
+
+    /// One line for the start of the log: every value that somebody gave, secrets masked.
+    pub fn summary(&self) -> String {
+        let given = self.rows.iter().filter(|row| row.origin.is_given());
+        let words: Vec<String> = given
+            .map(|row| {
+                // A value that cannot be used is in quotes already.
+                let shown = row.shown();
+                let plain = shown.starts_with('"') || !shown.contains(char::is_whitespace);
+                let name = row.name;
+                if plain { format!("{name}={shown}") } else { format!("{name}={shown:?}") }
+            })
+            .collect();
+        words.join(" ")
+    }
+
+    /// The row of a variable.
+    pub fn row(&self, name: &str) -> Option<&EffectiveRow> {
+        self.rows.iter().find(|row| row.name == name)
+    }
+}

@@ -1,0 +1,374 @@
+//! The typed result: everything the service needs to know, by subject.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::address::{self, bracketed, is_everywhere};
+use super::credentials;
+use super::mistake::Mistake;
+use super::network::Network;
+use super::reader::Reader;
+use super::table::{
+    AGENT_SYNC_INTERVAL, DELIVERY_BACKOFF_BASE_MS, DELIVERY_BACKOFF_MAX_MS,
+    DELIVERY_CONTEXT_FETCH_BATCH_SIZE, DELIVERY_IDLE_INTERVAL, DELIVERY_INTERVAL, DELIVERY_LIST_LIMIT,
+    DELIVERY_MAX_AGE_MS, DELIVERY_MAX_ATTEMPTS, DELIVERY_MAX_CONCURRENT_SESSIONS, DELIVERY_STREAM_TIMEOUT_MS,
+    DRAIN_TIMEOUT_MS, DROPLET_ID, DROPLET_IP, DROPLET_REGION, HEALTH_CHECK_INTERVAL, LEDGER, LEDGER_SYNC,
+    LOG_FORMAT, LOG_LEVEL, LOG_OUTPUT, NO_RESPONSE_NOTE, OPENCLAW_MAX_CONCURRENT, OPENCLAW_VERSION,
+    RECEIVE_MEMORY_MB, RUNTIME_VERSION, SSL_CERT_FILE, STATE_DIR, TOOL_MAX_CALLS, TOOL_MAX_ROUNDS,
+};
+use super::warning::Warning;
+use mcr_model::secret::Secret;
+use mcr_model::{BaseUrl, LedgerSync, NoResponseNote, SessionScope};
+
+/// Everything the service needs to know before it starts.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The account and its backend.
+    pub account: Account,
+    /// The runtime's own HTTP server.
+    pub http: HttpServer,
+    /// The OpenClaw gateway.
+    pub gateway: Gateway,
+    /// Polling and delivery.
+    pub delivery: Delivery,
+    /// The roster of agents.
+    pub agents: Agents,
+    /// This machine, for reports.
+    pub droplet: Droplet,
+    /// The time between two status reports.
+    pub report_interval: Duration,
+    /// The version this runtime reports.
+    pub runtime_version: String,
+    /// The version reported for OpenClaw; nothing: to be detected.
+    pub openclaw_version: Option<String>,
+    /// The folder for what must survive a crash.
+    pub state_dir: PathBuf,
+    /// Whether steps are recorded.
+    pub ledger: LedgerSwitch,
+    /// When a step counts as recorded.
+    pub ledger_sync: LedgerSync,
+    /// The memory for large foreign messages, in bytes.
+    pub receive_bytes: usize,
+    /// Certificate authorities to trust, instead of the system's.
+    pub ssl_cert_file: Option<PathBuf>,
+    /// The least important log lines that are still written.
+    pub log_level: LogLevel,
+    /// How log lines look.
+    pub log_format: LogFormat,
+    /// Where they go.
+    pub log_output: LogOutput,
+    secrets: Vec<Secret>,
+}
+
+/// The account and its backend.
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// The account's id.
+    pub id: String,
+    /// The backend.
+    pub convex_url: BaseUrl,
+    /// The key for every backend call; for this account.
+    pub service_token: Secret,
+}
+
+/// Where the runtime's own server listens, and what agents are told about it.
+#[derive(Clone, Debug)]
+pub struct HttpServer {
+    /// An address or host name, without brackets.
+    pub host: String,
+    /// The port; 0 takes any free one.
+    pub port: u16,
+    /// From where agents may call it, besides this machine.
+    pub agents_from: Vec<Network>,
+    /// Whether agents must show a secret of their session there.
+    pub session_tokens: bool,
+    pub(super) base_url: Option<BaseUrl>,
+}
+
+impl HttpServer {
+    /// What agents are told, when the server listens on this port (which `port` 0 leaves open until then).
+    pub fn base_url(&self, port: u16) -> BaseUrl {
+        match &self.base_url {
+            Some(url) => url.clone(),
+            None => BaseUrl::parse(&format!("http://{}:{}", bracketed(self.connect_host()), port.max(1)))
+                .expect("a checked host and a port make an address"),
+        }
+    }
+
+    /// The host under which this machine reaches the server.
+    pub fn connect_host(&self) -> &str {
+        if is_everywhere(&self.host) { "127.0.0.1" } else { &self.host }
+    }
+}
+
+/// The OpenClaw gateway.
+#[derive(Clone, Debug)]
+pub struct Gateway {
+    /// Its address; nothing: there is no gateway, and nothing is sent to agents.
+    pub url: Option<BaseUrl>,
+    /// Its bearer token; nothing: no `Authorization` header.
+    pub token: Option<Secret>,
+    /// The longest silence of a turn, in all its signs of life, before it counts as stuck.
+    pub silence_max: Duration,
+    /// Whether agents are offered function tools.
+    pub client_tools: bool,
+    /// How it names main sessions.
+    pub main_session: String,
+    /// Whether each agent has sessions of its own there.
+    pub session_scope: SessionScope,
+}
+
+/// Polling and delivery.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// The time between two polls for new notifications.
+    pub interval: Duration,
+    /// The first pause after a failed poll.
+    pub backoff_base: Duration,
+    /// The longest pause after failed polls.
+    pub backoff_max: Duration,
+    /// How many turns may run at once.
+    pub concurrent_sessions_max: usize,
+    /// The time between two polls once nothing has happened for a while.
+    pub idle_interval: Duration,
+    /// How many notifications one poll asks for.
+    pub list_limit: usize,
+    /// How many times in one delivery an agent may get results and call again.
+    pub tool_rounds_max: u32,
+    /// How many calls one delivery may make.
+    pub tool_calls_max: u32,
+    /// How often a delivery may fail.
+    pub attempts_max: u32,
+    /// How long a failing delivery is tried.
+    pub age_max: Duration,
+    /// Who is told in the thread that an agent did not answer.
+    pub no_response_note: NoResponseNote,
+    /// How long turns that run may go on when the process is told to stop.
+    pub drain: Duration,
+    /// A time limit of the original. It has no effect, and `/health` shows it as it is set.
+    pub stream_timeout: Duration,
+    /// How many contexts the original fetched at once. It has no effect, and `/health` shows it as it is set.
+    pub context_fetch_batch_size: usize,
+}
+
+/// The roster of agents.
+#[derive(Clone, Debug)]
+pub struct Agents {
+    /// The time between two polls of it.
+    pub sync_interval: Duration,
+}
+
+/// This machine, for reports.
+#[derive(Clone, Debug)]
+pub struct Droplet {
+    /// Its id.
+    pub id: String,
+    /// Its address.
+    pub ip: String,
+    /// Its region.
+    pub region: String,
+}
+
+/// Whether steps of deliveries are recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LedgerSwitch {
+    /// They are.
+    On,
+    /// They are not: a crash loses what is under way.
+    Off,
+}
+
+/// The least important log lines that are still written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogLevel {
+    /// Only what failed.
+    Error,
+    /// And what somebody should look at.
+    Warn,
+    /// And what happened.
+    Info,
+    /// And how.
+    Debug,
+    /// And everything else.
+    Trace,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// Where log lines go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogOutput {
+    /// Standard error.
+    Stderr,
+    /// Standard output.
+    Stdout,
+}
+
+impl Settings {
+    /// Every configured secret, also those that only the gateway container reads.
+    pub fn secrets(&self) -> impl Iterator<Item = &Secret> {
+        self.secrets.iter()
+    }
+
+    pub(super) fn with_secrets(mut self, secrets: &[Secret]) -> Self {
+        self.secrets = secrets.to_vec();
+        self
+    }
+}
+
+/// Reads everything, in the order of the sentences: the account first.
+pub(super) fn assemble(reader: &mut Reader) -> Option<Settings> {
+    let account = credentials::account(reader);
+    let http = address::http_server(reader);
+    let gateway = address::gateway(reader, &http);
+    let delivery = delivery(reader, &gateway);
+    let runtime_version = runtime_version(reader);
+    let settings = Settings {
+        http,
+        gateway,
+        delivery,
+        agents: Agents { sync_interval: reader.millis(&AGENT_SYNC_INTERVAL) },
+        droplet: Droplet {
+            id: reader.text(&DROPLET_ID),
+            ip: reader.text(&DROPLET_IP),
+            region: reader.text(&DROPLET_REGION),
+        },
+        report_interval: reader.millis(&HEALTH_CHECK_INTERVAL),
+        runtime_version,
+        openclaw_version: reader.given_text(&OPENCLAW_VERSION),
+        state_dir: state_dir(reader),
+        ledger: ledger(reader),
+        ledger_sync: ledger_sync(reader),
+        receive_bytes: count(reader.number(&RECEIVE_MEMORY_MB)).saturating_mul(1024 * 1024),
+        ssl_cert_file: reader.given_text(&SSL_CERT_FILE).map(PathBuf::from),
+        log_level: log_level(reader),
+        log_format: log_format(reader),
+        log_output: log_output(reader),
+        secrets: Vec::new(),
+        // Last, so that everything has been read even if there is no account.
+        account: account?,
+    };
+    Some(settings)
+}
+
+fn delivery(reader: &mut Reader, gateway: &Gateway) -> Delivery {
+    let backoff_base_ms = reader.number(&DELIVERY_BACKOFF_BASE_MS);
+    let concurrent_sessions_max = reader.number(&DELIVERY_MAX_CONCURRENT_SESSIONS);
+    let interval_ms = reader.number(&DELIVERY_INTERVAL);
+    let idle_ms = reader.number(&DELIVERY_IDLE_INTERVAL).max(interval_ms);
+    reader.derive(&DELIVERY_IDLE_INTERVAL, &interval_ms.to_string(), "DELIVERY_INTERVAL");
+    let delivery = Delivery {
+        interval: Duration::from_millis(interval_ms),
+        idle_interval: Duration::from_millis(idle_ms),
+        backoff_base: Duration::from_millis(backoff_base_ms),
+        backoff_max: Duration::from_millis(reader.number_from(&DELIVERY_BACKOFF_MAX_MS, backoff_base_ms)),
+        concurrent_sessions_max: count(concurrent_sessions_max),
+        list_limit: count(reader.number(&DELIVERY_LIST_LIMIT)),
+        tool_rounds_max: small(reader.number(&TOOL_MAX_ROUNDS)),
+        tool_calls_max: small(reader.number(&TOOL_MAX_CALLS)),
+        attempts_max: small(reader.number(&DELIVERY_MAX_ATTEMPTS)),
+        age_max: reader.millis(&DELIVERY_MAX_AGE_MS),
+        no_response_note: no_response_note(reader),
+        drain: reader.millis(&DRAIN_TIMEOUT_MS),
+        stream_timeout: stream_timeout(reader, gateway),
+        context_fetch_batch_size: count(reader.number(&DELIVERY_CONTEXT_FETCH_BATCH_SIZE)),
+    };
+    let gateway_turns = reader.number(&OPENCLAW_MAX_CONCURRENT);
+    if gateway_turns < concurrent_sessions_max && reader.is_given(&OPENCLAW_MAX_CONCURRENT) {
+        reader.warn(Warning::NarrowGateway { gateway: gateway_turns, runtime: concurrent_sessions_max });
+    }
+    delivery
+}
+
+/// What is set, or else the original's default.
+fn stream_timeout(reader: &mut Reader, gateway: &Gateway) -> Duration {
+    const CEILING: Duration = Duration::from_mins(5);
+    let set = reader.millis(&DELIVERY_STREAM_TIMEOUT_MS);
+    let derived = (2 * gateway.silence_max).min(CEILING);
+    let shown = derived.as_millis().to_string();
+    reader.derive(&DELIVERY_STREAM_TIMEOUT_MS, &shown, "OPENCLAW_REQUEST_TIMEOUT_MS");
+    if set.is_zero() { derived } else { set }
+}
+
+fn runtime_version(reader: &mut Reader) -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    let given = reader.given_text(&RUNTIME_VERSION);
+    reader.derive(&RUNTIME_VERSION, version, "this binary");
+    given.unwrap_or_else(|| version.to_owned())
+}
+
+fn state_dir(reader: &mut Reader) -> PathBuf {
+    if let Some(given) = reader.given_text(&STATE_DIR) {
+        return PathBuf::from(given);
+    }
+    let Some((dir, from)) = reader.state_directory() else {
+        if !reader.was_refused(&STATE_DIR) {
+            reader.lacks(Mistake::NoStateDir);
+        }
+        return PathBuf::new();
+    };
+    reader.derive(&STATE_DIR, &dir, from);
+    PathBuf::from(dir)
+}
+
+fn log_level(reader: &mut Reader) -> LogLevel {
+    match reader.text(&LOG_LEVEL).as_str() {
+        "error" => LogLevel::Error,
+        "warn" => LogLevel::Warn,
+        "debug" => LogLevel::Debug,
+        "trace" => LogLevel::Trace,
+        _ => LogLevel::Info,
+    }
+}
+
+fn log_format(reader: &mut Reader) -> LogFormat {
+    match reader.text(&LOG_FORMAT).as_str() {
+        "json" => LogFormat::Json,
+        _ => LogFormat::Text,
+    }
+}
+
+fn ledger(reader: &mut Reader) -> LedgerSwitch {
+    match reader.text(&LEDGER).as_str() {
+        "off" => LedgerSwitch::Off,
+        _ => LedgerSwitch::On,
+    }
+}
+
+fn ledger_sync(reader: &mut Reader) -> LedgerSync {
+    match reader.text(&LEDGER_SYNC).as_str() {
+        "normal" => LedgerSync::Normal,
+        _ => LedgerSync::Full,
+    }
+}
+
+fn no_response_note(reader: &mut Reader) -> NoResponseNote {
+    match reader.text(&NO_RESPONSE_NOTE).as_str() {
+        "all" => NoResponseNote::All,
+        "off" => NoResponseNote::Off,
+        _ => NoResponseNote::People,
+    }
+}
+
+fn log_output(reader: &mut Reader) -> LogOutput {
+    match reader.text(&LOG_OUTPUT).as_str() {
+        "stdout" => LogOutput::Stdout,
+        _ => LogOutput::Stderr,
+    }
+}
+
+/// Counts come from the table's small ranges.
+fn count(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+fn small(number: u64) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,136 @@
+//! What the dispatcher hears and says.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use super::Rhythm;
+use crate::delivery::ask::{Answer, Ask, Ear, Hold};
+use crate::delivery::rival::Foreign;
+use crate::delivery::shelf::Shelf;
+use crate::delivery::tally::Tally;
+use crate::delivery::{End, Job, Outcome, Record};
+use mcr_model::clock::Millis;
+use mcr_model::{Notification, NotificationId};
+
+/// What the dispatcher hears of.
+#[derive(Debug)]
+pub enum Event {
+    /// A list came back.
+    Listed {
+        /// Its number.
+        list: u64,
+        /// How many rows it asked for.
+        limit: u32,
+        /// The oldest rows that are not settled, oldest first.
+        rows: Vec<Notification>,
+        /// How many more there were that made no sense.
+        spoilt: usize,
+        /// From 0 to 1.
+        dice: f64,
+    },
+    /// A list failed.
+    ListFailed {
+        /// Why, redacted.
+        why: String,
+        /// How long the backend wants to be left alone.
+        not_before: Option<Duration>,
+        /// From 0 to 1.
+        dice: f64,
+    },
+    /// The gateway has taken the turn of this job; told while one goes first.
+    Taken(u64),
+    /// A worker is free again.
+    Finished(Box<Job>, Outcome),
+    /// There may be new rows.
+    Nudged,
+    /// The gateway was asked whether it is there: nothing, or why not.
+    Probed(Option<String>),
+    /// A person asks, or wants something done.
+    Asked(Ask, Ear),
+    /// Begin nothing any more.
+    Stop,
+}
+
+/// What should happen.
+#[derive(Debug)]
+pub enum Effect {
+    /// List the rows that are not settled.
+    List {
+        /// Under this number.
+        list: u64,
+        /// This many.
+        limit: u32,
+    },
+    /// Hand this to a worker; one is free.
+    Start(Box<Job>),
+    /// Ask the gateway whether it is there.
+    Probe,
+    /// Note that this row is gone: nobody has it any more, and it was not begun.
+    Forget(Box<Notification>),
+    /// What a person wants.
+    Wish(Wish),
+    /// Another runtime lives on the account: stop and leave it alone. Said once.
+    Leave,
+}
+
+/// What follows from what a person wants.
+#[derive(Debug)]
+pub enum Wish {
+    /// Note that this row begins again.
+    Reopen(Box<(Notification, Record)>),
+    /// Note that this row is closed for good; why it had been given up.
+    Dropped(Box<(Notification, Record)>, String),
+    /// Nobody waits for this row's agent any longer.
+    GiveUp(NotificationId),
+    /// Tell whoever asked.
+    Tell(Ear, Answer),
+}
+
+/// What it is set to.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// How many workers there are.
+    pub workers: usize,
+    /// How many new rows one list asks for, at least.
+    pub list_limit: u32,
+    /// When lists are due.
+    pub rhythm: Rhythm,
+}
+
+/// What an earlier process has left.
+#[derive(Debug, Default)]
+pub struct Left {
+    /// Deliveries that are not over, in their order, and until when they rest.
+    pub open: Vec<(Notification, Record, Option<Millis>)>,
+    /// Deliveries that are over here. One that is listed all the same only lacks its mark.
+    pub closed: HashMap<NotificationId, End>,
+    /// What only a newer version understands: it is not begun, marked or closed here.
+    pub untouched: HashSet<NotificationId>,
+    /// What was given up.
+    pub dead: Shelf,
+    /// Whose turns do not begin.
+    pub hold: Hold,
+}
+
+/// How things stand.
+#[derive(Clone, Debug, Default)]
+pub struct Standing {
+    /// Rows that are not settled.
+    pub known: usize,
+    /// Those with a worker.
+    pub running: usize,
+    /// When the oldest of the known was created.
+    pub oldest: Option<Millis>,
+    /// Why nothing is sent to the gateway, if so.
+    pub gate_closed: Option<String>,
+    /// How many were given up and wait for a person's decision.
+    pub dead: usize,
+    /// What tells of another runtime on the account, if anything does.
+    pub foreign: Option<Foreign>,
+    /// How many lists were begun.
+    pub lists: u64,
+    /// How many of the last have failed, one after another.
+    pub list_failures: u32,
+    /// The counts.
+    pub tally: Tally,
+}

@@ -1,0 +1,149 @@
+//! A conversation: from a notification to the posted answer.
+//!
+//! ```text
+//! scout ──Listed──► dispatcher ──Job──► worker ──► deliver: context → policy → turn ⇄ tools → post → mark
+//!    ▲                  │ ▲                                                    │
+//!    └──List, Probe─────┘ └───────────────────Finished, Nudge─────────────────┘
+//! ```
+//!
+//! The `dispatcher` owns what is known of every row and decides who is next: a plain struct without threads, fed with
+//! events and the time. It is made of the `queue` (tracks, ranks, overtaking), the `pace` of the lists, the `gate`
+//! that closes while the gateway is away, and the watch for a `rival`, another runtime on the same account. A worker takes a job and walks down the road of `deliver`, step by step; what
+//! it decides on the way stands in rooms of its own: `policy` (whether the agent hears of it), `prompt` (what it is
+//! told), `calls` (the tools that it calls), `reply` (what its answer means), `post` (how it gets into the thread), `settle` (what became of a turn whose answer was lost), `retry` (what happens
+//! after a failure).
+//!
+//! A **row** is a notification as the backend lists it. A **track** is the strict order of one agent and one task (or
+//! none); it is known from the row alone. A **delivery** is everything that is done for one row; what has been done is
+//! its [`Record`], so that a delivery that stops anywhere goes on from there. Every delivery ends in exactly one
+//! [`End`].
+
+pub mod ask;
+mod cause;
+pub mod crash;
+pub mod dispatcher;
+pub mod effects;
+mod gate;
+pub mod journal;
+mod pace;
+pub mod policy;
+pub mod prompt;
+mod queue;
+mod record;
+pub mod reply;
+pub mod retry;
+pub mod rival;
+pub mod shelf;
+pub mod tally;
+pub mod tell;
+pub mod trouble;
+
+use serde::{Deserialize, Serialize};
+
+use mcr_model::{Notification, TaskId};
+
+pub use record::{NewerFields, Record, Sent, Stage, Unposted, Waits, Work};
+pub use rival::Foreign;
+pub use trouble::{Trouble, Unsettled};
+
+use policy::Skip;
+use reply::Silence;
+
+/// The strict order of one agent and one task; what an agent does without a task is one track, too.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Track {
+    /// The recipient.
+    pub agent: String,
+    /// About what.
+    pub task: Option<TaskId>,
+}
+
+impl Track {
+    /// The track of a row.
+    pub fn of(row: &Notification) -> Self {
+        Self { agent: row.recipient_id.clone(), task: row.task_id.clone() }
+    }
+}
+
+/// A delivery on its way.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// Its number: the order of first sight.
+    pub number: u64,
+    /// What is to be delivered, as it was last listed.
+    pub row: Notification,
+    /// What has been done for it.
+    pub record: Record,
+}
+
+/// How a delivery ends; exactly one for each.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum End {
+    /// The agent's answer stands in the thread, in this many messages.
+    Answered(usize),
+    /// The agent answered, but there is no thread: the answer is kept here.
+    Kept(String),
+    /// The agent had nothing to say, and need not.
+    Silent(Silence),
+    /// The agent should have answered and did not, however often it was asked.
+    Unanswered(Silence),
+    /// The agent did not hear of it, for this reason.
+    Skipped(Skip),
+    /// It is no longer there to be delivered: settled by somebody else, or deleted.
+    Gone,
+    /// A person has stopped the work on the task while the agent was at work.
+    Stopped,
+    /// It was given up, for this reason.
+    Dead(String),
+    /// It had been given up for this reason, and a person has closed it for good.
+    Dropped(String),
+}
+
+impl End {
+    /// The names of all ends.
+    pub const NAMES: [&str; 9] =
+        ["answered", "kept", "silent", "unanswered", "skipped", "gone", "stopped", "dead", "dropped"];
+
+    /// Its name, the same in `/health`, logs and figures.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Answered(_) => "answered",
+            Self::Kept(_) => "kept",
+            Self::Silent(_) => "silent",
+            Self::Unanswered(_) => "unanswered",
+            Self::Skipped(_) => "skipped",
+            Self::Gone => "gone",
+            Self::Stopped => "stopped",
+            Self::Dead(_) => "dead",
+            Self::Dropped(_) => "dropped",
+        }
+    }
+
+    /// Whether the gateway was asked for something on the way there, as far as the end tells.
+    fn shows_gateway(&self) -> bool {
+        match self {
+            Self::Answered(_) | Self::Kept(_) | Self::Silent(_) | Self::Unanswered(_) | Self::Dead(_) => true,
+            Self::Skipped(_) | Self::Gone | Self::Stopped | Self::Dropped(_) => false,
+        }
+    }
+
+    /// Whether the backend is to be told that it is settled: not of rows that it no longer knows, or that are not ours.
+    pub fn is_marked(&self) -> bool {
+        !matches!(self, Self::Gone)
+    }
+}
+
+/// What a worker has to say about its job.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// It is over.
+    Closed(End),
+    /// Not yet.
+    Again {
+        /// What was in the way.
+        trouble: Trouble,
+        /// How long to let it rest; none where it depends on the gateway alone.
+        pause: Option<std::time::Duration>,
+    },
+}

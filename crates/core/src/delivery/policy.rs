@@ -1,0 +1,358 @@
+//! Which notifications reach an agent, and what an agent may do about them (runtime-behaviour §3).
+//!
+//! [`judge`] is asked right before an agent would be started, about a context read just then: a task may be finished,
+//! a message overtaken, since the notification was written. Whatever is skipped is marked delivered, so every reason
+//! is about *never*, none is about *not yet*.
+//!
+//! Where this differs from the TypeScript runtime:
+//!
+//! - **Archived** tasks wake nobody, whatever the notification (contract D22). No status follows `archived`, and
+//!   archiving has closed the task's sessions: a turn there would open a new one, and its work would be for nothing.
+//!   The talk with the orchestrator is not work, and is exempt.
+//! - **`/stop`** by a person wakes nobody: it ends the turns on its task (`is_stopped`).
+//! - An agent's **own message** does not wake it (D16), neither as a mention nor as a thread update. Its own
+//!   **assignment** does: an agent that made a task for itself begins to work on it in this way.
+//! - On a done or blocked task an agent hears only what is addressed to it: mentions, requests, assignments.
+
+use serde::{Deserialize, Serialize};
+
+use mcr_model::clock::Millis;
+use mcr_model::{
+    AgentId, AuthorType, BehaviorFlags, DeliveryContext, MessageId, NotificationType, RecipientType, Task,
+    TaskStatus, ThreadItem, Word, is_quality,
+};
+
+/// What becomes of a notification.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// The agent is started.
+    Deliver,
+    /// Nobody is started, and the notification is settled.
+    Skip(Skip),
+}
+
+/// Why nobody is started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Skip {
+    /// The recipient is a person.
+    ForAPerson,
+    /// The recipient is gone.
+    NoAgent,
+    /// The task is gone.
+    NoTask,
+    /// The agent has written the message itself.
+    OwnMessage,
+    /// The message is `/stop`, which ends turns and starts none.
+    StopCommand,
+    /// In the talk with the orchestrator nobody else is spoken to.
+    ChatIsForTheOrchestrator,
+    /// The task is archived.
+    ArchivedTask,
+    /// The task is done or blocked, and nobody has addressed the agent.
+    QuietTask,
+    /// The task went to review, which is not for this agent to do.
+    NotAReviewer,
+    /// The message answers a thread update; answering it in turn would never end.
+    ReplyLoop,
+    /// Another agent has written in a thread that this one only follows.
+    NotInvolved,
+    /// The same person, or another, has written again since; that message has its own notification.
+    StaleUpdate,
+    /// The backend names no session to speak in.
+    NoSession,
+}
+
+impl Skip {
+    /// All of them, in the order in which they are asked.
+    pub const ALL: [Self; 13] = [
+        Self::ForAPerson,
+        Self::NoAgent,
+        Self::NoTask,
+        Self::OwnMessage,
+        Self::StopCommand,
+        Self::ChatIsForTheOrchestrator,
+        Self::ArchivedTask,
+        Self::QuietTask,
+        Self::NotAReviewer,
+        Self::ReplyLoop,
+        Self::NotInvolved,
+        Self::StaleUpdate,
+        Self::NoSession,
+    ];
+
+    /// Its name in metrics and logs; it does not change.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ForAPerson => "for-a-person",
+            Self::NoAgent => "no-agent",
+            Self::NoTask => "no-task",
+            Self::OwnMessage => "own-message",
+            Self::StopCommand => "stop-command",
+            Self::ChatIsForTheOrchestrator => "chat-is-for-the-orchestrator",
+            Self::ArchivedTask => "archived-task",
+            Self::QuietTask => "quiet-task",
+            Self::NotAReviewer => "not-a-reviewer",
+            Self::ReplyLoop => "reply-loop",
+            Self::NotInvolved => "not-involved",
+            Self::StaleUpdate => "stale-update",
+            Self::NoSession => "no-session",
+        }
+    }
+
+    /// Why the agent was not started, as the beginning of a sentence.
+    pub fn explain(self) -> &'static str {
+        match self {
+            Self::ForAPerson => "the notification is for a person",
+            Self::NoAgent => "the agent does not exist any more",
+            Self::NoTask => "the task does not exist any more",
+            Self::OwnMessage => "the agent has written the message itself",
+            Self::StopCommand => "the message is /stop, which ends turns and starts none",
+            Self::ChatIsForTheOrchestrator => "in this thread only the orchestrator is spoken to",
+            Self::ArchivedTask => "the task is archived",
+            Self::QuietTask => "the task is done or blocked, and nobody has addressed the agent",
+            Self::NotAReviewer => {
+                "the task is in review, and the agent is neither a reviewer nor the orchestrator"
+            }
+            Self::ReplyLoop => {
+                "the message is an agent's answer to a thread update; answering it would never end"
+            }
+            Self::NotInvolved => {
+                "another agent has written, and this one is neither on the task nor its reviewer"
+            }
+            Self::StaleUpdate => {
+                "a person has written again since; the newer message has its own notification"
+            }
+            Self::NoSession => "the backend names no session for the agent",
+        }
+    }
+}
+
+/// Whether the agent is started. First match wins, from top to bottom.
+pub fn judge(context: &DeliveryContext) -> Verdict {
+    match reason_to_skip(context) {
+        Some(why) => Verdict::Skip(why),
+        None => Verdict::Deliver,
+    }
+}
+
+fn reason_to_skip(context: &DeliveryContext) -> Option<Skip> {
+    use NotificationType::{Mention, StatusChange, ThreadUpdate};
+    let row = &context.notification;
+    let kind = row.kind.known();
+    let task = context.task.as_ref();
+    let status = task.and_then(|task| task.status.known());
+
+    if row.recipient_type == RecipientType::User {
+        return Some(Skip::ForAPerson);
+    }
+    if context.agent.is_none() {
+        return Some(Skip::NoAgent);
+    }
+    if row.task_id.is_some() && task.is_none() {
+        return Some(Skip::NoTask);
+    }
+    if matches!(kind, Some(Mention | ThreadUpdate)) && agent_author(context) == Some(&row.recipient_id) {
+        return Some(Skip::OwnMessage);
+    }
+    if is_stop_command(context) {
+        return Some(Skip::StopCommand);
+    }
+    if task.is_some_and(Task::is_orchestrator_chat) {
+        if !is_orchestrator(context, &row.recipient_id) {
+            return Some(Skip::ChatIsForTheOrchestrator);
+        }
+    } else {
+        if status == Some(TaskStatus::Archived) {
+            return Some(Skip::ArchivedTask);
+        }
+        if matches!(kind, Some(ThreadUpdate | StatusChange)) && status.is_some_and(is_quiet) {
+            return Some(Skip::QuietTask);
+        }
+        if kind == Some(StatusChange)
+            && status == Some(TaskStatus::Review)
+            && !(is_orchestrator(context, &row.recipient_id) || may_review(context.effective_behavior_flags))
+        {
+            return Some(Skip::NotAReviewer);
+        }
+        if kind == Some(ThreadUpdate)
+            && let Some(why) = no_concern(context)
+        {
+            return Some(why);
+        }
+    }
+    if is_stale(context) {
+        return Some(Skip::StaleUpdate);
+    }
+    if context.delivery_session_key.as_ref().is_none_or(|key| key.expose().trim().is_empty()) {
+        return Some(Skip::NoSession);
+    }
+    None
+}
+
+/// Why a thread update written by an agent does not concern this one (§3.2). The orchestrator hears everything. Others
+/// hear what is said on their tasks and reviews; but of an answer to a thread update only if the orchestrator gave it,
+/// because two agents who answer each other's updates would never stop. The orchestrator and somebody on the task would
+/// not either, where one of them always has something to say: once agents have been [alone](ALONE) for long enough, an
+/// answer to an update wakes nobody.
+fn no_concern(context: &DeliveryContext) -> Option<Skip> {
+    let recipient = &context.notification.recipient_id;
+    let author = agent_author(context)?;
+    let is_answer =
+        context.source_notification_type.as_ref().is_some_and(|kind| *kind == NotificationType::ThreadUpdate);
+    if is_answer && are_alone(context) {
+        return Some(Skip::ReplyLoop);
+    }
+    if is_orchestrator(context, recipient) {
+        return None;
+    }
+    if is_answer && !is_orchestrator(context, author) {
+        return Some(Skip::ReplyLoop);
+    }
+    let task = context.task.as_ref();
+    let is_assigned =
+        task.is_some_and(|task| task.assigned_agent_ids.iter().any(|id| id.as_str() == recipient));
+    let is_reviewer = task.is_some_and(|task| task.status == TaskStatus::Review)
+        && may_review(context.effective_behavior_flags);
+    (!is_assigned && !is_reviewer).then_some(Skip::NotInvolved)
+}
+
+/// What a person writes in a thread to end the turns on its task.
+const STOP: &str = "/stop";
+
+/// Why the backend says that a task is blocked which a person has stopped with the button of that name (contract §8).
+const PAUSED: &str = "Paused by user (/stop)";
+
+/// What an agent is told that goes on with a task after a person stopped it.
+pub const STOPPED: &str = "Not run: a person stopped the work on this task with /stop. End your turn now, call nothing \
+                           more, and do not go on by yourself: you are told when the work goes on.";
+
+fn is_stop(author: &Word<AuthorType>, content: &str) -> bool {
+    *author == AuthorType::User && content.trim() == STOP
+}
+
+/// Whether the message of this notification is `/stop`.
+pub fn is_stop_command(context: &DeliveryContext) -> bool {
+    context.message.as_ref().is_some_and(|message| is_stop(&message.author_type, &message.content))
+}
+
+/// Whether a person has stopped the task and nobody has taken it up since.
+pub fn is_paused(task: &Task) -> bool {
+    task.status == TaskStatus::Blocked && task.blocked_reason.as_deref().map(str::trim) == Some(PAUSED)
+}
+
+/// Whether the last word of a person in this thread, oldest message first, is `/stop`.
+pub fn ends_with_stop(thread: &[ThreadItem]) -> bool {
+    let last = thread.iter().rev().find(|item| item.author_type == AuthorType::User);
+    last.is_some_and(|item| is_stop(&item.author_type, &item.content))
+}
+
+/// Whether a person has stopped the work that began with what the agent has `heard`. An agent that was told of a
+/// paused task (`began_paused`) was asked all the same, and only a later `/stop` counts.
+pub fn is_stopped(
+    context: &DeliveryContext,
+    (message, at): &(Option<MessageId>, Millis),
+    began_paused: bool,
+) -> bool {
+    if !began_paused && context.task.as_ref().is_some_and(is_paused) {
+        return true;
+    }
+    let heard = context.thread.iter().position(|item| Some(&item.message_id) == message.as_ref());
+    let later = context.thread.iter().enumerate().filter(|(place, item)| match heard {
+        Some(heard) => *place > heard,
+        None => item.created_at > *at,
+    });
+    later.into_iter().any(|(_, item)| is_stop(&item.author_type, &item.content))
+}
+
+/// After so many messages in a row without a person, agents are among themselves.
+pub const ALONE: usize = 8;
+
+fn are_alone(context: &DeliveryContext) -> bool {
+    let newest = || context.thread.iter().rev().take(ALONE);
+    newest().count() == ALONE && newest().all(|item| item.author_type == AuthorType::Agent)
+}
+
+/// Whether a person has written again since the message of this update (D-13).
+fn is_stale(context: &DeliveryContext) -> bool {
+    let row = &context.notification;
+    let by_a_person = |author: &Word<AuthorType>| *author == AuthorType::User;
+    let (Some(id), Some(message)) = (&row.message_id, &context.message) else { return false };
+    if row.kind != NotificationType::ThreadUpdate || !by_a_person(&message.author_type) {
+        return false;
+    }
+    let mut later = context.thread.iter().skip_while(|item| item.message_id != *id).skip(1);
+    later.any(|item| by_a_person(&item.author_type))
+}
+
+/// The agent that wrote the message; none if a person did, or there is no message.
+/// The agent who wrote the message, if it was one.
+pub(super) fn agent_author(context: &DeliveryContext) -> Option<&String> {
+    let message = context.message.as_ref()?;
+    (message.author_type == AuthorType::Agent).then_some(&message.author_id)
+}
+
+fn is_orchestrator(context: &DeliveryContext, id: &str) -> bool {
+    context.orchestrator_agent_id.as_ref().is_some_and(|orchestrator| orchestrator.as_str() == id)
+}
+
+/// Whether nobody is told of what goes on in a task of this status, unless addressed.
+pub fn is_quiet(status: TaskStatus) -> bool {
+    matches!(status, TaskStatus::Done | TaskStatus::Blocked | TaskStatus::Archived)
+}
+
+/// Whether this is the orchestrator's own delivery (P-13).
+pub fn leads(context: &DeliveryContext) -> bool {
+    let agent = context.agent.as_ref();
+    agent.is_some_and(|agent| context.orchestrator_agent_id.as_ref() == Some(&agent.id))
+}
+
+/// Whether the backend lets the recipient close tasks, by the team as it is now.
+pub fn may_close(context: &DeliveryContext) -> bool {
+    let Some(agent) = &context.agent else { return false };
+    let team = context.mentionable_agents.iter().map(|one| (&one.id, is_quality(&one.slug, &one.role)));
+    mcr_model::may_close(team, &agent.id, leads(context))
+}
+
+/// Whether an agent reviews others' work (P-9): by its flag alone, never by its role or slug.
+pub fn may_review(flags: BehaviorFlags) -> bool {
+    flags.can_review_tasks
+}
+
+/// Whether the agent shares the task with another agent (P-10). The list may name one twice.
+pub fn is_multi_assignee(context: &DeliveryContext) -> bool {
+    let (Some(task), Some(agent)) = (&context.task, &context.agent) else { return false };
+    let on_it = |id: &AgentId| *id == agent.id;
+    task.assigned_agent_ids.iter().any(on_it) && !task.assigned_agent_ids.iter().all(on_it)
+}
+
+/// What to do with a reply that says nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum OnSilence {
+    /// Somebody waits for an answer: ask again, a bounded number of times.
+    AskAgain,
+    /// Nobody does: the notification is settled.
+    Close,
+}
+
+/// What to do with a reply that says nothing (§2.4), by the notification and by who wrote its message.
+pub fn on_silence(kind: &Word<NotificationType>, author: Option<&Word<AuthorType>>) -> OnSilence {
+    use NotificationType::{Assignment, Mention, ResponseRequest, ThreadUpdate};
+    let by_an_agent = author.is_some_and(|author| *author == AuthorType::Agent);
+    match kind.known() {
+        Some(Assignment | Mention | ResponseRequest) => OnSilence::AskAgain,
+        Some(ThreadUpdate) if !by_an_agent => OnSilence::AskAgain,
+        _ => OnSilence::Close,
+    }
+}
+
+/// Whether the briefing allows the agent to stay silent (§4.3, 3): nobody has asked it for anything, or only another
+/// agent has spoken, which may have been a word of thanks.
+pub fn may_stay_silent(context: &DeliveryContext) -> bool {
+    use NotificationType::{Assignment, Mention, ResponseRequest, ThreadUpdate};
+    match context.notification.kind.known() {
+        Some(Assignment | ResponseRequest) => false,
+        Some(Mention | ThreadUpdate) => agent_author(context).is_some(),
+        _ => true,
+    }
+}

@@ -1,0 +1,78 @@
+//! Lines of structure that nobody else can write, and foreign words among our own.
+
+use std::borrow::Cow;
+
+use mcr_model::limits;
+
+/// Stands where a text held the mark of the request; nothing that a mark is made of, so that none can arise around it.
+const TAKEN_OUT: &str = "(…)";
+
+/// The mark of one request.
+#[derive(Clone, Copy)]
+pub struct Fence<'a>(pub &'a str);
+
+impl Fence<'_> {
+    /// A line of structure, `<<mark words>>`. The words are ours.
+    pub fn line(self, words: &str) -> String {
+        format!("<<{} {words}>>", self.0)
+    }
+
+    /// A foreign text without the mark, in whichever case it was written.
+    pub fn clean(self, text: &str) -> Cow<'_, str> {
+        let mark = self.0.to_ascii_lowercase();
+        let lower = text.to_ascii_lowercase();
+        if mark.is_empty() || !lower.contains(&mark) {
+            return Cow::Borrowed(text);
+        }
+        // Lower-casing ASCII moves nothing, so what is found in one text is there in the other.
+        let mut clean = String::with_capacity(text.len());
+        let mut from = 0;
+        for (at, _) in lower.match_indices(&mark) {
+            clean.push_str(&text[from..at]);
+            clean.push_str(TAKEN_OUT);
+            from = at + mark.len();
+        }
+        clean.push_str(&text[from..]);
+        Cow::Owned(clean)
+    }
+
+    /// A foreign text as one short line, fit to stand between quotation marks.
+    pub fn one_line(self, text: &str, chars_max: usize) -> String {
+        let plain: String = text
+            .chars()
+            .map(|c| if c.is_control() || ['\u{2028}', '\u{2029}'].contains(&c) { ' ' } else { c })
+            .map(|c| if ['"', '“', '”'].contains(&c) { '\'' } else { c })
+            .collect();
+        let words: Vec<&str> = plain.split_whitespace().collect();
+        // Cleaned last: taking something out may bring a mark together.
+        shortened(&self.clean(&words.join(" ")), chars_max)
+    }
+}
+
+/// The beginning of a text, with `…` where it was cut (PR-3).
+pub fn shortened(text: &str, chars_max: usize) -> String {
+    if limits::chars(text) <= chars_max {
+        return text.to_owned();
+    }
+    format!("{}…", beginning(text, chars_max.saturating_sub(1)).trim_end())
+}
+
+/// As much of the beginning as fits.
+pub fn beginning(text: &str, chars_max: usize) -> &str {
+    let mut used = 0;
+    let too_far = text.char_indices().find(|(_, c)| {
+        used += c.len_utf16();
+        used > chars_max
+    });
+    too_far.map_or(text, |(at, _)| &text[..at])
+}
+
+/// As much of the end as fits.
+pub fn ending(text: &str, chars_max: usize) -> &str {
+    let mut used = 0;
+    let too_far = text.char_indices().rev().find(|(_, c)| {
+        used += c.len_utf16();
+        used > chars_max
+    });
+    too_far.map_or(text, |(at, c)| &text[at + c.len_utf8()..])
+}

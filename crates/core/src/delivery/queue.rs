@@ -1,0 +1,345 @@
+//! Who is next: tracks, ranks, and the limit on overtaking.
+//!
+//! A row gets its number at first sight. Of each track one row runs at a time. Which of its rows may begin:
+//!
+//! * The first one, and those behind it as long as every earlier row lets later ones pass: it has failed twice
+//!   (`PASSED_AFTER`). It is tried in between whenever its pause is over.
+//! * While a turn of one row is not settled, or waits for the results of its calls, of all turns only that row's: the
+//!   session has one turn at a time.
+//! * Any row that needs no turn: its answer only has to be posted, or its mark set. The breaker and an operator's pause
+//!   do not hold it either.
+//!
+//! Among the rows that may begin, those of a better rank come first; within a rank the lower number. But a row that has
+//! been overtaken by [`OVERTAKEN_MAX`] later ones comes before everything, so no row starves.
+
+mod row;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+
+use row::{PASSED_FOR_OTHERS, RANKS, Row};
+
+use super::ask::{Hold, Pending, Place};
+use super::gate::Turns;
+use super::{Job, Record, Stage, Track};
+use mcr_model::clock::Millis;
+use mcr_model::{Notification, NotificationId};
+
+/// How many later rows may begin before an earlier one that waits.
+pub(super) const OVERTAKEN_MAX: u32 = 200;
+
+/// One track.
+#[derive(Debug, Default)]
+struct Line {
+    rows: VecDeque<u64>,
+    /// The one that runs.
+    busy: Option<u64>,
+    /// Those that may begin, now or when they have rested.
+    next: Vec<u64>,
+}
+
+/// A job that begins, and whether with a turn.
+#[derive(Debug)]
+pub(super) struct Taken {
+    pub(super) job: Job,
+    pub(super) turn: bool,
+}
+
+/// All rows that are not settled, in their order.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    next_number: u64,
+    rows: BTreeMap<u64, Row>,
+    numbers: HashMap<NotificationId, u64>,
+    lines: HashMap<Track, Line>,
+    /// Rows of idle tracks that could begin now, by rank.
+    ready: [BTreeSet<u64>; RANKS],
+    /// Rows of idle tracks that could begin and rest, by the end of their rest.
+    resting: BTreeSet<(Millis, u64)>,
+    running: usize,
+}
+
+impl Queue {
+    /// How many rows are known.
+    pub(super) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// How many are with a worker.
+    pub(super) fn running(&self) -> usize {
+        self.running
+    }
+
+    /// How many could begin now.
+    pub(super) fn ready(&self, hold: &Hold) -> usize {
+        let ready = self.ready.iter();
+        if hold.is_nothing() {
+            return ready.map(BTreeSet::len).sum();
+        }
+        ready.flatten().filter(|number| self.rows[number].may_begin(hold, Turns::All)).count()
+    }
+
+    /// When the oldest of them was created, by the backend's clock.
+    pub(super) fn oldest(&self) -> Option<Millis> {
+        self.rows.values().next().map(|row| row.notification.created_at)
+    }
+
+    /// When the next row has rested enough.
+    pub(super) fn wake_at(&self) -> Option<Millis> {
+        self.resting.first().map(|(at, _)| *at)
+    }
+
+    /// Whether the row is known. A later message may have been folded into it; a worker reads that for itself, so only
+    /// what `oldest` tells is kept up to date, and the marks, by which a worker sees that somebody else was faster.
+    pub(super) fn knows(&mut self, row: &Notification) -> bool {
+        let Some(number) = self.numbers.get(&row.id) else { return false };
+        if let Some(known) = self.rows.get_mut(number) {
+            let known = &mut known.notification;
+            known.created_at = row.created_at;
+            (known.read_at, known.delivery_ended_at) = (row.read_at, row.delivery_ended_at);
+        }
+        true
+    }
+
+    /// A row that an earlier process has left, at the end of its track.
+    pub(super) fn recall(
+        &mut self,
+        row: Notification,
+        record: Record,
+        not_before: Option<Millis>,
+        now: Millis,
+    ) {
+        self.add(Row { not_before, ..Row::new(row, record) }, now);
+    }
+
+    /// A row that a list shows for the first time, at the end of its track.
+    pub(super) fn push(&mut self, row: Notification, record: Record, seen_in: u64, now: Millis) {
+        self.add(Row { seen_in, ..Row::new(row, record) }, now);
+    }
+
+    /// A row that has ended and is still listed, because its mark is missing.
+    pub(super) fn push_ended(&mut self, row: Notification, record: Record, seen_in: u64, now: Millis) {
+        self.add(Row { seen_in, ended: true, ..Row::new(row, record) }, now);
+    }
+
+    fn add(&mut self, row: Row, now: Millis) {
+        let number = self.next_number;
+        self.next_number += 1;
+        self.numbers.insert(row.notification.id.clone(), number);
+        let track = row.track.clone();
+        self.lines.entry(track.clone()).or_default().rows.push_back(number);
+        self.rows.insert(number, row);
+        self.arrange(&track, now);
+    }
+
+    /// Finds out anew which rows of a track may begin.
+    fn arrange(&mut self, track: &Track, now: Millis) {
+        self.withdraw(track);
+        let Some(line) = self.lines.get(track).filter(|line| line.busy.is_none()) else { return };
+        let next = self.next_of(line);
+        for number in &next {
+            self.line_up(*number, now);
+        }
+        if let Some(line) = self.lines.get_mut(track) {
+            line.next = next;
+        }
+    }
+
+    /// None of a track may begin for now. Comes before whatever changes its rows.
+    fn withdraw(&mut self, track: &Track) {
+        let Some(line) = self.lines.get_mut(track) else { return };
+        for number in std::mem::take(&mut line.next) {
+            let Some(row) = self.rows.get(&number) else { continue };
+            self.ready[row.rank as usize].remove(&number);
+            if let Some(at) = row.not_before {
+                self.resting.remove(&(at, number));
+            }
+        }
+    }
+
+    /// The rows of an idle track that may begin, now or when they have rested.
+    fn next_of(&self, line: &Line) -> Vec<u64> {
+        let holder = self.holder(line);
+        let (mut open, mut others) = (true, PASSED_FOR_OTHERS);
+        let may_begin = |number: &&u64| {
+            let row = &self.rows[*number];
+            let turn = holder.map_or(open, |holder| holder == **number);
+            open = open && row.lets_pass(&mut others);
+            turn || !row.needs_turn()
+        };
+        line.rows.iter().filter(may_begin).copied().collect()
+    }
+
+    /// The row whose conversation is in the middle, if there is one.
+    fn holder(&self, line: &Line) -> Option<u64> {
+        line.rows.iter().copied().find(|number| self.rows[number].record.holds_session())
+    }
+
+    /// Makes a row ready, or lets it rest.
+    fn line_up(&mut self, number: u64, now: Millis) {
+        let row = &self.rows[&number];
+        match row.not_before {
+            Some(at) if at > now => {
+                self.resting.insert((at, number));
+            }
+            Some(_) | None => {
+                self.ready[row.rank as usize].insert(number);
+            }
+        }
+    }
+
+    /// Those that have rested enough can begin.
+    pub(super) fn wake(&mut self, now: Millis) {
+        while let Some(&(at, number)) = self.resting.first()
+            && at <= now
+        {
+            self.resting.pop_first();
+            self.line_up(number, now);
+        }
+    }
+
+    /// Whether this row is known.
+    pub(super) fn has(&self, id: &NotificationId) -> bool {
+        self.numbers.contains_key(id)
+    }
+
+    /// All rows, and where each of them is.
+    pub(super) fn pending(&self, now: Millis) -> Vec<Pending> {
+        let rows = self.rows.iter();
+        rows.map(|(number, row)| Pending {
+            row: row.notification.clone(),
+            record: row.record.clone(),
+            trouble: row.trouble.clone(),
+            place: self.place(*number, row, now),
+        })
+        .collect()
+    }
+
+    fn place(&self, number: u64, row: &Row, now: Millis) -> Place {
+        if row.running {
+            return Place::Running;
+        }
+        let line = self.lines.get(&row.track);
+        let behind =
+            line.and_then(|line| self.waits_for(number, line)).and_then(|other| self.rows.get(&other));
+        match (row.not_before.filter(|at| *at > now), behind) {
+            // It waits for one that runs; but its own pause is not over either.
+            (Some(at), Some(other)) if other.running => Place::Rests(at),
+            (_, Some(other)) => Place::Behind(other.notification.id.clone()),
+            (Some(at), None) => Place::Rests(at),
+            (None, None) => Place::Ready,
+        }
+    }
+
+    /// The row of the same track that has to end, or to come further, before this one may begin.
+    fn waits_for(&self, number: u64, line: &Line) -> Option<u64> {
+        if line.busy.is_some() || line.next.contains(&number) {
+            return line.busy;
+        }
+        let mut others = PASSED_FOR_OTHERS;
+        let blocks = |earlier: &u64| !self.rows[earlier].lets_pass(&mut others);
+        self.holder(line).or_else(|| line.rows.iter().copied().find(blocks))
+    }
+
+    /// A person wants it to begin as soon as it can; whether it is known.
+    pub(super) fn hurry(&mut self, id: &NotificationId, now: Millis) -> bool {
+        let Some(number) = self.numbers.get(id).copied() else { return false };
+        let Some(track) = self.rows.get(&number).map(|row| row.track.clone()) else { return false };
+        self.withdraw(&track);
+        if let Some(row) = self.rows.get_mut(&number) {
+            (row.hurried, row.not_before) = (true, None);
+        }
+        self.arrange(&track, now);
+        true
+    }
+
+    /// The next job; its track is busy from now on. With `Turns::One` the job that tells best whether the gateway lets
+    /// anything in: of those that were turned away least often the first.
+    pub(super) fn take(&mut self, hold: &Hold, turns: Turns) -> Option<Taken> {
+        let number = match turns {
+            Turns::All | Turns::None => self.next(hold, turns),
+            Turns::One => self.next(hold, Turns::None).or_else(|| {
+                let ready = self.ready.iter().flatten().copied();
+                ready
+                    .filter(|number| self.rows[number].may_begin(hold, turns))
+                    .min_by_key(|number| (self.rows[number].record.turned_away, *number))
+            }),
+        };
+        self.hand_out(number?)
+    }
+
+    fn hand_out(&mut self, number: u64) -> Option<Taken> {
+        for (_, earlier) in self.rows.range_mut(..number).filter(|(_, row)| !row.running) {
+            earlier.overtaken += 1;
+        }
+        let track = self.rows.get(&number)?.track.clone();
+        self.withdraw(&track);
+        self.lines.get_mut(&track)?.busy = Some(number);
+        let row = self.rows.get_mut(&number)?;
+        let turn = row.needs_turn();
+        row.running = true;
+        self.running += 1;
+        let job = Job { number, row: row.notification.clone(), record: std::mem::take(&mut row.record) };
+        Some(Taken { job, turn })
+    }
+
+    fn next(&self, hold: &Hold, turns: Turns) -> Option<u64> {
+        let may_begin = |number: &u64| self.rows[number].may_begin(hold, turns);
+        let ready = self.ready.iter().flatten().copied();
+        let overdue =
+            ready.filter(|number| self.rows[number].overtaken >= OVERTAKEN_MAX && may_begin(number)).min();
+        overdue.or_else(|| self.ready.iter().find_map(|rank| rank.iter().copied().find(may_begin)))
+    }
+
+    /// The worker is done with it for now, because of this trouble: it waits again, in its place of its track.
+    pub(super) fn put_back(&mut self, job: Job, trouble: String, not_before: Option<Millis>, now: Millis) {
+        let Some(row) = self.rows.get_mut(&job.number) else { return };
+        row.record = job.record;
+        row.trouble = Some(trouble);
+        row.not_before = not_before;
+        row.running = false;
+        self.running -= 1;
+        let track = row.track.clone();
+        if let Some(line) = self.lines.get_mut(&track) {
+            line.busy = None;
+        }
+        self.arrange(&track, now);
+    }
+
+    /// Whether the row had ended before and only lacked its mark.
+    pub(super) fn had_ended(&self, number: u64) -> bool {
+        self.rows.get(&number).is_some_and(|row| row.ended)
+    }
+
+    /// It is settled: the next of its track may begin.
+    pub(super) fn close(&mut self, number: u64, now: Millis) -> Option<Notification> {
+        let track = self.rows.get(&number)?.track.clone();
+        self.withdraw(&track);
+        let row = self.rows.remove(&number)?;
+        self.numbers.remove(&row.notification.id);
+        self.running -= usize::from(row.running);
+        let line = self.lines.get_mut(&track)?;
+        line.busy = line.busy.filter(|busy| *busy != number);
+        line.rows.retain(|other| *other != number);
+        if line.rows.is_empty() {
+            self.lines.remove(&track);
+        } else {
+            self.arrange(&track, now);
+        }
+        Some(row.notification)
+    }
+
+    /// Rows that wait untouched although a list that began after they were seen, and that was complete, lacks them.
+    pub(super) fn missing_from(&self, list: u64, listed: &[Notification]) -> Vec<u64> {
+        let listed: std::collections::HashSet<&NotificationId> = listed.iter().map(|row| &row.id).collect();
+        let untouched = |row: &Row| {
+            let record = &row.record;
+            // One that begins again is settled there, so no list shows it.
+            let again = record.reopened || record.lost > 0 || record.sent.is_some();
+            matches!(record.stage, Stage::Fresh) && !again
+        };
+        let gone = self.rows.iter().filter(|(_, row)| {
+            !row.running && row.seen_in < list && untouched(row) && !listed.contains(&row.notification.id)
+        });
+        gone.map(|(number, _)| *number).collect()
+    }
+}

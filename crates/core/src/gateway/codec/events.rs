@@ -1,0 +1,326 @@
+//! A stream of server-sent events, cut into events. Bytes go in, in pieces of any size; lines may end in any way, and
+//! data may stand on several lines.
+
+use std::mem;
+
+use super::{Class, Failure, Why};
+use mcr_model::memory::Share;
+
+/// The largest event.
+pub(crate) const EVENT_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// The longest line that is none of data.
+const LINE_BYTES_MAX: usize = 64 * 1024;
+
+/// Bytes that tell a line of data: a mark, the name of the field, a blank and one more.
+const DATA_HEAD_BYTES: usize = 16;
+
+/// The beginning of a stream that somebody's editor has marked.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// One event: what it is called (empty where it is not), and its data.
+#[derive(Clone, Copy)]
+pub(crate) struct Event<'a> {
+    pub(crate) name: &'a [u8],
+    pub(crate) data: &'a [u8],
+}
+
+/// Who hears of events.
+pub(crate) type Listener<'a> = &'a mut dyn FnMut(Event<'_>) -> Result<(), Failure>;
+
+/// What of the present event has come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum SoFar {
+    /// No line of data.
+    NoData,
+    /// Whole lines of data.
+    Data,
+    /// A line of data that has not ended yet.
+    PartOfData,
+}
+
+/// The state between two pieces. The data of an event is kept once, and only if its reader needs it.
+pub(crate) struct Events {
+    /// A line that has not ended yet, unless it is one of data: such a line goes to the data as it comes.
+    line: Vec<u8>,
+    name: Vec<u8>,
+    data: Vec<u8>,
+    so_far: SoFar,
+    /// The last byte was a carriage return: a line feed now belongs to it.
+    after_return: bool,
+    begun: bool,
+    limit: usize,
+    /// The memory of the data.
+    share: Share,
+    /// Whether the data of an event of this name is needed.
+    needs: fn(&[u8]) -> bool,
+}
+
+impl Events {
+    /// Of one stream; `share` is the memory for its events, the largest of them included.
+    pub(crate) fn new(share: Share, needs: fn(&[u8]) -> bool) -> Self {
+        Self {
+            line: Vec::new(),
+            name: Vec::new(),
+            data: Vec::new(),
+            so_far: SoFar::NoData,
+            after_return: false,
+            begun: false,
+            limit: EVENT_BYTES_MAX,
+            share,
+            needs,
+        }
+    }
+
+    /// How much of the memory for large messages the present event holds.
+    pub(crate) fn held(&self) -> usize {
+        self.share.held()
+    }
+
+    /// Takes the next piece.
+    pub(crate) fn push(&mut self, mut bytes: &[u8], hear: Listener<'_>) -> Result<(), Failure> {
+        if mem::take(&mut self.after_return) {
+            match bytes.first() {
+                Some(b'\n') => bytes = &bytes[1..],
+                Some(_) => {}
+                None => self.after_return = true,
+            }
+        }
+        while let Some(end) = bytes.iter().position(|byte| matches!(byte, b'\n' | b'\r')) {
+            let (line_end, rest) = (&bytes[..end], &bytes[end + 1..]);
+            let returned = bytes[end] == b'\r';
+            bytes = rest;
+            if returned {
+                match bytes.first() {
+                    Some(b'\n') => bytes = &bytes[1..],
+                    Some(_) => {}
+                    None => self.after_return = true,
+                }
+            }
+            self.keep(line_end)?;
+            self.line_ended(hear)?;
+        }
+        self.keep(bytes)
+    }
+
+    /// The stream has ended. Its last event counts even if the blank line behind it is missing: the JSON in it tells
+    /// whether it is whole.
+    pub(crate) fn end(&mut self, hear: Listener<'_>) -> Result<(), Failure> {
+        self.line_ended(hear)?;
+        self.line_ended(hear)
+    }
+
+    /// Takes a part of a line.
+    fn keep(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        if self.so_far == SoFar::PartOfData {
+            return self.add(bytes);
+        }
+        if self.line.len() + bytes.len().min(DATA_HEAD_BYTES) > self.limit.min(LINE_BYTES_MAX) {
+            return Err(too_large());
+        }
+        // Enough to see whether this is a line of data; the rest of such a line is copied once.
+        let (head, rest) = bytes.split_at(bytes.len().min(DATA_HEAD_BYTES.saturating_sub(self.line.len())));
+        self.line.extend_from_slice(head);
+        if self.line.len() >= DATA_HEAD_BYTES
+            && let Some(value) = self.line_of_data()
+        {
+            let value = value.to_vec();
+            self.line.clear();
+            self.begun = true;
+            self.begin_data(SoFar::PartOfData)?;
+            self.add(&value)?;
+            return self.add(rest);
+        }
+        if self.line.len() + rest.len() > self.limit.min(LINE_BYTES_MAX) {
+            return Err(too_large());
+        }
+        self.line.extend_from_slice(rest);
+        Ok(())
+    }
+
+    /// The line so far, without the mark that may stand before the first one.
+    fn unmarked(&self) -> &[u8] {
+        if self.begun { &self.line } else { self.line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&self.line) }
+    }
+
+    /// What the line says, if it is one of data.
+    fn line_of_data(&self) -> Option<&[u8]> {
+        let value = self.unmarked().strip_prefix(b"data:")?;
+        Some(value.strip_prefix(b" ").unwrap_or(value))
+    }
+
+    fn begin_data(&mut self, so_far: SoFar) -> Result<(), Failure> {
+        let first = mem::replace(&mut self.so_far, so_far) == SoFar::NoData;
+        if first { Ok(()) } else { self.add(b"\n") }
+    }
+
+    fn add(&mut self, value: &[u8]) -> Result<(), Failure> {
+        if !(self.needs)(&self.name) {
+            return Ok(());
+        }
+        if self.data.len() + value.len() > self.limit {
+            return Err(too_large());
+        }
+        self.share
+            .append(&mut self.data, value)
+            .map_err(|crowded| Failure::new(Class::Lost, Why::LostAnswer).with_detail(crowded.to_string()))
+    }
+
+    fn line_ended(&mut self, hear: Listener<'_>) -> Result<(), Failure> {
+        if self.so_far == SoFar::PartOfData {
+            self.so_far = SoFar::Data;
+            return Ok(());
+        }
+        let line = mem::take(&mut self.line);
+        let first = !mem::replace(&mut self.begun, true);
+        let line = if first { line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&line) } else { &line };
+        if line.is_empty() {
+            let told = mem::replace(&mut self.so_far, SoFar::NoData) != SoFar::NoData;
+            let result = if told { hear(Event { name: &self.name, data: &self.data }) } else { Ok(()) };
+            self.name.clear();
+            // The memory of a large event is given back at once.
+            if self.held() > 0 {
+                self.data = Vec::new();
+            } else {
+                self.data.clear();
+            }
+            self.share.release();
+            return result;
+        }
+        // A comment begins with the colon.
+        let colon = line.iter().position(|byte| *byte == b':');
+        let (field, value) = colon.map_or((line, &b""[..]), |at| (&line[..at], &line[at + 1..]));
+        let value = value.strip_prefix(b" ").unwrap_or(value);
+        match field {
+            b"data" => {
+                self.begin_data(SoFar::Data)?;
+                self.add(value)?;
+            }
+            b"event" => {
+                self.name.clear();
+                self.name.extend_from_slice(value);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+fn too_large() -> Failure {
+    Failure::new(Class::Lost, Why::AnswerTooLarge).with_detail("one event of over 16 MiB")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use mcr_model::memory::Pool;
+
+    fn events(limit: usize) -> Events {
+        let share = Pool::new(EVENT_BYTES_MAX).share(EVENT_BYTES_MAX, Duration::ZERO);
+        Events { limit, ..Events::new(share, |name| name != b"unwanted") }
+    }
+
+    fn heard(pieces: &[&[u8]]) -> Vec<(String, String)> {
+        let mut found = Vec::new();
+        let mut events = events(EVENT_BYTES_MAX);
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let mut hear = |event: Event<'_>| {
+            found.push((text(event.name), text(event.data)));
+            Ok(())
+        };
+        for piece in pieces {
+            events.push(piece, &mut hear).unwrap();
+        }
+        events.end(&mut hear).unwrap();
+        found
+    }
+
+    fn pairs(rows: &[(&str, &str)]) -> Vec<(String, String)> {
+        rows.iter().map(|(name, data)| ((*name).to_owned(), (*data).to_owned())).collect()
+    }
+
+    #[test]
+    fn lines_end_in_any_way_and_data_may_have_several() {
+        let stream = "\u{feff}: hello\nevent: a\ndata: 1\ndata:2\nid: 7\n\ndata\n\nevent: lost\n\nretry: 9\ndata: {\"x\": 1}\n\ndata:  [DONE]";
+        let expected = pairs(&[("a", "1\n2"), ("", ""), ("", "{\"x\": 1}"), ("", " [DONE]")]);
+        for end in ["\n", "\r\n", "\r"] {
+            let stream = stream.replace('\n', end);
+            assert_eq!(heard(&[stream.as_bytes()]), expected, "{end:?}");
+        }
+    }
+
+    /// Every place where a piece can end, in all three spellings of a line's end.
+    #[test]
+    fn pieces_may_end_anywhere() {
+        let stream =
+            "event: response.created\ndata: {\"a\":\"ü\"}\n\n: x\ndata: 1\ndata: 2\n\ndata: [DONE]\n\n";
+        for end in ["\n", "\r\n", "\r"] {
+            let stream = stream.replace('\n', end).into_bytes();
+            let whole = heard(&[&stream]);
+            assert_eq!(whole.len(), 3);
+            for at in 0..=stream.len() {
+                for to in at..=stream.len() {
+                    assert_eq!(heard(&[&stream[..at], &stream[at..to], &stream[to..]]), whole, "{at} {to}");
+                }
+            }
+            let bytes: Vec<&[u8]> = stream.chunks(1).collect();
+            assert_eq!(heard(&bytes), whole);
+        }
+    }
+
+    #[test]
+    fn what_never_ends_is_not_kept() {
+        for piece in [&b"data: 12345678\n"[..], b": comment without end ", b"data: x"] {
+            let mut events = events(64);
+            let mut refused = None;
+            for _ in 0..100 {
+                if let Err(failure) = events.push(piece, &mut |_| Ok(())) {
+                    refused = Some(failure.why);
+                    break;
+                }
+            }
+            assert_eq!(refused, Some(Why::AnswerTooLarge));
+            assert!(events.line.len() <= 64 && events.data.len() <= 64);
+        }
+        let mut events = events(64);
+        for _ in 0..100 {
+            events.push(b": alive\n\nevent: ping\n\n", &mut |_| Ok(())).unwrap();
+        }
+    }
+
+    /// Data that nobody reads is not kept; large data is kept once, and its memory given back with its event.
+    #[test]
+    fn only_what_is_needed_is_kept() {
+        let mut events = events(EVENT_BYTES_MAX);
+        let long = "x".repeat(1_000_000);
+        let mut found = Vec::new();
+        let mut hear = |event: Event<'_>| {
+            found.push((event.name.to_vec(), event.data.len()));
+            Ok(())
+        };
+        for name in ["unwanted", "wanted"] {
+            for piece in format!("event: {name}\ndata: {long}\n").as_bytes().chunks(16 * 1024) {
+                events.push(piece, &mut hear).unwrap();
+            }
+            assert_eq!(events.held() > 0, name == "wanted");
+            events.push(b"\n", &mut hear).unwrap();
+            assert_eq!((events.held(), events.data.capacity() <= 64 * 1024), (0, true));
+        }
+        assert_eq!(found, [(b"unwanted".to_vec(), 0), (b"wanted".to_vec(), 1_000_000)]);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_cut_the_same_way_wherever_pieces_end(
+            bytes in prop::collection::vec(prop::sample::select(b"\r\n: daetv1\xef\xbb\xbf".to_vec()), 0..60),
+            at in 0_usize..60,
+        ) {
+            let at = at.min(bytes.len());
+            prop_assert_eq!(heard(&[&bytes[..at], &bytes[at..]]), heard(&[&bytes]));
+        }
+    }
+}

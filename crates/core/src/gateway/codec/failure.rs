@@ -1,0 +1,274 @@
+//! From a refusal to what it means (spec §7, §11.8).
+//!
+//! There are two shapes. `{"error":{"message","type","code"?}}` is a refusal before a run: the gateway speaks for
+//! itself. A whole response with `status:"failed"` and `error:{"code","message"}` is a run that failed: mostly it is
+//! the model's provider that speaks. The same status means different things in the two, so a 401 is our token in the
+//! first and the provider's key in the second.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::super::dialect::ToolShape;
+use super::{Class, Failure, Why};
+use mcr_model::json;
+
+/// After a provider's 401, 402 or 403 the gateway does not try the key for that agent for a minute or more.
+const COOLDOWN: Duration = Duration::from_mins(1);
+
+/// Longer than this no `Retry-After` is believed.
+const RETRY_AFTER_MAX: Duration = Duration::from_hours(1);
+
+/// A complete answer that is no success.
+pub struct Answer<'a> {
+    /// Its status.
+    pub status: u16,
+    /// Its whole body.
+    pub body: &'a [u8],
+    /// The header `Retry-After`.
+    pub retry_after: Option<&'a str>,
+    /// How the tools were written; nothing where none were sent.
+    pub tools: Option<ToolShape>,
+}
+
+/// Both shapes: the second has an `object` or a `status`.
+#[derive(Deserialize)]
+struct Body<'a> {
+    #[serde(borrow)]
+    id: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    object: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    status: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    error: Option<Said<'a>>,
+}
+
+/// What is said in either shape.
+#[derive(Default, Deserialize)]
+pub(super) struct Said<'a> {
+    #[serde(borrow)]
+    message: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    code: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    r#type: Option<Cow<'a, str>>,
+}
+
+/// Reads an answer with a status other than 200.
+pub fn refusal(answer: &Answer<'_>) -> Failure {
+    let text = json::bytes(answer.body);
+    let body: Option<Body<'_>> = serde_json::from_slice(&text).ok();
+    let failure = match body {
+        Some(Body { id, object, status, error }) => {
+            let said = error.unwrap_or_default();
+            let ran = object.as_deref() == Some("response") || status.as_deref() == Some("failed");
+            if ran {
+                run_failed(answer.status, &said).with_run(id.map(Cow::into_owned))
+            } else {
+                refused(answer, &said)
+            }
+        }
+        None => without_words(answer),
+    };
+    failure.with_status(answer.status)
+}
+
+/// A run that failed: by the code where there is one (a stream has no status but 200), then by the status.
+pub(super) fn run_failed(status: u16, said: &Said<'_>) -> Failure {
+    let message = said.message.as_deref().unwrap_or_default();
+    let code = said.code.as_deref().or(said.r#type.as_deref()).unwrap_or_default();
+    let (class, why) = if message.contains("append-only response stream") {
+        // The run has answered, and only the stream could not show it: the answer is in the history.
+        (Class::Lost, Why::Internal)
+    } else if message.contains("invalid tool configuration") {
+        (Class::Refused, Why::ToolsRefused)
+    } else {
+        match (code, status) {
+            ("authentication_error" | "insufficient_quota", _) | (_, 401..=403) => {
+                (Class::Transient, Why::ProviderRefused)
+            }
+            ("invalid_request_error", _) | (_, 400 | 404) => (Class::Refused, Why::ProviderRejected),
+            ("rate_limit_error", _) | (_, 408 | 429 | 502 | 503 | 504) => {
+                (Class::Transient, Why::ProviderTrouble)
+            }
+            _ if message.starts_with("upstream provider") || message.starts_with("tool_choice") => {
+                (Class::Transient, Why::ProviderTrouble)
+            }
+            _ if ["aborted", "interrupted", "cancelled", "canceled"]
+                .iter()
+                .any(|word| message.contains(word)) =>
+            {
+                (Class::Transient, Why::Interrupted)
+            }
+            // `internal error`, `Agent run failed`: silence, a time limit inside, a key in its cooldown, a recovery
+            // that came first. Only the session's history tells them apart (spec §11.8).
+            _ => (Class::Lost, Why::Internal),
+        }
+    };
+    let not_before = (why == Why::ProviderRefused).then_some(COOLDOWN);
+    Failure { not_before, ..Failure::new(class, why).with_detail(words(message, code)) }
+}
+
+/// A run whose failure is its text, as the old release answers (spec §9): `400 bad`, or the words of its time limit.
+pub fn error_as_text(text: &str) -> Option<Failure> {
+    if text.starts_with("Request timed out before a response was generated.") {
+        return Some(Failure::new(Class::Transient, Why::ProviderTrouble).with_detail(text));
+    }
+    let (digits, rest) = text.split_at_checked(3)?;
+    let status = Some(digits).filter(|digits| digits.bytes().all(|b| b.is_ascii_digit()))?.parse().ok()?;
+    if !(400..600).contains(&status) || !rest.starts_with(' ') {
+        return None;
+    }
+    let failure = run_failed(status, &Said { message: Some(Cow::Borrowed(text)), ..Said::default() });
+    // The text is the whole answer: there is nothing behind it to be found.
+    let class = if failure.class == Class::Lost { Class::Transient } else { failure.class };
+    Some(Failure { class, ..failure })
+}
+
+/// A refusal before a run: nothing has happened.
+fn refused(answer: &Answer<'_>, said: &Said<'_>) -> Failure {
+    let message = said.message.as_deref().unwrap_or_default();
+    let code = said.code.as_deref().or(said.r#type.as_deref()).unwrap_or_default();
+    let (class, why) = match answer.status {
+        400 => return bad_request(answer, message),
+        401 | 403 => (Class::Closed, Why::TokenRefused),
+        404 | 405 => (Class::Closed, Why::EndpointOff),
+        413 => (Class::Refused, Why::TooLarge),
+        429 => (Class::Closed, Why::TooManyLogins),
+        503 => (Class::Closed, Why::Draining),
+        408 | 500.. => (Class::Transient, Why::Internal),
+        402..500 => (Class::Refused, Why::OurRequest),
+        _ => (Class::Closed, Why::NotAGateway),
+    };
+    Failure { not_before: retry_after(answer), ..Failure::new(class, why).with_detail(words(message, code)) }
+}
+
+/// The form of our request is not accepted.
+fn bad_request(answer: &Answer<'_>, message: &str) -> Failure {
+    let why = if message.contains("Unknown agent") {
+        Why::UnknownAgent
+    } else if message.starts_with("tools") || message.contains("invalid tool configuration") {
+        Why::ToolsRefused
+    } else {
+        Why::OurRequest
+    };
+    let missing = tool_key(message);
+    let wants_other_tools = match answer.tools {
+        Some(ToolShape::Flat) => missing == Some("function"),
+        Some(ToolShape::Nested) => missing == Some("name"),
+        None => false,
+    };
+    Failure { wants_other_tools, ..Failure::new(Class::Refused, why).with_detail(message) }
+}
+
+/// `function` of `tools.0.function: Invalid input: …`.
+fn tool_key(message: &str) -> Option<&str> {
+    let (number, rest) = message.strip_prefix("tools.")?.split_once('.')?;
+    let key = rest.split(|c: char| !c.is_ascii_alphanumeric()).next()?;
+    (!number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())).then_some(key)
+}
+
+/// An answer that is no JSON: of the gateway's door, of a front, or of another server.
+fn without_words(answer: &Answer<'_>) -> Failure {
+    let page = answer.body.trim_ascii_start().first() == Some(&b'<');
+    let (class, why) = match (answer.status, page) {
+        (401 | 403 | 407, false) => (Class::Closed, Why::TokenRefused),
+        (404 | 405, false) => (Class::Closed, Why::EndpointOff),
+        (413, _) => (Class::Refused, Why::TooLarge),
+        (429, _) => (Class::Closed, Why::TooManyLogins),
+        // A front that did not want to wait any longer, or lost the gateway: the turn may go on behind it.
+        (502 | 504 | 520 | 524, _) => (Class::Lost, Why::LostAnswer),
+        (503 | 521..=523, _) => (Class::Closed, Why::Unreachable),
+        (408 | 421 | 425, _) => (Class::Transient, Why::Unreachable),
+        (500.., _) => (Class::Transient, Why::Internal),
+        (400 | 402..500, false) => (Class::Refused, Why::OurRequest),
+        _ => (Class::Closed, Why::NotAGateway),
+    };
+    let detail = match (page, answer.body.trim_ascii()) {
+        (true, _) => format!("status {} and a web page", answer.status),
+        (false, b"") => format!("status {}", answer.status),
+        (false, text) => format!("status {}: {}", answer.status, String::from_utf8_lossy(text)),
+    };
+    Failure { not_before: retry_after(answer), ..Failure::new(class, why).with_detail(detail) }
+}
+
+fn words(message: &str, code: &str) -> String {
+    match (message, code) {
+        ("", code) => code.to_owned(),
+        (message, "") => message.to_owned(),
+        (message, code) => format!("{code}: {message}"),
+    }
+}
+
+/// In seconds; the form with a date is not understood, and then there is none.
+fn retry_after(answer: &Answer<'_>) -> Option<Duration> {
+    let seconds = answer.retry_after?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds).min(RETRY_AFTER_MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read(status: u16, body: &str, tools: Option<ToolShape>) -> Failure {
+        refusal(&Answer { status, body: body.as_bytes(), retry_after: None, tools })
+    }
+
+    /// spec §1.2, §9: only the other shape's key is a reason to try the other shape.
+    #[test]
+    fn the_other_shape_is_wanted_only_by_its_key() {
+        let rows = [
+            ("tools.0.function: Invalid input: expected object", Some(ToolShape::Flat), true),
+            ("tools.12.function: Invalid input", Some(ToolShape::Flat), true),
+            ("tools.0.name: Invalid input", Some(ToolShape::Flat), false),
+            ("tools.0.name: Invalid input: expected string", Some(ToolShape::Nested), true),
+            ("tools.0.function: Invalid input", Some(ToolShape::Nested), false),
+            ("tools.0.functional: Invalid input", Some(ToolShape::Flat), false),
+            ("tools.x.function: Invalid input", Some(ToolShape::Flat), false),
+            ("tools.0.function: Invalid input", None, false),
+        ];
+        for (message, tools, wants) in rows {
+            let body = format!(r#"{{"error":{{"message":"{message}","type":"invalid_request_error"}}}}"#);
+            let failure = read(400, &body, tools);
+            assert_eq!(failure.wants_other_tools, wants, "{message} {tools:?}");
+            assert_eq!((failure.class, failure.why), (Class::Refused, Why::ToolsRefused), "{message}");
+        }
+    }
+
+    /// spec §9: the old release.
+    #[test]
+    fn an_error_may_be_a_text() {
+        let rows = [
+            ("400 bad", Some((Class::Refused, Why::ProviderRejected))),
+            ("401 Incorrect API key", Some((Class::Transient, Why::ProviderRefused))),
+            ("429 slow down", Some((Class::Transient, Why::ProviderTrouble))),
+            ("500 oops", Some((Class::Transient, Why::Internal))),
+            (
+                "Request timed out before a response was generated. Please try again.",
+                Some((Class::Transient, Why::ProviderTrouble)),
+            ),
+            ("400", None),
+            ("4000 rows", None),
+            ("200 fine", None),
+            ("600 things", None),
+            ("4ü0 x", None),
+            ("The answer is 404 x", None),
+            ("", None),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(error_as_text(text).map(|f| (f.class, f.why)), expected, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_answer_is_read(status in 100_u16..1000, body in prop::collection::vec(any::<u8>(), 0..200)) {
+            let answer = Answer { status, body: &body, retry_after: Some("soon"), tools: None };
+            prop_assert_eq!(refusal(&answer).status, Some(status));
+        }
+    }
+}

@@ -1,0 +1,409 @@
+//! The reply, put together from the events of a stream or from one JSON body (spec §5, §6, §9).
+//!
+//! Only assistant messages are said to people: not reasoning, not commentary, not what is unknown. Where the last
+//! event has the whole output, it counts, and what was streamed before does not; the pieces of a text that come one
+//! by one are only signs of life.
+//!
+//! Nothing may run twice under one id: of calls with the same id the first counts. A call without an id or a name
+//! can be neither made nor answered and is left out; where nothing else was said, the answer is not understood.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::super::{Progress, Reply, ToolCall, Usage};
+use super::events::Event;
+use super::failure::{Said, error_as_text, run_failed};
+use super::texts::{shortest, text_of};
+use super::{Class, Failure, Why};
+use mcr_model::json;
+
+/// The most text of one reply; a message at the backend has 100,000 characters.
+const TEXT_BYTES_MAX: usize = 4 * 1024 * 1024;
+const TEXT_TOO_LARGE: &str = "its text is over 4 MiB";
+
+/// The most calls of one reply.
+const CALLS_MAX: usize = 256;
+
+/// How the gateway says that a text ends too early; it stands on the last line.
+const CUT_NOTICE: &str = "Reply truncated at the model's output token limit";
+
+/// A response: the body of a plain answer, and what the first and the last event carry.
+#[derive(Deserialize)]
+struct Response<'a> {
+    #[serde(borrow)]
+    id: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    status: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    output: Option<Vec<&'a RawValue>>,
+    #[serde(borrow)]
+    usage: Option<&'a RawValue>,
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Kind<'a> {
+    #[serde(borrow)]
+    pub(super) r#type: Option<Cow<'a, str>>,
+}
+
+#[derive(Deserialize)]
+struct WithId<'a> {
+    #[serde(borrow)]
+    response: Option<Id<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Id<'a> {
+    #[serde(borrow)]
+    id: Option<Cow<'a, str>>,
+}
+
+#[derive(Deserialize)]
+struct WithItem<'a> {
+    #[serde(borrow)]
+    item: &'a RawValue,
+}
+
+#[derive(Deserialize)]
+struct WithResponse<'a> {
+    #[serde(borrow)]
+    response: Response<'a>,
+}
+
+#[derive(Deserialize)]
+struct Message<'a> {
+    #[serde(borrow)]
+    role: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    phase: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    content: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct FunctionCall<'a> {
+    #[serde(borrow)]
+    call_id: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    name: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    arguments: Option<&'a RawValue>,
+}
+
+/// A reply under way.
+#[derive(Default)]
+pub(crate) struct Assembly {
+    /// Whether a text may be an error in disguise.
+    errors_may_be_texts: bool,
+    run: Option<String>,
+    streamed: Output,
+    end: Option<Result<Reply, Failure>>,
+}
+
+impl Assembly {
+    pub(crate) fn new(errors_may_be_texts: bool) -> Self {
+        Self { errors_may_be_texts, ..Self::default() }
+    }
+
+    /// Whether an event of this name says more than that the turn is alive.
+    pub(crate) fn reads(name: &[u8]) -> bool {
+        matches!(
+            name,
+            b"" | b"message"
+                | b"error"
+                | b"response.created"
+                | b"response.queued"
+                | b"response.in_progress"
+                | b"response.output_item.done"
+                | b"response.completed"
+                | b"response.incomplete"
+                | b"response.failed"
+        )
+    }
+
+    /// Whether the reply, or its failure, is complete.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.end.is_some()
+    }
+
+    /// The id of the run, once it is known.
+    pub(crate) fn run(&self) -> Option<&str> {
+        self.run.as_deref()
+    }
+
+    /// Takes the next event. What comes behind the last one does not count.
+    pub(crate) fn event(
+        &mut self,
+        event: Event<'_>,
+        progress: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<(), Failure> {
+        if self.end.is_some() || event.data == b"[DONE]" {
+            return Ok(());
+        }
+        let kind = match event.name {
+            b"" | b"message" => {
+                // A name needs no mending, and most events are not read any further.
+                let kind = serde_json::from_slice::<Kind<'_>>(event.data).ok().and_then(|kind| kind.r#type);
+                Cow::Owned(kind.map_or(String::new(), Cow::into_owned).into_bytes())
+            }
+            name => Cow::Borrowed(name),
+        };
+        match &*kind {
+            b"response.created" | b"response.queued" | b"response.in_progress" if self.run.is_none() => {
+                let data = json::bytes(event.data);
+                let read = serde_json::from_slice::<WithId<'_>>(&data).ok();
+                match read.and_then(|read| read.response).and_then(|response| response.id) {
+                    Some(id) => progress(Progress::Taken(self.run.insert(id.into_owned()))),
+                    None => progress(Progress::Alive),
+                }
+            }
+            b"response.output_item.done" => {
+                progress(Progress::Alive);
+                match serde_json::from_slice::<WithItem<'_>>(&json::bytes(event.data)) {
+                    Ok(with) => self.streamed.add(with.item)?,
+                    Err(error) => self.streamed.is_broken(&error),
+                }
+            }
+            b"response.completed" | b"response.incomplete" | b"response.failed" => {
+                progress(Progress::Alive);
+                self.end = Some(self.last_event(&kind, event.data));
+            }
+            b"error" => {
+                let data = json::bytes(event.data);
+                let said: Said<'_> = serde_json::from_slice(&data).unwrap_or_default();
+                self.end = Some(Err(run_failed(200, &said)));
+            }
+            _ => progress(Progress::Alive),
+        }
+        Ok(())
+    }
+
+    fn last_event(&mut self, kind: &[u8], data: &[u8]) -> Result<Reply, Failure> {
+        let data = json::bytes(data);
+        let with: WithResponse<'_> = serde_json::from_slice(&data).map_err(|error| not_understood(&error))?;
+        let ending = match (kind, with.response.status.as_deref()) {
+            (b"response.failed", _) | (_, Some("failed")) => Ending::Failed,
+            (b"response.incomplete", _) | (_, Some("incomplete")) => Ending::Cut,
+            _ => Ending::Whole,
+        };
+        let streamed = std::mem::take(&mut self.streamed);
+        read(with.response, ending, Some(streamed), self.errors_may_be_texts)
+    }
+
+    /// The stream has ended: the reply, or why there is none. Without the last event the answer is lost.
+    pub(crate) fn finish(self) -> Result<Reply, Failure> {
+        let run = self.run;
+        match self.end {
+            Some(Ok(reply)) => Ok(Reply { id: reply.id.or(run), ..reply }),
+            Some(Err(failure)) => Err(failure.with_run(run)),
+            None => Err(Failure::new(Class::Lost, Why::LostAnswer).with_run(run)),
+        }
+    }
+}
+
+/// The reply of a gateway that does not stream.
+pub(crate) fn from_json(body: &[u8], errors_may_be_texts: bool) -> Result<Reply, Failure> {
+    let body = json::bytes(body);
+    let response: Response<'_> = serde_json::from_slice(&body).map_err(|error| not_understood(&error))?;
+    let ending = match (response.status.as_deref(), response.output.is_some()) {
+        (Some("failed"), _) => Ending::Failed,
+        (Some("incomplete"), true) => Ending::Cut,
+        (Some("completed") | None, true) => Ending::Whole,
+        (status, _) => {
+            let words = format!("no output, status {}", status.unwrap_or("missing"));
+            let run = response.id.map(Cow::into_owned);
+            return Err(Failure::new(Class::Lost, Why::NotUnderstood).with_detail(words).with_run(run));
+        }
+    };
+    read(response, ending, None, errors_may_be_texts)
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    Whole,
+    Cut,
+    Failed,
+}
+
+fn read(
+    response: Response<'_>,
+    ending: Ending,
+    streamed: Option<Output>,
+    errors_may_be_texts: bool,
+) -> Result<Reply, Failure> {
+    let id = response.id.map(Cow::into_owned);
+    let usage = response.usage.and_then(|usage| serde_json::from_str::<Tokens>(usage.get()).ok());
+    if ending == Ending::Failed {
+        let said =
+            response.error.and_then(|error| serde_json::from_str(error.get()).ok()).unwrap_or_default();
+        let spoke = usage.is_some_and(|tokens| tokens.output_tokens > 0);
+        return Err(Failure { spoke, ..run_failed(200, &said).with_run(id) });
+    }
+    let output = match (response.output, streamed) {
+        (Some(items), _) => {
+            let mut output = Output::default();
+            for item in items {
+                output.add(item).map_err(|failure| failure.with_run(id.clone()))?;
+            }
+            output
+        }
+        (None, Some(streamed)) => streamed,
+        (None, None) => Output::default(),
+    };
+    let usage = usage.map(|t| Usage {
+        input_tokens: t.input_tokens,
+        output_tokens: t.output_tokens,
+        ..Usage::default()
+    });
+    output.into_reply(id, ending == Ending::Cut, usage, errors_may_be_texts)
+}
+
+#[derive(Deserialize)]
+struct Tokens {
+    input_tokens: u64,
+    output_tokens: u64,
+}
+
+/// The items of a response that count.
+#[derive(Default)]
+struct Output {
+    text: String,
+    /// A message with a phase: no release that answers errors as texts has them.
+    has_phase: bool,
+    calls: Vec<ToolCall>,
+    ids: HashSet<String>,
+    /// Calls without an id or a name, which can be neither made nor answered.
+    unusable: usize,
+    /// Why an item could not be decoded: what it says is unknown, so the reply is not known either.
+    broken: Option<String>,
+}
+
+impl Output {
+    fn add(&mut self, item: &RawValue) -> Result<(), Failure> {
+        // What has no type at all is no item of this protocol.
+        let kind = serde_json::from_str::<Kind<'_>>(item.get()).ok().and_then(|kind| kind.r#type);
+        match kind.as_deref() {
+            Some("message") => self.add_message(item.get()),
+            Some("function_call") => self.add_call(item.get()),
+            _ => Ok(()),
+        }
+    }
+
+    fn is_broken(&mut self, error: &serde_json::Error) {
+        self.broken.get_or_insert_with(|| error.to_string());
+    }
+
+    fn add_message(&mut self, item: &str) -> Result<(), Failure> {
+        let message = match serde_json::from_str::<Message<'_>>(item) {
+            Ok(message) => message,
+            Err(error) => {
+                self.is_broken(&error);
+                return Ok(());
+            }
+        };
+        self.has_phase |= message.phase.is_some();
+        let for_people = message.role.is_none_or(|role| role == "assistant")
+            && message.phase.is_none_or(|phase| phase != "commentary");
+        let Some(content) = message.content.filter(|_| for_people) else { return Ok(()) };
+        // Nothing is decoded that is too large for certain.
+        if content.get().len() > TEXT_BYTES_MAX && shortest(content.get()) > TEXT_BYTES_MAX {
+            return Err(too_large(TEXT_TOO_LARGE));
+        }
+        let text = match text_of(content.get()) {
+            Ok(text) => text,
+            Err(error) => {
+                self.is_broken(&error);
+                return Ok(());
+            }
+        };
+        if text.trim().is_empty() {
+            return Ok(());
+        }
+        if self.text.len() + text.len() > TEXT_BYTES_MAX {
+            return Err(too_large(TEXT_TOO_LARGE));
+        }
+        if !self.text.is_empty() {
+            self.text.push_str("\n\n");
+        }
+        self.text.push_str(&text);
+        Ok(())
+    }
+
+    fn add_call(&mut self, item: &str) -> Result<(), Failure> {
+        let named = match serde_json::from_str::<FunctionCall<'_>>(item) {
+            Ok(call) => {
+                let named =
+                    call.call_id.zip(call.name).filter(|(id, name)| !id.is_empty() && !name.is_empty());
+                named.map(|(id, name)| (id.into_owned(), name.into_owned(), call.arguments))
+            }
+            Err(error) => {
+                self.is_broken(&error);
+                return Ok(());
+            }
+        };
+        let Some((call_id, name, arguments)) = named else {
+            self.unusable += 1;
+            return Ok(());
+        };
+        if self.calls.len() == CALLS_MAX {
+            return Err(too_large("it has more than 256 calls"));
+        }
+        if self.ids.insert(call_id.clone()) {
+            let arguments = arguments.map_or("{}", RawValue::get);
+            // A text is JSON in JSON; an object is written out as it is.
+            let arguments =
+                serde_json::from_str::<String>(arguments).unwrap_or_else(|_| arguments.to_owned());
+            self.calls.push(ToolCall { call_id, name, arguments });
+        }
+        Ok(())
+    }
+
+    fn into_reply(
+        self,
+        id: Option<String>,
+        cut: bool,
+        usage: Option<Usage>,
+        errors_may_be_texts: bool,
+    ) -> Result<Reply, Failure> {
+        let Self { mut text, has_phase, calls, unusable, broken, .. } = self;
+        if let Some(error) = broken {
+            let words = format!("an item of it cannot be decoded: {error}");
+            return Err(Failure::new(Class::Lost, Why::NotUnderstood).with_detail(words).with_run(id));
+        }
+        let doubted = errors_may_be_texts && !has_phase && calls.is_empty();
+        if doubted && let Some(failure) = error_as_text(&text) {
+            return Err(failure.with_run(id));
+        }
+        if cut {
+            without_notice(&mut text);
+        }
+        if text.is_empty() && calls.is_empty() && unusable > 0 {
+            let words = format!("{unusable} calls in it have no id or no name");
+            return Err(Failure::new(Class::Lost, Why::NotUnderstood).with_detail(words).with_run(id));
+        }
+        Ok(Reply { id, text: (!text.is_empty()).then_some(text), calls, cut, usage })
+    }
+}
+
+/// Takes the gateway's own last line off a text that was cut.
+fn without_notice(text: &mut String) {
+    let last = text.trim_end().rfind('\n').map_or(0, |at| at + 1);
+    // A warning sign, in either of its two forms, stands before the words.
+    let line = text[last..].trim_start_matches(|c: char| !c.is_alphanumeric());
+    if line.starts_with(CUT_NOTICE) {
+        text.truncate(text[..last].trim_end().len());
+    }
+}
+
+fn not_understood(error: &serde_json::Error) -> Failure {
+    Failure::new(Class::Lost, Why::NotUnderstood).with_detail(format!("broken JSON: {error}"))
+}
+
+fn too_large(words: &str) -> Failure {
+    Failure::new(Class::Lost, Why::AnswerTooLarge).with_detail(words)
+}

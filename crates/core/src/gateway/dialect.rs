@@ -1,0 +1,194 @@
+//! What a gateway understands, and how that is learnt.
+//!
+//! Releases differ in one thing that a turn depends on: since 2026.3.31 tools are flat, before it they are nested
+//! (spec §1.2, §9), and each side refuses the other's shape without running anything. A release says its version only
+//! since 2026.9 (spec §11.9), so the shape is taken from the version where there is one, and otherwise tried: flat
+//! first, and once the other way when the refusal names the shape. What was learnt holds until another version is
+//! heard of.
+
+use std::fmt;
+
+/// How a tool is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum ToolShape {
+    /// `{"type":"function","name":…}`, since 2026.3.31.
+    #[default]
+    Flat,
+    /// `{"type":"function","function":{"name":…}}`, up to 2026.3.24.
+    Nested,
+}
+
+impl ToolShape {
+    /// The one that it is not.
+    #[must_use]
+    pub fn other(self) -> Self {
+        match self {
+            Self::Flat => Self::Nested,
+            Self::Nested => Self::Flat,
+        }
+    }
+}
+
+/// The number of a release: year, month and day or count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Release {
+    /// Such as 2026.
+    pub year: u16,
+    /// 1 to 12.
+    pub month: u8,
+    /// The third number.
+    pub number: u16,
+}
+
+/// The first release with flat tools, and the oldest that can work with our tools.
+const FLAT: Release = Release { year: 2026, month: 3, number: 31 };
+
+/// The first release that is known to end a run whose client hangs up (spec §11.9).
+const ENDS_UNHEARD: Release = Release { year: 2026, month: 4, number: 14 };
+
+impl Release {
+    /// Reads `2026.9.6`, also with a `v` before it and with anything behind a `-` or `+`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let text = text.strip_prefix('v').unwrap_or(text);
+        let core = text.split(['-', '+']).next()?;
+        let mut numbers = core.split('.');
+        let mut next = || numbers.next().filter(|digits| digits.bytes().all(|b| b.is_ascii_digit()));
+        let (year, month, number) = (next()?.parse().ok()?, next()?.parse().ok()?, next()?.parse().ok()?);
+        let sound = year >= 2000 && (1..=12).contains(&month) && numbers.next().is_none();
+        sound.then_some(Self { year, month, number })
+    }
+
+    /// Whether its agents cannot call our tools: it never offers them to the model, or not for certain.
+    pub fn too_old_for_tools(self) -> bool {
+        self < FLAT
+    }
+}
+
+impl fmt::Display for Release {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}", self.year, self.month, self.number)
+    }
+}
+
+/// What a gateway understands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Dialect {
+    /// Its release, if it says so.
+    pub release: Option<Release>,
+    /// How it wants tools.
+    pub tools: ToolShape,
+}
+
+impl Dialect {
+    /// Whether its agents cannot call our tools. One that wants nested tools is older than the oldest that can work.
+    pub fn too_old_for_tools(self) -> bool {
+        self.tools == ToolShape::Nested || self.release.is_some_and(Release::too_old_for_tools)
+    }
+
+    /// Whether it is known to end a run whose client hangs up; older ones go on and answer nobody.
+    pub fn ends_unheard(self) -> bool {
+        self.release.is_some_and(|release| release >= ENDS_UNHEARD)
+    }
+
+    /// Whether a text may be an error in disguise: the old release answers so (spec §9). Later ones mark their texts
+    /// with a phase, and those are never doubted.
+    pub fn errors_may_be_texts(self) -> bool {
+        self.release.is_none_or(|release| release < FLAT)
+    }
+}
+
+/// What is remembered of one gateway.
+#[derive(Debug, Default)]
+pub struct Memory {
+    version: Option<Box<str>>,
+    dialect: Dialect,
+}
+
+impl Memory {
+    /// What is known of it at this moment.
+    pub fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// The gateway said its version; another one than before makes all that was learnt void.
+    pub fn heard_version(&mut self, version: &str) {
+        if self.version.as_deref() == Some(version) {
+            return;
+        }
+        let release = Release::parse(version);
+        let nested = release.is_some_and(Release::too_old_for_tools);
+        let tools = if nested { ToolShape::Nested } else { ToolShape::Flat };
+        *self = Self { version: Some(version.into()), dialect: Dialect { release, tools } };
+    }
+
+    /// The gateway has taken tools of this shape; says whether that is news.
+    pub fn accepted(&mut self, tools: ToolShape) -> bool {
+        std::mem::replace(&mut self.dialect.tools, tools) != tools
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn releases_are_read_and_compared() {
+        let of = |year, month, number| Some(Release { year, month, number });
+        let rows = [
+            ("2026.9.6", of(2026, 9, 6)),
+            (" v2026.10.12-beta.2\n", of(2026, 10, 12)),
+            ("2026.2.19+abc", of(2026, 2, 19)),
+            ("dev", None),
+            ("", None),
+            ("2026.9", None),
+            ("2026.13.1", None),
+            ("2026.9.6.1", None),
+            ("2026.+9.6", None),
+            ("3.2.1", None),
+            ("99999999.1.1", None),
+        ];
+        for (text, release) in rows {
+            assert_eq!(Release::parse(text), release, "{text:?}");
+        }
+        assert_eq!(Release { year: 2026, month: 9, number: 6 }.to_string(), "2026.9.6");
+    }
+
+    /// spec §9, §11.9.
+    #[test]
+    fn the_shape_follows_the_release() {
+        let rows = [
+            ("2026.2.19", ToolShape::Nested, true, false),
+            ("2026.3.13", ToolShape::Nested, true, false),
+            ("2026.3.24", ToolShape::Nested, true, false),
+            ("2026.3.31", ToolShape::Flat, false, false),
+            ("2026.4.14", ToolShape::Flat, false, true),
+            ("2026.7.1", ToolShape::Flat, false, true),
+            ("2026.9.6", ToolShape::Flat, false, true),
+            ("dev", ToolShape::Flat, false, false),
+        ];
+        for (version, tools, too_old, ends_unheard) in rows {
+            let mut memory = Memory::default();
+            memory.heard_version(version);
+            let dialect = memory.dialect();
+            assert_eq!((dialect.tools, dialect.too_old_for_tools()), (tools, too_old), "{version}");
+            assert_eq!(dialect.ends_unheard(), ends_unheard, "§11.9 {version}");
+        }
+    }
+
+    #[test]
+    fn what_was_learnt_holds_until_another_version_is_heard_of() {
+        let mut memory = Memory::default();
+        assert!(!memory.accepted(ToolShape::Flat));
+        assert!(memory.accepted(ToolShape::Nested));
+        assert!(memory.dialect().too_old_for_tools());
+        memory.heard_version("dev");
+        assert_eq!(memory.dialect().tools, ToolShape::Flat, "now it has a version");
+        assert!(memory.accepted(ToolShape::Nested));
+        memory.heard_version("dev");
+        assert_eq!(memory.dialect().tools, ToolShape::Nested, "the same one");
+        memory.heard_version("2026.9.6");
+        assert_eq!(memory.dialect().tools, ToolShape::Flat);
+        assert!(!memory.dialect().errors_may_be_texts());
+    }
+}

@@ -1,0 +1,324 @@
+//! What a gateway says of a session, read leniently: an item of an unknown shape is one that says nothing.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use super::Status;
+use crate::gateway::{ToolCall, Usage};
+use mcr_model::clock::Millis;
+use mcr_model::json;
+
+/// How a shown text ends that was cut (spec §11.1, 6).
+const CUT: &str = "...(truncated)...";
+
+/// What a call's own result says while the client has it (spec §5).
+const DELEGATED: &str = "Tool execution delegated to client";
+
+/// What a turn begins with that the gateway resumes by itself (spec §11.3).
+const RESUMED: &str = "[System]";
+
+/// Some items of a session, oldest first.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Page {
+    /// The items.
+    pub items: Vec<Item>,
+    /// Before which number older ones are found, if there are any.
+    pub older: Option<String>,
+}
+
+/// One item of a session.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Item {
+    /// Its own id.
+    pub id: Option<String>,
+    /// Who speaks.
+    pub role: Role,
+    /// What is said.
+    pub text: String,
+    /// Not all of it is shown.
+    pub cut: bool,
+    /// What an agent calls, under the model's own ids.
+    pub calls: Vec<ToolCall>,
+    /// Of which call this is the result.
+    pub call: Option<String>,
+    /// Why the model stopped.
+    pub stop: Option<Stop>,
+    /// In which run.
+    pub run: Option<String>,
+    /// Under which key the gateway wrote it.
+    pub key: Option<String>,
+    /// Its number in the session.
+    pub seq: u64,
+    /// What its model call cost.
+    pub usage: Option<Usage>,
+}
+
+/// Who speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Role {
+    /// Whoever speaks to the agent.
+    User,
+    /// The agent.
+    Assistant,
+    /// A tool.
+    ToolResult,
+    /// Anybody else.
+    #[default]
+    Other,
+}
+
+/// Why a model stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// It had said all.
+    Whole,
+    /// At its limit.
+    Length,
+    /// To have tools called.
+    ToolUse,
+    /// Its provider failed.
+    Error,
+    /// Somebody, or a time limit, ended it.
+    Aborted,
+}
+
+impl Item {
+    /// A turn that the gateway resumed by itself: the id of its run (spec §11.3).
+    pub(super) fn resumption(&self) -> Option<&str> {
+        let is_one = self.role == Role::User
+            && self.text.starts_with(RESUMED)
+            && self.text.contains("interrupted by a gateway restart");
+        is_one.then(|| self.key.as_deref().and_then(|key| key.strip_suffix(":user")).unwrap_or_default())
+    }
+
+    pub(super) fn has_key(&self, end: &str) -> bool {
+        self.key.as_deref().is_some_and(|key| key.ends_with(end))
+    }
+
+    pub(super) fn is_delegated(&self) -> bool {
+        self.role == Role::ToolResult && self.text.contains(DELEGATED)
+    }
+}
+
+#[derive(Deserialize)]
+struct Body<'a> {
+    #[serde(borrow)]
+    items: Option<Vec<&'a RawValue>>,
+    #[serde(rename = "hasMore", default)]
+    has_more: bool,
+    #[serde(rename = "nextCursor", borrow)]
+    next: Option<Cow<'a, str>>,
+}
+
+/// The body of `GET /sessions/{key}/history`; nothing if it is something else.
+pub fn read(body: &[u8]) -> Option<Page> {
+    let body = json::bytes(body);
+    let body: Body<'_> = serde_json::from_slice(&body).ok()?;
+    let items = body.items?.into_iter().map(read_item).collect();
+    Some(Page { items, older: body.next.filter(|_| body.has_more).map(Cow::into_owned) })
+}
+
+#[derive(Deserialize)]
+struct Invoked<'a> {
+    #[serde(borrow)]
+    result: Told<'a>,
+}
+
+#[derive(Deserialize)]
+struct Told<'a> {
+    #[serde(borrow)]
+    details: Details<'a>,
+}
+
+#[derive(Deserialize)]
+struct Details<'a> {
+    #[serde(borrow)]
+    messages: Option<Vec<&'a RawValue>>,
+    sessions: Option<Vec<Value>>,
+    #[serde(borrow)]
+    status: Option<Cow<'a, str>>,
+}
+
+/// What the tool `sessions_history` answers (spec §11.4); it has no cursor.
+pub fn read_tool(body: &[u8]) -> Option<Page> {
+    let body = json::bytes(body);
+    let details = serde_json::from_slice::<Invoked<'_>>(&body).ok()?.result.details;
+    // One that does not exist is an error of the tool's, and there is nothing in it.
+    let unknown = details.status.as_deref() == Some("error");
+    let messages = details.messages.or_else(|| unknown.then(Vec::new))?;
+    Some(Page { items: messages.into_iter().map(read_item).collect(), older: None })
+}
+
+/// What the tool `sessions_list` says of one session (spec §11.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// How its last run stands; old releases do not say.
+    pub status: Option<Status>,
+    /// When something last happened in it, by the gateway's clock; it moves when a turn begins and when it ends.
+    touched: Touched,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Touched {
+    /// Not since this instant; never, if there is none.
+    Before(Option<Millis>),
+    Unknown,
+}
+
+/// Our clock and the gateway's may differ by so much, in milliseconds.
+const CLOCKS_DIFFER: i64 = 60_000;
+
+impl Listed {
+    /// Whether certainly nothing has begun in the session since this instant of ours.
+    pub fn untouched_since(self, sent: Millis) -> bool {
+        match self.touched {
+            Touched::Before(None) => true,
+            Touched::Before(Some(at)) => at.0.saturating_add(CLOCKS_DIFFER) < sent.0,
+            Touched::Unknown => false,
+        }
+    }
+}
+
+/// What a list of at most `limit` sessions says of one of them; nothing if it is no list.
+pub fn read_listed(body: &[u8], session: &str, limit: usize) -> Option<Listed> {
+    let body = json::bytes(body);
+    let body: Invoked<'_> = serde_json::from_slice(&body).ok()?;
+    let rows = body.result.details.sessions?;
+    let updated = |row: &Value| row.get("updatedAt").and_then(Value::as_i64).map(Millis);
+    let order = |row: &Value| updated(row).unwrap_or(Millis(i64::MAX));
+    let is_it = |row: &&Value| text_at(row, "key").is_some_and(|key| key.eq_ignore_ascii_case(session));
+    let Some(row) = rows.iter().find(is_it) else {
+        // A list that was cut holds the sessions that were touched last, the latest first.
+        let touched = if rows.len() < limit {
+            Touched::Before(None)
+        } else if rows.is_sorted_by(|one, next| order(one) >= order(next)) {
+            rows.last().and_then(updated).map_or(Touched::Unknown, |at| Touched::Before(Some(at)))
+        } else {
+            Touched::Unknown
+        };
+        return Some(Listed { status: None, touched });
+    };
+    let touched = updated(row).map_or(Touched::Unknown, |at| Touched::Before(Some(at)));
+    Some(Listed { status: read_status(row), touched })
+}
+
+fn read_status(row: &Value) -> Option<Status> {
+    match text_at(row, "status")? {
+        // Of those that wait for a place, the history shows nothing yet (run).
+        "running" | "queued" => Some(Status::Running),
+        "done" => Some(Status::Done),
+        "killed" => Some(Status::Killed),
+        "failed" => Some(Status::Failed),
+        "timeout" => Some(Status::Timeout),
+        _ => None,
+    }
+}
+
+fn text_at<'a>(value: &'a Value, name: &str) -> Option<&'a str> {
+    value.get(name)?.as_str()
+}
+
+/// One item by itself.
+pub fn read_item(raw: &RawValue) -> Item {
+    let value: Value = serde_json::from_str(raw.get()).unwrap_or_else(|_| undecodable(raw));
+    let about = value.get("__openclaw").unwrap_or(&Value::Null);
+    let content = value.get("content").unwrap_or(&Value::Null);
+    let text = text_of(content);
+    let is_true = |value: Option<&Value>| value == Some(&Value::Bool(true));
+    let calls = calls_in(content);
+    let cut = is_true(about.get("truncated"))
+        || is_true(value.get("contentTruncated"))
+        || text.ends_with(CUT)
+        // A call whose arguments are cut is another call.
+        || calls.iter().any(|call| call.arguments.contains(CUT));
+    Item {
+        id: text_at(about, "id").map(str::to_owned),
+        role: match text_at(&value, "role") {
+            Some("user") => Role::User,
+            Some("assistant") => Role::Assistant,
+            Some("toolResult") => Role::ToolResult,
+            _ => Role::Other,
+        },
+        cut,
+        calls,
+        call: text_at(&value, "toolCallId").map(str::to_owned),
+        stop: match text_at(&value, "stopReason") {
+            Some("length") => Some(Stop::Length),
+            Some("toolUse") => Some(Stop::ToolUse),
+            Some("error") => Some(Stop::Error),
+            Some("aborted") => Some(Stop::Aborted),
+            Some(_) => Some(Stop::Whole),
+            None => None,
+        },
+        run: text_at(about, "runId").map(str::to_owned),
+        key: text_at(&value, "idempotencyKey")
+            .or_else(|| text_at(about, "idempotencyKey"))
+            .map(str::to_owned),
+        seq: about.get("seq").and_then(Value::as_u64).unwrap_or_default(),
+        usage: value.get("usage").map(usage),
+        text,
+    }
+}
+
+/// What is left of an item that cannot be decoded, because it is nested too deeply or has a number out of range: who
+/// spoke and when, and that the rest is not shown. An answer in it is known to be there.
+fn undecodable(raw: &RawValue) -> Value {
+    #[derive(Default, Deserialize, Serialize)]
+    #[serde(default, rename_all = "camelCase")]
+    struct Head {
+        role: Option<String>,
+        stop_reason: Option<String>,
+        idempotency_key: Option<String>,
+        #[serde(rename = "__openclaw")]
+        about: About,
+    }
+    #[derive(Default, Deserialize, Serialize)]
+    #[serde(default, rename_all = "camelCase")]
+    struct About {
+        id: Option<String>,
+        run_id: Option<String>,
+        seq: u64,
+    }
+    let head: Head = serde_json::from_str(raw.get()).unwrap_or_default();
+    let mut item = json!(head);
+    item["content"] = json!(CUT);
+    item
+}
+
+fn text_of(content: &Value) -> String {
+    if let Some(text) = content.as_str() {
+        return text.to_owned();
+    }
+    let parts = content.as_array().into_iter().flatten();
+    let texts =
+        parts.filter(|part| matches!(text_at(part, "type"), Some("text" | "output_text" | "input_text")));
+    texts.filter_map(|part| text_at(part, "text")).collect()
+}
+
+fn calls_in(content: &Value) -> Vec<ToolCall> {
+    let parts = content.as_array().into_iter().flatten();
+    let calls = parts.filter(|part| text_at(part, "type") == Some("toolCall"));
+    let call = |part: &Value| {
+        let arguments = match part.get("arguments") {
+            Some(Value::String(text)) => text.clone(),
+            Some(value) => value.to_string(),
+            None => "{}".to_owned(),
+        };
+        Some(ToolCall {
+            call_id: text_at(part, "id")?.to_owned(),
+            name: text_at(part, "name")?.to_owned(),
+            arguments,
+        })
+    };
+    calls.filter_map(call).collect()
+}
+
+fn usage(usage: &Value) -> Usage {
+    let of = |name: &str| usage.get(name).and_then(Value::as_u64).unwrap_or_default();
+    let input = of("input").saturating_add(of("cacheRead")).saturating_add(of("cacheWrite"));
+    let dollars = usage.get("cost").and_then(|cost| cost.get("total")).and_then(Value::as_f64);
+    Usage { input_tokens: input, output_tokens: of("output"), nano_dollars: Usage::nanos(dollars) }
+}

@@ -1,0 +1,166 @@
+//! Who does what: figures for each agent, from the deliveries that are known and from the roster.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use serde::Serialize;
+
+use super::cost::cost_of;
+use super::pause::Paused;
+use super::why::Case;
+use crate::delivery::End;
+use crate::delivery::ask::Place;
+use crate::gateway::Usage;
+use mcr_model::Roster;
+use mcr_model::clock::Millis;
+
+/// So much of what an agent is at work on is told.
+const DOING: usize = 3;
+
+/// Some of the agents, and how many there are.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Agents {
+    /// Those of whom there is most to tell, the busiest first.
+    pub shown: Vec<AgentFigures>,
+    /// How many there are.
+    pub count: usize,
+    /// When the oldest delivery that is counted here was first seen, or created.
+    pub since: Option<Millis>,
+}
+
+/// What is known of one agent: of its deliveries as far back as the ledger has them.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AgentFigures {
+    /// Its slug, or its id where that is not known.
+    pub slug: String,
+    /// Its name for people; empty of one who is gone.
+    pub name: String,
+    /// What it does, in free words.
+    pub role: String,
+    /// Whether it is in the roster.
+    pub known: bool,
+    /// Whether its turns do not begin, because people want it so.
+    pub paused: bool,
+    /// What it is at work on.
+    pub doing: Vec<Doing>,
+    /// How many deliveries a worker has.
+    pub in_flight: usize,
+    /// How many are not settled, with those.
+    pub unsettled: usize,
+    /// How many ended in each way.
+    pub ended: BTreeMap<&'static str, u64>,
+    /// How often it was asked.
+    pub turns: u32,
+    /// What the gateway says that its models have read.
+    pub tokens_read: u64,
+    /// And written.
+    pub tokens_written: u64,
+    /// Both, in words; with money where the gateway tells of any.
+    pub cost: String,
+    /// When it last began or ended something.
+    pub last_at: Option<Millis>,
+}
+
+/// A delivery that an agent is at work on.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Doing {
+    /// The notification.
+    pub id: String,
+    /// Its type.
+    pub kind: String,
+    /// About which task.
+    pub task: Option<String>,
+}
+
+/// What is added up of one agent.
+#[derive(Default)]
+struct Sum<'a> {
+    agent: &'a str,
+    figures: AgentFigures,
+    spent: Usage,
+}
+
+/// The figures of the agents, at most so many of them: whoever is at work, waits for something or is paused is not left
+/// out for one who is idle.
+pub fn agents(cases: &[Case], roster: &Roster, paused: &Paused, most: usize) -> Agents {
+    let mut sums: HashMap<&str, Sum<'_>> = HashMap::new();
+    for agent in &roster.agents {
+        let sum = sums.entry(agent.id.as_str()).or_default();
+        sum.agent = &agent.slug;
+        sum.figures.paused = paused.holds(&agent.slug, agent.id.as_str());
+    }
+    for case in cases {
+        let sum = sums.entry(&case.row.recipient_id).or_default();
+        if sum.agent.is_empty() {
+            sum.agent = &case.agent;
+            sum.figures.paused = paused.holds(&case.agent, &case.row.recipient_id);
+        }
+        sum.add(case);
+    }
+    let count = sums.len();
+    let mut sums: Vec<(&str, Sum<'_>)> = sums.into_iter().collect();
+    sums.sort_unstable_by_key(|(id, sum)| {
+        let figures = &sum.figures;
+        let one_by_one = figures.paused && !paused.all;
+        Reverse((figures.in_flight, figures.unsettled, one_by_one, figures.last_at, Reverse(*id)))
+    });
+    sums.truncate(most);
+    let wanted: HashSet<&str> = sums.iter().map(|(id, _)| *id).collect();
+    let known: HashMap<&str, _> = roster
+        .agents
+        .iter()
+        .map(|agent| (agent.id.as_str(), agent))
+        .filter(|(id, _)| wanted.contains(id))
+        .collect();
+    let told = |(id, Sum { agent, mut figures, spent }): (&str, Sum<'_>)| {
+        agent.clone_into(&mut figures.slug);
+        if let Some(agent) = known.get(id) {
+            figures.known = true;
+            figures.name.clone_from(&agent.name);
+            figures.role.clone_from(&agent.role);
+        }
+        (figures.tokens_read, figures.tokens_written) = (spent.input_tokens, spent.output_tokens);
+        figures.cost = cost_of(figures.turns, spent);
+        figures
+    };
+    let mut shown: Vec<AgentFigures> = sums.into_iter().map(told).collect();
+    shown.sort_by(|one, other| {
+        let busy = |figures: &AgentFigures| Reverse((figures.turns, figures.unsettled));
+        busy(one).cmp(&busy(other)).then_with(|| one.slug.cmp(&other.slug))
+    });
+    let since = cases.iter().map(|case| case.first_seen.unwrap_or(case.row.created_at)).min();
+    Agents { shown, count, since }
+}
+
+impl Sum<'_> {
+    fn add(&mut self, case: &Case) {
+        let figures = &mut self.figures;
+        figures.turns += case.record.asked();
+        self.spent += case.record.spent;
+        let at = if let Some((at, end)) = &case.closed {
+            *figures.ended.entry(end.as_ref().map_or("over", End::name)).or_default() += 1;
+            Some(*at)
+        } else {
+            figures.unsettled += 1;
+            case.turn.as_ref().map(|turn| turn.since).or(case.first_seen)
+        };
+        figures.last_at = figures.last_at.max(at);
+        if is_at_work(case) {
+            figures.in_flight += 1;
+            if figures.doing.len() < DOING {
+                figures.doing.push(Doing {
+                    id: case.row.id.to_string(),
+                    kind: case.row.kind.to_string(),
+                    task: case.row.task_id.as_ref().map(ToString::to_string),
+                });
+            }
+        }
+    }
+}
+
+/// Whether a worker has it, or its turn is stuck.
+pub fn is_at_work(case: &Case) -> bool {
+    case.closed.is_none() && (case.place == Some(Place::Running) || case.turn.is_some())
+}

@@ -1,0 +1,156 @@
+//! What is answered to "why?", the same for people and for programs.
+
+use serde::{Deserialize, Serialize};
+
+use crate::delivery::journal::Told;
+use crate::spans::clock;
+use mcr_model::clock::Millis;
+
+/// What is answered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Finding {
+    /// What was asked for.
+    pub id: String,
+    /// `answered`, `dead` and the other ends, or `working`, `waiting`, `resting`, `held`, `closing`; `idle` for
+    /// an agent without deliveries.
+    pub state: String,
+    /// What happened.
+    pub what: String,
+    /// Why.
+    pub why: String,
+    /// What happens next and when.
+    pub next: String,
+    /// The instant of that, if it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_at: Option<Millis>,
+    /// What it has cost so far.
+    pub cost: String,
+    /// What the agent has answered and no thread shows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unposted: Option<String>,
+    /// The timeline of one delivery.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<Told>,
+    /// How many steps were left out in the middle.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub left_out: u64,
+    /// The deliveries of a task or of an agent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub deliveries: Vec<Brief>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over references")]
+fn is_nothing(count: &u64) -> bool {
+    *count == 0
+}
+
+/// One delivery in a line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Brief {
+    /// The notification.
+    pub id: String,
+    /// Its type.
+    pub kind: String,
+    /// Whose it is.
+    pub agent: String,
+    /// About which task.
+    pub task: Option<String>,
+    /// As in [`Finding::state`].
+    pub state: String,
+    /// When it ended, or was created.
+    pub at: Millis,
+    /// What happened, and why.
+    pub words: String,
+    /// What happens next.
+    pub next: String,
+    /// What it has cost so far.
+    pub cost: String,
+    /// How often it failed, whoever's fault it was.
+    pub failed: u32,
+    /// Whether an answer of the agent is there that no thread shows.
+    pub unposted: bool,
+}
+
+impl Finding {
+    /// What there is to say of an agent without deliveries. `blocks`: what stands in its way, as sentences.
+    #[must_use]
+    pub fn idle(agent: &str, blocks: &[String]) -> Self {
+        let why = if blocks.is_empty() { "Nothing stands in its way.".to_owned() } else { blocks.join(" ") };
+        Self {
+            id: agent.to_owned(),
+            state: "idle".to_owned(),
+            what: format!("{agent} is an agent of this account, and has no deliveries."),
+            why,
+            next: "Its first delivery begins once Mission Control lists a notification for it.".to_owned(),
+            next_at: None,
+            cost: "nothing".to_owned(),
+            unposted: None,
+            steps: Vec::new(),
+            left_out: 0,
+            deliveries: Vec::new(),
+        }
+    }
+
+    /// With every text as it may be shown.
+    #[must_use]
+    pub fn cleaned(mut self, clean: &dyn Fn(&str) -> String) -> Self {
+        for text in [&mut self.id, &mut self.what, &mut self.why, &mut self.next]
+            .into_iter()
+            .chain(&mut self.unposted)
+        {
+            *text = clean(text);
+        }
+        self.steps.iter_mut().for_each(|told| told.words = clean(&told.words));
+        self.deliveries.iter_mut().for_each(|brief| brief.clean(clean));
+        self
+    }
+
+    /// For people: the three sentences, then everything else. Its texts are redacted by whoever prints it.
+    pub fn text(&self) -> String {
+        let mut lines = vec![self.what.clone(), self.why.clone(), self.next.clone(), String::new()];
+        lines.push(format!("id    {}", self.id));
+        lines.push(format!("cost  {}", self.cost));
+        if !self.steps.is_empty() {
+            lines.push(String::new());
+        }
+        for (number, told) in self.steps.iter().enumerate() {
+            if number == FIRST_STEPS && self.left_out > 0 {
+                lines.push(format!("      … {} steps …", self.left_out));
+            }
+            lines.push(format!("{}  {:<13} {}", clock(told.at), told.step, told.words).trim_end().to_owned());
+        }
+        if !self.deliveries.is_empty() {
+            lines.push(String::new());
+        }
+        lines.extend(self.deliveries.iter().map(Brief::line));
+        if let Some(text) = &self.unposted {
+            lines.extend([
+                String::new(),
+                "The agent's answer, which no thread shows:".to_owned(),
+                text.clone(),
+            ]);
+        }
+        lines.push(String::new());
+        lines.join("\n")
+    }
+}
+
+/// So many steps stand in front of those that were left out.
+const FIRST_STEPS: usize = 8;
+
+impl Brief {
+    /// With every text as it may be shown.
+    pub fn clean(&mut self, clean: &dyn Fn(&str) -> String) {
+        for text in [&mut self.agent, &mut self.words, &mut self.next] {
+            *text = clean(text);
+        }
+    }
+
+    /// For people.
+    pub fn line(&self) -> String {
+        let Self { id, state, agent, kind, words, .. } = self;
+        format!("{}  {state:<10} {id}  {kind} for {agent}: {words}", clock(self.at))
+    }
+}

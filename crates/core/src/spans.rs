@@ -1,0 +1,71 @@
+//! Times as people say them.
+
+use std::time::Duration;
+
+use mcr_model::clock::Millis;
+
+/// `4 s`, `3 min`, `2 h`, `5 days`: one number is enough.
+pub fn span(span: Duration) -> String {
+    let secs = span.as_secs();
+    match secs {
+        0 if span.as_millis() > 0 => format!("{} ms", span.as_millis()),
+        0..120 => format!("{secs} s"),
+        120..7_200 => format!("{} min", secs / 60),
+        7_200..172_800 => format!("{} h", secs / 3_600),
+        _ => format!("{} days", secs / 86_400),
+    }
+}
+
+/// `3 min ago (2026-11-21T12:44:05Z)`.
+pub fn ago(at: Millis, now: Millis) -> String {
+    format!("{} ago ({})", span(now.since(at)), clock(at))
+}
+
+/// `in 12 s (2026-11-21T12:44:05Z)`, or `now`.
+pub fn until(at: Millis, now: Millis) -> String {
+    if at <= now { "now".to_owned() } else { format!("in {} ({})", span(at.since(now)), clock(at)) }
+}
+
+/// `once`, `3 times`.
+pub fn times(count: u32) -> String {
+    if count == 1 { "once".to_owned() } else { format!("{count} times") }
+}
+
+/// `1 attempt`, `3 attempts`: a count with its noun, which takes an `s` in the plural.
+pub fn counted(count: impl Into<u64>, noun: &str) -> String {
+    match count.into() {
+        1 => format!("1 {noun}"),
+        count => format!("{count} {noun}s"),
+    }
+}
+
+/// The instant, to the second.
+pub fn clock(at: Millis) -> String {
+    let text = at.to_string();
+    text.split_once('.').map_or_else(|| text.clone(), |(seconds, _)| format!("{seconds}Z"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_number_is_enough() {
+        let rows = [
+            (0, "0 s"),
+            (7, "7 ms"),
+            (1_999, "1 s"),
+            (119_000, "119 s"),
+            (120_000, "2 min"),
+            (7_200_000, "2 h"),
+            (172_800_000, "2 days"),
+        ];
+        for (ms, text) in rows {
+            assert_eq!(span(Duration::from_millis(ms)), text);
+        }
+        let (then, now) = (Millis(1_000), Millis(61_000));
+        assert_eq!(ago(then, now), "60 s ago (1970-01-01T00:00:01Z)");
+        assert_eq!(until(now, then), "in 60 s (1970-01-01T00:01:01Z)");
+        assert_eq!(until(then, now), "now");
+    }
+}

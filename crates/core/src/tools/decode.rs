@@ -1,0 +1,283 @@
+//! From the text of a call to a request, or to a sentence by which the agent can correct itself.
+//!
+//! The table says what each field must be, and `fields` holds the arguments against it; what remains here are the
+//! rules of each tool. `null` and, for a field that may be left out, a blank text count as left out: models like to
+//! fill in every field. Where the specification fixes a sentence, it is that one.
+
+mod fields;
+
+pub use fields::Fields;
+
+use super::request::{Changes, Draft, Paper, ToolRequest};
+use super::table;
+use super::{Kind, ToolError};
+use mcr_model::TaskStatus::{self, Blocked};
+use mcr_model::{AgentId, DocumentId, TaskId, UserId, limits};
+
+/// What every refusal of a status says.
+const STATUS: &str = "Invalid status: must be one of in_progress, review, done, blocked";
+const NO_FIELD: &str = "At least one field (title, description, priority, labels, assignedAgentIds, \
+                        assignedUserIds, status, dueDate) must be provided";
+
+/// The request behind a tool's name and its arguments as JSON text. `current` is the task that the conversation is
+/// about; some tools mean it where they name none.
+pub fn decode(name: &str, arguments: &str, current: Option<&TaskId>) -> Result<ToolRequest, ToolError> {
+    let Some(row) = table::row(name) else {
+        return Err(ToolError::new(Kind::UnknownTool, &format!("Unknown tool: {name}")));
+    };
+    let fields = Fields::read(row, arguments)?;
+    match row.name {
+        "task_status" => task_status(&fields, current),
+        "task_update" => task_update(&fields, current),
+        "task_create" => task_create(&fields),
+        "document_upsert" => document_upsert(&fields, current),
+        "response_request" => response_request(&fields, current),
+        "document_list" => Ok(ToolRequest::DocumentList {
+            task_id: fields.filled("taskId").map(TaskId::new),
+            kind: fields.choice("type", "Invalid type: must be deliverable, note, template, or reference")?,
+            limit: fields.count("limit")?,
+        }),
+        "get_agent_skills" => {
+            Ok(ToolRequest::GetAgentSkills { agent_id: fields.filled("agentId").map(ToOwned::to_owned) })
+        }
+        "task_load" => Ok(ToolRequest::TaskLoad {
+            task_id: task_named(&fields)?,
+            message_limit: fields.count("messageLimit")?,
+        }),
+        "task_history" => Ok(ToolRequest::TaskHistory {
+            task_id: task_named(&fields)?,
+            message_limit: fields.count("messageLimit")?,
+            activity_limit: fields.count("activityLimit")?,
+        }),
+        "task_assign" => Ok(ToolRequest::TaskAssign {
+            task_id: task_named(&fields)?,
+            assignee_slugs: some_slugs(&fields, "assigneeSlugs", str::to_lowercase)?,
+        }),
+        "task_message" => {
+            let (task_id, content) = both(&fields, "content", "content is required")?;
+            within(
+                content,
+                "content",
+                limits::MESSAGE_CHARS,
+                "Message content too long (max 100000 characters)",
+            )?;
+            Ok(ToolRequest::TaskMessage { task_id, content: content.to_owned() })
+        }
+        "task_list" => Ok(ToolRequest::TaskList {
+            status: fields.choice(
+                "status",
+                "Invalid status: must be inbox, assigned, in_progress, review, done, blocked, or archived",
+            )?,
+            assignee_slug: fields.filled("assigneeSlug").map(|slug| bare(slug).to_lowercase()),
+            limit: fields.count("limit")?,
+        }),
+        "task_get" => Ok(ToolRequest::TaskGet { task_id: task_named(&fields)? }),
+        "task_thread" => {
+            Ok(ToolRequest::TaskThread { task_id: task_named(&fields)?, limit: fields.count("limit")? })
+        }
+        "task_search" => {
+            let query = fields.needed("query", "query is required")?.to_owned();
+            Ok(ToolRequest::TaskSearch { query, limit: fields.count("limit")? })
+        }
+        "task_delete" => {
+            let (task_id, reason) = both(&fields, "reason", "reason is required for archival")?;
+            within(reason, "reason", limits::REASON_CHARS, "reason must be at most 2000 characters")?;
+            Ok(ToolRequest::TaskDelete { task_id, reason: reason.to_owned() })
+        }
+        "task_link_pr" => {
+            let task_id = task_named(&fields)?;
+            let number = fields.number("prNumber").ok_or_else(|| {
+                ToolError::malformed("prNumber", "prNumber is required and must be numeric")
+            })?;
+            let pr_number = fields::whole(number)
+                .filter(|number| *number > 0)
+                .ok_or_else(|| ToolError::invalid("prNumber", "prNumber must be a positive whole number"))?;
+            Ok(ToolRequest::TaskLinkPr { task_id, pr_number })
+        }
+        // A row without rules would be a mistake of ours; a test calls every row.
+        other => Err(ToolError::new(Kind::UnknownTool, &format!("Unknown tool: {other}"))),
+    }
+}
+
+fn task_status(fields: &Fields<'_>, current: Option<&TaskId>) -> Result<ToolRequest, ToolError> {
+    let task_id = task_or_current(fields, current)?;
+    let Some(status) = fields.choice::<TaskStatus>("status", STATUS)? else {
+        return Err(ToolError::malformed("status", STATUS));
+    };
+    let blocked_reason =
+        reason_for(Some(status), fields, "blockedReason is required when status is blocked")?;
+    Ok(ToolRequest::TaskStatus { task_id, status, blocked_reason })
+}
+
+fn task_update(fields: &Fields<'_>, current: Option<&TaskId>) -> Result<ToolRequest, ToolError> {
+    let task_id = task_or_current(fields, current)?;
+    let ids = |name| fields.list(name).map(|list| fields::once(list, |id| bare(id).to_owned()));
+    let changes = Changes {
+        title: title(fields)?,
+        description: description(fields)?,
+        priority: fields.priority()?,
+        labels: labels(fields)?,
+        assigned_agent_ids: ids("assignedAgentIds").map(|ids| ids.into_iter().map(AgentId::new).collect()),
+        assigned_user_ids: ids("assignedUserIds").map(|ids| ids.into_iter().map(UserId::new).collect()),
+        status: fields.choice("status", STATUS)?,
+        blocked_reason: None,
+        due_date: fields.instant("dueDate")?,
+    };
+    if changes == Changes::default() {
+        return Err(ToolError::new(Kind::Malformed, NO_FIELD));
+    }
+    let words = "blockedReason is required when status is 'blocked'";
+    let blocked_reason = reason_for(changes.status, fields, words)?;
+    Ok(ToolRequest::TaskUpdate { task_id, changes: Box::new(Changes { blocked_reason, ..changes }) })
+}
+
+fn task_create(fields: &Fields<'_>) -> Result<ToolRequest, ToolError> {
+    fields.needed("title", "title is required")?;
+    let status = fields
+        .choice("status", "Invalid status: must be inbox, assigned, in_progress, review, done, or blocked")?;
+    Ok(ToolRequest::TaskCreate(Box::new(Draft {
+        title: title(fields)?.unwrap_or_default(),
+        description: description(fields)?,
+        priority: fields.priority()?,
+        labels: labels(fields)?.unwrap_or_default(),
+        status,
+        blocked_reason: reason_for(status, fields, "blockedReason is required when status is blocked")?,
+        due_date: fields.instant("dueDate")?,
+        assignee_slugs: slugs(fields, "assigneeSlugs", str::to_lowercase),
+    })))
+}
+
+fn document_upsert(fields: &Fields<'_>, current: Option<&TaskId>) -> Result<ToolRequest, ToolError> {
+    const WORDS: &str = "title, content, and type (deliverable|note|template|reference) are required";
+    let missing = |name| ToolError::malformed(name, WORDS);
+    if fields.filled("title").is_none() {
+        return Err(missing("title"));
+    }
+    let document_id = fields.filled("documentId").map(DocumentId::new);
+    // An empty text empties a document that is there; a new one without a text is a mistake.
+    let may_be_empty = document_id.is_some();
+    let content = fields.raw("content").filter(|text| may_be_empty || !text.is_empty());
+    let content = content.ok_or_else(|| missing("content"))?;
+    let kind = fields.choice("type", WORDS)?.ok_or_else(|| missing("type"))?;
+    within(content, "content", limits::DOCUMENT_CHARS, "Content too long (max 1000000 characters)")?;
+    if content.len() > DOCUMENT_BYTES {
+        return Err(ToolError::invalid(
+            "content",
+            "Content too long (a document may have about 1 MB in UTF-8): split it",
+        ));
+    }
+    let named = fields.filled("taskId").map(TaskId::new);
+    Ok(ToolRequest::DocumentUpsert(Box::new(Paper {
+        // A new document belongs to the conversation's task; an old one stays where it is, which is for `run` to find.
+        task_id: if document_id.is_none() { named.or_else(|| current.cloned()) } else { named },
+        document_id,
+        title: title(fields)?.unwrap_or_default(),
+        content: content.to_owned(),
+        kind,
+    })))
+}
+
+/// The backend keeps a document in one row of at most 1 MiB, its other fields included.
+const DOCUMENT_BYTES: usize = 1_040_000;
+
+fn response_request(fields: &Fields<'_>, current: Option<&TaskId>) -> Result<ToolRequest, ToolError> {
+    let task_id = task_or_current(fields, current)?;
+    let recipient_slugs = some_slugs(fields, "recipientSlugs", ToOwned::to_owned)?;
+    let message = fields.needed("message", "message is required")?;
+    let named =
+        fields.list("recipientSlugs").map_or(0, |list| list.filter(|slug| !bare(slug).is_empty()).count());
+    if named > limits::REQUEST_RECIPIENTS {
+        return Err(ToolError::invalid("recipientSlugs", "Too many recipients: max 10 allowed per request"));
+    }
+    let words = "Message too long: max 1000 characters allowed";
+    within(message, "message", limits::REQUEST_MESSAGE_CHARS, words)?;
+    Ok(ToolRequest::ResponseRequest { task_id, recipient_slugs, message: message.to_owned() })
+}
+
+/// The task that is named, or the current one where none is. A blank name is none, but it was meant to be one.
+fn task_or_current(fields: &Fields<'_>, current: Option<&TaskId>) -> Result<TaskId, ToolError> {
+    match (fields.text("taskId"), current) {
+        (None, Some(current)) => Ok(current.clone()),
+        _ => task_named(fields),
+    }
+}
+
+fn task_named(fields: &Fields<'_>) -> Result<TaskId, ToolError> {
+    fields.needed("taskId", "taskId is required").map(TaskId::new)
+}
+
+/// A task and a text, where the tool's own sentence names them together.
+fn both<'a>(fields: &'a Fields<'_>, name: &'static str, words: &str) -> Result<(TaskId, &'a str), ToolError> {
+    let missing =
+        |field, words| ToolError::malformed(field, &format!("taskId and {name} are required: {words}"));
+    let task = fields.filled("taskId").ok_or_else(|| missing("taskId", "taskId is required"))?;
+    let text = fields.filled(name).ok_or_else(|| missing(name, words))?;
+    Ok((TaskId::new(task), text))
+}
+
+fn title(fields: &Fields<'_>) -> Result<Option<String>, ToolError> {
+    let Some(title) = fields.text("title") else { return Ok(None) };
+    if title.is_empty() {
+        return Err(ToolError::invalid("title", "title must not be blank"));
+    }
+    within(title, "title", limits::TITLE_CHARS, "Title too long (max 2000 characters)")?;
+    Ok(Some(title.to_owned()))
+}
+
+fn description(fields: &Fields<'_>) -> Result<Option<String>, ToolError> {
+    // Blank counts as left out: it is far more often a model that fills in every field than one that wants it gone.
+    let Some(text) = fields.filled("description") else { return Ok(None) };
+    within(text, "description", limits::DESCRIPTION_CHARS, "Description too long (max 100000 characters)")?;
+    Ok(Some(text.to_owned()))
+}
+
+/// Labels are free, but for the one by which the backend knows the talk with the orchestrator (contract D25).
+fn labels(fields: &Fields<'_>) -> Result<Option<Vec<String>>, ToolError> {
+    let Some(list) = fields.list("labels") else { return Ok(None) };
+    let labels = fields::once(list, ToOwned::to_owned);
+    let reserved = mcr_model::Task::ORCHESTRATOR_CHAT;
+    if labels.iter().any(|label| label == reserved) {
+        return Err(ToolError::invalid("labels", &format!("Invalid labels: {reserved} is reserved")));
+    }
+    Ok(Some(labels))
+}
+
+/// The reason, where it counts: with `blocked` it must be there, with anything else it means nothing.
+fn reason_for(
+    status: Option<TaskStatus>,
+    fields: &Fields<'_>,
+    words: &str,
+) -> Result<Option<String>, ToolError> {
+    let reason = fields.text("blockedReason").unwrap_or_default();
+    within(reason, "blockedReason", limits::REASON_CHARS, "blockedReason must be at most 2000 characters")?;
+    match status {
+        Some(Blocked) if reason.is_empty() => Err(ToolError::invalid("blockedReason", words)),
+        Some(Blocked) => Ok(Some(reason.to_owned())),
+        _ => Ok(None),
+    }
+}
+
+/// A slug as it is without what people write around it. All of that goes: what is left is read as the same once more.
+pub fn bare(slug: &str) -> &str {
+    slug.trim_start_matches(|letter: char| letter == '@' || letter.is_whitespace()).trim_end()
+}
+
+fn slugs(fields: &Fields<'_>, name: &str, case: fn(&str) -> String) -> Vec<String> {
+    fields.list(name).map_or_else(Vec::new, |list| fields::once(list, |slug| case(bare(slug))))
+}
+
+fn some_slugs(
+    fields: &Fields<'_>,
+    name: &'static str,
+    case: fn(&str) -> String,
+) -> Result<Vec<String>, ToolError> {
+    let slugs = slugs(fields, name, case);
+    if slugs.is_empty() {
+        return Err(ToolError::malformed(name, &format!("{name} is required")));
+    }
+    Ok(slugs)
+}
+
+fn within(text: &str, field: &'static str, most: usize, words: &str) -> Result<(), ToolError> {
+    if limits::chars(text) <= most { Ok(()) } else { Err(ToolError::invalid(field, words)) }
+}

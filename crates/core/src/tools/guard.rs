@@ -1,0 +1,131 @@
+//! Who may do what. Decided before anything is touched, with one exception: whether a task may be closed depends on
+//! where *that* task stands, so whoever runs the call reads it first and asks [`may_close`].
+
+use super::table::{Row, Whom};
+use super::{Caller, ToolError, ToolRequest};
+use mcr_model::TaskStatus::{self, Done, Review};
+use mcr_model::{BehaviorFlags, Task, TaskId, Word};
+
+/// What the backend calls it, and what an agent is told when its flag is missing.
+const NO_CLOSING: &str = "Forbidden: Not allowed to mark tasks as done";
+
+/// Whether the row is open to the caller by what it may do, whatever the conversation is about.
+pub(super) fn entitled(whom: Whom, caller: &Caller<'_>) -> bool {
+    match whom {
+        Whom::Everyone | Whom::OnTask | Whom::WritersOrOnTask => true,
+        Whom::Modifiers => caller.flags.can_modify_task_status,
+        Whom::Creators => caller.flags.can_create_tasks,
+        Whom::Writers => caller.flags.can_create_documents,
+        Whom::Askers => caller.flags.can_mention_agents,
+        Whom::Leader => caller.leads,
+    }
+}
+
+/// Whether the conversation is one in which the row makes sense.
+pub(super) fn in_place(whom: Whom, caller: &Caller<'_>) -> bool {
+    match whom {
+        Whom::Everyone | Whom::Creators | Whom::Writers | Whom::Leader => true,
+        Whom::Modifiers | Whom::Askers | Whom::OnTask => caller.task.is_some(),
+        Whom::WritersOrOnTask => caller.flags.can_create_documents || caller.task.is_some(),
+    }
+}
+
+/// Whether the caller may close the task of the conversation as it stands: then `done` is among the words it is
+/// offered. Its flag, the backend's rule and the task's status must all agree (contract D13).
+pub(super) fn can_mark_done(caller: &Caller<'_>) -> bool {
+    may_mark_done(caller.task.and_then(|task| task.status.known()), caller.flags, caller.may_close)
+}
+
+/// Whether an agent may set a task of this status to done now (P-8): its flag says so, and so does the backend's rule
+/// ([`Roster::may_close`]), which does not know the flag (contract §4.5, D13).
+///
+/// [`Roster::may_close`]: mcr_model::Roster::may_close
+pub fn may_mark_done(status: Option<TaskStatus>, flags: BehaviorFlags, backend_lets: bool) -> bool {
+    status == Some(TaskStatus::Review) && flags.can_mark_done && backend_lets
+}
+
+/// Whether the caller may make this request, as far as can be said without looking at a task.
+pub fn rights(request: &ToolRequest, caller: &Caller<'_>) -> Result<(), ToolError> {
+    if closes(request).is_some() {
+        may_ever_close(caller)?;
+    }
+    let row = request.row();
+    if !entitled(row.whom, caller) {
+        return Err(ToolError::forbidden(row.refusal));
+    }
+    match request {
+        ToolRequest::TaskCreate(draft) => {
+            if !draft.assignee_slugs.is_empty() && !caller.leads {
+                return Err(ToolError::forbidden(
+                    "Forbidden: Only the orchestrator can assign agents during task creation",
+                ));
+            }
+            // A task that is born done was never reviewed.
+            if draft.status == Some(Done) && !caller.flags.can_mark_done && !caller.leads {
+                return Err(ToolError::forbidden(&format!(
+                    "{NO_CLOSING}, and so not to create them done: leave the status out"
+                )));
+            }
+            Ok(())
+        }
+        ToolRequest::TaskDelete { task_id, .. } if is_the_chat(caller, task_id) => {
+            Err(ToolError::forbidden("Forbidden: The talk with the orchestrator cannot be archived"))
+        }
+        ToolRequest::TaskUpdate { task_id, changes }
+            if changes.labels.is_some() && is_the_chat(caller, task_id) =>
+        {
+            Err(ToolError::forbidden(
+                "Forbidden: The labels of the talk with the orchestrator cannot be changed",
+            ))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The task that the request wants closed.
+pub fn closes(request: &ToolRequest) -> Option<&TaskId> {
+    match request {
+        ToolRequest::TaskStatus { task_id, status: Done, .. } => Some(task_id),
+        ToolRequest::TaskUpdate { task_id, changes } if changes.status == Some(Done) => Some(task_id),
+        _ => None,
+    }
+}
+
+/// Whether the caller may close this task, where it stands now. One that is done already stays so.
+pub fn may_close(caller: &Caller<'_>, now: &Word<TaskStatus>) -> Result<(), ToolError> {
+    may_ever_close(caller)?;
+    if *now == Review || *now == Done {
+        return Ok(());
+    }
+    Err(ToolError::forbidden(&format!(
+        "Forbidden: Task must be in review before marking done (it is {now} now; move it to review and let it be \
+         reviewed)"
+    )))
+}
+
+fn may_ever_close(caller: &Caller<'_>) -> Result<(), ToolError> {
+    if !caller.flags.can_mark_done {
+        return Err(ToolError::forbidden(NO_CLOSING));
+    }
+    if !caller.may_close {
+        return Err(ToolError::forbidden(&format!(
+            "{NO_CLOSING}: Mission Control leaves that to its quality agents and, where there are none, to the \
+             orchestrator"
+        )));
+    }
+    Ok(())
+}
+
+/// The answer to a call of a tool that exists and that the caller is entitled to, but was not offered.
+pub(super) fn not_offered(row: &Row, caller: &Caller<'_>) -> ToolError {
+    let why = if in_place(row.whom, caller) {
+        "it is not among the tools of this conversation"
+    } else {
+        "this conversation is not about a task"
+    };
+    ToolError::forbidden(&format!("Forbidden: {} is not available here: {why}", row.name))
+}
+
+fn is_the_chat(caller: &Caller<'_>, id: &TaskId) -> bool {
+    caller.task.is_some_and(|task: &Task| task.id == *id && task.is_orchestrator_chat())
+}

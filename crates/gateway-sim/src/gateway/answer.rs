@@ -1,0 +1,340 @@
+//! What the client reads: one body, or events in their order (openclaw-gateway §5 and §6).
+
+use std::io;
+
+use serde_json::{Value, json};
+
+use super::faults::Fault;
+use super::run::{Failure, Issued, Outcome, Watch};
+use super::{Inner, Release};
+use mcr_http::message::{Reply, Sink};
+
+/// What a truncated answer says at its end, where it comes as one body.
+const TRUNCATED: &str = "⚠️ Reply truncated at the model's output token limit. The text above is partial — ask to \
+    continue it.";
+/// What a stream says of an answer that was taken back.
+const NOT_APPENDED: &str = "Assistant output cannot be represented as an append-only response stream.";
+/// Characters of a token, about.
+const TOKEN: usize = 4;
+
+/// What is the same in all of one response.
+pub(super) struct Frame {
+    pub(super) id: String,
+    message: String,
+    created: i64,
+    model: String,
+    new: bool,
+    /// Tokens read.
+    read: usize,
+}
+
+/// What a finished response has in it.
+struct Finished {
+    status: u16,
+    word: &'static str,
+    output: Vec<Value>,
+    error: Option<(String, String)>,
+    written: usize,
+}
+
+impl Frame {
+    pub(super) fn new(inner: &Inner, model: &str, read: usize) -> Self {
+        Self {
+            id: inner.ids.named("resp"),
+            message: inner.ids.named("msg"),
+            created: inner.options.clock.now().0 / 1000,
+            model: model.to_owned(),
+            new: inner.options.release == Release::V2026_9_6,
+            read: read / TOKEN + 1,
+        }
+    }
+
+    fn resource(
+        &self,
+        word: &str,
+        output: &[Value],
+        tokens: (usize, usize),
+        error: Option<&(String, String)>,
+    ) -> Value {
+        let (read, written) = tokens;
+        let mut resource = json!({
+            "id": self.id, "object": "response", "created_at": self.created, "status": word, "model": self.model,
+            "output": output,
+            "usage": {"input_tokens": read, "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+                "output_tokens": written, "output_tokens_details": {"reasoning_tokens": 0}, "total_tokens": read + written},
+        });
+        if let Some((code, message)) = error {
+            resource["error"] = json!({"code": code, "message": message});
+        }
+        if word == "incomplete" {
+            resource["incomplete_details"] = json!({"reason": "max_output_tokens"});
+        }
+        resource
+    }
+
+    fn said(&self, text: &str, phase: &str, status: &str) -> Value {
+        let content = json!([{"type": "output_text", "text": text}]);
+        let mut item = json!({"type": "message", "id": self.message, "role": "assistant", "content": content, "status": status});
+        if self.new {
+            item["phase"] = json!(phase);
+        }
+        item
+    }
+
+    fn call(&self, call: &Issued, number: usize) -> Value {
+        let id = self.message.replacen("msg", "call", 1);
+        json!({"type": "function_call", "id": format!("{id}-{number}"), "call_id": call.call_id, "name": call.name,
+            "arguments": call.arguments})
+    }
+
+    fn failed(failure: &Failure) -> Finished {
+        let error = Some((failure.code.to_owned(), failure.message.clone()));
+        let written = usize::from(failure.spoke);
+        Finished { status: failure.status, word: "failed", output: Vec::new(), error, written }
+    }
+
+    fn finished(&self, finished: &Finished) -> Value {
+        let wrote = finished.error.is_none() || finished.written > 0;
+        let tokens = if wrote { (self.read, finished.written / TOKEN + 1) } else { (0, 0) };
+        self.resource(finished.word, &finished.output, tokens, finished.error.as_ref())
+    }
+
+    /// The answer as one body.
+    pub(super) fn whole(&self, outcome: &Outcome, fault: Option<&Fault>) -> (u16, Value) {
+        let mut finished = match outcome {
+            Outcome::Said { text, cut } => {
+                let status = if *cut { "incomplete" } else { "completed" };
+                let text = if *cut { format!("{text}\n\n{TRUNCATED}") } else { text.clone() };
+                let text = enlarged(text, fault);
+                let written = text.len();
+                let output = vec![self.said(&text, "final_answer", status)];
+                Finished { status: 200, word: status, output, error: None, written }
+            }
+            Outcome::Called { calls, .. } => {
+                let output = calls.iter().enumerate().map(|(at, call)| self.call(call, at)).collect();
+                Finished { status: 200, word: "completed", output, error: None, written: 1 }
+            }
+            Outcome::Failed(failure) => Self::failed(failure),
+            Outcome::Gone => Self::failed(&Failure {
+                status: 500,
+                code: "api_error",
+                message: "internal error".into(),
+                spoke: false,
+            }),
+        };
+        match fault {
+            Some(Fault::Failed(code, message)) => {
+                finished = Self::failed(&Failure {
+                    status: 500,
+                    code,
+                    message: (*message).to_owned(),
+                    spoke: false,
+                });
+            }
+            Some(Fault::ExtraItems) => {
+                finished.output.splice(0..0, self.extra_items());
+            }
+            _ => {}
+        }
+        (finished.status, self.finished(&finished))
+    }
+
+    /// What an answer may have in it besides.
+    fn extra_items(&self) -> Vec<Value> {
+        let id = self.message.replacen("msg", "rs", 1);
+        let reasoning =
+            json!({"type": "reasoning", "id": id, "summary": [{"type": "summary_text", "text": "I think."}]});
+        let mut aside = self.said("An aside.", "commentary", "completed");
+        aside["id"] = json!(format!("{}-0", self.message));
+        vec![reasoning, aside]
+    }
+}
+
+fn enlarged(mut text: String, fault: Option<&Fault>) -> String {
+    if let Some(Fault::Huge(bytes)) = fault {
+        text.extend(std::iter::repeat_n('x', *bytes));
+    }
+    text
+}
+
+/// One error in the gateway's other shape: refused before a run.
+pub(super) fn refusal(status: u16, kind: &str, message: &str) -> Reply {
+    body(status, &json!({"error": {"message": message, "type": kind}}))
+}
+
+/// JSON as the gateway sends it.
+pub(super) fn body(status: u16, value: &Value) -> Reply {
+    Reply::whole("application/json; charset=utf-8", written(value).into_bytes()).with_status(status)
+}
+
+/// Stands in a text for the first half of an emoji that JavaScript has cut; no Rust text can hold that half itself.
+pub const HALF_EMOJI: char = '\u{fdd0}';
+
+/// JSON as JavaScript writes it, which escapes half an emoji and goes on.
+pub(super) fn written(value: &Value) -> String {
+    value.to_string().replace(HALF_EMOJI, "\\ud83d")
+}
+
+/// Events on their way to a client.
+pub(super) struct Events<'a> {
+    frame: &'a Frame,
+    sink: &'a mut dyn Sink,
+    /// What was said so far.
+    said: String,
+    /// Events that are not sent yet.
+    ready: String,
+    sent: usize,
+    /// After how many events the connection is cut.
+    cut: usize,
+    trouble: Option<io::Error>,
+    /// Words are not sent as they come.
+    pub(super) muted: bool,
+}
+
+impl Watch for Events<'_> {
+    fn is_open(&mut self) -> bool {
+        // Who asks is about to wait.
+        self.flush();
+        self.trouble.is_none() && self.sink.is_open()
+    }
+
+    fn words(&mut self, text: &str) {
+        if text.is_empty() || self.muted {
+            return;
+        }
+        self.said.push_str(text);
+        let message = &self.frame.message;
+        let data = json!({"item_id": message, "output_index": 0, "content_index": 0, "delta": text});
+        self.event("response.output_text.delta", data);
+    }
+}
+
+impl<'a> Events<'a> {
+    pub(super) fn new(frame: &'a Frame, sink: &'a mut dyn Sink, fault: Option<&Fault>) -> Self {
+        let cut = match fault {
+            Some(Fault::CutAfter(events)) => *events,
+            Some(Fault::HalfAnswer) => 5,
+            _ => usize::MAX,
+        };
+        let trouble = (cut == 0).then(cut_off);
+        Self { frame, sink, said: String::new(), ready: String::new(), sent: 0, cut, trouble, muted: false }
+    }
+
+    fn event(&mut self, kind: &str, mut data: Value) {
+        data["type"] = json!(kind);
+        self.raw(&format!("event: {kind}\ndata: {}\n\n", written(&data)));
+    }
+
+    /// One event as it stands.
+    pub(super) fn raw(&mut self, text: &str) {
+        if self.trouble.is_some() {
+            return;
+        }
+        self.ready.push_str(text);
+        self.sent += 1;
+        if self.sent == self.cut {
+            self.flush();
+            self.trouble = Some(cut_off());
+        }
+    }
+
+    /// Sends what is ready, in one piece.
+    fn flush(&mut self) {
+        if self.trouble.is_none() && !self.ready.is_empty() {
+            self.trouble = self.sink.send(self.ready.as_bytes()).err();
+        }
+        self.ready.clear();
+    }
+
+    /// The first four.
+    pub(super) fn begin(&mut self) {
+        let resource = self.frame.resource("in_progress", &[], (0, 0), None);
+        self.event("response.created", json!({"response": resource}));
+        self.event("response.in_progress", json!({"response": resource}));
+        let message = self.frame.message.clone();
+        let item = json!({"type": "message", "id": message, "role": "assistant", "content": [], "status": "in_progress"});
+        self.event("response.output_item.added", json!({"output_index": 0, "item": item}));
+        let part = json!({"type": "output_text", "text": ""});
+        self.event(
+            "response.content_part.added",
+            json!({"item_id": message, "output_index": 0, "content_index": 0, "part": part}),
+        );
+        self.flush();
+    }
+
+    /// All the others.
+    pub(super) fn end(mut self, outcome: &Outcome, fault: Option<&Fault>) -> io::Result<()> {
+        let failure = match (fault, outcome) {
+            (Some(Fault::AppendOnly), _) => Some(("server_error", NOT_APPENDED, true)),
+            (Some(Fault::Failed(code, message)), _) => Some((*code, *message, false)),
+            (_, Outcome::Failed(failure)) => Some((failure.code, failure.message.as_str(), failure.spoke)),
+            (_, Outcome::Gone) => return Err(self.trouble.unwrap_or_else(cut_off)),
+            _ => None,
+        };
+        if let Some((code, message, spoke)) = failure {
+            let failure = Failure { status: 200, code, message: message.to_owned(), spoke };
+            let resource = self.frame.finished(&Frame::failed(&failure));
+            self.event("response.failed", json!({"response": resource}));
+        } else {
+            self.close(outcome, fault);
+        }
+        self.raw("data: [DONE]\n\n");
+        self.flush();
+        self.trouble.map_or(Ok(()), Err)
+    }
+
+    fn close(&mut self, outcome: &Outcome, fault: Option<&Fault>) {
+        let (calls, text, cut): (&[Issued], _, _) = match outcome {
+            Outcome::Said { text, cut } => (&[], text.clone(), *cut),
+            Outcome::Called { preamble, calls } => (calls, preamble.clone(), false),
+            Outcome::Failed(_) | Outcome::Gone => return,
+        };
+        self.muted = false;
+        let text = enlarged(text, fault);
+        let rest = text.strip_prefix(self.said.as_str()).unwrap_or_default().to_owned();
+        self.words(&rest);
+        let message = self.frame.message.clone();
+        let at = |rest: Value| {
+            let mut data = json!({"item_id": message, "output_index": 0, "content_index": 0});
+            if let (Value::Object(data), Value::Object(rest)) = (&mut data, rest) {
+                data.extend(rest);
+            }
+            data
+        };
+        self.event("response.output_text.done", at(json!({"text": text})));
+        self.event("response.content_part.done", at(json!({"part": {"type": "output_text", "text": text}})));
+        let status = if cut { "incomplete" } else { "completed" };
+        let phase = if calls.is_empty() { "final_answer" } else { "commentary" };
+        let mut output = vec![self.frame.said(&text, phase, status)];
+        self.event("response.output_item.done", json!({"output_index": 0, "item": output[0]}));
+        let extra = if fault == Some(&Fault::ExtraItems) { self.frame.extra_items() } else { Vec::new() };
+        let calls = calls.iter().enumerate().map(|(at, call)| self.frame.call(call, at));
+        for mut item in extra.into_iter().chain(calls) {
+            let index = output.len();
+            self.event("response.output_item.added", json!({"output_index": index, "item": item}));
+            item["status"] = json!("completed");
+            self.event("response.output_item.done", json!({"output_index": index, "item": item}));
+            output.push(item);
+        }
+        let finished = Finished { status: 200, word: status, output, error: None, written: text.len() };
+        let resource = self.frame.finished(&finished);
+        self.event(&format!("response.{status}"), json!({"response": resource}));
+    }
+
+    /// Never an end.
+    pub(super) fn endless(mut self) -> io::Result<()> {
+        let piece = "x".repeat(1024);
+        while self.is_open() {
+            let message = self.frame.message.clone();
+            let data = json!({"item_id": message, "output_index": 0, "content_index": 0, "delta": piece});
+            self.event("response.output_text.delta", data);
+            self.flush();
+        }
+        Err(self.trouble.unwrap_or_else(cut_off))
+    }
+}
+
+/// How a stream is cut off.
+pub(super) fn cut_off() -> io::Error {
+    io::ErrorKind::ConnectionAborted.into()
+}

@@ -1,0 +1,114 @@
+//! `POST /tools/invoke`: the two tools that tell of sessions, where the configuration allows them (openclaw-gateway §11.4).
+
+use std::cmp::Reverse;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::answer::{body, refusal};
+use super::ask::session_named;
+use super::probes::not_allowed;
+use super::sessions::{Session, View};
+use super::transcript::Item;
+use super::{Inner, Phase, Release, draining};
+use mcr_http::message::{Method, Reply, Request};
+
+/// The path.
+pub(super) const PATH: &str = "/tools/invoke";
+/// Texts above this are cut where a tool shows them.
+const SHOWN_CHARS: usize = 4_000;
+
+/// Answers.
+pub(super) fn answer(inner: &Inner, request: &Request) -> Reply {
+    if *request.method() != Method::Post {
+        return not_allowed("POST");
+    }
+    if !inner.lets_in(request) {
+        return refusal(401, "unauthorized", "Unauthorized");
+    }
+    if inner.phase() == Phase::Draining {
+        return draining();
+    }
+    let asked: Value = serde_json::from_slice(request.body()).unwrap_or_default();
+    let tool = asked["tool"].as_str().unwrap_or_default().trim();
+    if tool.is_empty() {
+        return refusal(400, "invalid_request_error", "tools.invoke requires body.tool");
+    }
+    if !inner.options.tools_allowed.iter().any(|allowed| allowed == tool) {
+        let error = json!({"type": "not_found", "message": format!("Tool not available: {tool}")});
+        return body(404, &json!({"ok": false, "error": error}));
+    }
+    let limit = asked["args"]["limit"].as_u64().and_then(|limit| usize::try_from(limit).ok());
+    let details = match tool {
+        "sessions_list" => list(inner, limit.unwrap_or(usize::MAX)),
+        _ => history(inner, asked["args"]["sessionKey"].as_str().unwrap_or_default(), limit.unwrap_or(200)),
+    };
+    let content = json!([{"type": "text", "text": details.to_string()}]);
+    body(200, &json!({"ok": true, "result": {"content": content, "details": details}}))
+}
+
+fn list(inner: &Inner, limit: usize) -> Value {
+    let sessions = inner.sessions.all();
+    let touched = |session: Arc<Session>| (session.view().entries.last().map(|entry| entry.at.0), session);
+    let mut sessions: Vec<_> = sessions.into_iter().map(touched).collect();
+    // The latest first; one that still waits for its first place is as late as can be.
+    sessions.sort_by_key(|(updated, _)| Reverse(updated.unwrap_or(i64::MAX)));
+    let row = |(updated, session): (Option<i64>, Arc<Session>)| {
+        let mut row =
+            json!({"key": session.name, "kind": "other", "updatedAt": updated, "abortedLastRun": false});
+        if let Some(status) = session.status().filter(|_| inner.options.release == Release::V2026_9_6) {
+            row["status"] = json!(status.word());
+        }
+        row
+    };
+    let rows: Vec<Value> = sessions.into_iter().take(limit).map(row).collect();
+    json!({"count": rows.len(), "sessions": rows})
+}
+
+fn history(inner: &Inner, key: &str, limit: usize) -> Value {
+    let first = inner.options.agents.first().map_or("main", String::as_str);
+    let session = session_named(key, first, &inner.options).and_then(|name| inner.sessions.find(&name));
+    let Some(session) = session else {
+        return json!({"status": "error", "error": format!("Session not found: {key}")});
+    };
+    let view = session.view();
+    let shown = if inner.options.release == Release::V2026_2_19 && is_at_its_first_turn(&view) {
+        Vec::new()
+    } else {
+        shown(inner, &view)
+    };
+    let messages = &shown[shown.len().saturating_sub(limit)..];
+    json!({"sessionKey": session.name, "messages": messages})
+}
+
+/// Of a first turn the old release shows nothing until it has done something.
+fn is_at_its_first_turn(view: &View) -> bool {
+    view.entries.iter().all(|entry| matches!(entry.item, Item::User(_)))
+}
+
+fn shown(inner: &Inner, view: &View) -> Vec<Value> {
+    let entries = (view.dropped + 1..).zip(view.entries.iter());
+    let items = entries.flat_map(|(seq, entry)| entry.shown(seq));
+    let cut = items.map(|mut item| {
+        let text = match &mut item["content"] {
+            Value::Array(parts) => parts.first_mut().and_then(|part| part.get_mut("text")),
+            text => Some(text),
+        };
+        let cut = text.and_then(|text| {
+            let end = text.as_str()?.char_indices().nth(SHOWN_CHARS)?.0;
+            let shorter = format!("{}\n...(truncated)...", &text.as_str()?[..end]);
+            *text = Value::String(shorter);
+            Some(())
+        });
+        if cut.is_some() {
+            item["contentTruncated"] = json!(true);
+        }
+        if inner.options.release == Release::V2026_2_19
+            && let Value::Object(item) = &mut item
+        {
+            item.remove("__openclaw");
+        }
+        item
+    });
+    cut.collect()
+}

@@ -1,0 +1,105 @@
+//! Everything but turns and histories: how the gateway is, which agents it has, and its page (openclaw-gateway §2).
+
+use serde_json::{Value, json};
+
+use super::answer::{body, refusal};
+use super::history::decoded;
+use super::{Inner, Phase, Release};
+use mcr_http::message::{Method, Reply, Request};
+
+/// The page for people, which answers wherever nothing else does.
+const PAGE: &str = "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"UTF-8\" /><title>OpenClaw Control</title></head>\
+    <body></body></html>\n";
+
+/// The version that the newer release says it is.
+pub(super) const VERSION: &str = "2026.9.6";
+
+/// Answers.
+pub(super) fn answer(inner: &Inner, request: &Request) -> Reply {
+    let path = request.path();
+    let path = path.as_ref();
+    let asks = matches!(request.method(), Method::Get | Method::Head);
+    if inner.options.release == Release::V2026_2_19 {
+        return match path {
+            "/__openclaw/control-ui-config.json" if asks => {
+                body(200, &json!({"basePath": "", "assistantName": "Assistant"}))
+            }
+            _ if asks => Reply::html(PAGE),
+            _ => not_found(),
+        };
+    }
+    let up = inner.up_for().as_millis();
+    let starting = inner.phase() == Phase::Starting;
+    match path {
+        "/health" | "/healthz" | "/ready" | "/readyz" | "/startupz" if !asks => not_allowed("GET, HEAD"),
+        "/health" | "/healthz" => body(200, &json!({"ok": true, "status": "live"})),
+        "/ready" | "/readyz" => {
+            let failing = match inner.phase() {
+                Phase::Starting => vec!["startup-sidecars"],
+                Phase::Draining => vec!["gateway-draining"],
+                Phase::Running => Vec::new(),
+            };
+            let ready = failing.is_empty();
+            let answer = json!({"ready": ready, "failing": failing, "uptimeMs": up});
+            body(if ready { 200 } else { 503 }, &answer)
+        }
+        "/startupz" => {
+            let word = if starting { "starting" } else { "started" };
+            let answer = json!({"ok": !starting, "status": word, "version": VERSION, "uptimeMs": up});
+            body(if starting { 503 } else { 200 }, &answer)
+        }
+        "/__openclaw/control-ui-config.json" if asks && !inner.lets_in(request) => unauthorized(),
+        "/__openclaw/control-ui-config.json" if asks => {
+            body(200, &json!({"basePath": "", "assistantName": "Assistant", "serverVersion": VERSION}))
+        }
+        _ if path == "/v1/models" || path.starts_with("/v1/models/") => models(inner, request, path),
+        _ if asks && !is_of_no_page(path) => Reply::html(PAGE),
+        _ => not_found(),
+    }
+}
+
+/// Where the page does not answer: below what programs ask for, and where a file is asked for.
+fn is_of_no_page(path: &str) -> bool {
+    let below =
+        |root: &str| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    ["/api", "/v1", "/plugins"].into_iter().any(below)
+        || path.rsplit('/').next().is_some_and(|last| last.contains('.'))
+}
+
+fn models(inner: &Inner, request: &Request, path: &str) -> Reply {
+    if !inner.options.endpoint {
+        return not_found();
+    }
+    if *request.method() != Method::Get {
+        return not_allowed("GET");
+    }
+    if !inner.lets_in(request) {
+        return unauthorized();
+    }
+    let listed = inner.options.agents.iter().filter(|id| *id != super::ANYBODY);
+    let agents = listed.map(|id| format!("openclaw/{id}"));
+    let ids: Vec<String> =
+        ["openclaw", "openclaw/default"].map(str::to_owned).into_iter().chain(agents).collect();
+    let model = |id: &String| json!({"id": id, "object": "model", "created": 0, "owned_by": "openclaw", "permission": []});
+    let Some(one) = path.strip_prefix("/v1/models/") else {
+        let data: Vec<Value> = ids.iter().map(model).collect();
+        return body(200, &json!({"object": "list", "data": data}));
+    };
+    let one = decoded(one);
+    match ids.iter().find(|id| **id == one) {
+        Some(id) => body(200, &model(id)),
+        None => refusal(400, "invalid_request_error", "Invalid model id."),
+    }
+}
+
+fn unauthorized() -> Reply {
+    refusal(401, "unauthorized", "Unauthorized")
+}
+
+pub(super) fn not_found() -> Reply {
+    Reply::text("Not Found").with_status(404)
+}
+
+pub(super) fn not_allowed(allowed: &str) -> Reply {
+    Reply::text("Method Not Allowed").with_status(405).with_header("Allow", allowed)
+}

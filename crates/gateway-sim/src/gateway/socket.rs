@@ -1,0 +1,235 @@
+//! The WebSocket on the gateway's own port (openclaw-gateway §11.4): as much of it as tells of a session and ends a run.
+
+use std::io::{self, ErrorKind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::answer::written;
+use super::ask::session_named;
+use super::ids::uuid;
+use super::sessions::Session;
+use super::{Inner, Phase, Release, draining};
+use mcr_http::message::{Duplex, Method, Reply, Request};
+use mcr_http::websocket::{Incoming, Kind, Limits, Reader, Side, accept_key, close_frame, frame};
+
+/// The path.
+pub(super) const PATH: &str = "/";
+/// What a message may have at most.
+const MESSAGE_BYTES: usize = 26_214_400;
+const FRAMES: usize = 1_024;
+/// How often it looks whether anybody is there.
+const LOOK: Duration = Duration::from_millis(50);
+/// Whoever says nothing for so long is not there.
+const SILENCE: Duration = Duration::from_mins(1);
+/// How many characters of a text are shown to who does not say.
+const CHARS: u64 = 1_000_000;
+/// And to who does.
+const CHARS_MAX: u64 = 2_000_000;
+/// Which protocol each release speaks.
+const PROTOCOL: u64 = 4;
+const OLD_PROTOCOL: u64 = 3;
+const MISMATCH: &str = "protocol mismatch";
+/// The scopes that there are.
+const SCOPES: [&str; 3] = ["operator.read", "operator.write", "operator.admin"];
+
+/// What is refused: a code, and a sentence.
+type Refusal = (&'static str, String);
+
+/// Whether a request asks for a WebSocket.
+pub(super) fn is_wanted(request: &Request) -> bool {
+    *request.method() == Method::Get
+        && request.header("Upgrade").is_some_and(|protocol| protocol.eq_ignore_ascii_case("websocket"))
+        && request.header("Sec-WebSocket-Version") == Some("13")
+        && request.header("Sec-WebSocket-Key").is_some()
+}
+
+/// Answers.
+pub(super) fn answer(inner: &Arc<Inner>, request: &Request) -> Reply {
+    if inner.phase() == Phase::Draining {
+        return draining();
+    }
+    let accept = accept_key(request.header("Sec-WebSocket-Key").unwrap_or_default());
+    let inner = Arc::clone(inner);
+    let reply = Reply::switched("websocket", move |line| Talk::new(&inner, line).run());
+    reply.with_header("Sec-WebSocket-Accept", &accept)
+}
+
+/// One client.
+struct Talk<'a> {
+    inner: &'a Inner,
+    line: &'a mut dyn Duplex,
+    reader: Reader,
+    /// What it may do, once it is let in.
+    scopes: Option<Vec<String>>,
+}
+
+impl<'a> Talk<'a> {
+    fn new(inner: &'a Inner, line: &'a mut dyn Duplex) -> Self {
+        let reader = Reader::new(Side::Client, Limits { message_bytes: MESSAGE_BYTES, frames: FRAMES });
+        Self { inner, line, reader, scopes: None }
+    }
+
+    fn run(mut self) -> io::Result<()> {
+        let nonce = uuid(self.inner.ids.next());
+        self.tell("connect.challenge", &json!({"nonce": nonce, "ts": self.inner.options.clock.now().0}))?;
+        while let Some(text) = self.hear()? {
+            let asked: Value = serde_json::from_str(&text).unwrap_or_default();
+            let (method, params) = (asked["method"].as_str().unwrap_or_default(), &asked["params"]);
+            let is_first = self.scopes.is_none();
+            let result = match (is_first, method) {
+                (true, "connect") => self.connect(params),
+                (true, _) => Err(("INVALID_REQUEST", "first request must be connect".to_owned())),
+                (false, method) => self.method(method, params),
+            };
+            let refused = result.is_err();
+            let answer = match result {
+                Ok(payload) => json!({"type": "res", "id": asked["id"], "ok": true, "payload": payload}),
+                Err((code, message)) => {
+                    let error = json!({"code": code, "message": message});
+                    json!({"type": "res", "id": asked["id"], "ok": false, "error": error})
+                }
+            };
+            // Something always goes on.
+            self.tell("tick", &json!({"ts": self.inner.options.clock.now().0}))?;
+            self.say(&answer)?;
+            if is_first && refused {
+                let code = if answer["error"]["message"] == MISMATCH { 1002 } else { 1008 };
+                return self.line.send(&close_frame(code, None));
+            }
+        }
+        Ok(())
+    }
+
+    /// The next text, until the client is gone.
+    fn hear(&mut self) -> io::Result<Option<String>> {
+        let mut buffer = [0; 4096];
+        let until = Instant::now() + SILENCE;
+        loop {
+            match self.reader.take() {
+                Ok(Some(Incoming::Text(text))) => return Ok(Some(text)),
+                Ok(Some(Incoming::Ping(payload))) => {
+                    self.line.send(&frame(Kind::Pong, true, &payload, None))?;
+                }
+                Ok(Some(Incoming::Pong)) => {}
+                Ok(Some(Incoming::Close(code))) => {
+                    self.line.send(&close_frame(code.unwrap_or(1000), None))?;
+                    return Ok(None);
+                }
+                Ok(None) => match self.line.receive(&mut buffer, LOOK) {
+                    Ok(0) => return Ok(None),
+                    Ok(count) => self.reader.push(&buffer[..count]),
+                    Err(error) if error.kind() == ErrorKind::TimedOut => {
+                        let goes_on = self.inner.goes_on() && self.line.is_open();
+                        if !goes_on || Instant::now() >= until {
+                            return Ok(None);
+                        }
+                    }
+                    Err(error) => return Err(error),
+                },
+                Err(broken) => {
+                    self.line.send(&close_frame(broken.code(), None))?;
+                    return Ok(None);
+                }
+            }
+        }
+    }
+
+    fn tell(&mut self, event: &str, payload: &Value) -> io::Result<()> {
+        self.say(&json!({"type": "event", "event": event, "payload": payload}))
+    }
+
+    fn say(&mut self, message: &Value) -> io::Result<()> {
+        self.line.send(&frame(Kind::Text, true, written(message).as_bytes(), None))
+    }
+
+    fn connect(&mut self, params: &Value) -> Result<Value, Refusal> {
+        let old = self.inner.options.release == Release::V2026_2_19;
+        let protocol = if old { OLD_PROTOCOL } else { PROTOCOL };
+        let bound = |name: &str| params[name].as_u64().unwrap_or_default();
+        if !(bound("minProtocol")..=bound("maxProtocol")).contains(&protocol) {
+            return Err(("INVALID_REQUEST", MISMATCH.to_owned()));
+        }
+        if params["client"]["id"] != "gateway-client" || params["client"]["mode"] != "backend" {
+            return Err(("INVALID_REQUEST", "invalid connect params: at /client".to_owned()));
+        }
+        match (&self.inner.options.token, params["auth"]["token"].as_str()) {
+            (Some(_), None) => return Err(("NOT_PAIRED", "device identity required".to_owned())),
+            (Some(token), Some(shown)) if token != shown => {
+                let words = "unauthorized: gateway token mismatch (provide gateway auth token)";
+                return Err(("INVALID_REQUEST", words.to_owned()));
+            }
+            _ => {}
+        }
+        let wanted = params["scopes"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        // The old release lets in whoever has the token, and lets them do nothing.
+        let scopes: Vec<String> =
+            wanted.filter(|scope| !old && SCOPES.contains(scope)).map(str::to_owned).collect();
+        let auth = json!({"method": "token", "role": "operator", "scopes": scopes});
+        self.scopes = Some(scopes);
+        let version = if old { "dev" } else { super::probes::VERSION };
+        Ok(json!({"type": "hello-ok", "protocol": protocol, "server": {"version": version}, "auth": auth,
+            "policy": {"maxPayload": MESSAGE_BYTES, "tickIntervalMs": 30_000}}))
+    }
+
+    fn method(&self, method: &str, params: &Value) -> Result<Value, Refusal> {
+        let needed = match method {
+            "chat.message.get" | "chat.history" => SCOPES[0],
+            "sessions.abort" => SCOPES[1],
+            // What nobody knows, only an administrator may ask for.
+            _ => SCOPES[2],
+        };
+        if !self.scopes.iter().flatten().any(|scope| scope == needed) {
+            return Err(("FORBIDDEN", format!("missing scope: {needed}")));
+        }
+        if needed == SCOPES[2] {
+            return Err(("INVALID_REQUEST", format!("unknown method: {method}")));
+        }
+        let key = params[if method == "sessions.abort" { "key" } else { "sessionKey" }].as_str();
+        let key = key.ok_or_else(|| ("INVALID_REQUEST", format!("invalid {method} params")))?;
+        let first = self.inner.options.agents.first().map_or("main", String::as_str);
+        let named = session_named(key, first, &self.inner.options);
+        let session = named.and_then(|name| self.inner.sessions.find(&name));
+        Ok(match method {
+            "chat.message.get" => message(session.as_deref(), params),
+            "chat.history" => history(key, session.as_deref(), params),
+            _ => {
+                let run = session.and_then(|session| session.abort(params["runId"].as_str()));
+                let status = if run.is_some() { "aborted" } else { "no-active-run" };
+                json!({"ok": true, "abortedRunId": run, "status": status})
+            }
+        })
+    }
+}
+
+/// One item of a session, as good as whole.
+fn message(session: Option<&Session>, params: &Value) -> Value {
+    let most = params["maxChars"].as_u64().unwrap_or(CHARS).min(CHARS_MAX);
+    let most = usize::try_from(most).unwrap_or(usize::MAX);
+    let found = session.map(Session::view).and_then(|view| {
+        let mut entries = (view.dropped + 1..).zip(view.entries.iter());
+        let (seq, entry) = entries.find(|(_, entry)| params["messageId"] == uuid(entry.id))?;
+        entry.shown_to(seq, most).pop()
+    });
+    match found {
+        Some(message) => json!({"ok": true, "message": message}),
+        None => json!({"ok": false, "unavailableReason": "not_found"}),
+    }
+}
+
+/// The last items of a session, and the run that is under way.
+fn history(key: &str, session: Option<&Session>, params: &Value) -> Value {
+    let mut history = json!({"sessionKey": key, "messages": []});
+    let Some(session) = session else { return history };
+    let view = session.view();
+    let entries = (view.dropped + 1..).zip(view.entries.iter());
+    let messages: Vec<Value> = entries.flat_map(|(seq, entry)| entry.shown(seq)).collect();
+    let limit = params["limit"].as_u64().and_then(|limit| usize::try_from(limit).ok());
+    let begin = messages.len().saturating_sub(limit.unwrap_or(usize::MAX));
+    history["messages"] = json!(messages[begin..]);
+    if let Some(run) = session.in_flight() {
+        history["inFlightRun"] = json!({"runId": run, "text": "", "sessionAbortable": true});
+    }
+    history
+}

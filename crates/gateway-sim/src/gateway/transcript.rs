@@ -1,0 +1,146 @@
+//! What a session remembers, and how `GET /sessions/{key}/history` shows it (openclaw-gateway §11.3).
+
+use serde_json::{Value, json};
+
+use super::ids::uuid;
+use mcr_model::clock::Millis;
+
+/// Texts above this are cut where they are shown.
+const SHOWN_CHARS: usize = 8_000;
+/// What an agent says to say nothing; nobody is shown it.
+pub(super) const SILENT_REPLY: &str = "NO_REPLY";
+
+/// One item of a session.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Its own id.
+    pub id: u128,
+    /// When it was written.
+    pub at: Millis,
+    /// What it is.
+    pub item: Item,
+}
+
+/// What an item of a session is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Item {
+    /// What the client said, as one text.
+    User(String),
+    /// What the agent did.
+    Assistant {
+        /// In which run.
+        run: String,
+        /// What it said, nothing if it said nothing.
+        text: String,
+        /// What it called: the model's own id of the call, the tool, the arguments.
+        calls: Vec<(String, String, String)>,
+        /// Why it stopped: `stop`, `toolUse`, `length`, `error`, `aborted`.
+        stop: &'static str,
+    },
+    /// What a call brought inside the gateway.
+    ToolResult {
+        /// In which run.
+        run: String,
+        /// The model's own id of the call.
+        call: String,
+        /// Which tool.
+        tool: String,
+        /// What it brought.
+        text: String,
+        /// Whether that is an error.
+        error: bool,
+    },
+}
+
+impl Entry {
+    /// As the history shows it. Words before calls are an item of their own, of the same number.
+    pub(super) fn shown(&self, seq: u64) -> Vec<Value> {
+        self.shown_to(seq, SHOWN_CHARS)
+    }
+
+    /// The same, with so many characters of each text.
+    pub(super) fn shown_to(&self, seq: u64, chars: usize) -> Vec<Value> {
+        if self.is_hidden() {
+            return Vec::new();
+        }
+        let id = uuid(self.id);
+        let at = self.at.0;
+        let mut about = json!({"id": id, "seq": seq, "recordTimestampMs": at});
+        match &self.item {
+            Item::User(text) => {
+                let key = format!("{id}:user");
+                let (text, cut) = cut(text, chars);
+                about["senderIsOwner"] = json!(true);
+                about["idempotencyKey"] = json!(key);
+                mark(&mut about, cut);
+                let item = json!({"role": "user", "content": text, "timestamp": at, "idempotencyKey": key, "__openclaw": about});
+                vec![item]
+            }
+            Item::Assistant { run, text, calls, stop } => {
+                about["runId"] = json!(run);
+                let (text, cut) = cut(text, chars);
+                mark(&mut about, cut);
+                let words = (!text.is_empty()).then(|| json!([{"type": "text", "text": text}]));
+                let usage = json!({"input": 1, "output": 1, "cacheRead": 0, "cacheWrite": 0, "totalTokens": 2,
+                    "cost": {"input": 0, "output": 0, "cacheRead": 0, "cacheWrite": 0, "total": 0}});
+                let mut item = json!({"role": "assistant", "content": [], "api": "openai-completions", "provider": "scripted",
+                    "model": "scripted-1", "usage": usage, "stopReason": stop, "timestamp": at, "responseId": format!("chatcmpl-{id}"),
+                    "__openclaw": about});
+                if *stop == "error" {
+                    item["idempotencyKey"] = json!(format!("{run}:terminal-error"));
+                    item["__openclaw"]["idempotencyKey"] = item["idempotencyKey"].clone();
+                }
+                if calls.is_empty() {
+                    item["content"] = words.unwrap_or_else(|| json!([]));
+                    return vec![item];
+                }
+                let call = |(id, name, arguments): &(String, String, String)| {
+                    let arguments: Value = serde_json::from_str(arguments).unwrap_or_else(|_| json!({}));
+                    json!({"type": "toolCall", "id": id, "name": name, "arguments": arguments})
+                };
+                item["content"] = calls.iter().map(call).collect();
+                let before = words.map(|words| {
+                    json!({"role": "assistant", "content": words, "timestamp": at, "__openclaw": item["__openclaw"]})
+                });
+                before.into_iter().chain([item]).collect()
+            }
+            Item::ToolResult { run, call, tool, text, error } => {
+                about["runId"] = json!(run);
+                vec![json!({"role": "toolResult", "toolCallId": call, "toolName": tool, "isError": error,
+                    "content": [{"type": "text", "text": text}], "timestamp": at, "__openclaw": about})]
+            }
+        }
+    }
+
+    /// Whether the history leaves it out; its number is taken all the same.
+    pub(super) fn is_hidden(&self) -> bool {
+        matches!(&self.item, Item::Assistant { text, calls, .. } if text == SILENT_REPLY && calls.is_empty())
+    }
+
+    /// Whether the event stream of the history tells of it; results are left out.
+    pub(super) fn is_told(&self) -> bool {
+        !matches!(self.item, Item::ToolResult { .. })
+    }
+}
+
+/// What the call's own result says until the client's comes.
+pub(super) fn delegated(tool: &str) -> String {
+    format!(
+        "{{\n  \"status\": \"pending\",\n  \"tool\": {},\n  \"message\": \"Tool execution delegated to client\"\n}}",
+        Value::from(tool)
+    )
+}
+
+fn cut(text: &str, chars: usize) -> (String, bool) {
+    match text.char_indices().nth(chars) {
+        Some((end, _)) => (format!("{}\n...(truncated)...", &text[..end]), true),
+        None => (text.to_owned(), false),
+    }
+}
+
+fn mark(about: &mut Value, cut: bool) {
+    if cut {
+        about["truncated"] = json!(true);
+        about["reason"] = json!("display-cap");
+    }
+}

@@ -1,0 +1,169 @@
+//! Mara: she gives work out, says who begins, and talks with the person.
+
+use serde_json::{Value, json};
+
+use super::Member;
+use super::lines;
+use super::plan::{Plan, Results};
+use super::view::{View, makes_things, words_of};
+use super::worker::request;
+use mcr_model::NotificationType::{self, Assignment, Mention, ResponseRequest, ThreadUpdate};
+use mcr_model::{AuthorType, TaskStatus};
+
+/// The longest title that is taken from a message.
+const TITLE_CHARS: usize = 80;
+/// So many tasks are listed.
+const LISTED: usize = 30;
+
+/// Words by which it is seen whose work something is.
+const TRADES: [(&str, &[&str]); 2] = [
+    (
+        "designer",
+        &[
+            "design", "layout", "colour", "colours", "color", "colors", "look", "looks", "logo", "draw",
+            "sketch", "picture", "icon",
+        ],
+    ),
+    (
+        "writer",
+        &[
+            "write",
+            "text",
+            "texts",
+            "word",
+            "words",
+            "explain",
+            "message",
+            "guide",
+            "questions",
+            "names",
+            "describe",
+            "page",
+            "tell",
+            "letter",
+        ],
+    ),
+];
+const ANYTHING_ELSE: &str = "engineer";
+
+pub(super) fn decide(view: &View, kind: Option<NotificationType>) -> Plan {
+    if view.task.is_orchestrator_chat() {
+        return match kind {
+            Some(Mention | ThreadUpdate) => {
+                view.unanswered_word().map_or_else(Plan::nothing, |word| talk(view, word))
+            }
+            Some(Assignment | ResponseRequest) => overview(),
+            _ => Plan::nothing(),
+        };
+    }
+    match kind {
+        Some(Mention) => spoken_to(view, view.last_word().unwrap_or_default()),
+        Some(ThreadUpdate) => heard(view),
+        Some(ResponseRequest) if view.task.assigned_agent_ids.is_empty() => give_out(view),
+        Some(ResponseRequest) => Plan::say(lines::where_it_stands(view)),
+        Some(Assignment) => Plan::say(lines::leads_only(view)),
+        _ => Plan::nothing(),
+    }
+}
+
+/// A person speaks with her in her own thread.
+fn talk(view: &View, word: &str) -> Plan {
+    match wanted_task(word) {
+        Some(title) => create(view, &title, word),
+        None => overview(),
+    }
+}
+
+/// A person names her on a task.
+fn spoken_to(view: &View, word: &str) -> Plan {
+    match wanted_task(word) {
+        Some(title) => create(view, &title, word),
+        None if is_free(view) => give_out(view),
+        None => Plan::say(lines::where_it_stands(view)),
+    }
+}
+
+/// The thread went on. She speaks only if otherwise nothing would.
+fn heard(view: &View) -> Plan {
+    let by_person = view.newest().is_some_and(|item| item.author_type == AuthorType::User);
+    match view.status() {
+        _ if by_person && is_free(view) => give_out(view),
+        Some(TaskStatus::Assigned | TaskStatus::InProgress) if !by_person => begin(view),
+        _ => Plan::nothing(),
+    }
+}
+
+fn is_free(view: &View) -> bool {
+    view.status() == Some(TaskStatus::Inbox) && view.task.assigned_agent_ids.is_empty()
+}
+
+/// Somebody was put on the task and waits: she says who begins, once.
+fn begin(view: &View) -> Plan {
+    let workers = view.workers();
+    let [first, behind @ ..] = workers.as_slice() else { return Plan::nothing() };
+    let waits = view.newest().is_some_and(|item| lines::is_acknowledgement(&item.content));
+    let called = view.is_called(first);
+    let begun = view.made_by(first).is_some() || view.have_said(&lines::starts(&first.name));
+    if !waits || called || begun {
+        return Plan::nothing();
+    }
+    Plan::say(lines::order(view, first, behind))
+        .after("response_request", request(view, &first.slug, &lines::please_begin(view)))
+}
+
+/// Puts the right one on a task that nobody is on.
+fn give_out(view: &View) -> Plan {
+    let word = view.last_word().unwrap_or_default();
+    let text = format!("{} {} {word}", view.task.title, view.description());
+    let Some(member) = view.named_in(word).or_else(|| right_one(view, &text)) else {
+        return Plan::say(lines::nobody());
+    };
+    Plan::say(lines::given_to(view, member))
+        .after("task_assign", json!({"taskId": view.task.id.as_str(), "assigneeSlugs": [member.slug]}))
+}
+
+fn create(view: &View, title: &str, word: &str) -> Plan {
+    let Some(member) = view.named_in(word).or_else(|| right_one(view, title)) else {
+        return Plan::say(lines::nobody());
+    };
+    let draft = json!({
+        "title": title, "description": lines::asked_for(word), "assigneeSlugs": [member.slug],
+    });
+    Plan::say(lines::created(title, member)).after("task_create", draft)
+}
+
+fn right_one<'a>(view: &'a View, text: &str) -> Option<&'a Member> {
+    let words = words_of(text);
+    let fits = |trade: &[&str]| trade.iter().any(|word| words.iter().any(|said| said == word));
+    let trade = TRADES.into_iter().find(|(_, trade)| fits(trade)).map_or(ANYTHING_ELSE, |(slug, _)| slug);
+    view.other(trade).or_else(|| view.roll().iter().find(|member| makes_things(member)))
+}
+
+/// The title of a task that somebody wants to have, if they do.
+fn wanted_task(word: &str) -> Option<String> {
+    const VERBS: [&str; 5] = ["create", "make", "add", "open", "new"];
+    let words = words_of(word);
+    let wants =
+        words.iter().any(|said| said == "task") && words.iter().any(|said| VERBS.contains(&said.as_str()));
+    if !wants {
+        return None;
+    }
+    let at = word.to_ascii_lowercase().find("task")? + "task".len();
+    let rest = word[at..].split('\n').find(|line| !line.trim().is_empty())?;
+    let rest = rest.trim_start_matches(|c: char| !c.is_alphanumeric());
+    let small = ["to ", "for ", "that ", "called ", "named ", "about "];
+    let rest = small.iter().find_map(|small| rest.strip_prefix(small)).unwrap_or(rest);
+    let title: String = rest
+        .trim_matches(|c: char| c.is_whitespace() || ".!?\"'".contains(c))
+        .chars()
+        .take(TITLE_CHARS)
+        .collect();
+    let mut letters = title.chars();
+    let first = letters.next()?;
+    Some(first.to_uppercase().chain(letters).collect())
+}
+
+fn overview() -> Plan {
+    Plan::tell(|results: &Results| lines::board(results.tasks()))
+        .after("task_list", Value::from_iter([("limit", LISTED)]))
+}

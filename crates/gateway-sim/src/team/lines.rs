@@ -1,0 +1,402 @@
+//! What the team says. Each has a voice; who is not known by slug speaks plainly.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use super::Member;
+use super::papers::Paper;
+use super::view::View;
+use super::worker::link;
+use mcr_model::TaskStatus;
+
+/// Stands in every message in which somebody waits to be told to begin.
+const READY: &str = "I have read the task";
+
+/// A number that belongs to these texts, the same each time (FNV-1a, mixed once more at the end).
+pub(super) fn number(texts: &[&str]) -> u64 {
+    let bytes = texts.iter().flat_map(|text| text.bytes().chain([0]));
+    let mut hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    hash ^ (hash >> 33)
+}
+
+/// Where the task stands, as one says it.
+fn standing(view: &View) -> &'static str {
+    match view.status() {
+        Some(TaskStatus::Inbox) => "in the inbox",
+        Some(TaskStatus::Assigned) => "assigned and not begun",
+        Some(TaskStatus::InProgress) => "in progress",
+        Some(TaskStatus::Review) => "in review",
+        Some(TaskStatus::Done) => "done",
+        Some(TaskStatus::Blocked) => "blocked",
+        Some(TaskStatus::Archived) => "archived",
+        None => "somewhere that I do not know",
+    }
+}
+
+fn one_of<'a>(view: &View, what: &str, choice: &[&'a str]) -> &'a str {
+    let count = choice.len().max(1) as u64;
+    let at = number(&[&view.task.title, &view.me.slug, what]) % count;
+    usize::try_from(at).ok().and_then(|at| choice.get(at)).copied().unwrap_or_default()
+}
+
+/// Something did not work: said, and not hidden.
+pub(super) fn blocked(why: &str) -> String {
+    format!("BLOCKED: {}.", why.trim_end_matches('.'))
+}
+
+// Those who make things.
+
+pub(super) fn acknowledge(view: &View) -> String {
+    let more = match view.me.slug.as_str() {
+        "engineer" => one_of(
+            view,
+            "ack",
+            &[
+                "I will take the smallest thing that works first.",
+                "It looks like half a day, tests included. No questions.",
+            ],
+        ),
+        "designer" => one_of(
+            view,
+            "ack",
+            &[
+                "I will start with the guest on the pier: cold hands, one thumb.",
+                "First the steps, then how they look.",
+            ],
+        ),
+        "writer" => one_of(
+            view,
+            "ack",
+            &[
+                "I will put what the reader wants to know first.",
+                "Short sentences, and I will read it aloud once.",
+            ],
+        ),
+        _ => "No questions.",
+    };
+    format!("{READY} and it is mine. {more}")
+}
+
+pub(super) fn wait(view: &View, first: &Member) -> String {
+    let what = match view.me.slug.as_str() {
+        "engineer" => "I build it once the design stands.",
+        "writer" => "I write once the places for the words are clear.",
+        _ => "I come in when it is handed to me.",
+    };
+    format!("{READY}. {} comes first; {what}", first.name)
+}
+
+/// Whether somebody has said that they could begin.
+pub(super) fn is_acknowledgement(text: &str) -> bool {
+    text.starts_with(READY)
+}
+
+pub(super) fn noted(view: &View) -> String {
+    format!("Noted. The task is {}, so there is nothing for me to start.", standing(view))
+}
+
+pub(super) fn progress(view: &View) -> String {
+    match view.made_by(&view.me) {
+        Some(document) => {
+            format!("My part is written down: [Document](/document/{document}). Say what you would change.")
+        }
+        None => format!(
+            "{} Say the word, and I will finish it now and hand it to QA.",
+            one_of(
+                view,
+                "progress",
+                &["Started, and nothing is in the way.", "The plan stands, the rest is work."]
+            )
+        ),
+    }
+}
+
+pub(super) fn kind_word(view: &View) -> &'static str {
+    one_of(
+        view,
+        "kind",
+        &["Thank you! You know where to find me.", "Good to hear. I am here if something is to be done."],
+    )
+}
+
+pub(super) fn in_review(view: &View) -> String {
+    match view.made_by(&view.me) {
+        Some(document) => format!("It is in review. What I made is here: [Document](/document/{document})."),
+        None => "It is in review; QA has the next word.".to_owned(),
+    }
+}
+
+pub(super) fn is_blocked(view: &View) -> String {
+    let reason = view.task.blocked_reason.as_deref().unwrap_or("somebody stopped it").trim_end_matches('.');
+    format!("It is blocked: {reason}. Write \u{201c}go on\u{201d} to me here, and I take it up again.")
+}
+
+pub(super) fn is_done(view: &View, made: Option<&str>) -> String {
+    let made =
+        made.map_or(String::new(), |document| format!(" The result: [Document](/document/{document})."));
+    let how = one_of(
+        view,
+        "done",
+        &["Reopen it and tell me what should be different.", "If it needs a change, reopen it and name me."],
+    );
+    format!("This is done.{made} {how}")
+}
+
+pub(super) fn volunteers(view: &View, lead: &Member) -> String {
+    format!(
+        "{} Nobody is on this task yet, so I asked {} to give it to me.",
+        one_of(view, "yes", &["Gladly.", "Yes, that is for me."]),
+        lead.name
+    )
+}
+
+pub(super) fn wants_the_task(view: &View) -> String {
+    format!("I was asked for \u{201c}{}\u{201d}, which is in the inbox. May I have it?", view.task.title)
+}
+
+pub(super) fn assign_me(view: &View) -> String {
+    format!("Gladly, but nobody is on this task yet: please assign it to {}.", view.me.name)
+}
+
+pub(super) fn helped(view: &View, paper: &Paper) -> String {
+    format!(
+        "I am not on this task, but here is my part, \u{201c}{}\u{201d}: {}. {}",
+        paper.title,
+        link(),
+        take_it(view)
+    )
+}
+
+fn take_it(view: &View) -> &'static str {
+    one_of(view, "take", &["Take from it what you need.", "Whoever has the task may use it as it is."])
+}
+
+pub(super) fn over_to(view: &View, next: &Member, paper: &Paper) -> String {
+    format!(
+        "{}, my part of \u{201c}{}\u{201d} stands, in \u{201c}{}\u{201d} (/document/{{document}}). Please go on from there. \
+         The order is fixed, the details are free.",
+        next.name, view.task.title, paper.title
+    )
+}
+
+pub(super) fn handed_over(view: &View, next: &Member, paper: &Paper) -> String {
+    let done = match view.me.slug.as_str() {
+        "designer" => "What is on the screen, in which order, and what happens when something goes wrong",
+        "engineer" => "What is built, how to see it, and how long each text may be",
+        _ => "What I know so far",
+    };
+    format!("{done}: {} (\u{201c}{}\u{201d}). {} has it now.", link(), paper.title, next.name)
+}
+
+pub(super) fn please_check(view: &View, paper: &Paper) -> String {
+    format!(
+        "\u{201c}{}\u{201d} is ready for review. What it promises and how to see it stands in \u{201c}{}\u{201d} \
+         (/document/{{document}}). Could you look?",
+        view.task.title, paper.title
+    )
+}
+
+pub(super) fn finished(view: &View, paper: &Paper, again: bool) -> String {
+    let done = match (view.me.slug.as_str(), again) {
+        (_, true) => "Changed, and marked at the end of the document",
+        ("engineer", _) => "Built and tested; `make test` is green",
+        ("designer", _) => "Drawn in words, from the first tap to the last",
+        ("writer", _) => "Written, and read aloud once",
+        _ => "Finished",
+    };
+    let then = match view.other(super::view::QA) {
+        Some(qa) => format!("{} looks at it next", qa.name),
+        None => "Robin, please look at it: there is no QA in the team".to_owned(),
+    };
+    format!("{done}: {} (\u{201c}{}\u{201d}). It is in review; {then}.", link(), paper.title)
+}
+
+// Tomas.
+
+/// What there is to find, and how it is mended.
+pub(super) const FINDINGS: [(&str, &str); 4] = [
+    (
+        "it does not say what happens when the wind cancels the tour",
+        "**When the wind cancels the tour**, you choose another day or your money back.",
+    ),
+    (
+        "a guest without a network would see nothing at all",
+        "**Without a network** the page keeps what you entered, says so, and tries again by itself.",
+    ),
+    (
+        "it does not say whom to call when something goes wrong",
+        "**If something goes wrong**, call us: the number stands on every message that you get from us.",
+    ),
+    (
+        "a name with an apostrophe is not thought of",
+        "**Names** are taken as people write them, apostrophes included.",
+    ),
+];
+
+/// What Tomas finds here, if he finds something.
+pub(super) fn finding(view: &View) -> &'static str {
+    one_of(view, "finding", &FINDINGS.map(|(found, _)| found))
+}
+
+pub(super) fn please_mend(found: &str) -> String {
+    format!("One thing before this is done: {found}. Could you mend that? The rest holds.")
+}
+
+pub(super) fn sent_back(name: &str, found: &str) -> String {
+    format!(
+        "Nearly. I went through the checklist and found one thing: {found}. {name} has it back; the rest is as promised."
+    )
+}
+
+pub(super) fn approved(view: &View) -> String {
+    let checked = if view.have_said(finding(view)) {
+        "The one thing is mended, and the rest still holds"
+    } else {
+        one_of(
+            view,
+            "verdict",
+            &[
+                "I held it against the task, word for word, on a small phone with a slow network",
+                "Empty, too long, twice the same: it holds, and Robin would understand every word",
+                "Prices, dates and rules are those of the briefing, and it works without a mouse",
+            ],
+        )
+    };
+    format!("{checked}. Done.")
+}
+
+pub(super) fn comes_last(view: &View) -> String {
+    match view.workers().first() {
+        Some(first) => {
+            format!("I come last: as soon as {} has moved it to review, I look at it.", first.name)
+        }
+        None => {
+            "I only look at what others made. Assign somebody who makes it; I check it when it is in review."
+                .to_owned()
+        }
+    }
+}
+
+pub(super) fn was_checked(view: &View) -> String {
+    format!(
+        "I checked \u{201c}{}\u{201d} and stand by it. If you see something that I did not, reopen it and name me.",
+        view.task.title
+    )
+}
+
+pub(super) fn not_in_review(view: &View) -> String {
+    format!(
+        "I do not test half-finished work: this is {}. I look as soon as it is in review.",
+        standing(view)
+    )
+}
+
+pub(super) fn what_is_checked(view: &View) -> String {
+    format!(
+        "I start from what \u{201c}{}\u{201d} promises, then try what goes wrong: no network, a wrong date, the last free \
+         seat booked twice. I begin when it is in review.",
+        view.task.title
+    )
+}
+
+// Mara.
+
+/// What she says once for each who begins.
+pub(super) fn starts(name: &str) -> String {
+    format!("{name} starts")
+}
+
+pub(super) fn order(view: &View, first: &Member, behind: &[&Member]) -> String {
+    let follow: Vec<&str> = behind.iter().map(|member| member.name.as_str()).collect();
+    let follow = match follow.as_slice() {
+        [] => String::new(),
+        [one] => format!(", {one} follows"),
+        [most @ .., last] => format!(", {} and {last} follow", most.join(", ")),
+    };
+    let last =
+        view.other(super::view::QA).map_or(String::new(), |qa| format!(" {} is last, as always.", qa.name));
+    format!("{}{follow}.{last}", starts(&first.name))
+}
+
+pub(super) fn please_begin(view: &View) -> String {
+    format!("Please begin with \u{201c}{}\u{201d}. Whoever comes next gets it from you.", view.task.title)
+}
+
+pub(super) fn given_to(view: &View, member: &Member) -> String {
+    format!(
+        "{} gets this. {}",
+        member.name,
+        one_of(
+            view,
+            "give",
+            &[
+                "You will see here when it is in review.",
+                "I will see that it gets done; you will read it here."
+            ]
+        )
+    )
+}
+
+pub(super) fn nobody() -> String {
+    "There is nobody in the team who could make this. Hire somebody on the page \u{201c}Agents\u{201d}."
+        .to_owned()
+}
+
+pub(super) fn leads_only(view: &View) -> String {
+    format!(
+        "I plan and decide on \u{201c}{}\u{201d}, I do not build it. Put somebody on it who does.",
+        view.task.title
+    )
+}
+
+pub(super) fn created(title: &str, member: &Member) -> String {
+    format!("There is a task now: \u{201c}{title}\u{201d}. {} has it.", member.name)
+}
+
+/// The description of a task that somebody has asked for.
+pub(super) fn asked_for(word: &str) -> String {
+    let quoted: Vec<String> = word.lines().map(|line| format!("> {line}")).collect();
+    format!("Asked for like this:\n\n{}", quoted.join("\n"))
+}
+
+pub(super) fn where_it_stands(view: &View) -> String {
+    let names: Vec<&str> = view.workers().iter().map(|worker| worker.name.as_str()).collect();
+    let who = match names.as_slice() {
+        [] => "Nobody is on it".to_owned(),
+        [one] => format!("{one} is on it"),
+        [most @ .., last] => format!("{} and {last} are on it", most.join(", ")),
+    };
+    let made = view.last_maker().and_then(|maker| view.made_by(maker));
+    let made = made.map_or(String::new(), |id| format!(" The newest result: [Document](/document/{id})."));
+    format!("It is {}. {who}.{made}", standing(view))
+}
+
+/// The board in a few lines.
+pub(super) fn board(tasks: &[Value]) -> String {
+    const SHOWN: [(&str, &str); 4] = [
+        ("review", "In review"),
+        ("in_progress", "In progress"),
+        ("blocked", "Blocked"),
+        ("assigned", "Waiting to begin"),
+    ];
+    let of = |status: &str| {
+        let titles =
+            tasks.iter().filter(|task| task["status"] == status).filter_map(|task| task["title"].as_str());
+        titles.map(str::to_owned).collect::<Vec<String>>()
+    };
+    let mut text = "Where we stand:\n".to_owned();
+    for (status, words) in SHOWN {
+        let titles = of(status);
+        if !titles.is_empty() {
+            let _ = write!(text, "\n- **{words}:** {}", titles.join("; "));
+        }
+    }
+    let (done, inbox) = (of("done").len(), of("inbox").len());
+    let _ = write!(text, "\n- Done: {done}. In the inbox, and nobody's yet: {inbox}.");
+    text.push_str("\n\nShall I create a task? Write: \u{201c}Create a task: \u{2026}\u{201d}");
+    text
+}

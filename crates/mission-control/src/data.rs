@@ -1,0 +1,336 @@
+//! A data directory: the database, and beside it the three secrets that belong to it, each in a file of its own that
+//! only its owner can read. They are made at the first start and read again at every other one.
+//!
+//! `:memory:` in the place of a directory keeps everything in memory.
+
+mod error;
+mod files;
+mod token;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::call::Options;
+use super::copy;
+use super::engine::Engine;
+use super::founding::{Founded, found, new_token};
+use super::rows::Account;
+use super::seed;
+use super::store::{Doc, Tx};
+use super::vault::{self, MasterKey, Vault, VaultError};
+use mcr_files::{Access, Folder};
+use mcr_model::clock::Clock;
+use mcr_model::json;
+use mcr_model::secret::Secret;
+
+pub use error::DataError;
+pub(super) use token::TokenFiles;
+
+use files::{database, read_secret, remove, rename, size, write_new, write_secret};
+
+const DATABASE: &str = "mission-control.sqlite";
+const ADMIN_KEY: &str = "admin-key";
+const SERVICE_TOKEN: &str = "service-token";
+const MASTER_KEY: &str = "master-key";
+/// The master key that is about to take over, while a rotation is under way.
+const NEXT_MASTER_KEY: &str = "master-key.next";
+
+/// A shorter admin key could be guessed.
+const ADMIN_KEY_CHARS: usize = 16;
+
+/// Where the data are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Whereabouts {
+    /// In memory, until the process ends.
+    Memory,
+    /// In this directory.
+    Directory(PathBuf),
+}
+
+impl Whereabouts {
+    /// As `--data` says it.
+    pub fn parse(text: &str) -> Self {
+        if text == ":memory:" { Self::Memory } else { Self::Directory(PathBuf::from(text)) }
+    }
+}
+
+/// What an empty place begins with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Seed {
+    /// An account without anything in it.
+    Nothing,
+    /// The demo.
+    Demo,
+    /// What an export holds.
+    Export(PathBuf),
+}
+
+impl Seed {
+    /// As `--seed` says it.
+    pub fn parse(text: &str) -> Self {
+        if text == "demo" { Self::Demo } else { Self::Export(PathBuf::from(text)) }
+    }
+}
+
+/// How data are to be opened.
+#[derive(Clone, Debug)]
+pub struct Opening {
+    /// Where they are.
+    pub whereabouts: Whereabouts,
+    /// What they begin with, if nothing is there.
+    pub seed: Seed,
+    /// `SECRETS_MASTER_KEY_BASE64`, if it is set; it comes before the file.
+    pub master_key: Option<Secret>,
+    /// How the engine behaves.
+    pub options: Options,
+}
+
+/// Data that are open, with what opens them.
+pub struct Data {
+    /// Mission Control itself.
+    pub engine: Engine,
+    /// The account that was founded first.
+    pub account: String,
+    /// What a person shows.
+    pub admin_key: Secret,
+    /// What the runtime shows; none if another token was made meanwhile, which only its maker knows.
+    pub service_token: Option<Secret>,
+    /// Whether they were made just now.
+    pub is_new: bool,
+    folder: Option<Arc<Folder>>,
+    key_is_given: bool,
+}
+
+impl Data {
+    /// Opens the data; an empty place gets an account, with what the seed says. Data that are there are left alone.
+    pub fn open(opening: &Opening, clock: Box<dyn Clock>) -> Result<Self, DataError> {
+        let folder = match &opening.whereabouts {
+            Whereabouts::Memory => None,
+            Whereabouts::Directory(path) => Some(Folder::make(path, Access::Owner)?),
+        };
+        Self::open_or(opening, folder, clock, |engine, folder| begin(engine, &opening.seed, folder))
+    }
+
+    /// Opens the data in this folder; where there is no account, `begin` makes one.
+    fn open_or(
+        opening: &Opening,
+        folder: Option<Folder>,
+        clock: Box<dyn Clock>,
+        begin: impl FnOnce(&Engine, Option<&Folder>) -> Result<(Doc<Account>, Secret), DataError>,
+    ) -> Result<Self, DataError> {
+        let folder = folder.map(Arc::new);
+        let directory = folder.as_deref();
+        if let Some(directory) = directory {
+            refuse_emptied(directory)?;
+        }
+        // The database first: it says so if another process has it, before any file is touched.
+        let engine = match directory {
+            None => Engine::in_memory(clock, opening.options)?,
+            Some(directory) => Engine::open(&database(directory, DATABASE)?, clock, opening.options)?,
+        };
+        let master = master_key(&engine, directory, opening.master_key.as_ref())?;
+        let engine = engine.with_vault(Vault::new(&master))?;
+        let admin_key = admin_key(directory)?;
+        let first = |tx: &Tx<'_>| Ok::<_, DataError>(tx.all::<Account>()?.into_iter().next());
+        let (account, service_token, is_new) = if let Some(account) = engine.store.read(first)? {
+            let settled = directory.map(|directory| token::settle(directory, &account)).transpose()?;
+            (account, settled.flatten(), false)
+        } else {
+            let (account, token) = begin(&engine, directory)?;
+            (account, Some(token), true)
+        };
+        let engine = match &folder {
+            None => engine,
+            Some(folder) => engine.with_token_files(TokenFiles::new(folder.clone(), account.id.clone())),
+        };
+        Ok(Self {
+            engine,
+            account: account.id.to_string(),
+            admin_key,
+            service_token,
+            is_new,
+            folder,
+            key_is_given: opening.master_key.is_some(),
+        })
+    }
+
+    /// Opens data that are there already: no other place becomes one with data by looking into it.
+    pub fn existing(opening: &Opening, clock: Box<dyn Clock>) -> Result<Self, DataError> {
+        let path = match &opening.whereabouts {
+            Whereabouts::Memory => return Err(DataError::InMemory),
+            Whereabouts::Directory(path) => path,
+        };
+        let nothing = || DataError::Nothing(path.clone());
+        // Beside a service of another user root may copy the data.
+        let folder = match Folder::open(path, Access::OwnerOrRoot) {
+            Err(why) if why.is_missing() => return Err(nothing()),
+            opened => opened?,
+        };
+        if is_empty(&folder)? && size(&folder, SERVICE_TOKEN)?.is_none() {
+            return Err(nothing());
+        }
+        Self::open_or(opening, Some(folder), clock, |_, _| Err(nothing()))
+    }
+
+    /// Opens an empty place with what an export holds; refused if data are there, or if it would be lost at once.
+    pub fn import(opening: &Opening, export: &Path, clock: Box<dyn Clock>) -> Result<Self, DataError> {
+        if opening.whereabouts == Whereabouts::Memory {
+            return Err(DataError::InMemory);
+        }
+        let seeded = Opening { seed: Seed::Export(export.to_owned()), ..opening.clone() };
+        let data = Self::open(&seeded, clock)?;
+        if data.is_new {
+            return Ok(data);
+        }
+        let what = "there are data already; give --data an empty directory".to_owned();
+        Err(DataError::Copy { path: export.to_owned(), what })
+    }
+
+    /// Writes everything to a file that only its owner can read, as a whole or not at all; one that is there already is
+    /// not overwritten.
+    pub fn export(&self, file: &Path) -> Result<(), DataError> {
+        write_new(file, self.engine.export()?.to_string().as_bytes())
+    }
+
+    /// Seals all provider keys with another master key: `next`, or, if the present one stands in our file, a new one;
+    /// how many keys there were. Whenever this is interrupted, the files and the database find together again.
+    pub fn rotate_key(&mut self, next: Option<&Secret>) -> Result<usize, DataError> {
+        let next = match next {
+            Some(text) => MasterKey::from_base64(text.expose())?,
+            None if self.key_is_given => return Err(DataError::NextKeyMissing),
+            None => MasterKey::random()?,
+        };
+        let folder = self.folder.as_deref().filter(|_| !self.key_is_given);
+        if let Some(folder) = folder {
+            write_secret(folder, NEXT_MASTER_KEY, &next.to_base64())?;
+        }
+        let count = self.engine.rotate(Vault::new(&next))?;
+        if let Some(folder) = folder {
+            take_over(folder)?;
+        }
+        Ok(count)
+    }
+}
+
+/// An account has its token only after the database has tables: a token beside nothing means that the database was
+/// lost, and beginning anew would overwrite what is left of it.
+fn refuse_emptied(folder: &Folder) -> Result<(), DataError> {
+    if is_empty(folder)? && size(folder, SERVICE_TOKEN)?.is_some() {
+        let path = folder.path().join(DATABASE);
+        let what = "it is empty or gone, but the token of its account is still there; restore a copy, or start with \
+                    another --data directory"
+            .to_owned();
+        return Err(DataError::Content { path, what });
+    }
+    Ok(())
+}
+
+fn is_empty(folder: &Folder) -> Result<bool, DataError> {
+    Ok(size(folder, DATABASE)?.is_none_or(|bytes| bytes == 0))
+}
+
+/// The first account, with what belongs to it. Its token is in its file before the account is: a start that ends in
+/// between leaves a token without an account, which the next one overwrites, and never an account that nobody can open.
+fn begin(engine: &Engine, seed: &Seed, folder: Option<&Folder>) -> Result<(Doc<Account>, Secret), DataError> {
+    engine.store.write(|tx| {
+        let Founded { account, service_token } = match seed {
+            Seed::Nothing => {
+                found(tx, "Mission Control", "local", ("user_owner", "Owner", "owner@example.com"))?
+            }
+            Seed::Demo => seed::demo(tx, engine.options)?,
+            Seed::Export(path) => take_in(tx, engine, path)?,
+        };
+        let token = Secret::new(service_token);
+        if let Some(folder) = folder {
+            write_secret(folder, SERVICE_TOKEN, &token)?;
+        }
+        Ok((account, token))
+    })
+}
+
+fn read_copy(path: &Path) -> Result<Value, DataError> {
+    let text = fs::read(path).map_err(|why| DataError::File { path: path.to_owned(), what: "read", why })?;
+    let read = serde_json::from_slice(&json::bytes(&text));
+    read.map_err(|why| DataError::Copy { path: path.to_owned(), what: format!("it is no JSON ({why})") })
+}
+
+/// The export's first account gets a new token, because nobody here knows the old one.
+fn take_in(tx: &Tx<'_>, engine: &Engine, path: &Path) -> Result<Founded, DataError> {
+    let refused = |what: String| DataError::Copy { path: path.to_owned(), what };
+    copy::import(tx, &read_copy(path)?, engine.vault.as_ref(), engine.options)
+        .map_err(|why| refused(why.to_string()))?;
+    let first = tx.all::<Account>()?.into_iter().next();
+    let mut account = first.ok_or_else(|| refused("there is no account in it".to_owned()))?;
+    let service_token = new_token(tx, &mut account)?;
+    Ok(Founded { account, service_token })
+}
+
+fn admin_key(folder: Option<&Folder>) -> Result<Secret, DataError> {
+    let stored = folder.map(|folder| read_secret(folder, ADMIN_KEY)).transpose()?.flatten();
+    match (folder, stored) {
+        (Some(folder), Some(content)) => {
+            let text = String::from_utf8_lossy(&content);
+            let key = text.trim();
+            if key.len() >= ADMIN_KEY_CHARS && key.chars().all(|c| c.is_ascii_graphic()) {
+                return Ok(Secret::new(key));
+            }
+            let what = format!(
+                "this is no admin key (at least {ADMIN_KEY_CHARS} printable characters in one line); remove the file to \
+                 get a new one"
+            );
+            Err(DataError::Content { path: folder.path().join(ADMIN_KEY), what })
+        }
+        (folder, _) => {
+            let key = Secret::new(format!("mc_admin_{}", vault::hex(&vault::random::<32>()?)));
+            folder.map(|folder| write_secret(folder, ADMIN_KEY, &key)).transpose()?;
+            Ok(key)
+        }
+    }
+}
+
+/// The master key: the given one, or that in the file, or a new one if nothing is sealed yet.
+fn master_key(
+    engine: &Engine,
+    folder: Option<&Folder>,
+    given: Option<&Secret>,
+) -> Result<MasterKey, DataError> {
+    if let Some(text) = given {
+        return Ok(MasterKey::from_base64(text.expose())?);
+    }
+    let Some(folder) = folder else { return Ok(MasterKey::random()?) };
+    finish_rotation(engine, folder)?;
+    if let Some(key) = read_master_key(folder, MASTER_KEY)? {
+        return Ok(key);
+    }
+    if !engine.sealed_with()?.is_empty() {
+        return Err(DataError::MasterKeyGone(folder.path().join(MASTER_KEY)));
+    }
+    let key = MasterKey::random()?;
+    write_secret(folder, MASTER_KEY, &key.to_base64())?;
+    Ok(key)
+}
+
+fn read_master_key(folder: &Folder, name: &str) -> Result<Option<MasterKey>, DataError> {
+    let Some(content) = read_secret(folder, name)? else { return Ok(None) };
+    let misfit =
+        |why: VaultError| DataError::Content { path: folder.path().join(name), what: why.to_string() };
+    MasterKey::from_file(&content).map(Some).map_err(misfit)
+}
+
+/// A rotation that was interrupted either has sealed everything anew or nothing: the database says which.
+fn finish_rotation(engine: &Engine, folder: &Folder) -> Result<(), DataError> {
+    // One that cannot be read was never finished, so nothing can be sealed with it.
+    let next = read_master_key(folder, NEXT_MASTER_KEY).ok().flatten();
+    let sealed_with = engine.sealed_with()?;
+    match next {
+        Some(next) if sealed_with.contains(Vault::new(&next).key_id()) => take_over(folder),
+        Some(_) | None => remove(folder, NEXT_MASTER_KEY),
+    }
+}
+
+fn take_over(folder: &Folder) -> Result<(), DataError> {
+    rename(folder, NEXT_MASTER_KEY, MASTER_KEY)
+}

@@ -1,0 +1,129 @@
+//! What a public function is: its kind, its guard, its arguments and what runs.
+
+use serde_json::Value;
+
+use super::call::{Answer, Call};
+use super::validate::{Arg, Is, need};
+use crate::store::Table;
+
+/// The three kinds of public functions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Reads.
+    Query,
+    /// Changes, for people.
+    Mutation,
+    /// The service functions.
+    Action,
+}
+
+impl Kind {
+    /// As the platform's error texts call it.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Query => "Query",
+            Self::Mutation => "Mutation",
+            Self::Action => "Action",
+        }
+    }
+
+    /// What somebody is told who should have shown that they are a person (backend-contract §8; §2.33 for actions).
+    pub(super) fn stranger(self) -> &'static str {
+        match self {
+            Self::Query | Self::Mutation => "Unauthenticated: No valid identity found",
+            Self::Action => "Unauthorized: Must be authenticated",
+        }
+    }
+}
+
+/// Who may call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Guard {
+    /// Whoever has the account's service token among the arguments.
+    ServiceToken,
+    /// Whoever has the admin key of this backend: the people.
+    Admin,
+    /// The same, for what is not about one account: the call's account is an empty one, which stands nowhere.
+    AdminOfAll,
+}
+
+/// Whether a function may write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Access {
+    /// It cannot: it reads on a connection that does not write.
+    Reads,
+    /// It may.
+    Writes,
+}
+
+/// A public function.
+pub(super) struct Function {
+    /// `module:name`.
+    pub(super) path: &'static str,
+    pub(super) kind: Kind,
+    pub(super) guard: Guard,
+    pub(super) access: Access,
+    pub(super) args: &'static [Arg],
+    pub(super) run: Run,
+}
+
+/// What a function does.
+pub(super) type Run = fn(&Call<'_>) -> Answer;
+
+impl Function {
+    /// A service function that only looks.
+    pub(super) const fn looks(path: &'static str, args: &'static [Arg], run: Run) -> Self {
+        Self { path, kind: Kind::Action, guard: Guard::ServiceToken, access: Access::Reads, args, run }
+    }
+
+    /// A service function that changes something.
+    pub(super) const fn acts(path: &'static str, args: &'static [Arg], run: Run) -> Self {
+        Self { path, kind: Kind::Action, guard: Guard::ServiceToken, access: Access::Writes, args, run }
+    }
+
+    /// What a person may see.
+    pub(super) const fn query(path: &'static str, args: &'static [Arg], run: Run) -> Self {
+        Self { path, kind: Kind::Query, guard: Guard::Admin, access: Access::Reads, args, run }
+    }
+
+    /// What a person may see of all accounts.
+    pub(super) const fn query_of_all(path: &'static str, run: Run) -> Self {
+        Self { path, kind: Kind::Query, guard: Guard::AdminOfAll, access: Access::Reads, args: &[], run }
+    }
+
+    /// A service function that a person calls, without a token.
+    pub(super) const fn office(path: &'static str, args: &'static [Arg], run: Run) -> Self {
+        Self { path, kind: Kind::Action, guard: Guard::Admin, access: Access::Writes, args, run }
+    }
+
+    /// Whether it gives the account a token: people's actions do nothing else.
+    pub(super) fn is_office(&self) -> bool {
+        self.kind == Kind::Action && self.guard == Guard::Admin
+    }
+
+    /// What a person may do.
+    pub(super) const fn mutation(path: &'static str, args: &'static [Arg], run: Run) -> Self {
+        Self { path, kind: Kind::Mutation, guard: Guard::Admin, access: Access::Writes, args, run }
+    }
+}
+
+/// The arguments that every service function has.
+pub(super) const ACCOUNT: Arg = need("accountId", Is::Id(Table::Accounts));
+/// The token that opens the account.
+pub(super) const TOKEN: Arg = need("serviceToken", Is::Text);
+
+/// `{"success": true}`.
+#[expect(clippy::unnecessary_wraps, reason = "it is what functions end with")]
+pub(super) fn done() -> Answer {
+    Ok(serde_json::json!({"success": true}))
+}
+
+/// The platform's numbers: every one a float, so that whole ones are written `3.0`.
+pub(super) fn with_floats(value: Value) -> Value {
+    match value {
+        Value::Number(number) => number.as_f64().map_or(Value::Null, Value::from),
+        Value::Array(values) => values.into_iter().map(with_floats).collect(),
+        Value::Object(fields) => fields.into_iter().map(|(name, value)| (name, with_floats(value))).collect(),
+        other @ (Value::Null | Value::Bool(_) | Value::String(_)) => other,
+    }
+}

@@ -1,0 +1,137 @@
+//! The account itself: what it has chosen, its people, its token (backend-contract §8, §2.33, §2.34).
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::answer::ensure;
+use crate::call::{Answer, Call, Given, value};
+use crate::function::{ACCOUNT, Function, TOKEN, done};
+use crate::rows::{Account, Agent, Preferences, Task};
+use crate::rules::activity::{self, Actor, Target};
+use crate::rules::assignees::check_agents;
+use crate::rules::{agent_config, fields, reach};
+use crate::store::{Doc, Id, StoreError, Table};
+use crate::validate::{Is, may, need};
+use crate::{auth, founding};
+use mcr_model::limits;
+
+const PREFERENCES: Is = Is::Object(&[
+    need("taskUpdates", Is::Bool),
+    need("agentActivity", Is::Bool),
+    need("emailDigest", Is::Bool),
+    need("memberUpdates", Is::Bool),
+]);
+
+pub(crate) const FUNCTIONS: &[Function] = &[
+    Function::query_of_all("accounts:list", list),
+    Function::query("accounts:get", &[ACCOUNT], get),
+    Function::query("memberships:list", &[ACCOUNT], members),
+    Function::mutation(
+        "accounts:updateSettings",
+        &[
+            ACCOUNT,
+            may("theme", Is::Text),
+            may("notificationPreferences", PREFERENCES),
+            may("userMd", Is::Text),
+            agent_config::DEFAULTS,
+            may("orchestratorAgentId", Is::OrNull(&Is::Id(Table::Agents))),
+            may("orchestratorChatTaskId", Is::OrNull(&Is::Id(Table::Tasks))),
+        ],
+        update_settings,
+    ),
+    Function::office("service/actions:provisionServiceToken", &[ACCOUNT], provision_token),
+    Function::office("service/actions:syncServiceToken", &[ACCOUNT, TOKEN], sync_token),
+];
+
+/// An account as people see it: whether it has a token, but nothing of it.
+fn seen(account: &Doc<Account>) -> Answer {
+    let mut seen = value(account)?;
+    if let Some(fields) = seen.as_object_mut() {
+        let hash = fields.remove("serviceTokenHash");
+        fields.insert("hasServiceToken".to_owned(), json!(hash.is_some()));
+    }
+    Ok(seen)
+}
+
+/// All accounts, in the order in which they were founded.
+fn list(call: &Call<'_>) -> Answer {
+    call.tx.all::<Account>()?.iter().map(seen).collect()
+}
+
+pub(super) fn get(call: &Call<'_>) -> Answer {
+    seen(&call.account)
+}
+
+pub(super) fn members(call: &Call<'_>) -> Answer {
+    value(&reach::members(call.tx, call.account_id())?)
+}
+
+/// What can be chosen; what is absent stays as it is.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Chosen {
+    theme: Option<String>,
+    notification_preferences: Option<Preferences>,
+    user_md: Option<String>,
+    agent_defaults: Option<Map<String, Value>>,
+    #[serde(default)]
+    orchestrator_agent_id: Given<Id<Agent>>,
+    #[serde(default)]
+    orchestrator_chat_task_id: Given<Id<Task>>,
+}
+
+/// The settings that are given, each as a whole; `null` takes the orchestrator, or its talk, away.
+fn update_settings(call: &Call<'_>) -> Answer {
+    let chosen: Chosen = call.args()?;
+    let person = reach::person(call)?;
+    fields::check_profile("userMd", chosen.user_md.as_deref().unwrap_or_default())?;
+    let mut account = call.account.clone();
+    let settings = &mut account.row.settings;
+    if let Some(id) = chosen.orchestrator_agent_id.value() {
+        check_agents(call, std::slice::from_ref(id), " does not belong to account")?;
+    }
+    chosen.orchestrator_chat_task_id.value().map(|id| reach::task(call, id)).transpose()?;
+    chosen.orchestrator_agent_id.change(&mut settings.orchestrator_agent_id);
+    chosen.orchestrator_chat_task_id.change(&mut settings.orchestrator_chat_task_id);
+    if let Some(defaults) = chosen.agent_defaults {
+        settings.agent_defaults = Some(agent_config::defaults(&defaults)?);
+    }
+    settings.theme = chosen.theme.or_else(|| settings.theme.take());
+    settings.user_md = chosen.user_md.or_else(|| settings.user_md.take());
+    let preferences = chosen.notification_preferences;
+    settings.notification_preferences = preferences.or_else(|| settings.notification_preferences.take());
+    call.tx.put(&account)?;
+
+    let names: Vec<&String> = call.args.keys().filter(|name| *name != "accountId").collect();
+    record(call, "account_updated", &Actor::person(&person), json!({"changedFields": names}))?;
+    done()
+}
+
+/// Writes down that something of the account changed.
+pub(super) fn record(call: &Call<'_>, kind: &str, actor: &Actor, meta: Value) -> Result<(), StoreError> {
+    let Doc { id, row, .. } = &call.account;
+    let target = Target { kind: "account", id: id.as_str(), name: Some(&row.name) };
+    activity::record(call.tx, id, kind, actor, &target, Some(meta))
+}
+
+/// §2.33: a new token, told this once; the one before opens nothing any more.
+fn provision_token(call: &Call<'_>) -> Answer {
+    let mut account = call.account.clone();
+    Ok(json!({"token": founding::new_token(call.tx, &mut account)?}))
+}
+
+/// §2.34: from now on a token that somebody else made opens the account.
+fn sync_token(call: &Call<'_>) -> Answer {
+    let token = call.args.get("serviceToken").and_then(Value::as_str).unwrap_or_default().trim();
+    // A longer one could be stored, but nobody could ever come in with it.
+    ensure!(limits::chars(token) <= limits::SERVICE_TOKEN_CHARS, "Invalid service token");
+    ensure!(token.starts_with(auth::PREFIX), "Invalid service token format");
+    let parts: Vec<&str> = token.split('_').collect();
+    // An empty secret would be no secret.
+    ensure!(parts.len() >= 4 && parts[3..] != [""], "Invalid service token structure");
+    ensure!(parts[2] == call.account_id().as_str(), "Forbidden: Service token does not match account");
+    let mut account = call.account.clone();
+    account.row.service_token_hash = Some(auth::hash(&parts[3..].join("_")));
+    call.tx.put(&account)?;
+    done()
+}

@@ -1,0 +1,202 @@
+//! The columns of the board, window by window, and what a search finds in all of them.
+
+use std::collections::{HashMap, HashSet};
+use std::hash::Hash;
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::Refusal;
+use crate::call::{Answer, Call, value};
+use crate::number;
+use crate::rows::Task;
+use crate::rules::limit::{clamp, take};
+use crate::rules::{fields, reach, status};
+use crate::store::{Card, Doc, Id, Place, StoreError};
+use mcr_model::TaskStatus;
+
+/// How many tasks of a column come at once.
+pub(super) const COLUMN: usize = 50;
+/// How many tasks of a column a search may bring.
+const FOUND: f64 = 1_000.0;
+/// Characters of a title, and of what is in a task's way, on a card.
+const CARD_CHARS: usize = 300;
+/// Labels on a card, and characters of each.
+const CARD_LABELS: (usize, usize) = (8, 60);
+
+/// The first tasks of every column.
+pub(super) struct Columns {
+    /// How many tasks each column has.
+    pub(super) counts: Value,
+    /// The cards of the windows, in the order of their columns.
+    pub(super) tasks: Vec<Value>,
+    /// Whether a column goes on behind its window.
+    pub(super) more: Value,
+}
+
+/// A window of every column.
+pub(super) fn windows(call: &Call<'_>, limit: usize) -> Result<Columns, Refusal> {
+    let (mut tasks, mut more) = (Vec::new(), Map::new());
+    for status in TaskStatus::ALL {
+        let (window, goes_on) = window(call, *status, None, limit)?;
+        tasks.extend(window);
+        more.insert(status.as_str().to_owned(), json!(goes_on));
+    }
+    Ok(Columns { counts: counts(call)?, tasks, more: more.into() })
+}
+
+/// How many tasks each column has.
+pub(super) fn counts(call: &Call<'_>) -> Answer {
+    let chat = unlabelled_chat(call)?;
+    let mut counts = Map::new();
+    for status in TaskStatus::ALL {
+        let status = status.as_str();
+        let all = call.tx.count_column(call.account_id(), status)?;
+        let chats = usize::from(chat.as_ref().is_some_and(|chat| chat.row.status == status));
+        counts.insert(status.to_owned(), json!(all - chats));
+    }
+    Ok(counts.into())
+}
+
+/// The chat with the orchestrator, if only the account's settings say that it is one.
+fn unlabelled_chat(call: &Call<'_>) -> Result<Option<Doc<Task>>, StoreError> {
+    let Some(id) = &call.account.row.settings.orchestrator_chat_task_id else { return Ok(None) };
+    let label = mcr_model::Task::ORCHESTRATOR_CHAT;
+    Ok(reach::own_task(call, id)?.filter(|task| task.row.labels.iter().all(|own| own != label)))
+}
+
+/// The next cards of a column, and whether it goes on behind them.
+fn window(
+    call: &Call<'_>,
+    status: TaskStatus,
+    after: Option<Place>,
+    limit: usize,
+) -> Result<(Vec<Value>, bool), Refusal> {
+    // One says whether there are more, and one may be the chat.
+    let mut tasks = call.tx.column(call.account_id(), status.as_str(), after, limit + 2)?;
+    tasks.retain(|task| !reach::is_orchestrator_chat(&call.account, task));
+    let goes_on = tasks.len() > limit;
+    tasks.truncate(limit);
+    Ok((tasks.into_iter().map(card).collect::<Result<_, _>>()?, goes_on))
+}
+
+/// A task as the board shows it: without its description, and with a bound on everything else.
+pub(super) fn card(mut task: Doc<Task>) -> Answer {
+    let row = &mut task.row;
+    row.description = None;
+    row.metadata = None;
+    cut(&mut row.title, CARD_CHARS);
+    if let Some(reason) = &mut row.blocked_reason {
+        cut(reason, CARD_CHARS);
+    }
+    fields::bound_labels(&mut row.labels, CARD_LABELS);
+    each_once(&mut row.assigned_agent_ids);
+    each_once(&mut row.assigned_user_ids);
+    value(&task)
+}
+
+fn each_once<T: Clone + Eq + Hash>(list: &mut Vec<T>) {
+    let mut seen = HashSet::new();
+    list.retain(|one| seen.insert(one.clone()));
+}
+
+fn cut(text: &mut String, chars: usize) {
+    if let Some((at, _)) = text.char_indices().nth(chars) {
+        text.truncate(at);
+        text.push('\u{2026}');
+    }
+}
+
+/// The place in a list behind which the caller wants more: as many numbers as the list is sorted by.
+pub(super) fn place<const N: usize>(call: &Call<'_>) -> Result<Option<[f64; N]>, Refusal> {
+    let Some(given) = call.args.get("after").and_then(Value::as_array) else { return Ok(None) };
+    let numbers: Vec<f64> = given.iter().filter_map(number::read).collect();
+    let place = numbers.try_into();
+    place
+        .map(Some)
+        .map_err(|_| Refusal::thrown(format!("Invalid after: a place in this list has {N} numbers")))
+}
+
+#[derive(Deserialize)]
+struct Asked {
+    #[serde(deserialize_with = "status::word")]
+    status: TaskStatus,
+}
+
+/// More of one column: what comes behind the place `[priority, updatedAt, _creationTime]`.
+pub(super) fn column(call: &Call<'_>) -> Answer {
+    let asked: Asked = call.args()?;
+    let after = place(call)?.map(|[priority, updated_at, created]| Place::new(priority, updated_at, created));
+    let (tasks, more) = window(call, asked.status, after, COLUMN)?;
+    Ok(json!({"tasks": tasks, "more": more}))
+}
+
+#[derive(Deserialize)]
+struct Search {
+    words: String,
+    #[serde(default, deserialize_with = "number::optional")]
+    limit: Option<f64>,
+}
+
+/// The tasks that have all words in their title, in their labels or in the names of those who are on them: how many in
+/// each column, and the first of them.
+pub(super) fn search(call: &Call<'_>) -> Answer {
+    let asked: Search = call.args()?;
+    let limit = take(clamp(asked.limit.unwrap_or(50.0).floor(), 1.0, FOUND))?;
+    let words = asked.words.to_lowercase();
+    let words: Vec<&str> = words.split_whitespace().collect();
+    let people = names(call)?;
+    let chat = call.account.row.settings.orchestrator_chat_task_id.as_ref();
+    let mut found: HashMap<String, Vec<(Place, String)>> = HashMap::new();
+    let mut text = String::new();
+    call.tx.each_card(call.account_id(), |id, created, card| {
+        let is_chat = card.labels.iter().any(|label| label == mcr_model::Task::ORCHESTRATOR_CHAT);
+        if is_chat || chat.is_some_and(|chat| *chat == *id) {
+            return;
+        }
+        describe(&mut text, &card, &people);
+        if words.iter().all(|word| text.contains(word)) {
+            let place = Place::new(card.priority, card.updated_at, created);
+            found.entry(card.status.into_owned()).or_default().push((place, id.to_owned()));
+        }
+    })?;
+    let (mut counts, mut more, mut tasks) = (Map::new(), Map::new(), Vec::new());
+    for column in TaskStatus::ALL {
+        let mut matches = found.remove(column.as_str()).unwrap_or_default();
+        counts.insert(column.as_str().to_owned(), json!(matches.len()));
+        more.insert(column.as_str().to_owned(), json!(matches.len() > limit));
+        matches.sort_by(|(one, _), (other, _)| one.cmp(other));
+        for (_, id) in matches.into_iter().take(limit) {
+            tasks.extend(reach::own_task(call, &Id::new(id))?.map(card).transpose()?);
+        }
+    }
+    Ok(json!({"counts": counts, "tasks": tasks, "more": more}))
+}
+
+/// What a search finds people and agents by, for their ids.
+fn names(call: &Call<'_>) -> Result<HashMap<String, String>, StoreError> {
+    let agents = reach::agents(call.tx, call.account_id())?
+        .into_iter()
+        .map(|agent| (agent.id.to_string(), format!("{} {}", agent.row.name, agent.row.slug).to_lowercase()));
+    let members = reach::members(call.tx, call.account_id())?.into_iter();
+    let members = members.map(|member| (member.row.user_id, member.row.user_name.to_lowercase()));
+    Ok(agents.chain(members).collect())
+}
+
+/// Puts into `text` what a search looks at.
+fn describe(text: &mut String, card: &Card<'_>, names: &HashMap<String, String>) {
+    text.clear();
+    text.push_str(&card.title.to_lowercase());
+    let (most, chars) = fields::LABELS;
+    let own = card.labels.iter().filter(|label| !label.starts_with("system:"));
+    for label in own.take(most) {
+        text.push(' ');
+        text.extend(label.chars().take(chars).flat_map(char::to_lowercase));
+    }
+    for id in card.assigned_agent_ids.iter().chain(&card.assigned_user_ids) {
+        if let Some(name) = names.get(id.as_str()) {
+            text.push(' ');
+            text.push_str(name);
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! A person's documents (backend-contract §3.7). Two reference documents have a meaning by their title: "Repository —
+//! Primary" goes to every agent with every task, "Account Briefing" to the orchestrator in its talk (§3.8).
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::columns::place;
+use super::snapshot::title_of;
+use crate::Refusal;
+use crate::answer::ensure;
+use crate::call::{Answer, Call, Given, value};
+use crate::function::{ACCOUNT, Function, done};
+use crate::rows::{Document, Task};
+use crate::rules::activity::{self, Actor, Target};
+use crate::rules::{fields, reach};
+use crate::service::context::{BRIEFING, REPOSITORY};
+use crate::store::{DOCUMENTS, DOCUMENTS_BY_TITLE, DOCUMENTS_OF_TASK, Doc, Id, Table};
+use crate::validate::{Arg, Is, may, need};
+
+/// How many documents of the list come at once.
+const WINDOW: usize = 100;
+const DOCUMENT: Arg = need("documentId", Is::Id(Table::Documents));
+
+pub(crate) const FUNCTIONS: &[Function] = &[
+    Function::query(
+        "documents:list",
+        &[ACCOUNT, may("taskId", Is::Id(Table::Tasks)), may("type", fields::DOCUMENT_TYPE)],
+        list,
+    ),
+    Function::query("documents:get", &[ACCOUNT, DOCUMENT], get),
+    Function::mutation(
+        "documents:create",
+        &[
+            ACCOUNT,
+            need("title", Is::Text),
+            need("content", Is::Text),
+            need("type", fields::DOCUMENT_TYPE),
+            may("taskId", Is::Id(Table::Tasks)),
+        ],
+        create,
+    ),
+    Function::mutation(
+        "documents:update",
+        &[
+            ACCOUNT,
+            DOCUMENT,
+            may("title", Is::Text),
+            may("content", Is::Text),
+            may("type", fields::DOCUMENT_TYPE),
+            may("taskId", Is::OrNull(&Is::Id(Table::Tasks))),
+        ],
+        update,
+    ),
+    Function::mutation("documents:remove", &[ACCOUNT, DOCUMENT], remove),
+];
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Wanted {
+    task_id: Option<Id<Task>>,
+    #[serde(rename = "type")]
+    document_type: Option<String>,
+}
+
+/// What there is, last changed first, without contents: a list of a hundred documents stays small.
+pub(super) fn list(call: &Call<'_>) -> Answer {
+    let wanted: Wanted = call.args()?;
+    let found = match &wanted.task_id {
+        Some(id) => call.tx.find::<Document>(DOCUMENTS_OF_TASK, &[Some(id.as_str())]),
+        None => call.tx.find(DOCUMENTS, &[Some(call.account_id().as_str())]),
+    };
+    let documents = found.newest_first().rows()?.into_iter().filter(|document| {
+        let row = &document.row;
+        let fits = wanted.document_type.is_none() || row.document_type == wanted.document_type;
+        fits && row.deleted_at.is_none() && row.account_id == *call.account_id()
+    });
+    documents.map(entry).collect()
+}
+
+/// A document without its content.
+pub(super) fn entry(mut document: Doc<Document>) -> Answer {
+    document.row.content = None;
+    value(&document)
+}
+
+/// A document without its content, with the title of its task.
+pub(super) fn line(call: &Call<'_>, document: Doc<Document>) -> Answer {
+    let title = title_of(call, document.row.task_id.as_ref())?;
+    let mut line = entry(document)?;
+    if let Some(title) = title {
+        line["taskTitle"] = json!(title);
+    }
+    Ok(line)
+}
+
+/// The next documents in the list, last changed first: behind the place `[updatedAt, _creationTime]`, or the first ones.
+pub(super) fn window(call: &Call<'_>) -> Answer {
+    let mut after: Option<[f64; 2]> = place(call)?;
+    let mut documents: Vec<Doc<Document>> = Vec::new();
+    loop {
+        let mut found =
+            call.tx.find::<Document>(DOCUMENTS, &[Some(call.account_id().as_str())]).newest_first();
+        if let Some([changed, created]) = after {
+            found = found.behind(changed, created);
+        }
+        let piece = found.limit(WINDOW + 1).rows()?;
+        let is_last = piece.len() <= WINDOW;
+        after = piece.last().map(|last| [last.row.updated_at, last.created]);
+        let is_listed = |document: &Doc<Document>| {
+            document.row.deleted_at.is_none() && document.row.kind.as_deref() != Some("folder")
+        };
+        documents.extend(piece.into_iter().filter(is_listed));
+        if is_last || documents.len() > WINDOW {
+            break;
+        }
+    }
+    let more = documents.len() > WINDOW;
+    documents.truncate(WINDOW);
+    let lines: Vec<Value> =
+        documents.into_iter().map(|document| line(call, document)).collect::<Result<_, _>>()?;
+    Ok(json!({"documents": lines, "more": more, "special": special(call)?}))
+}
+
+/// Which of the documents with a meaning there are.
+pub(super) fn special(call: &Call<'_>) -> Answer {
+    let mut there = Vec::new();
+    for title in [REPOSITORY, BRIEFING] {
+        let key = [Some(call.account_id().as_str()), Some("reference"), Some(title)];
+        let found = call.tx.find::<Document>(DOCUMENTS_BY_TITLE, &key);
+        if found.any(|document| document.row.deleted_at.is_none())? {
+            there.push(title);
+        }
+    }
+    Ok(json!(there))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OneDocument {
+    document_id: Id<Document>,
+}
+
+/// A document that is there: the account's, and not deleted.
+fn document(call: &Call<'_>, id: &Id<Document>) -> Result<Doc<Document>, Refusal> {
+    let document = call.tx.get(id)?.filter(|document: &Doc<Document>| document.row.deleted_at.is_none());
+    let Some(document) = document else {
+        return Err(Refusal::thrown("Not found: Document does not exist"));
+    };
+    let ours = document.row.account_id == *call.account_id();
+    ensure!(ours, "Forbidden: Document belongs to different account");
+    Ok(document)
+}
+
+/// The whole document; `null` where there is none.
+fn get(call: &Call<'_>) -> Answer {
+    let args: OneDocument = call.args()?;
+    let found: Option<Doc<Document>> = call.tx.get(&args.document_id)?;
+    let ours = |found: &Doc<Document>| found.row.account_id == *call.account_id();
+    value(&found.filter(|found| ours(found) && found.row.deleted_at.is_none()))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct New {
+    title: String,
+    content: String,
+    #[serde(rename = "type")]
+    document_type: String,
+    task_id: Option<Id<Task>>,
+}
+
+/// A new document; its id.
+fn create(call: &Call<'_>) -> Answer {
+    let args: New = call.args()?;
+    fields::check_document(Some(&args.title), Some(&args.content))?;
+    args.task_id.as_ref().map(|id| reach::task(call, id)).transpose()?;
+    let person = reach::person(call)?;
+    let mut meta = Map::new();
+    meta.insert("type".to_owned(), json!(args.document_type));
+    meta.extend(args.task_id.as_ref().map(|id| ("taskId".to_owned(), json!(id))));
+    let document = call.tx.insert(Document {
+        account_id: call.account_id().clone(),
+        kind: Some("file".to_owned()),
+        task_id: args.task_id,
+        title: Some(args.title),
+        content: Some(args.content),
+        document_type: Some(args.document_type),
+        author_type: "user".to_owned(),
+        author_id: person.user_id,
+        version: Some(1.0),
+        created_at: call.now(),
+        updated_at: call.now(),
+        ..Document::default()
+    })?;
+    record(call, &document, "document_created", Value::Object(meta))?;
+    Ok(json!(document.id))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Changes {
+    document_id: Id<Document>,
+    title: Option<String>,
+    content: Option<String>,
+    #[serde(rename = "type")]
+    document_type: Option<String>,
+    #[serde(default)]
+    task_id: Given<Id<Task>>,
+}
+
+/// The fields that are given; `taskId: null` takes the document off its task. Other words make another version.
+fn update(call: &Call<'_>) -> Answer {
+    let args: Changes = call.args()?;
+    let mut document = document(call, &args.document_id)?;
+    fields::check_document(args.title.as_deref(), args.content.as_deref())?;
+    args.task_id.value().map(|id| reach::task(call, id)).transpose()?;
+    let row = &mut document.row;
+    let differs = args.content.is_some() && args.content != row.content;
+    let version = row.version.unwrap_or(1.0) + if differs { 1.0 } else { 0.0 };
+    row.title = args.title.or_else(|| row.title.take());
+    row.content = args.content.or_else(|| row.content.take());
+    row.document_type = args.document_type.or_else(|| row.document_type.take());
+    args.task_id.change(&mut row.task_id);
+    row.version = Some(version);
+    row.updated_at = call.now();
+    call.tx.put(&document)?;
+    let meta = json!({"versionIncrement": differs, "newVersion": version});
+    record(call, &document, "document_updated", meta)?;
+    done()
+}
+
+/// Nobody sees it any more; the row stays.
+fn remove(call: &Call<'_>) -> Answer {
+    let args: OneDocument = call.args()?;
+    let mut document = document(call, &args.document_id)?;
+    document.row.deleted_at = Some(call.now());
+    document.row.updated_at = call.now();
+    call.tx.put(&document)?;
+    record(call, &document, "document_deleted", json!({}))?;
+    done()
+}
+
+fn record(call: &Call<'_>, document: &Doc<Document>, kind: &str, meta: Value) -> Result<(), Refusal> {
+    let actor = Actor::person(&reach::person(call)?);
+    let name = document.row.title.as_deref();
+    let target = Target { kind: "document", id: document.id.as_str(), name };
+    Ok(activity::record(call.tx, call.account_id(), kind, &actor, &target, Some(meta))?)
+}

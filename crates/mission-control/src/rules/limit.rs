@@ -1,0 +1,82 @@
+//! How many rows an answer may have. Limits come as any number; what the platform makes of an odd one differs between
+//! reading rows (`take`) and cutting a list (`slice`), and callers can see it (backend-contract §2.21, §2.25).
+
+use crate::Refusal;
+
+/// The number of rows to read: a whole number that is not negative, or the platform's own refusal.
+pub(crate) fn take(rows: f64) -> Result<usize, Refusal> {
+    if rows.fract() == 0.0 && rows >= 0.0 {
+        return Ok(whole(rows));
+    }
+    Err(Refusal::BadType("Arg 1 `n` to `take` must be a non-negative integer".to_owned()))
+}
+
+/// The first rows of a list, as `slice(0, end)` gives them: a negative end counts from the other side, a fraction is
+/// cut off, and what is no number is nothing.
+pub(crate) fn slice<T>(mut rows: Vec<T>, end: f64) -> Vec<T> {
+    let end = end.trunc();
+    #[expect(clippy::cast_precision_loss, reason = "no list is longer than 2^53")]
+    let from_behind = rows.len() as f64 + end;
+    rows.truncate(whole(if end < 0.0 { from_behind } else { end }));
+    rows
+}
+
+/// The number as a count: none for negative ones and for what is no number.
+fn whole(number: f64) -> usize {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates, as is wanted")]
+    let count = number as usize;
+    count
+}
+
+/// `max(low, min(high, number))` in JavaScript, which keeps what is no number.
+pub(crate) fn clamp(number: f64, low: f64, high: f64) -> f64 {
+    at_most(number, high).clamp(low, high)
+}
+
+/// `min(number, high)` in JavaScript.
+pub(crate) fn at_most(number: f64, high: f64) -> f64 {
+    if number > high { high } else { number }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_read_by_whole_numbers_only() {
+        let rows = [
+            (0.0, Some(0)),
+            (-0.0, Some(0)),
+            (7.0, Some(7)),
+            (-1.0, None),
+            (0.5, None),
+            (f64::NAN, None),
+            (f64::NEG_INFINITY, None),
+        ];
+        for (number, expected) in rows {
+            assert_eq!(take(number).ok(), expected, "{number}");
+        }
+    }
+
+    #[test]
+    fn lists_are_cut_as_javascript_cuts_them() {
+        let rows = [
+            (0.0, 0),
+            (2.0, 2),
+            (2.9, 2),
+            (9.0, 4),
+            (-1.0, 3),
+            (-1.9, 3),
+            (-0.5, 0),
+            (-9.0, 0),
+            (f64::INFINITY, 4),
+            (f64::NEG_INFINITY, 0),
+            (f64::NAN, 0),
+        ];
+        for (end, expected) in rows {
+            assert_eq!(slice(vec!['a', 'b', 'c', 'd'], end).len(), expected, "{end}");
+        }
+        assert!(clamp(f64::NAN, 1.0, 200.0).is_nan());
+        assert!((clamp(f64::INFINITY, 1.0, 200.0) - 200.0).abs() < f64::EPSILON);
+    }
+}

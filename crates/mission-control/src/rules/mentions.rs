@@ -1,0 +1,195 @@
+//! Who is named in a text (backend-contract §5.2). Pure: the people and the agents are arguments.
+//!
+//! Three steps: what is quoted or code is taken out ([`prepare`]), what stands behind an `@` becomes candidates
+//! ([`candidates`]), and each candidate is held against the names of the account ([`Roll`]).
+
+use std::collections::{HashMap, HashSet};
+
+use super::follow::Party;
+use super::reach;
+use crate::rows::{Agent, Membership, Mention};
+use crate::store::Doc;
+
+/// Everybody whom the content names, in the order in which they are named. `@all` names everybody but the author;
+/// otherwise an author who names themselves is named like anybody else.
+pub(crate) fn in_text(
+    content: &str,
+    author: &Party,
+    members: &[Doc<Membership>],
+    agents: &[Doc<Agent>],
+) -> Vec<Mention> {
+    let text = prepare(content);
+    if names_all(&text) {
+        let people = members.iter().map(|member| person(&member.row));
+        let everybody = people.chain(agents.iter().map(|found| agent(found, &found.row.slug)));
+        return everybody.filter(|mention| mention.id != author.id).collect();
+    }
+    let roll = Roll::of(members, agents);
+    let mut seen = HashSet::new();
+    let named = candidates(&text).into_iter().filter_map(|candidate| roll.find(&candidate));
+    named.filter(|mention| seen.insert((mention.kind.clone(), mention.id.clone()))).collect()
+}
+
+fn person(member: &Membership) -> Mention {
+    Mention {
+        kind: "user".to_owned(),
+        id: member.user_id.clone(),
+        name: member.user_name.clone(),
+        slug: None,
+    }
+}
+
+fn agent(agent: &Doc<Agent>, slug: &str) -> Mention {
+    let name = agent.row.name.clone();
+    Mention { kind: "agent".to_owned(), id: agent.id.to_string(), name, slug: Some(slug.to_owned()) }
+}
+
+/// The text without fenced blocks, then without inline code, then without quoted lines.
+fn prepare(content: &str) -> String {
+    let spoken = without_enclosed(&without_enclosed(content, "```"), "`");
+    let quoted = |line: &&str| line.trim_start_matches(is_space).starts_with('>');
+    spoken.split('\n').filter(|line| !quoted(line)).collect::<Vec<_>>().join("\n")
+}
+
+/// Whatever stands between a mark and the next one goes, the marks too; a mark without a second one stays.
+fn without_enclosed(text: &str, mark: &str) -> String {
+    let mut kept = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, behind)) = rest.split_once(mark) {
+        let Some((_, after)) = behind.split_once(mark) else { break };
+        kept.push_str(before);
+        rest = after;
+    }
+    kept.push_str(rest);
+    kept
+}
+
+/// `@all` and a word boundary, anywhere: `@all-hands` and `x@all.org`, too.
+fn names_all(text: &str) -> bool {
+    let text = text.as_bytes();
+    text.windows(4).enumerate().any(|(at, word)| {
+        word.eq_ignore_ascii_case(b"@all") && !text.get(at + 4).copied().is_some_and(is_word_byte)
+    })
+}
+
+/// What stands behind each `@`, trimmed, in lower case, each once: a text in double quotes, or a chunk of words.
+fn candidates(text: &str) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    let mut seen = HashSet::new();
+    let mut rest = text;
+    while let Some((_, behind)) = rest.split_once('@') {
+        // What is no token leaves the scan right behind its `@`.
+        let (token, after) = quoted(behind).or_else(|| chunk(behind)).unwrap_or(("", behind));
+        rest = after;
+        let candidate = token.trim_matches(is_space).to_lowercase();
+        if !candidate.is_empty() && seen.insert(candidate.clone()) {
+            found.push(candidate);
+        }
+    }
+    found
+}
+
+/// `"([^"]+)"`: the inside and what follows.
+fn quoted(text: &str) -> Option<(&str, &str)> {
+    text.strip_prefix('"')?.split_once('"').filter(|(inside, _)| !inside.is_empty())
+}
+
+/// `\w+([\s-]\w+)*`: words with a single blank or hyphen between them, as many as there are, and what follows.
+fn chunk(text: &str) -> Option<(&str, &str)> {
+    let mut end = word_len(text);
+    if end == 0 {
+        return None;
+    }
+    while let Some(joint) = text[end..].chars().next().filter(|c| *c == '-' || is_space(*c)) {
+        let next = end + joint.len_utf8();
+        match word_len(&text[next..]) {
+            0 => break,
+            len => end = next + len,
+        }
+    }
+    Some(text.split_at(end))
+}
+
+fn word_len(text: &str) -> usize {
+    text.bytes().take_while(|byte| is_word_byte(*byte)).count()
+}
+
+/// JavaScript's `\w`, which knows ASCII only.
+fn is_word_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
+}
+
+/// JavaScript's `\s`, which is also what its `trim` removes: the byte order mark is one, the "next line" is none.
+pub(crate) fn is_space(c: char) -> bool {
+    c == '\u{feff}' || (c.is_whitespace() && c != '\u{85}')
+}
+
+/// Names in lower case. Of two with the same name the later one answers to it.
+struct Names<V> {
+    by_name: HashMap<String, V>,
+    /// How long names are, in bytes, each length once; the longest first.
+    lengths: Vec<usize>,
+}
+
+impl<V: Copy> Names<V> {
+    fn new(named: impl IntoIterator<Item = V>, name: impl Fn(V) -> String) -> Self {
+        let by_name: HashMap<String, V> = named.into_iter().map(|one| (name(one), one)).collect();
+        let mut lengths: Vec<usize> = by_name.keys().map(String::len).collect();
+        lengths.sort_unstable_by(|one, other| other.cmp(one));
+        lengths.dedup();
+        Self { by_name, lengths }
+    }
+
+    /// Whoever has this name.
+    fn whole(&self, candidate: &str) -> Option<V> {
+        self.by_name.get(candidate).copied()
+    }
+
+    /// Whoever has the longest name that the candidate begins with, up to a space or a new line. Only as many beginnings
+    /// are looked up as names have lengths, so that a long text costs no more than its length.
+    fn beginning(&self, candidate: &str) -> Option<V> {
+        let ends = |length: &&usize| matches!(candidate.as_bytes().get(**length), Some(b' ' | b'\n'));
+        self.lengths.iter().filter(ends).find_map(|length| self.whole(candidate.get(..*length)?))
+    }
+}
+
+/// The names that people and agents go by.
+struct Roll<'a> {
+    people: Names<&'a Membership>,
+    addresses: Names<&'a Membership>,
+    slugs: Names<&'a Doc<Agent>>,
+    names: Names<&'a Doc<Agent>>,
+    qa: Option<&'a Doc<Agent>>,
+}
+
+impl<'a> Roll<'a> {
+    fn of(members: &'a [Doc<Membership>], agents: &'a [Doc<Agent>]) -> Self {
+        let local_part =
+            |member: &Membership| member.user_email.split('@').next().unwrap_or_default().to_lowercase();
+        let people = || members.iter().map(|member| &member.row);
+        let reviewers = || agents.iter().filter(|agent| reach::is_qa(&agent.row));
+        Self {
+            people: Names::new(people(), |member| member.user_name.to_lowercase()),
+            addresses: Names::new(people(), local_part),
+            slugs: Names::new(agents, |agent| agent.row.slug.to_lowercase()),
+            names: Names::new(agents, |agent| agent.row.name.to_lowercase()),
+            qa: reviewers()
+                .find(|agent| agent.row.slug.eq_ignore_ascii_case("qa"))
+                .or_else(|| reviewers().next()),
+        }
+    }
+
+    /// The first that fits, by the order of §5.2: a whole name, then the longest name that the candidate begins with.
+    fn find(&self, candidate: &str) -> Option<Mention> {
+        let whole_person = || self.people.whole(candidate).or_else(|| self.addresses.whole(candidate));
+        let whole_agent = || self.slugs.whole(candidate).or_else(|| self.names.whole(candidate));
+        let qa = || self.qa.filter(|_| candidate == "qa");
+        let begun_agent = || self.slugs.beginning(candidate).or_else(|| self.names.beginning(candidate));
+        let by_slug = |found: &Doc<Agent>| agent(found, &found.row.slug);
+        (whole_person().map(person))
+            .or_else(|| whole_agent().map(by_slug))
+            .or_else(|| qa().map(|found| agent(found, "qa")))
+            .or_else(|| self.people.beginning(candidate).map(person))
+            .or_else(|| begun_agent().map(by_slug))
+    }
+}

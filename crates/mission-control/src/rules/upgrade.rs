@@ -1,0 +1,114 @@
+//! The record of an account's runtime, and the life of an upgrade: asked for, observed or timed out, remembered
+//! (backend-contract §3.9, §7.4).
+
+use crate::rows::{Account, PendingUpgrade, Runtime, RuntimeConfig, UpgradeEntry};
+use crate::store::{Doc, Id, RUNTIME, StoreError, Tx};
+
+/// After this long without the versions that were asked for, an upgrade has failed.
+const PATIENCE_MS: f64 = 30.0 * 60_000.0;
+
+/// This many past upgrades are remembered.
+const REMEMBERED: usize = 10;
+
+/// The account's runtime, if one has ever reported.
+pub(crate) fn runtime(tx: &Tx<'_>, account: &Id<Account>) -> Result<Option<Doc<Runtime>>, StoreError> {
+    tx.find(RUNTIME, &[Some(account.as_str())]).first()
+}
+
+/// A runtime has reported: its record follows, and an upgrade that it was asked for may have ended thereby.
+pub(crate) fn observe(
+    tx: &Tx<'_>,
+    account: &Id<Account>,
+    status: &str,
+    config: Option<&RuntimeConfig>,
+) -> Result<(), StoreError> {
+    let none = RuntimeConfig::default();
+    let reported = config.unwrap_or(&none);
+    let Some(mut runtime) = runtime(tx, account)? else {
+        let text = |field: &Option<String>| field.clone().unwrap_or_default();
+        let tag = reported.runtime_service_version.clone();
+        tx.insert(Runtime {
+            account_id: account.clone(),
+            provider: "digitalocean".to_owned(),
+            provider_id: text(&reported.droplet_id),
+            ip_address: text(&reported.ip_address),
+            region: text(&reported.region),
+            openclaw_version: text(&reported.openclaw_version),
+            runtime_service_version: text(&reported.runtime_service_version),
+            docker_image_tag: tag.unwrap_or_else(|| "latest".to_owned()),
+            status: status.to_owned(),
+            last_health_check: reported.last_health_check,
+            created_at: tx.now(),
+            updated_at: tx.now(),
+            ..Runtime::default()
+        })?;
+        return Ok(());
+    };
+    let row = &mut runtime.row;
+    settle(row, reported, tx.now());
+    let update = |field: &mut String, reported: &Option<String>| {
+        if let Some(text) = reported {
+            field.clone_from(text);
+        }
+    };
+    update(&mut row.provider_id, &reported.droplet_id);
+    update(&mut row.ip_address, &reported.ip_address);
+    update(&mut row.region, &reported.region);
+    update(&mut row.openclaw_version, &reported.openclaw_version);
+    update(&mut row.runtime_service_version, &reported.runtime_service_version);
+    update(&mut row.docker_image_tag, &reported.runtime_service_version);
+    status.clone_into(&mut row.status);
+    row.last_health_check = reported.last_health_check;
+    row.updated_at = tx.now();
+    tx.put(&runtime)
+}
+
+/// Ends a pending upgrade if the report shows the versions that were asked for, or if it has taken too long. The row
+/// still has the versions from before the report.
+fn settle(row: &mut Runtime, reported: &RuntimeConfig, now: f64) {
+    let Some(pending) = row.pending_upgrade.take() else { return };
+    let runs = |version: &Option<String>, target: &str| version.as_deref() == Some(target);
+    let arrived = runs(&reported.openclaw_version, &pending.target_openclaw_version)
+        && runs(&reported.runtime_service_version, &pending.target_runtime_version);
+    let ended = if arrived {
+        ("success", None)
+    } else if now - pending.initiated_at > PATIENCE_MS {
+        ("failed", Some("Upgrade timed out".to_owned()))
+    } else {
+        row.pending_upgrade = Some(pending);
+        return;
+    };
+    let (status, error) = ended;
+    let entry = UpgradeEntry {
+        from_openclaw_version: row.openclaw_version.clone(),
+        from_runtime_version: row.runtime_service_version.clone(),
+        to_openclaw_version: pending.target_openclaw_version,
+        to_runtime_version: pending.target_runtime_version,
+        status: status.to_owned(),
+        started_at: pending.initiated_at,
+        completed_at: Some(now),
+        error,
+        initiated_by: pending.initiated_by,
+        ..UpgradeEntry::default()
+    };
+    remember(row, entry);
+}
+
+/// Adds to the history; the oldest entries are forgotten.
+pub(crate) fn remember(row: &mut Runtime, entry: UpgradeEntry) {
+    row.upgrade_history.push(entry);
+    let forgotten = row.upgrade_history.len().saturating_sub(REMEMBERED);
+    row.upgrade_history.drain(..forgotten);
+}
+
+/// Asks for an upgrade, in the place of an earlier request.
+pub(crate) fn ask(row: &mut Runtime, openclaw: String, runtime: String, strategy: &str, by: &str, now: f64) {
+    row.pending_upgrade = Some(PendingUpgrade {
+        target_openclaw_version: openclaw,
+        target_runtime_version: runtime,
+        initiated_at: now,
+        initiated_by: by.to_owned(),
+        strategy: strategy.to_owned(),
+    });
+    row.updated_at = now;
+}

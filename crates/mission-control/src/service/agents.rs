@@ -1,0 +1,247 @@
+//! The team, as a runtime sees it (backend-contract §2.4–2.6, §2.27, §2.32).
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::Refusal;
+use crate::answer::ensure;
+use crate::call::{Answer, Call, value};
+use crate::function::{ACCOUNT, Access, Function, Guard, Kind, TOKEN};
+use crate::rows::{Account, Agent, OpenclawConfig, Skill, Task};
+use crate::rules::activity::{self, Actor, Target};
+use crate::rules::mentions::is_space;
+use crate::rules::{flags, profiles, reach, sessions};
+use crate::store::{Doc, Id, StoreError, Table, Tx};
+use crate::validate::{Is, may, need};
+use mcr_model::clock::Millis;
+
+/// What an agent may be doing.
+/// How an agent may be.
+pub(crate) const STATUSES: &[&str] = &["online", "busy", "idle", "offline", "error"];
+
+/// The functions of this file.
+pub(crate) const FUNCTIONS: &[Function] = &[
+    Function {
+        path: "service/actions:listAgents",
+        kind: Kind::Action,
+        guard: Guard::ServiceToken,
+        access: Access::Writes,
+        args: &[ACCOUNT, TOKEN],
+        run: list_agents,
+    },
+    Function {
+        path: "service/actions:listAgentsForRuntime",
+        kind: Kind::Action,
+        guard: Guard::ServiceToken,
+        access: Access::Reads,
+        args: &[ACCOUNT, TOKEN],
+        run: list_agents_for_runtime,
+    },
+    Function {
+        path: "service/actions:getOrchestratorAgentId",
+        kind: Kind::Action,
+        guard: Guard::ServiceToken,
+        access: Access::Reads,
+        args: &[ACCOUNT, TOKEN],
+        run: get_orchestrator_agent_id,
+    },
+    Function {
+        path: "service/actions:getAgentSkillsForTool",
+        kind: Kind::Action,
+        guard: Guard::ServiceToken,
+        access: Access::Reads,
+        args: &[
+            ACCOUNT,
+            TOKEN,
+            need("agentId", Is::Id(Table::Agents)),
+            may("queryAgentId", Is::Id(Table::Agents)),
+        ],
+        run: get_agent_skills,
+    },
+    Function {
+        path: "service/actions:updateAgentHeartbeat",
+        kind: Kind::Action,
+        guard: Guard::ServiceToken,
+        access: Access::Writes,
+        args: &[
+            ACCOUNT,
+            TOKEN,
+            need("agentId", Is::Id(Table::Agents)),
+            need("status", Is::OneOf(STATUSES)),
+            may("currentTaskId", Is::Id(Table::Tasks)),
+        ],
+        run: update_agent_heartbeat,
+    },
+];
+
+/// §2.4: every agent has a session of its own from here on.
+fn list_agents(call: &Call<'_>) -> Answer {
+    let listed = reach::agents(call.tx, call.account_id())?.into_iter().map(|agent| {
+        let key = sessions::ensure(call.tx, call.account_id(), &agent, None)?;
+        let mut listed = value(&agent)?;
+        listed["systemSessionKey"] = json!(key);
+        listed["effectiveBehaviorFlags"] = flags::effective(&call.account.row, Some(&agent.row)).into();
+        Ok(listed)
+    });
+    listed.collect()
+}
+
+/// An agent's workspace.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Profile<'a> {
+    #[serde(rename = "_id")]
+    id: &'a Id<Agent>,
+    name: &'a str,
+    slug: &'a str,
+    role: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    openclaw_config: Option<&'a OpenclawConfig>,
+    effective_soul_content: String,
+    effective_user_md: &'a str,
+    effective_identity_content: String,
+    resolved_skills: Vec<ResolvedSkill>,
+}
+
+/// A skill as a workspace needs it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ResolvedSkill {
+    #[serde(rename = "_id")]
+    id: Id<Skill>,
+    name: String,
+    slug: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content_markdown: Option<String>,
+}
+
+/// §2.5.
+fn list_agents_for_runtime(call: &Call<'_>) -> Answer {
+    let user_md = written(call.account.row.settings.user_md.as_ref()).unwrap_or(profiles::USER);
+    let agents = reach::agents(call.tx, call.account_id())?;
+    let profile = |agent: &Doc<Agent>| {
+        let Agent { name, slug, role, openclaw_config, soul_content, identity_content, .. } = &agent.row;
+        let soul = written(soul_content.as_ref()).map(ToOwned::to_owned);
+        let identity = written(identity_content.as_ref()).map(ToOwned::to_owned);
+        value(&Profile {
+            id: &agent.id,
+            name,
+            slug,
+            role,
+            openclaw_config: openclaw_config.as_ref(),
+            effective_soul_content: soul.unwrap_or_else(|| profiles::soul(name, role)),
+            effective_user_md: user_md,
+            effective_identity_content: identity.unwrap_or_else(|| profiles::identity(name, role)),
+            resolved_skills: resolved_skills(call.tx, call.account_id(), openclaw_config.as_ref())?,
+        })
+    };
+    agents.iter().map(profile).collect()
+}
+
+/// A text without the blanks around it; none if that is all there is.
+fn written(text: Option<&String>) -> Option<&str> {
+    text.map(|text| text.trim_matches(is_space)).filter(|text| !text.is_empty())
+}
+
+/// The agent's skills in its own order: those that are there, of this account and switched on.
+fn resolved_skills(
+    tx: &Tx<'_>,
+    account: &Id<Account>,
+    config: Option<&OpenclawConfig>,
+) -> Result<Vec<ResolvedSkill>, StoreError> {
+    let mut resolved = Vec::new();
+    for id in config.iter().flat_map(|config| &config.skill_ids) {
+        let skill = tx.get(id)?.filter(|skill| skill.row.account_id == *account && skill.row.is_enabled);
+        let Some(Doc { id, row: Skill { name, slug, description, content_markdown, .. }, .. }) = skill else {
+            continue;
+        };
+        resolved.push(ResolvedSkill { id, name, slug, description, content_markdown });
+    }
+    Ok(resolved)
+}
+
+/// §2.6: as it is set, whether or not that agent is still there.
+#[expect(clippy::unnecessary_wraps, reason = "this is what a function of the catalogue looks like")]
+fn get_orchestrator_agent_id(call: &Call<'_>) -> Answer {
+    Ok(json!({"orchestratorAgentId": call.account.row.settings.orchestrator_agent_id}))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Skills {
+    agent_id: Id<Agent>,
+    query_agent_id: Option<Id<Agent>>,
+}
+
+/// §2.27.
+fn get_agent_skills(call: &Call<'_>) -> Answer {
+    let args: Skills = call.args()?;
+    let Some(asking) = call.tx.get(&args.agent_id)? else {
+        return Err(Refusal::thrown("Not found: Requesting agent does not exist"));
+    };
+    let account = call.account_id();
+    ensure!(asking.row.account_id == *account, "Forbidden: Agent belongs to different account");
+    let agents = match args.query_agent_id {
+        None => reach::agents(call.tx, account)?,
+        Some(id) => {
+            let Some(target) = call.tx.get(&id)? else {
+                return Err(Refusal::thrown("Not found: Target agent does not exist"));
+            };
+            let ours = target.row.account_id == *account;
+            ensure!(ours, "Forbidden: Target agent belongs to different account");
+            vec![target]
+        }
+    };
+    Ok(agents.iter().map(skills_of).collect())
+}
+
+/// The `agentId` holds the slug, as it does in the original (contract D18).
+fn skills_of(agent: &Doc<Agent>) -> Value {
+    let none = Vec::new();
+    let skill_ids = agent.row.openclaw_config.as_ref().map_or(&none, |config| &config.skill_ids);
+    let slug = Some(agent.row.slug.as_str()).filter(|slug| !slug.is_empty());
+    let seen = agent.row.last_heartbeat.unwrap_or(agent.created);
+    json!({
+        "agentId": slug.unwrap_or(agent.id.as_str()),
+        "skillIds": skill_ids,
+        "skillCount": skill_ids.len(),
+        "lastUpdated": date(seen),
+    })
+}
+
+/// An instant as JavaScript's `toISOString` writes it.
+fn date(instant: f64) -> String {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "dates are far below 2^53 ms; the fraction is not written"
+    )]
+    let ms = instant as i64;
+    Millis(ms).to_string()
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Heartbeat {
+    agent_id: Id<Agent>,
+    status: String,
+    current_task_id: Option<Id<Task>>,
+}
+
+/// §2.32: the task is taken as it is said; saying none means that there is none.
+fn update_agent_heartbeat(call: &Call<'_>) -> Answer {
+    let args: Heartbeat = call.args()?;
+    let mut agent = reach::agent(call, &args.agent_id)?;
+    let before = std::mem::replace(&mut agent.row.status, args.status);
+    agent.row.current_task_id = args.current_task_id;
+    agent.row.last_heartbeat = Some(call.now());
+    call.tx.put(&agent)?;
+    if before != agent.row.status {
+        let target = Target { kind: "agent", id: agent.id.as_str(), name: Some(&agent.row.name) };
+        let meta = json!({"oldStatus": before, "newStatus": agent.row.status, "heartbeat": true});
+        let actor = Actor::agent(&agent);
+        activity::record(call.tx, call.account_id(), "agent_status_changed", &actor, &target, Some(meta))?;
+    }
+    Ok(json!({"success": true, "timestamp": call.now()}))
+}

@@ -1,0 +1,316 @@
+//! Agents look for tasks (backend-contract §2.21, §2.22, §2.24–2.26, §2.30, §2.31).
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::call::{Answer, Call, value};
+use crate::function::{ACCOUNT, Function, TOKEN};
+use crate::number;
+use crate::rows::{Activity, Agent, Task};
+use crate::rules::limit::{at_most, clamp, slice, take};
+use crate::rules::status::STATUS;
+use crate::rules::{reach, thread};
+use crate::store::{Doc, HAPPENED_TO, Id, StoreError, TASKS, TASKS_BY_STATUS, Table};
+use crate::validate::{Arg, Is, may, need};
+use mcr_model::TaskStatus;
+
+const AGENT: Arg = need("agentId", Is::Id(Table::Agents));
+const TASK: Arg = need("taskId", Is::Id(Table::Tasks));
+const LIMIT: Arg = may("limit", Is::Number);
+
+pub(crate) const FUNCTIONS: &[Function] = &[
+    Function::looks(
+        "service/actions:listTasksForAgentTool",
+        &[ACCOUNT, TOKEN, AGENT, may("status", STATUS), may("assigneeAgentId", Is::Id(Table::Agents)), LIMIT],
+        list,
+    ),
+    Function::looks("service/actions:getTaskForAgentTool", &[ACCOUNT, TOKEN, AGENT, TASK], get),
+    Function::looks(
+        "service/actions:searchTasksForAgentTool",
+        &[ACCOUNT, TOKEN, AGENT, need("query", Is::Text), LIMIT],
+        search,
+    ),
+    Function::looks(
+        "service/actions:loadTaskDetailsForAgentTool",
+        &[ACCOUNT, TOKEN, AGENT, TASK, may("messageLimit", Is::Number)],
+        load,
+    ),
+    Function::looks(
+        "service/actions:getTaskHistoryForAgentTool",
+        &[ACCOUNT, TOKEN, AGENT, TASK, may("messageLimit", Is::Number), may("activityLimit", Is::Number)],
+        history,
+    ),
+    Function::looks(
+        "service/actions:listAssignedTasksForAgent",
+        &[ACCOUNT, TOKEN, AGENT, may("includeDone", Is::Bool), LIMIT],
+        assigned,
+    ),
+    Function::looks(
+        "service/actions:listTasksForOrchestratorHeartbeat",
+        &[ACCOUNT, TOKEN, need("statuses", Is::List(&STATUS)), LIMIT],
+        for_heartbeat,
+    ),
+];
+
+/// The most that one list of tasks reads or brings.
+const MOST: f64 = 200.0;
+
+/// What a call for one task and some of its past brings along.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OneTask {
+    agent_id: Id<Agent>,
+    task_id: Id<Task>,
+    #[serde(default, deserialize_with = "number::optional")]
+    message_limit: Option<f64>,
+    #[serde(default, deserialize_with = "number::optional")]
+    activity_limit: Option<f64>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ListArgs {
+    agent_id: Id<Agent>,
+    status: Option<String>,
+    assignee_agent_id: Option<Id<Agent>>,
+    #[serde(default, deserialize_with = "number::optional")]
+    limit: Option<f64>,
+}
+
+/// §2.21.
+fn list(call: &Call<'_>) -> Answer {
+    let args: ListArgs = call.args()?;
+    let agent = reach::agent(call, &args.agent_id)?;
+    reach::be_orchestrator(call, &agent, "list tasks")?;
+    let limit = at_most(args.limit.unwrap_or(50.0), MOST);
+    let on_it = |task: &Doc<Task>| {
+        args.assignee_agent_id.as_ref().is_none_or(|id| task.row.assigned_agent_ids.contains(id))
+    };
+    let mut tasks = if args.assignee_agent_id.is_some() && args.status.is_none() {
+        // The original sees no more than the newest 29 of each status (contract D20).
+        let seen = call.options.original.then_some(29);
+        let mut tasks = Vec::new();
+        for status in TaskStatus::ALL {
+            tasks.extend(newest(call, Some(status.as_str()), seen)?);
+        }
+        last_changed_first(&mut tasks);
+        tasks
+    } else {
+        let read = take(at_most(limit * 10.0, MOST))?;
+        // It also reads before it looks who is on the task (D20).
+        let all = args.assignee_agent_id.is_some() && !call.options.original;
+        newest(call, args.status.as_deref(), (!all).then_some(read))?
+    };
+    tasks.retain(on_it);
+    value(&slice(tasks, limit))
+}
+
+/// The account's newest tasks, or those that stand somewhere.
+fn newest(call: &Call<'_>, status: Option<&str>, most: Option<usize>) -> Result<Vec<Doc<Task>>, StoreError> {
+    let account = Some(call.account_id().as_str());
+    let found = match status {
+        Some(status) => call.tx.find(TASKS_BY_STATUS, &[account, Some(status)]),
+        None => call.tx.find(TASKS, &[account]),
+    };
+    let found = found.newest_first();
+    match most {
+        Some(most) => found.limit(most).rows(),
+        None => found.rows(),
+    }
+}
+
+/// Stable, as JavaScript's sort is.
+fn last_changed_first(tasks: &mut [Doc<Task>]) {
+    tasks.sort_by(|one, other| other.row.updated_at.total_cmp(&one.row.updated_at));
+}
+
+/// §2.22.
+fn get(call: &Call<'_>) -> Answer {
+    let args: OneTask = call.args()?;
+    let agent = reach::agent(call, &args.agent_id)?;
+    reach::be_orchestrator(call, &agent, "get tasks")?;
+    value(&reach::own_task(call, &args.task_id)?)
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SearchArgs {
+    agent_id: Id<Agent>,
+    query: String,
+    #[serde(default, deserialize_with = "number::optional")]
+    limit: Option<f64>,
+}
+
+/// What a search brings of a task.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Hit {
+    #[serde(rename = "_id")]
+    id: Id<Task>,
+    title: String,
+    status: String,
+    priority: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    blocked_reason: Option<String>,
+    assigned_agent_ids: Vec<Id<Agent>>,
+    assigned_user_ids: Vec<String>,
+    created_at: f64,
+    updated_at: f64,
+    relevance_score: u8,
+}
+
+/// §2.24.
+fn search(call: &Call<'_>) -> Answer {
+    let args: SearchArgs = call.args()?;
+    let agent = reach::agent(call, &args.agent_id)?;
+    reach::be_orchestrator(call, &agent, "search tasks")?;
+    let wanted = args.query.trim().to_lowercase();
+    if wanted.is_empty() {
+        return Ok(json!([]));
+    }
+    let tasks: Vec<Doc<Task>> = call.tx.find(TASKS, &[Some(call.account_id().as_str())]).rows()?;
+    let hits = tasks.into_iter().map(|task| {
+        let relevance_score = relevance(&task.row, &wanted);
+        let row = task.row;
+        Hit {
+            id: task.id,
+            title: row.title,
+            status: row.status,
+            priority: row.priority,
+            blocked_reason: row.blocked_reason,
+            assigned_agent_ids: row.assigned_agent_ids,
+            assigned_user_ids: row.assigned_user_ids,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+            relevance_score,
+        }
+    });
+    let mut hits: Vec<Hit> = hits.filter(|hit| hit.relevance_score > 0).collect();
+    hits.sort_by_key(|hit| std::cmp::Reverse(hit.relevance_score));
+    value(&slice(hits, at_most(args.limit.unwrap_or(20.0), 100.0)))
+}
+
+/// Title 3, description 2, reason 1, added up; `wanted` is lower-case.
+fn relevance(task: &Task, wanted: &str) -> u8 {
+    let in_text = |text: Option<&String>| text.is_some_and(|text| text.to_lowercase().contains(wanted));
+    let places = [
+        (in_text(Some(&task.title)), 3),
+        (in_text(task.description.as_ref()), 2),
+        (in_text(task.blocked_reason.as_ref()), 1),
+    ];
+    places.into_iter().filter(|(found, _)| *found).map(|(_, score)| score).sum()
+}
+
+/// §2.25.
+fn load(call: &Call<'_>) -> Answer {
+    let args: OneTask = call.args()?;
+    reach::agent(call, &args.agent_id)?;
+    let task = reach::task(call, &args.task_id)?;
+    let messages = clamp(args.message_limit.unwrap_or(10.0), 1.0, MOST);
+    let thread = thread::newest(call.tx, call.account_id(), &task.id, take(messages)?)?;
+    Ok(json!({"task": value(&task)?, "thread": value(&thread)?}))
+}
+
+/// What a history says of an activity.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Happened {
+    #[serde(rename = "type")]
+    kind: String,
+    actor_type: String,
+    actor_id: String,
+    actor_name: String,
+    target_type: String,
+    target_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    meta: Option<Value>,
+    created_at: f64,
+}
+
+impl From<Activity> for Happened {
+    fn from(row: Activity) -> Self {
+        Self {
+            kind: row.kind,
+            actor_type: row.actor_type,
+            actor_id: row.actor_id,
+            actor_name: row.actor_name,
+            target_type: row.target_type,
+            target_id: row.target_id,
+            target_name: row.target_name,
+            meta: row.meta,
+            created_at: row.created_at,
+        }
+    }
+}
+
+/// §2.26.
+fn history(call: &Call<'_>) -> Answer {
+    let args: OneTask = call.args()?;
+    reach::agent(call, &args.agent_id)?;
+    let task = reach::task(call, &args.task_id)?;
+    let messages = clamp(args.message_limit.unwrap_or(25.0), 1.0, MOST);
+    let activities = clamp(args.activity_limit.unwrap_or(30.0), 0.0, MOST);
+    let thread = thread::newest(call.tx, call.account_id(), &task.id, take(messages)?)?;
+    let happened = happened_to(call, &task.id, take(activities)?)?;
+    let happened: Vec<Happened> = happened.into_iter().map(|activity| activity.row.into()).collect();
+    Ok(json!({
+        "task": value(&task)?,
+        "messages": value(&thread)?,
+        "activities": value(&happened)?,
+        "meta": {"messageLimitApplied": messages, "activityLimitApplied": activities},
+    }))
+}
+
+/// What happened to a task itself, newest first.
+fn happened_to(call: &Call<'_>, task: &Id<Task>, most: usize) -> Result<Vec<Doc<Activity>>, StoreError> {
+    let key = [Some(call.account_id().as_str()), Some("task"), Some(task.as_str())];
+    call.tx.find(HAPPENED_TO, &key).newest_first().limit(most).rows()
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct AssignedArgs {
+    agent_id: Id<Agent>,
+    #[serde(default)]
+    include_done: bool,
+    #[serde(default, deserialize_with = "number::optional")]
+    limit: Option<f64>,
+}
+
+/// §2.30. Archived and blocked ones are among them (D19).
+fn assigned(call: &Call<'_>) -> Answer {
+    let args: AssignedArgs = call.args()?;
+    let agent = reach::agent(call, &args.agent_id)?;
+    let mut tasks: Vec<Doc<Task>> = call.tx.find(TASKS, &[Some(call.account_id().as_str())]).rows()?;
+    tasks.retain(|task| {
+        let wanted = args.include_done || task.row.status != TaskStatus::Done.as_str();
+        wanted && task.row.assigned_agent_ids.contains(&agent.id)
+    });
+    last_changed_first(&mut tasks);
+    value(&slice(tasks, at_most(args.limit.unwrap_or(50.0), MOST)))
+}
+
+#[derive(Deserialize)]
+struct HeartbeatArgs {
+    statuses: Vec<String>,
+    #[serde(default, deserialize_with = "number::optional")]
+    limit: Option<f64>,
+}
+
+/// §2.31.
+fn for_heartbeat(call: &Call<'_>) -> Answer {
+    let args: HeartbeatArgs = call.args()?;
+    let limit = at_most(args.limit.unwrap_or(50.0), MOST);
+    let mut tasks = Vec::new();
+    let mut seen: Vec<&str> = Vec::new();
+    for status in &args.statuses {
+        if !seen.contains(&status.as_str()) {
+            seen.push(status);
+            tasks.extend(newest(call, Some(status), Some(take(limit)?))?);
+        }
+    }
+    last_changed_first(&mut tasks);
+    value(&slice(tasks, limit))
+}

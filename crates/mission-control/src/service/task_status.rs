@@ -1,0 +1,208 @@
+//! Agents change tasks (backend-contract §2.15, §2.16).
+//!
+//! The original makes each step of a way, and the fields, in a transaction of its own, so that a refusal can leave
+//! half of a change behind (contract D27). Here a call is one transaction; the order of its parts is kept, because it
+//! decides which refusal is heard.
+
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::Refusal;
+use crate::answer::ensure;
+use crate::call::{Answer, Call};
+use crate::function::{ACCOUNT, Function, TOKEN};
+use crate::number;
+use crate::rows::{Agent, Task};
+use crate::rules::activity::{self, Actor, Target};
+use crate::rules::fields::{self, Changes, Due};
+use crate::rules::follow::Party;
+use crate::rules::status::{self, STATUS};
+use crate::rules::{assignees, flags, reach};
+use crate::store::{Doc, Id, Table};
+use crate::validate::{Is, may, need};
+use mcr_model::{Assignees, TaskStatus, limits, plan_for_agent};
+
+pub(crate) const FUNCTIONS: &[Function] = &[
+    Function::acts(
+        "service/actions:updateTaskStatusFromAgent",
+        &[
+            ACCOUNT,
+            TOKEN,
+            need("taskId", Is::Id(Table::Tasks)),
+            need("agentId", Is::Id(Table::Agents)),
+            need("status", STATUS),
+            may("blockedReason", Is::Text),
+            may("expectedStatus", STATUS),
+        ],
+        update_status,
+    ),
+    Function::acts(
+        "service/actions:updateTaskFromAgent",
+        &[
+            ACCOUNT,
+            TOKEN,
+            need("taskId", Is::Id(Table::Tasks)),
+            need("agentId", Is::Id(Table::Agents)),
+            may("title", Is::Text),
+            may("description", Is::Text),
+            may("priority", Is::Number),
+            may("labels", Is::List(&Is::Text)),
+            may("assignedAgentIds", Is::List(&Is::Id(Table::Agents))),
+            may("assignedUserIds", Is::List(&Is::Text)),
+            may("status", STATUS),
+            may("blockedReason", Is::Text),
+            may("dueDate", Is::Number),
+        ],
+        update,
+    ),
+];
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct StatusArgs {
+    task_id: Id<Task>,
+    agent_id: Id<Agent>,
+    #[serde(deserialize_with = "status::word")]
+    status: TaskStatus,
+    blocked_reason: Option<String>,
+    #[serde(default, deserialize_with = "status::maybe_word")]
+    expected_status: Option<TaskStatus>,
+}
+
+/// §2.15.
+fn update_status(call: &Call<'_>) -> Answer {
+    let args: StatusArgs = call.args()?;
+    check_target(args.status)?;
+    let agent = reach::agent(call, &args.agent_id)?;
+    ensure!(
+        flags::allows(&call.account.row, &agent.row, "canModifyTaskStatus"),
+        "Forbidden: Agent is not allowed to modify task status"
+    );
+    let mut task = reach::task(call, &args.task_id)?;
+    let stands = status::of(&task)?;
+    let changed = if args.expected_status.is_some_and(|expected| expected != stands) {
+        false
+    } else {
+        status::drive(call, &agent, &mut task, args.status, args.blocked_reason.as_deref())?
+    };
+    Ok(json!({
+        "success": true,
+        "taskId": task.id,
+        "requestedStatus": args.status,
+        "status": task.row.status,
+        "updatedAt": task.row.updated_at,
+        "changed": changed,
+    }))
+}
+
+/// Agents name four of the seven statuses; the refusal is the planner's own.
+fn check_target(to: TaskStatus) -> Result<(), Refusal> {
+    plan_for_agent(to, to).map(|_| ()).map_err(|why| Refusal::thrown(why.to_string()))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct UpdateArgs {
+    task_id: Id<Task>,
+    agent_id: Id<Agent>,
+    title: Option<String>,
+    description: Option<String>,
+    #[serde(default, deserialize_with = "number::optional")]
+    priority: Option<f64>,
+    labels: Option<Vec<String>>,
+    assigned_agent_ids: Option<Vec<Id<Agent>>>,
+    assigned_user_ids: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "status::maybe_word")]
+    status: Option<TaskStatus>,
+    blocked_reason: Option<String>,
+    #[serde(default, deserialize_with = "number::finite")]
+    due_date: Option<f64>,
+}
+
+/// §2.16.
+fn update(call: &Call<'_>) -> Answer {
+    let args: UpdateArgs = call.args()?;
+    let reason = args.blocked_reason;
+    check_reason(reason.as_deref())?;
+    let agent = reach::agent(call, &args.agent_id)?;
+    ensure!(
+        flags::allows(&call.account.row, &agent.row, "canModifyTaskStatus"),
+        "Forbidden: Agent is not allowed to modify tasks"
+    );
+    fields::check_lengths(args.title.as_deref(), args.description.as_deref())?;
+    let mut task = reach::task(call, &args.task_id)?;
+    let changes = Changes {
+        title: args.title,
+        description: args.description,
+        priority: args.priority,
+        labels: args.labels,
+        agents: args.assigned_agent_ids,
+        users: args.assigned_user_ids,
+        due: args.due_date.map(Due::On),
+    };
+    fields::check_priority(changes.priority)?;
+    if let Some(to) = args.status {
+        check_target(to)?;
+        let explained = reason.as_deref().is_some_and(|reason| !reason.trim().is_empty());
+        ensure!(to != TaskStatus::Blocked || explained, "blockedReason is required when status is 'blocked'");
+    }
+
+    let mut named = changes.names();
+    // Whoever is put on a task that starts must be there before it starts.
+    let starts = args.status == Some(TaskStatus::InProgress) && status::of(&task)? != TaskStatus::InProgress;
+    let fields_first = changes.assigns() && starts;
+    let mut changes = Some(changes);
+    if fields_first {
+        changes.take().map_or(Ok(()), |first| set_fields(call, &agent, &mut task, first))?;
+    }
+    let moved = match args.status {
+        Some(to) => status::drive(call, &agent, &mut task, to, reason.as_deref())?,
+        None => false,
+    };
+    changes.map_or(Ok(()), |then| set_fields(call, &agent, &mut task, then))?;
+    if moved {
+        named.push("status");
+    }
+    Ok(json!({"taskId": task.id, "changedFields": named}))
+}
+
+/// The field part of an update. The original leaves agents that are put on a task without a word; here they are told
+/// (contract D14), but for the one that did it.
+fn set_fields(
+    call: &Call<'_>,
+    agent: &Doc<Agent>,
+    task: &mut Doc<Task>,
+    changes: Changes,
+) -> Result<(), Refusal> {
+    let names = changes.names();
+    if names.is_empty() {
+        return Ok(());
+    }
+    let mut came = changes.apply(call, task)?;
+    let status = &task.row.status;
+    let wants_somebody = matches!(status::of(task)?, TaskStatus::Assigned | TaskStatus::InProgress);
+    ensure!(
+        !wants_somebody || assignees::any(&task.row) == Assignees::Some,
+        "Invalid assignees: status '{status}' requires at least one assignee"
+    );
+    if !call.options.original {
+        came.retain(|who| *who != Party::agent(agent.id.as_str()));
+        assignees::tell(call, task, &came, &agent.row.name)?;
+    }
+    activity::record(
+        call.tx,
+        call.account_id(),
+        "task_updated",
+        &Actor::agent(agent),
+        &Target::task(task),
+        Some(json!({"changedFields": names})),
+    )?;
+    Ok(())
+}
+
+/// Refuses a reason for `blocked` that is too long.
+pub(super) fn check_reason(reason: Option<&str>) -> Result<(), Refusal> {
+    let fits = reason.is_none_or(|reason| limits::chars(reason) <= limits::REASON_CHARS);
+    ensure!(fits, "blockedReason must be at most 2000 characters");
+    Ok(())
+}

@@ -1,0 +1,157 @@
+//! The columns of the board: tasks by status, the most urgent first, of equally urgent ones the last changed. They have
+//! an index of their own, because indexes of [`Index`](super::Index) sort in one direction only.
+
+use std::borrow::Cow;
+
+use rusqlite::params;
+use serde::Deserialize;
+
+use super::schema::field;
+use super::tx::{doc, raw};
+use super::{Doc, Id, StoreError, TASKS, Tx};
+use crate::rows::{Account, Task};
+
+/// Where a task stands in its column. Of two tasks the one with the lesser place comes first.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+pub(crate) struct Place {
+    priority: f64,
+    /// Negative, so that the last changed comes first.
+    changed: f64,
+    created: f64,
+}
+
+impl Place {
+    /// The place of a task with these fields.
+    pub(crate) fn new(priority: f64, updated_at: f64, created: f64) -> Self {
+        Self { priority, changed: -updated_at, created }
+    }
+
+    /// The order of places as a total one.
+    pub(crate) fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.priority.total_cmp(&other.priority))
+            .then(self.changed.total_cmp(&other.changed))
+            .then(self.created.total_cmp(&other.created))
+    }
+}
+
+/// What a search looks at.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Card<'a> {
+    #[serde(borrow)]
+    pub(crate) title: Cow<'a, str>,
+    #[serde(borrow)]
+    pub(crate) status: Cow<'a, str>,
+    pub(crate) priority: f64,
+    pub(crate) updated_at: f64,
+    pub(crate) labels: Vec<String>,
+    pub(crate) assigned_agent_ids: Vec<String>,
+    pub(crate) assigned_user_ids: Vec<String>,
+}
+
+/// The chat with the orchestrator is no task of the board.
+fn is_chat() -> String {
+    let label = mcr_model::Task::ORCHESTRATOR_CHAT;
+    format!("instr({}, '\"{label}\"') > 0", field("labels"))
+}
+
+fn order() -> String {
+    format!("{}, -({}), at", field("priority"), field("updatedAt"))
+}
+
+/// The statement that makes the index, if it is not there.
+pub(super) fn index() -> String {
+    let (account, status) = (field("accountId"), field("status"));
+    format!(
+        "CREATE INDEX IF NOT EXISTS by_column ON tasks ({account}, {status}, {}, {});\n",
+        is_chat(),
+        order()
+    )
+}
+
+fn of_column() -> String {
+    let (account, status) = (field("accountId"), field("status"));
+    format!("FROM tasks WHERE {account} IS ?1 AND {status} IS ?2 AND {} IS 0", is_chat())
+}
+
+impl Tx<'_> {
+    /// How many tasks a column has.
+    pub(crate) fn count_column(&self, account: &Id<Account>, status: &str) -> Result<usize, StoreError> {
+        let mut query = self.database.prepare_cached(&format!("SELECT count(*) {}", of_column()))?;
+        let count: i64 = query.query_row((account.as_str(), status), |row| row.get(0))?;
+        usize::try_from(count).map_err(|_| StoreError::Fault(format!("{count} tasks")))
+    }
+
+    /// The first `limit` tasks of a column, or the first ones behind a place.
+    pub(crate) fn column(
+        &self,
+        account: &Id<Account>,
+        status: &str,
+        after: Option<Place>,
+        limit: usize,
+    ) -> Result<Vec<Doc<Task>>, StoreError> {
+        let of_column = of_column();
+        let order = order();
+        // The first comparison lets the index begin near the place.
+        let behind = after.map_or(String::new(), |_| {
+            format!("AND {} >= ?4 AND ({order}) > (?4, ?5, ?6)", field("priority"))
+        });
+        let sql = format!("SELECT id, at, row {of_column} {behind} ORDER BY {order} LIMIT ?3");
+        let mut query = self.database.prepare_cached(&sql)?;
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let found = match after {
+            None => query.query_map(params![account.as_str(), status, limit], raw)?,
+            Some(Place { priority, changed, created }) => {
+                let values = params![account.as_str(), status, limit, priority, changed, created];
+                query.query_map(values, raw)?
+            }
+        };
+        found.map(|found| doc(found?)).collect()
+    }
+
+    /// Shows every task of an account to `look`, with its id and the instant of its creation.
+    pub(crate) fn each_card(
+        &self,
+        account: &Id<Account>,
+        mut look: impl FnMut(&str, f64, Card<'_>),
+    ) -> Result<(), StoreError> {
+        debug_assert_eq!(TASKS.by, ["accountId"]);
+        let sql = format!("SELECT id, at, row FROM tasks WHERE {} IS ?1", field("accountId"));
+        let mut query = self.database.prepare_cached(&sql)?;
+        let mut rows = query.query([account.as_str()])?;
+        while let Some(row) = rows.next()? {
+            let text =
+                |at: usize| Ok::<_, StoreError>(row.get_ref(at)?.as_str().map_err(rusqlite::Error::from)?);
+            let id = text(0)?;
+            let card = serde_json::from_str(text(2)?);
+            let card = card.map_err(|why| StoreError::Corrupt(format!("row {id}: {why}")))?;
+            look(id, row.get(1)?, card);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Store;
+    use mcr_model::clock::SystemClock;
+
+    #[test]
+    fn columns_are_read_and_counted_by_their_index() {
+        let store = Store::in_memory(Box::new(SystemClock)).expect("a new store");
+        let plans = store.read(|tx| {
+            let plan = |sql: &str| -> Result<String, StoreError> {
+                let mut query = tx.database.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;
+                let lines = query.query_map(("", ""), |row| row.get::<_, String>(3))?;
+                Ok(lines.collect::<Result<Vec<_>, _>>()?.join("; "))
+            };
+            let window = format!("SELECT id, at, row {} ORDER BY {} LIMIT 50", of_column(), order());
+            Ok::<_, StoreError>((plan(&window)?, plan(&format!("SELECT count(*) {}", of_column()))?))
+        });
+        let (window, count) = plans.expect("plans");
+        let by_index = "USING INDEX by_column (<expr>=? AND <expr>=? AND <expr>=?)";
+        assert!(window.contains(by_index) && !window.contains("TEMP B-TREE"), "{window}");
+        assert!(count.contains("COVERING INDEX by_column"), "{count}");
+    }
+}

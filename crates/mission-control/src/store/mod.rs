@@ -1,0 +1,306 @@
+//! What Mission Control remembers: SQLite, one transaction for each function call.
+//!
+//! A call either happens as a whole or not at all, and what it answered is on the disk before the answer leaves.
+//! [`Store::write`] and [`Store::read`] hand out a [`Tx`]; it speaks in typed rows ([`Row`]) and named [`Index`]es,
+//! never in SQL. One connection writes; others read beside it, those of the runtime apart from those of people
+//! (`readers`), so that neither waits for the other. `news` knows what changed.
+
+mod columns;
+mod id;
+mod news;
+mod open;
+mod readers;
+mod schema;
+mod tx;
+
+use std::fmt;
+use std::fs::{self, File};
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use log::warn;
+use rusqlite::{Connection, TransactionBehavior};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub(crate) use columns::{Card, Place};
+pub(crate) use id::{Id, table_of};
+use news::News;
+pub(crate) use news::Touched;
+use readers::Pool;
+pub(crate) use schema::*;
+pub(crate) use tx::{Doc, Tx};
+
+use mcr_model::clock::Clock;
+
+/// What a table holds.
+pub(crate) trait Row: Serialize + DeserializeOwned {
+    /// Which table.
+    const TABLE: Table;
+}
+
+/// The data of one or several accounts.
+pub(crate) struct Store {
+    writer: Mutex<Connection>,
+    news: News,
+    clock: Box<dyn Clock>,
+    /// None for data in memory, which only one connection can reach.
+    beside: Option<Beside>,
+}
+
+/// What a store in a file has besides its writer. The fields are dropped in this order: the lock goes last.
+struct Beside {
+    /// For people and their programs.
+    people: Pool,
+    /// For the runtime, which must not wait for pages.
+    runtime: Pool,
+    log: PathBuf,
+    _lock: File,
+}
+
+/// Longer than this the write-ahead log does not stay.
+const LOG_BYTES: u64 = 32 * 1024 * 1024;
+/// How long a writer waits for readers to end before it empties a log that is too long.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Why the data could not be read or written.
+#[derive(Debug)]
+pub enum StoreError {
+    /// The disk is full.
+    Full,
+    /// Another process has it open.
+    Locked,
+    /// It was written by a newer version than this.
+    Newer {
+        /// What it is.
+        found: i64,
+        /// What we know.
+        known: i64,
+    },
+    /// It is no database, or a damaged one.
+    Corrupt(String),
+    /// The disk, or whatever it is on, refused.
+    Disk(String),
+    /// Nothing more can be written: a quota, a limit on the size of files, or the disk itself.
+    Unwritable(String),
+    /// A row that does not fit its own table, or a fault of ours.
+    Fault(String),
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full => f.write_str("the disk is full: nothing was changed; make room and try again"),
+            Self::Locked => {
+                f.write_str("another process has the data open; stop it, or use another --data directory")
+            }
+            Self::Newer { found, known } => write!(
+                f,
+                "the data was written by a newer version (layout {found}, this program knows {known}); use that version"
+            ),
+            Self::Corrupt(what) => {
+                write!(
+                    f,
+                    "the data is damaged ({what}); restore a copy, or start with another --data directory"
+                )
+            }
+            Self::Disk(what) => write!(f, "the data could not be read or written ({what})"),
+            Self::Unwritable(what) => write!(
+                f,
+                "the data could not be written ({what}): nothing was changed; look for a quota, a limit on the size of \
+                 files, or a failing disk, and try again"
+            ),
+            Self::Fault(what) => write!(f, "the data does not fit ({what}); this is a fault of the program"),
+        }
+    }
+}
+
+impl std::error::Error for StoreError {}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(why: rusqlite::Error) -> Self {
+        use rusqlite::Error::{
+            FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error,
+        };
+        use rusqlite::ErrorCode;
+        let text = why.to_string();
+        if matches!(
+            why,
+            FromSqlConversionFailure(..)
+                | IntegralValueOutOfRange(..)
+                | InvalidColumnType(..)
+                | Utf8Error(..)
+        ) {
+            // What was written as text comes back as something else.
+            return Self::Corrupt(text);
+        }
+        match why.sqlite_error_code() {
+            Some(ErrorCode::SystemIoFailure) if is_of_writing(&why) => Self::Unwritable(text),
+            Some(ErrorCode::DiskFull) => Self::Full,
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Locked,
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Corrupt(text),
+            Some(
+                ErrorCode::ReadOnly
+                | ErrorCode::SystemIoFailure
+                | ErrorCode::CannotOpen
+                | ErrorCode::PermissionDenied,
+            ) => Self::Disk(text),
+            _ => Self::Fault(text),
+        }
+    }
+}
+
+/// Whether it was writing that failed, with something else than "no space left", which has a code of its own.
+fn is_of_writing(why: &rusqlite::Error) -> bool {
+    use rusqlite::ffi::{SQLITE_IOERR_FSYNC, SQLITE_IOERR_TRUNCATE, SQLITE_IOERR_WRITE};
+    let code = why.sqlite_error().map(|error| error.extended_code);
+    code.is_some_and(|code| [SQLITE_IOERR_WRITE, SQLITE_IOERR_FSYNC, SQLITE_IOERR_TRUNCATE].contains(&code))
+}
+
+impl Store {
+    /// Runs `work` as one transaction: all of it, or, if it refuses, nothing.
+    pub(crate) fn write<T, E: From<StoreError>>(
+        &self,
+        work: impl FnOnce(&Tx<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut writer = self.lock();
+        let before = writer.total_changes();
+        let began =
+            writer.transaction_with_behavior(TransactionBehavior::Immediate).map_err(StoreError::from)?;
+        let tx = Tx::new(&began, self.clock.now(), &self.news);
+        let answer = work(&tx)?;
+        let (instant, written) = tx.end();
+        began.commit().map_err(StoreError::from)?;
+        let changed = writer.total_changes() != before;
+        self.news.publish(instant, changed.then_some(written));
+        self.keep_log_short(&writer);
+        Ok(answer)
+    }
+
+    /// Runs `work`, for people, on a view that no write changes meanwhile; it cannot write.
+    pub(crate) fn read<T, E: From<StoreError>>(
+        &self,
+        work: impl FnOnce(&Tx<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.read_on(self.beside.as_ref().map(|beside| &beside.people), work)
+    }
+
+    /// Does the same for the runtime, on connections of its own.
+    pub(crate) fn read_for_runtime<T, E: From<StoreError>>(
+        &self,
+        work: impl FnOnce(&Tx<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.read_on(self.beside.as_ref().map(|beside| &beside.runtime), work)
+    }
+
+    fn read_on<T, E: From<StoreError>>(
+        &self,
+        pool: Option<&Pool>,
+        work: impl FnOnce(&Tx<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let Some(pool) = pool else { return self.view(&mut self.lock(), work) };
+        self.view(pool.lend().connection(), work)
+    }
+
+    fn view<T, E: From<StoreError>>(
+        &self,
+        connection: &mut Connection,
+        work: impl FnOnce(&Tx<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let began = connection.transaction().map_err(StoreError::from)?;
+        work(&Tx::new(&began, self.clock.now(), &self.news))
+    }
+
+    /// Empties a log that has grown too long. SQLite does so by itself, unless some reader is always on the way.
+    fn keep_log_short(&self, writer: &Connection) {
+        let Some(beside) = &self.beside else { return };
+        // A log that is not there is short.
+        if fs::metadata(&beside.log).map_or(0, |log| log.len()) <= LOG_BYTES {
+            return;
+        }
+        let Some(_people) = beside.people.pause(PAUSE) else { return };
+        let Some(_runtime) = beside.runtime.pause(PAUSE) else { return };
+        if let Err(why) = empty_log(writer) {
+            warn!("the write-ahead log could not be emptied; the next write tries again: {why}");
+        }
+    }
+
+    /// Brings everything from the log into the database file, so that this one file is whole.
+    pub(crate) fn settle(&self) -> Result<(), StoreError> {
+        empty_log(&self.lock())
+    }
+
+    /// The number of the last change.
+    pub(crate) fn changes(&self) -> u64 {
+        self.news.state().0
+    }
+
+    /// Waits until there is a change behind `seen`, or the time is over; the number of the last one.
+    pub(crate) fn wait_for_change(&self, seen: u64, patience: Duration) -> u64 {
+        self.news.wait_for_change(seen, patience)
+    }
+
+    /// Waits until there are more than `seen` notifications, or the time is over; how many there were.
+    pub(crate) fn wait_for_told(&self, seen: u64, patience: Duration) -> u64 {
+        self.news.wait_for_told(seen, patience)
+    }
+
+    /// A panic inside a transaction has rolled it back: the data behind a poisoned lock is sound.
+    fn lock(&self) -> MutexGuard<'_, Connection> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn empty_log(writer: &Connection) -> Result<(), StoreError> {
+    Ok(writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rows::{Message, Task};
+    use mcr_model::clock::SystemClock;
+
+    /// A task and some messages, so that a failure can come at any of them.
+    fn fill(store: &Store, letters: usize) -> Result<(), StoreError> {
+        store.write(|tx| {
+            let task = tx.insert(Task { title: "Task".to_owned(), ..Task::default() })?;
+            for _ in 0..10 {
+                let content = "x".repeat(letters);
+                tx.insert(Message { task_id: task.id.clone(), content, ..Message::default() })?;
+            }
+            Ok(())
+        })
+    }
+
+    fn count(store: &Store) -> (usize, usize) {
+        let counted =
+            store.read(|tx| Ok::<_, StoreError>((tx.all::<Task>()?.len(), tx.all::<Message>()?.len())));
+        counted.expect("reading goes on")
+    }
+
+    #[test]
+    fn a_call_that_does_not_fit_on_the_disk_changes_nothing_and_the_next_one_may() {
+        let store = Store::in_memory(Box::new(SystemClock)).expect("a new store");
+        let pages = |count: i64| {
+            let writer = store.lock();
+            let current: i64 = writer.query_row("PRAGMA page_count", [], |row| row.get(0)).expect("a count");
+            writer
+                .pragma_update_and_check(None, "max_page_count", current + count, |_| Ok(()))
+                .expect("a limit");
+        };
+        fill(&store, 10).expect("there is room");
+        for room in 0..12 {
+            pages(room);
+            let changes = store.changes();
+            let refused = fill(&store, 5_000).expect_err("20 pages do not fit");
+            assert!(matches!(refused, StoreError::Full), "{refused}");
+            assert!(refused.to_string().starts_with("the disk is full: nothing was changed"));
+            assert_eq!((count(&store), store.changes()), ((1, 10), changes), "with room for {room}");
+        }
+        pages(1_000);
+        fill(&store, 5_000).expect("there is room again");
+        assert_eq!(count(&store), (2, 20));
+    }
+}

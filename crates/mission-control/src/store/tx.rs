@@ -1,0 +1,319 @@
+//! Inside one transaction: rows by id, rows by index, the time.
+
+use std::cell::{Cell, RefCell};
+use std::fmt::Write as _;
+use std::rc::Rc;
+
+use rusqlite::types::Value as Field;
+use rusqlite::{Connection, OptionalExtension, params_from_iter};
+use serde::Serialize;
+
+use super::news::{News, Touched, Written};
+use super::schema::field;
+use super::{Id, Index, Row, StoreError, id};
+use crate::rows::Notification;
+use mcr_model::clock::Millis;
+
+/// The least step between two creations: about four steps of a float at today's dates.
+const STEP_MS: f64 = 1.0 / 1024.0;
+
+/// A row with what the platform knows of it.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Doc<R> {
+    /// Its id.
+    #[serde(rename = "_id")]
+    pub(crate) id: Id<R>,
+    /// When it was created, with a fraction.
+    #[serde(rename = "_creationTime")]
+    pub(crate) created: f64,
+    /// Its fields.
+    #[serde(flatten)]
+    pub(crate) row: R,
+}
+
+/// One transaction.
+pub(crate) struct Tx<'a> {
+    pub(super) database: &'a Connection,
+    now: f64,
+    last_instant: Cell<f64>,
+    written: Rc<RefCell<Written>>,
+    news: &'a News,
+    /// The number of the last change that this transaction certainly sees.
+    seen: u64,
+}
+
+impl<'a> Tx<'a> {
+    /// To be made before the transaction reads for the first time.
+    pub(super) fn new(database: &'a Connection, now: Millis, news: &'a News) -> Self {
+        let (seen, last_instant) = news.state();
+        #[expect(clippy::cast_precision_loss, reason = "dates are far below 2^53 ms")]
+        let now = (now.0 as f64).max(last_instant.floor());
+        Self { database, now, last_instant: Cell::new(last_instant), written: Rc::default(), news, seen }
+    }
+
+    /// The time, read once for the whole transaction.
+    pub(crate) fn now(&self) -> f64 {
+        self.now
+    }
+
+    /// The same transaction at an earlier time, for data that shall have a past. Whoever goes back sees to it that the
+    /// times of one going never meet those of another.
+    pub(crate) fn at(&self, now: f64) -> Tx<'a> {
+        Tx { now, last_instant: Cell::new(now), written: self.written.clone(), ..*self }
+    }
+
+    /// The last instant that was given out, and what was written.
+    pub(super) fn end(self) -> (f64, Written) {
+        (self.last_instant.get(), self.written.take())
+    }
+
+    /// The revision that this transaction shows, for pages that will ask what changed since.
+    pub(crate) fn revision(&self) -> String {
+        self.news.revision(self.seen)
+    }
+
+    /// The rows that changed since a revision, each once; none if that is not known.
+    pub(crate) fn since(&self, revision: &str) -> Option<Vec<Touched>> {
+        self.news.since(revision)
+    }
+
+    /// Adds a row.
+    pub(crate) fn insert<R: Row>(&self, row: R) -> Result<Doc<R>, StoreError> {
+        let made = id::make(R::TABLE).map_err(|why| StoreError::Fault(why.to_string()))?;
+        let created = self.now.max(self.last_instant.get() + STEP_MS);
+        let doc = Doc { id: Id::new(made), created, row };
+        self.restore(&doc)?;
+        if R::TABLE == Notification::TABLE {
+            self.written.borrow_mut().told += 1;
+        }
+        Ok(doc)
+    }
+
+    /// Adds a row that had its id and its instant before, from a copy of this data or another's.
+    pub(crate) fn restore<R: Row>(&self, doc: &Doc<R>) -> Result<(), StoreError> {
+        self.last_instant.set(self.last_instant.get().max(doc.created));
+        let sql = format!("INSERT INTO {} (id, at, row) VALUES (?1, ?2, ?3)", R::TABLE.name());
+        self.database.prepare_cached(&sql)?.execute((doc.id.as_str(), doc.created, to_json(&doc.row)?))?;
+        self.note(&doc.id);
+        Ok(())
+    }
+
+    /// Writes a changed row back.
+    pub(crate) fn put<R: Row>(&self, doc: &Doc<R>) -> Result<(), StoreError> {
+        let sql = format!("UPDATE {} SET row = ?2 WHERE id = ?1", R::TABLE.name());
+        self.database.prepare_cached(&sql)?.execute((doc.id.as_str(), to_json(&doc.row)?))?;
+        self.note(&doc.id);
+        Ok(())
+    }
+
+    /// Removes a row; a missing one is no error.
+    pub(crate) fn delete<R: Row>(&self, id: &Id<R>) -> Result<(), StoreError> {
+        let sql = format!("DELETE FROM {} WHERE id = ?1", R::TABLE.name());
+        self.database.prepare_cached(&sql)?.execute([id.as_str()])?;
+        self.note(id);
+        Ok(())
+    }
+
+    fn note<R: Row>(&self, id: &Id<R>) {
+        self.written.borrow_mut().note(R::TABLE, id.as_str());
+    }
+
+    /// The row with this id.
+    pub(crate) fn get<R: Row>(&self, id: &Id<R>) -> Result<Option<Doc<R>>, StoreError> {
+        let sql = format!("SELECT id, at, row FROM {} WHERE id = ?1", R::TABLE.name());
+        let mut query = self.database.prepare_cached(&sql)?;
+        query.query_row([id.as_str()], raw).optional()?.map(doc).transpose()
+    }
+
+    /// The rows whose indexed fields have these values; `None` stands for an absent field.
+    pub(crate) fn find<R: Row>(&self, index: Index, values: &[Option<&str>]) -> Found<'_, R> {
+        debug_assert!(index.table == R::TABLE && index.by.len() == values.len(), "{index:?} {values:?}");
+        Found {
+            database: self.database,
+            index,
+            values: values
+                .iter()
+                .map(|value| value.map_or(Field::Null, |text| Field::Text(text.to_owned())))
+                .collect(),
+            bound: None,
+            newest_first: false,
+            limit: None,
+            row: std::marker::PhantomData,
+        }
+    }
+
+    /// All rows of a table, in the order of their creation.
+    pub(crate) fn all<R: Row>(&self) -> Result<Vec<Doc<R>>, StoreError> {
+        let sql = format!("SELECT id, at, row FROM {} ORDER BY at", R::TABLE.name());
+        self.database.prepare_cached(&sql)?.query_map([], raw)?.map(|found| doc(found?)).collect()
+    }
+}
+
+/// Which of the rows of an index are meant.
+#[derive(Clone, Copy, Debug)]
+enum Bound {
+    After,
+    Before,
+    /// Before a value of the field to sort by; at the same value before an instant.
+    Behind,
+}
+
+/// Rows to be looked up.
+pub(crate) struct Found<'a, R> {
+    database: &'a Connection,
+    index: Index,
+    values: Vec<Field>,
+    /// What the last of the values bound.
+    bound: Option<Bound>,
+    newest_first: bool,
+    limit: Option<usize>,
+    row: std::marker::PhantomData<fn() -> R>,
+}
+
+impl<R: Row> Found<'_, R> {
+    /// From the other end of the index.
+    pub(crate) fn newest_first(mut self) -> Self {
+        self.newest_first = true;
+        self
+    }
+
+    /// Only those that were created after this instant.
+    pub(crate) fn created_after(self, instant: f64) -> Self {
+        self.bounded(Bound::After, &[instant])
+    }
+
+    /// Only those that were created before this instant.
+    pub(crate) fn created_before(self, instant: f64) -> Self {
+        self.bounded(Bound::Before, &[instant])
+    }
+
+    /// Only those that come, newest first, behind a row with this number to sort by and this instant of creation.
+    pub(crate) fn behind(self, then: f64, created: f64) -> Self {
+        debug_assert!(self.index.then.is_some(), "{:?}", self.index);
+        self.bounded(Bound::Behind, &[then, created])
+    }
+
+    fn bounded(mut self, bound: Bound, by: &[f64]) -> Self {
+        debug_assert!(self.bound.is_none(), "one bound");
+        self.bound = Some(bound);
+        self.values.extend(by.iter().map(|number| Field::Real(*number)));
+        self
+    }
+
+    /// No more than this many.
+    pub(crate) fn limit(mut self, rows: usize) -> Self {
+        self.limit = Some(rows);
+        self
+    }
+
+    /// The rows.
+    pub(crate) fn rows(self) -> Result<Vec<Doc<R>>, StoreError> {
+        let mut query = self.database.prepare_cached(&self.sql("id, at, row"))?;
+        query.query_map(params_from_iter(&self.values), raw)?.map(|found| doc(found?)).collect()
+    }
+
+    /// Whether one of them fits; none behind that one is read.
+    pub(crate) fn any(self, fits: impl Fn(&Doc<R>) -> bool) -> Result<bool, StoreError> {
+        let mut query = self.database.prepare_cached(&self.sql("id, at, row"))?;
+        for found in query.query_map(params_from_iter(&self.values), raw)? {
+            if fits(&doc(found?)?) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The first of them.
+    pub(crate) fn first(self) -> Result<Option<Doc<R>>, StoreError> {
+        Ok(self.limit(1).rows()?.pop())
+    }
+
+    fn sql(&self, columns: &str) -> String {
+        let mut sql = format!("SELECT {columns} FROM {}", self.index.table.name());
+        for (at, name) in self.index.by.iter().enumerate() {
+            let word = if at == 0 { "WHERE" } else { "AND" };
+            // `IS` finds absent fields, too, and uses the index like `=`.
+            let _ = write!(sql, " {word} {} IS ?{}", field(name), at + 1);
+        }
+        let last = self.values.len();
+        let then = self.index.then.map(field).unwrap_or_default();
+        let _ = match self.bound {
+            None => Ok(()),
+            Some(Bound::After) => write!(sql, " AND at > ?{last}"),
+            Some(Bound::Before) => write!(sql, " AND at < ?{last}"),
+            Some(Bound::Behind) => {
+                let first = last - 1;
+                write!(sql, " AND {then} <= ?{first} AND ({then}, at) < (?{first}, ?{last})")
+            }
+        };
+        let direction = if self.newest_first { "DESC" } else { "ASC" };
+        let then = self.index.then.map_or(String::new(), |name| format!("{} {direction}, ", field(name)));
+        let _ = write!(sql, " ORDER BY {then}at {direction}");
+        if let Some(rows) = self.limit {
+            let _ = write!(sql, " LIMIT {rows}");
+        }
+        sql
+    }
+}
+
+pub(super) fn raw(row: &rusqlite::Row<'_>) -> rusqlite::Result<(String, f64, String)> {
+    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+}
+
+pub(super) fn doc<R: Row>((id, created, row): (String, f64, String)) -> Result<Doc<R>, StoreError> {
+    let row = serde_json::from_str(&row).map_err(|why| StoreError::Corrupt(format!("row {id}: {why}")))?;
+    Ok(Doc { id: Id::new(id), created, row })
+}
+
+fn to_json<R: Row>(row: &R) -> Result<String, StoreError> {
+    serde_json::to_string(row).map_err(|why| StoreError::Fault(why.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::rows::{Message, Task};
+    use crate::store::{Id, Store, StoreError, THREAD, Tx};
+    use mcr_model::clock::SystemClock;
+
+    /// The contents that are looked at until one fits.
+    fn seen(tx: &Tx<'_>, task: &Id<Task>, after: f64, wanted: &str) -> Result<(bool, String), StoreError> {
+        let seen = std::cell::RefCell::new(String::new());
+        let thread = tx.find::<Message>(THREAD, &[Some(task.as_str())]).newest_first().created_after(after);
+        let found = thread.any(|message| {
+            seen.borrow_mut().push_str(&message.row.content);
+            message.row.content == wanted
+        })?;
+        Ok((found, seen.into_inner()))
+    }
+
+    #[test]
+    fn a_long_thread_is_read_only_as_far_as_it_matters() {
+        let store = Store::in_memory(Box::new(SystemClock)).expect("a new store");
+        let done = store.write(|tx| {
+            let task = tx.insert(Task::default())?.id;
+            let mut instants = Vec::new();
+            for content in ["a", "b", "c", "d", "e"] {
+                let content = content.to_owned();
+                let made = tx.insert(Message { task_id: task.clone(), content, ..Message::default() })?;
+                instants.push(made.created);
+            }
+            let rows = [
+                // Behind the second: neither that one nor the first.
+                (instants[1], "a", (false, "edc")),
+                (instants[1], "d", (true, "ed")),
+                (instants[4], "e", (false, "")),
+                (0.0, "a", (true, "edcba")),
+            ];
+            for (after, wanted, (found, read)) in rows {
+                assert_eq!(seen(tx, &task, after, wanted)?, (found, read.to_owned()), "{after} {wanted}");
+            }
+            // The index serves both the task and the instant.
+            let found = tx.find::<Message>(THREAD, &[Some("")]).newest_first().created_after(0.0);
+            let plan = format!("EXPLAIN QUERY PLAN {}", found.sql("id, at, row"));
+            let plan: String = tx.database.query_row(&plan, ("", 0.0), |row| row.get(3))?;
+            assert!(plan.contains("USING INDEX by_thread") && plan.contains("at>?"), "{plan}");
+            Ok::<_, StoreError>(())
+        });
+        done.expect("a thread");
+    }
+}

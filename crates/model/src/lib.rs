@@ -1,0 +1,52 @@
+//! The words of the domain: what Mission Control and the gateway call things.
+//!
+//! Pure data and the rules that belong to it. What the backend may add to tomorrow is read leniently: an unknown
+//! word of a closed list is kept as text ([`Word`]), an unknown field is ignored, a whole number may come as `3.0`
+//! ([`number`]). What we send is strict: absent stays absent and is never `null`.
+
+mod agent;
+pub mod base64;
+mod base_url;
+pub mod chance;
+mod choice;
+pub mod clock;
+mod context;
+mod document;
+mod ids;
+pub mod json;
+pub mod limits;
+pub mod memory;
+mod message;
+mod notification;
+pub mod number;
+pub mod panics;
+pub mod redact;
+mod roster;
+mod runtime;
+pub mod secret;
+mod session_key;
+mod task;
+pub mod visible;
+mod word;
+mod workflow;
+
+pub use agent::{
+    Agent, AgentProfile, AgentSkills, AgentStatus, BehaviorFlags, OpenclawConfig, Skill, is_quality,
+};
+pub use base_url::{BadUrl, BaseUrl};
+pub use choice::{LedgerSync, NoResponseNote, SessionScope};
+pub use context::{
+    DeliveryContext, PrimaryUser, ReferenceDoc, StatusCount, TaskDigest, TaskOverview, Teammate, TopTasks,
+};
+pub use document::{DocumentEntry, DocumentType};
+pub use ids::{
+    AccountId, AgentId, DocumentId, MessageId, NotificationId, SkillId, StorageId, TaskId, UploadId, UserId,
+};
+pub use message::{AuthorType, Mention, Message, MessageFile, ThreadItem};
+pub use notification::{DeliveryState, Notification, NotificationType, RecipientType};
+pub use roster::{Roster, may_close};
+pub use runtime::{PendingUpgrade, RuntimeReport, RuntimeStatus, UpgradeStatus, UpgradeStrategy};
+pub use session_key::{SessionKey, SessionKind};
+pub use task::{Activity, Task, TaskHit, TaskMetadata, TaskStatus};
+pub use word::Word;
+pub use workflow::{Assignees, Unmet, WorkflowError, allowed_next, may_move, plan_for_agent, requirement};

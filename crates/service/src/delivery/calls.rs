@@ -1,0 +1,250 @@
+//! The calls of one reply, made in order, each noted before and after.
+
+use std::time::Instant;
+
+use log::info;
+use serde_json::json;
+
+use super::desk::{Desk, setback};
+use crate::metrics::Via;
+use crate::tools::run::{Doubt, GRACE, Hands, NotNow, Ran, perform, settle};
+use mcr_core::delivery::journal::{Step, Wait};
+use mcr_core::delivery::{Job, Stage, Trouble, Work, effects};
+use mcr_core::gateway::{Reply, ToolCall, ToolOutput};
+use mcr_core::tools::{self, Caller, Kind, Offer, ToolError, ToolRequest};
+use mcr_model::TaskId;
+use mcr_model::clock::Millis;
+
+/// The longest result that an agent gets: some ten thousand words.
+const OUTPUT_BYTES_MAX: usize = 64 * 1024;
+
+/// What follows from a reply with calls: they are to be made, and then their results go back.
+pub(super) fn of(reply: Reply, before: Stage) -> Work {
+    let before = match before {
+        Stage::Working(work) => work,
+        Stage::Fresh | Stage::Answered { .. } | Stage::Ended(_) => Work::default(),
+    };
+    Work {
+        pending: reply.calls.into(),
+        doubt: None,
+        outputs: Vec::new(),
+        rounds: before.rounds + 1,
+        said: reply.text.or(before.said),
+        ..before
+    }
+}
+
+/// Makes the calls that are still to be made.
+pub(super) fn make(
+    job: &mut Job,
+    (name, caller): (&str, &Caller<'_>),
+    offer: &Offer,
+    desk: &Desk<'_>,
+) -> Result<(), Trouble> {
+    let roster = desk.team.now();
+    let refresh = || desk.team.fetch(desk.mission).ok();
+    let hands = Hands { mission: desk.mission, roster: &roster, refresh: &refresh };
+    while let Stage::Working(work) = &mut job.record.stage
+        && let Some(call) = work.pending.front().cloned()
+    {
+        if desk.inflight.is_stopped(&job.row) {
+            return Err(Trouble::Stopped);
+        }
+        let began = Instant::now();
+        let refused = |error: &ToolError| {
+            desk.metrics.tool(Via::Turn, &call.name, Some(error.kind), began.elapsed());
+            tools::render(Err(error))
+        };
+        let output = match limit(work, desk) {
+            Some(why) => {
+                info!("{name} ({}): {} was not run: {why}", job.row.id, call.name);
+                refused(&ToolError::new(Kind::Throttled, &why))
+            }
+            None => match understood(work, &call, caller, offer) {
+                Err(error) => {
+                    info!("{name} ({}): called {}: {error}", job.row.id, call.name);
+                    refused(&error)
+                }
+                Ok(request) => one(job, name, &request, (caller, &hands), desk)?,
+            },
+        };
+        if let Stage::Working(work) = &mut job.record.stage {
+            done(work, &call, output);
+        }
+        desk.note(job, Step::ToolResult, &call.name, Wait::Not);
+    }
+    Ok(())
+}
+
+/// What a call asks for, if the caller may. Of one that may have happened it is only asked what became of it, whatever the
+/// caller may do now.
+fn understood(
+    work: &Work,
+    call: &ToolCall,
+    caller: &Caller<'_>,
+    offer: &Offer,
+) -> Result<ToolRequest, ToolError> {
+    match (work.doubt, tools::table::row(&call.name)) {
+        (Some(_), Some(row)) => tools::decode(row.name, &call.arguments, caller.task.map(|task| &task.id)),
+        _ => tools::prepare(call, caller, offer),
+    }
+}
+
+/// Makes one call: what only looks is done anew each time, what changes the board is done once.
+fn one(
+    job: &mut Job,
+    name: &str,
+    request: &ToolRequest,
+    (caller, hands): (&Caller<'_>, &Hands<'_>),
+    desk: &Desk<'_>,
+) -> Result<String, Trouble> {
+    let (tool, began) = (request.name(), Instant::now());
+    let call = request.writes().then(|| effects::digest_of(request));
+    let doubt = work(job).and_then(|work| work.doubt);
+    if let (None, Some(call)) = (doubt, &call)
+        && let Some(output) = job.record.effects.recall(call)
+    {
+        info!("{name} ({}): called {tool} again after an interruption, and got its result", job.row.id);
+        acted(job);
+        return Ok(output);
+    }
+    let ran = match doubt {
+        Some(since) => settled(job, request, since, (caller, hands), desk)?,
+        None => carried_out(job, request, (caller, hands), desk)?,
+    };
+    desk.metrics.tool(Via::Turn, tool, ran.error.as_ref().map(|error| error.kind), began.elapsed());
+    match &ran.error {
+        None => info!("{name} ({}): called {tool}", job.row.id),
+        Some(error) => info!("{name} ({}): called {tool}: {error}", job.row.id),
+    }
+    if ran.stirs {
+        (desk.stir)();
+    }
+    for id in ran.made {
+        desk.made(&mut job.record, id);
+    }
+    let output = capped(ran.output);
+    if ran.ok {
+        acted(job);
+    }
+    // What may have happened is not done again either.
+    let unknown = ran.error.is_some_and(|error| error.kind == Kind::Unsettled);
+    if let Some(call) = call.filter(|_| ran.ok || unknown) {
+        job.record.effects.keep(call, &output);
+    }
+    Ok(output)
+}
+
+/// Carries a call out, for the first time.
+fn carried_out(
+    job: &mut Job,
+    request: &ToolRequest,
+    (caller, hands): (&Caller<'_>, &Hands<'_>),
+    desk: &Desk<'_>,
+) -> Result<Ran, Trouble> {
+    if let Some(work) = work(job) {
+        work.calls += 1;
+    }
+    // What only looks may be done again.
+    if request.writes() {
+        in_doubt(job, desk.clock.now());
+        if let Err(trouble) = desk.must_note(job, Step::ToolIntent, request.name()) {
+            if let Some(work) = work(job) {
+                work.calls -= 1;
+                work.doubt = None;
+            }
+            return Err(trouble);
+        }
+    }
+    let performed = perform(request, caller, hands);
+    if !performed.in_doubt {
+        return Ok(performed.into());
+    }
+    info!("{}: the answer to {} was lost", job.row.id, request.name());
+    let since = desk.clock.now();
+    in_doubt(job, since);
+    settled(job, request, since, (caller, hands), desk)
+}
+
+/// What became of a call of which it is not known since then whether it was carried out; made, if it was not.
+fn settled(
+    job: &mut Job,
+    request: &ToolRequest,
+    since: Millis,
+    (caller, hands): (&Caller<'_>, &Hands<'_>),
+    desk: &Desk<'_>,
+) -> Result<Ran, Trouble> {
+    let record = &job.record;
+    let is_known = |id: &str| desk.knows(record, id);
+    let requests = |task: &TaskId| desk.made.requests(task);
+    let doubt = Doubt { since: record.since, age: desk.age(since), is_known: &is_known, requests: &requests };
+    match settle(request, &doubt, caller, hands) {
+        Ok(performed) => Ok(performed.into()),
+        Err(NotNow::Away(error)) => Err(setback(*error)),
+        Err(NotNow::LostAgain(error)) => {
+            in_doubt(job, desk.clock.now());
+            Err(setback(*error))
+        }
+        Err(NotNow::Early(pause)) => {
+            // As old as it says; it may have been made once more.
+            in_doubt(job, desk.clock.now() - GRACE.saturating_sub(pause));
+            Err(Trouble::OnItsWay(pause))
+        }
+    }
+}
+
+fn in_doubt(job: &mut Job, since: Millis) {
+    if let Some(work) = work(job) {
+        work.doubt = Some(since);
+    }
+}
+
+fn work(job: &mut Job) -> Option<&mut Work> {
+    match &mut job.record.stage {
+        Stage::Working(work) => Some(work),
+        Stage::Fresh | Stage::Answered { .. } | Stage::Ended(_) => None,
+    }
+}
+
+fn acted(job: &mut Job) {
+    if let Some(work) = work(job) {
+        work.acted = true;
+    }
+}
+
+/// What is too long for the model is shown from its beginning, with a word on how to get the rest.
+fn capped(output: String) -> String {
+    if output.len() <= OUTPUT_BYTES_MAX {
+        return output;
+    }
+    let mut end = OUTPUT_BYTES_MAX;
+    while !output.is_char_boundary(end) {
+        end -= 1;
+    }
+    let words = format!(
+        "The result has {} bytes; this is its beginning, as text. Ask for less: a smaller limit, or one thing at a time.",
+        output.len()
+    );
+    json!({"success": true, "cut": words, "text": output[..end]}).to_string()
+}
+
+fn done(work: &mut Work, call: &ToolCall, output: String) {
+    work.doubt = None;
+    work.pending.pop_front();
+    work.outputs.push(ToolOutput { call_id: call.call_id.clone(), output });
+}
+
+/// Why the next call is not made, if it is not. One that has begun is brought to its end.
+fn limit(work: &Work, desk: &Desk<'_>) -> Option<String> {
+    let (rounds, calls) = (desk.rules.rounds_max, desk.rules.calls_max);
+    let limit = if work.doubt.is_some() {
+        return None;
+    } else if work.rounds > rounds {
+        format!("you have had results of tools {rounds} times, which is the limit")
+    } else if work.calls >= calls {
+        format!("you have made {calls} calls, which is the limit")
+    } else {
+        return None;
+    };
+    Some(format!("Not run: {limit} for one notification. Answer now with what you have."))
+}

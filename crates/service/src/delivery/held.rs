@@ -1,0 +1,356 @@
+//! A delivery that an agent is at work on, as its calls over HTTP find it.
+//!
+//! The record belongs to the worker's job; what is held here is the record as it was last noted, with the same book of
+//! effects. Every note of such a delivery passes here, one at a time, so that the note of a call never carries an older
+//! record than the one before it. Writing calls of one delivery are made one at a time, as the tools of a reply are.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use log::{debug, info};
+
+use mcr_core::delivery::effects::{Before, Effects, Intent, digest_of, half_digest};
+use mcr_core::delivery::journal::{Journal, JournalError, Note, Step, Wait};
+use mcr_core::delivery::{Record, policy};
+use mcr_core::tools::ToolRequest;
+use mcr_model::clock::{Clock, Millis};
+use mcr_model::{BehaviorFlags, DeliveryContext, MessageId, Notification, Task};
+
+/// What an agent may do in a delivery, by its context.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    /// The task that it is about.
+    pub task: Option<Task>,
+    /// What it may do.
+    pub flags: BehaviorFlags,
+    /// Whether it leads.
+    pub leads: bool,
+    /// Whether the backend lets it close tasks.
+    pub may_close: bool,
+}
+
+/// What of a row changes when a later message is folded into it.
+pub(super) type Stamp = (Option<MessageId>, Millis);
+
+/// A delivery that an agent is at work on.
+#[derive(Debug)]
+pub struct Held {
+    row: Notification,
+    /// Whoever makes a writing call has it.
+    calls: Mutex<()>,
+    /// A person has stopped the work on its task.
+    stopped: AtomicBool,
+    /// The list because of which it was last looked at.
+    looked: AtomicU64,
+    over: AtomicBool,
+    inside: Mutex<Inside>,
+}
+
+/// The last reading of a delivery's context.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Reading {
+    /// How many lists had come before it.
+    pub(super) lists: u64,
+    /// The last message of the thread, and when it was written.
+    latest: Option<(MessageId, Millis)>,
+    /// When the task last changed.
+    changed: Option<Millis>,
+}
+
+impl Reading {
+    /// One that shows nothing.
+    pub(super) fn blind(lists: u64) -> Self {
+        Self { lists, ..Self::default() }
+    }
+
+    pub(super) fn of(context: &DeliveryContext, lists: u64) -> Self {
+        let latest = context.thread.last().map(|item| (item.message_id.clone(), item.created_at));
+        Self { lists, latest, changed: context.task.as_ref().map(|task| task.updated_at) }
+    }
+
+    /// Whether it shows what a row tells of, or something later: a row that waited behind the end of a list is listed
+    /// long after its message was written or its task was changed.
+    pub(super) fn shows(&self, (message, created): &Stamp) -> bool {
+        let told = |(id, at): &(MessageId, Millis)| message.as_ref() == Some(id) || created < at;
+        self.latest.as_ref().is_some_and(told) || self.changed.is_some_and(|at| *created <= at)
+    }
+}
+
+#[derive(Debug)]
+struct Inside {
+    record: Record,
+    reading: Reading,
+    not_before: Option<Millis>,
+    standing: Option<Standing>,
+    /// Whether its notes are nobody's business any more.
+    closed: bool,
+}
+
+/// Where calls are noted, and when.
+#[derive(Clone, Copy)]
+pub struct Pen<'a> {
+    /// The ledger.
+    pub journal: &'a dyn Journal,
+    /// What time it is.
+    pub clock: &'a dyn Clock,
+}
+
+/// A writing call, and what is to be done about it.
+pub enum Turnout<'a> {
+    /// Nothing: it was carried out before, and brought this.
+    Known(String),
+    /// It is made, or settled where it may have been made.
+    Make(Making<'a>),
+    /// Nothing: there were too many.
+    TooMany(u32),
+    /// Nothing: it cannot be noted before it happens, so a crash could let it happen twice.
+    NotNoted(String),
+    /// Nothing: a person has stopped the work on the task.
+    Stopped,
+    /// The delivery is over; the call belongs to nothing.
+    Over,
+}
+
+/// A writing call under way; no other of the same delivery is.
+pub struct Making<'a> {
+    held: &'a Held,
+    pen: Pen<'a>,
+    effects: Effects,
+    intent: Intent,
+    tool: &'static str,
+    /// Whether it was begun before, and may have been carried out then.
+    pub again: bool,
+    _alone: MutexGuard<'a, ()>,
+}
+
+impl Held {
+    pub(super) fn new(row: Notification, record: Record, standing: Option<Standing>) -> Self {
+        let reading = Reading::default();
+        let inside = Inside { record, reading, not_before: None, standing, closed: false };
+        Self {
+            row,
+            calls: Mutex::default(),
+            stopped: AtomicBool::new(false),
+            looked: AtomicU64::new(0),
+            over: AtomicBool::new(false),
+            inside: Mutex::new(inside),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inside> {
+        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is delivered.
+    pub fn row(&self) -> &Notification {
+        &self.row
+    }
+
+    /// What the agent may do in it; none where no context was read since the process began.
+    pub fn standing(&self) -> Option<Standing> {
+        self.lock().standing.clone()
+    }
+
+    /// From now on its agent's calls are refused, and no turn of it is sent.
+    pub(super) fn stop(&self) {
+        self.stopped.store(true, Ordering::Release);
+    }
+
+    /// Whether a person has stopped the work on its task.
+    pub fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Acquire)
+    }
+
+    /// Its context was read.
+    pub(super) fn is_read(&self, reading: Reading) {
+        self.lock().reading = reading;
+    }
+
+    /// The last reading of its context.
+    pub(super) fn reading(&self) -> Reading {
+        self.lock().reading.clone()
+    }
+
+    /// It is looked at because of this list.
+    pub(super) fn is_looked_at(&self, list: u64) {
+        self.looked.store(list, Ordering::Release);
+    }
+
+    /// Because of which list it was last looked at.
+    pub(super) fn looked(&self) -> u64 {
+        self.looked.load(Ordering::Acquire)
+    }
+
+    /// Whether a person has stopped what its agent is at work on, by a context read just now. None while it is not known
+    /// yet what the agent hears.
+    pub(super) fn is_stopped_in(&self, context: &DeliveryContext) -> Option<bool> {
+        let inside = self.lock();
+        let heard = inside.record.heard.as_ref()?;
+        Some(policy::is_stopped(context, heard, inside.record.began_paused))
+    }
+
+    pub(super) fn stands(&self, record: &Record, standing: Standing) {
+        let mut inside = self.lock();
+        (inside.record, inside.standing) = (record.clone(), Some(standing));
+    }
+
+    /// Notes how far the delivery is.
+    pub(super) fn note(
+        &self,
+        note: &Note<'_>,
+        journal: &dyn Journal,
+        wait: Wait,
+    ) -> Result<(), JournalError> {
+        let mut inside = self.lock();
+        if let Some(record) = note.record {
+            inside.record = record.clone();
+        }
+        inside.not_before = note.not_before;
+        journal.note(note, wait)
+    }
+
+    /// From now on calls belong to nothing. What is being called is not waited for, and not noted any more.
+    pub(super) fn forget(&self) {
+        self.over.store(true, Ordering::Release);
+        // No note is under way behind this lock.
+        self.lock().closed = true;
+    }
+
+    /// The same, once what is being called has come to its end.
+    pub(super) fn let_go(&self) {
+        // Those that queue behind it find that it is over.
+        self.over.store(true, Ordering::Release);
+        drop(self.calls.lock().unwrap_or_else(PoisonError::into_inner));
+        self.forget();
+    }
+
+    fn is_over(&self) -> bool {
+        self.over.load(Ordering::Acquire)
+    }
+
+    /// Its agent calls: what it was told before, it has heard. That is noted before anything else is done, since from
+    /// then on the same call once more is another one.
+    pub fn hears(&self, pen: Pen<'_>) {
+        let inside = self.lock();
+        if inside.closed || !inside.record.effects.heard() {
+            return;
+        }
+        let note = Note::of(&self.row, pen.clock.now()).record(&inside.record);
+        write(&note.rests(inside.not_before), pen.journal, Wait::ForDisk);
+    }
+
+    /// A writing call comes; `name` is what the agent has named it, so that it is not made twice. Waits for the one
+    /// before it. What is to be made is on the disk then, as begun.
+    pub fn begin<'a>(
+        &'a self,
+        request: &ToolRequest,
+        name: Option<&str>,
+        calls_max: u32,
+        pen: Pen<'a>,
+    ) -> Turnout<'a> {
+        let alone = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        // A stopped delivery is over soon, and its agent may go on calling.
+        if self.is_stopped() {
+            return Turnout::Stopped;
+        }
+        if self.is_over() {
+            return Turnout::Over;
+        }
+        let (effects, since) = {
+            let inside = self.lock();
+            (inside.record.effects.clone(), inside.record.since)
+        };
+        let name = name.map(half_digest);
+        let mut intent = Intent { call: digest_of(request), name, since, at: pen.clock.now() };
+        let again = match effects.begin(intent.clone()) {
+            Before::Done(output) => return Turnout::Known(output),
+            Before::Begun(before) => {
+                intent = before;
+                true
+            }
+            Before::Nothing if effects.count() > calls_max as usize => {
+                effects.came_to_nothing(&intent);
+                return Turnout::TooMany(calls_max);
+            }
+            Before::Nothing => false,
+        };
+        let making = Making { held: self, pen, effects, intent, tool: request.name(), again, _alone: alone };
+        // What changes the board is noted before it happens.
+        if let (Err(error), false) = (making.noted(Step::ToolIntent), again) {
+            making.effects.came_to_nothing(&making.intent);
+            return Turnout::NotNoted(error.to_string());
+        }
+        Turnout::Make(making)
+    }
+}
+
+impl Making<'_> {
+    /// The newest instant of the backend that was known before it was begun.
+    pub fn since(&self) -> Millis {
+        self.intent.since
+    }
+
+    /// How long ago it was begun, or its answer lost.
+    pub fn age(&self) -> std::time::Duration {
+        self.pen.clock.now().since(self.intent.at)
+    }
+
+    /// Whether this was made in the same delivery.
+    pub fn has_made(&self, id: &str) -> bool {
+        self.effects.has_made(id)
+    }
+
+    /// Its answer was lost just now; what became of it is to be settled.
+    pub fn is_lost(&mut self) {
+        let now = self.pen.clock.now();
+        self.effects.lost(&self.intent, now);
+        self.intent.at = now;
+        self.note(Step::ToolIntent);
+    }
+
+    /// It was carried out. Noted before the agent hears of it: whoever has heard may call the same once more and mean it.
+    pub fn carried_out(self, output: &str, made: Vec<String>) {
+        self.effects.carried_out(&self.intent, output);
+        for id in made {
+            self.effects.made(id);
+        }
+        self.note(Step::ToolResult);
+    }
+
+    /// It certainly did nothing.
+    pub fn came_to_nothing(self) {
+        self.effects.came_to_nothing(&self.intent);
+        self.note(Step::ToolResult);
+    }
+
+    fn note(&self, step: Step) {
+        if let Err(error) = self.noted(step) {
+            // A ledger that cannot be written says so of itself; the work goes on without it.
+            debug!("{}: not noted: {error}", self.held.row.id);
+        }
+    }
+
+    fn noted(&self, step: Step) -> Result<(), JournalError> {
+        let inside = self.held.lock();
+        if inside.closed {
+            return Ok(());
+        }
+        let words = format!("{} over HTTP", self.tool);
+        let note = Note::of(&self.held.row, self.pen.clock.now()).record(&inside.record).step(step, &words);
+        self.pen.journal.note(&note.rests(inside.not_before), Wait::ForDisk)
+    }
+}
+
+fn write(note: &Note<'_>, journal: &dyn Journal, wait: Wait) {
+    // A ledger that cannot be written says so of itself; the work goes on without it.
+    if let Err(error) = journal.note(note, wait) {
+        debug!("{}: not noted: {error}", note.row.id);
+    }
+}
+
+/// What is left open at the end of a turn, for people who ask why.
+pub(super) fn tell_of_doubts(row: &Notification, effects: &Effects) {
+    if effects.is_in_doubt() {
+        info!("{}: a call over HTTP was begun, and its agent never asked what became of it", row.id);
+    }
+}

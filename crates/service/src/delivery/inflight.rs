@@ -1,0 +1,301 @@
+//! The turns that are under way: who waits for whom since when, and how long there has been no sign of life; and the
+//! deliveries that agents are at work on, for what they call over HTTP.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crossbeam_channel::Sender;
+
+use super::held::{Held, Reading, Standing};
+use mcr_core::delivery::{Record, Track};
+use mcr_model::clock::{Millis, Pulse};
+use mcr_model::{Notification, NotificationId, SessionKey};
+
+/// All turns under way. Clones are the same.
+#[derive(Clone, Debug)]
+pub struct InFlight {
+    inside: Arc<Mutex<Inside>>,
+    bell: Sender<()>,
+    lists: Arc<AtomicU64>,
+}
+
+#[derive(Debug, Default)]
+struct Inside {
+    last: u64,
+    turns: BTreeMap<u64, Life>,
+    /// Rows whose turn showed no sign of life for too long, and since when; until something new is known of them.
+    stuck: BTreeMap<NotificationId, Millis>,
+    /// The delivery that each agent is at work on about each task: from its first turn until its answer is there.
+    held: HashMap<Track, Arc<Held>>,
+    /// Rows for which a person does not want to wait any longer.
+    given_up: BTreeSet<NotificationId>,
+}
+
+/// One turn under way.
+#[derive(Clone, Debug)]
+pub struct Life {
+    /// For which row.
+    pub row: NotificationId,
+    /// Whose turn it is.
+    pub agent: String,
+    /// In this session.
+    pub session: SessionKey,
+    /// With what it began, if it was words.
+    pub marker: String,
+    /// Of which call it brought the first result, if it was results.
+    pub result_of: Option<String>,
+    /// The id of its run, once the gateway has named it.
+    pub run: Option<String>,
+    /// When it was sent.
+    pub began: Millis,
+    /// Its signs of life.
+    pub pulse: Pulse,
+    /// What is known of it.
+    pub state: Vitality,
+}
+
+/// How a turn does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Vitality {
+    /// It has shown a sign of life lately.
+    #[default]
+    Working,
+    /// The gateway has not begun it, and is busy with others of ours.
+    Waiting,
+    /// It has not shown one for a while; that may be a long thought.
+    Quiet,
+    /// For longer than anything takes.
+    Stuck,
+}
+
+impl Vitality {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Working => "working",
+            Self::Waiting => "waiting",
+            Self::Quiet => "quiet",
+            Self::Stuck => "stuck",
+        }
+    }
+}
+
+/// What others may see of a turn.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// For which row.
+    pub row: NotificationId,
+    /// Whose it is; none of a turn that is stuck and no longer waited for.
+    pub agent: Option<String>,
+    /// Since when.
+    pub since: Millis,
+    /// How long there has been no sign of life.
+    pub quiet: Duration,
+    /// How it does.
+    pub state: Vitality,
+}
+
+impl InFlight {
+    /// None yet. The bell rings with each that begins.
+    pub fn new(bell: Sender<()>) -> Self {
+        Self { inside: Arc::default(), bell, lists: Arc::default() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inside> {
+        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A turn begins; it is over when the guard goes.
+    pub fn enter(&self, life: Life) -> Guard<'_> {
+        let mut inside = self.lock();
+        inside.last += 1;
+        let number = inside.last;
+        inside.stuck.remove(&life.row);
+        inside.turns.insert(number, life);
+        drop(inside);
+        // A full channel has the news already.
+        let _ = self.bell.try_send(());
+        Guard { table: self, number }
+    }
+
+    /// All of them, with their numbers.
+    pub(super) fn turns(&self) -> Vec<(u64, Life)> {
+        self.lock().turns.iter().map(|(number, life)| (*number, life.clone())).collect()
+    }
+
+    /// What was found out of one.
+    pub(super) fn is(&self, number: u64, state: Vitality) {
+        if let Some(life) = self.lock().turns.get_mut(&number) {
+            life.state = state;
+        }
+    }
+
+    /// The row's turn shows no sign of life and is not waited for any more; it is looked for.
+    pub(super) fn is_stuck(&self, row: &NotificationId, now: Millis) {
+        self.lock().stuck.insert(row.clone(), now);
+    }
+
+    /// Something new is known of the row.
+    pub(super) fn is_known(&self, row: &NotificationId) {
+        self.lock().stuck.remove(row);
+    }
+
+    /// An agent is put to work on this, with this standing. `lists` is how many lists had come before the context was
+    /// read: what those told is in it.
+    pub(super) fn hold(&self, row: &Notification, record: &Record, standing: Standing, reading: Reading) {
+        let track = Track::of(row);
+        let before = self.lock().held.get(&track).cloned();
+        if let Some(held) = before.filter(|held| held.row().id == row.id) {
+            held.stands(record, standing);
+            held.is_read(reading);
+        } else {
+            let held = Held::new(row.clone(), record.clone(), Some(standing));
+            held.is_read(reading);
+            self.put(track, held);
+        }
+    }
+
+    /// How many lists have come.
+    pub(super) fn lists(&self) -> u64 {
+        self.lists.load(Ordering::Acquire)
+    }
+
+    /// One more list has come; its number.
+    pub(super) fn one_more_list(&self) -> u64 {
+        self.lists.fetch_add(1, Ordering::AcqRel) + 1
+    }
+
+    /// An earlier process has left this: its agent may still be at work on it, and may ask again what it was not told.
+    pub fn resume(&self, row: &Notification, record: &Record) {
+        record.effects.outlived();
+        if record.sent.is_some() || record.effects.count() > 0 {
+            self.put(Track::of(row), Held::new(row.clone(), record.clone(), None));
+        }
+    }
+
+    fn put(&self, track: Track, held: Held) {
+        let before = self.lock().held.insert(track, Arc::new(held));
+        if let Some(before) = before {
+            before.forget();
+        }
+    }
+
+    /// What the agent of this track is at work on.
+    pub fn held(&self, track: &Track) -> Option<Arc<Held>> {
+        self.lock().held.get(track).cloned()
+    }
+
+    /// The same, if it is this row.
+    pub(super) fn held_of(&self, row: &Notification) -> Option<Arc<Held>> {
+        self.held(&Track::of(row)).filter(|held| held.row().id == row.id)
+    }
+
+    /// The agent has answered, or will not: what it calls from now on belongs to nothing. What it calls just now is
+    /// waited for.
+    pub(super) fn let_go(&self, row: &Notification) {
+        if let Some(held) = self.take(row) {
+            held.let_go();
+        }
+    }
+
+    /// The row is nobody's business any more.
+    pub(super) fn forget(&self, row: &Notification) {
+        if let Some(held) = self.take(row) {
+            held.forget();
+        }
+    }
+
+    fn take(&self, row: &Notification) -> Option<Arc<Held>> {
+        let mut inside = self.lock();
+        let track = Track::of(row);
+        inside.held.get(&track).filter(|held| held.row().id == row.id)?;
+        inside.held.remove(&track)
+    }
+
+    /// The agent that is at work on this row has shown a sign of life.
+    pub fn beat(&self, row: &NotificationId) {
+        self.lock().turns.values().filter(|life| life.row == *row).for_each(|life| life.pulse.beat());
+    }
+
+    /// A person does not want to wait for this row any longer.
+    pub(super) fn give_up(&self, row: &NotificationId) {
+        let mut inside = self.lock();
+        inside.given_up.insert(row.clone());
+        inside.turns.values().filter(|life| life.row == *row).for_each(|life| life.pulse.end());
+    }
+
+    /// Whether somebody has said so.
+    pub(super) fn is_given_up(&self, row: &NotificationId) -> bool {
+        self.lock().given_up.contains(row)
+    }
+
+    /// A person has stopped the work on the row's task: its turn is not waited for, and its agent's calls are refused.
+    pub(super) fn stop(&self, held: &Held) {
+        let inside = self.lock();
+        held.stop();
+        inside.turns.values().filter(|life| life.row == held.row().id).for_each(|life| life.pulse.end());
+    }
+
+    /// Whether the work on the row was stopped.
+    pub(super) fn is_stopped(&self, row: &Notification) -> bool {
+        self.held_of(row).is_some_and(|held| held.is_stopped())
+    }
+
+    /// All deliveries that agents are at work on about tasks, but for those that are stopped.
+    pub(super) fn held_on_tasks(&self) -> Vec<Arc<Held>> {
+        let inside = self.lock();
+        let held = inside.held.values().filter(|held| held.row().task_id.is_some() && !held.is_stopped());
+        held.cloned().collect()
+    }
+
+    /// The row is over.
+    pub(super) fn is_over(&self, row: &NotificationId) {
+        let mut inside = self.lock();
+        inside.stuck.remove(row);
+        inside.given_up.remove(row);
+    }
+
+    /// All turns, as people see them.
+    pub fn seen(&self, now: Millis) -> Vec<Seen> {
+        let inside = self.lock();
+        let turns = inside.turns.values().map(|life| Seen {
+            row: life.row.clone(),
+            agent: Some(life.agent.clone()),
+            since: life.began,
+            quiet: life.pulse.quiet(),
+            state: life.state,
+        });
+        let stuck = inside.stuck.iter().map(|(row, since)| Seen {
+            row: row.clone(),
+            agent: None,
+            since: *since,
+            quiet: now.since(*since),
+            state: Vitality::Stuck,
+        });
+        turns.chain(stuck).collect()
+    }
+}
+
+/// As long as it lives, the turn is under way.
+pub struct Guard<'a> {
+    table: &'a InFlight,
+    number: u64,
+}
+
+impl Guard<'_> {
+    /// The gateway has named its run.
+    pub fn is_run(&self, run: &str) {
+        if let Some(life) = self.table.lock().turns.get_mut(&self.number) {
+            life.run = Some(run.to_owned());
+            life.state = Vitality::Working;
+        }
+    }
+}
+
+impl Drop for Guard<'_> {
+    fn drop(&mut self) {
+        self.table.lock().turns.remove(&self.number);
+    }
+}

@@ -1,0 +1,20 @@
+//! A delivery, step by step, and the threads in which deliveries happen.
+//!
+//! [`deliver`] walks one row through its steps; `talk`, `calls`, `post` and `settle` are the steps. [`desk`] is what a
+//! worker needs for them. [`service`] starts the threads: the dispatcher, the [`worker`]s, the [`scout`] and the [`watch`].
+//! [`inflight`] knows what is under way.
+
+mod calls;
+pub mod cooling;
+pub mod deliver;
+pub mod desk;
+mod halt;
+pub mod held;
+pub mod inflight;
+mod post;
+pub mod scout;
+pub mod service;
+mod settle;
+mod talk;
+pub mod watch;
+pub mod worker;

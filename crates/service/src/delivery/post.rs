@@ -1,0 +1,203 @@
+//! The answer on its way into the thread, message by message.
+
+use log::info;
+
+use super::desk::{Desk, setback};
+use crate::tools::run::GRACE;
+use mcr_clients::convex;
+use mcr_clients::mission::{LoadTask, PostMessage, UpdateTaskStatus};
+use mcr_core::delivery::journal::{Step, Wait};
+use mcr_core::delivery::trouble::Weight;
+use mcr_core::delivery::{End, Job, Record, Stage, Trouble};
+use mcr_model::clock::Millis;
+use mcr_model::{AgentId, MessageId, NotificationId, TaskId, TaskStatus, ThreadItem, limits};
+
+/// Posts what is not posted yet, and moves the task on.
+pub(super) fn post(job: &mut Job, desk: &Desk<'_>) -> Result<(), Trouble> {
+    let Some(task) = job.row.task_id.clone() else { return Ok(()) };
+    let agent = AgentId::new(&job.row.recipient_id);
+    while let Stage::Answered { parts, posted, doubt, note_on, .. } = &mut job.record.stage
+        && *posted < parts.len()
+    {
+        let (part, all) = (*posted, parts.len());
+        let content = parts[part].clone();
+        let letter = Letter {
+            place: (part + 1, all),
+            task: &task,
+            agent: &agent,
+            content: &content,
+            // The backend admits one message for each notification, so only the first can carry its id. It is the safe
+            // one: repeated, it is still one. Any other may stand there already if its posting was not confirmed.
+            key: (part == 0 && !job.record.answered && note_on.is_none()).then(|| job.row.id.clone()),
+            is_note: note_on.is_some(),
+            // A note is about this row. An earlier process may have posted it without being able to record that.
+            since: if note_on.is_some() { job.row.created_at } else { job.record.since },
+        };
+        let stood = match *doubt {
+            Some(since) => letter.stands(&job.record, since, desk)?,
+            None if letter.is_note => letter.stands_already(&job.record, desk)?,
+            None => None,
+        };
+        let id = match stood {
+            Some(id) => id,
+            None => match letter.put(job, desk) {
+                Ok(id) => id,
+                // Nothing depends on a note.
+                Err(trouble) if letter.is_note && is_refused(&trouble) && !is_in_doubt(job) => {
+                    info!("{}: the note is not in the thread: {trouble}", job.row.id);
+                    break;
+                }
+                Err(trouble) => return Err(trouble),
+            },
+        };
+        desk.made(&mut job.record, id.to_string());
+        job.record.answered |= letter.key.is_some();
+        if let Stage::Answered { posted, doubt, .. } = &mut job.record.stage {
+            (*posted, *doubt) = (part + 1, None);
+        }
+        let step = if letter.is_note { Step::Told } else { Step::Posted };
+        let words = letter.in_words(&job.row.id);
+        desk.note(job, step, &words, Wait::Not);
+        (desk.stir)();
+    }
+    let Stage::Answered { parts, advance, note_on, .. } = &mut job.record.stage else { return Ok(()) };
+    if let Some(end) = note_on.take() {
+        job.record.stage = Stage::Ended(end);
+        return Ok(());
+    }
+    let messages = parts.len();
+    if *advance {
+        take_up(&agent, &task, desk)?;
+        desk.note(job, Step::Advanced, "to in_progress", Wait::Not);
+    }
+    job.record.answered = true;
+    job.record.stage = Stage::Ended(End::Answered(messages));
+    Ok(())
+}
+
+/// Whether the backend has refused it, and would refuse it again.
+fn is_refused(trouble: &Trouble) -> bool {
+    matches!(trouble, Trouble::Backend(setback) if setback.weight != Weight::Passing)
+}
+
+/// A message on its way.
+struct Letter<'a> {
+    /// Which message of how many.
+    place: (usize, usize),
+    task: &'a TaskId,
+    agent: &'a AgentId,
+    content: &'a str,
+    /// Under which the backend takes it once.
+    key: Option<NotificationId>,
+    /// It is a line for people, and wakes no agent.
+    is_note: bool,
+    /// It is not older than this, by the backend's clock.
+    since: Millis,
+}
+
+impl Letter<'_> {
+    /// For the timeline.
+    fn in_words(&self, row: &NotificationId) -> String {
+        let (part, all) = self.place;
+        match (self.is_note, &self.key) {
+            (true, _) => format!("a notice for people about notification {row}"),
+            (false, Some(_)) => format!("{part} of {all}"),
+            (false, None) => format!("{part} of {all}, answer to notification {row}"),
+        }
+    }
+
+    /// Posts it. One that certainly did not arrive is not in doubt.
+    fn put(&self, job: &mut Job, desk: &Desk<'_>) -> Result<MessageId, Trouble> {
+        if self.key.is_none() {
+            in_doubt(&mut job.record.stage, Some(desk.clock.now()));
+            let noted = desk.must_note(job, Step::Posting, &self.in_words(&job.row.id));
+            // People wait for a note, and before it is posted again the thread is read. An answer waits for the disk.
+            if let (Err(trouble), false) = (noted, self.is_note) {
+                in_doubt(&mut job.record.stage, None);
+                return Err(trouble);
+            }
+        }
+        let message = PostMessage {
+            task_id: self.task,
+            agent_id: self.agent,
+            content: self.content,
+            suppress_agent_notifications: self.is_note.then_some(true),
+            attachments: &[],
+            source_notification_id: self.key.as_ref(),
+        };
+        desk.mission.ask(&message).map(|posted| posted.message_id).map_err(|error| {
+            let lost = self.key.is_none() && error.ran != convex::Ran::No;
+            in_doubt(&mut job.record.stage, lost.then(|| desk.clock.now()));
+            setback(error)
+        })
+    }
+
+    /// Its id, if it stands in the thread although its posting was not confirmed.
+    fn stands(&self, record: &Record, lost: Millis, desk: &Desk<'_>) -> Result<Option<MessageId>, Trouble> {
+        let (found, is_certain) = self.find(record, desk)?;
+        let age = desk.age(lost);
+        match found {
+            Some(id) => Ok(Some(id)),
+            None if !is_certain => Err(Trouble::Undecided),
+            None if age < GRACE => Err(Trouble::OnItsWay(GRACE.saturating_sub(age))),
+            None => Ok(None),
+        }
+    }
+
+    /// Its id, if it stands in the thread although nothing is known of an earlier posting. A thread that cannot be read,
+    /// or not far enough, is no reason to withhold it.
+    fn stands_already(&self, record: &Record, desk: &Desk<'_>) -> Result<Option<MessageId>, Trouble> {
+        match self.find(record, desk) {
+            Ok((found, _)) => Ok(found),
+            Err(trouble) if is_refused(&trouble) => Ok(None),
+            Err(trouble) => Err(trouble),
+        }
+    }
+
+    /// A message of the same agent with the same words that no other step has posted; and whether all messages were read
+    /// that are as new.
+    fn find(&self, record: &Record, desk: &Desk<'_>) -> Result<(Option<MessageId>, bool), Trouble> {
+        let look =
+            LoadTask { agent_id: self.agent, task_id: self.task, message_limit: Some(limits::LIST_ROWS) };
+        let thread = desk.mission.ask(&look).map_err(setback)?.thread;
+        let ours = |item: &&ThreadItem| {
+            item.author_id == self.agent.as_str()
+                && item.content == self.content
+                && item.created_at >= self.since
+                && !desk.knows(record, item.message_id.as_str())
+        };
+        let found = thread.iter().find(ours).map(|item| item.message_id.clone());
+        let whole = thread.len() < limits::LIST_ROWS as usize;
+        let reaches = thread.first().is_some_and(|oldest| oldest.created_at < self.since);
+        Ok((found, whole || reaches))
+    }
+}
+
+fn is_in_doubt(job: &Job) -> bool {
+    matches!(job.record.stage, Stage::Answered { doubt: Some(_), .. })
+}
+
+fn in_doubt(stage: &mut Stage, since: Option<Millis>) {
+    if let Stage::Answered { doubt, .. } = stage {
+        *doubt = since;
+    }
+}
+
+/// From assigned to in progress; if somebody was faster or it is not allowed, that is as good.
+fn take_up(agent: &AgentId, task: &TaskId, desk: &Desk<'_>) -> Result<(), Trouble> {
+    let change = UpdateTaskStatus {
+        task_id: task,
+        agent_id: agent,
+        status: TaskStatus::InProgress,
+        blocked_reason: None,
+        expected_status: Some(TaskStatus::Assigned),
+    };
+    match desk.mission.ask(&change) {
+        Err(error) if error.class == convex::Class::Transient => Err(setback(error)),
+        Err(error) => {
+            info!("{task} does not move to in_progress: {error}");
+            Ok(())
+        }
+        Ok(_) => Ok(()),
+    }
+}

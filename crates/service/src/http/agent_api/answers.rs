@@ -1,0 +1,174 @@
+//! From what a call brought to an answer over HTTP (http-and-tools §4): the same object that a function tool gives, in
+//! the shape of the endpoint, and a status by the kind of an error.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use mcr_core::tools::table::Row;
+use mcr_core::tools::{Kind, ToolError};
+use mcr_http::message::Reply;
+
+/// Where an agent that asks too much is not told when to come again.
+const LATER: Duration = Duration::from_secs(30);
+
+/// An answer that refuses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The status.
+    pub status: u16,
+    /// What is wrong.
+    pub error: String,
+    /// The field that is to blame.
+    pub field: Option<&'static str>,
+    /// When to come again.
+    pub retry_after: Option<Duration>,
+    /// Whether the same call may go well another time, and does no harm.
+    pub retryable: bool,
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    success: bool,
+    error: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<&'static str>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    retryable: bool,
+}
+
+impl Refusal {
+    /// With this status and this sentence.
+    pub fn new(status: u16, error: impl Into<String>) -> Self {
+        Self { status, error: error.into(), field: None, retry_after: None, retryable: false }
+    }
+
+    /// Not now.
+    pub fn later(status: u16, error: impl Into<String>, after: Duration) -> Self {
+        Self { retry_after: Some(after), retryable: true, ..Self::new(status, error) }
+    }
+
+    /// As an answer.
+    pub fn reply(&self) -> Reply {
+        let Self { status, error, field, retryable, .. } = self;
+        let body = Body { success: false, error, field: *field, retryable: *retryable };
+        let reply = Reply::json_of(&body).with_status(*status).no_store();
+        match self.retry_after {
+            Some(after) => {
+                let secs = after.as_millis().div_ceil(1_000).max(1);
+                reply.with_header("Retry-After", &secs.to_string())
+            }
+            None => reply,
+        }
+    }
+}
+
+/// What an error of a tool is over HTTP.
+pub fn refusal(error: &ToolError) -> Refusal {
+    let status = match error.kind {
+        Kind::Malformed => 400,
+        Kind::Invalid => 422,
+        Kind::Forbidden => 403,
+        Kind::UnknownTool | Kind::NotFound => 404,
+        Kind::Conflict => 409,
+        Kind::Throttled => 429,
+        Kind::Unavailable | Kind::Unsettled if error.late => 504,
+        Kind::Unavailable | Kind::Unsettled => 502,
+        Kind::Refused => 500,
+    };
+    let retryable = matches!(error.kind, Kind::Throttled | Kind::Unavailable);
+    let retry_after = error.not_before.or_else(|| (status == 429).then_some(LATER));
+    Refusal { status, error: error.message.clone(), field: error.field, retry_after, retryable }
+}
+
+/// The kind of failure that such an answer tells of, for those who count: the way back of [`refusal`].
+pub fn failed(status: u16, retryable: bool) -> Option<Kind> {
+    match status {
+        ..400 => None,
+        403 => Some(Kind::Forbidden),
+        404 => Some(Kind::NotFound),
+        409 => Some(Kind::Conflict),
+        422 => Some(Kind::Invalid),
+        429 => Some(Kind::Throttled),
+        400..500 => Some(Kind::Malformed),
+        503 => Some(Kind::Unavailable),
+        502 | 504 if retryable => Some(Kind::Unavailable),
+        502 | 504 => Some(Kind::Unsettled),
+        _ => Some(Kind::Refused),
+    }
+}
+
+/// The result object of a tool in the shape of its endpoint: some endpoints have in their own object what a tool has in
+/// `data`, and say how long it took.
+pub fn success(row: &Row, output: &str, took: Duration) -> Reply {
+    let mut object: Map<String, Value> = serde_json::from_str(output).unwrap_or_default();
+    let lifts = matches!(row.name, "task_status" | "task_update" | "response_request");
+    if lifts && let Some(Value::Object(data)) = object.remove("data") {
+        object.extend(data);
+    }
+    if matches!(row.name, "task_status" | "task_update") {
+        object.insert(
+            "durationMs".to_owned(),
+            Value::from(u64::try_from(took.as_millis()).unwrap_or(u64::MAX)),
+        );
+    }
+    Reply::json_of(&object).no_store()
+}
+
+/// What those hear over HTTP who do not lead; it differs from the tool's sentence in one place.
+pub fn leaders_only(row: &Row) -> Refusal {
+    Refusal::new(403, row.refusal.replace("delete/archive", "delete"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mcr_core::tools::table;
+
+    /// Http-and-tools §4, the mapping of errors.
+    #[test]
+    fn every_kind_of_error_has_its_status() {
+        let rows = [
+            (Kind::UnknownTool, false, 404, false),
+            (Kind::Malformed, false, 400, false),
+            (Kind::Invalid, false, 422, false),
+            (Kind::Forbidden, false, 403, false),
+            (Kind::NotFound, false, 404, false),
+            (Kind::Conflict, false, 409, false),
+            (Kind::Throttled, false, 429, true),
+            (Kind::Unavailable, false, 502, true),
+            (Kind::Unavailable, true, 504, true),
+            (Kind::Unsettled, false, 502, false),
+            (Kind::Unsettled, true, 504, false),
+            (Kind::Refused, false, 500, false),
+        ];
+        for (kind, late, status, retryable) in rows {
+            let refusal = refusal(&ToolError { late, ..ToolError::new(kind, "words") });
+            assert_eq!((refusal.status, refusal.retryable), (status, retryable), "{kind:?}");
+            assert_eq!(refusal.retry_after.is_some(), status == 429, "{kind:?}");
+            let reply = refusal.reply();
+            assert_eq!(reply.header("Retry-After").is_some(), status == 429);
+            let body: Value = serde_json::from_slice(reply.body().unwrap()).unwrap();
+            assert_eq!((&body["success"], &body["error"]), (&Value::Bool(false), &Value::from("words")));
+        }
+    }
+
+    #[test]
+    fn each_endpoint_has_its_shape() {
+        let output = r#"{"success":true,"taskId":"t","data":{"status":"review","changed":true}}"#;
+        let rows = [
+            (
+                "task_status",
+                r#"{"success":true,"taskId":"t","status":"review","changed":true,"durationMs":7}"#,
+            ),
+            ("response_request", r#"{"success":true,"taskId":"t","status":"review","changed":true}"#),
+            ("task_load", output),
+        ];
+        for (tool, expected) in rows {
+            let reply = success(table::row(tool).unwrap(), output, Duration::from_millis(7));
+            let body: Value = serde_json::from_slice(reply.body().unwrap()).unwrap();
+            assert_eq!(body, serde_json::from_str::<Value>(expected).unwrap(), "{tool}");
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! Who may ask what was written, and act: people who show the operators' token, from this machine or an address that is
+//! let in. Where a page asks, it must be ours.
+
+use std::net::IpAddr;
+
+use mcr_http::message::{Method, Reply, Request};
+use mcr_model::secret::Secret;
+
+/// What an operator wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// Why a notification, a task or an agent is as it is.
+    Why(String),
+    /// What is not settled, what was given up, what ended lately.
+    Deliveries,
+    /// Everything at a glance: how it is, what is under way, who does what, and the last hour.
+    Overview,
+    /// To begin again what was given up.
+    Retry(String),
+    /// To close it for good.
+    Drop(String),
+    /// To wait for an agent no longer.
+    GiveUp(String),
+    /// That no turns begin: nobody's, or this agent's.
+    Pause(Option<String>),
+    /// The end of that.
+    Resume(Option<String>),
+}
+
+/// A path of operators: what it is for, and its method. Nothing if it is none.
+pub(super) fn find(path: &str) -> Option<(Wanted, &'static str)> {
+    let mut parts = path.strip_prefix('/')?.split('/');
+    let found = match (parts.next()?, parts.next().filter(|id| !id.is_empty()), parts.next()) {
+        ("why", Some(id), None) => (Wanted::Why(id.to_owned()), "GET, HEAD"),
+        ("deliveries", None, None) => (Wanted::Deliveries, "GET, HEAD"),
+        ("overview", None, None) => (Wanted::Overview, "GET, HEAD"),
+        ("dead", Some(id), Some("retry")) => (Wanted::Retry(id.to_owned()), "POST"),
+        ("dead", Some(id), Some("drop")) => (Wanted::Drop(id.to_owned()), "POST"),
+        ("turns", Some(id), Some("give-up")) => (Wanted::GiveUp(id.to_owned()), "POST"),
+        ("pause", None, None) => (Wanted::Pause(None), "POST"),
+        ("resume", None, None) => (Wanted::Resume(None), "POST"),
+        _ => return None,
+    };
+    (parts.next().is_none() && !path.ends_with('/')).then_some(found)
+}
+
+/// Why this request is not let in, if it is not. `allowed` says which addresses are besides our own machine; without a
+/// token nobody is let in.
+pub fn refuse(request: &Request, token: Option<&Secret>, allowed: &dyn Fn(IpAddr) -> bool) -> Option<Reply> {
+    let peer = request.peer().ip();
+    if !peer.is_loopback() && !allowed(peer) {
+        return Some(Reply::error(403, "Forbidden: operators ask from this machine"));
+    }
+    if !is_from_our_page(request) {
+        return Some(Reply::error(403, "Forbidden: pages of other origins may not ask here"));
+    }
+    let Some(token) = token else {
+        return Some(Reply::error(503, "There is no operator token, because STATE_DIR cannot be written"));
+    };
+    let mut shown = request.headers_named("Authorization");
+    let first = shown.next().and_then(|header| header.strip_prefix("Bearer "));
+    if first.is_some_and(|text| token.is(text.trim())) && shown.next().is_none() {
+        return None;
+    }
+    let words = "Show the operator token: Authorization: Bearer, with what is in STATE_DIR/operator-token";
+    Some(Reply::error(401, words).with_header("WWW-Authenticate", "Bearer"))
+}
+
+/// A browser says which page asks. It must have come from the very host that it asks.
+fn is_from_our_page(request: &Request) -> bool {
+    let origins: Vec<&str> = request.headers_named("Origin").collect();
+    let hosts: Vec<&str> = request.headers_named("Host").collect();
+    match (&origins[..], &hosts[..]) {
+        ([], _) => true,
+        ([origin], [host]) => origin.split_once("://").is_some_and(|(scheme, name)| {
+            ["http", "https"].contains(&scheme) && name.eq_ignore_ascii_case(host)
+        }),
+        _ => false,
+    }
+}
+
+/// The agent that a body names: none in an empty one. The error is a sentence.
+fn agent_in(body: &[u8]) -> Result<Option<String>, &'static str> {
+    #[derive(serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Named {
+        #[serde(default)]
+        agent: Option<String>,
+    }
+    if body.trim_ascii().is_empty() {
+        return Ok(None);
+    }
+    let named: Named = serde_json::from_slice(body)
+        .map_err(|_| "The body must be empty, or an object with the field `agent`: a slug or an id")?;
+    match named.agent {
+        Some(agent) if agent.trim().is_empty() => Err("`agent` is blank"),
+        agent => Ok(agent),
+    }
+}
+
+/// What is wanted, with what its body says; or why that makes no sense.
+pub fn with_body(wanted: Wanted, request: &Request) -> Result<Wanted, Reply> {
+    let body = request.body();
+    let acts = *request.method() == Method::Post;
+    match wanted {
+        Wanted::Pause(_) => agent_in(body).map(Wanted::Pause).map_err(|why| Reply::error(400, why)),
+        Wanted::Resume(_) => agent_in(body).map(Wanted::Resume).map_err(|why| Reply::error(400, why)),
+        _ if acts && !body.trim_ascii().is_empty() && body.trim_ascii() != b"{}" => {
+            Err(Reply::error(400, "This has no body"))
+        }
+        wanted => Ok(wanted),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mcr_http::message::Header;
+
+    #[test]
+    fn paths_are_found_exactly() {
+        let id = |id: &str| id.to_owned();
+        let rows = [
+            ("/why/k1", Some(Wanted::Why(id("k1")))),
+            ("/why", None),
+            ("/why/", None),
+            ("/why/k1/", None),
+            ("/why/k1/x", None),
+            ("/deliveries", Some(Wanted::Deliveries)),
+            ("/deliveries/", None),
+            ("/overview", Some(Wanted::Overview)),
+            ("/overview/", None),
+            ("/overview/k1", None),
+            ("/deliveries/k1", None),
+            ("/dead/k1/retry", Some(Wanted::Retry(id("k1")))),
+            ("/dead/k1/drop", Some(Wanted::Drop(id("k1")))),
+            ("/dead/k1/retry/x", None),
+            ("/dead/k1/retry/", None),
+            ("/dead//retry", None),
+            ("/dead/k1", None),
+            ("/turns/k1/give-up", Some(Wanted::GiveUp(id("k1")))),
+            ("/pause", Some(Wanted::Pause(None))),
+            ("/pause/", None),
+            ("/resume", Some(Wanted::Resume(None))),
+            ("//", None),
+            ("", None),
+        ];
+        for (path, wanted) in rows {
+            assert_eq!(find(path).map(|(wanted, _)| wanted), wanted, "{path}");
+        }
+    }
+
+    #[test]
+    fn who_is_let_in() {
+        let token = Secret::new("the-operators-token");
+        let right = "Authorization: Bearer the-operators-token";
+        let rows: [(&str, &[&str], u16); 14] = [
+            ("127.0.0.1:1", &[right], 200),
+            ("[::1]:1", &[right], 200),
+            ("10.0.0.7:1", &[right], 200),
+            ("10.0.0.8:1", &[right], 403),
+            ("127.0.0.1:1", &[], 401),
+            ("127.0.0.1:1", &["Authorization: Bearer the-operators-tokem"], 401),
+            ("127.0.0.1:1", &["Authorization: Bearer"], 401),
+            ("127.0.0.1:1", &["Authorization: Convex the-operators-token"], 401),
+            ("127.0.0.1:1", &[right, right], 401),
+            ("127.0.0.1:1", &[right, "Host: a:1", "Origin: http://a:1"], 200),
+            ("127.0.0.1:1", &[right, "Host: a:1", "Origin: http://a:2"], 403),
+            ("127.0.0.1:1", &[right, "Host: a:1", "Origin: null"], 403),
+            ("127.0.0.1:1", &[right, "Host: a:1", "Origin: http://a:1", "Origin: http://a:1"], 403),
+            ("10.0.0.8:1", &[right, "X-Forwarded-For: 127.0.0.1"], 403),
+        ];
+        for (peer, headers, status) in rows {
+            let headers = headers.iter().map(|line| line.parse::<Header>().unwrap());
+            let request =
+                Request::new(Method::Get, "/why/k1").with_headers(headers).with_peer(peer.parse().unwrap());
+            let allowed = |ip: IpAddr| ip == IpAddr::from([10, 0, 0, 7]);
+            let refused = refuse(&request, Some(&token), &allowed).map_or(200, |reply| reply.status());
+            assert_eq!(refused, status, "{peer} {:?}", request.headers());
+            let without = refuse(&request, None, &allowed).map_or(200, |reply| reply.status());
+            assert_eq!(without, if status == 403 { 403 } else { 503 });
+        }
+    }
+
+    #[test]
+    fn bodies_name_an_agent_or_nobody() {
+        type Named = Result<Option<&'static str>, ()>;
+        let rows: [(&[u8], Named); 9] = [
+            (b"", Ok(None)),
+            (b" \n", Ok(None)),
+            (b"{}", Ok(None)),
+            (b"{\"agent\":null}", Ok(None)),
+            (b"{\"agent\":\"ben\"}", Ok(Some("ben"))),
+            (b"{\"agent\":\" \"}", Err(())),
+            (b"{\"agent\":7}", Err(())),
+            (b"{\"slug\":\"ben\"}", Err(())),
+            (b"null", Err(())),
+        ];
+        for (body, agent) in rows {
+            assert_eq!(
+                agent_in(body).map_err(|_| ()),
+                agent.map(|agent| agent.map(str::to_owned)),
+                "{body:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Which request is for whom (http-and-tools §2.5).
+
+use super::operator::{self, Wanted};
+use mcr_core::heartbeat::wake::Errand;
+use mcr_core::tools::table::{self, Row};
+use mcr_http::message::{Method, Reply, Request};
+
+/// What a request asks for.
+pub enum Route {
+    /// The page for people; what it shows, it asks for with the operators' token.
+    Page,
+    /// How the service is.
+    Health,
+    /// Which version it is.
+    Version,
+    /// What is counted; as JSON for whoever asks for that.
+    Metrics {
+        /// Whether as JSON.
+        as_data: bool,
+    },
+    /// Whether the process answers.
+    Live,
+    /// Whether it can work.
+    Ready,
+    /// What operators want; nobody has been let in yet.
+    Operator(Wanted),
+    /// Somebody on this machine knows of new rows.
+    Nudge,
+    /// An agent calls.
+    Agent(Door),
+    /// Nothing that we have; the reply says why.
+    Refused(Reply),
+}
+
+/// What an agent calls.
+#[derive(Clone, Copy)]
+pub enum Door {
+    /// The tool of this row.
+    Tool(&'static Row),
+    /// It wants an agent to hear of something.
+    Tell(Errand),
+}
+
+impl Door {
+    /// The one of this name below `/agent/`.
+    pub fn named(name: &str) -> Option<Self> {
+        table::endpoint(name).map(Self::Tool).or_else(|| Errand::named(name).map(Self::Tell))
+    }
+
+    /// What its body is held against.
+    pub fn row(self) -> &'static Row {
+        match self {
+            Self::Tool(row) => row,
+            Self::Tell(errand) => errand.row(),
+        }
+    }
+}
+
+/// Finds out what a request asks for.
+pub fn route(request: &Request) -> Route {
+    let path = request.path();
+    let (found, allowed) = match path.as_ref() {
+        "/" => (Route::Page, "GET, HEAD"),
+        "/health" => (Route::Health, "GET, HEAD"),
+        "/version" => (Route::Version, "GET, HEAD"),
+        "/metrics" => (Route::Metrics { as_data: wants_json(request) }, "GET, HEAD"),
+        "/livez" => (Route::Live, "GET, HEAD"),
+        "/readyz" => (Route::Ready, "GET, HEAD"),
+        "/nudge" => (Route::Nudge, "POST"),
+        other => match other.strip_prefix("/agent/").and_then(Door::named) {
+            Some(door) => (Route::Agent(door), "POST"),
+            None if let Some((wanted, allowed)) = operator::find(other) => (Route::Operator(wanted), allowed),
+            None => return Route::Refused(Reply::error(404, "Not Found").no_store()),
+        },
+    };
+    let fits = match request.method() {
+        Method::Get | Method::Head => allowed != "POST",
+        Method::Post => allowed == "POST",
+        _ => false,
+    };
+    if !fits {
+        return refused(Reply::error(405, "Method Not Allowed").with_header("Allow", allowed));
+    }
+    // A nudge costs a call of the backend, so nobody from outside may give one.
+    if matches!(found, Route::Nudge) && !request.peer().ip().is_loopback() {
+        return refused(Reply::error(403, "Forbidden: endpoint is for this machine only"));
+    }
+    if matches!(found, Route::Nudge) && request.header("Origin").is_some() {
+        return refused(Reply::error(403, "Forbidden: pages give no nudges"));
+    }
+    if !matches!(found, Route::Agent(_) | Route::Operator(_)) && announces_body(request) {
+        return refused(Reply::error(400, "A request to this path has no body"));
+    }
+    found
+}
+
+/// Whether the head announces a body. Where none belongs, none is read.
+fn announces_body(request: &Request) -> bool {
+    request.header("Transfer-Encoding").is_some()
+        || request.header("Content-Length").is_some_and(|length| length.bytes().any(|digit| digit != b'0'))
+}
+
+/// As the original decides it: by a part of the text (http-and-tools §3.3).
+fn wants_json(request: &Request) -> bool {
+    request.header("Accept").is_some_and(|accept| accept.to_ascii_lowercase().contains("application/json"))
+}
+
+fn refused(reply: Reply) -> Route {
+    Route::Refused(reply.no_store())
+}

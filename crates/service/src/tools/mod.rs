@@ -1,0 +1,3 @@
+//! Tool calls, carried out.
+
+pub mod run;

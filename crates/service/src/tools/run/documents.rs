@@ -1,0 +1,51 @@
+//! Writing documents.
+
+use super::{Done, Job};
+use mcr_clients::mission::{ListDocuments, WriteDocument};
+use mcr_core::tools::{Outcome, Paper, ToolError};
+use mcr_model::{DocumentEntry, DocumentId, TaskId, limits};
+
+/// What is said of a document.
+pub(super) fn written(id: &DocumentId) -> Done {
+    let outcome = Outcome { document_id: Some(id.to_string()), ..Outcome::default() };
+    Done { made: vec![id.to_string()], ..Done::quiet(outcome) }
+}
+
+impl Job<'_> {
+    pub(super) fn write_document(&self, paper: &Paper) -> Result<Done, ToolError> {
+        let kept = match (&paper.document_id, &paper.task_id) {
+            (Some(document), None) => self.task_of(document)?,
+            _ => None,
+        };
+        let request = WriteDocument {
+            agent_id: self.caller.agent,
+            document_id: paper.document_id.as_ref(),
+            task_id: paper.task_id.as_ref().or(kept.as_ref()),
+            title: &paper.title,
+            content: &paper.content,
+            kind: paper.kind,
+        };
+        Ok(written(&self.ask(&request)?.document_id))
+    }
+
+    /// The task that a document belongs to. Overwriting it without naming the task would detach it (contract D17),
+    /// so where that is not to be found out nothing is written.
+    fn task_of(&self, document: &DocumentId) -> Result<Option<TaskId>, ToolError> {
+        let current = self.caller.task.map(|task| &task.id);
+        for task_id in [None, current] {
+            let list = ListDocuments { task_id, kind: None, limit: Some(limits::SEARCH_ROWS) };
+            let found = self.ask(&list)?.documents.into_iter().find(|entry| entry.id == *document);
+            if let Some(DocumentEntry { task_id, .. }) = found {
+                return Ok(task_id);
+            }
+            if current.is_none() {
+                break;
+            }
+        }
+        Err(ToolError::invalid(
+            "taskId",
+            "taskId is required for this document: it is not among the last changed ones (is documentId right?), and \
+             without the task it would be taken off the one it belongs to",
+        ))
+    }
+}

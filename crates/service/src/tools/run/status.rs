@@ -1,0 +1,94 @@
+//! Moving a task, and finding out why it could not be moved: in production the backend does not say, but the task can
+//! be read and held against the workflow.
+
+use serde_json::json;
+
+use super::{Done, Job};
+use mcr_clients::convex::{CallError, Why};
+use mcr_clients::mission::UpdateTaskStatus;
+use mcr_core::tools::{Kind, Outcome, ToolError, guard};
+use mcr_model::TaskStatus::{self, InProgress};
+use mcr_model::{Assignees, Task, TaskId, WorkflowError, plan_for_agent, requirement};
+
+impl Job<'_> {
+    pub(super) fn set_status(
+        &self,
+        task_id: &TaskId,
+        status: TaskStatus,
+        blocked_reason: Option<&str>,
+    ) -> Result<Done, ToolError> {
+        if status == TaskStatus::Done {
+            // Always as it stands now: an earlier call of this turn may have moved it, and it may be another task
+            // than the conversation's.
+            guard::may_close(self.caller, &self.look(task_id)?.status)?;
+        }
+        let agent_id = self.caller.agent;
+        let request = UpdateTaskStatus { task_id, agent_id, status, blocked_reason, expected_status: None };
+        let moved = self.call(&request).map_err(|error| self.why_not(&error, task_id, Some(status)))?;
+        // Where it is made again, it may be its own doing that it stands there.
+        let changed = moved.changed || self.again;
+        let words = if changed { "is now" } else { "already was" };
+        let outcome = Outcome {
+            task_id: Some(task_id.to_string()),
+            message: Some(format!("The task {words} {}", moved.status)),
+            data: Some(json!({
+                "requestedStatus": status, "status": moved.status, "changed": changed,
+                "updatedAt": moved.updated_at,
+            })),
+            ..Outcome::default()
+        };
+        Ok(Done { stirs: changed, ..Done::quiet(outcome) })
+    }
+
+    /// A refusal, with the reason that the backend keeps to itself where reading the task shows one.
+    pub(super) fn why_not(
+        &self,
+        error: &CallError,
+        task_id: &TaskId,
+        target: Option<TaskStatus>,
+    ) -> ToolError {
+        let plain = self.refused(error);
+        if error.why != Why::Unknown {
+            return plain;
+        }
+        match self.look(task_id) {
+            Ok(task) => target
+                .and_then(|target| in_the_way(&task, target))
+                .unwrap_or_else(|| said(&plain, &format!("It is {} now", task.status))),
+            Err(seen) if matches!(seen.kind, Kind::Refused | Kind::NotFound) => {
+                said(&plain, "The task could not be read either: is its id right?")
+            }
+            Err(_) => plain,
+        }
+    }
+}
+
+/// The error with a further sentence.
+pub(super) fn said(error: &ToolError, more: &str) -> ToolError {
+    let message = format!("{}. {more}", error.message.trim_end_matches('.'));
+    ToolError {
+        field: error.field,
+        not_before: error.not_before,
+        late: error.late,
+        ..ToolError::new(error.kind, &message)
+    }
+}
+
+/// What keeps the task from its target, by the workflow (contract §4).
+fn in_the_way(task: &Task, target: TaskStatus) -> Option<ToolError> {
+    let now = task.status.known()?;
+    let steps = match plan_for_agent(now, target) {
+        Ok(steps) => steps,
+        Err(reason) => {
+            let kind = match reason {
+                WorkflowError::NotInReview => Kind::Forbidden,
+                WorkflowError::NotForAgents | WorkflowError::NoPath(..) => Kind::Conflict,
+            };
+            return Some(ToolError::new(kind, &reason.to_string()));
+        }
+    };
+    let somebody = !task.assigned_agent_ids.is_empty() || !task.assigned_user_ids.is_empty();
+    let assignees = if somebody { Assignees::Some } else { Assignees::None };
+    let wanting = steps.contains(&InProgress).then(|| requirement(InProgress, assignees, ""))??;
+    Some(ToolError::new(Kind::Conflict, &format!("Invalid status change: {wanting}")))
+}

@@ -1,0 +1,342 @@
+//! What a call may have left behind: a new row among the newest ones, or a task that stands as it was wanted.
+//!
+//! A new row is ours if it was made by the same agent, says the same, came after everything that was known before the
+//! call, and was made by no other step. Several that are equal to the last letter cannot be told apart, so any of them
+//! will do: it is the oldest. That there is none counts only if everything since then was to be seen.
+
+use std::collections::BTreeSet;
+
+use super::documents::written;
+use super::settle::Doubt;
+use super::tasks::{assigned, created_task};
+use super::{Done, Job};
+use mcr_clients::convex::{CallError, Why};
+use mcr_clients::mission::{ListDocuments, ListTasksByStatus, LoadTask, LoadedTask};
+use mcr_core::tools::{Changes, Draft, Outcome, Paper, ToolRequest};
+use mcr_model::clock::Millis;
+use mcr_model::{
+    AgentId, AuthorType, DocumentEntry, DocumentId, MessageId, Task, TaskId, TaskStatus, ThreadItem, limits,
+};
+
+/// What was found of a call.
+pub(super) enum Trace {
+    /// It happened; this came of it.
+    Found(Done),
+    /// It did not happen, or making it once more adds nothing.
+    Absent,
+    /// It is not to be known, for this reason.
+    Unclear(String),
+}
+
+/// How many rows are asked for, one after another until they reach back far enough; and whether a list with fewer rows
+/// shows all there are.
+type Pages = [(u32, bool); 2];
+/// Of threads and tasks. Mostly the first few will do.
+const ROWS: Pages = [(20, true), (limits::LIST_ROWS, true)];
+/// Of documents. The backend reads twice as many and then leaves out deleted ones; but it reads no more than this of
+/// all documents, and then a short list says nothing.
+const DOCUMENTS_OF_TASK: Pages = [(50, true), (limits::SEARCH_ROWS, true)];
+const DOCUMENTS: Pages = [(50, true), (limits::SEARCH_ROWS, false)];
+
+/// All statuses, also those in which nobody would look for a new task.
+const EVERYWHERE: [TaskStatus; 7] = [
+    TaskStatus::Inbox,
+    TaskStatus::Assigned,
+    TaskStatus::InProgress,
+    TaskStatus::Review,
+    TaskStatus::Done,
+    TaskStatus::Blocked,
+    TaskStatus::Archived,
+];
+
+/// The newest rows of a list.
+struct Newest<T> {
+    rows: Vec<T>,
+    /// Whether everything is among them that came after what was known.
+    complete: bool,
+}
+
+/// Reads the newest rows, more where few do not reach back to `since`; `changed` is what they are ordered by. What is
+/// too large to be sent stays hidden.
+fn newest<T>(
+    since: Millis,
+    pages: &Pages,
+    changed: impl Fn(&T) -> Millis,
+    read: impl Fn(u32) -> Result<Vec<T>, CallError>,
+) -> Result<Newest<T>, CallError> {
+    let mut newest = Newest { rows: Vec::new(), complete: false };
+    for (limit, short_is_all) in pages {
+        match read(*limit) {
+            Err(error) if matches!(error.why, Why::AnswerTooLarge | Why::ResultTooLarge) => break,
+            Err(error) => return Err(error),
+            Ok(rows) => {
+                let short = *short_is_all && rows.len() < *limit as usize;
+                newest = Newest { complete: short || rows.iter().any(|row| changed(row) < since), rows };
+            }
+        }
+        if newest.complete {
+            break;
+        }
+    }
+    Ok(newest)
+}
+
+/// How much a row is like the one that was to be made.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Likeness {
+    Same,
+    /// It was changed since, and may have been the same before.
+    Perhaps,
+    Other,
+}
+
+/// A row that may be ours, as far as its age and its id say.
+struct Candidate<'a> {
+    id: &'a str,
+    at: Millis,
+    like: Likeness,
+}
+
+/// What the candidates have to say.
+enum Hits<'a> {
+    /// These are the same; oldest first.
+    Same(Vec<&'a str>),
+    /// None is.
+    None(Trace),
+}
+
+impl Doubt<'_> {
+    fn hits<'a>(&self, candidates: impl Iterator<Item = Candidate<'a>>, complete: bool) -> Hits<'a> {
+        let ours = |row: &Candidate<'_>| row.at >= self.since && !(self.is_known)(row.id);
+        let (mut same, others): (Vec<_>, Vec<_>) =
+            candidates.filter(ours).partition(|row| row.like == Likeness::Same);
+        if !same.is_empty() {
+            same.sort_by_key(|row| row.at);
+            return Hits::Same(same.into_iter().map(|row| row.id).collect());
+        }
+        Hits::None(match others.iter().find(|row| row.like == Likeness::Perhaps) {
+            Some(row) => Trace::Unclear(format!("{} may be it, but was changed since", row.id)),
+            None if complete => Trace::Absent,
+            None => Trace::Unclear(TOO_MUCH.to_owned()),
+        })
+    }
+}
+
+pub(super) const TOO_MUCH: &str = "more has happened since than can be read";
+
+impl Job<'_> {
+    /// Looks for what a request may have done. That what it is about is not there is an answer, too.
+    pub(super) fn trace(&self, request: &ToolRequest, doubt: &Doubt<'_>) -> Result<Trace, CallError> {
+        let trace = match request {
+            ToolRequest::TaskCreate(draft) => self.trace_task(draft, doubt),
+            ToolRequest::DocumentUpsert(paper) => match &paper.document_id {
+                None => self.trace_document(paper, doubt),
+                Some(id) => self.trace_rewritten(paper, id, doubt),
+            },
+            ToolRequest::TaskMessage { task_id, content } => self.trace_message(task_id, content, doubt),
+            ToolRequest::TaskUpdate { task_id, changes } => self.trace_update(task_id, changes),
+            ToolRequest::TaskDelete { task_id, .. } => self.trace_archived(task_id),
+            ToolRequest::ResponseRequest { task_id, recipient_slugs, message } => {
+                self.trace_requests(task_id, recipient_slugs, message, doubt)
+            }
+            ToolRequest::TaskAssign { task_id, assignee_slugs } => {
+                self.trace_assigned(task_id, assignee_slugs)
+            }
+            _ => Ok(Trace::Absent),
+        };
+        match trace {
+            Err(error) if error.why == Why::NotFound => Ok(Trace::Absent),
+            trace => trace,
+        }
+    }
+
+    fn trace_task(&self, draft: &Draft, doubt: &Doubt<'_>) -> Result<Trace, CallError> {
+        let named = self.assignees(&draft.assignee_slugs).ok();
+        let agents = named.clone().map(|named| self.without_leader(named));
+        let Newest { rows, complete } = newest(
+            doubt.since,
+            &ROWS,
+            |task: &Task| task.updated_at,
+            |limit| self.hands.mission.ask(&ListTasksByStatus { statuses: &EVERYWHERE, limit: Some(limit) }),
+        )?;
+        let candidates = rows.iter().map(|task| {
+            let like = self.likeness(task, draft, agents.as_deref());
+            Candidate { id: task.id.as_str(), at: task.created_at, like }
+        });
+        Ok(match doubt.hits(candidates, complete) {
+            Hits::Same(ids) => {
+                let (named, agents) = (named.unwrap_or_default(), agents.unwrap_or_default());
+                Trace::Found(created_task(&TaskId::new(ids[0]), &named, &agents))
+            }
+            Hits::None(trace) => trace,
+        })
+    }
+
+    /// A task that nobody has touched says what it was made with. Of one that was changed, only its words are looked
+    /// at: they are what people change least.
+    fn likeness(&self, task: &Task, draft: &Draft, agents: Option<&[AgentId]>) -> Likeness {
+        if task.created_by != self.caller.agent.as_str() {
+            return Likeness::Other;
+        }
+        let text = |text: Option<&String>| text.cloned().unwrap_or_default();
+        let title = task.title == draft.title;
+        let description = text(task.description.as_ref()) == text(draft.description.as_ref());
+        if task.updated_at > task.created_at {
+            return match (title, description) {
+                (true, true) => Likeness::Same,
+                (true, false) => Likeness::Perhaps,
+                (false, true) if draft.description.is_some() => Likeness::Perhaps,
+                (false, _) => Likeness::Other,
+            };
+        }
+        // Whoever makes a task may be put on it by the backend.
+        let others = |ids: &[AgentId]| -> BTreeSet<AgentId> {
+            ids.iter().filter(|id| *id != self.caller.agent).cloned().collect()
+        };
+        let same = title
+            && description
+            && same_number(task.priority, draft.priority.unwrap_or(Draft::PRIORITY))
+            && task.labels == draft.labels
+            && task.due_date == draft.due_date
+            && agents.is_none_or(|agents| others(agents) == others(&task.assigned_agent_ids));
+        if same { Likeness::Same } else { Likeness::Other }
+    }
+
+    /// The list shows neither author nor text. So of several that fit none is taken.
+    fn trace_document(&self, paper: &Paper, doubt: &Doubt<'_>) -> Result<Trace, CallError> {
+        let task_id = paper.task_id.as_ref();
+        let Newest { rows, complete } = self.documents(task_id, doubt.since)?;
+        let candidates = rows.iter().map(|entry| {
+            let fits = entry.title == paper.title
+                && entry.kind.as_ref().is_some_and(|kind| *kind == paper.kind)
+                && entry.task_id.as_ref() == task_id;
+            let like = if fits { Likeness::Same } else { Likeness::Other };
+            Candidate { id: entry.id.as_str(), at: entry.updated_at, like }
+        });
+        Ok(match doubt.hits(candidates, complete) {
+            Hits::Same(ids) if ids.len() == 1 => Trace::Found(written(&DocumentId::new(ids[0]))),
+            Hits::Same(ids) => Trace::Unclear(format!(
+                "several documents may be it ({})",
+                ids[..ids.len().min(5)].join(", ")
+            )),
+            Hits::None(trace) => trace,
+        })
+    }
+
+    /// A document that has changed since, and is called as it was to be called, was written by this call: the list shows no
+    /// text to compare. Where another step has written it, too, that proves nothing.
+    fn trace_rewritten(&self, paper: &Paper, id: &DocumentId, doubt: &Doubt<'_>) -> Result<Trace, CallError> {
+        if (doubt.is_known)(id.as_str()) {
+            return Ok(Trace::Absent);
+        }
+        let Newest { rows, complete } = self.documents(paper.task_id.as_ref(), doubt.since)?;
+        let is_it = |entry: &DocumentEntry| {
+            entry.id == *id
+                && entry.updated_at > doubt.since
+                && entry.title == paper.title
+                && entry.kind.as_ref().is_some_and(|kind| *kind == paper.kind)
+        };
+        Ok(match rows.iter().any(is_it) {
+            true => Trace::Found(written(id)),
+            false if complete => Trace::Absent,
+            false => Trace::Unclear(TOO_MUCH.to_owned()),
+        })
+    }
+
+    fn documents(&self, task_id: Option<&TaskId>, since: Millis) -> Result<Newest<DocumentEntry>, CallError> {
+        let pages = if task_id.is_some() { &DOCUMENTS_OF_TASK } else { &DOCUMENTS };
+        newest(
+            since,
+            pages,
+            |entry: &DocumentEntry| entry.updated_at,
+            |limit| {
+                // Not by type: the backend leaves other types out only after it has read so many.
+                let list = ListDocuments { task_id, kind: None, limit: Some(limit) };
+                self.hands.mission.ask(&list).map(|found| found.documents)
+            },
+        )
+    }
+
+    fn trace_message(&self, task_id: &TaskId, content: &str, doubt: &Doubt<'_>) -> Result<Trace, CallError> {
+        let Newest { rows, complete } = self.thread(task_id, doubt.since)?;
+        let candidates = rows.iter().map(|item| {
+            let same = wrote(item, self.caller.agent) && item.content == content;
+            let like = if same { Likeness::Same } else { Likeness::Other };
+            Candidate { id: item.message_id.as_str(), at: item.created_at, like }
+        });
+        Ok(match doubt.hits(candidates, complete) {
+            Hits::Same(ids) => Trace::Found(Done::posted(&MessageId::new(ids[0]))),
+            Hits::None(trace) => trace,
+        })
+    }
+
+    fn thread(&self, task_id: &TaskId, since: Millis) -> Result<Newest<ThreadItem>, CallError> {
+        let read = |limit| self.load(task_id, limit).map(|loaded| loaded.thread);
+        newest(since, &ROWS, |item: &ThreadItem| item.created_at, read)
+    }
+
+    fn load(&self, task_id: &TaskId, messages: u32) -> Result<LoadedTask, CallError> {
+        let request = LoadTask { agent_id: self.caller.agent, task_id, message_limit: Some(messages) };
+        self.hands.mission.ask(&request)
+    }
+
+    /// Whether the task stands as it was wanted. Where it does not, the whole update is made again, of which the steps
+    /// that happened change nothing (contract D27).
+    fn trace_update(&self, task_id: &TaskId, changes: &Changes) -> Result<Trace, CallError> {
+        let wished = changes.assigned_agent_ids.as_deref();
+        // A name that nobody has is to be said by whoever makes it.
+        let Ok(agents) = wished.map(|ids| self.new_assignees(ids)).transpose() else {
+            return Ok(Trace::Absent);
+        };
+        let task = self.load(task_id, 1)?.task;
+        let wanted = [
+            ("title", changes.title.as_ref().map(|title| *title == task.title)),
+            ("description", changes.description.as_ref().map(|text| Some(text) == task.description.as_ref())),
+            ("priority", changes.priority.map(|priority| same_number(priority, task.priority))),
+            ("labels", changes.labels.as_ref().map(|labels| *labels == task.labels)),
+            ("assignedAgentIds", agents.as_ref().map(|ids| same_set(ids, &task.assigned_agent_ids))),
+            (
+                "assignedUserIds",
+                changes.assigned_user_ids.as_ref().map(|ids| same_set(ids, &task.assigned_user_ids)),
+            ),
+            ("dueDate", changes.due_date.map(|due| Some(due) == task.due_date)),
+            // Its reason counts only on the way into it, so there is no other step to wait for.
+            ("status", changes.status.map(|status| task.status == status)),
+        ];
+        if wanted.iter().any(|(_, is_so)| *is_so == Some(false)) {
+            return Ok(Trace::Absent);
+        }
+        let fields: Vec<&str> =
+            wanted.iter().filter(|(_, is_so)| is_so.is_some()).map(|(name, _)| *name).collect();
+        let puts_agents = agents.is_some_and(|agents| !agents.is_empty());
+        Ok(Trace::Found(self.updated(task_id, &fields, puts_agents, false)))
+    }
+
+    fn trace_archived(&self, task_id: &TaskId) -> Result<Trace, CallError> {
+        let archived = self.load(task_id, 1)?.task.status == TaskStatus::Archived;
+        Ok(if archived { Trace::Found(Done::quiet(Outcome::default())) } else { Trace::Absent })
+    }
+
+    /// Agents who are on the task need no assignment; a second one would only add to the task's history.
+    fn trace_assigned(&self, task_id: &TaskId, slugs: &[String]) -> Result<Trace, CallError> {
+        // The call itself explains a name that no agent has.
+        let Ok(agents) = self.assignees(slugs).map(|named| self.without_leader(named)) else {
+            return Ok(Trace::Absent);
+        };
+        let on_it = self.load(task_id, 1)?.task.assigned_agent_ids;
+        let is_so = !agents.is_empty() && agents.iter().all(|id| on_it.contains(id));
+        Ok(if is_so { Trace::Found(assigned(task_id)) } else { Trace::Absent })
+    }
+}
+
+fn wrote(item: &ThreadItem, agent: &AgentId) -> bool {
+    item.author_type == AuthorType::Agent && item.author_id == agent.as_str()
+}
+
+fn same_number(one: f64, other: f64) -> bool {
+    (one - other).abs() < f64::EPSILON
+}
+
+fn same_set<T: Ord>(one: &[T], other: &[T]) -> bool {
+    one.iter().collect::<BTreeSet<_>>() == other.iter().collect::<BTreeSet<_>>()
+}

@@ -1,0 +1,32 @@
+//! A batch: notes that are written together, and those who wait for it.
+
+use std::sync::{Condvar, Mutex, PoisonError};
+
+use mcr_core::delivery::journal::JournalError;
+
+/// Notes that are written together, and what came of it.
+#[derive(Default)]
+pub(super) struct Batch {
+    result: Mutex<Option<Result<(), JournalError>>>,
+    done: Condvar,
+}
+
+impl Batch {
+    pub(super) fn finish(&self, result: Result<(), JournalError>) {
+        let mut finished = self.result.lock().unwrap_or_else(PoisonError::into_inner);
+        finished.get_or_insert(result);
+        self.done.notify_all();
+    }
+
+    pub(super) fn wait(&self) -> Result<(), JournalError> {
+        let unfinished = self.result.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.done.wait_while(unfinished, |result| result.is_none());
+        // It is there, or the wait would not have ended.
+        waited.unwrap_or_else(PoisonError::into_inner).clone().unwrap_or_else(|| Err(closed()))
+    }
+}
+
+/// Why a note is not taken any more.
+pub(super) fn closed() -> JournalError {
+    JournalError("the ledger is closed".to_owned())
+}

@@ -1,0 +1,173 @@
+//! Why the ledger could not be opened or written: each a sentence for the person at the terminal.
+
+use std::path::PathBuf;
+use std::{fmt, io};
+
+use mcr_core::delivery::journal::JournalError;
+use mcr_files::FolderError;
+use mcr_model::NotificationId;
+
+/// Why the ledger could not be opened or written.
+#[derive(Debug)]
+pub enum LedgerError {
+    /// The directory, or a file in it, cannot be used.
+    File {
+        /// Which.
+        path: PathBuf,
+        /// `made`, `opened`, `written`.
+        what: &'static str,
+        /// What the machine says.
+        why: io::Error,
+    },
+    /// The folder cannot be used.
+    Folder(FolderError),
+    /// Another process has it open.
+    Locked {
+        /// Where.
+        directory: PathBuf,
+        /// The process, if it says so.
+        by: Option<u32>,
+    },
+    /// It was written by a newer version than this.
+    Newer {
+        /// What it is.
+        found: i64,
+        /// What we know.
+        known: i64,
+    },
+    /// It cannot be trusted: what was done before is not known for certain.
+    Damaged {
+        /// What is wrong.
+        what: String,
+        /// The deliveries in it that can still be read, for whoever looks after them.
+        known: Vec<NotificationId>,
+    },
+    /// A ledger is there, and the place does not let it be written: what becomes of its deliveries could not be
+    /// recorded, and the next start would find them as they were before.
+    Stuck {
+        /// What is in the way.
+        why: Box<LedgerError>,
+        /// The deliveries in it that could be done twice; none if that cannot be read.
+        known: Option<Vec<NotificationId>>,
+    },
+    /// It is switched off.
+    Off,
+    /// The disk is full.
+    Full,
+    /// The disk, or whatever it is on, refused.
+    Disk(String),
+}
+
+impl LedgerError {
+    /// Damage of which no more is known.
+    pub(super) fn damaged(what: impl Into<String>) -> Self {
+        Self::Damaged { what: what.into(), known: Vec::new() }
+    }
+
+    /// Whether the place is the trouble, and nothing that is under way lies there: a service without a ledger ([`off`])
+    /// would lose only crash recovery.
+    ///
+    /// [`off`]: super::Ledger::off
+    pub fn is_of_the_place(&self) -> bool {
+        match self {
+            Self::File { .. } | Self::Off | Self::Full | Self::Disk(_) => true,
+            Self::Folder(why) => !why.is_unsafe(),
+            Self::Stuck { known, .. } => known.as_ref().is_some_and(Vec::is_empty),
+            Self::Locked { .. } | Self::Newer { .. } | Self::Damaged { .. } => false,
+        }
+    }
+}
+
+impl fmt::Display for LedgerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File { path, what, why } => write!(f, "{} could not be {what} ({why})", path.display()),
+            Self::Folder(why) => write!(f, "STATE_DIR {why}"),
+            Self::Locked { directory, by } => {
+                let by = by.map_or_else(|| "another process".to_owned(), |id| format!("process {id}"));
+                let directory = directory.display();
+                write!(
+                    f,
+                    "{by} already runs on STATE_DIR {directory}; stop it. (A second STATE_DIR would not help: only one \
+                     runtime may serve an account.)"
+                )
+            }
+            Self::Newer { found, known } => write!(
+                f,
+                "the ledger was written by a newer version (layout {found}, this program knows {known}); use that \
+                 version"
+            ),
+            Self::Damaged { what, .. } => write!(
+                f,
+                "the ledger is damaged ({what}): what was under way cannot be known, and could be done twice; restore \
+                 STATE_DIR as a whole, or look at the threads of the last minutes and move the files ledger.* away"
+            ),
+            Self::Stuck { why, known } => {
+                let known =
+                    known.as_ref().map_or_else(|| "perhaps".to_owned(), |known| known.len().to_string());
+                write!(
+                    f,
+                    "{why}; and the ledger there has deliveries under way ({known}), which could be done twice"
+                )?;
+                if matches!(**why, Self::Off) {
+                    f.write_str(
+                        "; start once without LEDGER=off until they are settled, or move the files ledger.* away",
+                    )?;
+                }
+                Ok(())
+            }
+            Self::Off => f.write_str("LEDGER=off is set: nothing that is done survives a crash"),
+            Self::Full => f.write_str("the disk is full: nothing more is recorded; make room"),
+            Self::Disk(what) => write!(f, "the ledger could not be read or written ({what})"),
+        }
+    }
+}
+
+impl std::error::Error for LedgerError {}
+
+impl From<FolderError> for LedgerError {
+    fn from(why: FolderError) -> Self {
+        Self::Folder(why)
+    }
+}
+
+impl From<rusqlite::Error> for LedgerError {
+    fn from(why: rusqlite::Error) -> Self {
+        use rusqlite::Error::{
+            FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error,
+        };
+        use rusqlite::ErrorCode;
+        let text = why.to_string();
+        if matches!(
+            why,
+            FromSqlConversionFailure(..)
+                | IntegralValueOutOfRange(..)
+                | InvalidColumnType(..)
+                | Utf8Error(..)
+        ) {
+            return Self::damaged(text);
+        }
+        match why.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Self::Full,
+            Some(
+                ErrorCode::SystemIoFailure
+                | ErrorCode::CannotOpen
+                | ErrorCode::ReadOnly
+                | ErrorCode::PermissionDenied
+                | ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseLocked
+                | ErrorCode::FileLockingProtocolFailed
+                | ErrorCode::OutOfMemory
+                | ErrorCode::NoLargeFileSupport,
+            ) => Self::Disk(text),
+            // Said so, or not what we made: our statements are right.
+            _ => Self::damaged(text),
+        }
+    }
+}
+
+impl From<&LedgerError> for JournalError {
+    fn from(why: &LedgerError) -> Self {
+        Self(why.to_string())
+    }
+}

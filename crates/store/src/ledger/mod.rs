@@ -1,0 +1,416 @@
+//! The ledger: what has been done for every delivery, on the disk, so that a restart goes on at the last step.
+//!
+//! ```text
+//! worker ─ note ─┐                         ┌─► ledger.sqlite (one row for each delivery)
+//! worker ─ note ─┼─► entries ─► writer ────┤
+//! worker ─ note ─┘   (memory)   (thread)   └─► ledger.mark (how many commits somebody has waited for)
+//! ```
+//!
+//! A note changes its delivery's `entry` in memory and returns, or waits. The `writer` takes all entries that have
+//! changed and writes each of them once, in one transaction: what fifty workers wait for costs one sync. Commits that
+//! nobody waits for are not synced at all. There is no queue: a delivery is one entry however often it is noted, its
+//! story is bounded, so the memory is bounded by the number of deliveries under way.
+//!
+//! **Nothing is forgotten unnoticed.** A step that is forgotten is a step that is done twice, so the `book` is checked
+//! as a whole when it is opened: its pages, a checksum over each row and over its id, and the `mark`: a log that was
+//! cut or flipped in a byte ends earlier than what was promised, and SQLite itself would not say so. A row that is
+//! damaged, but whose id is not, is reported ([`Opened::damaged`]) and not recalled; a book of which anything else is
+//! wrong is refused ([`LedgerError::Damaged`]) and left alone. Going on without it is somebody's decision
+//! ([`set_aside`]).
+//!
+//! **A newer version's rows outlive an older version.** Fields that this version does not know are ignored and kept
+//! ([`NewerFields`](mcr_core::delivery::NewerFields)). A row that is whole and has a newer form, or a value that this
+//! version does not know, is reported ([`Opened::newer`]) and never written: no delivery of it begins or ends here.
+//!
+//! What a process has in hand is in `hands`, so that the next one can tell a crash from a stop.
+
+mod batch;
+mod book;
+mod entry;
+mod error;
+mod hands;
+mod mark;
+mod paper;
+mod place;
+mod read;
+mod story;
+mod writer;
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+pub use error::LedgerError;
+pub use paper::Paper;
+pub use place::{SetAside, is_in, last_set_aside, owner, set_aside};
+pub use read::{Read, Tale, read};
+
+pub use mcr_core::delivery::journal::Told;
+
+use log::warn;
+
+use book::Book;
+use entry::{Found, Image};
+use hands::Hands;
+use mcr_core::delivery::crash::Crash;
+use mcr_core::delivery::journal::{Hand, Journal, JournalError, Note, Wait};
+use mcr_core::delivery::shelf::{Shelf, Shelved};
+use mcr_core::delivery::{End, Record};
+use mcr_files::Folder;
+use mcr_model::clock::{Clock as _, Millis, SystemClock};
+use mcr_model::{AccountId, LedgerSync, Notification, NotificationId, NotificationType};
+use place::Place;
+use writer::Shared;
+
+/// So many closed deliveries are kept for `why`, at most.
+pub const KEPT_MAX: usize = 2_000;
+/// So long.
+pub const KEPT_AGE: Duration = Duration::from_hours(7 * 24);
+/// And so many bytes of them.
+pub const KEPT_BYTES: usize = 4 * 1024 * 1024;
+
+/// Makes every commit that somebody waits for take so many milliseconds longer: for measuring what a slow disk costs.
+pub const SLOW_DISK: &str = "MCR_TEST_SLOW_DISK_MS";
+
+/// How a ledger is kept.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Whose deliveries; others in the same place are left alone.
+    pub account: AccountId,
+    /// When a note counts as on the disk.
+    pub sync: LedgerSync,
+    /// Added to each commit that somebody waits for.
+    pub slow: Duration,
+}
+
+impl Options {
+    /// For this account, with nothing added but what [`SLOW_DISK`] says.
+    pub fn new(account: AccountId, sync: LedgerSync) -> Self {
+        let slow = std::env::var(SLOW_DISK).ok().and_then(|text| text.parse().ok());
+        Self { account, sync, slow: Duration::from_millis(slow.unwrap_or(0)) }
+    }
+}
+
+/// What came back from the disk.
+pub struct Opened {
+    /// The ledger, for new notes.
+    pub ledger: Ledger,
+    /// Deliveries that are not over, in the order in which they were first noted.
+    pub open: Vec<Remembered>,
+    /// Deliveries of which only the id can be read. What was done for them is not known: they must not simply begin
+    /// again. Each is reported at every start until a note says how it ended.
+    pub damaged: Vec<Unreadable>,
+    /// Deliveries that only a newer version understands, open or over. This one leaves them to that version.
+    pub newer: Vec<Unreadable>,
+    /// How the last process ended, if it was a crash.
+    pub crash: Option<Crash>,
+    /// What ended last, oldest first.
+    pub closed: Vec<Closed>,
+    /// Requests for a response among the last to end.
+    pub requests: Vec<Notification>,
+    /// What was given up and nobody has decided on since, oldest first.
+    pub dead: Shelf,
+    /// How many open deliveries of other accounts lie here.
+    pub foreign: usize,
+    /// When a damaged ledger was last set aside here: what was created before then may have been begun in it.
+    pub set_aside: Option<Millis>,
+}
+
+/// A delivery that is not over.
+#[derive(Clone, Debug)]
+pub struct Remembered {
+    /// What is delivered, as it was last noted.
+    pub row: Notification,
+    /// What has been done for it.
+    pub record: Record,
+    /// When it was first noted.
+    pub first_seen: Millis,
+    /// Until when it rests.
+    pub not_before: Option<Millis>,
+}
+
+/// A delivery that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreadable {
+    /// Which.
+    pub id: NotificationId,
+    /// What is wrong, or not understood.
+    pub what: String,
+}
+
+/// A delivery that is over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Closed {
+    /// Which.
+    pub id: NotificationId,
+    /// When it was first noted.
+    pub first_seen: Millis,
+    /// When it ended.
+    pub at: Millis,
+    /// How; none if it was written by a version that knows more ends.
+    pub end: Option<End>,
+    /// What it has made, if it was among the last to end.
+    pub made: Vec<String>,
+}
+
+/// So long after its end it matters what a delivery has made: others may look for the same. Time in which no process
+/// works does not count.
+const MOMENT: Duration = Duration::from_hours(1);
+
+/// How the ledger does.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct State {
+    /// Why notes do not reach the disk, if so: the end of a sentence for `/health`.
+    pub off: Option<String>,
+    /// Whether nothing new begins because of that: there are records, and what is done next could not be among them.
+    pub holds: bool,
+    /// Deliveries that are not over.
+    pub open: usize,
+    /// Notes taken.
+    pub notes: u64,
+    /// Transactions.
+    pub commits: u64,
+    /// Those that somebody waited for.
+    pub synced: u64,
+}
+
+/// The record of all deliveries.
+pub struct Ledger(Inner);
+
+enum Inner {
+    On {
+        shared: Arc<Shared>,
+        writer: Mutex<Option<JoinHandle<()>>>,
+        place: Arc<Place>,
+        hands: OnceLock<Arc<Hands>>,
+    },
+    /// With the lock of the folder, where it can be had.
+    Off(String, Option<Place>),
+}
+
+impl Ledger {
+    /// Opens the ledger in this folder; made where there is none.
+    pub fn open(folder: &Arc<Folder>, options: &Options) -> Result<Opened, LedgerError> {
+        let opened = Self::open_here(folder, options);
+        opened.map_err(|why| if why.is_of_the_place() { place::stuck(folder, why) } else { why })
+    }
+
+    fn open_here(folder: &Arc<Folder>, options: &Options) -> Result<Opened, LedgerError> {
+        let place = Arc::new(place::claim(folder)?);
+        let mut recall = Recall { next: 1, ..Recall::default() };
+        let book =
+            Book::open(&place, options.sync, options.slow, |found| recall.take(found, &options.account))?;
+        recall.look_back();
+        let set_aside = place.last_set_aside();
+        let crash = hands::read(&place.hands_text());
+        recall.closed.sort_by_key(|(_, closed, _)| closed.at);
+        let closed = recall.closed.iter().map(|(_, closed, _)| closed.clone()).collect();
+        recall.dead.sort_by_key(|dead| dead.at);
+        let mut dead = Shelf::default();
+        recall.dead.drain(..).for_each(|one| dead.put(one));
+        let (open, foreign) = (std::mem::take(&mut recall.open), recall.foreign);
+        let requests = std::mem::take(&mut recall.requests);
+        let (damaged, newer) = (std::mem::take(&mut recall.damaged), std::mem::take(&mut recall.newer));
+        let shared = Arc::new(Shared::new(recall, options.account.clone()));
+        let writer = writer::spawn(shared.clone(), book, place.clone())
+            .map_err(|why| LedgerError::Disk(format!("its thread did not start: {why}")))?;
+        let writer = Mutex::new(Some(writer));
+        let ledger = Self(Inner::On { shared, writer, place, hands: OnceLock::new() });
+        Ok(Opened { ledger, open, damaged, newer, crash, closed, requests, dead, foreign, set_aside })
+    }
+
+    /// One that keeps nothing, and says so: only crash recovery is lost.
+    pub fn off(reason: impl Into<String>) -> Self {
+        Self(Inner::Off(reason.into(), None))
+    }
+
+    /// One that keeps nothing because it is switched off. An error if deliveries in the folder are under way: what
+    /// becomes of them could not be recorded.
+    pub fn switched_off(folder: Option<&Arc<Folder>>) -> Result<Self, LedgerError> {
+        let why = LedgerError::Off.to_string();
+        let Some(folder) = folder else { return Ok(Self::off(why)) };
+        may_be_off(folder)?;
+        let place = match place::claim(folder) {
+            Err(locked @ LedgerError::Locked { .. }) => return Err(locked),
+            // In a folder that cannot be written nobody else has a lock.
+            claimed => claimed.ok(),
+        };
+        Ok(Self(Inner::Off(why, place)))
+    }
+
+    /// Why the path of the folder no longer leads to this ledger, if so. Then another process could begin a ledger
+    /// there, and nothing new may begin here.
+    pub fn displaced(&self) -> Option<String> {
+        match &self.0 {
+            Inner::On { place, .. } => place.displaced(),
+            Inner::Off(_, place) => place.as_ref()?.displaced(),
+        }
+    }
+
+    /// This process works from now on: if it ends before it is told to stop ([`Ledger::stops`]), that is a crash.
+    pub fn works(&self, now: Millis) {
+        let Inner::On { place, hands, .. } = &self.0 else { return };
+        match place
+            .hands()
+            .map_err(|why| why.to_string())
+            .and_then(|file| Hands::begin(file, now).map_err(|why| why.to_string()))
+        {
+            // It is set once, by the one who starts.
+            Ok(begun) => drop(hands.set(Arc::new(begun))),
+            Err(why) => warn!("a crash will not be told from a stop: {why}"),
+        }
+    }
+
+    /// This process was told to stop: what it has in hand is not cut off by a crash.
+    pub fn stops(&self) {
+        let Inner::On { hands, .. } = &self.0 else { return };
+        hands.get().inspect(|hands| hands.end());
+    }
+
+    /// How it does.
+    pub fn state(&self) -> State {
+        match &self.0 {
+            Inner::On { shared, .. } => shared.state(),
+            Inner::Off(why, _) => State { off: Some(why.clone()), ..State::default() },
+        }
+    }
+
+    /// Writes what is left and closes the file; later notes are refused.
+    pub fn close(&self) {
+        let Inner::On { shared, writer, .. } = &self.0 else { return };
+        shared.stop();
+        if let Some(writer) = writer.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            // If it has panicked, its guard has told all who waited.
+            let _ = writer.join();
+        }
+        self.stops();
+    }
+}
+
+impl Drop for Ledger {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl Journal for Ledger {
+    fn note(&self, note: &Note<'_>, wait: Wait) -> Result<(), JournalError> {
+        match &self.0 {
+            Inner::On { shared, .. } => shared.note(note, wait),
+            Inner::Off(..) => Ok(()),
+        }
+    }
+
+    fn in_hand(&self, row: &NotificationId, now: Millis) -> Hand {
+        match &self.0 {
+            Inner::On { hands, .. } => hands.get().map_or_else(Hand::default, |hands| hands.take(row, now)),
+            Inner::Off(..) => Hand::default(),
+        }
+    }
+}
+
+/// Whether a service without a ledger may use this folder: not while deliveries in it are under way.
+pub fn may_be_off(folder: &Folder) -> Result<(), LedgerError> {
+    let found = place::stuck(folder, LedgerError::Off);
+    if found.is_of_the_place() { Ok(()) } else { Err(found) }
+}
+
+/// What was found, sorted.
+#[derive(Default)]
+struct Recall {
+    entries: Vec<entry::Entry>,
+    open: Vec<Remembered>,
+    damaged: Vec<Unreadable>,
+    newer: Vec<Unreadable>,
+    /// With number and size.
+    closed: Vec<(i64, Closed, usize)>,
+    requests: Vec<Notification>,
+    dead: Vec<Shelved>,
+    foreign: usize,
+    next: i64,
+    /// When the last one ended.
+    newest: Millis,
+    /// What ended shortly before, with its place among the closed.
+    lately: VecDeque<(usize, Image)>,
+}
+
+impl Recall {
+    fn take(&mut self, found: Found, account: &AccountId) {
+        self.next = self.next.max(found.number() + 1);
+        match found {
+            Found::Whole(image) => {
+                if image.account != account.as_str() {
+                    self.foreign += usize::from(image.closed.is_none());
+                } else if let Some(at) = image.closed {
+                    self.close(image, at);
+                } else {
+                    match image.remembered() {
+                        Ok(remembered) => {
+                            self.open.push(remembered);
+                            self.entries.push(entry::Entry::of(image));
+                        }
+                        Err(what) => {
+                            let id = NotificationId::new(image.id);
+                            self.entries.push(entry::Entry::newer(image.number, id.clone()));
+                            self.newer.push(Unreadable { id, what });
+                        }
+                    }
+                }
+            }
+            Found::Damaged { number, id, what } => self.damage(number, &id, what),
+        }
+    }
+
+    /// What is over. A record that only a newer version understands stays as it is, also where the end is known: what is
+    /// kept of a delivery that was given up is the newer version's to post.
+    fn close(&mut self, image: Image, at: Millis) {
+        let (end, id) = (image.end(), NotificationId::new(&*image.id));
+        let what = match &end {
+            None => Some("it ended in a way that is not known".to_owned()),
+            Some(End::Dead(why)) => match image.remembered() {
+                Ok(Remembered { row, record, .. }) => {
+                    self.dead.push(Shelved { at, row, record, why: why.clone() });
+                    None
+                }
+                Err(what) => Some(what),
+            },
+            Some(_) => image.form().err(),
+        };
+        self.newer.extend(what.map(|what| Unreadable { id: id.clone(), what }));
+        let (first_seen, made) = (image.first_seen, Vec::new());
+        self.closed.push((image.number, Closed { id, first_seen, at, end, made }, image.bytes()));
+        self.newest = self.newest.max(at);
+        self.lately.push_back((self.closed.len() - 1, image));
+        let since = self.lately_since();
+        while self.lately.front().is_some_and(|(place, _)| self.closed[*place].1.at < since) {
+            self.lately.pop_front();
+        }
+    }
+
+    /// The clock may have been ahead when the last one ended.
+    fn lately_since(&self) -> Millis {
+        self.newest.min(SystemClock.now()) - MOMENT
+    }
+
+    /// What the deliveries have made that ended in the last hour of the earlier process, however long ago that was: a call
+    /// that was in doubt then still is.
+    fn look_back(&mut self) {
+        let since = self.lately_since();
+        for (place, image) in std::mem::take(&mut self.lately) {
+            let closed = &mut self.closed[place].1;
+            if closed.at < since {
+                continue;
+            }
+            closed.made = image.record().unwrap_or_default().effects.all_made();
+            let row = image.notification().ok();
+            self.requests.extend(row.filter(|row| row.kind == NotificationType::ResponseRequest));
+        }
+    }
+
+    fn damage(&mut self, number: i64, id: &str, what: String) {
+        let id = NotificationId::new(id);
+        self.entries.push(entry::Entry::damaged(number, id.clone()));
+        self.damaged.push(Unreadable { id, what });
+    }
+}

@@ -1,0 +1,407 @@
+//! The writer: takes all entries that have changed and brings them to the disk together.
+//!
+//! Whoever waits, waits for the batch that his note is in: while one transaction is being synced, the next batch fills.
+//! What nobody waits for is written after a moment, and without a sync. What could not be written stays in memory and
+//! is tried again, with the next note that is waited for or after a while.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use log::{error, info};
+
+use super::batch::{Batch, closed};
+use super::book::Book;
+use super::entry::{Entry, Image, News, Trace};
+use super::error::LedgerError;
+use super::place::Place;
+use super::{Closed, KEPT_AGE, KEPT_BYTES, KEPT_MAX, Recall, State};
+use mcr_core::delivery::journal::{JournalError, Note, Wait};
+use mcr_core::delivery::{End, shelf};
+use mcr_model::clock::Millis;
+use mcr_model::{AccountId, NotificationId};
+
+/// So long notes are gathered that nobody waits for.
+const LINGER: Duration = Duration::from_millis(20);
+/// So long after a failure it is tried again by itself.
+const AGAIN: Duration = Duration::from_secs(5);
+/// Between two small steps of tidying, while nothing else is to be done.
+const TIDY: Duration = Duration::from_millis(50);
+/// So many old deliveries are removed with one commit, at most.
+const REMOVED_AT_ONCE: usize = 64;
+/// SQLite needs little.
+const STACK_BYTES: usize = 512 * 1024;
+
+/// What the writer and those who note have in common.
+pub(super) struct Shared {
+    inside: Mutex<Inside>,
+    /// Rung for the writer.
+    bell: Condvar,
+    account: AccountId,
+}
+
+struct Inside {
+    /// Deliveries that are not over, or not yet on the disk.
+    entries: HashMap<NotificationId, Entry>,
+    /// Those that have changed, in the order of their first change.
+    dirty: Vec<NotificationId>,
+    dirty_since: Instant,
+    /// Those that were noted since the last batch was taken, and whether somebody waits.
+    batch: Arc<Batch>,
+    waited: bool,
+    next_number: i64,
+    /// What is over and on the disk, oldest first.
+    kept: VecDeque<Kept>,
+    /// Under which number, and when it was first noted.
+    kept_numbers: HashMap<NotificationId, (i64, Millis)>,
+    kept_bytes: usize,
+    /// How many of them were given up, and wait for a person's decision.
+    kept_dead: usize,
+    /// The latest time that any note named.
+    now: Millis,
+    tidying: bool,
+    phase: Phase,
+    state: State,
+}
+
+/// Whether there is a writer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// It works.
+    Working,
+    /// It writes what is left.
+    Stopping,
+    /// There is none any more.
+    Ended,
+}
+
+impl Phase {
+    fn stop(&mut self) {
+        if *self == Self::Working {
+            *self = Self::Stopping;
+        }
+    }
+}
+
+struct Kept {
+    number: i64,
+    id: NotificationId,
+    first_seen: Millis,
+    at: Millis,
+    bytes: usize,
+    dead: bool,
+}
+
+/// What the writer is to do next.
+enum Work {
+    Commit { images: Vec<Image>, doomed: Vec<i64>, batch: Arc<Batch>, waited: bool },
+    Tidy,
+    End,
+}
+
+impl Shared {
+    pub(super) fn new(recall: Recall, account: AccountId) -> Self {
+        let entries: HashMap<_, _> =
+            recall.entries.into_iter().map(|entry| (entry.id.clone(), entry)).collect();
+        let mut inside = Inside {
+            state: State { open: entries.len(), ..State::default() },
+            entries,
+            dirty: Vec::new(),
+            dirty_since: Instant::now(),
+            batch: Arc::default(),
+            waited: false,
+            next_number: recall.next,
+            kept: VecDeque::new(),
+            kept_numbers: HashMap::new(),
+            kept_bytes: 0,
+            kept_dead: 0,
+            now: Millis(i64::MIN),
+            tidying: true,
+            phase: Phase::Working,
+        };
+        for (number, Closed { id, first_seen, at, end, .. }, bytes) in recall.closed {
+            let dead = matches!(end, Some(End::Dead(_)));
+            inside.keep(Kept { number, id, first_seen, at, bytes, dead });
+        }
+        Self { inside: Mutex::new(inside), bell: Condvar::new(), account }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inside> {
+        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn state(&self) -> State {
+        self.lock().state.clone()
+    }
+
+    pub(super) fn stop(&self) {
+        self.lock().phase.stop();
+        self.bell.notify_all();
+    }
+
+    pub(super) fn note(&self, note: &Note<'_>, wait: Wait) -> Result<(), JournalError> {
+        // Before the lock is taken.
+        let news = News::of(note).map_err(|why| JournalError(format!("the note is no JSON ({why})")))?;
+        let batch = {
+            let mut inside = self.lock();
+            if inside.phase != Phase::Working {
+                return if wait == Wait::ForDisk { Err(closed()) } else { Ok(()) };
+            }
+            if !inside.take(note, news) {
+                return inside.why_not(&note.row.id, wait);
+            }
+            inside.waited |= wait == Wait::ForDisk;
+            inside.batch.clone()
+        };
+        self.bell.notify_one();
+        if wait == Wait::ForDisk { batch.wait() } else { Ok(()) }
+    }
+
+    /// Waits until there is something to do.
+    fn next(&self) -> Work {
+        let mut inside = self.lock();
+        loop {
+            let wait = if inside.dirty.is_empty() {
+                if inside.phase != Phase::Working {
+                    return Work::End;
+                }
+                inside.tidying.then_some(TIDY)
+            } else {
+                let patience = if inside.state.off.is_some() { AGAIN } else { LINGER };
+                let left = patience.saturating_sub(inside.dirty_since.elapsed());
+                if inside.waited || inside.phase != Phase::Working || left.is_zero() {
+                    return inside.gather(&self.account);
+                }
+                Some(left)
+            };
+            let Some(wait) = wait else {
+                inside = self.bell.wait(inside).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            let (back, timeout) =
+                self.bell.wait_timeout(inside, wait).unwrap_or_else(PoisonError::into_inner);
+            inside = back;
+            if timeout.timed_out() && inside.dirty.is_empty() && inside.tidying {
+                return Work::Tidy;
+            }
+        }
+    }
+}
+
+impl Inside {
+    fn take(&mut self, note: &Note<'_>, news: News) -> bool {
+        self.state.notes += 1;
+        self.now = self.now.max(note.at);
+        let id = &note.row.id;
+        if !self.entries.contains_key(id) {
+            let entry = self.begin(id, note.at);
+            self.entries.insert(id.clone(), entry);
+            self.state.open += 1;
+        }
+        let Some(entry) = self.entries.get_mut(id) else { return false };
+        let was_open = entry.closed.is_none();
+        if !entry.take(note, news) {
+            return false;
+        }
+        match (was_open, entry.closed.is_none()) {
+            (true, false) => self.state.open = self.state.open.saturating_sub(1),
+            (false, true) => self.state.open += 1,
+            _ => {}
+        }
+        if !entry.dirty {
+            entry.dirty = true;
+            if self.dirty.is_empty() {
+                self.dirty_since = Instant::now();
+            }
+            self.dirty.push(id.clone());
+        }
+        true
+    }
+
+    /// Why a note was not taken, for whoever must not go on without it.
+    fn why_not(&self, id: &NotificationId, wait: Wait) -> Result<(), JournalError> {
+        let newer = self.entries.get(id).is_some_and(|entry| entry.trace == Trace::Newer);
+        if newer && wait == Wait::ForDisk {
+            return Err(JournalError("its record belongs to a newer version".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// A delivery that is new, or that was over and goes on: then it keeps its number and its beginning.
+    fn begin(&mut self, id: &NotificationId, at: Millis) -> Entry {
+        let Some((number, first_seen)) = self.kept_numbers.remove(id) else {
+            self.next_number += 1;
+            return Entry::new(self.next_number - 1, id.clone(), at);
+        };
+        self.let_go(number);
+        Entry::resuming(number, id.clone(), first_seen)
+    }
+
+    /// Takes all that has changed for the disk, and names what is old.
+    fn gather(&mut self, account: &AccountId) -> Work {
+        let mut images = Vec::with_capacity(self.dirty.len());
+        for id in std::mem::take(&mut self.dirty) {
+            if let Some(entry) = self.entries.get_mut(&id) {
+                entry.dirty = false;
+                images.push(entry.image(account.as_str()));
+            }
+        }
+        let doomed = self.doomed();
+        let batch = std::mem::take(&mut self.batch);
+        Work::Commit { images, doomed, batch, waited: std::mem::take(&mut self.waited) }
+    }
+
+    /// What is too old or too much. The last of those that were given up are spared as long as they are not too old.
+    fn doomed(&self) -> Vec<i64> {
+        let (mut left, mut bytes, mut dead) = (self.kept.len(), self.kept_bytes, self.kept_dead);
+        let mut doomed = Vec::new();
+        for kept in &self.kept {
+            let old = self.now.since(kept.at) > KEPT_AGE;
+            let goes = old || left > KEPT_MAX || bytes > KEPT_BYTES;
+            if !goes || doomed.len() == REMOVED_AT_ONCE {
+                break;
+            }
+            // `dead` counts this one and those behind it.
+            if old || !kept.dead || dead > shelf::MOST {
+                left -= 1;
+                bytes -= kept.bytes;
+                doomed.push(kept.number);
+            }
+            dead -= usize::from(kept.dead);
+        }
+        doomed
+    }
+
+    /// It is not kept any longer, or not as over.
+    fn let_go(&mut self, number: i64) {
+        let at = self.kept.iter().position(|kept| kept.number == number);
+        let Some(kept) = at.and_then(|at| self.kept.remove(at)) else { return };
+        self.kept_bytes -= kept.bytes;
+        self.kept_dead -= usize::from(kept.dead);
+        self.kept_numbers.remove(&kept.id);
+    }
+
+    fn keep(&mut self, kept: Kept) {
+        self.kept_bytes += kept.bytes;
+        self.kept_dead += usize::from(kept.dead);
+        self.kept_numbers.insert(kept.id.clone(), (kept.number, kept.first_seen));
+        self.kept.push_back(kept);
+    }
+
+    /// It is on the disk.
+    fn written(&mut self, images: &[Image], doomed: &[i64], waited: bool) {
+        self.state.commits += 1;
+        self.state.synced += u64::from(waited);
+        self.state.holds = false;
+        if self.state.off.take().is_some() {
+            info!("the ledger can be written again");
+        }
+        for number in doomed {
+            self.let_go(*number);
+        }
+        self.tidying |= !doomed.is_empty();
+        for image in images {
+            let id = NotificationId::new(&*image.id);
+            let Some(entry) = self.entries.get_mut(&id) else { continue };
+            entry.settle(image, true);
+            if !entry.dirty
+                && let Some((at, _)) = &entry.closed
+            {
+                let (at, bytes, dead) = (*at, image.bytes(), image.is_dead());
+                self.entries.remove(&id);
+                self.keep(Kept { number: image.number, id, first_seen: image.first_seen, at, bytes, dead });
+            }
+        }
+    }
+
+    /// It is not. What is over and was never on the disk has left no trace that could mislead anybody, and is
+    /// forgotten, so that a full disk does not fill the memory, too.
+    fn failed(&mut self, images: &[Image], why: &LedgerError) {
+        if self.state.off.is_none() {
+            error!("nothing new begins until the ledger can be written again: {why}");
+        }
+        (self.state.off, self.state.holds) = (Some(why.to_string()), true);
+        let newer = std::mem::take(&mut self.dirty);
+        for image in images {
+            let id = NotificationId::new(&*image.id);
+            let Some(entry) = self.entries.get_mut(&id) else { continue };
+            entry.settle(image, false);
+            if entry.closed.is_some() && entry.trace == Trace::None && !entry.dirty {
+                self.entries.remove(&id);
+            } else if !entry.dirty {
+                entry.dirty = true;
+                self.dirty.push(id);
+            }
+        }
+        self.dirty.extend(newer);
+        self.dirty_since = Instant::now();
+    }
+}
+
+/// Starts the thread of the writer.
+pub(super) fn spawn(shared: Arc<Shared>, book: Book, place: Arc<Place>) -> std::io::Result<JoinHandle<()>> {
+    let write = move || {
+        let farewell = Farewell(&shared);
+        run(&shared, book);
+        drop(farewell);
+        // Nobody else may have the place before the file is closed.
+        place.release();
+    };
+    thread::Builder::new().name("ledger".to_owned()).stack_size(STACK_BYTES).spawn(write)
+}
+
+fn run(shared: &Shared, mut book: Book) {
+    loop {
+        match shared.next() {
+            Work::End => return,
+            Work::Tidy => {
+                // What fails is left for another time; if it matters, it is said when something is written.
+                let more = book.tidy().unwrap_or(false);
+                shared.lock().tidying = more;
+            }
+            Work::Commit { mut images, doomed, batch, waited } => {
+                let promise = Promise(&batch);
+                let done = book.commit(&mut images, &doomed, waited);
+                let mut inside = shared.lock();
+                match &done {
+                    Ok(()) => inside.written(&images, &doomed, waited),
+                    Err(why) => inside.failed(&images, why),
+                }
+                // At the end there is no other time.
+                let over = inside.phase != Phase::Working && done.is_err();
+                drop(inside);
+                batch.finish(done.as_ref().map_err(JournalError::from).copied());
+                drop(promise);
+                if over {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// Whoever waits for a batch is told something, even if the writer breaks down over it.
+struct Promise<'a>(&'a Batch);
+
+impl Drop for Promise<'_> {
+    fn drop(&mut self) {
+        self.0
+            .finish(Err(JournalError("the writer of the ledger broke down; please report this".to_owned())));
+    }
+}
+
+/// The last word of the writer, however it ends: nobody waits for it any more.
+struct Farewell<'a>(&'a Shared);
+
+impl Drop for Farewell<'_> {
+    fn drop(&mut self) {
+        let mut inside = self.0.lock();
+        if inside.phase == Phase::Working {
+            inside.state.off = Some("the writer of the ledger broke down; please report this".to_owned());
+            inside.state.holds = true;
+        }
+        inside.phase = Phase::Ended;
+        inside.batch.finish(Err(closed()));
+    }
+}

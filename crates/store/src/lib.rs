@@ -1,0 +1,4 @@
+//! What must outlive the process: the [`ledger`] of deliveries, and the [`sessions`] of agents.
+
+pub mod ledger;
+pub mod sessions;

@@ -1,0 +1,306 @@
+//! The sessions in which agents may speak for themselves: who has which key.
+//!
+//! A key is known once it was issued: the roster has it as an agent's own session, or a delivery speaks in it. For each
+//! agent and task there is one session, and a newer key takes the place of the older one. Agents show a key in the
+//! backend's spelling or in the gateway's, an agent's own one also as `agent:{slug}:{account}`, and the run of a
+//! gateway's cron job counts as its agent's own session ([`AgentKey::is_cron_run`]).
+//!
+//! Keys are made of public parts, so they are kept as nothing but digests under a secret of this machine (`book`), on the
+//! disk as well, and compared in constant time. The same secret makes the token of each session, for accounts in which
+//! the key alone is not to be enough.
+
+mod book;
+pub mod names;
+
+use std::collections::{HashMap, HashSet};
+use std::fmt::Write as _;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use ring::hmac;
+
+use self::book::Book;
+use mcr_core::delivery::Track;
+use mcr_core::gateway::{SessionNames, session_key};
+use mcr_core::heartbeat::session::AgentKey;
+use mcr_files::Folder;
+use mcr_model::clock::Millis;
+use mcr_model::secret::{Secret, same};
+use mcr_model::{AccountId, AgentId, Roster, SessionKey, SessionKind, TaskId};
+
+/// Sessions about tasks, at most; the oldest make room. An agent in one of those was last heard of long ago.
+pub const TASKS_MAX: usize = 8_192;
+
+/// A session in which nothing was delivered for so long is over.
+pub const IDLE_MAX: Duration = Duration::from_hours(7 * 24);
+
+/// How often it is noted on the disk that a session is still in use.
+const NOTED_AGAIN: Duration = Duration::from_hours(24);
+
+/// What a key opens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// Who speaks.
+    pub agent: AgentId,
+    /// About what; none in an agent's own session.
+    pub task: Option<TaskId>,
+    /// What its agent must show beside the key, where that is asked for.
+    pub token: Secret,
+}
+
+impl Session {
+    /// The order in which its deliveries come.
+    pub fn track(&self) -> Track {
+        Track { agent: self.agent.to_string(), task: self.task.clone() }
+    }
+
+    /// Whether this is its token, in constant time.
+    pub fn has_token(&self, shown: &str) -> bool {
+        self.token.is(shown)
+    }
+}
+
+/// The digest of one spelling of a key.
+type Digest = [u8; 32];
+
+/// One session, as it is remembered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Entry {
+    /// Of each spelling; that of the backend first.
+    digests: Vec<Digest>,
+    /// When something was last delivered in it.
+    at: Millis,
+}
+
+/// All sessions that were issued. Shared by all threads.
+pub struct Sessions {
+    account: AccountId,
+    key: hmac::Key,
+    inside: Mutex<Inside>,
+}
+
+struct Inside {
+    entries: HashMap<Track, Entry>,
+    /// How many of them are about tasks.
+    tasks: usize,
+    /// By the first bytes of a digest; which of them it is, is compared as a whole.
+    index: HashMap<[u8; 8], Vec<Track>>,
+    book: Option<Book>,
+    /// The roster that was last gone by.
+    followed: Option<Arc<Roster>>,
+    /// Why they will not survive a restart, if so.
+    off: Option<String>,
+}
+
+impl Sessions {
+    /// Those that an earlier process has left in this folder, and where the next one finds ours. Where nothing can be
+    /// written they are only remembered.
+    pub fn open(folder: &Arc<Folder>, account: AccountId, now: Millis) -> Self {
+        match Book::open(folder, &account) {
+            Ok((book, key, left)) => {
+                let sessions = Self::with(account, &key, Some(book), None);
+                let mut inside = sessions.lock();
+                for (track, entry) in left {
+                    if now.since(entry.at) < IDLE_MAX {
+                        inside.put(track, entry);
+                    }
+                }
+                inside.make_room();
+                inside.compact(&sessions.account);
+                drop(inside);
+                sessions
+            }
+            Err(why) => Self::with(account, &book::fresh_key(), None, Some(why)),
+        }
+    }
+
+    /// Only remembered.
+    pub fn in_memory(account: AccountId) -> Self {
+        Self::with(account, &book::fresh_key(), None, None)
+    }
+
+    fn with(account: AccountId, key: &[u8], book: Option<Book>, off: Option<String>) -> Self {
+        let inside =
+            Inside { entries: HashMap::new(), tasks: 0, index: HashMap::new(), book, followed: None, off };
+        Self { account, key: hmac::Key::new(hmac::HMAC_SHA256, key), inside: Mutex::new(inside) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inside> {
+        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Why they will not survive a restart, if so.
+    pub fn off(&self) -> Option<String> {
+        self.lock().off.clone()
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.lock().entries.len()
+    }
+
+    /// An agent is spoken to in this session.
+    pub fn issue(&self, key: &SessionKey, slug: &str, track: &Track, now: Millis) -> Session {
+        let own = key.kind() == SessionKind::System;
+        let track = Track { task: track.task.clone().filter(|_| !own), ..track.clone() };
+        let mut spellings = vec![key.expose().to_owned()];
+        spellings
+            .extend([SessionNames::Renamed, SessionNames::Kept].map(|naming| session_key(key, slug, naming)));
+        if track.task.is_none() {
+            let short = format!("agent:{slug}:{}", self.account);
+            spellings.extend([short.to_ascii_lowercase(), short]);
+        }
+        let mut digests: Vec<Digest> = Vec::new();
+        for spelling in &spellings {
+            let digest = self.digest(spelling);
+            if !digests.contains(&digest) {
+                digests.push(digest);
+            }
+        }
+        let session = self.session(&track, &digests[0]);
+        let mut inside = self.lock();
+        let noted = inside.entries.get(&track).filter(|entry| entry.digests == digests).map(|entry| entry.at);
+        match noted {
+            Some(at) if now.since(at) < NOTED_AGAIN => {}
+            _ => {
+                let entry = Entry { digests, at: now };
+                inside.note(&track, &entry, &self.account);
+                inside.put(track, entry);
+                inside.make_room();
+            }
+        }
+        session
+    }
+
+    /// Everybody's own session is as the roster has it now, and who is gone has none.
+    pub fn follow(&self, roster: &Arc<Roster>, now: Millis) {
+        let before = self.lock().followed.replace(roster.clone());
+        if before.is_some_and(|before| Arc::ptr_eq(&before, roster)) {
+            return;
+        }
+        for agent in &roster.agents {
+            if let Some(key) = agent.system_session_key.as_ref().filter(|key| !key.expose().is_empty()) {
+                let track = Track { agent: agent.id.to_string(), task: None };
+                self.issue(key, &agent.slug, &track, now);
+            }
+        }
+        let here: HashSet<&str> = roster.agents.iter().map(|agent| agent.id.as_str()).collect();
+        let mut inside = self.lock();
+        let gone: Vec<Track> =
+            inside.entries.keys().filter(|track| !here.contains(track.agent.as_str())).cloned().collect();
+        for track in &gone {
+            inside.remove(track);
+        }
+    }
+
+    /// What this key opens, if anything.
+    pub fn find(&self, shown: &str, roster: &Roster, now: Millis) -> Option<Session> {
+        let digest = self.digest(shown);
+        let found = self.lock().find(&digest, now);
+        let found = found.or_else(|| {
+            let slug = AgentKey::parse(shown).filter(AgentKey::is_cron_run)?.agent;
+            let agent = roster.by_slug(&slug)?;
+            let own = Track { agent: agent.id.to_string(), task: None };
+            let first = self.lock().entries.get(&own)?.digests[0];
+            Some((own, first))
+        });
+        found.map(|(track, first)| self.session(&track, &first))
+    }
+
+    /// The session is over: its task is.
+    pub fn forget(&self, session: &Session) {
+        self.lock().remove(&session.track());
+    }
+
+    fn session(&self, track: &Track, first: &Digest) -> Session {
+        let mut text = b"token of ".to_vec();
+        text.extend_from_slice(first);
+        let tag = hmac::sign(&self.key, &text);
+        // Redaction knows it by its beginning, whoever repeats it.
+        let token = tag.as_ref().iter().take(16).fold("mc_session_".to_owned(), |mut text, byte| {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        });
+        Session { agent: AgentId::new(&track.agent), task: track.task.clone(), token: Secret::new(token) }
+    }
+
+    fn digest(&self, key: &str) -> Digest {
+        let mut digest = [0; 32];
+        digest.copy_from_slice(hmac::sign(&self.key, key.as_bytes()).as_ref());
+        digest
+    }
+}
+
+fn first_of(digest: &Digest) -> [u8; 8] {
+    let mut first = [0; 8];
+    first.copy_from_slice(&digest[..8]);
+    first
+}
+
+impl Inside {
+    fn put(&mut self, track: Track, entry: Entry) {
+        self.remove(&track);
+        for digest in &entry.digests {
+            self.index.entry(first_of(digest)).or_default().push(track.clone());
+        }
+        self.tasks += usize::from(track.task.is_some());
+        self.entries.insert(track, entry);
+    }
+
+    fn remove(&mut self, track: &Track) {
+        let Some(entry) = self.entries.remove(track) else { return };
+        self.tasks -= usize::from(track.task.is_some());
+        for digest in &entry.digests {
+            let first = first_of(digest);
+            if let Some(tracks) = self.index.get_mut(&first) {
+                tracks.retain(|other| other != track);
+                if tracks.is_empty() {
+                    self.index.remove(&first);
+                }
+            }
+        }
+    }
+
+    fn find(&self, digest: &Digest, now: Millis) -> Option<(Track, Digest)> {
+        self.index.get(&first_of(digest))?.iter().find_map(|track| {
+            let entry = self.entries.get(track)?;
+            let is_it = entry.digests.iter().any(|known| same(known, digest));
+            // An agent's own session lives as long as the agent.
+            let lives = track.task.is_none() || now.since(entry.at) < IDLE_MAX;
+            (is_it && lives).then(|| (track.clone(), entry.digests[0]))
+        })
+    }
+
+    fn make_room(&mut self) {
+        while self.tasks > TASKS_MAX {
+            let tasks = self.entries.iter().filter(|(track, _)| track.task.is_some());
+            let Some(oldest) = tasks.min_by_key(|(_, entry)| entry.at).map(|(track, _)| track.clone()) else {
+                return;
+            };
+            self.remove(&oldest);
+        }
+    }
+
+    fn note(&mut self, track: &Track, entry: &Entry, account: &AccountId) {
+        let Some(book) = &mut self.book else { return };
+        let noted = book.note(track, entry, account);
+        if book.is_long(self.entries.len()) {
+            self.compact(account);
+        }
+        if let Err(why) = noted {
+            self.off = Some(why);
+            self.book = None;
+        }
+    }
+
+    fn compact(&mut self, account: &AccountId) {
+        let Some(book) = &mut self.book else { return };
+        let mut entries: Vec<(&Track, &Entry)> = self.entries.iter().collect();
+        entries.sort_by_key(|(_, entry)| entry.at);
+        if let Err(why) = book.write_anew(&entries, account) {
+            self.off = Some(why);
+            self.book = None;
+        }
+    }
+}
