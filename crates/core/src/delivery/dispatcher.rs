@@ -10,6 +10,7 @@ mod acts;
 mod words;
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use super::pace::Rhythm;
@@ -24,9 +25,10 @@ use super::shelf::Shelf;
 use super::tally::Tally;
 use super::{End, Job, Outcome, Record, Trouble};
 use crate::gateway::Class;
+use crate::work::{Work, WorkId};
 use mcr_model::clock::Millis;
 use mcr_model::limits::UNDELIVERED_ROWS;
-use mcr_model::{Notification, NotificationId, RecipientType};
+use mcr_model::{Notification, RecipientType};
 
 /// A list asks for at least as many new rows as keep the workers busy until the next one.
 const NEW_ROWS_PER_WORKER: u32 = 4;
@@ -55,16 +57,16 @@ pub struct Dispatcher {
     /// Whether the backend may have more rows than the last list showed.
     more: bool,
     /// Settled rows, with the last list that had begun by then.
-    settled: HashMap<NotificationId, u64>,
+    settled: HashMap<WorkId, u64>,
     /// Settled rows that the backend goes on to list.
-    unmarked: HashMap<NotificationId, End>,
-    unmarked_order: VecDeque<(Millis, NotificationId)>,
+    unmarked: HashMap<WorkId, End>,
+    unmarked_order: VecDeque<(Millis, WorkId)>,
     /// Rows of the last list that are none of ours to begin.
     ignored: usize,
     /// What only a newer version understands.
-    untouched: HashSet<NotificationId>,
+    untouched: HashSet<WorkId>,
     /// What an earlier process has closed, as long as it is not listed.
-    closed: HashMap<NotificationId, End>,
+    closed: HashMap<WorkId, End>,
     forgotten: Vec<Effect>,
     /// What was given up.
     shelf: Shelf,
@@ -84,8 +86,8 @@ impl Dispatcher {
     /// With all workers free and this known.
     pub fn with(plan: Plan, left: Left, now: Millis) -> Self {
         let mut queue = Queue::default();
-        for (row, record, not_before) in left.open {
-            queue.recall(row, record, not_before, now);
+        for (work, record, not_before) in left.open {
+            queue.recall(work, record, not_before, now);
         }
         Self {
             closed: left.closed,
@@ -162,7 +164,9 @@ impl Dispatcher {
             if turn {
                 self.gate.begins(job.number);
             }
-            self.rival.begins(job.row.id.clone(), self.lists);
+            if let Some(row) = job.work.notification() {
+                self.rival.begins(row.id.clone(), self.lists);
+            }
             effects.push(Effect::Start(Box::new(job)));
         }
         if self.gate.probe(now) {
@@ -205,7 +209,7 @@ impl Dispatcher {
         self.more = more;
         if !more {
             for number in self.queue.missing_from(list, &rows) {
-                self.forgotten.extend(self.queue.close(number, now).map(|row| Effect::Forget(Box::new(row))));
+                self.forgotten.extend(self.queue.close(number, now).map(Effect::Forget));
                 *self.tally.ended.entry(End::Gone.name()).or_default() += 1;
             }
         }
@@ -215,20 +219,22 @@ impl Dispatcher {
         let known = self.queue.len();
         for row in rows {
             // The backend lists agents' rows only; anybody else's would be none of our business.
-            let over = self.unmarked.contains_key(&row.id)
-                || self.untouched.contains(&row.id)
+            let id = WorkId::from(&row.id);
+            let over = self.unmarked.contains_key(&id)
+                || self.untouched.contains(&id)
                 || row.recipient_type == RecipientType::User;
             self.ignored += usize::from(over);
-            if over || self.settled.contains_key(&row.id) || self.queue.knows(&row) {
+            if over || self.settled.contains_key(&id) || self.queue.knows(&row) {
                 continue;
             }
-            match self.closed.remove(&row.id) {
+            let work = Arc::new(Work::from(row));
+            match self.closed.remove(&id) {
                 // It was deleted, as it seemed, and is there after all.
-                None | Some(End::Gone) => self.queue.push(row, Record::default(), list, now),
+                None | Some(End::Gone) => self.queue.push(work, Record::default(), list, now),
                 // What had ended only lacks its mark, and is kept as it was.
                 Some(end) => {
-                    let record = self.shelf.record_of(&row.id).unwrap_or_else(|| Record::ended(end));
-                    self.queue.push_ended(row, record, list, now);
+                    let record = self.shelf.record_of(&id).unwrap_or_else(|| Record::ended(end));
+                    self.queue.push_ended(work, record, list, now);
                 }
             }
         }
@@ -253,18 +259,20 @@ impl Dispatcher {
                     self.tally.close(&end, now);
                 }
                 self.queue.close(job.number, now);
-                self.settled.insert(job.row.id.clone(), self.lists);
+                self.settled.insert(job.work.id.clone(), self.lists);
                 // What is not marked at the backend is listed again, and must not begin again.
                 if matches!(end, End::Gone | End::Dead(_)) || job.record.unmarked {
-                    self.abandon(job.row.id.clone(), end.clone(), now);
+                    self.abandon(job.work.id.clone(), end.clone(), now);
                 }
                 if !(again && matches!(end, End::Dead(_))) {
                     self.shelve(*job, &end, now);
                 }
             }
             Outcome::Again { trouble, pause } => {
-                if matches!(trouble, Trouble::Taken) {
-                    self.rival.was_taken(&job.row.id);
+                if matches!(trouble, Trouble::Taken)
+                    && let Some(row) = job.work.notification()
+                {
+                    self.rival.was_taken(&row.id);
                 }
                 match &trouble {
                     Trouble::Gateway(error) if error.class == Class::Closed => {
@@ -286,7 +294,7 @@ impl Dispatcher {
         }
     }
 
-    fn abandon(&mut self, id: NotificationId, end: End, now: Millis) {
+    fn abandon(&mut self, id: WorkId, end: End, now: Millis) {
         if self.unmarked_order.len() == UNMARKED_MAX
             && let Some((_, oldest)) = self.unmarked_order.pop_front()
         {
@@ -307,7 +315,7 @@ impl Dispatcher {
         }
     }
 
-    fn release(&mut self, id: NotificationId) {
+    fn release(&mut self, id: WorkId) {
         if let Some(end) = self.unmarked.remove(&id).filter(End::is_marked) {
             self.closed.insert(id, end);
         }

@@ -4,7 +4,7 @@ use super::{Dispatcher, Effect, Wish};
 use crate::delivery::ask::{Answer, Ask, Ear, Refused};
 use crate::delivery::shelf::Shelved;
 use crate::delivery::{End, Job};
-use mcr_model::NotificationId;
+use crate::work::WorkId;
 use mcr_model::clock::Millis;
 
 impl Dispatcher {
@@ -30,36 +30,36 @@ impl Dispatcher {
     }
 
     /// Begins again what was given up, at the end of its track.
-    fn retry(&mut self, id: &NotificationId, now: Millis) -> Answer {
+    fn retry(&mut self, id: &WorkId, now: Millis) -> Answer {
         if self.queue.has(id) {
             return Answer::Refused(Refused::UnderWay);
         }
-        let Some(Shelved { row, record, .. }) = self.shelf.take(id) else {
+        let Some(Shelved { work, record, .. }) = self.shelf.take(id) else {
             return Answer::Refused(Refused::NotDead);
         };
         self.admit(id);
         let record = record.retried();
-        self.forgotten.push(Effect::Wish(Wish::Reopen(Box::new((row.clone(), record.clone())))));
-        self.queue.recall(row, record, None, now);
+        self.forgotten.push(Effect::Wish(Wish::Reopen(Box::new((work.clone(), record.clone())))));
+        self.queue.recall(work, record, None, now);
         self.pace.stir(now);
         Answer::Done
     }
 
     /// Closes for good what was given up. The backend mostly has it as settled; where it does not, and goes on to list
     /// it, it is told.
-    fn drop_dead(&mut self, id: &NotificationId) -> Answer {
-        let Some(Shelved { row, record, why, .. }) = self.shelf.take(id) else {
+    fn drop_dead(&mut self, id: &WorkId) -> Answer {
+        let Some(Shelved { work, record, why, .. }) = self.shelf.take(id) else {
             let refused = if self.queue.has(id) { Refused::UnderWay } else { Refused::NotDead };
             return Answer::Refused(refused);
         };
         self.admit(id);
         self.closed.insert(id.clone(), End::Dropped(why.clone()));
         *self.tally.ended.entry(End::Dropped(String::new()).name()).or_default() += 1;
-        self.forgotten.push(Effect::Wish(Wish::Dropped(Box::new((row, record)), why)));
+        self.forgotten.push(Effect::Wish(Wish::Dropped(Box::new((work, record)), why)));
         Answer::Done
     }
 
-    fn give_up(&mut self, id: &NotificationId, now: Millis) -> Answer {
+    fn give_up(&mut self, id: &WorkId, now: Millis) -> Answer {
         if !self.queue.hurry(id, now) {
             return Answer::Refused(Refused::NotUnderWay);
         }
@@ -68,7 +68,7 @@ impl Dispatcher {
     }
 
     /// What was not to be begun again may.
-    fn admit(&mut self, id: &NotificationId) {
+    fn admit(&mut self, id: &WorkId) {
         self.closed.remove(id);
         self.settled.remove(id);
         self.unmarked.remove(id);
@@ -78,9 +78,9 @@ impl Dispatcher {
     /// How it ended: what was given up stays until a person decides.
     pub(super) fn shelve(&mut self, job: Job, end: &End, now: Millis) {
         let End::Dead(why) = end else {
-            self.shelf.take(&job.row.id);
+            self.shelf.take(&job.work.id);
             return;
         };
-        self.shelf.put(Shelved { at: now, row: job.row, record: job.record, why: why.clone() });
+        self.shelf.put(Shelved { at: now, work: job.work, record: job.record, why: why.clone() });
     }
 }
