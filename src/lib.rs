@@ -54,7 +54,9 @@ pub use mcr_clients::{convex, mission, wire};
 pub use mcr_config as config;
 pub use mcr_core::{ops, spans, work};
 pub use mcr_files as files;
+#[cfg(feature = "demo")]
 pub use mcr_gateway_sim as demo;
+#[cfg(feature = "mission-control")]
 pub use mcr_mission_control as local;
 pub use mcr_model as model;
 pub use mcr_model::{chance, clock, json, memory, panics, redact, secret, visible};

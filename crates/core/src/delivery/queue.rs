@@ -14,7 +14,7 @@
 
 mod row;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use row::{PASSED_FOR_OTHERS, Row};
@@ -23,7 +23,6 @@ use super::ask::{Hold, Pending, Place};
 use super::gate::Turns;
 use super::{Job, Record, Stage};
 use crate::work::{Rank, Track, Work, WorkId};
-use mcr_model::Notification;
 use mcr_model::clock::Millis;
 
 /// How many later rows may begin before an earlier one that waits.
@@ -92,10 +91,10 @@ impl Queue {
 
     /// Whether the row is known. A later message may have been folded into it; a worker reads that for itself, so only
     /// what `oldest` tells is kept up to date, and the marks, by which a worker sees that somebody else was faster.
-    pub(super) fn knows(&mut self, row: &Notification) -> bool {
-        let Some(number) = self.numbers.get(&WorkId::from(&row.id)) else { return false };
+    pub(super) fn knows(&mut self, work: &Work) -> bool {
+        let Some(number) = self.numbers.get(&work.id) else { return false };
         if let Some(known) = self.rows.get_mut(number) {
-            known.work.relisted(row);
+            known.work.offered_again(work);
         }
         true
     }
@@ -111,14 +110,14 @@ impl Queue {
         self.add(Row { not_before, ..Row::new(work, record) }, now);
     }
 
-    /// A row that a list shows for the first time, at the end of its track.
-    pub(super) fn push(&mut self, work: Arc<Work>, record: Record, seen_in: u64, now: Millis) {
-        self.add(Row { seen_in, ..Row::new(work, record) }, now);
+    /// A new row, at the end of its track.
+    pub(super) fn push(&mut self, work: Arc<Work>, record: Record, now: Millis) {
+        self.add(Row::new(work, record), now);
     }
 
-    /// A row that has ended and is still listed, because its mark is missing.
-    pub(super) fn push_ended(&mut self, work: Arc<Work>, record: Record, seen_in: u64, now: Millis) {
-        self.add(Row { seen_in, ended: true, ..Row::new(work, record) }, now);
+    /// A row that has ended and is offered again, because its mark is missing.
+    pub(super) fn push_ended(&mut self, work: Arc<Work>, record: Record, now: Millis) {
+        self.add(Row { ended: true, ..Row::new(work, record) }, now);
     }
 
     fn add(&mut self, row: Row, now: Millis) {
@@ -328,18 +327,15 @@ impl Queue {
         Some(row.work)
     }
 
-    /// Rows that wait untouched although a list that began after they were seen, and that was complete, lacks them.
-    pub(super) fn missing_from(&self, list: u64, listed: &[Notification]) -> Vec<u64> {
-        let listed: HashSet<&str> = listed.iter().map(|row| row.id.as_str()).collect();
-        let untouched = |row: &Row| {
+    /// The numbers of those rows among `candidates` that wait and for which nothing has been done.
+    pub(super) fn untouched(&self, candidates: impl Fn(&WorkId) -> bool) -> Vec<u64> {
+        let is_untouched = |row: &Row| {
             let record = &row.record;
             // One that begins again is settled there, so no list shows it.
             let again = record.reopened || record.lost > 0 || record.sent.is_some();
-            matches!(record.stage, Stage::Fresh) && !again
+            !row.running && matches!(record.stage, Stage::Fresh) && !again
         };
-        let gone = self.rows.iter().filter(|(_, row)| {
-            !row.running && row.seen_in < list && untouched(row) && !listed.contains(row.work.id.as_str())
-        });
-        gone.map(|(number, _)| *number).collect()
+        let found = self.rows.iter().filter(|(_, row)| is_untouched(row) && candidates(&row.work.id));
+        found.map(|(number, _)| *number).collect()
     }
 }

@@ -84,11 +84,14 @@ impl Work {
         self.kind.notification()
     }
 
-    /// Takes over what a list shows of a notification that is known: its creation, which moves when a later message is
-    /// folded into it, and the marks by which a worker sees that another runtime was faster. A worker reads the rest.
-    pub(crate) fn relisted(self: &mut Arc<Self>, row: &Notification) {
+    /// Takes over what a later offer shows of a notification: its creation, which moves when a later message is folded
+    /// into it, and the marks by which a worker sees that another runtime was faster. A worker reads the rest.
+    pub(crate) fn offered_again(self: &mut Arc<Self>, later: &Self) {
         let marks = |row: &Notification| (row.created_at, row.read_at, row.delivery_ended_at);
-        let Some(known) = self.notification().filter(|known| marks(known) != marks(row)) else { return };
+        let (Some(known), Some(row)) = (self.notification(), later.notification()) else { return };
+        if marks(known) == marks(row) {
+            return;
+        }
         let (created_at, read_at, delivery_ended_at) = marks(row);
         let known = Notification { created_at, read_at, delivery_ended_at, ..known.clone() };
         *self = Arc::new(known.into());

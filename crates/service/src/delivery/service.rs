@@ -21,9 +21,9 @@ use super::worker::{Ends, Worker};
 use mcr_clients::mission::Mission;
 use mcr_clients::wire::Stop;
 use mcr_core::delivery::ask::{Answer, Ask, Ear};
-use mcr_core::delivery::dispatcher::{Dispatcher, Effect, Event, Left, Plan, Standing, Wish};
 use mcr_core::delivery::journal::{Journal, Note, Step, Wait};
 use mcr_core::delivery::rival;
+use mcr_core::delivery::scheduler::{Effect, Event, Left, Plan, Scheduler, Standing, Wish};
 use mcr_core::delivery::{End, Job, shelf};
 use mcr_model::clock::{Clock, Millis, SteadyClock, SystemClock};
 use mcr_model::panics::Panics;
@@ -125,7 +125,7 @@ pub struct Service {
 
 /// The dispatcher's ends of the channels.
 struct Desk {
-    dispatcher: Dispatcher,
+    dispatcher: Scheduler,
     inbox: Receiver<Event>,
     nudges: Receiver<()>,
     jobs: Sender<Box<Job>>,
@@ -188,7 +188,7 @@ impl Service {
             threads.push(spawn(&format!("worker-{number}"), move || worker.run(&ends))?);
         }
         let desk = Desk {
-            dispatcher: Dispatcher::with(setup.plan, setup.left, SystemClock.now())
+            dispatcher: Scheduler::with(setup.plan, setup.left, SystemClock.now())
                 .standing_back(stand_back()),
             journal: setup.journal,
             inflight: inflight.clone(),

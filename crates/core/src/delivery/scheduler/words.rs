@@ -1,4 +1,4 @@
-//! What the dispatcher hears and says.
+//! The vocabulary of the scheduler: its events and effects, its settings, its initial state and its report.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::work::{Work, WorkId};
 use mcr_model::Notification;
 use mcr_model::clock::Millis;
 
-/// What the dispatcher hears of.
+/// What the scheduler hears of.
 #[derive(Debug)]
 pub enum Event {
     /// A list came back.
@@ -39,6 +39,8 @@ pub enum Event {
         /// From 0 to 1.
         dice: f64,
     },
+    /// A source without lists has this work.
+    Offered(Arc<Work>),
     /// The gateway has taken the turn of this job; told while one goes first.
     Taken(u64),
     /// A worker is free again.
