@@ -103,7 +103,7 @@ fn cooled(job: &Job, trouble: Trouble, desk: &Desk<'_>) -> Trouble {
 
 /// From here on nothing but the end is left: a line for people, if there is to be one, and the mark.
 fn give_up(job: &mut Job, end: End, trouble: &Trouble, desk: &Desk<'_>) {
-    desk.inflight.let_go(&job.row);
+    desk.let_go(job);
     let name = name(job, desk);
     // What a person wanted is no warning.
     let level = if matches!(end, End::Stopped) { Level::Info } else { Level::Warn };
@@ -128,9 +128,9 @@ fn give_up(job: &mut Job, end: End, trouble: &Trouble, desk: &Desk<'_>) {
     };
 }
 
-fn closed(job: &Job, end: End, desk: &Desk<'_>) -> Outcome {
+fn closed(job: &mut Job, end: End, desk: &Desk<'_>) -> Outcome {
     desk.inflight.is_over(&job.row.id);
-    desk.inflight.let_go(&job.row);
+    desk.let_go(job);
     let words = in_short(&end);
     // What was given up or stopped was said when that was decided.
     if !matches!(end, End::Dead(_) | End::Stopped) {
@@ -185,7 +185,7 @@ fn walk(job: &mut Job, desk: &Desk<'_>, typing: &mut bool) -> Result<End, Troubl
                 let heard = &context.notification;
                 job.record.heard = Some((heard.message_id.clone(), heard.created_at));
                 job.record.stage = Stage::Ended(End::Skipped(why));
-                desk.inflight.let_go(&job.row);
+                desk.let_go(job);
             }
             // Work that has begun is brought to its end: its own tools may be what changed the board.
             Verdict::Skip(_) | Verdict::Deliver => {
@@ -193,7 +193,7 @@ fn walk(job: &mut Job, desk: &Desk<'_>, typing: &mut bool) -> Result<End, Troubl
                 *typing = mark_read(job, desk);
                 let spoken = talk(job, (&context, Reading::of(&context, lists)), found, desk)?;
                 job.record.stage = meaning(job, &context, &spoken)?;
-                desk.inflight.let_go(&job.row);
+                desk.let_go(job);
                 tell_of_doubts(&job.row, &job.record.effects);
                 // What was paid for is kept before anything else is done with it.
                 let silent = matches!(job.record.stage, Stage::Ended(End::Silent(_)));

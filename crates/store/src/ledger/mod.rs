@@ -402,7 +402,7 @@ impl Recall {
             if closed.at < since {
                 continue;
             }
-            closed.made = image.record().unwrap_or_default().effects.all_made();
+            closed.made = image.record().unwrap_or_default().effects.all_made().to_vec();
             let row = image.notification().ok();
             self.requests.extend(row.filter(|row| row.kind == NotificationType::ResponseRequest));
         }
