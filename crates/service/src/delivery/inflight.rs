@@ -9,9 +9,10 @@ use std::time::Duration;
 use crossbeam_channel::Sender;
 
 use super::held::{Held, Reading, Standing};
-use mcr_core::delivery::{Record, Track};
+use mcr_core::delivery::Record;
+use mcr_core::work::{Track, Work, WorkId};
+use mcr_model::SessionKey;
 use mcr_model::clock::{Millis, Pulse};
-use mcr_model::{Notification, NotificationId, SessionKey};
 
 /// All turns under way. Clones are the same.
 #[derive(Clone, Debug)]
@@ -26,18 +27,18 @@ struct Inside {
     last: u64,
     turns: BTreeMap<u64, Life>,
     /// Rows whose turn showed no sign of life for too long, and since when; until something new is known of them.
-    stuck: BTreeMap<NotificationId, Millis>,
+    stuck: BTreeMap<WorkId, Millis>,
     /// The delivery that each agent is at work on about each task: from its first turn until its answer is there.
     held: HashMap<Track, Arc<Held>>,
     /// Rows for which a person does not want to wait any longer.
-    given_up: BTreeSet<NotificationId>,
+    given_up: BTreeSet<WorkId>,
 }
 
 /// One turn under way.
 #[derive(Clone, Debug)]
 pub struct Life {
-    /// For which row.
-    pub row: NotificationId,
+    /// For which work.
+    pub work: WorkId,
     /// Whose turn it is.
     pub agent: String,
     /// In this session.
@@ -85,8 +86,8 @@ impl Vitality {
 /// What others may see of a turn.
 #[derive(Clone, Debug)]
 pub struct Seen {
-    /// For which row.
-    pub row: NotificationId,
+    /// For which work.
+    pub work: WorkId,
     /// Whose it is; none of a turn that is stuck and no longer waited for.
     pub agent: Option<String>,
     /// Since when.
@@ -112,7 +113,7 @@ impl InFlight {
         let mut inside = self.lock();
         inside.last += 1;
         let number = inside.last;
-        inside.stuck.remove(&life.row);
+        inside.stuck.remove(&life.work);
         inside.turns.insert(number, life);
         drop(inside);
         // A full channel has the news already.
@@ -133,27 +134,26 @@ impl InFlight {
     }
 
     /// The row's turn shows no sign of life and is not waited for any more; it is looked for.
-    pub(super) fn is_stuck(&self, row: &NotificationId, now: Millis) {
-        self.lock().stuck.insert(row.clone(), now);
+    pub(super) fn is_stuck(&self, work: &WorkId, now: Millis) {
+        self.lock().stuck.insert(work.clone(), now);
     }
 
     /// Something new is known of the row.
-    pub(super) fn is_known(&self, row: &NotificationId) {
-        self.lock().stuck.remove(row);
+    pub(super) fn is_known(&self, work: &WorkId) {
+        self.lock().stuck.remove(work);
     }
 
     /// An agent is put to work on this, with this standing. `lists` is how many lists had come before the context was
     /// read: what those told is in it.
-    pub(super) fn hold(&self, row: &Notification, record: &Record, standing: Standing, reading: Reading) {
-        let track = Track::of(row);
-        let before = self.lock().held.get(&track).cloned();
-        if let Some(held) = before.filter(|held| held.row().id == row.id) {
+    pub(super) fn hold(&self, work: &Arc<Work>, record: &Record, standing: Standing, reading: Reading) {
+        let before = self.held_of(work);
+        if let Some(held) = before {
             held.stands(record, standing);
             held.is_read(reading);
         } else {
-            let held = Held::new(row.clone(), record.clone(), Some(standing));
+            let held = Held::new(work.clone(), record.clone(), Some(standing));
             held.is_read(reading);
-            self.put(track, held);
+            self.put(held);
         }
     }
 
@@ -168,15 +168,15 @@ impl InFlight {
     }
 
     /// An earlier process has left this: its agent may still be at work on it, and may ask again what it was not told.
-    pub fn resume(&self, row: &Notification, record: &Record) {
+    pub fn resume(&self, work: &Arc<Work>, record: &Record) {
         record.effects.outlived();
         if record.sent.is_some() || record.effects.count() > 0 {
-            self.put(Track::of(row), Held::new(row.clone(), record.clone(), None));
+            self.put(Held::new(work.clone(), record.clone(), None));
         }
     }
 
-    fn put(&self, track: Track, held: Held) {
-        let before = self.lock().held.insert(track, Arc::new(held));
+    fn put(&self, held: Held) {
+        let before = self.lock().held.insert(held.work().track.clone(), Arc::new(held));
         if let Some(before) = before {
             before.forget();
         }
@@ -187,88 +187,88 @@ impl InFlight {
         self.lock().held.get(track).cloned()
     }
 
-    /// The same, if it is this row.
-    pub(super) fn held_of(&self, row: &Notification) -> Option<Arc<Held>> {
-        self.held(&Track::of(row)).filter(|held| held.row().id == row.id)
+    /// This work, if an agent is at work on it.
+    pub(super) fn held_of(&self, work: &Work) -> Option<Arc<Held>> {
+        self.held(&work.track).filter(|held| held.work().id == work.id)
     }
 
     /// The agent has answered, or will not: what it calls from now on belongs to nothing. What it calls just now is
     /// waited for.
-    pub(super) fn let_go(&self, row: &Notification) {
-        if let Some(held) = self.take(row) {
+    pub(super) fn let_go(&self, work: &Work) {
+        if let Some(held) = self.take(work) {
             held.let_go();
         }
     }
 
     /// The row is nobody's business any more.
-    pub(super) fn forget(&self, row: &Notification) {
-        if let Some(held) = self.take(row) {
+    pub(super) fn forget(&self, work: &Work) {
+        if let Some(held) = self.take(work) {
             held.forget();
         }
     }
 
-    fn take(&self, row: &Notification) -> Option<Arc<Held>> {
+    fn take(&self, work: &Work) -> Option<Arc<Held>> {
         let mut inside = self.lock();
-        let track = Track::of(row);
-        inside.held.get(&track).filter(|held| held.row().id == row.id)?;
-        inside.held.remove(&track)
+        inside.held.get(&work.track).filter(|held| held.work().id == work.id)?;
+        inside.held.remove(&work.track)
     }
 
     /// The agent that is at work on this row has shown a sign of life.
-    pub fn beat(&self, row: &NotificationId) {
-        self.lock().turns.values().filter(|life| life.row == *row).for_each(|life| life.pulse.beat());
+    pub fn beat(&self, work: &WorkId) {
+        self.lock().turns.values().filter(|life| life.work == *work).for_each(|life| life.pulse.beat());
     }
 
     /// A person does not want to wait for this row any longer.
-    pub(super) fn give_up(&self, row: &NotificationId) {
+    pub(super) fn give_up(&self, work: &WorkId) {
         let mut inside = self.lock();
-        inside.given_up.insert(row.clone());
-        inside.turns.values().filter(|life| life.row == *row).for_each(|life| life.pulse.end());
+        inside.given_up.insert(work.clone());
+        inside.turns.values().filter(|life| life.work == *work).for_each(|life| life.pulse.end());
     }
 
     /// Whether somebody has said so.
-    pub(super) fn is_given_up(&self, row: &NotificationId) -> bool {
-        self.lock().given_up.contains(row)
+    pub(super) fn is_given_up(&self, work: &WorkId) -> bool {
+        self.lock().given_up.contains(work)
     }
 
     /// A person has stopped the work on the row's task: its turn is not waited for, and its agent's calls are refused.
     pub(super) fn stop(&self, held: &Held) {
         let inside = self.lock();
         held.stop();
-        inside.turns.values().filter(|life| life.row == held.row().id).for_each(|life| life.pulse.end());
+        inside.turns.values().filter(|life| life.work == held.work().id).for_each(|life| life.pulse.end());
     }
 
     /// Whether the work on the row was stopped.
-    pub(super) fn is_stopped(&self, row: &Notification) -> bool {
-        self.held_of(row).is_some_and(|held| held.is_stopped())
+    pub(super) fn is_stopped(&self, work: &Work) -> bool {
+        self.held_of(work).is_some_and(|held| held.is_stopped())
     }
 
     /// All deliveries that agents are at work on about tasks, but for those that are stopped.
     pub(super) fn held_on_tasks(&self) -> Vec<Arc<Held>> {
         let inside = self.lock();
-        let held = inside.held.values().filter(|held| held.row().task_id.is_some() && !held.is_stopped());
+        let held =
+            inside.held.values().filter(|held| held.work().track.task().is_some() && !held.is_stopped());
         held.cloned().collect()
     }
 
     /// The row is over.
-    pub(super) fn is_over(&self, row: &NotificationId) {
+    pub(super) fn is_over(&self, work: &WorkId) {
         let mut inside = self.lock();
-        inside.stuck.remove(row);
-        inside.given_up.remove(row);
+        inside.stuck.remove(work);
+        inside.given_up.remove(work);
     }
 
     /// All turns, as people see them.
     pub fn seen(&self, now: Millis) -> Vec<Seen> {
         let inside = self.lock();
         let turns = inside.turns.values().map(|life| Seen {
-            row: life.row.clone(),
+            work: life.work.clone(),
             agent: Some(life.agent.clone()),
             since: life.began,
             quiet: life.pulse.quiet(),
             state: life.state,
         });
-        let stuck = inside.stuck.iter().map(|(row, since)| Seen {
-            row: row.clone(),
+        let stuck = inside.stuck.iter().map(|(work, since)| Seen {
+            work: work.clone(),
             agent: None,
             since: *since,
             quiet: now.since(*since),
