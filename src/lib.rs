@@ -54,8 +54,10 @@ pub use mcr_clients::{convex, mission, wire};
 pub use mcr_config as config;
 pub use mcr_core::{ops, spans};
 pub use mcr_files as files;
+#[cfg(feature = "demo")]
 pub use mcr_gateway_sim as demo;
 pub use mcr_http::panics;
+#[cfg(feature = "mission-control")]
 pub use mcr_mission_control as local;
 pub use mcr_model as model;
 pub use mcr_model::{chance, json, memory, redact, secret, visible};

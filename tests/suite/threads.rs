@@ -3,9 +3,9 @@
 use mission_control_runtime::convex;
 use mission_control_runtime::delivery::ask::{Answer, Ask, Hold};
 use mission_control_runtime::delivery::desk::Rules;
-use mission_control_runtime::delivery::dispatcher::{Left, Plan, Rhythm};
 use mission_control_runtime::delivery::journal::{Journal, JournalError, Note, Step, Wait};
 use mission_control_runtime::delivery::retry::Budget;
+use mission_control_runtime::delivery::scheduler::{Left, Plan, Rhythm};
 use mission_control_runtime::delivery::service::{Service, Setup, View};
 use mission_control_runtime::delivery::watch;
 use mission_control_runtime::delivery::worker::Worker;

@@ -10,7 +10,7 @@ use crate::app::exit::Exit;
 use crate::app::place;
 use mcr_config::{LedgerSwitch, Settings};
 use mcr_core::delivery::ask::Hold;
-use mcr_core::delivery::dispatcher::Left;
+use mcr_core::delivery::scheduler::Left;
 use mcr_core::delivery::{End, crash};
 use mcr_files::Folder;
 use mcr_model::AccountId;

@@ -1,6 +1,6 @@
 //! What `/health` says of the rows.
 
-use mcr_core::delivery::dispatcher::Standing;
+use mcr_core::delivery::scheduler::Standing;
 use mcr_model::clock::{Clock as _, SystemClock};
 use mcr_service::delivery::inflight::Seen;
 use mcr_service::http::health::{DeliveryConfig, DeliveryHealth, TurnHealth, seconds};

@@ -18,7 +18,7 @@ use super::verdict::Condition;
 use mcr_clients::convex::Endpoint;
 use mcr_clients::mission::catalog;
 use mcr_config::Settings;
-use mcr_core::delivery::dispatcher::Standing;
+use mcr_core::delivery::scheduler::Standing;
 use mcr_core::ops::House;
 use mcr_core::ops::reasons::REFUSES_ALL;
 use mcr_files::Folder;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::time::Duration;
 
 use mission_control_runtime::clock::Millis;
-use mission_control_runtime::delivery::dispatcher::{Dispatcher, Effect, Event, Left, Plan, Rhythm};
+use mission_control_runtime::delivery::scheduler::{Effect, Event, Left, Plan, Rhythm, Scheduler};
 use mission_control_runtime::delivery::{End, Job, Outcome, Trouble};
 use mission_control_runtime::model::Notification;
 use serde_json::json;
@@ -64,7 +64,7 @@ enum Next {
 
 /// One of the two.
 struct Party {
-    dispatcher: Option<Dispatcher>,
+    dispatcher: Option<Scheduler>,
     left_at: Option<Millis>,
     cut: bool,
 }
@@ -195,7 +195,7 @@ impl Duel {
                     backoff_max: Duration::from_mins(5),
                 };
                 let plan = Plan { workers: WORKERS, list_limit: 50, rhythm };
-                self.parties[who].dispatcher = Some(Dispatcher::with(plan, Left::default(), self.now));
+                self.parties[who].dispatcher = Some(Scheduler::with(plan, Left::default(), self.now));
                 self.tell(who, None);
             }
             Next::Tell(event) => self.tell(who, Some(event)),
@@ -284,7 +284,7 @@ impl Duel {
             }
         }
         let party = &mut self.parties[who];
-        if party.dispatcher.as_ref().is_some_and(Dispatcher::is_done) {
+        if party.dispatcher.as_ref().is_some_and(Scheduler::is_done) {
             party.dispatcher = None;
             party.left_at = Some(now);
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mission_control_runtime::clock::Millis;
-use mission_control_runtime::delivery::dispatcher::{Dispatcher, Effect, Event, Plan, Rhythm};
+use mission_control_runtime::delivery::scheduler::{Effect, Event, Plan, Rhythm, Scheduler};
 use mission_control_runtime::delivery::{End, Job, Outcome};
 use mission_control_runtime::model::Notification;
 use serde_json::{Value, json};
@@ -41,7 +41,7 @@ fn untouched(id: &str) -> Notification {
 
 /// The dispatcher, and the lists that it asks for.
 struct Watch {
-    dispatcher: Dispatcher,
+    dispatcher: Scheduler,
     now: Millis,
     begun: Vec<Job>,
     left: usize,
@@ -50,7 +50,7 @@ struct Watch {
 impl Watch {
     fn new() -> Self {
         let plan = Plan { workers: 2, list_limit: 50, rhythm: rhythm() };
-        Self { dispatcher: Dispatcher::new(plan), now: Millis(0), begun: Vec::new(), left: 0 }
+        Self { dispatcher: Scheduler::new(plan), now: Millis(0), begun: Vec::new(), left: 0 }
     }
 
     /// One that has found itself alone, on an empty board.

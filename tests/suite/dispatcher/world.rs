@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use mission_control_runtime::clock::Millis;
 use mission_control_runtime::delivery::ask::{Answer, Ask, Ear, Hold};
-use mission_control_runtime::delivery::dispatcher::{Dispatcher, Effect, Event, Left, Plan, Rhythm, Wish};
 use mission_control_runtime::delivery::policy::Skip;
 use mission_control_runtime::delivery::retry::{self, Next};
+use mission_control_runtime::delivery::scheduler::{Effect, Event, Left, Plan, Rhythm, Scheduler, Wish};
 use mission_control_runtime::delivery::trouble::{Setback, Unsettled, Weight};
 use mission_control_runtime::delivery::{End, Job, NewerFields, Outcome, Record, Sent, Stage, Trouble};
 use mission_control_runtime::gateway::history::Waiting;
@@ -107,7 +107,7 @@ pub(super) struct Start {
 }
 
 pub(super) struct World {
-    pub(super) dispatcher: Dispatcher,
+    pub(super) dispatcher: Scheduler,
     pub(super) starts: Vec<Start>,
     pub(super) settled: Vec<String>,
     pub(super) lists: Vec<Millis>,
@@ -161,7 +161,7 @@ impl World {
         let overtaken = (0..arrived).map(|number| (number, (0, 0))).collect();
         let left = Left { open, hold, ..Left::default() };
         let mut world = Self {
-            dispatcher: Dispatcher::with(plan, left, Millis(0)),
+            dispatcher: Scheduler::with(plan, left, Millis(0)),
             starts: Vec::new(),
             settled: Vec::new(),
             lists: Vec::new(),

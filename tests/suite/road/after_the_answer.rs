@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use mission_control_runtime::clock::Clock as _;
 use mission_control_runtime::convex::{Class, Why};
-use mission_control_runtime::delivery::dispatcher::{Dispatcher, Effect, Event, Left};
+use mission_control_runtime::delivery::scheduler::{Effect, Event, Left, Scheduler};
 use mission_control_runtime::delivery::{Job, Outcome};
 use mission_control_runtime::gateway::{self, Recovered};
 use mission_control_runtime::local::Options;
@@ -160,7 +160,7 @@ fn an_answered_row_that_cannot_be_marked_does_not_begin_anew() {
     office.backend.fail(DELIVERED, [Fault::Before(Class::Refused, Why::Forbidden)]);
     office.gateway.says("Yes.");
     let mut now = office.team.board.clock().now();
-    let mut dispatcher = Dispatcher::with(plan(), Left::default(), now);
+    let mut dispatcher = Scheduler::with(plan(), Left::default(), now);
     let mut starts = 0;
     for (list, minutes) in (1..).zip([0, 1, 1, 1, 59, 1, 1]) {
         now = now + Duration::from_mins(minutes);

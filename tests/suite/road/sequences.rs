@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use mission_control_runtime::clock::Millis;
 use mission_control_runtime::convex;
-use mission_control_runtime::delivery::dispatcher::{Dispatcher, Effect, Event, Left, Plan, Rhythm};
+use mission_control_runtime::delivery::scheduler::{Effect, Event, Left, Plan, Rhythm, Scheduler};
 use mission_control_runtime::delivery::{End, Job, Outcome, Stage};
 use mission_control_runtime::gateway::{Class, Recovered, Why};
 use mission_control_runtime::local::Options;
@@ -41,7 +41,7 @@ fn a_reopened_row_is_not_taken_for_gone() {
     assert!(job.record.reopened && office.is_delivered(&job));
     let now = Millis(1_000_000);
     let left = Left { open: vec![(job.row.clone(), job.record.clone(), None)], ..Left::default() };
-    let mut dispatcher = Dispatcher::with(plan(), left, now);
+    let mut dispatcher = Scheduler::with(plan(), left, now);
     dispatcher.on(None, now);
     dispatcher.on(Some(Event::Listed { list: 1, limit: 50, rows: vec![], spoilt: 0, dice: 0.5 }), now);
     assert_eq!(dispatcher.standing().known, 1, "{:?}", dispatcher.standing().tally);
@@ -116,9 +116,9 @@ fn what_is_dead_and_cannot_be_marked_does_not_begin_anew_after_an_hour() {
     let office = Office::original();
     let row = office.mention("@ben?").row;
     let mut now = Millis(1_000_000);
-    let mut dispatcher = Dispatcher::with(plan(), Left::default(), now);
+    let mut dispatcher = Scheduler::with(plan(), Left::default(), now);
     let mut list = 0;
-    let mut listed = |dispatcher: &mut Dispatcher, now: Millis, rows: Vec<_>| {
+    let mut listed = |dispatcher: &mut Scheduler, now: Millis, rows: Vec<_>| {
         let mut effects = dispatcher.on(None, now);
         assert!(effects.iter().any(|effect| matches!(effect, Effect::List { .. })), "{effects:?}");
         list += 1;

@@ -49,6 +49,16 @@ pub enum Ask {
     Suspend(bool),
 }
 
+impl Ask {
+    /// Whether the request changes an item. A service that stops refuses such a request.
+    pub(super) fn changes_work(&self) -> bool {
+        match self {
+            Self::Retry(_) | Self::Drop(_) | Self::GiveUp(_) => true,
+            Self::Look | Self::Hold(_) | Self::Suspend(_) => false,
+        }
+    }
+}
+
 /// What is answered.
 #[derive(Clone, Debug)]
 pub enum Answer {

@@ -1,281 +1,159 @@
-//! The owner of everything that is known of the rows: a plain struct, fed with events and the time.
+//! The dispatcher: decides which work starts next, and what the end of an attempt means.
 //!
-//! It never waits and touches nothing outside. What should happen it says as [`Effect`]s; the thread around it carries
-//! them out and brings back the events. [`Dispatcher::wake_at`] tells when it wants to be asked again.
-//!
-//! A list and the end of a delivery can cross: a list that began before a row was settled still has it. So every
-//! settled row is remembered until a list comes back that began after it.
+//! It owns the queue, the breaker for the gateway, the pauses of operators, the running items and the finished ones. A
+//! source offers work. The dispatcher refuses work that has ended here before.
 
 mod acts;
-mod words;
 
-use std::collections::{HashMap, HashSet, VecDeque};
-use std::time::Duration;
-
-pub use super::pace::Rhythm;
-pub use words::{Effect, Event, Left, Plan, Standing, Wish};
+use std::collections::HashSet;
 
 use super::ask::Hold;
+use super::finished::{Admission, FinishedItems};
 use super::gate::Gate;
-use super::pace::Pace;
 use super::queue::{Queue, Taken};
-use super::rival::{Look, Rival};
-use super::shelf::Shelf;
+use super::scheduler::{Effect, Left, Standing};
+use super::shelf::Shelved;
 use super::tally::Tally;
 use super::{End, Job, Outcome, Record, Trouble};
 use crate::gateway::Class;
 use mcr_model::clock::Millis;
-use mcr_model::limits::UNDELIVERED_ROWS;
-use mcr_model::{Notification, NotificationId, RecipientType};
+use mcr_model::{Notification, NotificationId};
 
-/// A list asks for at least as many new rows as keep the workers busy until the next one.
-const NEW_ROWS_PER_WORKER: u32 = 4;
-
-/// So long a row that could not be settled at the backend is not begun again.
-const FORGOTTEN_AFTER: Duration = Duration::from_hours(1);
-
-/// Rows that are settled here and not at the backend; the oldest make room.
-const UNMARKED_MAX: usize = 1000;
-
-/// The owner of the rows.
+/// What became of an item that a source offered.
 #[derive(Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "facts that do not depend on each other")]
-pub struct Dispatcher {
-    plan: Plan,
+pub(super) enum Offered {
+    /// The item is in the queue from now on.
+    Accepted(NotificationId),
+    /// The item is in the queue already, or its look is outdated.
+    Known,
+    /// The item is not ours to start.
+    Refused,
+}
+
+/// The owner of the queue and of all running and finished items.
+#[derive(Debug)]
+pub(super) struct Dispatcher {
     queue: Queue,
-    pace: Pace,
     gate: Gate,
-    rival: Rival,
-    tally: Tally,
-    free: usize,
-    /// The number of the last list that began, and when it did.
-    lists: u64,
-    list_began: Millis,
-    listing: bool,
-    /// Whether the backend may have more rows than the last list showed.
-    more: bool,
-    /// Settled rows, with the last list that had begun by then.
-    settled: HashMap<NotificationId, u64>,
-    /// Settled rows that the backend goes on to list.
-    unmarked: HashMap<NotificationId, End>,
-    unmarked_order: VecDeque<(Millis, NotificationId)>,
-    /// Rows of the last list that are none of ours to begin.
-    ignored: usize,
-    /// What only a newer version understands.
+    free_workers: usize,
+    finished: FinishedItems,
+    /// Items that only a newer version understands.
     untouched: HashSet<NotificationId>,
-    /// What an earlier process has closed, as long as it is not listed.
-    closed: HashMap<NotificationId, End>,
-    forgotten: Vec<Effect>,
-    /// What was given up.
-    shelf: Shelf,
-    /// Whose turns do not begin.
+    /// The agents whose turns do not start.
     hold: Hold,
-    /// Whether nothing begins.
+    /// Whether nothing starts.
     suspended: bool,
-    stopping: bool,
+    pub(super) tally: Tally,
+    /// Effects of the event at hand.
+    pub(super) effects: Vec<Effect>,
 }
 
 impl Dispatcher {
-    /// With all workers free and nothing known.
-    pub fn new(plan: Plan) -> Self {
-        Self::with(plan, Left::default(), Millis::default())
-    }
-
-    /// With all workers free and this known.
-    pub fn with(plan: Plan, left: Left, now: Millis) -> Self {
+    /// A dispatcher with all workers free and the work that an earlier process has left.
+    pub(super) fn new(workers: usize, left: Left, now: Millis) -> Self {
         let mut queue = Queue::default();
         for (row, record, not_before) in left.open {
             queue.recall(row, record, not_before, now);
         }
         Self {
-            closed: left.closed,
-            untouched: left.untouched,
-            shelf: left.dead,
-            hold: left.hold,
-            free: plan.workers,
-            pace: Pace::new(plan.rhythm),
-            rival: Rival::new(plan.rhythm.interval),
-            plan,
             queue,
-            forgotten: Vec::new(),
             gate: Gate::new(),
-            tally: Tally::default(),
-            lists: 0,
-            list_began: now,
-            listing: false,
-            more: false,
-            settled: HashMap::new(),
-            unmarked: HashMap::new(),
-            unmarked_order: VecDeque::new(),
-            ignored: 0,
+            free_workers: workers,
+            finished: FinishedItems::new(left.closed, left.dead),
+            untouched: left.untouched,
+            hold: left.hold,
             suspended: false,
-            stopping: false,
+            tally: Tally::default(),
+            effects: Vec::new(),
         }
     }
 
-    /// After the first sign of another runtime, the second look comes no earlier than this.
-    #[must_use]
-    pub fn standing_back(mut self, least: Duration) -> Self {
-        self.rival.stands_back(least);
-        self
+    /// A source offers an item.
+    pub(super) fn offer(&mut self, row: Notification, now: Millis) -> Offered {
+        if self.untouched.contains(&row.id) {
+            return Offered::Refused;
+        }
+        if self.queue.knows(&row) {
+            return Offered::Known;
+        }
+        let id = row.id.clone();
+        match self.finished.admit(&id) {
+            Admission::Refused => return Offered::Refused,
+            Admission::Outdated => return Offered::Known,
+            Admission::Start => self.queue.push(row, Record::default(), now),
+            Admission::OnlyMark(record) => self.queue.push_ended(row, *record, now),
+        }
+        Offered::Accepted(id)
     }
 
-    /// Takes the news and says what should happen now. Without news it is asked because the time has come.
-    pub fn on(&mut self, event: Option<Event>, now: Millis) -> Vec<Effect> {
-        match event {
-            Some(Event::Listed { list, limit, rows, spoilt, dice }) => {
-                let whole = !is_full(&rows, spoilt, limit);
-                self.rival.look(Look { list, began: self.list_began, rows: &rows, whole, dice }, now);
-                if self.rival.leaves() {
-                    self.forgotten.push(Effect::Leave);
-                }
-                self.listed(list, !whole, rows, spoilt, now);
-            }
-            Some(Event::ListFailed { why, not_before, dice }) => {
-                self.listing = false;
-                self.pace.failed(not_before, dice, now);
-                self.tally.fail_to_list(why, now);
-            }
-            Some(Event::Finished(job, outcome)) => self.finished(job, outcome, now),
-            Some(Event::Taken(number)) => self.gate.found_open(number),
-            Some(Event::Nudged) => self.pace.nudged(now),
-            Some(Event::Probed(trouble)) => self.gate.probed(trouble.as_deref(), now),
-            Some(Event::Asked(ask, ear)) => self.asked(ask, ear, now),
-            Some(Event::Stop) => self.stopping = true,
-            None => {}
-        }
-        self.effects(now)
-    }
-
-    fn effects(&mut self, now: Millis) -> Vec<Effect> {
-        let mut effects = std::mem::take(&mut self.forgotten);
-        if self.stopping || self.rival.leaves() {
-            return effects;
-        }
-        self.queue.wake(now);
-        while self.free > 0
-            && self.rival.lets_begin()
-            && !self.suspended
-            && let Some(Taken { job, turn }) = self.queue.take(&self.hold, self.gate.lets_in())
-        {
-            self.free -= 1;
-            if turn {
-                self.gate.begins(job.number);
-            }
-            self.rival.begins(job.row.id.clone(), self.lists);
-            effects.push(Effect::Start(Box::new(job)));
-        }
-        if self.gate.probe(now) {
-            effects.push(Effect::Probe);
-        }
-        if self.has_appetite() || self.rival.list_at().is_some_and(|at| at <= now) {
-            self.pace.want();
-        }
-        if !self.listing && self.pace.due(now) <= now {
-            self.listing = true;
-            self.lists += 1;
-            self.list_began = now;
-            self.pace.begin(now);
-            effects.push(Effect::List { list: self.lists, limit: self.list_limit() });
-        }
-        effects
-    }
-
-    /// Whether there are rows that we have not seen, and workers who might soon want them.
-    fn has_appetite(&self) -> bool {
-        self.more && self.queue.ready(&self.hold) < 2 * self.plan.workers && self.list_limit() > self.seen()
-    }
-
-    /// Rows that the next list will show again.
-    fn seen(&self) -> u32 {
-        u32::try_from(self.queue.len() + self.ignored).unwrap_or(u32::MAX)
-    }
-
-    /// Past the rows that we know there must be room for new ones: a list always begins with the oldest.
-    fn list_limit(&self) -> u32 {
-        let workers = u32::try_from(self.plan.workers).unwrap_or(u32::MAX);
-        let new = self.plan.list_limit.max(workers.saturating_mul(NEW_ROWS_PER_WORKER));
-        self.seen().saturating_add(new).min(UNDELIVERED_ROWS)
-    }
-
-    fn listed(&mut self, list: u64, more: bool, rows: Vec<Notification>, spoilt: usize, now: Millis) {
-        self.listing = false;
-        self.pace.succeeded();
-        self.tally.list(now);
-        self.more = more;
-        if !more {
-            for number in self.queue.missing_from(list, &rows) {
-                self.forgotten.extend(self.queue.close(number, now).map(|row| Effect::Forget(Box::new(row))));
+    /// Closes waiting items that no longer exist at their source. An item for which something has been done stays.
+    /// Returns the closed items.
+    pub(super) fn withdraw(
+        &mut self,
+        is_missing: impl Fn(&Notification) -> bool,
+        now: Millis,
+    ) -> Vec<NotificationId> {
+        let mut withdrawn = Vec::new();
+        for number in self.queue.untouched(is_missing) {
+            if let Some(row) = self.queue.close(number, now) {
+                withdrawn.push(row.id.clone());
+                self.effects.push(Effect::Forget(Box::new(row)));
                 *self.tally.ended.entry(End::Gone.name()).or_default() += 1;
             }
         }
-        self.settled.retain(|_, at| *at >= list);
-        self.forget(now);
-        self.ignored = spoilt;
-        let known = self.queue.len();
-        for row in rows {
-            // The backend lists agents' rows only; anybody else's would be none of our business.
-            let over = self.unmarked.contains_key(&row.id)
-                || self.untouched.contains(&row.id)
-                || row.recipient_type == RecipientType::User;
-            self.ignored += usize::from(over);
-            if over || self.settled.contains_key(&row.id) || self.queue.knows(&row) {
-                continue;
-            }
-            match self.closed.remove(&row.id) {
-                // It was deleted, as it seemed, and is there after all.
-                None | Some(End::Gone) => self.queue.push(row, Record::default(), list, now),
-                // What had ended only lacks its mark, and is kept as it was.
-                Some(end) => {
-                    let record = self.shelf.record_of(&row.id).unwrap_or_else(|| Record::ended(end));
-                    self.queue.push_ended(row, record, list, now);
-                }
-            }
-        }
-        if self.queue.len() > known {
-            self.pace.stir(now);
-        }
+        withdrawn
     }
 
-    fn finished(&mut self, job: Box<Job>, outcome: Outcome, now: Millis) {
-        self.free += 1;
-        self.pace.stir(now);
-        match outcome {
-            Outcome::Closed(end) => {
-                if end.shows_gateway() {
-                    self.gate.found_open(job.number);
-                } else {
-                    self.gate.found_nothing(job.number);
-                }
-                // A row ends once, however often its mark is refused afterwards.
-                let again = self.queue.had_ended(job.number);
-                if !again {
-                    self.tally.close(&end, now);
-                }
-                self.queue.close(job.number, now);
-                self.settled.insert(job.row.id.clone(), self.lists);
-                // What is not marked at the backend is listed again, and must not begin again.
-                if matches!(end, End::Gone | End::Dead(_)) || job.record.unmarked {
-                    self.abandon(job.row.id.clone(), end.clone(), now);
-                }
-                if !(again && matches!(end, End::Dead(_))) {
-                    self.shelve(*job, &end, now);
-                }
+    /// This look of a source has come back; its items are offered next.
+    pub(super) fn look_ended(&mut self, look: u64, now: Millis) {
+        self.finished.expire(look, now);
+    }
+
+    /// Returns the items that start now. A worker is free for each of them.
+    pub(super) fn start(&mut self, may_start: bool, now: Millis) -> Vec<Job> {
+        self.queue.wake(now);
+        let mut jobs = Vec::new();
+        while self.free_workers > 0
+            && may_start
+            && !self.suspended
+            && let Some(Taken { job, turn }) = self.queue.take(&self.hold, self.gate.lets_in())
+        {
+            self.free_workers -= 1;
+            if turn {
+                self.gate.begins(job.number);
             }
+            jobs.push(job);
+        }
+        jobs
+    }
+
+    /// Begins a probe of the gateway, if one is due.
+    pub(super) fn probe(&mut self, now: Millis) -> bool {
+        self.gate.probe(now)
+    }
+
+    /// A probe of the gateway ended, with the reason if the gateway is still away.
+    pub(super) fn probed(&mut self, trouble: Option<&str>, now: Millis) {
+        self.gate.probed(trouble, now);
+    }
+
+    /// The gateway has accepted the turn of this item.
+    pub(super) fn turn_accepted(&mut self, number: u64) {
+        self.gate.found_open(number);
+    }
+
+    /// A worker is done with an item, for good or for now. `look` is the last look of its source that has begun.
+    pub(super) fn finished(&mut self, job: Box<Job>, outcome: Outcome, look: u64, now: Millis) {
+        self.free_workers += 1;
+        match outcome {
+            Outcome::Closed(end) => self.close(*job, &end, look, now),
             Outcome::Again { trouble, pause } => {
-                if matches!(trouble, Trouble::Taken) {
-                    self.rival.was_taken(&job.row.id);
-                }
                 match &trouble {
                     Trouble::Gateway(error) if error.class == Class::Closed => {
                         self.gate.found_closed(&error.sentence, error.not_before, now);
                     }
                     _ => {
-                        if trouble.shows_gateway() {
-                            self.gate.found_open(job.number);
-                        } else {
-                            self.gate.found_nothing(job.number);
-                        }
+                        self.tell_gate(trouble.shows_gateway(), job.number);
                         if !trouble.is_patience() {
                             self.tally.fail(trouble.to_string(), now);
                         }
@@ -286,74 +164,80 @@ impl Dispatcher {
         }
     }
 
-    fn abandon(&mut self, id: NotificationId, end: End, now: Millis) {
-        if self.unmarked_order.len() == UNMARKED_MAX
-            && let Some((_, oldest)) = self.unmarked_order.pop_front()
-        {
-            self.release(oldest);
+    fn close(&mut self, job: Job, end: &End, look: u64, now: Millis) {
+        self.tell_gate(end.shows_gateway(), job.number);
+        // An item ends once, however often its mark is refused afterwards.
+        let again = self.queue.had_ended(job.number);
+        if !again {
+            self.tally.close(end, now);
         }
-        self.unmarked_order.push_back((now, id.clone()));
-        self.unmarked.insert(id, end);
+        self.queue.close(job.number, now);
+        let marked = !matches!(end, End::Gone | End::Dead(_)) && !job.record.unmarked;
+        self.finished.insert(&job.row.id, end, marked, look, now);
+        match end {
+            End::Dead(_) if again => {}
+            End::Dead(why) => {
+                let why = why.clone();
+                self.finished.put_dead_letter(Shelved { at: now, row: job.row, record: job.record, why });
+            }
+            End::Answered(_)
+            | End::Kept(_)
+            | End::Silent(_)
+            | End::Unanswered(_)
+            | End::Skipped(_)
+            | End::Gone
+            | End::Stopped
+            | End::Dropped(_) => self.finished.remove_dead_letter(&job.row.id),
+        }
     }
 
-    /// A row that was gone and is still listed after so long is there after all; of any other the mark is tried again.
-    fn forget(&mut self, now: Millis) {
-        while let Some((at, id)) = self.unmarked_order.front()
-            && now.since(*at) >= FORGOTTEN_AFTER
-        {
-            let id = id.clone();
-            self.unmarked_order.pop_front();
-            self.release(id);
+    fn tell_gate(&mut self, met_gateway: bool, number: u64) {
+        if met_gateway {
+            self.gate.found_open(number);
+        } else {
+            self.gate.found_nothing(number);
         }
     }
 
-    fn release(&mut self, id: NotificationId) {
-        if let Some(end) = self.unmarked.remove(&id).filter(End::is_marked) {
-            self.closed.insert(id, end);
-        }
+    /// When the next decision is due, if no event comes before.
+    pub(super) fn wake_at(&self, may_start: bool) -> Option<Millis> {
+        // The end of a pause matters only if a worker could take the item. Behind an open breaker that may be an item
+        // without a turn.
+        let can_start = self.free_workers > 0 && may_start && !self.suspended;
+        let rested = self.queue.wake_at().filter(|_| can_start);
+        [rested, self.gate.probe_at()].into_iter().flatten().min()
     }
 
-    /// When it wants to be asked again, if nothing happens before.
-    pub fn wake_at(&self, now: Millis) -> Option<Millis> {
-        if self.stopping || self.rival.leaves() {
-            return None;
-        }
-        let list = (!self.listing).then(|| self.pace.due(now));
-        // What rests is of interest only if a worker could take it. Behind a closed gate that may be one without a turn.
-        let lets_begin = self.rival.lets_begin() && !self.suspended;
-        let rested = self.queue.wake_at().filter(|_| self.free > 0 && lets_begin);
-        // Once it is due the list is wanted, and the pace knows when.
-        let compared = self.rival.list_at().filter(|at| *at > now);
-        [list, rested, compared, self.gate.probe_at()].into_iter().flatten().min()
+    /// The number of items in the queue, running ones included.
+    pub(super) fn known(&self) -> usize {
+        self.queue.len()
     }
 
-    /// Whether a single row goes first, and all others wait for the gateway to take it.
-    pub fn is_on_trial(&self) -> bool {
+    /// The number of items that could start now.
+    pub(super) fn ready(&self) -> usize {
+        self.queue.ready(&self.hold)
+    }
+
+    /// The number of items with a worker.
+    pub(super) fn running(&self) -> usize {
+        self.queue.running()
+    }
+
+    /// Whether a single item tries the gateway first.
+    pub(super) fn is_on_trial(&self) -> bool {
         self.gate.is_on_trial()
     }
 
-    /// Whether it was told to stop and nothing runs any more.
-    pub fn is_done(&self) -> bool {
-        self.stopping && self.queue.running() == 0
-    }
-
-    /// How things stand.
-    pub fn standing(&self) -> Standing {
+    /// How things stand, without the sources.
+    pub(super) fn standing(&self) -> Standing {
         Standing {
             known: self.queue.len(),
             running: self.queue.running(),
             oldest: self.queue.oldest(),
-            dead: self.shelf.len(),
+            dead: self.finished.dead_letter_count(),
             gate_closed: self.gate.why().map(str::to_owned),
-            foreign: self.rival.found(),
-            lists: self.lists,
-            list_failures: self.pace.failures(),
             tally: self.tally.clone(),
+            ..Standing::default()
         }
     }
-}
-
-/// Whether there may be rows that the limit has cut off.
-fn is_full(rows: &[Notification], spoilt: usize, limit: u32) -> bool {
-    rows.len() + spoilt >= usize::try_from(limit).unwrap_or(usize::MAX)
 }

@@ -6,9 +6,11 @@
 //!    └──List, Probe─────┘ └───────────────────Finished, Nudge─────────────────┘
 //! ```
 //!
-//! The `dispatcher` owns what is known of every row and decides who is next: a plain struct without threads, fed with
-//! events and the time. It is made of the `queue` (tracks, ranks, overtaking), the `pace` of the lists, the `gate`
-//! that closes while the gateway is away, and the watch for a `rival`, another runtime on the same account. A worker takes a job and walks down the road of `deliver`, step by step; what
+//! The [`scheduler`] owns all scheduling state: a plain struct without threads, fed with events and the time. It connects
+//! a source of work with the `dispatcher`. The `notification_source` asks for lists of undelivered notifications. It
+//! consists of the poll schedule (`pace`) and the check for a duplicate runtime (`rival`). The `dispatcher` decides what
+//! starts next. It consists of the `queue` (tracks, ranks, overtaking), the breaker for the gateway (`gate`) and the
+//! `finished` items. A worker takes a job and walks down the road of `deliver`, step by step; what
 //! it decides on the way stands in rooms of its own: `policy` (whether the agent hears of it), `prompt` (what it is
 //! told), `calls` (the tools that it calls), `reply` (what its answer means), `post` (how it gets into the thread), `settle` (what became of a turn whose answer was lost), `retry` (what happens
 //! after a failure).
@@ -21,10 +23,12 @@
 pub mod ask;
 mod cause;
 pub mod crash;
-pub mod dispatcher;
+mod dispatcher;
 pub mod effects;
+mod finished;
 mod gate;
 pub mod journal;
+mod notification_source;
 mod pace;
 pub mod policy;
 pub mod prompt;
@@ -33,6 +37,7 @@ mod record;
 pub mod reply;
 pub mod retry;
 pub mod rival;
+pub mod scheduler;
 pub mod shelf;
 pub mod tally;
 pub mod tell;

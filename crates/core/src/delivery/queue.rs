@@ -111,14 +111,14 @@ impl Queue {
         self.add(Row { not_before, ..Row::new(row, record) }, now);
     }
 
-    /// A row that a list shows for the first time, at the end of its track.
-    pub(super) fn push(&mut self, row: Notification, record: Record, seen_in: u64, now: Millis) {
-        self.add(Row { seen_in, ..Row::new(row, record) }, now);
+    /// A new row, at the end of its track.
+    pub(super) fn push(&mut self, row: Notification, record: Record, now: Millis) {
+        self.add(Row::new(row, record), now);
     }
 
-    /// A row that has ended and is still listed, because its mark is missing.
-    pub(super) fn push_ended(&mut self, row: Notification, record: Record, seen_in: u64, now: Millis) {
-        self.add(Row { seen_in, ended: true, ..Row::new(row, record) }, now);
+    /// A row that has ended and is offered again, because its mark is missing.
+    pub(super) fn push_ended(&mut self, row: Notification, record: Record, now: Millis) {
+        self.add(Row { ended: true, ..Row::new(row, record) }, now);
     }
 
     fn add(&mut self, row: Row, now: Millis) {
@@ -328,18 +328,15 @@ impl Queue {
         Some(row.notification)
     }
 
-    /// Rows that wait untouched although a list that began after they were seen, and that was complete, lacks them.
-    pub(super) fn missing_from(&self, list: u64, listed: &[Notification]) -> Vec<u64> {
-        let listed: std::collections::HashSet<&NotificationId> = listed.iter().map(|row| &row.id).collect();
-        let untouched = |row: &Row| {
+    /// The numbers of those rows among `candidates` that wait and for which nothing has been done.
+    pub(super) fn untouched(&self, candidates: impl Fn(&Notification) -> bool) -> Vec<u64> {
+        let is_untouched = |row: &Row| {
             let record = &row.record;
             // One that begins again is settled there, so no list shows it.
             let again = record.reopened || record.lost > 0 || record.sent.is_some();
-            matches!(record.stage, Stage::Fresh) && !again
+            !row.running && matches!(record.stage, Stage::Fresh) && !again
         };
-        let gone = self.rows.iter().filter(|(_, row)| {
-            !row.running && row.seen_in < list && untouched(row) && !listed.contains(&row.notification.id)
-        });
-        gone.map(|(number, _)| *number).collect()
+        let found = self.rows.iter().filter(|(_, row)| is_untouched(row) && candidates(&row.notification));
+        found.map(|(number, _)| *number).collect()
     }
 }

@@ -10,7 +10,7 @@ use super::halt::Halt;
 use super::inflight::InFlight;
 use mcr_clients::convex::Why;
 use mcr_clients::mission::{ListUndelivered, Mission};
-use mcr_core::delivery::dispatcher::Event;
+use mcr_core::delivery::scheduler::Event;
 use mcr_http::panics::Panics;
 use mcr_model::chance;
 

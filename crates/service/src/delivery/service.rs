@@ -22,9 +22,9 @@ use crate::clock::SteadyClock;
 use mcr_clients::mission::Mission;
 use mcr_clients::wire::Stop;
 use mcr_core::delivery::ask::{Answer, Ask, Ear};
-use mcr_core::delivery::dispatcher::{Dispatcher, Effect, Event, Left, Plan, Standing, Wish};
 use mcr_core::delivery::journal::{Journal, Note, Step, Wait};
 use mcr_core::delivery::rival;
+use mcr_core::delivery::scheduler::{Effect, Event, Left, Plan, Scheduler, Standing, Wish};
 use mcr_core::delivery::{End, Job, shelf};
 use mcr_http::panics::Panics;
 use mcr_model::clock::{Clock, Millis, SystemClock};
@@ -126,7 +126,7 @@ pub struct Service {
 
 /// The dispatcher's ends of the channels.
 struct Desk {
-    dispatcher: Dispatcher,
+    dispatcher: Scheduler,
     inbox: Receiver<Event>,
     nudges: Receiver<()>,
     jobs: Sender<Box<Job>>,
@@ -190,7 +190,7 @@ impl Service {
             threads.push(spawn(&format!("worker-{number}"), move || worker.run(&ends))?);
         }
         let desk = Desk {
-            dispatcher: Dispatcher::with(setup.plan, left, SystemClock.now()).standing_back(stand_back()),
+            dispatcher: Scheduler::with(setup.plan, left, SystemClock.now()).standing_back(stand_back()),
             journal: setup.journal,
             inflight: inflight.clone(),
             inbox: heard,

@@ -58,9 +58,7 @@ pub(super) struct Row {
     pub(super) hurried: bool,
     /// What was last in its way.
     pub(super) trouble: Option<String>,
-    /// The list in which it was first seen.
-    pub(super) seen_in: u64,
-    /// It had ended when it was listed, and only its mark is missing.
+    /// It had ended when it was offered, and only its mark is missing.
     pub(super) ended: bool,
 }
 
@@ -77,7 +75,6 @@ impl Row {
             overtaken: 0,
             hurried: false,
             trouble: None,
-            seen_in: 0,
             ended: false,
         }
     }

@@ -1,4 +1,4 @@
-//! What the dispatcher hears and says.
+//! The vocabulary of the scheduler: its events and effects, its settings, its initial state and its report.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::delivery::{End, Job, Outcome, Record};
 use mcr_model::clock::Millis;
 use mcr_model::{Notification, NotificationId};
 
-/// What the dispatcher hears of.
+/// What the scheduler hears of.
 #[derive(Debug)]
 pub enum Event {
     /// A list came back.

@@ -1,0 +1,301 @@
+//! The source of notifications: decides when to list them, and what a list means.
+//!
+//! A list shows the oldest undelivered notifications up to a limit. New rows are offered to the dispatcher. A row that
+//! waits untouched and is absent from a complete list is gone: somebody else settled it, or it was deleted. This rule
+//! applies only to rows that were listed. Work of other sources cannot be missing from a list.
+//!
+//! The lists also show whether a duplicate runtime works on the same account. Until that is ruled out, nothing starts.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use super::dispatcher::{Dispatcher, Offered};
+use super::pace::Pace;
+use super::rival::{Foreign, Look, Rival};
+use super::scheduler::Plan;
+use super::{Job, Outcome, Trouble};
+use mcr_model::clock::Millis;
+use mcr_model::limits::UNDELIVERED_ROWS;
+use mcr_model::{Notification, NotificationId, RecipientType};
+
+/// A list asks for at least as many new rows as keep the workers busy until the next one.
+const NEW_ROWS_PER_WORKER: u32 = 4;
+
+/// A list to request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ListRequest {
+    pub(super) number: u64,
+    pub(super) limit: u32,
+}
+
+/// A list that came back.
+#[derive(Debug)]
+pub(super) struct List {
+    pub(super) request: ListRequest,
+    /// The oldest undelivered rows, oldest first.
+    pub(super) rows: Vec<Notification>,
+    /// The number of further rows, which could not be read.
+    pub(super) unreadable: usize,
+    /// A random number from 0 to 1.
+    pub(super) dice: f64,
+}
+
+impl List {
+    /// Whether the list shows all rows that the backend has.
+    fn is_complete(&self) -> bool {
+        let limit = usize::try_from(self.request.limit).unwrap_or(usize::MAX);
+        self.rows.len() + self.unreadable < limit
+    }
+}
+
+/// The source of notifications.
+#[derive(Debug)]
+pub(super) struct NotificationSource {
+    plan: Plan,
+    poll_schedule: Pace,
+    duplicate_check: Rival,
+    /// The number of the last list that began, and when it began.
+    lists: u64,
+    list_began: Millis,
+    list_pending: bool,
+    /// Whether the backend may have more rows than the last list showed.
+    has_more: bool,
+    /// The number of rows in the last list that are not ours to start.
+    ignored: usize,
+    /// Rows that the dispatcher has, each with the list that first showed it. A row of an earlier process has 0.
+    first_listed: HashMap<NotificationId, u64>,
+}
+
+impl NotificationSource {
+    /// A source whose first list is due at once. `left` are the rows that an earlier process listed and did not finish.
+    pub(super) fn new(plan: Plan, left: impl Iterator<Item = NotificationId>, now: Millis) -> Self {
+        Self {
+            plan,
+            poll_schedule: Pace::new(plan.rhythm),
+            duplicate_check: Rival::new(plan.rhythm.interval),
+            lists: 0,
+            list_began: now,
+            list_pending: false,
+            has_more: false,
+            ignored: 0,
+            first_listed: left.map(|id| (id, 0)).collect(),
+        }
+    }
+
+    /// Sets the least time between the first sign of a duplicate runtime and the second look.
+    pub(super) fn stands_back(&mut self, least: Duration) {
+        self.duplicate_check.stands_back(least);
+    }
+
+    /// Whether work may start: a duplicate runtime is ruled out.
+    pub(super) fn allows_starts(&self) -> bool {
+        self.duplicate_check.lets_begin()
+    }
+
+    /// Whether a duplicate runtime stays on the account and this one leaves.
+    pub(super) fn leaves(&self) -> bool {
+        self.duplicate_check.leaves()
+    }
+
+    /// The evidence of a duplicate runtime, as long as it matters.
+    pub(super) fn duplicate(&self) -> Option<Foreign> {
+        self.duplicate_check.found()
+    }
+
+    /// The number of lists that have begun.
+    pub(super) fn lists(&self) -> u64 {
+        self.lists
+    }
+
+    /// The number of consecutive failed lists.
+    pub(super) fn list_failures(&self) -> u32 {
+        self.poll_schedule.failures()
+    }
+
+    /// Somebody reports new rows.
+    pub(super) fn nudged(&mut self, now: Millis) {
+        self.poll_schedule.nudged(now);
+    }
+
+    /// People or agents are at work, so new rows are likely.
+    pub(super) fn expect_traffic(&mut self, now: Millis) {
+        self.poll_schedule.stir(now);
+    }
+
+    /// A row starts.
+    pub(super) fn started(&mut self, id: NotificationId) {
+        self.duplicate_check.begins(id, self.lists);
+    }
+
+    /// A worker is done with a row, for good or for now.
+    pub(super) fn finished(&mut self, job: &Job, outcome: &Outcome, now: Millis) {
+        self.expect_traffic(now);
+        match outcome {
+            Outcome::Closed(_) => {
+                self.first_listed.remove(&job.row.id);
+            }
+            Outcome::Again { trouble: Trouble::Taken, .. } => self.duplicate_check.was_taken(&job.row.id),
+            Outcome::Again { .. } => {}
+        }
+    }
+
+    /// A list failed.
+    pub(super) fn list_failed(&mut self, not_before: Option<Duration>, dice: f64, now: Millis) {
+        self.list_pending = false;
+        self.poll_schedule.failed(not_before, dice, now);
+    }
+
+    /// A list came back: withdraws missing rows from the dispatcher and offers the new ones.
+    pub(super) fn listed(&mut self, list: List, dispatcher: &mut Dispatcher, now: Millis) {
+        let (number, complete) = (list.request.number, list.is_complete());
+        let look =
+            Look { list: number, began: self.list_began, rows: &list.rows, whole: complete, dice: list.dice };
+        self.duplicate_check.look(look, now);
+        self.list_pending = false;
+        self.poll_schedule.succeeded();
+        self.has_more = !complete;
+        if complete {
+            self.withdraw_missing(number, &list.rows, dispatcher, now);
+        }
+        dispatcher.look_ended(number, now);
+        self.ignored = list.unreadable;
+        let mut is_new = false;
+        for row in list.rows {
+            // The backend lists rows of agents only. A row of anybody else is not ours to start.
+            if row.recipient_type == RecipientType::User {
+                self.ignored += 1;
+                continue;
+            }
+            match dispatcher.offer(row, now) {
+                Offered::Accepted(id) => {
+                    self.first_listed.insert(id, number);
+                    is_new = true;
+                }
+                Offered::Known => {}
+                Offered::Refused => self.ignored += 1,
+            }
+        }
+        if is_new {
+            self.expect_traffic(now);
+        }
+    }
+
+    /// Withdraws rows that a complete list lacks, if it began after they were first listed.
+    fn withdraw_missing(
+        &mut self,
+        number: u64,
+        rows: &[Notification],
+        dispatcher: &mut Dispatcher,
+        now: Millis,
+    ) {
+        let listed: HashSet<&NotificationId> = rows.iter().map(|row| &row.id).collect();
+        let is_missing = |row: &Notification| {
+            self.first_listed.get(&row.id).is_some_and(|first| *first < number) && !listed.contains(&row.id)
+        };
+        for id in dispatcher.withdraw(is_missing, now) {
+            self.first_listed.remove(&id);
+        }
+    }
+
+    /// Begins the next list if it is due. `known` items are in the queue, `ready` ones of them could start now.
+    pub(super) fn next_list(&mut self, known: usize, ready: usize, now: Millis) -> Option<ListRequest> {
+        let limit = self.list_limit(known);
+        let workers_may_idle = ready < 2 * self.plan.workers;
+        let more = self.has_more && workers_may_idle && limit > self.shown_again(known);
+        if more || self.duplicate_check.list_at().is_some_and(|at| at <= now) {
+            self.poll_schedule.want();
+        }
+        if self.list_pending || self.poll_schedule.due(now) > now {
+            return None;
+        }
+        self.list_pending = true;
+        self.lists += 1;
+        self.list_began = now;
+        self.poll_schedule.begin(now);
+        Some(ListRequest { number: self.lists, limit })
+    }
+
+    /// Rows that the next list shows again.
+    fn shown_again(&self, known: usize) -> u32 {
+        u32::try_from(known + self.ignored).unwrap_or(u32::MAX)
+    }
+
+    /// A list begins with the oldest rows. So the limit leaves space for new rows behind those that are known.
+    fn list_limit(&self, known: usize) -> u32 {
+        let workers = u32::try_from(self.plan.workers).unwrap_or(u32::MAX);
+        let new = self.plan.list_limit.max(workers.saturating_mul(NEW_ROWS_PER_WORKER));
+        self.shown_again(known).saturating_add(new).min(UNDELIVERED_ROWS)
+    }
+
+    /// When the next list is due.
+    pub(super) fn wake_at(&self, now: Millis) -> Option<Millis> {
+        let list = (!self.list_pending).then(|| self.poll_schedule.due(now));
+        // Once it is due the list is wanted, and the poll schedule has its time.
+        let compared = self.duplicate_check.list_at().filter(|at| *at > now);
+        [list, compared].into_iter().flatten().min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::delivery::scheduler::{Left, Rhythm};
+
+    const NOW: Millis = Millis(1_000_000);
+
+    fn row(id: &str) -> Notification {
+        let row = serde_json::json!({"_id": id, "type": "mention", "recipientType": "agent",
+            "recipientId": "agent", "taskId": "task", "title": "", "body": "", "createdAt": 1});
+        serde_json::from_value(row).unwrap()
+    }
+
+    fn source_and_dispatcher() -> (NotificationSource, Dispatcher) {
+        let second = Duration::from_secs(1);
+        let rhythm =
+            Rhythm { interval: second, idle_interval: second, backoff_base: second, backoff_max: second };
+        let plan = Plan { workers: 2, list_limit: 50, rhythm };
+        let source = NotificationSource::new(plan, std::iter::empty(), NOW);
+        (source, Dispatcher::new(plan.workers, Left::default(), NOW))
+    }
+
+    /// Requests the next list and answers it, ten seconds after the one before.
+    fn list(source: &mut NotificationSource, dispatcher: &mut Dispatcher, rows: Vec<Notification>) {
+        let now = NOW + Duration::from_secs(10 * source.lists());
+        let request = source.next_list(dispatcher.known(), dispatcher.ready(), now).unwrap();
+        source.listed(List { request, rows, unreadable: 0, dice: 0.5 }, dispatcher, now);
+    }
+
+    #[test]
+    fn only_a_listed_row_can_be_missing_from_a_list() {
+        let (mut source, mut dispatcher) = source_and_dispatcher();
+        assert!(matches!(dispatcher.offer(row("from another source"), NOW), Offered::Accepted(_)));
+        list(&mut source, &mut dispatcher, vec![row("listed")]);
+        assert_eq!(dispatcher.known(), 2);
+        list(&mut source, &mut dispatcher, vec![]);
+        assert_eq!((dispatcher.known(), dispatcher.tally.of("gone")), (1, 1));
+        assert!(matches!(dispatcher.offer(row("from another source"), NOW), Offered::Known));
+        list(&mut source, &mut dispatcher, vec![]);
+        assert_eq!((dispatcher.known(), dispatcher.tally.of("gone")), (1, 1));
+    }
+
+    /// A list that fills its limit may have cut off the row.
+    #[test]
+    fn a_row_is_not_missing_from_an_incomplete_list() {
+        let (mut source, mut dispatcher) = source_and_dispatcher();
+        list(&mut source, &mut dispatcher, vec![row("waits")]);
+        let others = (0..60).map(|number| row(&number.to_string())).collect();
+        list(&mut source, &mut dispatcher, others);
+        assert_eq!((dispatcher.known(), dispatcher.tally.of("gone")), (61, 0));
+    }
+
+    #[test]
+    fn a_row_of_an_earlier_process_that_no_list_shows_is_gone() {
+        let (source, _) = source_and_dispatcher();
+        let open = vec![(row("left"), crate::delivery::Record::default(), None)];
+        let mut source =
+            NotificationSource::new(source.plan, open.iter().map(|(row, ..)| row.id.clone()), NOW);
+        let mut dispatcher = Dispatcher::new(2, Left { open, ..Left::default() }, NOW);
+        list(&mut source, &mut dispatcher, vec![]);
+        assert_eq!((dispatcher.known(), dispatcher.tally.of("gone")), (0, 1));
+    }
+}

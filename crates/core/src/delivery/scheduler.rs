@@ -1,0 +1,143 @@
+//! The owner of all scheduling state: connects the sources of work with the dispatcher.
+//!
+//! A plain struct, fed with events and the time. It never blocks and does no IO. It returns what should happen as
+//! [`Effect`]s; the thread around it carries them out and reports the results as [`Event`]s. [`Scheduler::wake_at`] is
+//! the time of its next decision without an event.
+
+mod words;
+
+use std::time::Duration;
+
+pub use super::pace::Rhythm;
+pub use words::{Effect, Event, Left, Plan, Standing, Wish};
+
+use super::ask::{Answer, Ask, Ear, Refused};
+use super::dispatcher::Dispatcher;
+use super::notification_source::{List, ListRequest, NotificationSource};
+use mcr_model::clock::Millis;
+
+/// The owner of all scheduling state.
+#[derive(Debug)]
+pub struct Scheduler {
+    notifications: NotificationSource,
+    dispatcher: Dispatcher,
+    stopping: bool,
+}
+
+impl Scheduler {
+    /// A scheduler with all workers free and no work.
+    pub fn new(plan: Plan) -> Self {
+        Self::with(plan, Left::default(), Millis::default())
+    }
+
+    /// A scheduler with all workers free and the work that an earlier process has left.
+    pub fn with(plan: Plan, left: Left, now: Millis) -> Self {
+        let open = left.open.iter().map(|(row, ..)| row.id.clone());
+        let notifications = NotificationSource::new(plan, open, now);
+        Self { notifications, dispatcher: Dispatcher::new(plan.workers, left, now), stopping: false }
+    }
+
+    /// Sets the least time between the first sign of a duplicate runtime and the second look.
+    #[must_use]
+    pub fn standing_back(mut self, least: Duration) -> Self {
+        self.notifications.stands_back(least);
+        self
+    }
+
+    /// Takes an event and returns what should happen now. Without an event, the time of a decision has come.
+    pub fn on(&mut self, event: Option<Event>, now: Millis) -> Vec<Effect> {
+        match event {
+            Some(Event::Listed { list: number, limit, rows, spoilt, dice }) => {
+                let request = ListRequest { number, limit };
+                let list = List { request, rows, unreadable: spoilt, dice };
+                self.dispatcher.tally.list(now);
+                self.notifications.listed(list, &mut self.dispatcher, now);
+                if self.notifications.leaves() {
+                    self.dispatcher.effects.push(Effect::Leave);
+                }
+            }
+            Some(Event::ListFailed { why, not_before, dice }) => {
+                self.notifications.list_failed(not_before, dice, now);
+                self.dispatcher.tally.fail_to_list(why, now);
+            }
+            Some(Event::Finished(job, outcome)) => {
+                self.notifications.finished(&job, &outcome, now);
+                self.dispatcher.finished(job, outcome, self.notifications.lists(), now);
+            }
+            Some(Event::Taken(number)) => self.dispatcher.turn_accepted(number),
+            Some(Event::Nudged) => self.notifications.nudged(now),
+            Some(Event::Probed(trouble)) => self.dispatcher.probed(trouble.as_deref(), now),
+            Some(Event::Asked(ask, ear)) => self.asked(ask, ear, now),
+            Some(Event::Stop) => self.stopping = true,
+            None => {}
+        }
+        self.effects(now)
+    }
+
+    fn asked(&mut self, ask: Ask, ear: Ear, now: Millis) {
+        let is_retry = matches!(ask, Ask::Retry(_));
+        let answer = if self.is_ending() && ask.changes_work() {
+            Answer::Refused(Refused::Stopping)
+        } else {
+            self.dispatcher.asked(ask, now)
+        };
+        if is_retry && matches!(answer, Answer::Done) {
+            self.notifications.expect_traffic(now);
+        }
+        // The answer comes last, so that its effects are in the journal when the person reads it.
+        self.dispatcher.effects.push(Effect::Wish(Wish::Tell(ear, answer)));
+    }
+
+    fn effects(&mut self, now: Millis) -> Vec<Effect> {
+        let mut effects = std::mem::take(&mut self.dispatcher.effects);
+        if self.is_ending() {
+            return effects;
+        }
+        for job in self.dispatcher.start(self.notifications.allows_starts(), now) {
+            self.notifications.started(job.row.id.clone());
+            effects.push(Effect::Start(Box::new(job)));
+        }
+        if self.dispatcher.probe(now) {
+            effects.push(Effect::Probe);
+        }
+        let (known, ready) = (self.dispatcher.known(), self.dispatcher.ready());
+        if let Some(ListRequest { number, limit }) = self.notifications.next_list(known, ready, now) {
+            effects.push(Effect::List { list: number, limit });
+        }
+        effects
+    }
+
+    /// Whether nothing starts any more.
+    fn is_ending(&self) -> bool {
+        self.stopping || self.notifications.leaves()
+    }
+
+    /// When a decision is due, if no event comes before.
+    pub fn wake_at(&self, now: Millis) -> Option<Millis> {
+        if self.is_ending() {
+            return None;
+        }
+        let start = self.dispatcher.wake_at(self.notifications.allows_starts());
+        [self.notifications.wake_at(now), start].into_iter().flatten().min()
+    }
+
+    /// Whether a single item tries the gateway first, and all others wait for the result.
+    pub fn is_on_trial(&self) -> bool {
+        self.dispatcher.is_on_trial()
+    }
+
+    /// Whether the order to stop has come and nothing runs any more.
+    pub fn is_done(&self) -> bool {
+        self.stopping && self.dispatcher.running() == 0
+    }
+
+    /// How things stand.
+    pub fn standing(&self) -> Standing {
+        Standing {
+            foreign: self.notifications.duplicate(),
+            lists: self.notifications.lists(),
+            list_failures: self.notifications.list_failures(),
+            ..self.dispatcher.standing()
+        }
+    }
+}
