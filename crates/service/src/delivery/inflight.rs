@@ -175,7 +175,7 @@ impl InFlight {
     /// for its next attempt.
     fn put(&self, work: &Arc<Work>, record: &Record) -> Arc<Held> {
         let mut inside = self.lock();
-        let begun = || Arc::new(Held::new(work.clone(), record.clone()));
+        let begun = || Arc::new(Held::new(Arc::clone(work), record.clone()));
         let held = Arc::clone(inside.held.entry(work.id.clone()).or_insert_with(begun));
         let before = inside.at_work.insert(work.track.clone(), work.id.clone());
         let before = before.filter(|before| *before != work.id);
@@ -323,7 +323,7 @@ mod tests {
     fn work(id: &str) -> Arc<Work> {
         let row = json!({"_id": id, "type": "mention", "recipientType": "agent", "recipientId": "a",
             "taskId": "t1", "title": "", "body": "", "createdAt": 1});
-        Arc::new(serde_json::from_value::<Notification>(row).unwrap().into())
+        Arc::new(Work::from(serde_json::from_value::<Notification>(row).unwrap()))
     }
 
     fn standing() -> Standing {
