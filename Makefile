@@ -18,15 +18,19 @@ fetch: ## Download the dependencies once; afterwards nothing here needs a networ
 	$(CARGO) fetch --locked
 	$(CARGO) fetch --locked --manifest-path fuzz/Cargo.toml
 
-check: ## Formatting, lints, documentation, floors, committed secrets
+# The sets of features: none, each alone, all. `demo` includes `mission-control`, so that it is all of them.
+check: ## Formatting, lints with each set of features, documentation, floors, committed secrets
 	$(CARGO) fmt --all --check
 	$(CARGO) fmt --check --manifest-path fuzz/Cargo.toml
 	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) clippy --locked --all-targets --no-default-features -- -D warnings
+	$(CARGO) clippy --locked --all-targets --no-default-features --features mission-control -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
 	$(CARGO) test --locked --test suite -- --quiet tidiness
 
 test: ## All tests, offline once the dependencies are there
 	RUST_TEST_THREADS=$(TEST_THREADS) $(CARGO) test --locked
+	$(CARGO) test --locked --no-default-features --package $(BIN) --lib -- --quiet cli::
 
 test-peers: ## The embedded Mission Control against curl and the official npm client; fetches the package
 	$(CARGO) build --locked
@@ -44,8 +48,8 @@ conformance: ## The gateway's contract and whole conversations over a real OpenC
 	tests/conformance/run.sh
 
 demo: ## Everything on this machine, with a scripted team that plays by itself; PORT=N moves it
-	$(CARGO) build --release --locked
-	@$(CARGO) run --quiet --release --locked -- demo --port $(PORT)
+	$(CARGO) build --profile quick --locked --bin $(BIN)
+	@$(CARGO) run --quiet --profile quick --locked -- demo --port $(PORT)
 
 test-kill: ## SIGKILL in a write storm and in a burst of deliveries, with the figures; KILL_SEED=n repeats one
 	KILLS=$(or $(KILLS),100) $(CARGO) test --locked --test suite -- --nocapture --test-threads=1 mission_control::kill
@@ -63,7 +67,7 @@ run: ## The service, configured by the environment or ENV_FILE=path
 	$(CARGO) run --release --locked -- run $(if $(ENV_FILE),--env-file $(ENV_FILE))
 
 doctor: ## What is wrong with the configuration and how to fix it
-	$(CARGO) run --release --locked -- doctor $(if $(ENV_FILE),--env-file $(ENV_FILE))
+	$(CARGO) run --profile quick --locked -- doctor $(if $(ENV_FILE),--env-file $(ENV_FILE))
 
 bench: ## Figures, each measured in one run: the HTTP server, the embedded Mission Control with 10,000 rows, deliveries
 	$(CARGO) bench --locked --bench http_server --bench mission_control --bench delivery

@@ -1,6 +1,9 @@
 //! The command line: what was typed, as a [`Command`]; everything else happens in [`crate::app`].
 
+mod features;
 mod help;
+#[cfg(feature = "mission-control")]
+mod local;
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -9,9 +12,10 @@ use std::path::PathBuf;
 
 use lexopt::{Arg, Parser, ValueExt};
 
-use crate::app::{self, Dead, Exit, Local, Pause};
-use mcr_mission_control::Options;
-use mcr_model::BaseUrl;
+use self::features::BUILT_IN;
+#[cfg(feature = "mission-control")]
+use crate::app::Local;
+use crate::app::{self, Dead, Exit, Pause};
 use mcr_model::redact::Redactor;
 
 /// What the program is asked to do.
@@ -68,11 +72,13 @@ pub enum Command {
         wanted: Pause,
     },
     /// Everything on this machine, with a scripted team.
+    #[cfg(feature = "demo")]
     Demo {
         /// `--port`.
         port: u16,
     },
     /// The embedded Mission Control.
+    #[cfg(feature = "mission-control")]
     Local(Local),
     /// Which build this is.
     Version,
@@ -94,8 +100,8 @@ impl fmt::Display for Misuse {
     }
 }
 
-/// Runs the program.
-pub fn main(args: impl IntoIterator<Item = OsString>) -> Exit {
+/// Runs the program; `commit` is the one it was built from.
+pub fn main(args: impl IntoIterator<Item = OsString>, commit: Option<&str>) -> Exit {
     match parse(args) {
         Ok(Command::Run { env_file }) => app::run(env_file.as_deref()),
         Ok(Command::Doctor { env_file, all, json, live }) => {
@@ -105,10 +111,12 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> Exit {
         Ok(Command::Why { env_file, id, json }) => app::why(env_file.as_deref(), &id, json),
         Ok(Command::Dead { env_file, what, json }) => app::dead(env_file.as_deref(), &what, json),
         Ok(Command::Pause { env_file, wanted }) => app::pause(env_file.as_deref(), &wanted),
+        #[cfg(feature = "demo")]
         Ok(Command::Demo { port }) => app::demo(port),
+        #[cfg(feature = "mission-control")]
         Ok(Command::Local(what)) => app::local(&what),
-        Ok(Command::Version) => app::print(&app::version()),
-        Ok(Command::Help { of }) => app::print(&help::text(of.as_deref())),
+        Ok(Command::Version) => app::print(&app::version(commit)),
+        Ok(Command::Help { of }) => app::print(&help::text(of.as_deref(), BUILT_IN)),
         Err(misuse) => app::misused(&misuse.to_string()),
     }
 }
@@ -133,10 +141,6 @@ impl Given {
         Some(value)
     }
 
-    fn text(&mut self, option: &str, default: &str) -> String {
-        self.value(option).map_or_else(|| default.to_owned(), |value| value.to_string_lossy().into_owned())
-    }
-
     fn flag(&mut self, option: &str) -> bool {
         let before = self.flags.len();
         self.flags.retain(|name| *name != option);
@@ -151,7 +155,10 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Misuse
     while let Some(arg) = parser.next().map_err(misuse)? {
         match arg {
             Arg::Short('h') | Arg::Long("help") => {
-                return Ok(Command::Help { of: given.words.pop_front() });
+                return match given.words.pop_front() {
+                    Some(word) if help::lacks(BUILT_IN, &word).is_some() => Err(no_command(&word)),
+                    of => Ok(Command::Help { of }),
+                };
             }
             Arg::Short('V') | Arg::Long("version") => return Ok(Command::Version),
             Arg::Value(word) => given.words.push_back(word.string().map_err(misuse)?),
@@ -215,8 +222,10 @@ fn command(given: &mut Given) -> Result<Command, Misuse> {
                 agent: given.value("--agent").map(|agent| agent.to_string_lossy().into_owned()),
             },
         },
+        #[cfg(feature = "demo")]
         "demo" => Command::Demo { port: port(given)? },
-        "local" => Command::Local(local(given)?),
+        #[cfg(feature = "mission-control")]
+        "local" => Command::Local(local::read(given)?),
         "version" => Command::Version,
         "help" => Command::Help { of: asked_about(given)? },
         other => return Err(no_command(other)),
@@ -243,41 +252,11 @@ fn dead(given: &mut Given) -> Result<Dead, Misuse> {
     })
 }
 
+#[cfg(feature = "demo")]
 fn port(given: &mut Given) -> Result<u16, Misuse> {
     let Some(port) = given.value("--port") else { return Ok(app::PORT) };
     let port = port.to_string_lossy();
     port.parse().map_err(|_| Misuse(format!("--port `{}`: expected a number from 0 to 65535", tame(&port))))
-}
-
-fn local(given: &mut Given) -> Result<Local, Misuse> {
-    let data = given.text("--data", app::DATA);
-    let Some(verb) = given.words.pop_front() else {
-        let options = Options { original: given.flag("--original"), redact: given.flag("--redact") };
-        let seed = given.value("--seed").map(|seed| seed.to_string_lossy().into_owned());
-        let listen = given.text("--listen", app::LISTEN);
-        if !listen
-            .rsplit_once(':')
-            .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
-        {
-            let listen = tame(&listen);
-            return Err(Misuse(format!("--listen `{listen}`: expected HOST:PORT, such as {}", app::LISTEN)));
-        }
-        let notify = given.value("--notify").map(|url| {
-            let url = url.to_string_lossy();
-            let expected = "expected an address such as http://127.0.0.1:3001";
-            BaseUrl::parse(&url).map_err(|_| Misuse(format!("--notify `{}`: {expected}", tame(&url))))
-        });
-        return Ok(Local::Serve { listen, data, seed, options, notify: notify.transpose()? });
-    };
-    if verb == "rotate-key" {
-        return Ok(Local::RotateKey { data });
-    }
-    if !["export", "import"].contains(&verb.as_str()) {
-        return Err(unknown("command `local` with", &verb, &["export", "import", "rotate-key"]));
-    }
-    let file = given.words.pop_front().map(PathBuf::from);
-    let file = file.ok_or_else(|| Misuse(format!("`local {verb}` needs a file")))?;
-    Ok(if verb == "export" { Local::Export { data, file } } else { Local::Import { data, file } })
 }
 
 /// The command that `help` is asked about, if any; what stands behind it (`help dead retry`) tells no more.
@@ -285,13 +264,16 @@ fn asked_about(given: &mut Given) -> Result<Option<String>, Misuse> {
     let of = given.words.pop_front();
     given.words.clear();
     match of {
-        Some(word) if !help::names().any(|name| name == word) => Err(no_command(&word)),
+        Some(word) if !help::names(BUILT_IN).any(|name| name == word) => Err(no_command(&word)),
         of => Ok(of),
     }
 }
 
 fn no_command(typed: &str) -> Misuse {
-    unknown("command", typed, &help::names().collect::<Vec<_>>())
+    match help::lacks(BUILT_IN, typed) {
+        Some(feature) => Misuse(features::lacking(typed, feature)),
+        None => unknown("command", typed, &help::names(BUILT_IN).collect::<Vec<_>>()),
+    }
 }
 
 /// Something that is not there, and what may have been meant: a word with the same letters but for a slip or two.
@@ -312,4 +294,34 @@ fn misuse(why: lexopt::Error) -> Misuse {
 /// A terminal must not be painted by what was typed, nor a token repeated that was typed in the wrong place.
 fn tame(text: &str) -> String {
     Redactor::default().clean(text).chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(line: &str) -> String {
+        let command = parse(["program"].into_iter().chain(line.split_whitespace()).map(Into::into));
+        command.map_or_else(|misuse| misuse.to_string(), |_| String::new())
+    }
+
+    #[test]
+    fn every_command_that_help_lists_exists() {
+        for name in help::names(BUILT_IN) {
+            assert!(!answer(name).contains("no command"), "{name}");
+        }
+    }
+
+    /// `make test` runs this in the full build and in the one without features.
+    #[test]
+    fn a_command_that_this_build_lacks_is_refused_with_the_remedy() {
+        let commands = [("demo", cfg!(feature = "demo")), ("local", cfg!(feature = "mission-control"))];
+        for (name, built_in) in commands {
+            for line in [name.to_owned(), format!("{name} --help"), format!("help {name}")] {
+                assert_eq!(answer(&line).contains("without the Cargo feature"), !built_in, "{line}");
+            }
+        }
+        let lacks_demo = answer("demo --port 0").contains("cargo build --release --features demo");
+        assert_eq!(lacks_demo, !cfg!(feature = "demo"));
+    }
 }

@@ -50,25 +50,26 @@ pub(super) struct Board {
     pub(super) admin_key: Secret,
     /// None if it was made elsewhere.
     pub(super) service_token: Option<Secret>,
-    /// Somebody has logged in.
-    pub(super) visitors: Receiver<()>,
     server: Server,
 }
 
 impl Board {
-    /// Serves the data.
-    pub(super) fn start(data: Data, listen: &str, option: &str) -> Result<Self, String> {
+    /// Serves the data and calls `on_login` after each login.
+    pub(super) fn start(
+        data: Data,
+        listen: &str,
+        option: &str,
+        on_login: impl Fn() + Send + Sync + 'static,
+    ) -> Result<Self, String> {
         let engine = Arc::new(data.engine);
         let host = listen.rsplit_once(':').map_or(listen, |(host, _)| host).trim_matches(['[', ']']);
         let door = Door::new(engine.clone(), data.admin_key.clone(), host);
         let limits =
             API_PATHS.iter().fold(Limits::default(), |limits, path| limits.with_body_limit(path, BODY_BYTES));
-        let (knock, visitors) = bounded(1);
         let answer = move |request: Request| {
             let reply = door.answer(&request);
             if request.path() == "/login" && reply.status() == 200 {
-                // One word is enough, and a full channel has it already.
-                let _ = knock.try_send(());
+                on_login();
             }
             reply
         };
@@ -76,7 +77,7 @@ impl Board {
             .map_err(|why| cannot_listen(listen, &why, option))?;
         let url = format!("http://{}", server.local_addr());
         let (account, admin_key, service_token) = (data.account, data.admin_key, data.service_token);
-        Ok(Self { engine, account, url, admin_key, service_token, visitors, server })
+        Ok(Self { engine, account, url, admin_key, service_token, server })
     }
 
     /// The lines for an env file and for whoever logs in: the one place where secrets are printed, because whoever

@@ -146,16 +146,16 @@ fn act(footing: &Footing, id: &str, retry: bool) -> Result<String, String> {
     }
     let options = ledger::Options::new(footing.account.clone(), footing.sync);
     let opened = Ledger::open(&folder, &options).map_err(|why| failed(why.to_string()))?;
-    let found = opened.dead.into_iter().find(|dead| dead.row.id.as_str() == id).ok_or_else(|| {
-        let under_way = opened.open.iter().any(|open| open.row.id.as_str() == id);
+    let found = opened.dead.into_iter().find(|dead| dead.work.id.as_str() == id).ok_or_else(|| {
+        let under_way = opened.open.iter().any(|open| open.work.id.as_str() == id);
         if under_way { Refused::UnderWay } else { Refused::NotDead }.explain().to_owned()
     })?;
     let (now, end) = (SystemClock.now(), End::Dropped(found.why));
     let record = if retry { found.record.retried() } else { found.record };
     let note = if retry {
-        shelf::retried(&found.row, &record, now)
+        shelf::retried(&found.work, &record, now)
     } else {
-        shelf::dropped(&found.row, &record, &end, now)
+        shelf::dropped(&found.work, &record, &end, now)
     };
     opened.ledger.note(&note, Wait::ForDisk).map_err(|why| failed(why.to_string()))?;
     opened.ledger.close();

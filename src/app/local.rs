@@ -130,7 +130,8 @@ fn serve(listen: &str, data: &str, seed: Option<&str>, options: Options, notify:
     if seed.is_some() && !data.is_new {
         info!("--seed was not used: there are data already");
     }
-    let started = board::signals().and_then(|signals| Ok((signals, Board::start(data, listen, OPTION)?)));
+    let started =
+        board::signals().and_then(|signals| Ok((signals, Board::start(data, listen, OPTION, || ())?)));
     let (signals, board) = match started {
         Ok(started) => started,
         Err(why) => return complain(&why),

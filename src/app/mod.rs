@@ -1,15 +1,19 @@
 //! Start and stop: one file per command. Everything that the commands are made of meets here, and nobody imports it.
 
 mod ask;
+#[cfg(feature = "mission-control")]
 mod board;
 mod casebook;
 mod dead;
+#[cfg(feature = "demo")]
 mod demo;
 mod doctor;
 mod exit;
 mod ground;
 pub mod load;
+#[cfg(feature = "mission-control")]
 mod local;
+#[cfg(feature = "mission-control")]
 mod nudge;
 mod pause;
 mod picture;
@@ -21,9 +25,11 @@ mod why;
 use std::io::{ErrorKind, Write as _};
 
 pub use dead::{Dead, dead};
+#[cfg(feature = "demo")]
 pub use demo::{PORT, demo};
 pub use doctor::{Doctor, doctor};
 pub use exit::Exit;
+#[cfg(feature = "mission-control")]
 pub use local::{DATA, LISTEN, Local, local};
 pub use pause::{Pause, pause};
 pub use run::run;
@@ -33,9 +39,9 @@ pub use why::why;
 use mcr_model::visible;
 
 /// Which build this is.
-pub fn version() -> String {
+pub fn version(commit: Option<&str>) -> String {
     let target = [std::env::consts::ARCH, std::env::consts::OS].join("-");
-    let commit = option_env!("MCR_COMMIT").filter(|commit| !commit.is_empty()).unwrap_or("unknown");
+    let commit = commit.filter(|commit| !commit.is_empty()).unwrap_or("unknown");
     format!("{} {} ({target}, commit {commit})\n", env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
 }
 

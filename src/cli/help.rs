@@ -1,5 +1,6 @@
 //! What `--help` prints: of everything, or of one command.
 
+use super::features::Feature;
 use crate::app::Exit;
 
 /// A command as people see it.
@@ -9,6 +10,8 @@ struct Command {
     lines: &'static str,
     /// One way to call it.
     example: &'static str,
+    /// What a build must include to have it; none for a command of every build.
+    needs: Option<Feature>,
 }
 
 const COMMANDS: [Command; 11] = [
@@ -16,43 +19,51 @@ const COMMANDS: [Command; 11] = [
         name: "run",
         lines: "  run               The service (this is also what happens without a command)\n",
         example: "run --env-file /etc/mission-control-runtime.env",
+        needs: None,
     },
     Command {
         name: "doctor",
         lines: "  doctor            Check configuration, disk, clock, backend, gateway and service; say how to fix what is \
                 wrong\n",
         example: "doctor --live",
+        needs: None,
     },
     Command {
         name: "status",
         lines: "  status            What the running service says of itself\n",
         example: "status --ready",
+        needs: None,
     },
     Command {
         name: "why",
         lines: "  why ID            What happened to a notification, a task or an agent, why, and what happens next\n",
         example: "why engineer",
+        needs: None,
     },
     Command {
         name: "dead",
         lines: "  dead list, dead show ID, dead retry ID, dead drop ID
                     What gave up; begin it again, or close it for good. `dead` alone means `dead list`\n",
         example: "dead list --json",
+        needs: None,
     },
     Command {
         name: "pause",
         lines: "  pause             No new turns begin, of anybody or of one agent; what runs goes on. It outlives restarts\n",
         example: "pause --agent engineer",
+        needs: None,
     },
     Command {
         name: "resume",
         lines: "  resume            Ends every pause, also those of single agents; with --agent that of one alone\n",
         example: "resume --agent engineer",
+        needs: None,
     },
     Command {
         name: "demo",
         lines: "  demo              Everything on this machine, to look at: Mission Control, its page, and a scripted team\n",
         example: "demo --port 0",
+        needs: Some(Feature::Demo),
     },
     Command {
         name: "local",
@@ -60,16 +71,19 @@ const COMMANDS: [Command; 11] = [
   local export FILE, local import FILE, local rotate-key
                     Copy all of its data; seal its provider keys with a new master key\n",
         example: "local --seed demo",
+        needs: Some(Feature::MissionControl),
     },
     Command {
         name: "version",
         lines: "  version           Print version, target and commit\n",
         example: "version",
+        needs: None,
     },
     Command {
         name: "help",
         lines: "  help [COMMAND]    Print this, or what there is about one command (the same as COMMAND --help)\n",
         example: "help why",
+        needs: None,
     },
 ];
 
@@ -107,17 +121,29 @@ const OPTIONS: [(&[&str], &str); 7] = [
     ),
 ];
 
-/// The names of all commands.
-pub(super) fn names() -> impl Iterator<Item = &'static str> {
-    COMMANDS.iter().map(|command| command.name)
+impl Command {
+    fn is_in(&self, build: &[Feature]) -> bool {
+        self.needs.is_none_or(|feature| build.contains(&feature))
+    }
 }
 
-/// All of it, or what there is about one command.
-pub(super) fn text(of: Option<&str>) -> String {
-    COMMANDS.iter().find(|command| Some(command.name) == of).map_or_else(whole, one)
+/// Names of the commands that a build with these features has.
+pub(super) fn names(build: &[Feature]) -> impl Iterator<Item = &'static str> {
+    COMMANDS.iter().filter(|command| command.is_in(build)).map(|command| command.name)
 }
 
-fn whole() -> String {
+/// The feature that a build lacks for this command; none if the build has it, or if no build has.
+pub(super) fn lacks(build: &[Feature], name: &str) -> Option<Feature> {
+    COMMANDS.iter().find(|command| command.name == name && !command.is_in(build))?.needs
+}
+
+/// The help on one command, or on everything in a build with these features.
+pub(super) fn text(of: Option<&str>, build: &[Feature]) -> String {
+    let asked = COMMANDS.iter().find(|command| Some(command.name) == of && command.is_in(build));
+    asked.map_or_else(|| whole(build), one)
+}
+
+fn whole(build: &[Feature]) -> String {
     let mut text = "mission-control-runtime: carries what people and agents write in Mission Control
 to the right OpenClaw session, and the answers back.
 
@@ -125,10 +151,13 @@ Usage: mission-control-runtime [COMMAND] [OPTIONS]
 
 Commands:\n"
         .to_owned();
-    text.extend(COMMANDS.iter().map(|command| command.lines));
+    text.extend(COMMANDS.iter().filter(|command| command.is_in(build)).map(|command| command.lines));
     text.push('\n');
     for (of, lines) in OPTIONS {
-        text.extend(["Options of ", &listed(of), ":\n", lines]);
+        let of: Vec<&str> = names(build).filter(|name| of.contains(name)).collect();
+        if !of.is_empty() {
+            text.extend(["Options of ", &listed(&of), ":\n", lines]);
+        }
     }
     text.push_str("\nExit codes:\n");
     text.extend(Exit::ALL.iter().map(|exit| format!("  {}  {}\n", exit.code(), exit.explain())));
@@ -147,5 +176,39 @@ fn listed(names: &[&str]) -> String {
     match names {
         [names @ .., last] if !names.is_empty() => format!("{} and {last}", names.join(", ")),
         names => names.join(""),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FULL: [Feature; 2] = [Feature::MissionControl, Feature::Demo];
+
+    #[test]
+    fn help_lists_only_what_the_build_has() {
+        let full = text(None, &FULL);
+        for (feature, shown) in [
+            (Feature::MissionControl, ["  local  ", "  --listen ADDRESS", "Options of local:"]),
+            (Feature::Demo, ["  demo  ", "  --port N", "Options of demo:"]),
+        ] {
+            let others: Vec<Feature> = FULL.into_iter().filter(|other| *other != feature).collect();
+            for text_of_it in shown {
+                assert!(full.contains(text_of_it), "{text_of_it}");
+                assert!(!text(None, &others).contains(text_of_it), "{text_of_it}");
+                assert!(!text(None, &[]).contains(text_of_it), "{text_of_it}");
+            }
+        }
+        assert!(text(None, &[]).contains("  run  "));
+        assert_eq!(text(Some("demo"), &[]), text(None, &[]));
+    }
+
+    #[test]
+    fn a_command_is_in_the_build_or_names_the_feature_it_needs() {
+        assert_eq!(names(&FULL).count(), COMMANDS.len());
+        assert_eq!(lacks(&FULL, "demo"), None);
+        assert_eq!(lacks(&[], "demo"), Some(Feature::Demo));
+        assert_eq!(lacks(&[Feature::Demo], "local"), Some(Feature::MissionControl));
+        assert_eq!((lacks(&[], "run"), lacks(&[], "dance")), (None, None));
     }
 }

@@ -12,7 +12,7 @@ mod state_dir;
 use std::fs;
 use std::net::TcpListener;
 
-use mission_control_runtime::app::{Dead, Exit, Local, Pause};
+use mission_control_runtime::app::{self, Dead, Exit, Local, Pause};
 use mission_control_runtime::cli::{Command, parse};
 use mission_control_runtime::local::Options;
 use serde_json::{Value, json};
@@ -160,6 +160,9 @@ fn version_says_which_build_it_is() {
     let version = Program::new(["version"]).output();
     let expected = format!("mission-control-runtime {} (", env!("CARGO_PKG_VERSION"));
     assert!(text(&version).starts_with(&expected), "{}", text(&version));
+    for (commit, shown) in [(Some("7f00ab1"), "7f00ab1"), (Some(""), "unknown"), (None, "unknown")] {
+        assert!(app::version(commit).ends_with(&format!(", commit {shown})\n")), "{commit:?}");
+    }
 }
 
 #[test]

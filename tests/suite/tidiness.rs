@@ -83,6 +83,21 @@ fn the_manifests_list_the_layers_below_only() {
     }
 }
 
+/// No layer lists a stand-in, so they are in the droplet build only if the root package requires them.
+#[test]
+fn the_droplet_build_contains_no_stand_in() {
+    let stand_ins = ["mission-control", "gateway-sim"];
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let (_, package) = manifest.split_once("\n[dependencies]\n").unwrap();
+    let required = package.split("\n[").next().unwrap();
+    for name in stand_ins {
+        assert!(LAYERS.iter().all(|(_, may_use)| !may_use.contains(&name)), "a layer may use {name}");
+        let line =
+            required.lines().find(|line| line.starts_with(&format!("mcr-{name} "))).unwrap_or_default();
+        assert!(line.contains("optional = true"), "{name} must be optional: `{line}`");
+    }
+}
+
 /// `crates/core/src/delivery/prompt/mod.rs` → `["delivery", "prompt"]`; the root of a crate is empty.
 fn module(file: &str) -> Vec<String> {
     let (_, path) = file.split_once("src/").unwrap();

@@ -11,7 +11,7 @@ use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, select};
+use crossbeam_channel::{Receiver, bounded, select};
 use log::{LevelFilter, info, warn};
 use serde_json::{Value, json};
 
@@ -70,10 +70,14 @@ fn play(port: u16) -> Result<(), String> {
         Arc::new(Redactor::new(secrets.into_iter().flatten())),
     );
     let signals = board::signals()?;
-    let board = Board::start(data, &listen, OPTION)?;
+    let (logged_in, visitors) = bounded(1);
+    let board = Board::start(data, &listen, OPTION, move || {
+        // A full channel announces the visitors already.
+        let _ = logged_in.try_send(());
+    })?;
     let gateway = Gateway::start(&board, &gateway_token)?;
     let setting = runtime::Setting::new(&board, &gateway.url, &gateway_token)?;
-    let mut scenes = Scenes::new(&board);
+    let mut scenes = Scenes::new(&board, visitors);
     let mut introduced = false;
     let ended = loop {
         let mut runtime = match Runtime::start(&setting) {

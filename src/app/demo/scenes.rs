@@ -72,11 +72,11 @@ impl Cue {
 }
 
 impl Scenes {
-    pub(super) fn new(board: &Board) -> Self {
+    pub(super) fn new(board: &Board, visitors: Receiver<()>) -> Self {
         Self {
             engine: board.engine.clone(),
             account: board.account.clone(),
-            visitors: board.visitors.clone(),
+            visitors,
             first: Cue::Waits,
             second: Cue::Waits,
         }

@@ -22,6 +22,7 @@ use std::time::Duration;
 use crate::support::direct::Direct;
 use crate::support::played::Played;
 use crate::support::team::Team;
+use crate::support::work::job_of;
 
 pub(super) struct Office {
     pub(super) team: Team,
@@ -40,6 +41,8 @@ pub(super) struct Office {
     pub(super) paper: Paper,
     /// The sessions that were issued, in which an agent may call over HTTP.
     pub(super) sessions: Arc<Sessions>,
+    /// Which turns are under way in this process.
+    inflight: InFlight,
     stirred: AtomicUsize,
 }
 
@@ -87,6 +90,7 @@ impl Office {
             cooling: Cooling::default(),
             paper: Paper::default(),
             sessions,
+            inflight: InFlight::new(crossbeam_channel::bounded(1).0),
             stirred: AtomicUsize::new(0),
         }
     }
@@ -118,11 +122,11 @@ impl Office {
     fn job(&self, kind: &str) -> Job {
         let rows = self.team.board.service("listUndeliveredNotifications", json!({"limit": 50})).unwrap();
         let row = rows.as_array().unwrap().iter().rfind(|row| row["type"] == kind).unwrap();
-        Job { number: 0, row: serde_json::from_value(row.clone()).unwrap(), record: Record::default() }
+        job_of(&serde_json::from_value(row.clone()).unwrap(), Record::default())
     }
 
     pub(super) fn context(&self, job: &Job) -> Value {
-        let asked = json!({"notificationId": job.row.id});
+        let asked = json!({"notificationId": job.work.id});
         self.team.board.service("getNotificationForDelivery", asked).unwrap()
     }
 
@@ -154,7 +158,7 @@ impl Office {
             answers: &self.answers,
             cooling: &self.cooling,
             made: &Made::default(),
-            inflight: &InFlight::new(crossbeam_channel::bounded(1).0),
+            inflight: &self.inflight,
             sessions: &self.sessions,
             journal: &self.paper,
             clock: &self.team.board.clock(),
@@ -177,7 +181,7 @@ impl Office {
     }
 
     pub(super) fn is_delivered(&self, job: &Job) -> bool {
-        self.team.board.row("notifications", job.row.id.as_str()).get("deliveredAt").is_some()
+        self.team.board.row("notifications", job.work.id.as_str()).get("deliveredAt").is_some()
     }
 
     pub(super) fn task(&self) -> Value {

@@ -6,6 +6,7 @@
 mod acts;
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use super::ask::Hold;
 use super::finished::{Admission, FinishedItems};
@@ -15,14 +16,14 @@ use super::scheduler::{Effect, Left, Standing};
 use super::tally::Tally;
 use super::{End, Job, Outcome, Record, Trouble};
 use crate::gateway::Class;
+use crate::work::{Work, WorkId};
 use mcr_model::clock::Millis;
-use mcr_model::{Notification, NotificationId};
 
 /// What became of an item that a source offered.
 #[derive(Debug)]
 pub(super) enum Offered {
     /// The item is in the queue from now on.
-    Accepted(NotificationId),
+    Accepted(WorkId),
     /// The item is in the queue already, or its look is outdated.
     Known,
     /// The item is not ours to start.
@@ -37,7 +38,7 @@ pub(super) struct Dispatcher {
     free_workers: usize,
     finished: FinishedItems,
     /// Items that only a newer version understands.
-    untouched: HashSet<NotificationId>,
+    untouched: HashSet<WorkId>,
     /// The agents whose turns do not start.
     hold: Hold,
     /// Whether nothing starts.
@@ -51,8 +52,8 @@ impl Dispatcher {
     /// A dispatcher with all workers free and the work that an earlier process has left.
     pub(super) fn new(workers: usize, left: Left, now: Millis) -> Self {
         let mut queue = Queue::default();
-        for (row, record, not_before) in left.open {
-            queue.recall(row, record, not_before, now);
+        for (work, record, not_before) in left.open {
+            queue.recall(work, record, not_before, now);
         }
         Self {
             queue,
@@ -68,35 +69,31 @@ impl Dispatcher {
     }
 
     /// A source offers an item.
-    pub(super) fn offer(&mut self, row: Notification, now: Millis) -> Offered {
-        if self.untouched.contains(&row.id) {
+    pub(super) fn offer(&mut self, work: Arc<Work>, now: Millis) -> Offered {
+        if self.untouched.contains(&work.id) {
             return Offered::Refused;
         }
-        if self.queue.knows(&row) {
+        if self.queue.knows(&work) {
             return Offered::Known;
         }
-        let id = row.id.clone();
+        let id = work.id.clone();
         match self.finished.admit(&id) {
             Admission::Refused => return Offered::Refused,
             Admission::Outdated => return Offered::Known,
-            Admission::Start => self.queue.push(row, Record::default(), now),
-            Admission::OnlyMark(record) => self.queue.push_ended(row, *record, now),
+            Admission::Start => self.queue.push(work, Record::default(), now),
+            Admission::OnlyMark(record) => self.queue.push_ended(work, *record, now),
         }
         Offered::Accepted(id)
     }
 
     /// Closes waiting items that no longer exist at their source. An item for which something has been done stays.
     /// Returns the closed items.
-    pub(super) fn withdraw(
-        &mut self,
-        is_missing: impl Fn(&Notification) -> bool,
-        now: Millis,
-    ) -> Vec<NotificationId> {
+    pub(super) fn withdraw(&mut self, is_missing: impl Fn(&WorkId) -> bool, now: Millis) -> Vec<WorkId> {
         let mut withdrawn = Vec::new();
         for number in self.queue.untouched(is_missing) {
-            if let Some(row) = self.queue.close(number, now) {
-                withdrawn.push(row.id.clone());
-                self.effects.push(Effect::Forget(Box::new(row)));
+            if let Some(work) = self.queue.close(number, now) {
+                withdrawn.push(work.id.clone());
+                self.effects.push(Effect::Forget(work));
                 *self.tally.ended.entry(End::Gone.name()).or_default() += 1;
             }
         }

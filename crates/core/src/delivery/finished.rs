@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use super::shelf::{self, Shelved};
 use super::{End, Job, Record};
-use mcr_model::NotificationId;
+use crate::work::WorkId;
 use mcr_model::clock::Millis;
 
 /// How long an item without a mark at the backend is refused.
@@ -79,18 +79,18 @@ impl Item {
 /// All finished items that are remembered.
 #[derive(Debug, Default)]
 pub(super) struct FinishedItems {
-    items: HashMap<NotificationId, Item>,
+    items: HashMap<WorkId, Item>,
     /// Items with an outdated look, by that look. It may have changed since; the item has the valid one.
-    outdated: VecDeque<(u64, NotificationId)>,
+    outdated: VecDeque<(u64, WorkId)>,
     /// Refused items, oldest first.
-    refused: VecDeque<NotificationId>,
+    refused: VecDeque<WorkId>,
     /// Items with a dead letter, oldest letter first.
-    dead_letters: VecDeque<NotificationId>,
+    dead_letters: VecDeque<WorkId>,
 }
 
 impl FinishedItems {
     /// The items of an earlier process; the dead letters in their order.
-    pub(super) fn new(closed: HashMap<NotificationId, End>, dead_letters: Vec<Shelved>) -> Self {
+    pub(super) fn new(closed: HashMap<WorkId, End>, dead_letters: Vec<Shelved>) -> Self {
         let guarded = |(id, end)| (id, Item { guard: Guard::OnlyMark(end), ..Item::default() });
         let mut finished = Self { items: closed.into_iter().map(guarded).collect(), ..Self::default() };
         for letter in dead_letters {
@@ -102,7 +102,7 @@ impl FinishedItems {
     /// An item has ended. `look` is the last look of its source that had begun by then. If the item had ended before, this
     /// was only an attempt to mark it.
     pub(super) fn insert(&mut self, job: Job, end: &End, had_ended: bool, look: u64, now: Millis) {
-        let id = job.row.id.clone();
+        let id = job.work.id.clone();
         let item = self.items.entry(id.clone()).or_default();
         item.outdated_look = Some(look);
         self.outdated.push_back((look, id.clone()));
@@ -113,7 +113,7 @@ impl FinishedItems {
             End::Dead(_) if had_ended => {}
             End::Dead(why) => {
                 let why = why.clone();
-                self.put_dead_letter(Shelved { at: now, row: job.row, record: job.record, why });
+                self.put_dead_letter(Shelved { at: now, work: job.work, record: job.record, why });
             }
             End::Answered(_)
             | End::Kept(_)
@@ -126,7 +126,7 @@ impl FinishedItems {
         }
     }
 
-    fn refuse(&mut self, id: &NotificationId, end: End, now: Millis) {
+    fn refuse(&mut self, id: &WorkId, end: End, now: Millis) {
         if self.refused.len() == REFUSED_MAX
             && let Some(oldest) = self.refused.pop_front()
         {
@@ -151,7 +151,7 @@ impl FinishedItems {
     }
 
     /// Changes an item that is there, and forgets it if nothing is left of it.
-    fn change(&mut self, id: &NotificationId, change: impl FnOnce(&mut Item)) {
+    fn change(&mut self, id: &WorkId, change: impl FnOnce(&mut Item)) {
         let Some(item) = self.items.get_mut(id) else { return };
         change(item);
         if item.is_empty() {
@@ -160,7 +160,7 @@ impl FinishedItems {
     }
 
     /// Decides about an item that a source offers and that is not in the queue.
-    pub(super) fn admit(&mut self, id: &NotificationId) -> Admission {
+    pub(super) fn admit(&mut self, id: &WorkId) -> Admission {
         let Some(item) = self.items.get_mut(id) else { return Admission::Start };
         if let Guard::Refused { .. } = item.guard {
             return Admission::Refused;
@@ -182,7 +182,7 @@ impl FinishedItems {
 
     /// Adds a dead letter. An item has one at most: the last.
     fn put_dead_letter(&mut self, letter: Shelved) {
-        let id = letter.row.id.clone();
+        let id = letter.work.id.clone();
         drop(self.take_dead_letter(&id));
         if self.dead_letters.len() == shelf::MOST
             && let Some(oldest) = self.dead_letters.pop_front()
@@ -193,7 +193,7 @@ impl FinishedItems {
         self.items.entry(id).or_default().dead_letter = Some(Box::new(letter));
     }
 
-    fn take_dead_letter(&mut self, id: &NotificationId) -> Option<Shelved> {
+    fn take_dead_letter(&mut self, id: &WorkId) -> Option<Shelved> {
         let letter = self.items.get_mut(id)?.dead_letter.take()?;
         self.dead_letters.retain(|other| other != id);
         self.change(id, |_| {});
@@ -201,7 +201,7 @@ impl FinishedItems {
     }
 
     /// A person retries a dead letter: nothing guards the item any more.
-    pub(super) fn retry(&mut self, id: &NotificationId) -> Option<Shelved> {
+    pub(super) fn retry(&mut self, id: &WorkId) -> Option<Shelved> {
         let letter = self.take_dead_letter(id)?;
         self.items.remove(id);
         self.refused.retain(|other| other != id);
@@ -209,7 +209,7 @@ impl FinishedItems {
     }
 
     /// A person drops a dead letter. If a source offers the item again, only its mark is retried.
-    pub(super) fn drop_dead_letter(&mut self, id: &NotificationId) -> Option<Shelved> {
+    pub(super) fn drop_dead_letter(&mut self, id: &WorkId) -> Option<Shelved> {
         let letter = self.retry(id)?;
         let guard = Guard::OnlyMark(End::Dropped(letter.why.clone()));
         self.items.insert(id.clone(), Item { guard, ..Item::default() });
@@ -231,12 +231,14 @@ impl FinishedItems {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
+
     use crate::delivery::Stage;
 
     const NOW: Millis = Millis(1_000_000);
 
-    fn id(id: &str) -> NotificationId {
-        NotificationId::new(id)
+    fn id(id: &str) -> WorkId {
+        WorkId::new(id)
     }
 
     /// A job whose record has this end.
@@ -244,7 +246,8 @@ mod tests {
         let row = serde_json::json!({"_id": id, "type": "mention", "recipientType": "agent",
             "recipientId": "agent", "taskId": "task", "title": "", "body": "", "createdAt": 1});
         let record = Record { stage: Stage::Ended(end.clone()), unmarked, ..Record::default() };
-        Job { number: 0, row: serde_json::from_value(row).unwrap(), record }
+        let row: mcr_model::Notification = serde_json::from_value(row).unwrap();
+        Job { number: 0, work: Arc::new(row.into()), record }
     }
 
     fn insert(items: &mut FinishedItems, name: &str, end: &End, look: u64) {
@@ -342,7 +345,7 @@ mod tests {
             insert(&mut items, &number.to_string(), &dead(), 7);
         }
         let letters = items.dead_letters();
-        assert_eq!((letters.len(), letters[0].row.id.as_str()), (shelf::MOST, "1"));
+        assert_eq!((letters.len(), letters[0].work.id.as_str()), (shelf::MOST, "1"));
         assert!(items.retry(&id("0")).is_none());
         items.expire(8, NOW);
         assert_eq!(items.admit(&id("0")), Admission::Refused);
@@ -370,8 +373,8 @@ mod tests {
     #[test]
     fn an_item_has_one_dead_letter() {
         let letter = |why: &str| {
-            let Job { row, record, .. } = job("a", &dead(), false);
-            Shelved { at: NOW, row, record, why: why.to_owned() }
+            let Job { work, record, .. } = job("a", &dead(), false);
+            Shelved { at: NOW, work, record, why: why.to_owned() }
         };
         let mut items = FinishedItems::new(HashMap::new(), vec![letter("first"), letter("last")]);
         let letters = items.dead_letters();

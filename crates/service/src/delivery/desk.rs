@@ -9,6 +9,7 @@ use log::debug;
 
 use super::cooling::Cooling;
 use super::inflight::InFlight;
+use crate::clock::Pulse;
 use crate::metrics::Metrics;
 use crate::roster::Team;
 use mcr_clients::convex::{self, CallError, Why};
@@ -17,8 +18,8 @@ use mcr_core::delivery::journal::{Journal, JournalError, Note, Step, Wait};
 use mcr_core::delivery::retry::Budget;
 use mcr_core::delivery::trouble::{Setback, Trouble, Weight};
 use mcr_core::delivery::{Job, Record};
-use mcr_core::gateway::Gateway;
-use mcr_model::clock::{Clock, Millis, Pulse};
+use mcr_core::gateway::{Gateway, LifeSigns as _};
+use mcr_model::clock::{Clock, Millis};
 use mcr_model::{NoResponseNote, Notification, NotificationType, TaskId};
 use mcr_store::sessions::Sessions;
 
@@ -58,18 +59,18 @@ pub struct Desk<'a> {
 impl Desk<'_> {
     /// Notes how far the delivery is. A ledger that cannot be written says so of itself; the work goes on without it.
     pub(super) fn note(&self, job: &Job, step: Step, words: &str, wait: Wait) {
-        self.write(&Note::of(&job.row, self.clock.now()).record(&job.record).step(step, words), wait);
+        self.write(&Note::of(&job.work, self.clock.now()).record(&job.record).step(step, words), wait);
     }
 
     /// The same of a whole note. What its agent calls over HTTP meanwhile is noted, too, one after another.
     pub(super) fn write(&self, note: &Note<'_>, wait: Wait) {
         if let Err(error) = self.try_write(note, wait) {
-            debug!("{}: not noted: {error}", note.row.id);
+            debug!("{}: not noted: {error}", note.work.id);
         }
     }
 
     fn try_write(&self, note: &Note<'_>, wait: Wait) -> Result<(), JournalError> {
-        match self.inflight.held_of(note.row) {
+        match self.inflight.held_of(note.work) {
             Some(held) => held.note(note, self.journal, wait),
             None => self.journal.note(note, wait),
         }
@@ -77,7 +78,7 @@ impl Desk<'_> {
 
     /// Notes what a crash must not let happen twice, right before it is done. Where that cannot be noted it is not done.
     pub(super) fn must_note(&self, job: &Job, step: Step, words: &str) -> Result<(), Trouble> {
-        let note = Note::of(&job.row, self.clock.now()).record(&job.record).step(step, words);
+        let note = Note::of(&job.work, self.clock.now()).record(&job.record).step(step, words);
         self.try_write(&note, Wait::ForDisk).map_err(|error| Trouble::NotNoted(error.to_string()))
     }
 
@@ -86,10 +87,25 @@ impl Desk<'_> {
         self.clock.now().since(since)
     }
 
+    /// Reads or changes what the agent has done with its tools. While it is at work, that is in its live tool log.
+    pub(super) fn with_log<T>(&self, job: &mut Job, change: impl FnOnce(&mut Record) -> T) -> T {
+        match self.inflight.held_of(&job.work) {
+            Some(held) => held.with_log(&mut job.record, change),
+            None => change(&mut job.record),
+        }
+    }
+
+    /// The agent has answered, or will not. What it has called until now is in the record then.
+    pub(super) fn let_go(&self, job: &mut Job) {
+        if let Some(effects) = self.inflight.let_go(&job.work) {
+            job.record.effects = effects;
+        }
+    }
+
     /// A task, a document or a message was made: whoever looks for one of its own must not take it for that.
-    pub(super) fn made(&self, record: &mut Record, id: String) {
+    pub(super) fn made(&self, job: &mut Job, id: String) {
         self.made.add(id.clone());
-        record.effects.made(id);
+        self.with_log(job, |record| record.effects.made(id));
     }
 
     /// Whether it is known which step has made it.

@@ -9,13 +9,14 @@ use mcr_clients::mission::{LoadTask, PostMessage, UpdateTaskStatus};
 use mcr_core::delivery::journal::{Step, Wait};
 use mcr_core::delivery::trouble::Weight;
 use mcr_core::delivery::{End, Job, Record, Stage, Trouble};
+use mcr_core::work::Work;
 use mcr_model::clock::Millis;
 use mcr_model::{AgentId, MessageId, NotificationId, TaskId, TaskStatus, ThreadItem, limits};
 
 /// Posts what is not posted yet, and moves the task on.
 pub(super) fn post(job: &mut Job, desk: &Desk<'_>) -> Result<(), Trouble> {
-    let Some(task) = job.row.task_id.clone() else { return Ok(()) };
-    let agent = AgentId::new(&job.row.recipient_id);
+    let Some(task) = job.work.track.task().cloned() else { return Ok(()) };
+    let agent = AgentId::new(&job.work.track.agent);
     while let Stage::Answered { parts, posted, doubt, note_on, .. } = &mut job.record.stage
         && *posted < parts.len()
     {
@@ -28,10 +29,14 @@ pub(super) fn post(job: &mut Job, desk: &Desk<'_>) -> Result<(), Trouble> {
             content: &content,
             // The backend admits one message for each notification, so only the first can carry its id. It is the safe
             // one: repeated, it is still one. Any other may stand there already if its posting was not confirmed.
-            key: (part == 0 && !job.record.answered && note_on.is_none()).then(|| job.row.id.clone()),
+            key: job
+                .work
+                .notification()
+                .filter(|_| part == 0 && !job.record.answered && note_on.is_none())
+                .map(|row| row.id.clone()),
             is_note: note_on.is_some(),
-            // A note is about this row. An earlier process may have posted it without being able to record that.
-            since: if note_on.is_some() { job.row.created_at } else { job.record.since },
+            // A note is about this work. An earlier process may have posted it without being able to record that.
+            since: if note_on.is_some() { job.work.created_at() } else { job.record.since },
         };
         let stood = match *doubt {
             Some(since) => letter.stands(&job.record, since, desk)?,
@@ -44,19 +49,19 @@ pub(super) fn post(job: &mut Job, desk: &Desk<'_>) -> Result<(), Trouble> {
                 Ok(id) => id,
                 // Nothing depends on a note.
                 Err(trouble) if letter.is_note && is_refused(&trouble) && !is_in_doubt(job) => {
-                    info!("{}: the note is not in the thread: {trouble}", job.row.id);
+                    info!("{}: the note is not in the thread: {trouble}", job.work.id);
                     break;
                 }
                 Err(trouble) => return Err(trouble),
             },
         };
-        desk.made(&mut job.record, id.to_string());
+        desk.made(job, id.to_string());
         job.record.answered |= letter.key.is_some();
         if let Stage::Answered { posted, doubt, .. } = &mut job.record.stage {
             (*posted, *doubt) = (part + 1, None);
         }
         let step = if letter.is_note { Step::Told } else { Step::Posted };
-        let words = letter.in_words(&job.row.id);
+        let words = letter.in_words(&job.work);
         desk.note(job, step, &words, Wait::Not);
         (desk.stir)();
     }
@@ -97,12 +102,12 @@ struct Letter<'a> {
 
 impl Letter<'_> {
     /// For the timeline.
-    fn in_words(&self, row: &NotificationId) -> String {
+    fn in_words(&self, work: &Work) -> String {
         let (part, all) = self.place;
         match (self.is_note, &self.key) {
-            (true, _) => format!("a notice for people about notification {row}"),
+            (true, _) => format!("a notice for people about {}", work.label()),
             (false, Some(_)) => format!("{part} of {all}"),
-            (false, None) => format!("{part} of {all}, answer to notification {row}"),
+            (false, None) => format!("{part} of {all}, answer to {}", work.label()),
         }
     }
 
@@ -110,7 +115,7 @@ impl Letter<'_> {
     fn put(&self, job: &mut Job, desk: &Desk<'_>) -> Result<MessageId, Trouble> {
         if self.key.is_none() {
             in_doubt(&mut job.record.stage, Some(desk.clock.now()));
-            let noted = desk.must_note(job, Step::Posting, &self.in_words(&job.row.id));
+            let noted = desk.must_note(job, Step::Posting, &self.in_words(&job.work));
             // People wait for a note, and before it is posted again the thread is read. An answer waits for the disk.
             if let (Err(trouble), false) = (noted, self.is_note) {
                 in_doubt(&mut job.record.stage, None);

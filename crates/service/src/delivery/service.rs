@@ -18,6 +18,7 @@ use super::inflight::{InFlight, Seen};
 use super::scout::{Order, prober, scout};
 use super::watch::{Look, Rhythm, watch};
 use super::worker::{Ends, Worker};
+use crate::clock::SteadyClock;
 use mcr_clients::mission::Mission;
 use mcr_clients::wire::Stop;
 use mcr_core::delivery::ask::{Answer, Ask, Ear};
@@ -25,8 +26,8 @@ use mcr_core::delivery::journal::{Journal, Note, Step, Wait};
 use mcr_core::delivery::rival;
 use mcr_core::delivery::scheduler::{Effect, Event, Left, Plan, Scheduler, Standing, Wish};
 use mcr_core::delivery::{End, Job, shelf};
-use mcr_model::clock::{Clock, Millis, SteadyClock, SystemClock};
-use mcr_model::panics::Panics;
+use mcr_http::panics::Panics;
+use mcr_model::clock::{Clock, Millis, SystemClock};
 
 /// So long the dispatcher sleeps if it knows of nothing that will happen.
 const LONG: Duration = Duration::from_hours(1);
@@ -164,10 +165,11 @@ impl Service {
         let (enters, entered) = bounded(1);
         let inflight = InFlight::new(enters);
         // Of each track one delivery is held: the one whose turn may still run, if there is one.
+        let mut left = setup.left;
         let (sent, settled): (Vec<_>, Vec<_>) =
-            setup.left.open.iter().partition(|(_, record, _)| record.sent.is_some());
-        for (row, record, _) in settled.into_iter().chain(sent) {
-            inflight.resume(row, record);
+            left.open.iter_mut().partition(|(_, record, _)| record.sent.is_some());
+        for (work, record, _) in settled.into_iter().chain(sent) {
+            inflight.resume(work, record);
         }
         let (mission, to) = (setup.mission, inbox.clone());
         let (table, noted) = (inflight.clone(), panics.clone());
@@ -188,8 +190,7 @@ impl Service {
             threads.push(spawn(&format!("worker-{number}"), move || worker.run(&ends))?);
         }
         let desk = Desk {
-            dispatcher: Scheduler::with(setup.plan, setup.left, SystemClock.now())
-                .standing_back(stand_back()),
+            dispatcher: Scheduler::with(setup.plan, left, SystemClock.now()).standing_back(stand_back()),
             journal: setup.journal,
             inflight: inflight.clone(),
             inbox: heard,
@@ -338,9 +339,9 @@ impl Desk {
             Effect::Start(job) => self.jobs.try_send(job).is_ok(),
             Effect::Probe => self.probes.try_send(()).is_ok(),
             Effect::Leave => self.leaving.try_send(()).is_ok(),
-            Effect::Forget(row) => {
-                self.inflight.forget(&row);
-                let note = Note::of(&row, SystemClock.now()).step(Step::Ended, "gone").ends(&End::Gone);
+            Effect::Forget(work) => {
+                self.inflight.forget(&work);
+                let note = Note::of(&work, SystemClock.now()).step(Step::Ended, "gone").ends(&End::Gone);
                 // Nobody waits for it, so it brings no error.
                 let _ = self.journal.note(&note, Wait::Not);
                 true
@@ -361,12 +362,12 @@ impl Desk {
         // Nobody waits for the notes, so they bring no errors.
         match wish {
             Wish::Reopen(again) => {
-                let (row, record) = &*again;
-                let _ = self.journal.note(&shelf::retried(row, record, now), Wait::Not);
+                let (work, record) = &*again;
+                let _ = self.journal.note(&shelf::retried(work, record, now), Wait::Not);
             }
             Wish::Dropped(dead, why) => {
-                let ((row, record), end) = (&*dead, End::Dropped(why));
-                let _ = self.journal.note(&shelf::dropped(row, record, &end, now), Wait::Not);
+                let ((work, record), end) = (&*dead, End::Dropped(why));
+                let _ = self.journal.note(&shelf::dropped(work, record, &end, now), Wait::Not);
             }
             Wish::GiveUp(id) => self.inflight.give_up(&id),
             Wish::Tell(ear, answer) => ear.tell(answer),

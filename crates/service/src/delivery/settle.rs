@@ -5,7 +5,7 @@
 //! usual way; a run that goes on is waited for, which is no failure of anybody, and ended when it is stuck; and only what is nowhere to
 //! be found is sent again.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use log::{info, warn};
 
@@ -14,12 +14,13 @@ use mcr_core::delivery::journal::{Step, Wait};
 use mcr_core::delivery::{Job, NewerFields, Record, Sent, Stage, Trouble, Unsettled};
 use mcr_core::gateway::history::{Running, Waiting};
 use mcr_core::gateway::{Class, GatewayError, Recovered, Reply, TurnMark, Why};
+use mcr_core::work::WorkId;
+use mcr_model::SessionKey;
 use mcr_model::clock::Millis;
-use mcr_model::{NotificationId, SessionKey};
 
 /// What stands first in the input, and by what it is found again.
-pub(super) fn marker(row: &NotificationId, attempt: u32) -> String {
-    format!("[n-{row} try {attempt}]")
+pub(super) fn marker(work: &WorkId, attempt: u32) -> String {
+    format!("[n-{work} try {attempt}]")
 }
 
 /// Notes that a turn is sent now.
@@ -35,7 +36,6 @@ pub(super) fn begin<'a>(
         attempt,
         run: None,
         at: now,
-        steady: Some(Instant::now()),
         lost: None,
         silent: false,
         failed: false,
@@ -88,7 +88,7 @@ pub(super) fn settle(job: &mut Job, desk: &Desk<'_>) -> Result<Option<Reply>, Tr
     if let (Recovered::Running(running), Some(sent)) = (&found, &mut job.record.sent)
         && let Some(why) = stuck(sent, running, silence_max, now)
     {
-        desk.inflight.is_stuck(&job.row.id, now);
+        desk.inflight.is_stuck(&job.work.id, now);
         found = part(job, desk, why)?;
     }
     let (reply, how) = match found {
@@ -100,23 +100,23 @@ pub(super) fn settle(job: &mut Job, desk: &Desk<'_>) -> Result<Option<Reply>, Tr
         Recovered::Elsewhere(reply) => (reply, "the gateway had resumed the turn: that answer is taken"),
         Recovered::Silent => (Reply::default(), "the agent had said nothing"),
         Recovered::Absent { marker_seen } => {
-            return Err(come_to_nothing(job, marker_seen, Trouble::Unsettled(Unsettled::Absent)));
+            return Err(come_to_nothing(job, marker_seen, Trouble::Unsettled(Unsettled::Absent), desk));
         }
         Recovered::Failed { why, marker_seen } => {
             let trouble = Trouble::Gateway(GatewayError::new(Class::Transient, why, None));
-            return Err(come_to_nothing(job, marker_seen, trouble));
+            return Err(come_to_nothing(job, marker_seen, trouble, desk));
         }
         Recovered::Cut => return Err(Trouble::Unsettled(Unsettled::Cut)),
         Recovered::Unknown => return Err(Trouble::Unsettled(Unsettled::Unknown)),
     };
-    desk.inflight.is_known(&job.row.id);
-    info!("{}: {how}", job.row.id);
+    desk.inflight.is_known(&job.work.id);
+    info!("{}: {how}", job.work.id);
     desk.note(job, Step::TurnSettled, how, Wait::Not);
     Ok(Some(reply))
 }
 
 /// It is over without an answer, and may be sent again; but what was stuck twice would be stuck a third time.
-fn come_to_nothing(job: &mut Job, marker_seen: bool, trouble: Trouble) -> Trouble {
+fn come_to_nothing(job: &mut Job, marker_seen: bool, trouble: Trouble, desk: &Desk<'_>) -> Trouble {
     let Some(sent) = &job.record.sent else { return trouble };
     let (attempt, silent) = (sent.attempt, sent.silent);
     let trouble = match trouble {
@@ -129,7 +129,7 @@ fn come_to_nothing(job: &mut Job, marker_seen: bool, trouble: Trouble) -> Troubl
         }
         other => other,
     };
-    job.record.send_again();
+    desk.with_log(job, Record::send_again);
     job.record.unheard = marker_seen.then_some(attempt).or(job.record.unheard);
     if silent && job.record.parted.replace(attempt).is_some() {
         return Trouble::Unsettled(Unsettled::StuckAgain);
@@ -139,11 +139,13 @@ fn come_to_nothing(job: &mut Job, marker_seen: bool, trouble: Trouble) -> Troubl
 
 /// Asks the gateway what became of the turn that is not settled, if there is one.
 fn look(job: &mut Job, desk: &Desk<'_>) -> Result<Option<Recovered>, Trouble> {
+    // A clock that was set meanwhile does not count, unless the process is another one.
+    let sent_ago = desk.inflight.held_of(&job.work).and_then(|held| held.sent_ago());
     let Some(sent) = &mut job.record.sent else { return Ok(None) };
     let lost = *sent.lost.get_or_insert_with(|| desk.clock.now());
-    let earlier = job.record.unheard.map(|attempt| marker(&job.row.id, attempt));
+    let earlier = job.record.unheard.map(|attempt| marker(&job.work.id, attempt));
     let mark = TurnMark {
-        marker: &marker(&job.row.id, sent.attempt),
+        marker: &marker(&job.work.id, sent.attempt),
         earlier: earlier.as_deref(),
         outputs: match &job.record.stage {
             Stage::Working(work) => &work.outputs,
@@ -152,7 +154,7 @@ fn look(job: &mut Job, desk: &Desk<'_>) -> Result<Option<Recovered>, Trouble> {
         run: sent.run.as_deref(),
         failed: sent.failed,
         spoke: sent.spoke,
-        age: sent.steady.map_or_else(|| desk.age(sent.at), |began| began.elapsed()),
+        age: sent_ago.unwrap_or_else(|| desk.age(sent.at)),
         lost,
         looked: sent.looked,
     };
@@ -173,11 +175,11 @@ fn part(job: &mut Job, desk: &Desk<'_>, why: Waiting) -> Result<Recovered, Troub
     match desk.gateway.abort(&sent.session, &sent.agent, run) {
         Ok(ended) => {
             let what = if ended { "its run was ended" } else { "no run of it is left" };
-            warn!("{}: {what}, for it showed no sign of life", job.row.id);
+            warn!("{}: {what}, for it showed no sign of life", job.work.id);
         }
         Err(error) if error.class == Class::Closed => return Err(Trouble::Gateway(error)),
         Err(error) => {
-            warn!("{}: it is stuck and cannot be ended: {error}", job.row.id);
+            warn!("{}: it is stuck and cannot be ended: {error}", job.work.id);
             return stuck(Unsettled::Stuck(why));
         }
     }
@@ -194,10 +196,10 @@ pub(super) fn abandon(job: &mut Job, why: &Trouble, desk: &Desk<'_>) {
     match desk.gateway.abort(&sent.session, &sent.agent, sent.run.as_deref()) {
         Ok(ended) => {
             let what = if ended { "its run was ended" } else { "no run of it is left" };
-            info!("{}: {what}, because {}", job.row.id, why.in_public());
+            info!("{}: {what}, because {}", job.work.id, why.in_public());
         }
         Err(error) => {
-            warn!("{}: its run cannot be ended ({error}), although {}", job.row.id, why.in_public());
+            warn!("{}: its run cannot be ended ({error}), although {}", job.work.id, why.in_public());
         }
     }
 }

@@ -7,15 +7,15 @@ use super::desk::Desk;
 use super::held::{Reading, Standing};
 use super::inflight::{Guard, Life, Vitality};
 use super::settle::{self, marker};
+use crate::clock::Pulse;
 use mcr_core::delivery::journal::{Step, Wait};
 use mcr_core::delivery::policy;
 use mcr_core::delivery::prompt::{self, HttpWay, Scene};
-use mcr_core::delivery::{Job, Record, Stage, Track, Trouble};
+use mcr_core::delivery::{Job, Record, Stage, Trouble};
 use mcr_core::gateway::{Input, Progress, Reply, Turn, Why};
 use mcr_core::tools::{self, Caller};
 use mcr_model::DeliveryContext;
 use mcr_model::chance;
-use mcr_model::clock::Pulse;
 
 /// The most that an agent is told at once; histories and models have room for several times as much.
 const BRIEFING_CHARS: usize = 60_000;
@@ -50,14 +50,14 @@ pub(super) fn talk(
         leads: policy::leads(context),
         may_close: policy::may_close(context),
     };
-    let issued = desk.sessions.issue(session, &agent.slug, &Track::of(&job.row), desk.clock.now());
+    let issued = desk.sessions.issue(session, &agent.slug, &job.work.track, desk.clock.now());
     let standing = Standing {
         task: context.task.clone(),
         flags: caller.flags,
         leads: caller.leads,
         may_close: caller.may_close,
     };
-    desk.inflight.hold(&job.row, &job.record, standing, reading);
+    desk.inflight.hold(&job.work, &job.record, standing, reading);
     let offer = if desk.rules.client_tools { tools::offer(&caller) } else { tools::offer_http(&caller) };
     let names: Vec<&str> = offer.tools.iter().map(|tool| tool.name).collect();
     // What is sent now if it begins anew; results belong to the try before.
@@ -73,7 +73,7 @@ pub(super) fn talk(
             session_key: session.expose(),
             token: desk.rules.session_tokens.then(|| issued.token.expose()),
         }),
-        marker: &marker(&job.row.id, attempt),
+        marker: &marker(&job.work.id, attempt),
         fence: &chance::hex::<4>(),
         now: desk.clock.now(),
         budget_chars: BRIEFING_CHARS,
@@ -101,7 +101,7 @@ pub(super) fn talk(
             pulse: &pulse,
         };
         let reply = if let Some(reply) = found.take() {
-            settle::end(&mut job.record, None, false, desk.clock.now());
+            desk.with_log(job, |record| settle::end(record, None, false, desk.clock.now()));
             reply
         } else {
             if outputs.is_none() {
@@ -116,7 +116,7 @@ pub(super) fn talk(
         };
         job.record.spent += reply.usage.unwrap_or_default();
         if reply.calls.is_empty() || rounds > desk.rules.rounds_max {
-            return Ok(spoken(reply, job));
+            return Ok(spoken(reply, job, desk));
         }
         job.record.stage = Stage::Working(calls::of(reply, std::mem::take(&mut job.record.stage)));
     }
@@ -133,22 +133,25 @@ fn send(job: &mut Job, turn: &Turn<'_>, desk: &Desk<'_>) -> Result<Reply, Troubl
         unsent(&mut job.record, turn);
         return Err(trouble);
     }
+    if let Some(held) = desk.inflight.held_of(&job.work) {
+        held.is_sent();
+    }
     let life = desk.inflight.enter(Life {
-        row: job.row.id.clone(),
+        work: job.work.id.clone(),
         agent: agent.to_owned(),
         session: turn.session.clone(),
-        marker: marker(&job.row.id, attempt),
+        marker: marker(&job.work.id, attempt),
         result_of: match turn.input {
             Input::Message(_) => None,
             Input::Outputs(outputs) => outputs.first().map(|output| output.call_id.clone()),
         },
         run: None,
         began: desk.clock.now(),
-        pulse: turn.pulse.clone(),
+        pulse: turn.pulse.share(),
         state: Vitality::default(),
     });
     // From here on a stop ends the turn's pulse; one that came before keeps the turn from being sent.
-    if desk.inflight.is_stopped(&job.row) {
+    if desk.inflight.is_stopped(&job.work) {
         unsent(&mut job.record, turn);
         return Err(Trouble::Stopped);
     }
@@ -158,13 +161,14 @@ fn send(job: &mut Job, turn: &Turn<'_>, desk: &Desk<'_>) -> Result<Reply, Troubl
     let silent = answer.as_ref().is_err_and(|error| error.why == Why::Silent) && !turn.pulse.is_over();
     if silent {
         let secs = desk.rules.silence_max.as_secs();
-        warn!("{}: {agent} is stuck: no sign of life for {secs} s", job.row.id);
-        desk.inflight.is_stuck(&job.row.id, desk.clock.now());
+        warn!("{}: {agent} is stuck: no sign of life for {secs} s", job.work.id);
+        desk.inflight.is_stuck(&job.work.id, desk.clock.now());
     }
-    settle::end(&mut job.record, answer.as_ref().err(), silent, desk.clock.now());
+    let error = answer.as_ref().err();
+    desk.with_log(job, |record| settle::end(record, error, silent, desk.clock.now()));
     let reply = answer.map_err(Trouble::Gateway)?;
     desk.answers.one_more();
-    desk.cooling.ends(&job.row.recipient_id);
+    desk.cooling.ends(&job.work.track.agent);
     Ok(reply)
 }
 
@@ -200,7 +204,8 @@ fn taken(job: &mut Job, sign: Progress<'_>, life: &Guard<'_>, desk: &Desk<'_>) {
 }
 
 /// Its last words; if it says nothing after its calls, what it said beside them.
-fn spoken(reply: Reply, job: &Job) -> Spoken {
+fn spoken(reply: Reply, job: &mut Job, desk: &Desk<'_>) -> Spoken {
+    let called = desk.with_log(job, |record| record.effects.has_acted());
     let before = match &job.record.stage {
         Stage::Working(work) => Some(work),
         _ => None,
@@ -209,6 +214,6 @@ fn spoken(reply: Reply, job: &Job) -> Spoken {
     if let Some(text) = text.as_mut().filter(|_| reply.cut) {
         text.push_str(CUT);
     }
-    let acted = before.is_some_and(|work| work.acted) || job.record.effects.has_acted();
+    let acted = before.is_some_and(|work| work.acted) || called;
     Spoken { text, acted }
 }

@@ -14,7 +14,7 @@ use log::{debug, info};
 use super::inflight::{InFlight, Life, Vitality};
 use mcr_core::gateway::history::Glance;
 use mcr_core::gateway::{GatewayError, Why};
-use mcr_model::panics::Panics;
+use mcr_http::panics::Panics;
 
 /// Looks at a turn's session; nothing where the gateway does not show it.
 pub type Look = Box<dyn Fn(&Life) -> Result<Option<Glance>, GatewayError> + Send>;
@@ -135,7 +135,7 @@ fn round(table: &InFlight, look: &Look, rhythm: Rhythm, memories: &mut HashMap<u
 fn heed(sign: Sign, life: &Life) -> Vitality {
     match sign {
         Sign::Life => {
-            debug!("{}: {} is at work", life.row, life.agent);
+            debug!("{}: {} is at work", life.work, life.agent);
             life.pulse.beat();
             Vitality::Working
         }
@@ -146,7 +146,7 @@ fn heed(sign: Sign, life: &Life) -> Vitality {
         }
         Sign::Quiet => Vitality::Quiet,
         Sign::Over => {
-            info!("{}: the turn of {} is over, and its connection does not say so", life.row, life.agent);
+            info!("{}: the turn of {} is over, and its connection does not say so", life.work, life.agent);
             life.pulse.end();
             Vitality::Quiet
         }
@@ -256,19 +256,22 @@ mod tests {
     /// Two that have not begun, and nobody else: sooner or later they are stuck.
     #[test]
     fn two_that_wait_do_not_keep_each_other_alive() {
-        use mcr_model::clock::{Millis, Pulse};
-        use mcr_model::{NotificationId, SessionKey};
+        use crate::clock::Pulse;
+        use mcr_core::gateway::LifeSigns as _;
+        use mcr_core::work::WorkId;
+        use mcr_model::SessionKey;
+        use mcr_model::clock::Millis;
         let (bell, entered) = crossbeam_channel::bounded(1);
         let table = InFlight::new(bell);
         let life = |row: &str, pulse: &Pulse| Life {
-            row: NotificationId::new(row),
+            work: WorkId::new(row),
             agent: row.to_owned(),
             session: SessionKey::new(row),
             marker: String::new(),
             result_of: None,
             run: None,
             began: Millis(0),
-            pulse: pulse.clone(),
+            pulse: pulse.share(),
             state: Vitality::default(),
         };
         let pulses = [Pulse::new(), Pulse::new(), Pulse::new()];

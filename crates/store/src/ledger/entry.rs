@@ -12,8 +12,8 @@ use super::error::LedgerError;
 use super::story::Story;
 use mcr_core::delivery::journal::Note;
 use mcr_core::delivery::{End, Record};
+use mcr_core::work::{Work, WorkId};
 use mcr_model::clock::Millis;
-use mcr_model::{Notification, NotificationId};
 
 /// The version of the form in which records are kept; newer ones are not understood.
 const FORM: u32 = 1;
@@ -46,10 +46,10 @@ impl News {
     pub(super) fn of(note: &Note<'_>) -> Result<Self, serde_json::Error> {
         let kept = |record| serde_json::to_string(&Kept { form: FORM, record }).map(Arc::from);
         Ok(Self {
-            row: serde_json::to_string(note.row)?.into(),
+            row: note.work.to_json()?.into(),
             record: note.record.map(kept).transpose()?,
-            agent: note.row.recipient_id.clone(),
-            task: note.row.task_id.as_ref().map(ToString::to_string),
+            agent: note.work.track.agent.clone(),
+            task: note.work.track.task().map(ToString::to_string),
             end: note.end.map(serde_json::to_string).transpose()?,
         })
     }
@@ -59,7 +59,7 @@ impl News {
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
     pub(super) number: i64,
-    pub(super) id: NotificationId,
+    pub(super) id: WorkId,
     row: Arc<str>,
     record: Arc<str>,
     agent: String,
@@ -91,7 +91,7 @@ pub(super) enum Trace {
 
 impl Entry {
     /// A delivery that was not noted before.
-    pub(super) fn new(number: i64, id: NotificationId, at: Millis) -> Self {
+    pub(super) fn new(number: i64, id: WorkId, at: Millis) -> Self {
         let fresh = serde_json::to_string(&Kept { form: FORM, record: &Record::default() });
         Self {
             number,
@@ -113,7 +113,7 @@ impl Entry {
     pub(super) fn of(image: Image) -> Self {
         Self {
             number: image.number,
-            id: NotificationId::new(image.id),
+            id: WorkId::new(image.id),
             row: image.row,
             record: image.record,
             agent: image.agent,
@@ -128,17 +128,17 @@ impl Entry {
     }
 
     /// One that is on the disk and cannot be read.
-    pub(super) fn damaged(number: i64, id: NotificationId) -> Self {
+    pub(super) fn damaged(number: i64, id: WorkId) -> Self {
         Self { trace: Trace::Damaged, ..Self::new(number, id, Millis(0)) }
     }
 
     /// One that was over, and goes on.
-    pub(super) fn resuming(number: i64, id: NotificationId, first_seen: Millis) -> Self {
+    pub(super) fn resuming(number: i64, id: WorkId, first_seen: Millis) -> Self {
         Self { trace: Trace::Beginning, ..Self::new(number, id, first_seen) }
     }
 
     /// A row that only a newer version understands.
-    pub(super) fn newer(number: i64, id: NotificationId) -> Self {
+    pub(super) fn newer(number: i64, id: WorkId) -> Self {
         Self { trace: Trace::Newer, ..Self::new(number, id, Millis(0)) }
     }
 
@@ -347,16 +347,15 @@ impl Image {
             .map_err(|why| format!("its record is of an unknown shape: {why}"))
     }
 
-    /// What is delivered.
-    pub(super) fn notification(&self) -> Result<Notification, String> {
-        serde_json::from_str(&self.row)
-            .map_err(|why| format!("its notification is of an unknown shape: {why}"))
+    /// What is to be done, or what of that only a newer version understands.
+    pub(super) fn work(&self) -> Result<Work, String> {
+        Work::from_json(&self.row)
     }
 
     /// As it goes on, or why it cannot.
     pub(super) fn remembered(&self) -> Result<Remembered, String> {
         Ok(Remembered {
-            row: self.notification()?,
+            work: Arc::new(self.work()?),
             record: self.record()?,
             first_seen: self.first_seen,
             not_before: self.not_before,

@@ -5,7 +5,6 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
-use mcr_model::NotificationId;
 use mcr_model::clock::Millis;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
@@ -13,21 +12,22 @@ use proptest::test_runner::TestRunner;
 use super::tests::job;
 use super::{Admission, End, FinishedItems, Job, REFUSED_FOR, REFUSED_MAX, Record, Shelved, shelf};
 use crate::delivery::Stage;
+use crate::work::WorkId;
 
 #[derive(Debug, Default)]
 struct FiveContainers {
     /// Items that have ended, each with the last look that had begun by then.
-    settled: HashMap<NotificationId, u64>,
+    settled: HashMap<WorkId, u64>,
     /// Items that are refused.
-    unmarked: HashMap<NotificationId, End>,
-    unmarked_order: VecDeque<(Millis, NotificationId)>,
+    unmarked: HashMap<WorkId, End>,
+    unmarked_order: VecDeque<(Millis, WorkId)>,
     /// Items of which only the mark is retried.
-    closed: HashMap<NotificationId, End>,
+    closed: HashMap<WorkId, End>,
     letters: VecDeque<Shelved>,
 }
 
 impl FiveContainers {
-    fn new(closed: HashMap<NotificationId, End>, letters: Vec<Shelved>) -> Self {
+    fn new(closed: HashMap<WorkId, End>, letters: Vec<Shelved>) -> Self {
         let mut containers = Self { closed, ..Self::default() };
         for letter in letters {
             containers.put(letter);
@@ -36,7 +36,7 @@ impl FiveContainers {
     }
 
     fn insert(&mut self, job: Job, end: &End, had_ended: bool, look: u64, now: Millis) {
-        let id = job.row.id.clone();
+        let id = job.work.id.clone();
         self.settled.insert(id.clone(), look);
         if matches!(end, End::Gone | End::Dead(_)) || job.record.unmarked {
             if self.unmarked_order.len() == REFUSED_MAX
@@ -50,7 +50,7 @@ impl FiveContainers {
         match end {
             End::Dead(_) if had_ended => {}
             End::Dead(why) => {
-                self.put(Shelved { at: now, row: job.row, record: job.record, why: why.clone() });
+                self.put(Shelved { at: now, work: job.work, record: job.record, why: why.clone() });
             }
             _ => drop(self.take(&id)),
         }
@@ -67,13 +67,13 @@ impl FiveContainers {
         }
     }
 
-    fn release(&mut self, id: NotificationId) {
+    fn release(&mut self, id: WorkId) {
         if let Some(end) = self.unmarked.remove(&id).filter(End::is_marked) {
             self.closed.insert(id, end);
         }
     }
 
-    fn admit(&mut self, id: &NotificationId) -> Admission {
+    fn admit(&mut self, id: &WorkId) -> Admission {
         if self.unmarked.contains_key(id) {
             return Admission::Refused;
         }
@@ -83,7 +83,7 @@ impl FiveContainers {
         match self.closed.remove(id) {
             None | Some(End::Gone) => Admission::Start,
             Some(end) => {
-                let letter = self.letters.iter().find(|letter| letter.row.id == *id);
+                let letter = self.letters.iter().find(|letter| letter.work.id == *id);
                 let record = letter.map_or_else(|| Record::ended(end), |letter| letter.record.clone());
                 Admission::OnlyMark(Box::new(record))
             }
@@ -91,19 +91,19 @@ impl FiveContainers {
     }
 
     fn put(&mut self, letter: Shelved) {
-        self.letters.retain(|other| other.row.id != letter.row.id);
+        self.letters.retain(|other| other.work.id != letter.work.id);
         if self.letters.len() == shelf::MOST {
             self.letters.pop_front();
         }
         self.letters.push_back(letter);
     }
 
-    fn take(&mut self, id: &NotificationId) -> Option<Shelved> {
-        let at = self.letters.iter().position(|letter| letter.row.id == *id)?;
+    fn take(&mut self, id: &WorkId) -> Option<Shelved> {
+        let at = self.letters.iter().position(|letter| letter.work.id == *id)?;
         self.letters.remove(at)
     }
 
-    fn retry(&mut self, id: &NotificationId) -> Option<Shelved> {
+    fn retry(&mut self, id: &WorkId) -> Option<Shelved> {
         let letter = self.take(id)?;
         self.closed.remove(id);
         self.settled.remove(id);
@@ -112,7 +112,7 @@ impl FiveContainers {
         Some(letter)
     }
 
-    fn drop_dead_letter(&mut self, id: &NotificationId) -> Option<Shelved> {
+    fn drop_dead_letter(&mut self, id: &WorkId) -> Option<Shelved> {
         let letter = self.retry(id)?;
         self.closed.insert(id.clone(), End::Dropped(letter.why.clone()));
         Some(letter)
@@ -121,14 +121,14 @@ impl FiveContainers {
 
 /// What is compared of a dead letter.
 fn shown(letter: &Shelved) -> (Millis, &str, &str, &Record) {
-    (letter.at, letter.row.id.as_str(), &letter.why, &letter.record)
+    (letter.at, letter.work.id.as_str(), &letter.why, &letter.record)
 }
 
 /// The items that the steps are about.
 const ITEMS: usize = 8;
 
-fn name(item: usize) -> NotificationId {
-    NotificationId::new(item.to_string())
+fn name(item: usize) -> WorkId {
+    WorkId::new(item.to_string())
 }
 
 #[derive(Clone, Debug)]
@@ -174,7 +174,7 @@ struct Both {
     map: FinishedItems,
     containers: FiveContainers,
     /// The items in the queue; an item that had ended before has its end.
-    queue: HashMap<NotificationId, Option<End>>,
+    queue: HashMap<WorkId, Option<End>>,
     look: u64,
     now: Millis,
     others: usize,
@@ -195,10 +195,15 @@ impl Both {
             .map(|number| {
                 job(&if number < 4 { number.to_string() } else { format!("d{number}") }, &dead, false)
             })
-            .map(|job| Shelved { at: Millis(0), row: job.row, record: job.record, why: "before".to_owned() })
+            .map(|job| Shelved {
+                at: Millis(0),
+                work: job.work,
+                record: job.record,
+                why: "before".to_owned(),
+            })
             .collect();
         let mut closed: HashMap<_, _> =
-            letters.iter().map(|letter| (letter.row.id.clone(), dead.clone())).collect();
+            letters.iter().map(|letter| (letter.work.id.clone(), dead.clone())).collect();
         closed.extend([(name(4), End::Answered(1)), (name(5), End::Gone)]);
         let mut both = Self {
             map: FinishedItems::new(closed.clone(), letters.clone()),
@@ -218,7 +223,7 @@ impl Both {
         both
     }
 
-    fn insert(&mut self, id: &NotificationId, end: &End, lost: bool, had_ended: bool) {
+    fn insert(&mut self, id: &WorkId, end: &End, lost: bool, had_ended: bool) {
         let job = job(id.as_str(), end, lost);
         self.map.insert(job.clone(), end, had_ended, self.look, self.now);
         self.containers.insert(job, end, had_ended, self.look, self.now);
@@ -226,10 +231,10 @@ impl Both {
 
     fn another(&mut self, end: &End) {
         self.others += 1;
-        self.insert(&NotificationId::new(format!("other {}", self.others)), end, false, false);
+        self.insert(&WorkId::new(format!("other {}", self.others)), end, false, false);
     }
 
-    fn offer(&mut self, id: &NotificationId, seen: &Seen) -> Result<(), TestCaseError> {
+    fn offer(&mut self, id: &WorkId, seen: &Seen) -> Result<(), TestCaseError> {
         if self.queue.contains_key(id) {
             return Ok(());
         }
@@ -308,7 +313,7 @@ impl Both {
     fn offer_all(&mut self, seen: &Seen) -> Result<(), TestCaseError> {
         let others = (0..=self.others).map(|number| format!("other {number}"));
         let left = (0..shelf::MOST).map(|number| format!("d{number}"));
-        let all: Vec<_> = (0..ITEMS).map(name).chain(others.chain(left).map(NotificationId::new)).collect();
+        let all: Vec<_> = (0..ITEMS).map(name).chain(others.chain(left).map(WorkId::new)).collect();
         for minutes in [0, 59, 1, 1] {
             self.now = self.now + Duration::from_mins(minutes);
             all.iter().try_for_each(|id| self.offer(id, seen))?;

@@ -1,0 +1,37 @@
+//! Cargo features: which commands this build has, and how to get one that it lacks.
+
+/// A part of the program that a build may leave out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Feature {
+    /// The embedded Mission Control.
+    MissionControl,
+    /// The scripted gateway and its team.
+    Demo,
+}
+
+/// Features of this build.
+pub(super) const BUILT_IN: &[Feature] = &[
+    #[cfg(feature = "mission-control")]
+    Feature::MissionControl,
+    #[cfg(feature = "demo")]
+    Feature::Demo,
+];
+
+impl Feature {
+    /// Its name in `Cargo.toml`.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::MissionControl => "mission-control",
+            Self::Demo => "demo",
+        }
+    }
+}
+
+/// Why a command is missing, and the remedy.
+pub(super) fn lacking(command: &str, feature: Feature) -> String {
+    let feature = feature.name();
+    format!(
+        "this build has no command `{command}`: it was built without the Cargo feature `{feature}`; `cargo build --release \
+         --features {feature}` includes it"
+    )
+}
