@@ -58,7 +58,7 @@ fn what_the_first_version_has_left_goes_on() {
         opened.ledger.note(&Note::of(&row, NOW).record(record).step(Step::Rests, ""), Wait::ForDisk).unwrap();
         assert_eq!(record_of(home.path(), id), before, "{id} is another one when it is written again");
     }
-    assert!(opened.dead.all()[0].record.unposted.is_some());
+    assert!(opened.dead[0].record.unposted.is_some());
 }
 
 /// What a newer version knows besides is no damage: the delivery goes on, and the rest is kept for that version.
