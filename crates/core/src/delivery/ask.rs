@@ -1,6 +1,6 @@
 //! What people ask of the dispatcher and want done, and what it answers.
 //!
-//! It owns all rows, so nobody else looks at them or changes them: a question is an event like any other, and the answer
+//! The dispatcher owns all work, so nothing else looks at it or changes it: a question is an event like any other, and the answer
 //! goes to whoever came with it.
 
 use std::collections::HashSet;
@@ -36,13 +36,13 @@ impl Hold {
 /// What somebody asks.
 #[derive(Clone, Debug)]
 pub enum Ask {
-    /// Which rows are not settled, and what was given up.
+    /// Which work is not settled, and what was given up.
     Look,
     /// Begin again what was given up.
     Retry(WorkId),
     /// Close for good what was given up.
     Drop(WorkId),
-    /// Wait for this row's agent no longer.
+    /// Wait for the agent of this work no longer.
     GiveUp(WorkId),
     /// From now on these turns do not begin.
     Hold(Hold),
@@ -63,7 +63,7 @@ impl Ask {
 /// What is answered.
 #[derive(Clone, Debug)]
 pub enum Answer {
-    /// The rows in their order, and what was given up, oldest first.
+    /// The work in its order, and what was given up, oldest first.
     Rows(Vec<Pending>, Vec<Shelved>),
     /// It is done.
     Done,
@@ -78,7 +78,7 @@ pub enum Refused {
     NotDead,
     /// It is under way already.
     UnderWay,
-    /// No row with this id is unsettled.
+    /// No work with this id is unsettled.
     NotUnderWay,
     /// The service is stopping.
     Stopping,
@@ -96,7 +96,7 @@ impl Refused {
     }
 }
 
-/// A row that is not settled.
+/// Work that is not settled.
 #[derive(Clone, Debug)]
 pub struct Pending {
     /// What is to be done.
@@ -109,7 +109,7 @@ pub struct Pending {
     pub place: Place,
 }
 
-/// Where a row is that is not settled.
+/// Where work is that is not settled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
     /// With a worker.

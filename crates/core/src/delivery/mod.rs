@@ -10,15 +10,13 @@
 //! a source of work with the `dispatcher`. The `notification_source` asks for lists of undelivered notifications. It
 //! consists of the poll schedule (`pace`) and the check for a duplicate runtime (`rival`). The `dispatcher` decides what
 //! starts next. It consists of the `queue` (tracks, ranks, overtaking), the breaker for the gateway (`gate`) and the
-//! `finished` items. A worker takes a job and walks down the road of `deliver`, step by step; what
-//! it decides on the way stands in rooms of its own: `policy` (whether the agent hears of it), `prompt` (what it is
-//! told), `calls` (the tools that it calls), `reply` (what its answer means), `post` (how it gets into the thread), `settle` (what became of a turn whose answer was lost), `retry` (what happens
-//! after a failure).
+//! `finished` items. A worker takes a job and delivers it step by step. The decisions on the way are modules of their own:
+//! `policy` (whether the agent hears of a notification), `prompt` (what the agent is told), `reply` (what its answer
+//! means), `retry` (what happens after a failure).
 //!
-//! A **row** is a notification as the backend lists it. A **track** is the strict order of one agent and one task (or
-//! none); it is known from the row alone. A **delivery** is everything that is done for one row; what has been done is
-//! its [`Record`], so that a delivery that stops anywhere goes on from there. Every delivery ends in exactly one
-//! [`End`].
+//! What is scheduled is [`work`](crate::work), of whatever kind. A **row** is a notification as the backend lists it, and
+//! the first kind of work. A **delivery** is everything that is done for one unit of work. What has been done is its
+//! [`Record`], so that a delivery that stops anywhere goes on from there. Every delivery ends in exactly one [`End`].
 
 pub mod ask;
 mod cause;

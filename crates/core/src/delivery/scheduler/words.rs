@@ -39,7 +39,8 @@ pub enum Event {
         /// From 0 to 1.
         dice: f64,
     },
-    /// A source without lists has this work.
+    /// A source without lists has this work. It offers each id once: what has ended in this process is not guarded for
+    /// longer than until the next list.
     Offered(Arc<Work>),
     /// The gateway has taken the turn of this job; told while one goes first.
     Taken(u64),
@@ -69,7 +70,7 @@ pub enum Effect {
     Start(Box<Job>),
     /// Ask the gateway whether it is there.
     Probe,
-    /// Note that this row is gone: nobody has it any more, and it was not begun.
+    /// Note that this work is gone: its source no longer has it, and it was not begun.
     Forget(Arc<Work>),
     /// What a person wants.
     Wish(Wish),
@@ -80,11 +81,11 @@ pub enum Effect {
 /// What follows from what a person wants.
 #[derive(Debug)]
 pub enum Wish {
-    /// Note that this row begins again.
+    /// Note that this work begins again.
     Reopen(Box<(Arc<Work>, Record)>),
-    /// Note that this row is closed for good; why it had been given up.
+    /// Note that this work is closed for good; why it had been given up.
     Dropped(Box<(Arc<Work>, Record)>, String),
-    /// Nobody waits for this row's agent any longer.
+    /// Nobody waits for the agent of this work any longer.
     GiveUp(WorkId),
     /// Tell whoever asked.
     Tell(Ear, Answer),
