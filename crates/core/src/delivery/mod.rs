@@ -14,7 +14,7 @@
 //! `policy` (whether the agent hears of a notification), `prompt` (what the agent is told), `reply` (what its answer
 //! means), `retry` (what happens after a failure).
 //!
-//! What is scheduled is [`work`](crate::work), of whatever kind. A **row** is a notification as the backend lists it, and
+//! What is scheduled is [`work`], of whatever kind. A **row** is a notification as the backend lists it, and
 //! the first kind of work. A **delivery** is everything that is done for one unit of work. What has been done is its
 //! [`Record`], so that a delivery that stops anywhere goes on from there. Every delivery ends in exactly one [`End`].
 

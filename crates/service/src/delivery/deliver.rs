@@ -1,6 +1,6 @@
 //! A delivery of any kind: its steps are walked as far as they come, and what stops them decides what follows.
 //!
-//! Each kind has a file with its [`Steps`]. They note in the job's [`Record`](mcr_core::delivery::Record) what they have
+//! Each kind has a file with its `Steps`. They note in the job's [`Record`](mcr_core::delivery::Record) what they have
 //! done before they go on, and begin behind the last note. So nothing that was done is done again: an answer that could
 //! not be posted is posted later without asking the agent again, results of tools go back without running them again,
 //! and what only lacks its mark is only marked.
