@@ -56,12 +56,19 @@ pub use mcr_core::{ops, spans, work};
 pub use mcr_files as files;
 #[cfg(feature = "demo")]
 pub use mcr_gateway_sim as demo;
+pub use mcr_http::panics;
 #[cfg(feature = "mission-control")]
 pub use mcr_mission_control as local;
 pub use mcr_model as model;
-pub use mcr_model::{chance, clock, json, memory, panics, redact, secret, visible};
+pub use mcr_model::{chance, json, memory, redact, secret, visible};
 pub use mcr_service::{metrics, roster};
 pub use mcr_store::{ledger, sessions};
+
+/// The time, and clocks of the running process.
+pub mod clock {
+    pub use mcr_model::clock::*;
+    pub use mcr_service::clock::*;
+}
 
 /// Deliveries: what is decided, and what is done.
 pub mod delivery {

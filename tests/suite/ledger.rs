@@ -191,7 +191,6 @@ fn any_record() -> impl Strategy<Value = Record> {
                 attempt: failures,
                 run: Some("resp_1".to_owned()),
                 at: NOW,
-                steady: None,
                 lost: Some(NOW),
                 silent: true,
                 failed: true,

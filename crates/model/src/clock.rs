@@ -4,9 +4,7 @@
 
 use std::fmt;
 use std::ops::{Add, Sub};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Milliseconds since the Unix epoch, as the backend counts time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,77 +24,6 @@ impl Clock for SystemClock {
     fn now(&self) -> Millis {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
-    }
-}
-
-/// A clock that only goes forward, whatever happens to the machine's own: for pauses and deadlines.
-#[derive(Clone, Copy, Debug)]
-pub struct SteadyClock {
-    start: Millis,
-    began: Instant,
-}
-
-impl SteadyClock {
-    /// It starts at what the machine's clock says now.
-    pub fn new() -> Self {
-        Self { start: SystemClock.now(), began: Instant::now() }
-    }
-}
-
-impl Default for SteadyClock {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl Clock for SteadyClock {
-    fn now(&self) -> Millis {
-        self.start + self.began.elapsed()
-    }
-}
-
-/// When something last showed a sign of life; whoever sees one says so, and whoever waits for the thing asks. Clones are
-/// the same.
-#[derive(Clone, Debug)]
-pub struct Pulse(Arc<AtomicU64>);
-
-impl Pulse {
-    /// It lives.
-    pub fn new() -> Self {
-        Self(Arc::new(AtomicU64::new(Self::now())))
-    }
-
-    /// A sign of life.
-    pub fn beat(&self) {
-        // It stands alone: nothing else is read after it. What is over stays so.
-        self.0.fetch_max(Self::now(), Ordering::Relaxed);
-    }
-
-    /// How long there has been none.
-    pub fn quiet(&self) -> Duration {
-        Duration::from_millis(Self::now().saturating_sub(self.0.load(Ordering::Relaxed)))
-    }
-
-    /// There is nothing left to wait for.
-    pub fn end(&self) {
-        self.0.store(u64::MAX, Ordering::Relaxed);
-    }
-
-    /// Whether somebody has said so.
-    pub fn is_over(&self) -> bool {
-        self.0.load(Ordering::Relaxed) == u64::MAX
-    }
-
-    /// Milliseconds since the first of them began.
-    fn now() -> u64 {
-        static BEGAN: OnceLock<Instant> = OnceLock::new();
-        u64::try_from(BEGAN.get_or_init(Instant::now).elapsed().as_millis()).unwrap_or(u64::MAX - 1)
-    }
-}
-
-impl Default for Pulse {
-    fn default() -> Self {
-        Self::new()
     }
 }
 

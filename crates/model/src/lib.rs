@@ -19,7 +19,6 @@ pub mod memory;
 mod message;
 mod notification;
 pub mod number;
-pub mod panics;
 pub mod redact;
 mod roster;
 mod runtime;

@@ -2,6 +2,7 @@
 //!
 //! A newcomer reads [`delivery`] first, then [`delivery::deliver`].
 
+pub mod clock;
 pub mod delivery;
 pub mod heartbeat;
 pub mod http;

@@ -12,9 +12,9 @@ use mcr_clients::wire::Stop;
 use mcr_config::Settings;
 use mcr_core::gateway::{Gateway as _, Input, Tool, Turn};
 use mcr_model::chance;
-use mcr_model::clock::Pulse;
 use mcr_model::redact::Redactor;
 use mcr_model::{Agent, SessionKey};
+use mcr_service::clock::Pulse;
 
 /// Somebody is waiting for the turn in front of the terminal.
 const TURN: Duration = Duration::from_mins(3);

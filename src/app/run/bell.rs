@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use mcr_model::panics::Panics;
+use mcr_http::panics::Panics;
 
 const THREAD: &str = "nudges";
 

@@ -84,7 +84,7 @@ pub(super) fn open_ledger(
     }
     let made = Arc::<Made>::default();
     let before = opened.closed.iter().flat_map(|closed| closed.made.clone());
-    let now = opened.open.iter().flat_map(|left| left.record.effects.all_made());
+    let now = opened.open.iter().flat_map(|left| left.record.effects.all_made().to_vec());
     before.chain(now).for_each(|id| made.add(id));
     opened
         .requests

@@ -25,10 +25,11 @@ use mcr_files::Folder;
 use mcr_http::hosts::Hosts;
 use mcr_http::message::{Reply, Request};
 use mcr_http::page;
+use mcr_http::panics::Panics;
 use mcr_model::chance;
-use mcr_model::clock::{Clock as _, SteadyClock, SystemClock};
-use mcr_model::panics::Panics;
+use mcr_model::clock::{Clock as _, SystemClock};
 use mcr_model::redact::Redactor;
+use mcr_service::clock::SteadyClock;
 use mcr_service::delivery::service::View;
 use mcr_service::http::agent_api::AgentApi;
 use mcr_service::http::health::{

@@ -56,7 +56,6 @@ pub(super) fn sent() -> Sent {
         attempt: 1,
         run: None,
         at: Millis(0),
-        steady: None,
         lost: Some(Millis(0)),
         silent: false,
         failed: false,

@@ -41,6 +41,8 @@ pub(super) struct Office {
     pub(super) paper: Paper,
     /// The sessions that were issued, in which an agent may call over HTTP.
     pub(super) sessions: Arc<Sessions>,
+    /// Which turns are under way in this process.
+    inflight: InFlight,
     stirred: AtomicUsize,
 }
 
@@ -88,6 +90,7 @@ impl Office {
             cooling: Cooling::default(),
             paper: Paper::default(),
             sessions,
+            inflight: InFlight::new(crossbeam_channel::bounded(1).0),
             stirred: AtomicUsize::new(0),
         }
     }
@@ -155,7 +158,7 @@ impl Office {
             answers: &self.answers,
             cooling: &self.cooling,
             made: &Made::default(),
-            inflight: &InFlight::new(crossbeam_channel::bounded(1).0),
+            inflight: &self.inflight,
             sessions: &self.sessions,
             journal: &self.paper,
             clock: &self.team.board.clock(),

@@ -406,8 +406,8 @@ pub(super) fn live(
     let journal = Arc::new(MortalJournal(life.clone(), paper.clone()));
     let (made, clock) = (Arc::new(Made::default()), board.clock());
     let inflight = InFlight::new(crossbeam_channel::bounded(1).0);
-    inflight.resume(&job.work, &job.record);
-    job.record.effects.all_made().into_iter().for_each(|id| made.add(id));
+    inflight.resume(&job.work, &mut job.record);
+    job.record.effects.all_made().iter().for_each(|id| made.add(id.clone()));
     let rules = Rules {
         client_tools: true,
         session_tokens: false,

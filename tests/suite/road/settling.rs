@@ -342,7 +342,6 @@ fn a_note_of_another_life_is_settled_first() {
         attempt: 3,
         run: None,
         at: office.team.board.clock().now() - Duration::from_mins(1),
-        steady: None,
         lost: None,
         silent: false,
         failed: false,

@@ -6,7 +6,7 @@
 //! where it can be changed while the answer is read.
 //!
 //! And what sends the answer may live although its connection is silent. Where somebody else can tell, the silence is
-//! that of a [`Pulse`], which others may keep beating.
+//! that of its [`LifeSigns`], which others may keep beating.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,7 +16,7 @@ use ureq::Timeout;
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
 
 use super::roots::SharedConnector;
-use mcr_model::clock::Pulse;
+use mcr_core::gateway::LifeSigns;
 
 /// How soon a waiting connection notices what others have found out.
 const NOTICE: Duration = Duration::from_secs(2);
@@ -30,7 +30,7 @@ struct Limit {
     /// Milliseconds.
     most: AtomicU64,
     /// By what silence is measured, if not by the connection alone.
-    pulse: Mutex<Option<Pulse>>,
+    pulse: Mutex<Option<Arc<dyn LifeSigns>>>,
 }
 
 impl Patience {
@@ -46,11 +46,11 @@ impl Patience {
     }
 
     /// From the next wait on, and for as long as the pulse beats; what comes in makes it beat.
-    pub fn set_by(&self, pulse: &Pulse, most: Duration) {
-        self.heed(Some(pulse.clone()), most);
+    pub fn set_by(&self, pulse: &dyn LifeSigns, most: Duration) {
+        self.heed(Some(pulse.share()), most);
     }
 
-    fn heed(&self, pulse: Option<Pulse>, most: Duration) {
+    fn heed(&self, pulse: Option<Arc<dyn LifeSigns>>, most: Duration) {
         let millis = u64::try_from(most.as_millis()).unwrap_or(u64::MAX);
         // One thread reads and writes it; nothing else hangs on it.
         self.0.most.store(millis.max(1), Ordering::Relaxed);
@@ -61,7 +61,7 @@ impl Patience {
         Duration::from_millis(self.0.most.load(Ordering::Relaxed))
     }
 
-    fn pulse(&self) -> Option<Pulse> {
+    fn pulse(&self) -> Option<Arc<dyn LifeSigns>> {
         self.0.pulse.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -148,7 +148,36 @@ impl Transport for PatientTransport {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
+
+    /// When it was last seen alive; none once it is over.
+    #[derive(Clone, Debug)]
+    struct Seen(Arc<Mutex<Option<Instant>>>);
+
+    impl LifeSigns for Seen {
+        fn beat(&self) {
+            let mut seen = self.0.lock().unwrap();
+            *seen = seen.map(|_| Instant::now());
+        }
+
+        fn quiet(&self) -> Duration {
+            self.0.lock().unwrap().map_or(Duration::ZERO, |seen| seen.elapsed())
+        }
+
+        fn end(&self) {
+            *self.0.lock().unwrap() = None;
+        }
+
+        fn is_over(&self) -> bool {
+            self.0.lock().unwrap().is_none()
+        }
+
+        fn share(&self) -> Arc<dyn LifeSigns> {
+            Arc::new(self.clone())
+        }
+    }
 
     fn next(secs: u64) -> NextTimeout {
         NextTimeout { after: Duration::from_secs(secs).into(), ..NextTimeout::default() }
@@ -168,7 +197,7 @@ mod tests {
     #[test]
     fn a_pulse_that_beats_is_waited_for() {
         let patience = Patience::new(Duration::from_secs(1));
-        let pulse = Pulse::new();
+        let pulse = Seen(Arc::new(Mutex::new(Some(Instant::now()))));
         patience.set_by(&pulse, Duration::from_millis(40));
         let mut waits = 0;
         let waited = patience.wait(NextTimeout::default(), &mut |timeout| {

@@ -4,28 +4,20 @@
 //! call that was carried out is kept with its result, and the same call (tool, arguments, and the how manieth of its
 //! kind since the turn was last sent again) is answered from here.
 //!
-//! Calls over HTTP come while a worker waits for the turn, so the book is shared: clones are the same. Such a call is an
-//! intent from before it is made until it is known what came of it; one that a crash has left is settled when the
-//! agent asks again. A result whose asker may not have heard it, because the process died, is given once more.
-
-#![allow(clippy::disallowed_types, reason = "its lock moves to the service with the live tool log")]
-
-use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+//! A call over HTTP is an intent from before it is made until it is known what came of it; one that a crash has left is
+//! settled when the agent asks again. A result whose asker may not have heard it, because the process died, is given once
+//! more. While a turn runs, worker and agent change it in turns; the service has the live one then.
 
 use ring::digest::{SHA256, digest};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use crate::tools::ToolRequest;
 use mcr_model::clock::Millis;
 
-/// What was done, in order. Clones are the same.
-#[derive(Clone, Default)]
-pub struct Effects(Arc<Mutex<Book>>);
-
+/// What was done, in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-struct Book {
+pub struct Effects {
     done: Vec<Effect>,
     /// Ids of tasks, documents and messages that were made.
     made: Vec<String>,
@@ -81,129 +73,119 @@ pub enum Before {
 }
 
 impl Effects {
-    fn lock(&self) -> MutexGuard<'_, Book> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// The result of the same call of an attempt that came to nothing, once for each time it was made.
-    pub fn recall(&self, call: &str) -> Option<String> {
-        self.lock().recall(call, None)
+    pub fn recall(&mut self, call: &str) -> Option<String> {
+        self.recall_as(call, None)
     }
 
     /// The call was carried out.
-    pub fn keep(&self, call: String, output: &str) {
+    pub fn keep(&mut self, call: String, output: &str) {
         let output = output.to_owned();
-        self.lock().done.push(Effect { call, output, called: true, unheard: false, name: None });
+        self.done.push(Effect { call, output, called: true, unheard: false, name: None });
     }
 
     /// The agent calls again: so it has heard what it was told before. Whether that is news.
-    pub fn heard(&self) -> bool {
-        let mut book = self.lock();
-        let told = book.done.iter_mut().filter(|effect| effect.called && effect.unheard);
+    pub fn heard(&mut self) -> bool {
+        let told = self.done.iter_mut().filter(|effect| effect.called && effect.unheard);
         told.map(|effect| effect.unheard = false).count() > 0
     }
 
     /// A call is about to be made over HTTP.
-    pub fn begin(&self, intent: Intent) -> Before {
-        let mut book = self.lock();
+    pub fn begin(&mut self, intent: Intent) -> Before {
         let Intent { call, name, .. } = &intent;
         let named = |other: &Option<String>| name.is_some() && other == name;
-        if let Some(effect) = book.done.iter_mut().find(|effect| named(&effect.name) && effect.call == *call)
+        if let Some(effect) = self.done.iter_mut().find(|effect| named(&effect.name) && effect.call == *call)
         {
             effect.called = true;
             return Before::Done(effect.output.clone());
         }
-        if let Some(output) = book.recall(call, name.as_deref()) {
+        if let Some(output) = self.recall_as(call, name.as_deref()) {
             return Before::Done(output);
         }
         let may_be = |open: &&Intent| {
             open.call == *call && (open.name == *name || open.name.is_none() || name.is_none())
         };
-        if let Some(begun) = book.open.iter().find(may_be) {
+        if let Some(begun) = self.open.iter().find(may_be) {
             return Before::Begun(begun.clone());
         }
-        book.open.push(intent);
+        self.open.push(intent);
         Before::Nothing
     }
 
     /// It was carried out.
-    pub fn carried_out(&self, intent: &Intent, output: &str) {
-        let mut book = self.lock();
-        book.close(intent);
+    pub fn carried_out(&mut self, intent: &Intent, output: &str) {
+        self.close(intent);
         let (call, output, name) = (intent.call.clone(), output.to_owned(), intent.name.clone());
-        book.done.push(Effect { call, output, called: true, unheard: true, name });
+        self.done.push(Effect { call, output, called: true, unheard: true, name });
     }
 
     /// It certainly did nothing.
-    pub fn came_to_nothing(&self, intent: &Intent) {
-        self.lock().close(intent);
+    pub fn came_to_nothing(&mut self, intent: &Intent) {
+        self.close(intent);
     }
 
     /// Its answer was lost at this instant.
-    pub fn lost(&self, intent: &Intent, at: Millis) {
-        if let Some(open) = self.lock().open.iter_mut().find(|open| *open == intent) {
+    pub fn lost(&mut self, intent: &Intent, at: Millis) {
+        if let Some(open) = self.open.iter_mut().find(|open| *open == intent) {
             open.at = at;
         }
     }
 
     /// How many calls stand in it.
     pub fn count(&self) -> usize {
-        let book = self.lock();
-        book.done.len() + book.open.len()
+        self.done.len() + self.open.len()
     }
 
     /// Whether the agent has done something over HTTP since the turn was last sent again.
     pub fn has_acted(&self) -> bool {
-        self.lock().done.iter().any(|effect| effect.called)
+        self.done.iter().any(|effect| effect.called)
     }
 
     /// Whether it is not known of some call what came of it.
     pub fn is_in_doubt(&self) -> bool {
-        !self.lock().open.is_empty()
+        !self.open.is_empty()
     }
 
     /// The process that noted all this is gone. What its agent may not have heard is told again if it is asked for.
-    pub fn outlived(&self) {
-        for effect in self.lock().done.iter_mut().filter(|effect| effect.unheard) {
+    pub fn outlived(&mut self) {
+        for effect in self.done.iter_mut().filter(|effect| effect.unheard) {
             effect.called = false;
         }
     }
 
     /// For a new process: what was under way when the last one ended may still be on its way to the backend.
-    pub(super) fn recalled(&self, now: Millis) {
-        self.lock().open.iter_mut().for_each(|intent| intent.at = now);
+    pub(super) fn recalled(&mut self, now: Millis) {
+        self.open.iter_mut().for_each(|intent| intent.at = now);
     }
 
     /// This was made, by a call or as a message.
-    pub fn made(&self, id: String) {
-        self.lock().made.push(id);
+    pub fn made(&mut self, id: String) {
+        self.made.push(id);
     }
 
     /// What was made, without the calls.
     pub(super) fn only_made(&self) -> Self {
-        Self(Arc::new(Mutex::new(Book { made: self.all_made(), ..Book::default() })))
+        Self { made: self.made.clone(), ..Self::default() }
     }
 
     /// Whether it was made in this delivery.
     pub fn has_made(&self, id: &str) -> bool {
-        self.lock().made.iter().any(|made| made == id)
+        self.made.iter().any(|made| made == id)
     }
 
     /// All that was made in this delivery.
-    pub fn all_made(&self) -> Vec<String> {
-        self.lock().made.clone()
+    pub fn all_made(&self) -> &[String] {
+        &self.made
     }
 
     /// A turn is sent again: whatever the agent calls now, it may have called before.
-    pub(super) fn sent_again(&self) {
-        for effect in &mut self.lock().done {
+    pub(super) fn sent_again(&mut self) {
+        for effect in &mut self.done {
             (effect.called, effect.unheard) = (false, false);
         }
     }
-}
 
-impl Book {
-    fn recall(&mut self, call: &str, name: Option<&str>) -> Option<String> {
+    fn recall_as(&mut self, call: &str, name: Option<&str>) -> Option<String> {
         // Under another name it is another call, unless the whole turn was sent again.
         let other = |effect: &Effect| {
             effect.unheard && name.is_some_and(|name| effect.name.as_deref().is_some_and(|kept| kept != name))
@@ -219,33 +201,6 @@ impl Book {
         if let Some(at) = self.open.iter().position(same) {
             self.open.remove(at);
         }
-    }
-}
-
-impl fmt::Debug for Effects {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.lock().fmt(f)
-    }
-}
-
-impl PartialEq for Effects {
-    fn eq(&self, other: &Self) -> bool {
-        // The same one is not locked twice.
-        Arc::ptr_eq(&self.0, &other.0) || *self.lock() == *other.lock()
-    }
-}
-
-impl Eq for Effects {}
-
-impl Serialize for Effects {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.lock().serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Effects {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Book::deserialize(deserializer).map(|book| Self(Arc::new(Mutex::new(book))))
     }
 }
 
@@ -271,7 +226,7 @@ mod tests {
     /// The n-th call of a kind is answered by the n-th effect, and what goes beyond them is new.
     #[test]
     fn the_same_call_is_answered_once_for_each_time_it_was_made() {
-        let effects = Effects::default();
+        let mut effects = Effects::default();
         assert_eq!(effects.recall("a"), None);
         effects.keep("a".to_owned(), "first");
         effects.keep("b".to_owned(), "other");
@@ -291,7 +246,7 @@ mod tests {
     }
 
     /// Makes a call; whether it was really made.
-    fn makes(effects: &Effects, call: &str, name: Option<&str>) -> bool {
+    fn makes(effects: &mut Effects, call: &str, name: Option<&str>) -> bool {
         effects.heard();
         let intent = intent(call, name);
         let new = effects.begin(intent.clone()) == Before::Nothing;
@@ -303,39 +258,39 @@ mod tests {
 
     #[test]
     fn over_http_two_alike_are_two_and_a_lost_answer_is_told_again() {
-        let effects = Effects::default();
-        assert!(makes(&effects, "a", None) && makes(&effects, "a", None), "meant twice");
+        let mut effects = Effects::default();
+        assert!(makes(&mut effects, "a", None) && makes(&mut effects, "a", None), "meant twice");
         effects.outlived();
-        assert!(!makes(&effects, "a", None), "only the last may not have been heard");
-        assert!(makes(&effects, "a", None));
+        assert!(!makes(&mut effects, "a", None), "only the last may not have been heard");
+        assert!(makes(&mut effects, "a", None));
         effects.sent_again();
         for _ in 0..3 {
-            assert!(!makes(&effects, "a", None));
+            assert!(!makes(&mut effects, "a", None));
         }
-        assert!(makes(&effects, "a", None));
+        assert!(makes(&mut effects, "a", None));
     }
 
     #[test]
     fn a_named_call_is_made_once_under_its_name() {
-        let effects = Effects::default();
-        assert!(makes(&effects, "a", Some("k")) && !makes(&effects, "a", Some("k")));
-        assert!(makes(&effects, "a", Some("l")), "another name, another call");
+        let mut effects = Effects::default();
+        assert!(makes(&mut effects, "a", Some("k")) && !makes(&mut effects, "a", Some("k")));
+        assert!(makes(&mut effects, "a", Some("l")), "another name, another call");
         effects.outlived();
-        assert!(makes(&effects, "a", Some("m")) && !makes(&effects, "a", Some("l")));
+        assert!(makes(&mut effects, "a", Some("m")) && !makes(&mut effects, "a", Some("l")));
         effects.sent_again();
-        assert!(!makes(&effects, "a", Some("n")), "the same call of the turn that is sent again");
+        assert!(!makes(&mut effects, "a", Some("n")), "the same call of the turn that is sent again");
     }
 
     #[test]
     fn what_was_begun_is_found_again_until_it_is_known() {
-        let effects = Effects::default();
+        let mut effects = Effects::default();
         assert_eq!(effects.begin(intent("a", None)), Before::Nothing);
         assert!(effects.is_in_doubt() && !effects.has_acted());
         assert_eq!(effects.begin(intent("a", None)), Before::Begun(intent("a", None)));
         assert_eq!(effects.begin(intent("b", None)), Before::Nothing);
         effects.came_to_nothing(&intent("b", None));
         let text = serde_json::to_string(&effects).unwrap();
-        let back: Effects = serde_json::from_str(&text).unwrap();
+        let mut back: Effects = serde_json::from_str(&text).unwrap();
         assert!(back == effects && back.begin(intent("a", None)) != Before::Nothing);
         effects.carried_out(&intent("a", None), "output");
         assert!(!effects.is_in_doubt() && effects.has_acted() && effects.count() == 1);

@@ -1,7 +1,6 @@
 //! What has been done for a row: the memory of a delivery.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -199,7 +198,7 @@ impl Record {
         };
         // What the agent is asked anew it has not heard yet; a stop before that does not count.
         let heard = self.heard.clone().filter(|_| !matches!(stage, Stage::Fresh));
-        let record = Self {
+        let mut record = Self {
             tries: self.tries,
             untold: self.untold,
             requests: self.requests,
@@ -312,9 +311,6 @@ pub struct Sent {
     pub run: Option<String>,
     /// When.
     pub at: Millis,
-    /// The same by a clock that nobody sets; it does not outlive the process.
-    #[serde(skip)]
-    pub steady: Option<Instant>,
     /// When its answer was found to be lost.
     pub lost: Option<Millis>,
     /// It was lost because it showed no sign of life for too long.

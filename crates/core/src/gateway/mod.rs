@@ -12,6 +12,7 @@ pub mod codec;
 pub mod dialect;
 pub mod history;
 pub mod rehearsal;
+mod signs;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -22,11 +23,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use mcr_model::SessionKey;
-use mcr_model::clock::Pulse;
 use mcr_model::redact::without_our_tokens;
 
 pub use codec::{SessionNames, session_key};
 pub use history::{Recovered, TurnMark};
+pub use signs::LifeSigns;
 
 /// Whoever can carry a turn to an agent. One for each thread.
 pub trait Gateway: Send {
@@ -61,7 +62,7 @@ pub struct Turn<'a> {
     /// What the agent may call; like the instructions it is for this turn only.
     pub tools: &'a [&'a Tool],
     /// Its signs of life, whoever sees them.
-    pub pulse: &'a Pulse,
+    pub pulse: &'a dyn LifeSigns,
 }
 
 /// What is said to the agent.

@@ -44,7 +44,7 @@ use self::registry::Registry;
 pub use self::rehearsal::{Ending, Rehearsal, rehearse};
 use self::turns::Turns;
 use crate::message::{Reply, Request};
-use mcr_model::panics::Panics;
+use crate::panics::Panics;
 
 /// Between two knocks at the door when the acceptor is to end.
 const PAUSE: Duration = Duration::from_millis(20);

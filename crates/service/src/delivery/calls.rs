@@ -102,7 +102,7 @@ fn one(
     let call = request.writes().then(|| effects::digest_of(request));
     let doubt = work(job).and_then(|work| work.doubt);
     if let (None, Some(call)) = (doubt, &call)
-        && let Some(output) = job.record.effects.recall(call)
+        && let Some(output) = desk.with_log(job, |record| record.effects.recall(call))
     {
         info!("{name} ({}): called {tool} again after an interruption, and got its result", job.work.id);
         acted(job);
@@ -121,7 +121,7 @@ fn one(
         (desk.stir)();
     }
     for id in ran.made {
-        desk.made(&mut job.record, id);
+        desk.made(job, id);
     }
     let output = capped(ran.output);
     if ran.ok {
@@ -130,7 +130,7 @@ fn one(
     // What may have happened is not done again either.
     let unknown = ran.error.is_some_and(|error| error.kind == Kind::Unsettled);
     if let Some(call) = call.filter(|_| ran.ok || unknown) {
-        job.record.effects.keep(call, &output);
+        desk.with_log(job, |record| record.effects.keep(call, &output));
     }
     Ok(output)
 }

@@ -120,7 +120,7 @@ fn cooled(job: &Job, trouble: Trouble, desk: &Desk<'_>) -> Trouble {
 
 /// From here on nothing but the end is left: a line for people, if there is to be one, and the mark.
 fn give_up(job: &mut Job, end: End, trouble: &Trouble, steps: &dyn Steps, desk: &Desk<'_>) {
-    desk.inflight.let_go(&job.work);
+    desk.let_go(job);
     let name = name(job, desk);
     // What a person wanted is no warning.
     let level = if matches!(end, End::Stopped) { Level::Info } else { Level::Warn };
@@ -145,9 +145,9 @@ fn give_up(job: &mut Job, end: End, trouble: &Trouble, steps: &dyn Steps, desk: 
     };
 }
 
-fn closed(job: &Job, end: End, desk: &Desk<'_>) -> Outcome {
+fn closed(job: &mut Job, end: End, desk: &Desk<'_>) -> Outcome {
     desk.inflight.is_over(&job.work.id);
-    desk.inflight.let_go(&job.work);
+    desk.let_go(job);
     let words = in_short(&end);
     // What was given up or stopped was said when that was decided.
     if !matches!(end, End::Dead(_) | End::Stopped) {

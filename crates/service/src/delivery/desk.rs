@@ -9,6 +9,7 @@ use log::debug;
 
 use super::cooling::Cooling;
 use super::inflight::InFlight;
+use crate::clock::Pulse;
 use crate::metrics::Metrics;
 use crate::roster::Team;
 use mcr_clients::convex::{self, CallError, Why};
@@ -17,8 +18,8 @@ use mcr_core::delivery::journal::{Journal, JournalError, Note, Step, Wait};
 use mcr_core::delivery::retry::Budget;
 use mcr_core::delivery::trouble::{Setback, Trouble, Weight};
 use mcr_core::delivery::{Job, Record};
-use mcr_core::gateway::Gateway;
-use mcr_model::clock::{Clock, Millis, Pulse};
+use mcr_core::gateway::{Gateway, LifeSigns as _};
+use mcr_model::clock::{Clock, Millis};
 use mcr_model::{NoResponseNote, Notification, NotificationType, TaskId};
 use mcr_store::sessions::Sessions;
 
@@ -86,10 +87,25 @@ impl Desk<'_> {
         self.clock.now().since(since)
     }
 
+    /// Reads or changes what the agent has done with its tools. While it is at work, that is in its live tool log.
+    pub(super) fn with_log<T>(&self, job: &mut Job, change: impl FnOnce(&mut Record) -> T) -> T {
+        match self.inflight.held_of(&job.work) {
+            Some(held) => held.with_log(&mut job.record, change),
+            None => change(&mut job.record),
+        }
+    }
+
+    /// The agent has answered, or will not. What it has called until now is in the record then.
+    pub(super) fn let_go(&self, job: &mut Job) {
+        if let Some(effects) = self.inflight.let_go(&job.work) {
+            job.record.effects = effects;
+        }
+    }
+
     /// A task, a document or a message was made: whoever looks for one of its own must not take it for that.
-    pub(super) fn made(&self, record: &mut Record, id: String) {
+    pub(super) fn made(&self, job: &mut Job, id: String) {
         self.made.add(id.clone());
-        record.effects.made(id);
+        self.with_log(job, |record| record.effects.made(id));
     }
 
     /// Whether it is known which step has made it.

@@ -1,11 +1,13 @@
 //! A delivery that an agent is at work on, as its calls over HTTP find it.
 //!
-//! The record belongs to the worker's job; what is held here is the record as it was last noted, with the same book of
-//! effects. Every note of such a delivery passes here, one at a time, so that the note of a call never carries an older
-//! record than the one before it. Writing calls of one delivery are made one at a time, as the tools of a reply are.
+//! The record belongs to the worker's job; what is held here is the record as it was last noted, and the live tool log.
+//! Worker and agent change that log here only; the worker's copy is brought up to date with each change of its own and
+//! when the delivery is let go. Every note of such a delivery passes here, one at a time, with the live log, so that no
+//! note carries an older record than the one before it. Writing calls of one delivery are made one at a time.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use log::{debug, info};
 
@@ -79,7 +81,10 @@ impl Reading {
 
 #[derive(Debug)]
 struct Inside {
+    /// As it was last noted; its tool log is the live one.
     record: Record,
+    /// When this process sent the turn that is not settled, by a clock that nobody sets.
+    sent: Option<Instant>,
     reading: Reading,
     not_before: Option<Millis>,
     standing: Option<Standing>,
@@ -116,7 +121,6 @@ pub enum Turnout<'a> {
 pub struct Making<'a> {
     held: &'a Held,
     pen: Pen<'a>,
-    effects: Effects,
     intent: Intent,
     tool: &'static str,
     /// Whether it was begun before, and may have been carried out then.
@@ -125,9 +129,9 @@ pub struct Making<'a> {
 }
 
 impl Held {
-    pub(super) fn new(work: Arc<Work>, record: Record, standing: Option<Standing>) -> Self {
+    pub(super) fn new(work: Arc<Work>, record: Record) -> Self {
         let reading = Reading::default();
-        let inside = Inside { record, reading, not_before: None, standing, closed: false };
+        let inside = Inside { record, sent: None, reading, not_before: None, standing: None, closed: false };
         Self {
             work,
             calls: Mutex::default(),
@@ -190,9 +194,36 @@ impl Held {
         Some(policy::is_stopped(context, heard, inside.record.began_paused))
     }
 
-    pub(super) fn stands(&self, record: &Record, standing: Standing) {
+    /// The agent is put to work on it, perhaps once more after another delivery had taken its place.
+    pub(super) fn stands(&self, record: &Record, standing: Standing, reading: Reading) {
         let mut inside = self.lock();
-        (inside.record, inside.standing) = (record.clone(), Some(standing));
+        inside.follow(record);
+        (inside.standing, inside.reading, inside.closed) = (Some(standing), reading, false);
+        self.over.store(false, Ordering::Release);
+    }
+
+    /// Changes the live tool log by changing the worker's record, which has it meanwhile.
+    pub(super) fn with_log<T>(&self, record: &mut Record, change: impl FnOnce(&mut Record) -> T) -> T {
+        let mut inside = self.lock();
+        record.effects.clone_from(&inside.record.effects);
+        let changed = change(record);
+        inside.record.effects.clone_from(&record.effects);
+        changed
+    }
+
+    /// The live tool log, as it is now.
+    pub(super) fn effects(&self) -> Effects {
+        self.lock().record.effects.clone()
+    }
+
+    /// A turn is sent now.
+    pub(super) fn is_sent(&self) {
+        self.lock().sent = Some(Instant::now());
+    }
+
+    /// How long ago this process sent the turn that is not settled.
+    pub(super) fn sent_ago(&self) -> Option<Duration> {
+        self.lock().sent.map(|sent| sent.elapsed())
     }
 
     /// Notes how far the delivery is.
@@ -204,10 +235,10 @@ impl Held {
     ) -> Result<(), JournalError> {
         let mut inside = self.lock();
         if let Some(record) = note.record {
-            inside.record = record.clone();
+            inside.follow(record);
         }
         inside.not_before = note.not_before;
-        journal.note(note, wait)
+        journal.note(&Note { record: note.record.map(|_| &inside.record), ..note.clone() }, wait)
     }
 
     /// From now on calls belong to nothing. What is being called is not waited for, and not noted any more.
@@ -232,7 +263,7 @@ impl Held {
     /// Its agent calls: what it was told before, it has heard. That is noted before anything else is done, since from
     /// then on the same call once more is another one.
     pub fn hears(&self, pen: Pen<'_>) {
-        let inside = self.lock();
+        let mut inside = self.lock();
         if inside.closed || !inside.record.effects.heard() {
             return;
         }
@@ -257,12 +288,11 @@ impl Held {
         if self.is_over() {
             return Turnout::Over;
         }
-        let (effects, since) = {
-            let inside = self.lock();
-            (inside.record.effects.clone(), inside.record.since)
-        };
         let name = name.map(half_digest);
+        let mut inside = self.lock();
+        let since = inside.record.since;
         let mut intent = Intent { call: digest_of(request), name, since, at: pen.clock.now() };
+        let effects = &mut inside.record.effects;
         let again = match effects.begin(intent.clone()) {
             Before::Done(output) => return Turnout::Known(output),
             Before::Begun(before) => {
@@ -275,13 +305,22 @@ impl Held {
             }
             Before::Nothing => false,
         };
-        let making = Making { held: self, pen, effects, intent, tool: request.name(), again, _alone: alone };
+        drop(inside);
+        let making = Making { held: self, pen, intent, tool: request.name(), again, _alone: alone };
         // What changes the board is noted before it happens.
         if let (Err(error), false) = (making.noted(Step::ToolIntent), again) {
-            making.effects.came_to_nothing(&making.intent);
+            self.lock().record.effects.came_to_nothing(&making.intent);
             return Turnout::NotNoted(error.to_string());
         }
         Turnout::Make(making)
+    }
+}
+
+impl Inside {
+    /// Takes over the worker's record, but for its tool log: the live one is here.
+    fn follow(&mut self, record: &Record) {
+        let effects = std::mem::take(&mut self.record.effects);
+        self.record = Record { effects, ..record.clone() };
     }
 }
 
@@ -292,35 +331,38 @@ impl Making<'_> {
     }
 
     /// How long ago it was begun, or its answer lost.
-    pub fn age(&self) -> std::time::Duration {
+    pub fn age(&self) -> Duration {
         self.pen.clock.now().since(self.intent.at)
     }
 
     /// Whether this was made in the same delivery.
     pub fn has_made(&self, id: &str) -> bool {
-        self.effects.has_made(id)
+        self.held.lock().record.effects.has_made(id)
     }
 
     /// Its answer was lost just now; what became of it is to be settled.
     pub fn is_lost(&mut self) {
         let now = self.pen.clock.now();
-        self.effects.lost(&self.intent, now);
+        self.held.lock().record.effects.lost(&self.intent, now);
         self.intent.at = now;
         self.note(Step::ToolIntent);
     }
 
     /// It was carried out. Noted before the agent hears of it: whoever has heard may call the same once more and mean it.
     pub fn carried_out(self, output: &str, made: Vec<String>) {
-        self.effects.carried_out(&self.intent, output);
+        let mut inside = self.held.lock();
+        let effects = &mut inside.record.effects;
+        effects.carried_out(&self.intent, output);
         for id in made {
-            self.effects.made(id);
+            effects.made(id);
         }
+        drop(inside);
         self.note(Step::ToolResult);
     }
 
     /// It certainly did nothing.
     pub fn came_to_nothing(self) {
-        self.effects.came_to_nothing(&self.intent);
+        self.held.lock().record.effects.came_to_nothing(&self.intent);
         self.note(Step::ToolResult);
     }
 

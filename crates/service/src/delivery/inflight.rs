@@ -10,9 +10,11 @@ use crossbeam_channel::Sender;
 
 use super::held::{Held, Reading, Standing};
 use mcr_core::delivery::Record;
+use mcr_core::delivery::effects::Effects;
+use mcr_core::gateway::LifeSigns;
 use mcr_core::work::{Track, Work, WorkId};
 use mcr_model::SessionKey;
-use mcr_model::clock::{Millis, Pulse};
+use mcr_model::clock::Millis;
 
 /// All turns under way. Clones are the same.
 #[derive(Clone, Debug)]
@@ -28,8 +30,10 @@ struct Inside {
     turns: BTreeMap<u64, Life>,
     /// Rows whose turn showed no sign of life for too long, and since when; until something new is known of them.
     stuck: BTreeMap<WorkId, Millis>,
-    /// The delivery that each agent is at work on about each task: from its first turn until its answer is there.
-    held: HashMap<Track, Arc<Held>>,
+    /// Deliveries that agents were put to work on: each from its first turn until its answer is there, or it is over.
+    held: HashMap<WorkId, Arc<Held>>,
+    /// The one of them that each agent is at work on about each task: what the agent calls belongs to it.
+    at_work: HashMap<Track, WorkId>,
     /// Rows for which a person does not want to wait any longer.
     given_up: BTreeSet<WorkId>,
 }
@@ -52,7 +56,7 @@ pub struct Life {
     /// When it was sent.
     pub began: Millis,
     /// Its signs of life.
-    pub pulse: Pulse,
+    pub pulse: Arc<dyn LifeSigns>,
     /// What is known of it.
     pub state: Vitality,
 }
@@ -146,15 +150,7 @@ impl InFlight {
     /// An agent is put to work on this, with this standing. `lists` is how many lists had come before the context was
     /// read: what those told is in it.
     pub(super) fn hold(&self, work: &Arc<Work>, record: &Record, standing: Standing, reading: Reading) {
-        let before = self.held_of(work);
-        if let Some(held) = before {
-            held.stands(record, standing);
-            held.is_read(reading);
-        } else {
-            let held = Held::new(work.clone(), record.clone(), Some(standing));
-            held.is_read(reading);
-            self.put(held);
-        }
+        self.put(work, record).stands(record, standing, reading);
     }
 
     /// How many lists have come.
@@ -168,36 +164,46 @@ impl InFlight {
     }
 
     /// An earlier process has left this: its agent may still be at work on it, and may ask again what it was not told.
-    pub fn resume(&self, work: &Arc<Work>, record: &Record) {
+    pub fn resume(&self, work: &Arc<Work>, record: &mut Record) {
         record.effects.outlived();
         if record.sent.is_some() || record.effects.count() > 0 {
-            self.put(Held::new(work.clone(), record.clone(), None));
+            self.put(work, record);
         }
     }
 
-    fn put(&self, held: Held) {
-        let before = self.lock().held.insert(held.work().track.clone(), Arc::new(held));
+    /// The delivery that its agent is at work on from now on. Another one that was in its place keeps its tool log here
+    /// for its next attempt.
+    fn put(&self, work: &Arc<Work>, record: &Record) -> Arc<Held> {
+        let mut inside = self.lock();
+        let begun = || Arc::new(Held::new(Arc::clone(work), record.clone()));
+        let held = Arc::clone(inside.held.entry(work.id.clone()).or_insert_with(begun));
+        let before = inside.at_work.insert(work.track.clone(), work.id.clone());
+        let before = before.filter(|before| *before != work.id);
+        let before = before.and_then(|before| inside.held.get(&before).cloned());
+        drop(inside);
         if let Some(before) = before {
             before.forget();
         }
+        held
     }
 
     /// What the agent of this track is at work on.
     pub fn held(&self, track: &Track) -> Option<Arc<Held>> {
-        self.lock().held.get(track).cloned()
+        let inside = self.lock();
+        inside.at_work.get(track).and_then(|row| inside.held.get(row)).cloned()
     }
 
-    /// This work, if an agent is at work on it.
+    /// This delivery, if its agent was put to work on it.
     pub(super) fn held_of(&self, work: &Work) -> Option<Arc<Held>> {
-        self.held(&work.track).filter(|held| held.work().id == work.id)
+        self.lock().held.get(&work.id).cloned()
     }
 
     /// The agent has answered, or will not: what it calls from now on belongs to nothing. What it calls just now is
-    /// waited for.
-    pub(super) fn let_go(&self, work: &Work) {
-        if let Some(held) = self.take(work) {
-            held.let_go();
-        }
+    /// waited for. The tool log, if there was a live one.
+    pub(super) fn let_go(&self, work: &Work) -> Option<Effects> {
+        let held = self.take(work)?;
+        held.let_go();
+        Some(held.effects())
     }
 
     /// The row is nobody's business any more.
@@ -209,8 +215,11 @@ impl InFlight {
 
     fn take(&self, work: &Work) -> Option<Arc<Held>> {
         let mut inside = self.lock();
-        inside.held.get(&work.track).filter(|held| held.work().id == work.id)?;
-        inside.held.remove(&work.track)
+        let held = inside.held.remove(&work.id)?;
+        if inside.at_work.get(&work.track).is_some_and(|at_work| *at_work == work.id) {
+            inside.at_work.remove(&work.track);
+        }
+        Some(held)
     }
 
     /// The agent that is at work on this row has shown a sign of life.
@@ -245,9 +254,8 @@ impl InFlight {
     /// All deliveries that agents are at work on about tasks, but for those that are stopped.
     pub(super) fn held_on_tasks(&self) -> Vec<Arc<Held>> {
         let inside = self.lock();
-        let held =
-            inside.held.values().filter(|held| held.work().track.task().is_some() && !held.is_stopped());
-        held.cloned().collect()
+        let held = inside.at_work.values().filter_map(|work| inside.held.get(work));
+        held.filter(|held| held.work().track.task().is_some() && !held.is_stopped()).cloned().collect()
     }
 
     /// The row is over.
@@ -297,5 +305,90 @@ impl Guard<'_> {
 impl Drop for Guard<'_> {
     fn drop(&mut self) {
         self.table.lock().turns.remove(&self.number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::delivery::held::{Pen, Turnout};
+    use mcr_core::delivery::journal::{Note, Step, Wait};
+    use mcr_core::tools::ToolRequest;
+    use mcr_model::clock::SystemClock;
+    use mcr_model::{BehaviorFlags, Notification, TaskId};
+    use mcr_store::ledger::Paper;
+
+    fn work(id: &str) -> Arc<Work> {
+        let row = json!({"_id": id, "type": "mention", "recipientType": "agent", "recipientId": "a",
+            "taskId": "t1", "title": "", "body": "", "createdAt": 1});
+        Arc::new(Work::from(serde_json::from_value::<Notification>(row).unwrap()))
+    }
+
+    fn standing() -> Standing {
+        Standing { task: None, flags: BehaviorFlags::default(), leads: false, may_close: false }
+    }
+
+    fn request() -> ToolRequest {
+        let arguments = json!({"status": "review"}).to_string();
+        mcr_core::tools::decode("task_status", &arguments, Some(&TaskId::new("t1"))).unwrap()
+    }
+
+    /// The agent makes a call over HTTP; what it is told, if that was known before.
+    fn calls(held: &Held, journal: &Paper) -> Option<String> {
+        let pen = Pen { journal, clock: &SystemClock };
+        held.hears(pen);
+        match held.begin(&request(), None, 8, pen) {
+            Turnout::Known(output) => Some(output),
+            Turnout::Make(making) => {
+                making.carried_out("moved", vec!["message_1".to_owned()]);
+                None
+            }
+            _ => panic!("it is neither known nor made"),
+        }
+    }
+
+    /// The worker's own record is older than what the agent has called since, and its notes are not.
+    #[test]
+    fn a_note_of_the_worker_has_what_the_agent_has_called_meanwhile() {
+        let (inflight, journal) = (InFlight::new(crossbeam_channel::bounded(1).0), Paper::default());
+        let (work, record) = (work("n1"), Record::default());
+        inflight.hold(&work, &record, standing(), Reading::default());
+        let held = inflight.held_of(&work).unwrap();
+        assert_eq!(calls(&held, &journal), None);
+        let note = Note::of(&work, Millis(1)).record(&record).step(Step::TurnSent, "");
+        held.note(&note, &journal, Wait::ForDisk).unwrap();
+        let left = journal.crash(0);
+        assert!(left[0].record.effects.has_made("message_1") && left[0].record.effects.count() == 1);
+        let effects = inflight.let_go(&work).unwrap();
+        assert_eq!(effects, left[0].record.effects, "and it is handed over at the end");
+        assert!(inflight.held(&work.track).is_none() && inflight.let_go(&work).is_none());
+    }
+
+    /// Another delivery of the same track begins while the first one rests: calls belong to the new one. When the first one
+    /// goes on, it still knows what was called for it, whatever its worker has remembered.
+    #[test]
+    fn a_delivery_that_another_one_has_passed_keeps_its_tool_log() {
+        let (inflight, journal) = (InFlight::new(crossbeam_channel::bounded(1).0), Paper::default());
+        let (first, second, record) = (work("n1"), work("n2"), Record::default());
+        let begins = |work: &Arc<Work>| {
+            inflight.hold(work, &record, standing(), Reading::default());
+            inflight.held(&work.track).unwrap()
+        };
+        let held = begins(&first);
+        assert_eq!(calls(&held, &journal), None);
+        let passing = begins(&second);
+        let pen = Pen { journal: &journal, clock: &SystemClock };
+        assert!(matches!(held.begin(&request(), None, 8, pen), Turnout::Over));
+        assert_eq!(calls(&passing, &journal), None, "it has a log of its own");
+        inflight.let_go(&second);
+        let (held, mut again) = (begins(&first), record.clone());
+        held.with_log(&mut again, Record::send_again);
+        assert!(again.effects.has_made("message_1"));
+        assert_eq!(calls(&held, &journal).as_deref(), Some("moved"));
+        assert_eq!(calls(&held, &journal), None, "once for each time it was made");
+        inflight.forget(&first);
+        assert!(inflight.held_of(&first).is_none() && inflight.held(&first.track).is_none());
     }
 }

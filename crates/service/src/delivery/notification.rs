@@ -61,7 +61,7 @@ impl Steps for NotificationSteps<'_> {
                     let heard = &context.notification;
                     job.record.heard = Some((heard.message_id.clone(), heard.created_at));
                     job.record.stage = Stage::Ended(End::Skipped(why));
-                    desk.inflight.let_go(&job.work);
+                    desk.let_go(job);
                 }
                 // Work that has begun is brought to its end: its own tools may be what changed the board.
                 Verdict::Skip(_) | Verdict::Deliver => {
@@ -69,7 +69,7 @@ impl Steps for NotificationSteps<'_> {
                     self.typing = mark_read(row, desk);
                     let spoken = talk(job, (&context, Reading::of(&context, lists)), found, desk)?;
                     job.record.stage = meaning(row, &context, &spoken)?;
-                    desk.inflight.let_go(&job.work);
+                    desk.let_go(job);
                     tell_of_doubts(&job.work.id, &job.record.effects);
                     // What was paid for is kept before anything else is done with it.
                     let silent = matches!(job.record.stage, Stage::Ended(End::Silent(_)));

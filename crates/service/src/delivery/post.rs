@@ -55,7 +55,7 @@ pub(super) fn post(job: &mut Job, desk: &Desk<'_>) -> Result<(), Trouble> {
                 Err(trouble) => return Err(trouble),
             },
         };
-        desk.made(&mut job.record, id.to_string());
+        desk.made(job, id.to_string());
         job.record.answered |= letter.key.is_some();
         if let Stage::Answered { posted, doubt, .. } = &mut job.record.stage {
             (*posted, *doubt) = (part + 1, None);

@@ -11,8 +11,8 @@ use super::inflight::InFlight;
 use mcr_clients::convex::Why;
 use mcr_clients::mission::{ListUndelivered, Mission};
 use mcr_core::delivery::scheduler::Event;
+use mcr_http::panics::Panics;
 use mcr_model::chance;
-use mcr_model::panics::Panics;
 
 /// One order to the scout.
 #[derive(Clone, Copy, Debug)]

@@ -18,6 +18,7 @@ use super::inflight::{InFlight, Seen};
 use super::scout::{Order, prober, scout};
 use super::watch::{Look, Rhythm, watch};
 use super::worker::{Ends, Worker};
+use crate::clock::SteadyClock;
 use mcr_clients::mission::Mission;
 use mcr_clients::wire::Stop;
 use mcr_core::delivery::ask::{Answer, Ask, Ear};
@@ -25,8 +26,8 @@ use mcr_core::delivery::journal::{Journal, Note, Step, Wait};
 use mcr_core::delivery::rival;
 use mcr_core::delivery::scheduler::{Effect, Event, Left, Plan, Scheduler, Standing, Wish};
 use mcr_core::delivery::{End, Job, shelf};
-use mcr_model::clock::{Clock, Millis, SteadyClock, SystemClock};
-use mcr_model::panics::Panics;
+use mcr_http::panics::Panics;
+use mcr_model::clock::{Clock, Millis, SystemClock};
 
 /// So long the dispatcher sleeps if it knows of nothing that will happen.
 const LONG: Duration = Duration::from_hours(1);
@@ -164,8 +165,9 @@ impl Service {
         let (enters, entered) = bounded(1);
         let inflight = InFlight::new(enters);
         // Of each track one delivery is held: the one whose turn may still run, if there is one.
+        let mut left = setup.left;
         let (sent, settled): (Vec<_>, Vec<_>) =
-            setup.left.open.iter().partition(|(_, record, _)| record.sent.is_some());
+            left.open.iter_mut().partition(|(_, record, _)| record.sent.is_some());
         for (work, record, _) in settled.into_iter().chain(sent) {
             inflight.resume(work, record);
         }
@@ -188,8 +190,7 @@ impl Service {
             threads.push(spawn(&format!("worker-{number}"), move || worker.run(&ends))?);
         }
         let desk = Desk {
-            dispatcher: Scheduler::with(setup.plan, setup.left, SystemClock.now())
-                .standing_back(stand_back()),
+            dispatcher: Scheduler::with(setup.plan, left, SystemClock.now()).standing_back(stand_back()),
             journal: setup.journal,
             inflight: inflight.clone(),
             inbox: heard,

@@ -5,7 +5,7 @@
 //! usual way; a run that goes on is waited for, which is no failure of anybody, and ended when it is stuck; and only what is nowhere to
 //! be found is sent again.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use log::{info, warn};
 
@@ -36,7 +36,6 @@ pub(super) fn begin<'a>(
         attempt,
         run: None,
         at: now,
-        steady: Some(Instant::now()),
         lost: None,
         silent: false,
         failed: false,
@@ -101,11 +100,11 @@ pub(super) fn settle(job: &mut Job, desk: &Desk<'_>) -> Result<Option<Reply>, Tr
         Recovered::Elsewhere(reply) => (reply, "the gateway had resumed the turn: that answer is taken"),
         Recovered::Silent => (Reply::default(), "the agent had said nothing"),
         Recovered::Absent { marker_seen } => {
-            return Err(come_to_nothing(job, marker_seen, Trouble::Unsettled(Unsettled::Absent)));
+            return Err(come_to_nothing(job, marker_seen, Trouble::Unsettled(Unsettled::Absent), desk));
         }
         Recovered::Failed { why, marker_seen } => {
             let trouble = Trouble::Gateway(GatewayError::new(Class::Transient, why, None));
-            return Err(come_to_nothing(job, marker_seen, trouble));
+            return Err(come_to_nothing(job, marker_seen, trouble, desk));
         }
         Recovered::Cut => return Err(Trouble::Unsettled(Unsettled::Cut)),
         Recovered::Unknown => return Err(Trouble::Unsettled(Unsettled::Unknown)),
@@ -117,7 +116,7 @@ pub(super) fn settle(job: &mut Job, desk: &Desk<'_>) -> Result<Option<Reply>, Tr
 }
 
 /// It is over without an answer, and may be sent again; but what was stuck twice would be stuck a third time.
-fn come_to_nothing(job: &mut Job, marker_seen: bool, trouble: Trouble) -> Trouble {
+fn come_to_nothing(job: &mut Job, marker_seen: bool, trouble: Trouble, desk: &Desk<'_>) -> Trouble {
     let Some(sent) = &job.record.sent else { return trouble };
     let (attempt, silent) = (sent.attempt, sent.silent);
     let trouble = match trouble {
@@ -130,7 +129,7 @@ fn come_to_nothing(job: &mut Job, marker_seen: bool, trouble: Trouble) -> Troubl
         }
         other => other,
     };
-    job.record.send_again();
+    desk.with_log(job, Record::send_again);
     job.record.unheard = marker_seen.then_some(attempt).or(job.record.unheard);
     if silent && job.record.parted.replace(attempt).is_some() {
         return Trouble::Unsettled(Unsettled::StuckAgain);
@@ -140,6 +139,8 @@ fn come_to_nothing(job: &mut Job, marker_seen: bool, trouble: Trouble) -> Troubl
 
 /// Asks the gateway what became of the turn that is not settled, if there is one.
 fn look(job: &mut Job, desk: &Desk<'_>) -> Result<Option<Recovered>, Trouble> {
+    // A clock that was set meanwhile does not count, unless the process is another one.
+    let sent_ago = desk.inflight.held_of(&job.work).and_then(|held| held.sent_ago());
     let Some(sent) = &mut job.record.sent else { return Ok(None) };
     let lost = *sent.lost.get_or_insert_with(|| desk.clock.now());
     let earlier = job.record.unheard.map(|attempt| marker(&job.work.id, attempt));
@@ -153,7 +154,7 @@ fn look(job: &mut Job, desk: &Desk<'_>) -> Result<Option<Recovered>, Trouble> {
         run: sent.run.as_deref(),
         failed: sent.failed,
         spoke: sent.spoke,
-        age: sent.steady.map_or_else(|| desk.age(sent.at), |began| began.elapsed()),
+        age: sent_ago.unwrap_or_else(|| desk.age(sent.at)),
         lost,
         looked: sent.looked,
     };

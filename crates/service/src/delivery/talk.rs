@@ -7,6 +7,7 @@ use super::desk::Desk;
 use super::held::{Reading, Standing};
 use super::inflight::{Guard, Life, Vitality};
 use super::settle::{self, marker};
+use crate::clock::Pulse;
 use mcr_core::delivery::journal::{Step, Wait};
 use mcr_core::delivery::policy;
 use mcr_core::delivery::prompt::{self, HttpWay, Scene};
@@ -15,7 +16,6 @@ use mcr_core::gateway::{Input, Progress, Reply, Turn, Why};
 use mcr_core::tools::{self, Caller};
 use mcr_model::DeliveryContext;
 use mcr_model::chance;
-use mcr_model::clock::Pulse;
 
 /// The most that an agent is told at once; histories and models have room for several times as much.
 const BRIEFING_CHARS: usize = 60_000;
@@ -101,7 +101,7 @@ pub(super) fn talk(
             pulse: &pulse,
         };
         let reply = if let Some(reply) = found.take() {
-            settle::end(&mut job.record, None, false, desk.clock.now());
+            desk.with_log(job, |record| settle::end(record, None, false, desk.clock.now()));
             reply
         } else {
             if outputs.is_none() {
@@ -116,7 +116,7 @@ pub(super) fn talk(
         };
         job.record.spent += reply.usage.unwrap_or_default();
         if reply.calls.is_empty() || rounds > desk.rules.rounds_max {
-            return Ok(spoken(reply, job));
+            return Ok(spoken(reply, job, desk));
         }
         job.record.stage = Stage::Working(calls::of(reply, std::mem::take(&mut job.record.stage)));
     }
@@ -133,6 +133,9 @@ fn send(job: &mut Job, turn: &Turn<'_>, desk: &Desk<'_>) -> Result<Reply, Troubl
         unsent(&mut job.record, turn);
         return Err(trouble);
     }
+    if let Some(held) = desk.inflight.held_of(&job.work) {
+        held.is_sent();
+    }
     let life = desk.inflight.enter(Life {
         work: job.work.id.clone(),
         agent: agent.to_owned(),
@@ -144,7 +147,7 @@ fn send(job: &mut Job, turn: &Turn<'_>, desk: &Desk<'_>) -> Result<Reply, Troubl
         },
         run: None,
         began: desk.clock.now(),
-        pulse: turn.pulse.clone(),
+        pulse: turn.pulse.share(),
         state: Vitality::default(),
     });
     // From here on a stop ends the turn's pulse; one that came before keeps the turn from being sent.
@@ -161,7 +164,8 @@ fn send(job: &mut Job, turn: &Turn<'_>, desk: &Desk<'_>) -> Result<Reply, Troubl
         warn!("{}: {agent} is stuck: no sign of life for {secs} s", job.work.id);
         desk.inflight.is_stuck(&job.work.id, desk.clock.now());
     }
-    settle::end(&mut job.record, answer.as_ref().err(), silent, desk.clock.now());
+    let error = answer.as_ref().err();
+    desk.with_log(job, |record| settle::end(record, error, silent, desk.clock.now()));
     let reply = answer.map_err(Trouble::Gateway)?;
     desk.answers.one_more();
     desk.cooling.ends(&job.work.track.agent);
@@ -200,7 +204,8 @@ fn taken(job: &mut Job, sign: Progress<'_>, life: &Guard<'_>, desk: &Desk<'_>) {
 }
 
 /// Its last words; if it says nothing after its calls, what it said beside them.
-fn spoken(reply: Reply, job: &Job) -> Spoken {
+fn spoken(reply: Reply, job: &mut Job, desk: &Desk<'_>) -> Spoken {
+    let called = desk.with_log(job, |record| record.effects.has_acted());
     let before = match &job.record.stage {
         Stage::Working(work) => Some(work),
         _ => None,
@@ -209,6 +214,6 @@ fn spoken(reply: Reply, job: &Job) -> Spoken {
     if let Some(text) = text.as_mut().filter(|_| reply.cut) {
         text.push_str(CUT);
     }
-    let acted = before.is_some_and(|work| work.acted) || job.record.effects.has_acted();
+    let acted = before.is_some_and(|work| work.acted) || called;
     Spoken { text, acted }
 }

@@ -14,7 +14,7 @@ use log::{debug, info};
 use super::inflight::{InFlight, Life, Vitality};
 use mcr_core::gateway::history::Glance;
 use mcr_core::gateway::{GatewayError, Why};
-use mcr_model::panics::Panics;
+use mcr_http::panics::Panics;
 
 /// Looks at a turn's session; nothing where the gateway does not show it.
 pub type Look = Box<dyn Fn(&Life) -> Result<Option<Glance>, GatewayError> + Send>;
@@ -256,9 +256,11 @@ mod tests {
     /// Two that have not begun, and nobody else: sooner or later they are stuck.
     #[test]
     fn two_that_wait_do_not_keep_each_other_alive() {
+        use crate::clock::Pulse;
+        use mcr_core::gateway::LifeSigns as _;
         use mcr_core::work::WorkId;
         use mcr_model::SessionKey;
-        use mcr_model::clock::{Millis, Pulse};
+        use mcr_model::clock::Millis;
         let (bell, entered) = crossbeam_channel::bounded(1);
         let table = InFlight::new(bell);
         let life = |row: &str, pulse: &Pulse| Life {
@@ -269,7 +271,7 @@ mod tests {
             result_of: None,
             run: None,
             began: Millis(0),
-            pulse: pulse.clone(),
+            pulse: pulse.share(),
             state: Vitality::default(),
         };
         let pulses = [Pulse::new(), Pulse::new(), Pulse::new()];

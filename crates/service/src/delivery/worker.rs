@@ -19,9 +19,9 @@ use mcr_core::delivery::retry::{self, Budget, Next};
 use mcr_core::delivery::scheduler::Event;
 use mcr_core::delivery::{Job, Outcome, Trouble};
 use mcr_core::gateway::Gateway;
+use mcr_http::panics::Panics;
 use mcr_model::chance;
 use mcr_model::clock::SystemClock;
-use mcr_model::panics::Panics;
 use mcr_store::sessions::Sessions;
 
 /// What a worker works with: its own ways to the backend and to the gateway, so that no two threads meet at one.

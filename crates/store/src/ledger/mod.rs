@@ -403,7 +403,7 @@ impl Recall {
             if closed.at < since {
                 continue;
             }
-            closed.made = image.record().unwrap_or_default().effects.all_made();
+            closed.made = image.record().unwrap_or_default().effects.all_made().to_vec();
             let work = image.work().ok();
             let row = work.as_ref().and_then(Work::notification);
             self.requests.extend(row.filter(|row| row.kind == NotificationType::ResponseRequest).cloned());

@@ -185,10 +185,35 @@ impl Serialize for Function<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
     use serde_json::{Value, json};
 
     use super::*;
-    use mcr_model::clock::Pulse;
+    use crate::gateway::LifeSigns;
+
+    /// Of no interest for what is sent.
+    #[derive(Debug)]
+    struct NoSigns;
+
+    impl LifeSigns for NoSigns {
+        fn beat(&self) {}
+
+        fn quiet(&self) -> Duration {
+            Duration::ZERO
+        }
+
+        fn end(&self) {}
+
+        fn is_over(&self) -> bool {
+            false
+        }
+
+        fn share(&self) -> Arc<dyn LifeSigns> {
+            Arc::new(Self)
+        }
+    }
 
     /// design §6, spec §1.5, §4.
     #[test]
@@ -257,7 +282,7 @@ mod tests {
             instructions: "Be brief.",
             input: Input::Message("[n-1 try 1] hi"),
             tools: &[&tool],
-            pulse: &Pulse::new(),
+            pulse: &NoSigns,
         };
         let read = |turn: &Turn<'_>, shape| -> Value {
             serde_json::from_slice(&body(turn, "qa", shape).ok().unwrap()).unwrap()

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::seconds;
-use mcr_model::panics::Last;
+use mcr_http::panics::Last;
 
 /// Versions.
 #[derive(Clone, Debug, Serialize)]

@@ -4,9 +4,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
-
-use crate::clock::Pulse;
+use std::time::{Duration, Instant};
 
 /// How long `/health` complains about a panic.
 const RECENT: Duration = Duration::from_mins(10);
@@ -22,13 +20,13 @@ pub struct Last {
     pub thread: &'static str,
     /// How many panics there were so far.
     pub count: u64,
-    at: Pulse,
+    at: Instant,
 }
 
 impl Last {
     /// How long ago it was.
     pub fn ago(&self) -> Duration {
-        self.at.quiet()
+        self.at.elapsed()
     }
 
     /// Whether somebody should hear of it now.
@@ -47,7 +45,7 @@ impl Panics {
     pub fn note(&self, thread: &'static str) {
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let count = last.as_ref().map_or(0, |last| last.count) + 1;
-        *last = Some(Last { thread, count, at: Pulse::new() });
+        *last = Some(Last { thread, count, at: Instant::now() });
     }
 
     /// The last one, if there was any.
