@@ -22,7 +22,7 @@ use mcr_core::delivery::journal::{Note, Step, Wait};
 use mcr_core::delivery::policy::{self, OnSilence, Skip, Verdict};
 use mcr_core::delivery::reply::{self, Said, Silence};
 use mcr_core::delivery::retry::{self, Next};
-use mcr_core::delivery::{End, Job, Outcome, Record, Stage, Trouble, tell};
+use mcr_core::delivery::{End, Job, Notice, Outcome, PendingAnswer, Record, Stage, Trouble, cause, tell};
 use mcr_core::gateway::{self, GatewayError, Why};
 use mcr_model::chance;
 use mcr_model::clock::Millis;
@@ -51,7 +51,7 @@ pub fn deliver(job: &mut Job, desk: &Desk<'_>) -> Outcome {
         let trouble = ended_by_a_person(job, desk).unwrap_or_else(|| cooled(job, trouble, desk));
         if job.record.stage != before {
             // It has come further: the backend was there in between.
-            job.record.outages = 0;
+            job.record.failures.clear(cause::BACKEND_AWAY);
         }
         let (answered, quiet) = desk.answers.now();
         let trouble = retry::weighed(&mut job.record, trouble, answered, quiet);
@@ -115,15 +115,13 @@ fn give_up(job: &mut Job, end: End, trouble: &Trouble, desk: &Desk<'_>) {
             Redactor::default().excerpt(&left.text(), KEPT_CHARS)
         );
     }
-    if let Stage::Answered { note_on: Some(first), .. } = &job.record.stage {
+    if let Stage::Notice(notice) = &job.record.stage {
         // The line could not be posted; that is no reason for another one.
-        job.record.stage = Stage::Ended(first.clone());
+        job.record.stage = Stage::Ended(notice.end.clone());
         return;
     }
     job.record.stage = match tell::line(&job.row, &job.record, &end, trouble, desk.rules.notes) {
-        Some(line) => {
-            Stage::Answered { parts: vec![line], posted: 0, doubt: None, advance: false, note_on: Some(end) }
-        }
+        Some(line) => Stage::Notice(Notice::new(line, end)),
         None => Stage::Ended(end),
     };
 }
@@ -237,7 +235,7 @@ fn is_stopped(job: &Job, context: &DeliveryContext) -> bool {
 
 /// Whether more is left to do than to tell people of an end, and to mark it.
 fn is_unfinished(stage: &Stage) -> bool {
-    !matches!(stage, Stage::Ended(_) | Stage::Answered { note_on: Some(_), .. })
+    !matches!(stage, Stage::Ended(_) | Stage::Notice(_))
 }
 
 fn is_in_doubt(job: &Job) -> bool {
@@ -271,7 +269,7 @@ fn is_final(why: Skip) -> bool {
 fn ended(job: &Job) -> Result<End, Trouble> {
     match &job.record.stage {
         Stage::Ended(end) => Ok(end.clone()),
-        Stage::Fresh | Stage::Working(_) | Stage::Answered { .. } => Err(Trouble::Broken),
+        Stage::Fresh | Stage::Working(_) | Stage::Answered(_) | Stage::Notice(_) => Err(Trouble::Broken),
     }
 }
 
@@ -326,7 +324,7 @@ fn meaning(job: &Job, context: &DeliveryContext, spoken: &Spoken) -> Result<Stag
         Said::Text(text) => {
             let parts = reply::split(&text, MESSAGE_CHARS);
             let advance = takes_up_work(context);
-            return Ok(Stage::Answered { parts, posted: 0, doubt: None, advance, note_on: None });
+            return Ok(Stage::Answered(PendingAnswer::new(parts, advance)));
         }
         Said::Silence(silence) => silence,
     };
@@ -353,7 +351,7 @@ fn mark(job: &Job, desk: &Desk<'_>) -> Result<(), Trouble> {
             let mark = MarkDelivered { notification_id: &job.row.id };
             desk.mission.ask(&mark).map(drop).map_err(setback)
         }
-        Stage::Ended(_) | Stage::Fresh | Stage::Working(_) | Stage::Answered { .. } => Ok(()),
+        Stage::Ended(_) | Stage::Fresh | Stage::Working(_) | Stage::Answered(_) | Stage::Notice(_) => Ok(()),
     }
 }
 
