@@ -30,7 +30,7 @@ check: ## Formatting, lints with each set of features, documentation, floors, co
 
 test: ## All tests, offline once the dependencies are there
 	RUST_TEST_THREADS=$(TEST_THREADS) $(CARGO) test --locked
-	$(CARGO) test --locked --no-default-features --lib -- --quiet cli::
+	$(CARGO) test --locked --no-default-features --package $(BIN) --lib -- --quiet cli::
 
 test-peers: ## The embedded Mission Control against curl and the official npm client; fetches the package
 	$(CARGO) build --locked

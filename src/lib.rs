@@ -39,8 +39,8 @@
 //! **Mission Control**: the backend; [`local`] is one for this machine. **Account**: what one process serves.
 //! **Call**: one function of the backend, asked once ([`convex::Call`]). **Class**: what a failed call or turn
 //! means for the caller ([`convex::Class`], [`gateway::Class`]). **Secret**: a value that cannot be printed
-//! ([`secret::Secret`]). **Row**: a notification that is not settled. **Track**: the strict order of one agent and
-//! one task, or none ([`delivery::Track`]). **Turn**: one request to the gateway and its reply ([`gateway::Turn`]).
+//! ([`secret::Secret`]). **Work**: a unit that the dispatcher schedules ([`work::Work`]). **Row**: a notification
+//! that is not settled. **Track**: the strict order of one agent and one task, or none ([`work::Track`]). **Turn**: one request to the gateway and its reply ([`gateway::Turn`]).
 //! **Delivery**: all turns and effects for one row; its **record** is what has been done ([`delivery::Record`]),
 //! its **end** how it came out ([`delivery::End`]). **Finding**: why, in three sentences ([`ops::Finding`]). **Ledger**: the records of all deliveries, on the disk
 //! ([`ledger::Ledger`]). **Dialect**: what a gateway release understands ([`gateway::dialect`]). **Roster**: all
@@ -52,7 +52,7 @@ pub mod telemetry;
 
 pub use mcr_clients::{convex, mission, wire};
 pub use mcr_config as config;
-pub use mcr_core::{ops, spans};
+pub use mcr_core::{ops, spans, work};
 pub use mcr_files as files;
 #[cfg(feature = "demo")]
 pub use mcr_gateway_sim as demo;

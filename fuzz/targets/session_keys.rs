@@ -4,7 +4,6 @@
 use std::sync::{Arc, LazyLock};
 
 use mission_control_runtime::clock::Millis;
-use mission_control_runtime::delivery::Track;
 use mission_control_runtime::gateway::{SessionNames, session_key};
 use mission_control_runtime::heartbeat::session::{
     AgentKey, Naming, Whom, event_queue, main_key, whom_to_wake,
@@ -13,6 +12,7 @@ use mission_control_runtime::model::{
     AccountId, Agent, AgentId, Roster, SessionKey, SessionKind, SessionScope, TaskId,
 };
 use mission_control_runtime::sessions::Sessions;
+use mission_control_runtime::work::Track;
 use serde_json::json;
 
 /// More keys than this show nothing new.
@@ -153,9 +153,9 @@ fn opened(slugs: &[String; 2], account: &str, keys: &[&str]) {
         }
         for task in keys.iter().filter(|task| is_slug(task)) {
             let key = SessionKey::for_task(&TaskId::new(*task), slug, &account, 1);
-            let track = Track { agent: id.to_owned(), task: Some(TaskId::new(*task)) };
+            let track = Track::new(id, Some(TaskId::new(*task)));
             let session = sessions.issue(&key, slug, &track, NOW);
-            assert_eq!((session.agent.as_str(), session.task.as_ref()), (id, track.task.as_ref()));
+            assert_eq!((session.agent.as_str(), session.task.as_ref()), (id, track.task()));
             issued.extend(NAMES.map(|names| (session_key(&key, slug, names), id, Some(*task))));
             issued.push((key.expose().to_owned(), id, Some(task)));
         }

@@ -1,6 +1,7 @@
 //! Everything that is known of the deliveries, from the ledger and from the running service, put together for whoever asks.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -8,10 +9,11 @@ use serde::{Deserialize, Serialize};
 use mcr_core::delivery::ask::{Pending, Place};
 use mcr_core::delivery::journal::{Step, Told};
 use mcr_core::delivery::shelf::Shelved;
-use mcr_core::delivery::{End, Record, Track};
+use mcr_core::delivery::{End, Record};
 use mcr_core::ops::{self, Brief, Case, Finding, House, Turn};
+use mcr_core::work::{Track, Work, WorkId};
 use mcr_model::clock::Millis;
-use mcr_model::{AccountId, Notification, NotificationId, RecipientType, Roster};
+use mcr_model::{AccountId, Notification, RecipientType, Roster};
 use mcr_service::delivery::inflight::Seen;
 use mcr_store::ledger::{Read, Tale, Unreadable};
 
@@ -33,19 +35,19 @@ impl Memory {
     /// While no service runs: these rows, as Mission Control lists them, are not begun. Those that the ledger has, it
     /// tells better.
     pub(super) fn waiting(listed: Vec<Notification>, read: &Read) -> Self {
-        let noted: HashSet<&NotificationId> = read.tales.iter().map(|tale| &tale.id).collect();
+        let noted: HashSet<&WorkId> = read.tales.iter().map(|tale| &tale.id).collect();
         let open = read.tales.iter().filter(|tale| tale.closed.is_none());
-        let mut first: HashMap<Track, NotificationId> =
-            open.map(|tale| (Track::of(&tale.row), tale.id.clone())).collect();
+        let mut first: HashMap<Track, WorkId> =
+            open.map(|tale| (tale.work.track.clone(), tale.id.clone())).collect();
         let mut pending = Vec::new();
         for row in listed {
-            if noted.contains(&row.id) || row.recipient_type == RecipientType::User {
+            if noted.contains(&WorkId::from(&row.id)) || row.recipient_type == RecipientType::User {
                 continue;
             }
-            let track = Track::of(&row);
-            let place = first.get(&track).map_or(Place::Ready, |first| Place::Behind(first.clone()));
-            first.entry(track).or_insert_with(|| row.id.clone());
-            pending.push(Pending { row, record: Record::default(), trouble: None, place });
+            let work = Arc::new(Work::from(row));
+            let place = first.get(&work.track).map_or(Place::Ready, |first| Place::Behind(first.clone()));
+            first.entry(work.track.clone()).or_insert_with(|| work.id.clone());
+            pending.push(Pending { work, record: Record::default(), trouble: None, place });
         }
         Self { pending, ..Self::default() }
     }
@@ -55,7 +57,7 @@ impl Memory {
 pub(super) struct Casebook<'a> {
     pub(super) cases: Vec<Case>,
     /// Deliveries that do not go on here, each with a sentence that says so.
-    pub(super) unreadable: Vec<(NotificationId, String)>,
+    pub(super) unreadable: Vec<(WorkId, String)>,
     pub(super) house: &'a House,
     pub(super) silence: Duration,
     pub(super) now: Millis,
@@ -92,17 +94,18 @@ impl<'a> Casebook<'a> {
         now: Millis,
     ) -> Self {
         let names = names(read, roster);
-        let name = |row: &Notification| {
-            names.get(row.recipient_id.as_str()).map_or(&*row.recipient_id, |name| name).to_owned()
+        let name = |work: &Work| {
+            let agent = &*work.track.agent;
+            names.get(agent).map_or(agent, |name| name).to_owned()
         };
         let turns = turns(&memory.turns);
         let mut pending: HashMap<_, _> =
-            memory.pending.into_iter().map(|pending| (pending.row.id.clone(), pending)).collect();
+            memory.pending.into_iter().map(|pending| (pending.work.id.clone(), pending)).collect();
         let mut shelved: HashMap<_, _> =
-            memory.shelved.into_iter().map(|dead| (dead.row.id.clone(), dead)).collect();
+            memory.shelved.into_iter().map(|dead| (dead.work.id.clone(), dead)).collect();
         let mut cases: Vec<Case> = Vec::new();
         for tale in read.tales.iter().filter(|tale| tale.account == *account) {
-            let mut case = told(tale, pending.remove(&tale.id), name(&tale.row));
+            let mut case = told(tale, pending.remove(&tale.id), name(&tale.work));
             // What was given up a moment ago may not be written yet.
             if let Some(dead) = shelved.remove(&tale.id).filter(|_| case.place.is_none()) {
                 (case.closed, case.record) = (Some((dead.at, Some(End::Dead(dead.why)))), dead.record);
@@ -112,9 +115,9 @@ impl<'a> Casebook<'a> {
         cases.extend(pending.into_values().map(|pending| untold(pending, &name)));
         cases.extend(shelved.into_values().map(|dead| given_up(dead, &name)));
         for case in &mut cases {
-            case.turn = turns.get(case.row.id.as_str()).cloned();
+            case.turn = turns.get(case.work.id.as_str()).cloned();
         }
-        cases.sort_by_key(|case| case.row.created_at);
+        cases.sort_by_key(|case| case.work.created_at());
         let damaged = read.damaged.iter().map(|damaged| {
             let Unreadable { id, what } = damaged;
             (id.clone(), format!("The record of {id} is damaged ({what}), so it is not begun again."))
@@ -132,15 +135,15 @@ impl<'a> Casebook<'a> {
 
     /// The answer for a notification, a task or an agent.
     pub(super) fn find(&self, id: &str) -> Option<Finding> {
-        if let Some(case) = self.cases.iter().find(|case| case.row.id.as_str() == id) {
+        if let Some(case) = self.cases.iter().find(|case| case.work.id.as_str() == id) {
             return Some(ops::one(case, self.house, self.silence, self.now));
         }
         if let Some((_, words)) = self.unreadable.iter().find(|(known, _)| known.as_str() == id) {
             return Some(ops::unreadable(id, words));
         }
         let fits = |case: &&Case| {
-            let task = case.row.task_id.as_ref().is_some_and(|task| task.as_str() == id);
-            task || case.row.recipient_id == id || case.agent.eq_ignore_ascii_case(id)
+            let task = case.work.track.task().is_some_and(|task| task.as_str() == id);
+            task || case.work.track.agent == id || case.agent.eq_ignore_ascii_case(id)
         };
         let cases: Vec<Case> = self.cases.iter().filter(fits).cloned().collect();
         ops::many(id, &cases, self.house, self.silence, self.now)
@@ -188,7 +191,7 @@ impl Overview {
 
 /// How agents are called: as the roster says, or as the ledger tells that they were spoken to.
 fn names<'a>(read: &'a Read, roster: &'a Roster) -> HashMap<&'a str, &'a str> {
-    let spoken = read.tales.iter().filter_map(|tale| Some((&*tale.row.recipient_id, spoken_to(&tale.told)?)));
+    let spoken = read.tales.iter().filter_map(|tale| Some((&*tale.work.track.agent, spoken_to(&tale.told)?)));
     let known = roster.agents.iter().map(|agent| (agent.id.as_str(), agent.slug.as_str()));
     spoken.chain(known).collect()
 }
@@ -200,13 +203,13 @@ fn spoken_to(told: &[Told]) -> Option<&str> {
 
 fn turns(seen: &[Seen]) -> HashMap<&str, Turn> {
     let turn = |seen: &Seen| Turn { state: seen.state.name(), since: seen.since, quiet: seen.quiet };
-    seen.iter().map(|seen| (seen.row.as_str(), turn(seen))).collect()
+    seen.iter().map(|seen| (seen.work.as_str(), turn(seen))).collect()
 }
 
 /// What the ledger tells, with what the service knows besides.
 fn told(tale: &Tale, pending: Option<Pending>, agent: String) -> Case {
     let mut case = Case {
-        row: tale.row.clone(),
+        work: tale.work.clone(),
         record: tale.record.clone(),
         agent,
         first_seen: Some(tale.first_seen),
@@ -229,10 +232,10 @@ fn told(tale: &Tale, pending: Option<Pending>, agent: String) -> Case {
 }
 
 /// What only the service knows.
-fn untold(pending: Pending, name: &dyn Fn(&Notification) -> String) -> Case {
+fn untold(pending: Pending, name: &dyn Fn(&Work) -> String) -> Case {
     Case {
-        agent: name(&pending.row),
-        row: pending.row,
+        agent: name(&pending.work),
+        work: pending.work,
         record: pending.record,
         first_seen: None,
         not_before: None,
@@ -245,10 +248,10 @@ fn untold(pending: Pending, name: &dyn Fn(&Notification) -> String) -> Case {
     }
 }
 
-fn given_up(dead: Shelved, name: &dyn Fn(&Notification) -> String) -> Case {
+fn given_up(dead: Shelved, name: &dyn Fn(&Work) -> String) -> Case {
     Case {
-        agent: name(&dead.row),
-        row: dead.row,
+        agent: name(&dead.work),
+        work: dead.work,
         record: dead.record,
         first_seen: None,
         not_before: None,

@@ -13,7 +13,7 @@ use mcr_core::delivery::ask::Refused;
 use mcr_core::delivery::journal::{Journal as _, Wait};
 use mcr_core::delivery::{End, shelf};
 use mcr_core::spans::clock;
-use mcr_model::NotificationId;
+use mcr_core::work::WorkId;
 use mcr_model::clock::{Clock as _, SystemClock};
 use mcr_store::ledger::{self, Ledger};
 
@@ -148,16 +148,16 @@ fn act(footing: &Footing, id: &str, retry: bool) -> Result<String, String> {
     let options = ledger::Options::new(footing.account.clone(), footing.sync);
     let opened = Ledger::open(&folder, &options).map_err(|why| failed(why.to_string()))?;
     let mut dead = opened.dead;
-    let found = dead.take(&NotificationId::new(id)).ok_or_else(|| {
-        let under_way = opened.open.iter().any(|open| open.row.id.as_str() == id);
+    let found = dead.take(&WorkId::new(id)).ok_or_else(|| {
+        let under_way = opened.open.iter().any(|open| open.work.id.as_str() == id);
         if under_way { Refused::UnderWay } else { Refused::NotDead }.explain().to_owned()
     })?;
     let (now, end) = (SystemClock.now(), End::Dropped(found.why));
     let record = if retry { found.record.retried() } else { found.record };
     let note = if retry {
-        shelf::retried(&found.row, &record, now)
+        shelf::retried(&found.work, &record, now)
     } else {
-        shelf::dropped(&found.row, &record, &end, now)
+        shelf::dropped(&found.work, &record, &end, now)
     };
     opened.ledger.note(&note, Wait::ForDisk).map_err(|why| failed(why.to_string()))?;
     opened.ledger.close();

@@ -98,7 +98,7 @@ impl Casebook<'_> {
             let turn = case.turn.as_ref();
             (
                 turn.is_none_or(|turn| turn.state != "stuck"),
-                turn.map_or(case.row.created_at, |turn| turn.since),
+                turn.map_or_else(|| case.work.created_at(), |turn| turn.since),
             )
         });
         let mut closed: Vec<&Case> = self.cases.iter().filter(|case| case.closed.is_some()).collect();

@@ -18,7 +18,6 @@ mod wakes;
 
 use mission_control_runtime::clock::{Clock, Millis, SystemClock};
 use mission_control_runtime::convex::{Convex, Endpoint};
-use mission_control_runtime::delivery::Track;
 use mission_control_runtime::delivery::desk::Made;
 use mission_control_runtime::delivery::inflight::InFlight;
 use mission_control_runtime::heartbeat::keeper::Keeper;
@@ -38,6 +37,7 @@ use mission_control_runtime::roster;
 use mission_control_runtime::secret::Secret;
 use mission_control_runtime::sessions::Sessions;
 use mission_control_runtime::wire::{Roots, Stop};
+use mission_control_runtime::work::Track;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -202,7 +202,7 @@ impl Stand {
     /// An agent's key for a task, as if something had been delivered in it.
     fn key(&self, slug: &str, agent: &str, task: &str) -> String {
         let key = format!("task:{task}:agent:{slug}:{}:v1", self.team.board.account);
-        let track = Track { agent: agent.to_owned(), task: Some(TaskId::new(task)) };
+        let track = Track::new(agent, Some(TaskId::new(task)));
         self.sessions.issue(&SessionKey::new(key.as_str()), slug, &track, SystemClock.now());
         key
     }

@@ -16,7 +16,6 @@ use std::time::Duration;
 
 use mission_control_runtime::ledger::Tale;
 use mission_control_runtime::local::Options;
-use mission_control_runtime::model::NotificationType;
 
 use self::sorts::{SORTS, Sort, sort};
 use self::world::{Outcome, World, play};
@@ -80,8 +79,7 @@ fn an_agent_is_asked_once_although_the_process_dies_before_the_answer() {
     let requests = [sort("createResponseRequestNotifications")];
     let mut world = World::new(&requests, FEW_JOBS, PLAIN, &[Break::LateAnswer(LATE)]);
     world.until_recorded("the requests are closed", |tales| {
-        let closed =
-            |tale: &&Tale| tale.row.kind == NotificationType::ResponseRequest && tale.closed.is_some();
+        let closed = |tale: &&Tale| tale.work.name() == "response_request" && tale.closed.is_some();
         tales.iter().filter(closed).count() == FEW_JOBS
     });
     world.kill_and_start();

@@ -28,9 +28,8 @@ use mission_control_runtime::delivery::{
 use mission_control_runtime::files::{Access, Folder, FolderError};
 use mission_control_runtime::gateway::{ToolCall, ToolOutput, Usage};
 use mission_control_runtime::ledger::{self, KEPT_AGE, KEPT_MAX, Ledger, LedgerError, Opened, Options, Read};
-use mission_control_runtime::model::{
-    AccountId, LedgerSync, MessageId, Notification, NotificationId, SessionKey,
-};
+use mission_control_runtime::model::{AccountId, LedgerSync, MessageId, Notification, SessionKey};
+use mission_control_runtime::work::{self, WorkId};
 use proptest::prelude::*;
 use serde_json::json;
 use tempfile::TempDir;
@@ -60,13 +59,17 @@ fn open(directory: &Path) -> Opened {
     try_open(directory).unwrap_or_else(|why| panic!("it does not open: {why}"))
 }
 
-fn row(id: &str) -> Notification {
+fn notification(id: &str) -> Notification {
     serde_json::from_value(
         json!({"_id": id, "accountId": "acc1", "type": "mention", "recipientType": "agent",
         "recipientId": "agent7", "taskId": "task3", "messageId": "message9", "title": "You were mentioned",
         "body": "…ünïcode…", "createdAt": 1_765_526_399_000.0, "readAt": null}),
     )
     .unwrap()
+}
+
+fn row(id: &str) -> work::Work {
+    notification(id).into()
 }
 
 /// A record that can be told from all others.
@@ -257,8 +260,8 @@ proptest! {
         prop_assert!(opened.damaged.is_empty());
         prop_assert_eq!(opened.open.len(), records.len());
         for (number, (found, (record, rest))) in opened.open.iter().zip(&records).enumerate() {
-            prop_assert_eq!(found.row.id.as_str(), format!("n{number}"));
-            prop_assert_eq!(format!("{:?}", &found.row), format!("{:?}", row(&format!("n{number}"))));
+            prop_assert_eq!(found.work.id.as_str(), format!("n{number}"));
+            prop_assert_eq!(format!("{:?}", &*found.work), format!("{:?}", row(&format!("n{number}"))));
             prop_assert_eq!(&found.record, record);
             prop_assert_eq!(found.not_before, rest.map(Millis));
             prop_assert_eq!(found.first_seen, NOW);
@@ -439,7 +442,7 @@ fn what_was_given_up_is_not_pushed_out() {
     drop(ledger);
     let opened = open(home.path());
     let dead = opened.dead.all();
-    assert_eq!((dead.len(), dead[0].row.id.as_str()), (shelf::MOST, "d20"));
+    assert_eq!((dead.len(), dead[0].work.id.as_str()), (shelf::MOST, "d20"));
     assert!(opened.closed.len() <= KEPT_MAX + 100, "{}", opened.closed.len());
 }
 
@@ -498,5 +501,5 @@ fn accounts_do_not_mix() {
     drop(opened);
     let opened = open(home.path());
     assert_eq!((opened.open.len(), opened.foreign), (1, 1));
-    assert_eq!(opened.open[0].row.id, NotificationId::new("n1"));
+    assert_eq!(opened.open[0].work.id, WorkId::new("n1"));
 }

@@ -3,6 +3,7 @@
 /// Who does what.
 mod agents;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use mission_control_runtime::clock::Millis;
@@ -11,9 +12,10 @@ use mission_control_runtime::delivery::journal::Told;
 use mission_control_runtime::delivery::policy::Skip;
 use mission_control_runtime::delivery::reply::Silence;
 use mission_control_runtime::delivery::{End, PendingAnswer, Record, Stage, Work};
-use mission_control_runtime::model::NotificationId;
+use mission_control_runtime::model::Notification;
 use mission_control_runtime::ops::{Case, House, Paused, Turn, many, one};
-use serde_json::json;
+use mission_control_runtime::work::{self, WorkId};
+use serde_json::{Value, json};
 
 const NOW: Millis = Millis(1_795_000_000_000);
 const SILENCE: Duration = Duration::from_mins(15);
@@ -22,12 +24,17 @@ fn secs(count: u64) -> Duration {
     Duration::from_secs(count)
 }
 
+/// The work of a notification.
+fn as_work(row: Value) -> Arc<work::Work> {
+    Arc::new(serde_json::from_value::<Notification>(row).unwrap().into())
+}
+
 /// A mention of ben, seen a minute ago, of which nothing else is known.
 fn case(id: &str) -> Case {
     let row = json!({"_id": id, "type": "mention", "recipientType": "agent", "recipientId": "k-ben",
         "taskId": "t1", "title": "", "body": "", "createdAt": (NOW - secs(60)).0});
     Case {
-        row: serde_json::from_value(row).unwrap(),
+        work: as_work(row),
         record: Record::default(),
         agent: "ben".to_owned(),
         first_seen: Some(NOW - secs(60)),
@@ -204,7 +211,7 @@ fn whatever_is_not_over_is_told() {
             ["not settled; it was created 60 s ago", "free worker", "as soon as it can"],
         ),
         (
-            at(Place::Behind(NotificationId::new("n0"))),
+            at(Place::Behind(WorkId::new("n0"))),
             "waiting",
             ["not settled", "Another one of the same agent and task comes first: n0.", "`why n0`"],
         ),
@@ -311,12 +318,12 @@ fn what_stands_in_the_way_is_told_first() {
 fn of_many_the_one_that_tells_most_is_told() {
     let named = |id: &str, case: Case| {
         let mut case = case;
-        case.row.id = NotificationId::new(id);
+        Arc::make_mut(&mut case.work).id = WorkId::new(id);
         case
     };
     let over = named("over", ended(End::Answered(1)));
     let dead = named("dead", ended(End::Dead("no".to_owned())));
-    let behind = named("behind", at(Place::Behind(NotificationId::new("rests"))));
+    let behind = named("behind", at(Place::Behind(WorkId::new("rests"))));
     let rests = named("rests", at(Place::Rests(NOW + secs(5))));
     let rows = [
         (

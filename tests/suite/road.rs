@@ -47,13 +47,13 @@ fn a_mention_is_answered_with_four_calls() {
     let message = office.last_message();
     assert_eq!(
         (&message["content"], &message["authorId"], &message["sourceNotificationId"]),
-        (&json!("I like it."), &json!(office.ben), &json!(job.row.id.as_str()))
+        (&json!("I like it."), &json!(office.ben), &json!(job.work.id.as_str()))
     );
     assert!(office.is_delivered(&job));
     let turns = office.gateway.take_seen();
     assert_eq!((turns.len(), turns[0].agent.as_str()), (1, "ben"));
     let said = turns[0].message.as_deref().unwrap();
-    assert!(said.starts_with(&format!("[n-{} try 1]", job.row.id)), "the marker comes first: {said}");
+    assert!(said.starts_with(&format!("[n-{} try 1]", job.work.id)), "the marker comes first: {said}");
     assert!(said.contains("what do you think?") && !turns[0].instructions.is_empty());
     assert_eq!(office.stirred(), 1, "others may have to hear of it");
 }

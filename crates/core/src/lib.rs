@@ -1,7 +1,7 @@
 //! Every decision of the runtime, as pure functions and structs: time and chance are arguments, and nothing here reads a
 //! clock, opens a file or a socket, or starts a thread (`clippy.toml` forbids it).
 //!
-//! [`delivery`] schedules what is to be delivered and decides what becomes of it, [`tools`] knows what agents may call,
+//! [`work`] is the unit that is scheduled, [`delivery`] schedules it and decides what becomes of it, [`tools`] knows what agents may call,
 //! [`gateway`] reads and writes what the gateway speaks, [`heartbeat`] says when whom to wake, and [`ops`] tells why.
 
 pub mod delivery;
@@ -10,3 +10,4 @@ pub mod heartbeat;
 pub mod ops;
 pub mod spans;
 pub mod tools;
+pub mod work;

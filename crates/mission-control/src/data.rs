@@ -16,7 +16,7 @@ use serde_json::Value;
 use super::call::Options;
 use super::copy;
 use super::engine::Engine;
-use super::founding::{Founded, found, new_token};
+use super::founding::{Founded, Owner, found, new_token};
 use super::rows::Account;
 use super::seed;
 use super::store::{Doc, Tx};
@@ -228,6 +228,9 @@ fn refuse_emptied(folder: &Folder) -> Result<(), DataError> {
     Ok(())
 }
 
+/// The person of a new account.
+const OWNER: Owner<'_> = Owner { user_id: "user_owner", name: "Owner", email: "owner@example.com" };
+
 fn is_empty(folder: &Folder) -> Result<bool, DataError> {
     Ok(size(folder, DATABASE)?.is_none_or(|bytes| bytes == 0))
 }
@@ -237,9 +240,7 @@ fn is_empty(folder: &Folder) -> Result<bool, DataError> {
 fn begin(engine: &Engine, seed: &Seed, folder: Option<&Folder>) -> Result<(Doc<Account>, Secret), DataError> {
     engine.store.write(|tx| {
         let Founded { account, service_token } = match seed {
-            Seed::Nothing => {
-                found(tx, "Mission Control", "local", ("user_owner", "Owner", "owner@example.com"))?
-            }
+            Seed::Nothing => found(tx, "Mission Control", "local", OWNER)?,
             Seed::Demo => seed::demo(tx, engine.options)?,
             Seed::Export(path) => take_in(tx, engine, path)?,
         };

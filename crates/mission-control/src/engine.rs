@@ -10,7 +10,7 @@ use super::auth;
 use super::call::{Call, Options};
 use super::catalog;
 use super::data::TokenFiles;
-use super::founding::found;
+use super::founding::{Owner, found};
 use super::function::{self, Access, Function, Guard, Kind};
 use super::rows::Account;
 use super::store::{Doc, Id, Store, StoreError, Tx};
@@ -48,12 +48,7 @@ impl Engine {
     }
 
     /// Founds an account with an owner; its id and its service token.
-    pub fn found(
-        &self,
-        name: &str,
-        slug: &str,
-        owner: (&str, &str, &str),
-    ) -> Result<(String, Secret), Refusal> {
+    pub fn found(&self, name: &str, slug: &str, owner: Owner<'_>) -> Result<(String, Secret), Refusal> {
         let founded = self.store.write(|tx| found(tx, name, slug, owner))?;
         Ok((founded.account.id.to_string(), Secret::new(founded.service_token)))
     }

@@ -15,17 +15,22 @@ pub(super) struct Founded {
     pub(super) service_token: String,
 }
 
+/// The first person of a new account.
+#[derive(Clone, Copy, Debug)]
+pub struct Owner<'a> {
+    /// The person's id.
+    pub user_id: &'a str,
+    /// The name that others see.
+    pub name: &'a str,
+    /// The e-mail address.
+    pub email: &'a str,
+}
+
 /// Founds an account with an owner (backend-contract §8).
-pub(super) fn found(
-    tx: &Tx<'_>,
-    name: &str,
-    slug: &str,
-    owner: (&str, &str, &str),
-) -> Result<Founded, Refusal> {
+pub(super) fn found(tx: &Tx<'_>, name: &str, slug: &str, owner: Owner<'_>) -> Result<Founded, Refusal> {
     if tx.find::<Account>(ACCOUNT_BY_SLUG, &[Some(slug)]).first()?.is_some() {
         return Err(Refusal::thrown("Conflict: Account slug already exists"));
     }
-    let (user_id, user_name, user_email) = owner;
     let mut account = tx.insert(Account {
         name: name.to_owned(),
         slug: slug.to_owned(),
@@ -38,9 +43,9 @@ pub(super) fn found(
     let service_token = new_token(tx, &mut account)?;
     let owner = tx.insert(Membership {
         account_id: account.id.clone(),
-        user_id: user_id.to_owned(),
-        user_name: user_name.to_owned(),
-        user_email: user_email.to_owned(),
+        user_id: owner.user_id.to_owned(),
+        user_name: owner.name.to_owned(),
+        user_email: owner.email.to_owned(),
         role: "owner".to_owned(),
         joined_at: tx.now(),
         ..Membership::default()

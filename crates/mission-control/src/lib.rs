@@ -40,6 +40,7 @@ pub use answer::Refusal;
 pub use call::Options;
 pub use data::{Data, DataError, Opening, Seed, Whereabouts};
 pub use engine::{Caller, Engine};
+pub use founding::Owner;
 pub use function::Kind;
 pub use keys::KeyError;
 pub use store::StoreError;

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::answer::Refusal;
 use super::call::{Call, Options};
 use super::catalog;
-use super::founding::{Founded, found};
+use super::founding::{Founded, Owner, found};
 use super::rows::{Account, Notification};
 use super::store::{Id, StoreError, Tx};
 use super::validate::validate;
@@ -210,11 +210,13 @@ const TOGETHER: &str = "A booking page that works on a phone";
 /// The task with a thread.
 const RULES: &str = "Explain the cancellation rules in plain words";
 
+/// The person of the demo.
+const OWNER: Owner<'_> = Owner { user_id: "user_robin", name: "Robin Vale", email: "robin@example.com" };
+
 /// Founds the demo account with all that belongs to it.
 pub(super) fn demo(tx: &Tx<'_>, options: Options) -> Result<Founded, Refusal> {
     let clock = Cell::new(tx.now() - PAST);
-    let founded =
-        found(&tx.at(clock.get()), "Demo", "demo", ("user_robin", "Robin Vale", "robin@example.com"))?;
+    let founded = found(&tx.at(clock.get()), "Demo", "demo", OWNER)?;
     let hand = Hand { tx, options, account: founded.account.id.clone(), clock };
     hand.act("accounts:updateSettings", json!({"userMd": include_str!("seed/user.md")}))?;
     let skills = hand.skills()?;

@@ -126,7 +126,8 @@ fn serve(settings: &Settings, ways: &Ways, redactor: &Arc<Redactor>) -> Exit {
     let switches = Switches::default();
     let gateway = settings.gateway.url.clone().map(|base| {
         let (token, limits) = (settings.gateway.token.clone(), Limits::new(settings.gateway.silence_max));
-        Endpoint::with_names(base, token, (&ways.once.roots, redactor.clone()), limits, names)
+        Endpoint::with_limits(base, token, &ways.once.roots, redactor.clone(), limits)
+            .with_names(names)
             .with_memory(ways.memory.gateway.clone())
     });
     if let Some(gateway) = &gateway {

@@ -86,7 +86,11 @@ pub(super) fn open_ledger(
     let before = opened.closed.iter().flat_map(|closed| closed.made.clone());
     let now = opened.open.iter().flat_map(|left| left.record.effects.all_made().to_vec());
     before.chain(now).for_each(|id| made.add(id));
-    opened.requests.iter().chain(opened.open.iter().map(|left| &left.row)).for_each(|row| made.begins(row));
+    opened
+        .requests
+        .iter()
+        .chain(opened.open.iter().filter_map(|left| left.work.notification()))
+        .for_each(|row| made.begins(row));
     let damaged = opened.damaged.into_iter().map(|damaged| {
         error!("what was done for {} cannot be read ({}): it is not begun again", damaged.id, damaged.what);
         (damaged.id, End::Dead("its record is damaged: what was done for it is not known".to_owned()))
@@ -100,7 +104,7 @@ pub(super) fn open_ledger(
     });
     let closed = opened.closed.into_iter().filter_map(|closed| Some((closed.id, closed.end?)));
     let now = SystemClock.now();
-    let mut open: Vec<_> = opened.open.into_iter().map(|it| (it.row, it.record, it.not_before)).collect();
+    let mut open: Vec<_> = opened.open.into_iter().map(|it| (it.work, it.record, it.not_before)).collect();
     let crashed = opened.crash.iter().map(|crash| crash.in_hand.len());
     crashed.for_each(|hands| warn!("the last process crashed (deliveries in hand: {hands})"));
     opened.ledger.works(now);

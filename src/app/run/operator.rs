@@ -17,12 +17,13 @@ use mcr_core::delivery::ask::{Answer, Ask, Hold, Refused};
 use mcr_core::ops::pause::find;
 use mcr_core::ops::why::CLOSING;
 use mcr_core::ops::{Finding, House, Paused};
+use mcr_core::work::WorkId;
 use mcr_files::Folder;
 use mcr_http::message::{Reply, Request};
 use mcr_model::clock::{Clock as _, SystemClock};
 use mcr_model::redact::Redactor;
 use mcr_model::secret::Secret;
-use mcr_model::{AccountId, NotificationId, Roster};
+use mcr_model::{AccountId, Roster};
 use mcr_service::delivery::service::View;
 use mcr_service::http::health::Health;
 use mcr_service::http::operator::{Wanted, refuse, with_body};
@@ -243,12 +244,12 @@ impl Operator {
 
     fn act(
         &self,
-        ask: fn(NotificationId) -> Ask,
+        ask: fn(WorkId) -> Ask,
         (does, id): (&str, &str),
         done: &str,
         ground: &Ground<'_>,
     ) -> Reply {
-        match ground.view.and_then(|view| view.ask(ask(NotificationId::new(id)))) {
+        match ground.view.and_then(|view| view.ask(ask(WorkId::new(id)))) {
             Some(Answer::Done) => {
                 info!("an operator {does} {}", self.redactor.clean(id));
                 Reply::json_of(&json!({"success": true, "done": done}))

@@ -42,7 +42,7 @@ pub(super) fn delivery_health(
 
 fn turn_health(turn: Seen) -> TurnHealth {
     TurnHealth {
-        notification_id: turn.row.to_string(),
+        notification_id: turn.work.to_string(),
         agent: turn.agent,
         state: turn.state.name(),
         since: turn.since,

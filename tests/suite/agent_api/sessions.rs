@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mission_control_runtime::clock::Millis;
-use mission_control_runtime::delivery::Track;
 use mission_control_runtime::model::{AccountId, AgentId, Roster, SessionKey, TaskId};
 use mission_control_runtime::sessions::{IDLE_MAX, Sessions, TASKS_MAX};
+use mission_control_runtime::work::Track;
 use serde_json::json;
 
 use super::{Plan, Stand};
@@ -75,7 +75,7 @@ fn keys_end() {
     stand.done("task-load", &other, &json!({"taskId": gone}));
     // A generation later the key before it is nobody's.
     let next = other.replace(":v1", ":v2");
-    let track = Track { agent: stand.team.ben.clone(), task: Some(TaskId::new(gone.as_str())) };
+    let track = Track::new(stand.team.ben.as_str(), Some(TaskId::new(gone.as_str())));
     stand.sessions.issue(&SessionKey::new(next.as_str()), "ben", &track, Millis(i64::MAX / 2));
     assert_eq!(stand.post("task-load", &other, &json!({"taskId": gone})).status, 401);
 }
@@ -88,13 +88,13 @@ type Row<'a> = (&'a [(&'a str, &'a str)], u16, &'a str);
 fn a_token_opens_its_own_session_only() {
     let stand = Stand::with(Plan { tokens: true, ..Plan::default() });
     let (key, task) = stand.ben_at("in_progress");
-    let track = Track { agent: stand.team.ben.clone(), task: Some(TaskId::new(task.as_str())) };
+    let track = Track::new(stand.team.ben.as_str(), Some(TaskId::new(task.as_str())));
     let token = |key: &str, slug: &str, track: &Track| {
         let session = stand.sessions.issue(&SessionKey::new(key), slug, track, Millis(0));
         session.token.expose().to_owned()
     };
     let ours = token(&key, "ben", &track);
-    let lead = Track { agent: stand.team.lead.clone(), task: None };
+    let lead = Track::new(stand.team.lead.as_str(), None);
     let leads = token(&stand.own("lead"), "lead", &lead);
     assert!(ours.len() == "mc_session_".len() + 32 && ours != leads, "128 bits");
     let session = "x-openclaw-session-key";
@@ -130,7 +130,7 @@ fn sessions_survive_a_restart() {
     let now = Millis(1_765_526_400_000);
     let open = |at: Millis| Sessions::open(&private(folder.path()), account.clone(), at);
     let key = format!("task:t1:agent:ben:{account}:v1");
-    let track = Track { agent: stand.team.ben.clone(), task: Some(TaskId::new("t1")) };
+    let track = Track::new(stand.team.ben.as_str(), Some(TaskId::new("t1")));
     let (first, token) = {
         let sessions = open(now);
         sessions.follow(&roster(&stand), now);
@@ -183,7 +183,7 @@ fn the_memory_of_sessions_is_bounded() {
     let now = Millis(0);
     for number in 0..TASKS_MAX + 100 {
         let key = SessionKey::new(format!("task:t{number}:agent:ben:acc:v1"));
-        let track = Track { agent: "b".to_owned(), task: Some(TaskId::new(format!("t{number}"))) };
+        let track = Track::new("b", Some(TaskId::new(format!("t{number}"))));
         sessions.issue(&key, "ben", &track, now + Duration::from_millis(number as u64));
     }
     assert_eq!(sessions.count(), TASKS_MAX);

@@ -170,10 +170,8 @@ fn a_hidden_reason_is_no_403() {
 fn canaries_come_out_of_no_answer() {
     let stand = Stand::with(Plan { tokens: true, ..Plan::default() });
     let (key, task) = stand.ben_at("in_progress");
-    let track = mission_control_runtime::delivery::Track {
-        agent: stand.team.ben.clone(),
-        task: Some(mission_control_runtime::model::TaskId::new(task.as_str())),
-    };
+    let task = mission_control_runtime::model::TaskId::new(task.as_str());
+    let track = mission_control_runtime::work::Track::new(stand.team.ben.as_str(), Some(task));
     let session = stand.sessions.issue(
         &mission_control_runtime::model::SessionKey::new(key.as_str()),
         "ben",

@@ -4,10 +4,10 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use mission_control_runtime::clock::{Clock as _, Millis};
-use mission_control_runtime::delivery::Track;
 use mission_control_runtime::heartbeat::keeper::FILE;
 use mission_control_runtime::heartbeat::wake::{EVENTS_MAX, PAUSE, Wakes};
 use mission_control_runtime::model::{SessionKey, SessionScope};
+use mission_control_runtime::work::Track;
 use serde_json::{Value, json};
 
 use super::{Answer, Plan, Stand, TELLS};
@@ -305,7 +305,7 @@ fn the_same_road_as_tools() {
 fn a_session_shows_its_secret() {
     let stand = Stand::with(Plan { tokens: true, ..Plan::default() });
     let own = SessionKey::new(stand.own("ben"));
-    let track = Track { agent: stand.team.ben.clone(), task: None };
+    let track = Track::new(stand.team.ben.as_str(), None);
     let token = stand.sessions.issue(&own, "ben", &track, Millis(0)).token;
     let run = "agent:ben:cron:nightly:run:abc";
     let rows = [

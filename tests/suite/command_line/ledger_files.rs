@@ -30,7 +30,7 @@ fn ledger_with(state: &Path, record: &Record) {
         "taskId": "task1", "messageId": "message1", "title": "t", "body": "b", "createdAt": NOW.0, "readAt": null,
     }))
     .unwrap();
-    ledger.note(&Note::of(&row, NOW).record(record), Wait::ForDisk).unwrap();
+    ledger.note(&Note::of(&row.into(), NOW).record(record), Wait::ForDisk).unwrap();
     ledger.close();
 }
 

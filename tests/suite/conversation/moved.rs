@@ -131,7 +131,7 @@ fn a_program_that_ends_without_its_folder_leaves_the_files_of_the_next_one_alone
     second.kill();
     for (folder, agent) in [(&here, "ada"), (&there, "ben")] {
         let read = ledger::read(&private(folder)).unwrap();
-        let agents: Vec<_> = read.tales.iter().map(|tale| tale.row.recipient_id.as_str()).collect();
+        let agents: Vec<_> = read.tales.iter().map(|tale| &*tale.work.track.agent).collect();
         assert!(read.damaged.is_empty(), "{read:?}");
         assert_eq!(agents, [house.agent(agent)]);
     }

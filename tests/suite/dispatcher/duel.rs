@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::time::Duration;
 
+use crate::support::work::notification_of;
 use mission_control_runtime::clock::Millis;
 use mission_control_runtime::delivery::scheduler::{Effect, Event, Left, Plan, Rhythm, Scheduler};
 use mission_control_runtime::delivery::{End, Job, Outcome, Trouble};
@@ -207,10 +208,10 @@ impl Duel {
                 self.later(way, who, Next::Tell(event));
             }
             Next::Context(job) => {
-                let now = &self.rows[job.row.id.as_str()].row;
+                let now = &self.rows[job.work.id.as_str()].row;
                 let next = if now.delivered_at.is_some() {
                     Next::Tell(Event::Finished(job, Outcome::Closed(End::Gone)))
-                } else if now.read_at != job.row.read_at {
+                } else if now.read_at != notification_of(&job).read_at {
                     let outcome = Outcome::Again { trouble: Trouble::Taken, pause: Some(TAKEN) };
                     Next::Tell(Event::Finished(job, outcome))
                 } else {
@@ -233,11 +234,11 @@ impl Duel {
 
     fn read(&mut self, who: usize, job: Box<Job>) {
         let now = self.now;
-        let row = self.rows.get_mut(job.row.id.as_str()).unwrap();
+        let row = self.rows.get_mut(job.work.id.as_str()).unwrap();
         row.row.read_at.get_or_insert(now);
         row.row.delivery_ended_at = None;
         row.turns += 1;
-        let session = job.row.task_id.as_ref().unwrap().as_str().to_owned();
+        let session = job.work.track.task().unwrap().as_str().to_owned();
         let free = self.sessions.get(&session).copied().unwrap_or(now).max(now);
         let turn = self.dice.between(self.turn_ms.0, self.turn_ms.1);
         let done = free + Duration::from_millis(turn);
@@ -247,7 +248,7 @@ impl Duel {
 
     fn answered(&mut self, who: usize, job: Box<Job>) {
         let (now, cut) = (self.now, self.parties[who].cut);
-        let row = self.rows.get_mut(job.row.id.as_str()).unwrap();
+        let row = self.rows.get_mut(job.work.id.as_str()).unwrap();
         let outcome = if cut {
             row.row.delivery_ended_at.get_or_insert(now);
             Outcome::Again { trouble: Trouble::NoContext, pause: None }

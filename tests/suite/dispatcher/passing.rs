@@ -5,7 +5,7 @@ use std::time::Duration;
 use mission_control_runtime::clock::Millis;
 use mission_control_runtime::delivery::Record;
 use mission_control_runtime::delivery::ask::{Answer, Ask, Place};
-use mission_control_runtime::model::NotificationId;
+use mission_control_runtime::work::WorkId;
 use proptest::prelude::*;
 
 use super::world::{Fate, World, row, sent};
@@ -134,9 +134,9 @@ fn the_place_names_what_a_row_waits_for() {
     world.run_for(Duration::from_millis(100));
     let places = |world: &mut World| -> Vec<(String, Place)> {
         let Answer::Rows(pending, _) = world.ask(Ask::Look) else { panic!("no rows") };
-        pending.into_iter().map(|row| (row.row.id.to_string(), row.place)).collect()
+        pending.into_iter().map(|row| (row.work.id.to_string(), row.place)).collect()
     };
-    let behind = |id: &str| Place::Behind(NotificationId::new(id));
+    let behind = |id: &str| Place::Behind(WorkId::new(id));
     // Once failed it is not passed.
     assert!(
         matches!(&places(&mut world)[..], [(_, Place::Rests(_)), (_, second)] if *second == behind("failing"))

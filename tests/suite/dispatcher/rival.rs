@@ -104,7 +104,7 @@ impl Watch {
     }
 
     fn begun(&self) -> Vec<&str> {
-        self.begun.iter().map(|job| job.row.id.as_str()).collect()
+        self.begun.iter().map(|job| job.work.id.as_str()).collect()
     }
 
     fn suspects(&self) -> Option<bool> {

@@ -6,14 +6,14 @@ use std::time::Duration;
 use mission_control_runtime::clock::Millis;
 use mission_control_runtime::delivery::ask::{Answer, Ask, Hold, Pending, Place, Refused};
 use mission_control_runtime::delivery::shelf::Shelved;
-use mission_control_runtime::model::NotificationId;
+use mission_control_runtime::work::WorkId;
 
 use super::world::{Fate, World};
 
 const HOUR: Duration = Duration::from_hours(1);
 
-fn id(id: &str) -> NotificationId {
-    NotificationId::new(id)
+fn id(id: &str) -> WorkId {
+    WorkId::new(id)
 }
 
 fn look(world: &mut World) -> (Vec<Pending>, Vec<Shelved>) {
@@ -66,7 +66,7 @@ fn rows_are_shown_where_they_are() {
     }
     world.run_for(Duration::from_secs(2));
     let (pending, shelved) = look(&mut world);
-    let places: Vec<_> = pending.iter().map(|row| (row.row.id.as_str(), &row.place)).collect();
+    let places: Vec<_> = pending.iter().map(|row| (row.work.id.as_str(), &row.place)).collect();
     assert!(matches!(places[0], ("a", Place::Rests(_))), "{places:?}");
     let first = id("a");
     assert_eq!(places[1..], [("b", &Place::Behind(first)), ("c", &Place::Running), ("d", &Place::Ready)]);

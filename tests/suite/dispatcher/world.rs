@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::time::Duration;
 
+use crate::support::work::work_of;
 use mission_control_runtime::clock::Millis;
 use mission_control_runtime::delivery::ask::{Answer, Ask, Ear, Hold};
 use mission_control_runtime::delivery::policy::Skip;
@@ -152,7 +153,7 @@ impl World {
     /// The same, and an operator has paused these agents before the start.
     pub(super) fn paused(workers: usize, open: Vec<(Notification, Record)>, hold: Hold) -> Self {
         let rows = (0..).zip(open.iter().map(|(row, _)| (row.clone(), Millis(0)))).collect();
-        let open: Vec<_> = open.into_iter().map(|(row, record)| (row, record, None)).collect();
+        let open: Vec<_> = open.into_iter().map(|(row, record)| (work_of(&row), record, None)).collect();
         let rhythm = Rhythm {
             interval: Duration::from_secs(5),
             idle_interval: Duration::from_mins(1),
@@ -289,10 +290,10 @@ impl World {
             let unknown = job.record.failures.of(cause::NO_CONTEXT);
             self.failures_most = self.failures_most.max(job.record.own_failures() - unknown);
             if let Outcome::Closed(end) = outcome {
-                self.settled.push(job.row.id.as_str().to_owned());
-                let refused = matches!(self.fates.get(job.row.id.as_str()), Some(Fate::DeadUnmarked));
+                self.settled.push(job.work.id.as_str().to_owned());
+                let refused = matches!(self.fates.get(job.work.id.as_str()), Some(Fate::DeadUnmarked));
                 if end.is_marked() && !refused {
-                    self.settle_elsewhere(job.row.id.as_str());
+                    self.settle_elsewhere(job.work.id.as_str());
                 }
             }
         }
@@ -345,12 +346,12 @@ impl World {
     }
 
     fn start(&mut self, mut job: Box<Job>) {
-        let id = job.row.id.as_str().to_owned();
-        let track = job.row.task_id.as_ref().unwrap().as_str().to_owned();
+        let id = job.work.id.as_str().to_owned();
+        let track = job.work.track.task().unwrap().as_str().to_owned();
         let (place, arrived) = self
             .rows
             .iter()
-            .find(|(_, (row, _))| row.id == job.row.id)
+            .find(|(_, (row, _))| row.id.as_str() == job.work.id.as_str())
             .map_or((0, self.now), |(n, (_, at))| (*n, *at));
         let ms = self.turns_ms.get(&track).copied().unwrap_or(self.turn_ms);
         let outcome = self.outcome(&mut job);
@@ -383,7 +384,7 @@ impl World {
     }
 
     fn outcome(&mut self, job: &mut Job) -> Outcome {
-        let id = job.row.id.as_str().to_owned();
+        let id = job.work.id.as_str().to_owned();
         let fate = self.fates.get(&id).copied();
         let silent = matches!(fate, Some(Fate::Skipped | Fate::Unposted { .. }));
         if self.gateway_away && needs_turn(&job.record) && !silent {

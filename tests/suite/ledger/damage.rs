@@ -72,7 +72,7 @@ impl Verdicts {
                 let mut missing: HashMap<&str, u32> =
                     noted.iter().map(|(id, failures)| (id.as_str(), *failures)).collect();
                 for found in &opened.open {
-                    let failures = missing.remove(found.row.id.as_str());
+                    let failures = missing.remove(found.work.id.as_str());
                     assert_eq!(Some(&found.record), failures.map(record).as_ref(), "{what}");
                 }
                 for damaged in &opened.damaged {
@@ -166,8 +166,8 @@ fn a_damaged_ledger_is_left_alone_until_somebody_sets_it_aside() {
     lay_out(&bad, &place);
     for _ in 0..2 {
         let Err(LedgerError::Damaged { known, .. }) = try_open(&place) else { panic!("it is damaged") };
-        assert!(known.contains(&NotificationId::new("n0")) && known.len() >= 12, "{known:?}");
-        assert!(!known.contains(&NotificationId::new("over")));
+        assert!(known.contains(&WorkId::new("n0")) && known.len() >= 12, "{known:?}");
+        assert!(!known.contains(&WorkId::new("over")));
         assert!(files(&place) == bad, "something was changed");
     }
     let aside = set_aside(&folder(&place).unwrap(), NOW).unwrap();

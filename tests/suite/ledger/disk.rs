@@ -126,7 +126,7 @@ fn role() {
         assert!(Command::new("mount").args(["-o", "remount,ro", "/mnt"]).status().unwrap().success());
         let why = try_open(&place.join("state")).err().unwrap();
         let LedgerError::Stuck { known: Some(known), .. } = &why else { panic!("{why:?}") };
-        assert!(!why.is_of_the_place() && *known == [NotificationId::new("n1")], "{known:?}");
+        assert!(!why.is_of_the_place() && *known == [WorkId::new("n1")], "{known:?}");
         return println!("child: {why}");
     }
     assert_eq!(what, "full");

@@ -21,7 +21,7 @@ fn a_crash_takes_what_nobody_waited_for() {
         let found = paper.crash(survive);
         let counts: Vec<_> = found
             .iter()
-            .map(|found| (found.row.id.as_str(), found.record.failures.of("interrupted")))
+            .map(|found| (found.work.id.as_str(), found.record.failures.of("interrupted")))
             .collect();
         let left = 1 + u32::try_from(survive.min(3)).unwrap();
         assert_eq!(counts, [("n1", left), ("n2", 1)]);

@@ -2,7 +2,7 @@
 //! and rows as a newer version writes them, which an older one continues or leaves untouched.
 
 use super::*;
-use crate::support::forge::forge;
+use crate::support::forge::{forge, forge_work};
 
 /// Written by version 0.1.0.
 const FIRST: &[u8] = include_bytes!("recorded/version-0.1.0.sqlite");
@@ -24,16 +24,21 @@ fn record_of(place: &Path, id: &str) -> serde_json::Value {
     serde_json::from_str(&text).unwrap()
 }
 
+fn row_of(place: &Path, id: &str) -> String {
+    let database = rusqlite::Connection::open(place.join("ledger.sqlite")).unwrap();
+    database.query_row("SELECT row FROM deliveries WHERE id = ?", [id], |row| row.get(0)).unwrap()
+}
+
 /// Opens a ledger of form 1 in which all is whole, writes every open delivery again as it was found, and opens it once
 /// more: form 2, and the same records.
 fn imported(home: &TempDir) -> Opened {
     let opened = open(home.path());
     assert!(opened.damaged.is_empty() && opened.newer.is_empty(), "{:?} {:?}", opened.damaged, opened.newer);
     for left in &opened.open {
-        assert_eq!(record_of(home.path(), left.row.id.as_str())["form"], 1);
-        let note = Note::of(&left.row, NOW).record(&left.record).step(Step::Rests, "");
+        assert_eq!(record_of(home.path(), left.work.id.as_str())["form"], 1);
+        let note = Note::of(&left.work, NOW).record(&left.record).step(Step::Rests, "");
         opened.ledger.note(&note, Wait::ForDisk).unwrap();
-        let written = record_of(home.path(), left.row.id.as_str());
+        let written = record_of(home.path(), left.work.id.as_str());
         assert_eq!(written, json!({"form": 2, "record": left.record}));
     }
     let before: Vec<Record> = opened.open.iter().map(|left| left.record.clone()).collect();
@@ -49,7 +54,7 @@ fn what_the_first_version_has_left_goes_on() {
     let opened = imported(&recorded(FIRST));
     assert_eq!((opened.closed.len(), opened.dead.len(), opened.crash), (2, 1, None));
     let left: Vec<(&str, &Record)> =
-        opened.open.iter().map(|left| (left.row.id.as_str(), &left.record)).collect();
+        opened.open.iter().map(|left| (left.work.id.as_str(), &left.record)).collect();
     let names: Vec<&str> = left.iter().map(|(id, _)| *id).collect();
     assert_eq!(names, ["fresh", "sent", "lost", "working", "answered", "notice", "ended"]);
     for (id, record) in left {
@@ -151,11 +156,11 @@ fn every_field_of_form_1_is_imported() {
     ];
     assert_eq!(opened.open.len(), expected.len());
     for (left, (id, record)) in opened.open.iter().zip(expected) {
-        assert_eq!((left.row.id.as_str(), json!(left.record)), (id, record));
+        assert_eq!((left.work.id.as_str(), json!(left.record)), (id, record));
     }
     let dead = &opened.dead.all()[0];
     let kept = json!({"parts": ["two", "three"], "posted": 0, "doubt": NOW.0, "advance": false});
-    assert_eq!((dead.row.id.as_str(), json!(dead.record.unposted)), ("given-up", kept));
+    assert_eq!((dead.work.id.as_str(), json!(dead.record.unposted)), ("given-up", kept));
     assert_eq!((dead.record.failures.of("backend"), opened.closed.len()), (20, 2));
 }
 
@@ -253,6 +258,31 @@ fn what_only_a_newer_version_understands_stays_as_it_is() {
     }
 }
 
+/// Work of a kind that this version does not know is a newer version's: it is named at every start and stays as it is.
+#[test]
+fn work_of_an_unknown_kind_stays_as_it_is() {
+    let home = TempDir::new().unwrap();
+    let ledger = open(home.path()).ledger;
+    put(&ledger, "n1", 1);
+    put(&ledger, "n2", 2);
+    drop(ledger);
+    forge_work(home.path(), "n1", |work| *work = json!({"kind": "teleport", "to": "mars"}));
+    let before = row_of(home.path(), "n1");
+    for _ in 0..2 {
+        let opened = open(home.path());
+        let open: Vec<&str> = opened.open.iter().map(|left| left.work.id.as_str()).collect();
+        assert_eq!((open, opened.damaged.len(), opened.newer.len()), (vec!["n2"], 0, 1));
+        let what = "its work is of a kind that this program does not know (\"teleport\")";
+        assert_eq!((opened.newer[0].id.as_str(), &*opened.newer[0].what), ("n1", what));
+        let (row, record) = (row("n1"), record(7));
+        let refused = opened.ledger.note(&Note::of(&row, NOW).record(&record), Wait::ForDisk).unwrap_err();
+        assert_eq!(refused.to_string(), "its record belongs to a newer version");
+    }
+    let seen = read(home.path()).unwrap();
+    assert_eq!((seen.tales.len(), seen.newer.len(), seen.damaged.len()), (1, 1, 0));
+    assert_eq!(row_of(home.path(), "n1"), before);
+}
+
 /// The same of deliveries that are over: what a newer version has kept of one that was given up is not written over by
 /// the mark that may still be missing.
 #[test]
@@ -284,11 +314,11 @@ fn the_last_hour_of_the_last_process_counts_however_long_ago_it_was() {
     let ledger = open(home.path()).ledger;
     let hour = std::time::Duration::from_hours(1);
     for (id, at) in [("early", NOW - hour - hour), ("late", NOW - hour / 2), ("last", NOW)] {
-        let mut request = row(id);
+        let mut request = notification(id);
         request.kind = serde_json::from_value(json!("response_request")).unwrap();
         let effects = serde_json::from_value(json!({"made": [format!("by-{id}")]})).unwrap();
         let (record, end) = (Record { effects, ..Record::default() }, End::Answered(1));
-        ledger.note(&Note::of(&request, at).record(&record).ends(&end), Wait::ForDisk).unwrap();
+        ledger.note(&Note::of(&request.into(), at).record(&record).ends(&end), Wait::ForDisk).unwrap();
     }
     drop(ledger);
     let opened = open(home.path());

@@ -5,7 +5,9 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 use mission_control_runtime::clock::SystemClock;
-use mission_control_runtime::local::{Caller, Data, Engine, Kind, Opening, Options, Seed, Whereabouts};
+use mission_control_runtime::local::{
+    Caller, Data, Engine, Kind, Opening, Options, Owner, Seed, Whereabouts,
+};
 use mission_control_runtime::secret::Secret;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -481,7 +483,7 @@ type Change = &'static dyn Fn(&mut Value);
 fn what_is_no_copy_is_refused_as_a_whole() {
     let engine = || Engine::in_memory(Box::new(SystemClock), Options::default()).unwrap();
     let source = engine();
-    source.found("Acme", "acme", ("u", "Dana", "d@example.com")).unwrap();
+    source.found("Acme", "acme", Owner { user_id: "u", name: "Dana", email: "d@example.com" }).unwrap();
     let good = source.export().unwrap();
     let with = |change: Change| {
         let mut copy = good.clone();

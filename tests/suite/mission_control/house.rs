@@ -1,7 +1,7 @@
 //! The account, its token, its skills and its documents, as people look after them (backend-contract §2.33, §2.34,
 //! §3.6, §3.7, §8).
 
-use mission_control_runtime::local::{Caller, Kind, Options};
+use mission_control_runtime::local::{Caller, Kind, Options, Owner};
 use serde_json::{Value, json};
 
 use super::board::Board;
@@ -111,7 +111,10 @@ fn settings_have_limits() {
 #[test]
 fn people_see_accounts_without_their_tokens() {
     let board = Board::new();
-    let (other, _) = board.engine.found("Other", "other", ("u", "Eve", "e@example.com")).unwrap();
+    let (other, _) = board
+        .engine
+        .found("Other", "other", Owner { user_id: "u", name: "Eve", email: "e@example.com" })
+        .unwrap();
     let listed = board.call(Kind::Query, "accounts:list", &json!({})).unwrap();
     let ids: Vec<&Value> = listed.as_array().unwrap().iter().map(|account| &account["_id"]).collect();
     assert_eq!(ids, [&json!(board.account), &json!(other)]);
@@ -165,7 +168,10 @@ fn a_token_from_outside_must_be_the_accounts() {
         let args = json!({"accountId": board.account, "serviceToken": token});
         board.call(Kind::Action, "service/actions:syncServiceToken", &args)
     };
-    let (other, _) = board.engine.found("Other", "other", ("u", "Eve", "e@example.com")).unwrap();
+    let (other, _) = board
+        .engine
+        .found("Other", "other", Owner { user_id: "u", name: "Eve", email: "e@example.com" })
+        .unwrap();
     let account = board.account.clone();
     let long = format!("mc_service_{account}_{}", "x".repeat(512));
     let rows = [

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use mission_control_runtime::local::{Caller, Kind, Options};
+use mission_control_runtime::local::{Caller, Kind, Options, Owner};
 use serde_json::{Value, json};
 
 use super::board::Board;
@@ -274,10 +274,14 @@ fn a_request_is_refused_in_order() {
 fn a_token_is_looked_at_as_the_table_says() {
     let board = Board::new();
     let ours = &board.account;
-    let (other, other_token) =
-        board.engine.found("Other", "other", ("user_eve", "Eve", "eve@example.com")).unwrap();
-    let (bare, bare_token) =
-        board.engine.found("Bare", "bare", ("user_bob", "Bob", "bob@example.com")).unwrap();
+    let (other, other_token) = board
+        .engine
+        .found("Other", "other", Owner { user_id: "user_eve", name: "Eve", email: "eve@example.com" })
+        .unwrap();
+    let (bare, bare_token) = board
+        .engine
+        .found("Bare", "bare", Owner { user_id: "user_bob", name: "Bob", email: "bob@example.com" })
+        .unwrap();
     board.engine.plant("accounts", json!({"_id": bare, "serviceTokenHash": null})).unwrap();
     let tail = |text: &str, count: usize| text.repeat(count);
     let rows = [

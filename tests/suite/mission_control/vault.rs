@@ -3,7 +3,9 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use mission_control_runtime::local::{Caller, Kind, MasterKey, Options, Place, Sealed, Vault, VaultError};
+use mission_control_runtime::local::{
+    Caller, Kind, MasterKey, Options, Owner, Place, Sealed, Vault, VaultError,
+};
 use mission_control_runtime::secret::Secret;
 use serde_json::{Value, json};
 
@@ -288,7 +290,10 @@ fn a_row_that_was_carried_elsewhere_does_not_open() {
     let why = refusal(board.service("getRuntimeSecrets", json!({})));
     assert!(why.starts_with("a stored provider key was sealed for another account or provider"), "{why}");
     // To another account.
-    let (other, token) = board.engine.found("Other", "other", ("u", "Eve", "e@example.com")).unwrap();
+    let (other, token) = board
+        .engine
+        .found("Other", "other", Owner { user_id: "u", name: "Eve", email: "e@example.com" })
+        .unwrap();
     board.edit("providerKeys", id, json!({"provider": "openai", "accountId": other}));
     let args = json!({"accountId": other, "serviceToken": token.expose()});
     let why = refusal(board.call(Kind::Action, "service/actions:getRuntimeSecrets", &args));

@@ -26,7 +26,7 @@ fn case(id: &str, slug: &str, tries: u32, tokens: u64) -> Case {
         "taskId": "t1", "title": "", "body": "", "createdAt": (NOW - secs(60)).0});
     let mut record = Record { tries, ..Record::default() };
     record.spent = Usage { input_tokens: tokens, output_tokens: 1, ..Usage::default() };
-    Case { row: serde_json::from_value(row).unwrap(), record, agent: slug.to_owned(), ..super::case(id) }
+    Case { work: super::as_work(row), record, agent: slug.to_owned(), ..super::case(id) }
 }
 
 fn ended(case: Case, at: Millis, end: End) -> Case {

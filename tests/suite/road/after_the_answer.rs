@@ -7,7 +7,7 @@ use std::time::Duration;
 use mission_control_runtime::clock::Clock as _;
 use mission_control_runtime::convex::{Class, Why};
 use mission_control_runtime::delivery::scheduler::{Effect, Event, Left, Scheduler};
-use mission_control_runtime::delivery::{Job, Outcome};
+use mission_control_runtime::delivery::{Job, Outcome, Record};
 use mission_control_runtime::gateway::{self, Recovered};
 use mission_control_runtime::local::Options;
 use mission_control_runtime::model::Notification;
@@ -17,6 +17,7 @@ use super::desk::Office;
 use super::sequences::plan;
 use super::{ADVANCE, CONTEXT, DELIVERED, POST};
 use crate::support::direct::Fault;
+use crate::support::work::{job_of, notification_of};
 
 const LOST: (Class, Why) = (Class::Ambiguous, Why::LostAnswer);
 
@@ -53,9 +54,10 @@ fn notes(office: &Office) -> usize {
 fn crash(office: &Office, job: &Job) -> Job {
     let mut left = office.paper.crash(0).pop().expect("its first step was written");
     left.record.recalled(office.team.board.clock().now());
-    let now: Value = office.team.board.row("notifications", job.row.id.as_str());
-    let row = Notification { read_at: serde_json::from_value(now["readAt"].clone()).unwrap(), ..left.row };
-    Job { number: 1, row, record: left.record }
+    let row = left.work.notification().expect("a notification").clone();
+    let now: Value = office.team.board.row("notifications", job.work.id.as_str());
+    let row = Notification { read_at: serde_json::from_value(now["readAt"].clone()).unwrap(), ..row };
+    job_of(&row, left.record)
 }
 
 #[test]
@@ -156,7 +158,7 @@ fn what_fails_behind_the_answer_leaves_the_row_answered() {
 #[test]
 fn an_answered_row_that_cannot_be_marked_does_not_begin_anew() {
     let office = Office::original();
-    let row = office.mention("@ben?").row;
+    let row = notification_of(&office.mention("@ben?")).clone();
     office.backend.fail(DELIVERED, [Fault::Before(Class::Refused, Why::Forbidden)]);
     office.gateway.says("Yes.");
     let mut now = office.team.board.clock().now();
@@ -164,7 +166,8 @@ fn an_answered_row_that_cannot_be_marked_does_not_begin_anew() {
     let mut starts = 0;
     for (list, minutes) in (1..).zip([0, 1, 1, 1, 59, 1, 1]) {
         now = now + Duration::from_mins(minutes);
-        let rows = if office.is_delivered(&job_of(&row)) { vec![] } else { vec![row.clone()] };
+        let rows =
+            if office.is_delivered(&job_of(&row, Record::default())) { vec![] } else { vec![row.clone()] };
         dispatcher.on(None, now);
         let effects = dispatcher.on(Some(Event::Listed { list, limit: 50, rows, spoilt: 0, dice: 0.5 }), now);
         for effect in effects {
@@ -176,9 +179,5 @@ fn an_answered_row_that_cannot_be_marked_does_not_begin_anew() {
         }
     }
     assert_eq!((starts, office.gateway.take_seen().len(), office.messages_of_ben().len()), (2, 1, 1));
-    assert!(office.is_delivered(&job_of(&row)));
-}
-
-fn job_of(row: &Notification) -> Job {
-    Job { number: 0, row: row.clone(), record: mission_control_runtime::delivery::Record::default() }
+    assert!(office.is_delivered(&job_of(&row, Record::default())));
 }

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::desk::Office;
 use super::mortal::{Blow, Fate, Life, Meanwhile, Model, Orphan, Recovery, Script, live};
+use crate::support::work::{job_of, notification_of};
 
 fn says(text: &str) -> Reply {
     Reply { text: Some(text.to_owned()), ..Reply::default() }
@@ -255,13 +256,14 @@ fn run((office, begins): (Office, fn(&Office) -> Job), model: Model, story: Stor
 
 fn run_job(office: Arc<Office>, mut job: Job, model: Model, story: Story) -> Run {
     let paper = Arc::new(Paper::default());
-    let mut row = job.row.clone();
+    let mut row = notification_of(&job).clone();
     let [first, second] = story.fates;
     let life = Life::new(first, story.meanwhile);
     let mut lives = [Life::new(second, None), Life::new(None, None)].into_iter();
     let mut current = life.clone();
     while !live(&office, &model, &paper, &mut job, &current) {
-        let left = paper.crash(story.survive).into_iter().find(|left| left.row.id == row.id);
+        let left =
+            paper.crash(story.survive).into_iter().find(|left| left.work.id.as_str() == row.id.as_str());
         let record = left.map(|left| left.record);
         // What the ledger does not know and the backend no longer lists is nobody's business any more.
         let Some(mut record) = record.or_else(|| (!office.is_delivered(&job)).then(Default::default)) else {
@@ -271,7 +273,7 @@ fn run_job(office: Arc<Office>, mut job: Job, model: Model, story: Story) -> Run
         // The next process has it as it is listed then.
         let now = office.team.board.row("notifications", row.id.as_str());
         row.read_at = serde_json::from_value(now["readAt"].clone()).unwrap();
-        job = Job { number: 1, row: row.clone(), record };
+        job = job_of(&row, record);
         current = lives.next().expect("nothing happens to the third one");
     }
     Run { office, model, job, calls: life.calls() }

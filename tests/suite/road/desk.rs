@@ -22,6 +22,7 @@ use std::time::Duration;
 use crate::support::direct::Direct;
 use crate::support::played::Played;
 use crate::support::team::Team;
+use crate::support::work::job_of;
 
 pub(super) struct Office {
     pub(super) team: Team,
@@ -121,11 +122,11 @@ impl Office {
     fn job(&self, kind: &str) -> Job {
         let rows = self.team.board.service("listUndeliveredNotifications", json!({"limit": 50})).unwrap();
         let row = rows.as_array().unwrap().iter().rfind(|row| row["type"] == kind).unwrap();
-        Job { number: 0, row: serde_json::from_value(row.clone()).unwrap(), record: Record::default() }
+        job_of(&serde_json::from_value(row.clone()).unwrap(), Record::default())
     }
 
     pub(super) fn context(&self, job: &Job) -> Value {
-        let asked = json!({"notificationId": job.row.id});
+        let asked = json!({"notificationId": job.work.id});
         self.team.board.service("getNotificationForDelivery", asked).unwrap()
     }
 
@@ -180,7 +181,7 @@ impl Office {
     }
 
     pub(super) fn is_delivered(&self, job: &Job) -> bool {
-        self.team.board.row("notifications", job.row.id.as_str()).get("deliveredAt").is_some()
+        self.team.board.row("notifications", job.work.id.as_str()).get("deliveredAt").is_some()
     }
 
     pub(super) fn task(&self) -> Value {

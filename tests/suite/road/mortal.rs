@@ -406,7 +406,7 @@ pub(super) fn live(
     let journal = Arc::new(MortalJournal(life.clone(), paper.clone()));
     let (made, clock) = (Arc::new(Made::default()), board.clock());
     let inflight = InFlight::new(crossbeam_channel::bounded(1).0);
-    inflight.resume(&job.row, &mut job.record);
+    inflight.resume(&job.work, &mut job.record);
     job.record.effects.all_made().iter().for_each(|id| made.add(id.clone()));
     let rules = Rules {
         client_tools: true,

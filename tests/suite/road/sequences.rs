@@ -6,7 +6,7 @@ use std::time::Duration;
 use mission_control_runtime::clock::Millis;
 use mission_control_runtime::convex;
 use mission_control_runtime::delivery::scheduler::{Effect, Event, Left, Plan, Rhythm, Scheduler};
-use mission_control_runtime::delivery::{End, Job, Outcome, Stage};
+use mission_control_runtime::delivery::{End, Outcome, Stage};
 use mission_control_runtime::gateway::{Class, Recovered, Why};
 use mission_control_runtime::local::Options;
 use mission_control_runtime::model::Notification;
@@ -14,6 +14,7 @@ use serde_json::json;
 
 use super::desk::Office;
 use crate::support::direct::Fault;
+use crate::support::work::{job_of, notification_of};
 
 pub(super) fn plan() -> Plan {
     let rhythm = Rhythm {
@@ -40,7 +41,7 @@ fn a_reopened_row_is_not_taken_for_gone() {
     assert_eq!(office.deliver(&mut job), "again");
     assert!(job.record.reopened && office.is_delivered(&job));
     let now = Millis(1_000_000);
-    let left = Left { open: vec![(job.row.clone(), job.record.clone(), None)], ..Left::default() };
+    let left = Left { open: vec![(job.work.clone(), job.record.clone(), None)], ..Left::default() };
     let mut dispatcher = Scheduler::with(plan(), left, now);
     dispatcher.on(None, now);
     dispatcher.on(Some(Event::Listed { list: 1, limit: 50, rows: vec![], spoilt: 0, dice: 0.5 }), now);
@@ -114,7 +115,7 @@ fn what_is_not_known_is_not_done_again_when_the_turn_is_sent_again() {
 #[test]
 fn what_is_dead_and_cannot_be_marked_does_not_begin_anew_after_an_hour() {
     let office = Office::original();
-    let row = office.mention("@ben?").row;
+    let row = notification_of(&office.mention("@ben?")).clone();
     let mut now = Millis(1_000_000);
     let mut dispatcher = Scheduler::with(plan(), Left::default(), now);
     let mut list = 0;
@@ -161,7 +162,7 @@ fn results_go_back_to_the_session_that_called() {
 fn a_full_disk_repeats_no_effect() {
     let office = Arc::new(Office::on(Options { original: true, ..Options::default() }));
     let mut job = office.mention("@ben, write it down");
-    let (row, fresh) = (job.row.clone(), job.record.clone());
+    let (row, fresh) = (notification_of(&job).clone(), job.record.clone());
     office.paper.refuse(true);
     let paper = json!({"title": "one", "content": "…", "type": "note"}).to_string();
     office.gateway.calls(&[("document_upsert", &paper)]).says("Done.");
@@ -171,7 +172,7 @@ fn a_full_disk_repeats_no_effect() {
     assert!(office.paper.crash(0).is_empty());
     let now = office.team.board.row("notifications", row.id.as_str());
     let row = Notification { read_at: serde_json::from_value(now["readAt"].clone()).unwrap(), ..row };
-    let mut job = Job { number: 1, row, record: fresh };
+    let mut job = job_of(&row, fresh);
     office.paper.refuse(false);
     assert_eq!(office.deliver(&mut job), "answered");
     assert_eq!(office.team.board.rows("documents").len(), 1);

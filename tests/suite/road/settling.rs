@@ -48,7 +48,7 @@ fn what_is_found_is_adopted() {
         assert_eq!(office.last_message()["content"], "Yes.");
         assert_eq!(office.gateway.take_seen().len(), 1);
         let looked = office.gateway.take_looked();
-        let marker = format!("[n-{} try 1]", job.row.id);
+        let marker = format!("[n-{} try 1]", job.work.id);
         assert_eq!((looked.len(), &looked[0].marker, looked[0].again), (1, &marker, false));
         assert_eq!((looked[0].run.as_deref(), looked[0].failed), (Some("resp_0"), false));
         assert_eq!(looked[0].session.split(':').next(), Some("task"));
@@ -180,7 +180,7 @@ fn a_stuck_run_is_ended_and_the_turn_is_sent_once_more() {
         office.gateway.fails(Class::Lost, Why::LostAnswer);
         assert_eq!(office.deliver(&mut job), "again");
         let repeated = office.gateway.take_seen().pop().unwrap().message.unwrap();
-        assert!(repeated.starts_with(&format!("[n-{} try 2]", job.row.id)), "{repeated}");
+        assert!(repeated.starts_with(&format!("[n-{} try 2]", job.work.id)), "{repeated}");
         assert!(repeated.contains("sent again"), "{repeated}");
         quiet(&mut job);
         office.gateway.recovers(goes_on(7)).ends(Ok(true)).recovers(goes_on(7));
@@ -258,12 +258,12 @@ fn what_is_absent_is_sent_again() {
         office.gateway.fails(Class::Lost, Why::LostAnswer);
         assert_eq!(office.deliver(&mut job), "again");
         let repeated = office.gateway.take_seen().pop().unwrap().message.unwrap();
-        assert!(repeated.starts_with(&format!("[n-{} try 2]", job.row.id)), "{repeated}");
+        assert!(repeated.starts_with(&format!("[n-{} try 2]", job.work.id)), "{repeated}");
         assert_eq!(repeated.contains("sent again"), marker_seen, "{repeated}");
         office.gateway.recovers(Recovered::Answered(says("Yes.")));
         assert_eq!(office.deliver(&mut job), "answered");
         let earlier = office.gateway.take_looked().pop().unwrap().earlier;
-        assert_eq!(earlier, marker_seen.then(|| format!("[n-{} try 1]", job.row.id)));
+        assert_eq!(earlier, marker_seen.then(|| format!("[n-{} try 1]", job.work.id)));
     }
 
     let (office, mut job) = lost();
@@ -366,7 +366,7 @@ fn a_note_of_another_life_is_settled_first() {
     office.gateway.recovers(Recovered::Answered(says("Yes.")));
     assert_eq!(office.deliver(&mut job), "answered");
     let looked = office.gateway.take_looked();
-    assert_eq!(looked[0].marker, format!("[n-{} try 3]", job.row.id));
+    assert_eq!(looked[0].marker, format!("[n-{} try 3]", job.work.id));
     assert_eq!(looked[0].session, "task:t1:agent:ben:acc:v1", "where it was sent, wherever that is now");
     assert!(looked[0].age >= Duration::from_mins(1), "there is only the wall clock to tell it by");
     assert!(office.gateway.take_seen().is_empty());

@@ -10,11 +10,13 @@ use mission_control_runtime::delivery::retry::{SILENCES_MAX, UNKNOWN_MAX};
 use mission_control_runtime::delivery::{Job, Record};
 use mission_control_runtime::gateway::{Class, Recovered, Reply, Why};
 use mission_control_runtime::local::Engine;
+use mission_control_runtime::model::Notification;
 use serde_json::{Value, json};
 
 use super::desk::Office;
 use super::{CONTEXT, DELIVERED, ENDED, POST, READ};
 use crate::support::direct::Fault;
+use crate::support::work::{notification_of, work_of};
 
 fn is_typing(row: &Value) -> bool {
     row.get("readAt").is_some() && row.get("deliveredAt").is_none() && row.get("deliveryEndedAt").is_none()
@@ -25,7 +27,7 @@ fn find(engine: &Engine, table: &str, id: &str) -> Value {
 }
 
 fn row_of(office: &Office, job: &Job) -> Value {
-    office.team.board.row("notifications", job.row.id.as_str())
+    office.team.board.row("notifications", job.work.id.as_str())
 }
 
 fn lost_answer() -> Fault {
@@ -158,7 +160,7 @@ fn somebody_types_while_the_agent_is_at_work() {
     let office = Office::new();
     let mut job = office.mention("@ben?");
     let (engine, seen) = (office.team.board.engine.clone(), Arc::<AtomicBool>::default());
-    let (id, told) = (job.row.id.clone(), seen.clone());
+    let (id, told) = (job.work.id.clone(), seen.clone());
     office.gateway.meanwhile(move || {
         told.store(is_typing(&find(&engine, "notifications", id.as_str())), Ordering::SeqCst);
     });
@@ -182,7 +184,7 @@ fn a_row_that_somebody_else_has_begun_is_left_to_them() {
     for (marks, end) in rows {
         let office = Office::new();
         let mut job = office.mention("@ben?");
-        office.team.board.edit("notifications", job.row.id.as_str(), marks.clone());
+        office.team.board.edit("notifications", job.work.id.as_str(), marks.clone());
         office.gateway.says("Yes.");
         let before = row_of(&office, &job);
         assert_eq!(office.deliver(&mut job), end, "{marks}");
@@ -193,7 +195,8 @@ fn a_row_that_somebody_else_has_begun_is_left_to_them() {
         assert!(office.gateway.take_seen().is_empty(), "{marks}");
         if end == "again" {
             assert_eq!(job.record, Record::default(), "no attempt is counted");
-            job.row.read_at = Some(Millis(20));
+            let row = Notification { read_at: Some(Millis(20)), ..notification_of(&job).clone() };
+            job.work = work_of(&row);
             assert_eq!(office.deliver(&mut job), "answered", "{marks}");
         }
     }
@@ -206,7 +209,7 @@ fn what_somebody_else_has_settled_is_over() {
     let mut job = office.mention("@ben?");
     office.gateway.fails(Class::Lost, Why::Stopped);
     assert_eq!(office.deliver(&mut job), "again");
-    office.team.board.edit("notifications", job.row.id.as_str(), json!({"deliveredAt": 40.0}));
+    office.team.board.edit("notifications", job.work.id.as_str(), json!({"deliveredAt": 40.0}));
     office.gateway.recovers(Recovered::Answered(Reply { text: Some("Yes.".to_owned()), ..Reply::default() }));
     assert_eq!(office.deliver(&mut job), "gone");
     assert!(office.messages_of_ben().is_empty());

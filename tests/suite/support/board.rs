@@ -7,7 +7,7 @@ use std::time::Duration;
 use mission_control_runtime::clock::{Clock, Millis};
 use mission_control_runtime::http::server::{Limits, Server};
 use mission_control_runtime::local::door::{API_PATHS, BODY_BYTES, Door};
-use mission_control_runtime::local::{Caller, Engine, Kind, Options};
+use mission_control_runtime::local::{Caller, Engine, Kind, Options, Owner};
 use mission_control_runtime::secret::Secret;
 use serde_json::{Value, json};
 
@@ -58,8 +58,13 @@ impl Board {
     pub(crate) fn unserved(options: Options) -> Self {
         let hands = Hands(Arc::new(AtomicI64::new(1_765_526_400_000)));
         let engine = Engine::in_memory(Box::new(hands.clone()), options).unwrap();
-        let (account, token) =
-            engine.found("Acme", "acme", ("user_dana", "Dana Reyes", "dana@example.com")).unwrap();
+        let (account, token) = engine
+            .found(
+                "Acme",
+                "acme",
+                Owner { user_id: "user_dana", name: "Dana Reyes", email: "dana@example.com" },
+            )
+            .unwrap();
         let (engine, token) = (Arc::new(engine), token.expose().to_owned());
         Self { engine, account, token, hands, slowness: Arc::default(), server: None, agent: agent() }
     }

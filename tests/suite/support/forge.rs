@@ -4,8 +4,18 @@ use std::path::Path;
 
 use ring::digest::{SHA256, digest};
 
-/// Changes a row of the ledger in this directory as another version would, with the right checksum.
+/// Changes a record in the ledger in this directory as another version would, with the right checksum.
 pub(crate) fn forge(place: &Path, id: &str, change: impl Fn(&mut serde_json::Value)) {
+    forge_text(place, id, 4, change);
+}
+
+/// Changes the work that a record belongs to as another version would, with the right checksum.
+pub(crate) fn forge_work(place: &Path, id: &str, change: impl Fn(&mut serde_json::Value)) {
+    forge_text(place, id, 3, change);
+}
+
+/// Changes one of the selected texts.
+fn forge_text(place: &Path, id: &str, text: usize, change: impl Fn(&mut serde_json::Value)) {
     let database = rusqlite::Connection::open(place.join("ledger.sqlite")).unwrap();
     let select = "SELECT number, id, account, agent, row, record, story, task, ended, written, first_seen, not_before, closed \
                   FROM deliveries WHERE id = ?";
@@ -19,9 +29,9 @@ pub(crate) fn forge(place: &Path, id: &str, change: impl Fn(&mut serde_json::Val
             Ok((texts, optional, numbers, row.get::<_, i64>(0)?))
         })
         .unwrap();
-    let mut record = serde_json::from_str(&texts[4]).unwrap();
-    change(&mut record);
-    texts[4] = record.to_string();
+    let mut value = serde_json::from_str(&texts[text]).unwrap();
+    change(&mut value);
+    texts[text] = value.to_string();
     let mut bytes = Vec::new();
     let mut add = |part: Option<&[u8]>| {
         bytes.extend(part.map_or(u64::MAX, |part| part.len() as u64).to_le_bytes());
@@ -40,8 +50,8 @@ pub(crate) fn forge(place: &Path, id: &str, change: impl Fn(&mut serde_json::Val
     let sum = digest.as_ref().iter().take(8).fold(0, |sum: i64, byte| sum << 8 | i64::from(*byte));
     database
         .execute(
-            "UPDATE deliveries SET record = ?, sum = ? WHERE number = ?",
-            rusqlite::params![texts[4], sum, at],
+            "UPDATE deliveries SET row = ?, record = ?, sum = ? WHERE number = ?",
+            rusqlite::params![texts[3], texts[4], sum, at],
         )
         .unwrap();
 }

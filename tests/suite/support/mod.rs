@@ -28,6 +28,8 @@ pub(crate) mod seeds;
 pub(crate) mod team;
 /// An https server and its certificate.
 pub(crate) mod tls_server;
+/// Jobs and the notifications that they deliver.
+pub(crate) mod work;
 
 /// Tests that measure how soon a server answers, and tests that load both cores for long, run one at a time.
 pub(crate) fn one_at_a_time() -> std::sync::MutexGuard<'static, ()> {

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::board::Board;
+use mission_control_runtime::local::Owner;
 
 /// The backend's own words in an answer that refuses.
 pub(crate) fn refusal(answer: Result<Value, String>) -> String {
@@ -73,7 +74,10 @@ impl Board {
     /// Another account's row of a table, made from one of ours.
     pub(crate) fn foreign(&self, table: &str, id: &str) -> String {
         let slug = format!("other-{}", self.rows("accounts").len());
-        let (account, _) = self.engine.found("Other", &slug, ("user_eve", "Eve", "eve@example.com")).unwrap();
+        let (account, _) = self
+            .engine
+            .found("Other", &slug, Owner { user_id: "user_eve", name: "Eve", email: "eve@example.com" })
+            .unwrap();
         let mut row = self.row(table, id);
         row.as_object_mut().unwrap().retain(|name, _| !name.starts_with('_'));
         self.engine.plant(table, merged(row, json!({"accountId": account}))).unwrap()

@@ -95,24 +95,23 @@ impl Endpoint {
         redactor: Arc<Redactor>,
         limits: Limits,
     ) -> Self {
-        Self::with_names(base, token, (roots, redactor), limits, Choice::default())
-    }
-
-    /// With limits and names of your own.
-    pub fn with_names(
-        base: BaseUrl,
-        token: Option<Secret>,
-        (roots, redactor): (&Roots, Arc<Redactor>),
-        limits: Limits,
-        names: Choice,
-    ) -> Self {
         let turns = base.join("/v1/responses");
         let token = token.filter(|token| !token.is_empty());
         let (roots, pool, memory) = (roots.clone(), ByteBudget::default().gateway, Mutex::default());
+        let names = Choice::default();
         Self(Arc::new(Shared { base, turns, token, roots, redactor, limits, pool, names, memory }))
     }
 
-    /// The same, drawing on this memory for answers. To be said before the first clone.
+    /// Names conversations like this. Call it before the first clone.
+    #[must_use]
+    pub fn with_names(mut self, names: Choice) -> Self {
+        if let Some(shared) = Arc::get_mut(&mut self.0) {
+            shared.names = names;
+        }
+        self
+    }
+
+    /// Takes the memory for answers from this pool. Call it before the first clone.
     #[must_use]
     pub fn with_memory(mut self, pool: Pool) -> Self {
         if let Some(shared) = Arc::get_mut(&mut self.0) {

@@ -5,11 +5,12 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::sync::Arc;
 
 use super::Record;
 use super::shelf::Shelved;
+use crate::work::{Work, WorkId};
 use mcr_model::clock::Millis;
-use mcr_model::{Notification, NotificationId};
 
 /// Whose turns do not begin.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,11 +39,11 @@ pub enum Ask {
     /// Which rows are not settled, and what was given up.
     Look,
     /// Begin again what was given up.
-    Retry(NotificationId),
+    Retry(WorkId),
     /// Close for good what was given up.
-    Drop(NotificationId),
+    Drop(WorkId),
     /// Wait for this row's agent no longer.
-    GiveUp(NotificationId),
+    GiveUp(WorkId),
     /// From now on these turns do not begin.
     Hold(Hold),
     /// Whether nothing begins at all from now on, because the ledger is not in its place.
@@ -98,8 +99,8 @@ impl Refused {
 /// A row that is not settled.
 #[derive(Clone, Debug)]
 pub struct Pending {
-    /// What is to be delivered.
-    pub row: Notification,
+    /// What is to be done.
+    pub work: Arc<Work>,
     /// What has been done for it; of one that is with a worker the ledger knows more.
     pub record: Record,
     /// What was last in its way.
@@ -119,7 +120,7 @@ pub enum Place {
     Rests(Millis),
     /// Another one of the same agent and task comes first: it runs, or it is earlier and does not let this one pass, or
     /// its turn is not settled.
-    Behind(NotificationId),
+    Behind(WorkId),
 }
 
 /// Whoever wants to hear the answer; they are told once.

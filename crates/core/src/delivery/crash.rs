@@ -15,12 +15,13 @@
 //! moment once in ten times at most, and six times in a row practically never. A stop in order and a restart of the
 //! machine are no crashes.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Record;
 use super::journal::{Journal, JournalError, Note, Step, Wait};
+use crate::work::{Work, WorkId};
 use mcr_model::clock::Millis;
-use mcr_model::{Notification, NotificationId};
 
 /// After so many crashes that are held against it, in a row, a delivery is given up.
 pub const HELD_MAX: u32 = 6;
@@ -47,11 +48,11 @@ pub struct Crash {
     /// When it began to work.
     pub began: Millis,
     /// What its workers had in hand, and since when.
-    pub in_hand: Vec<(NotificationId, Millis)>,
+    pub in_hand: Vec<(WorkId, Millis)>,
 }
 
 /// A delivery that is not over, and until when it rests.
-pub type Found = (Notification, Record, Option<Millis>);
+pub type Found = (Arc<Work>, Record, Option<Millis>);
 
 /// Deliveries that an earlier process has left go on in this one; each of them is told so. `crash` is how that process
 /// ended, if it was a crash. An error means that what was counted may not outlive another one.
@@ -62,22 +63,22 @@ pub fn go_on(
     now: Millis,
 ) -> Result<(), JournalError> {
     let last = found.len().saturating_sub(1);
-    for (number, (row, record, not_before)) in found.iter_mut().enumerate() {
+    for (number, (work, record, not_before)) in found.iter_mut().enumerate() {
         record.recalled(now);
         // The clock may have been set back since.
         *not_before = not_before.map(|until| until.min(now + REST_MAX));
         let words = match crash {
             None => "the runtime was stopped and started again".to_owned(),
             Some(crash) => {
-                let words = judge(record, &row.id, crash, now);
+                let words = judge(record, &work.id, crash, now);
                 // What is given up does not rest before.
-                let counted = crash.had(&row.id) && record.held < HELD_MAX;
+                let counted = crash.had(&work.id) && record.held < HELD_MAX;
                 let rests = rest(record.suspected).filter(|_| counted).map(|rest| now + rest);
                 *not_before = rests.max(*not_before);
                 words
             }
         };
-        let note = Note::of(row, now).record(record).step(Step::Restarted, &words).rests(*not_before);
+        let note = Note::of(work, now).record(record).step(Step::Restarted, &words).rests(*not_before);
         // What was counted must outlive the next crash.
         let wait = if crash.is_some() && number == last { Wait::ForDisk } else { Wait::Not };
         journal.note(&note, wait)?;
@@ -86,23 +87,23 @@ pub fn go_on(
 }
 
 impl Crash {
-    fn had(&self, row: &NotificationId) -> bool {
-        self.in_hand.iter().any(|(id, _)| id == row)
+    fn had(&self, work: &WorkId) -> bool {
+        self.in_hand.iter().any(|(id, _)| id == work)
     }
 
     /// Whether it proves something against this delivery.
-    fn accuses(&self, row: &NotificationId, now: Millis) -> bool {
+    fn accuses(&self, work: &WorkId, now: Millis) -> bool {
         let [(id, since)] = &self.in_hand[..] else { return false };
         // The instant of the crash is not known; it was before now.
-        id == row && since.since(self.began) >= now.since(*since) * QUIET
+        id == work && since.since(self.began) >= now.since(*since) * QUIET
     }
 }
 
 /// Counts the crash; what is told of it.
-fn judge(record: &mut Record, row: &NotificationId, crash: &Crash, now: Millis) -> String {
-    let accused = crash.accuses(row, now);
+fn judge(record: &mut Record, work: &WorkId, crash: &Crash, now: Millis) -> String {
+    let accused = crash.accuses(work, now);
     record.held = if accused { record.held.saturating_add(1) } else { 0 };
-    if !crash.had(row) {
+    if !crash.had(work) {
         record.suspected = record.suspected.saturating_sub(SPARED);
         return "the runtime crashed while this delivery waited".to_owned();
     }
@@ -137,12 +138,12 @@ mod tests {
     /// The process worked for so long without the row, and then had these in hand for so long.
     fn crash(without: u64, rows: &[&str]) -> Crash {
         let since = START + secs(without);
-        Crash { began: START, in_hand: rows.iter().map(|row| (NotificationId::new(*row), since)).collect() }
+        Crash { began: START, in_hand: rows.iter().map(|row| (WorkId::new(*row), since)).collect() }
     }
 
     fn after(record: &mut Record, crash: &Crash, with: u64) -> String {
         let since = crash.in_hand.first().map_or(START, |(_, since)| *since);
-        judge(record, &NotificationId::new("n1"), crash, since + secs(with))
+        judge(record, &WorkId::new("n1"), crash, since + secs(with))
     }
 
     /// What is held against a delivery, and what takes it back.

@@ -6,6 +6,7 @@
 mod acts;
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use super::ask::Hold;
 use super::finished::{Admission, FinishedItems};
@@ -16,14 +17,14 @@ use super::shelf::Shelved;
 use super::tally::Tally;
 use super::{End, Job, Outcome, Record, Trouble};
 use crate::gateway::Class;
+use crate::work::{Work, WorkId};
 use mcr_model::clock::Millis;
-use mcr_model::{Notification, NotificationId};
 
 /// What became of an item that a source offered.
 #[derive(Debug)]
 pub(super) enum Offered {
     /// The item is in the queue from now on.
-    Accepted(NotificationId),
+    Accepted(WorkId),
     /// The item is in the queue already, or its look is outdated.
     Known,
     /// The item is not ours to start.
@@ -38,7 +39,7 @@ pub(super) struct Dispatcher {
     free_workers: usize,
     finished: FinishedItems,
     /// Items that only a newer version understands.
-    untouched: HashSet<NotificationId>,
+    untouched: HashSet<WorkId>,
     /// The agents whose turns do not start.
     hold: Hold,
     /// Whether nothing starts.
@@ -52,8 +53,8 @@ impl Dispatcher {
     /// A dispatcher with all workers free and the work that an earlier process has left.
     pub(super) fn new(workers: usize, left: Left, now: Millis) -> Self {
         let mut queue = Queue::default();
-        for (row, record, not_before) in left.open {
-            queue.recall(row, record, not_before, now);
+        for (work, record, not_before) in left.open {
+            queue.recall(work, record, not_before, now);
         }
         Self {
             queue,
@@ -69,35 +70,31 @@ impl Dispatcher {
     }
 
     /// A source offers an item.
-    pub(super) fn offer(&mut self, row: Notification, now: Millis) -> Offered {
-        if self.untouched.contains(&row.id) {
+    pub(super) fn offer(&mut self, work: Arc<Work>, now: Millis) -> Offered {
+        if self.untouched.contains(&work.id) {
             return Offered::Refused;
         }
-        if self.queue.knows(&row) {
+        if self.queue.knows(&work) {
             return Offered::Known;
         }
-        let id = row.id.clone();
+        let id = work.id.clone();
         match self.finished.admit(&id) {
             Admission::Refused => return Offered::Refused,
             Admission::Outdated => return Offered::Known,
-            Admission::Start => self.queue.push(row, Record::default(), now),
-            Admission::OnlyMark(record) => self.queue.push_ended(row, *record, now),
+            Admission::Start => self.queue.push(work, Record::default(), now),
+            Admission::OnlyMark(record) => self.queue.push_ended(work, *record, now),
         }
         Offered::Accepted(id)
     }
 
     /// Closes waiting items that no longer exist at their source. An item for which something has been done stays.
     /// Returns the closed items.
-    pub(super) fn withdraw(
-        &mut self,
-        is_missing: impl Fn(&Notification) -> bool,
-        now: Millis,
-    ) -> Vec<NotificationId> {
+    pub(super) fn withdraw(&mut self, is_missing: impl Fn(&WorkId) -> bool, now: Millis) -> Vec<WorkId> {
         let mut withdrawn = Vec::new();
         for number in self.queue.untouched(is_missing) {
-            if let Some(row) = self.queue.close(number, now) {
-                withdrawn.push(row.id.clone());
-                self.effects.push(Effect::Forget(Box::new(row)));
+            if let Some(work) = self.queue.close(number, now) {
+                withdrawn.push(work.id.clone());
+                self.effects.push(Effect::Forget(work));
                 *self.tally.ended.entry(End::Gone.name()).or_default() += 1;
             }
         }
@@ -173,12 +170,12 @@ impl Dispatcher {
         }
         self.queue.close(job.number, now);
         let marked = !matches!(end, End::Gone | End::Dead(_)) && !job.record.unmarked;
-        self.finished.insert(&job.row.id, end, marked, look, now);
+        self.finished.insert(&job.work.id, end, marked, look, now);
         match end {
             End::Dead(_) if again => {}
             End::Dead(why) => {
                 let why = why.clone();
-                self.finished.put_dead_letter(Shelved { at: now, row: job.row, record: job.record, why });
+                self.finished.put_dead_letter(Shelved { at: now, work: job.work, record: job.record, why });
             }
             End::Answered(_)
             | End::Kept(_)
@@ -187,7 +184,7 @@ impl Dispatcher {
             | End::Skipped(_)
             | End::Gone
             | End::Stopped
-            | End::Dropped(_) => self.finished.remove_dead_letter(&job.row.id),
+            | End::Dropped(_) => self.finished.remove_dead_letter(&job.work.id),
         }
     }
 

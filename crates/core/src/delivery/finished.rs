@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::shelf::{Shelf, Shelved};
 use super::{End, Record};
-use mcr_model::NotificationId;
+use crate::work::WorkId;
 use mcr_model::clock::Millis;
 
 /// How long an item without a mark at the backend is refused.
@@ -37,24 +37,24 @@ pub(super) enum Admission {
 #[derive(Debug, Default)]
 pub(super) struct FinishedItems {
     /// Items that have ended, each with the last look that had begun by then.
-    settled: HashMap<NotificationId, u64>,
+    settled: HashMap<WorkId, u64>,
     /// Items without a mark at the backend, with the time of their end.
-    unmarked: HashMap<NotificationId, End>,
-    unmarked_order: VecDeque<(Millis, NotificationId)>,
+    unmarked: HashMap<WorkId, End>,
+    unmarked_order: VecDeque<(Millis, WorkId)>,
     /// Items of which only the mark is retried, if a source offers them.
-    closed: HashMap<NotificationId, End>,
+    closed: HashMap<WorkId, End>,
     dead_letters: Shelf,
 }
 
 impl FinishedItems {
     /// The items of an earlier process.
-    pub(super) fn new(closed: HashMap<NotificationId, End>, dead_letters: Shelf) -> Self {
+    pub(super) fn new(closed: HashMap<WorkId, End>, dead_letters: Shelf) -> Self {
         Self { closed, dead_letters, ..Self::default() }
     }
 
     /// An item has ended. `look` is the last look of its source that had begun by then. An item that is not `marked` is
     /// shown again by later looks.
-    pub(super) fn insert(&mut self, id: &NotificationId, end: &End, marked: bool, look: u64, now: Millis) {
+    pub(super) fn insert(&mut self, id: &WorkId, end: &End, marked: bool, look: u64, now: Millis) {
         self.settled.insert(id.clone(), look);
         if marked {
             return;
@@ -80,14 +80,14 @@ impl FinishedItems {
         }
     }
 
-    fn refuse_no_longer(&mut self, id: NotificationId) {
+    fn refuse_no_longer(&mut self, id: WorkId) {
         if let Some(end) = self.unmarked.remove(&id).filter(End::is_marked) {
             self.closed.insert(id, end);
         }
     }
 
     /// Decides about an item that a source offers and that is not in the queue.
-    pub(super) fn admit(&mut self, id: &NotificationId) -> Admission {
+    pub(super) fn admit(&mut self, id: &WorkId) -> Admission {
         if self.unmarked.contains_key(id) {
             return Admission::Refused;
         }
@@ -110,26 +110,26 @@ impl FinishedItems {
     }
 
     /// The item has ended in another way since.
-    pub(super) fn remove_dead_letter(&mut self, id: &NotificationId) {
+    pub(super) fn remove_dead_letter(&mut self, id: &WorkId) {
         self.dead_letters.take(id);
     }
 
     /// A person retries a dead letter: nothing guards the item any more.
-    pub(super) fn retry(&mut self, id: &NotificationId) -> Option<Shelved> {
+    pub(super) fn retry(&mut self, id: &WorkId) -> Option<Shelved> {
         let letter = self.dead_letters.take(id)?;
         self.unguard(id);
         Some(letter)
     }
 
     /// A person drops a dead letter. If a source offers the item again, only its mark is retried.
-    pub(super) fn drop_dead_letter(&mut self, id: &NotificationId) -> Option<Shelved> {
+    pub(super) fn drop_dead_letter(&mut self, id: &WorkId) -> Option<Shelved> {
         let letter = self.dead_letters.take(id)?;
         self.unguard(id);
         self.closed.insert(id.clone(), End::Dropped(letter.why.clone()));
         Some(letter)
     }
 
-    fn unguard(&mut self, id: &NotificationId) {
+    fn unguard(&mut self, id: &WorkId) {
         self.closed.remove(id);
         self.settled.remove(id);
         self.unmarked.remove(id);

@@ -10,8 +10,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{End, Record};
+use crate::work::{Work, WorkId};
 use mcr_model::clock::Millis;
-use mcr_model::{Notification, NotificationId};
 
 /// Whoever keeps the records of deliveries across crashes.
 pub trait Journal: Send + Sync {
@@ -21,7 +21,7 @@ pub trait Journal: Send + Sync {
 
     /// A worker has this delivery in hand from now on, until the hand is gone: what the next process must know if this
     /// one crashes.
-    fn in_hand(&self, _row: &NotificationId, _now: Millis) -> Hand {
+    fn in_hand(&self, _work: &WorkId, _now: Millis) -> Hand {
         Hand::default()
     }
 }
@@ -59,8 +59,8 @@ pub enum Wait {
 pub struct Note<'a> {
     /// Now.
     pub at: Millis,
-    /// What is delivered.
-    pub row: &'a Notification,
+    /// What is to be done.
+    pub work: &'a Work,
     /// What has been done for it; without it only the story grows.
     pub record: Option<&'a Record>,
     /// Until when it rests, by the wall clock.
@@ -73,8 +73,8 @@ pub struct Note<'a> {
 
 impl<'a> Note<'a> {
     /// An empty one.
-    pub fn of(row: &'a Notification, at: Millis) -> Self {
-        Self { at, row, record: None, not_before: None, step: None, end: None }
+    pub fn of(work: &'a Work, at: Millis) -> Self {
+        Self { at, work, record: None, not_before: None, step: None, end: None }
     }
 
     /// With what has been done.

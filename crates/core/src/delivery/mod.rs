@@ -43,9 +43,11 @@ pub mod tally;
 pub mod tell;
 pub mod trouble;
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
-use mcr_model::{Notification, TaskId};
+use crate::work;
 
 pub use record::{FORM, Notice, PendingAnswer, Record, Sent, Stage, UnknownFields, Waits, Work, from_form_1};
 pub use rival::Foreign;
@@ -54,29 +56,13 @@ pub use trouble::{Trouble, Unsettled};
 use policy::Skip;
 use reply::Silence;
 
-/// The strict order of one agent and one task; what an agent does without a task is one track, too.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Track {
-    /// The recipient.
-    pub agent: String,
-    /// About what.
-    pub task: Option<TaskId>,
-}
-
-impl Track {
-    /// The track of a row.
-    pub fn of(row: &Notification) -> Self {
-        Self { agent: row.recipient_id.clone(), task: row.task_id.clone() }
-    }
-}
-
 /// A delivery on its way.
 #[derive(Clone, Debug)]
 pub struct Job {
     /// Its number: the order of first sight.
     pub number: u64,
-    /// What is to be delivered, as it was last listed.
-    pub row: Notification,
+    /// What is to be done, as its source last showed it.
+    pub work: Arc<work::Work>,
     /// What has been done for it.
     pub record: Record,
 }

@@ -7,6 +7,7 @@
 //! The lists also show whether a duplicate runtime works on the same account. Until that is ruled out, nothing starts.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::dispatcher::{Dispatcher, Offered};
@@ -14,9 +15,10 @@ use super::pace::Pace;
 use super::rival::{Foreign, Look, Rival};
 use super::scheduler::Plan;
 use super::{Job, Outcome, Trouble};
+use crate::work::{Work, WorkId};
 use mcr_model::clock::Millis;
 use mcr_model::limits::UNDELIVERED_ROWS;
-use mcr_model::{Notification, NotificationId, RecipientType};
+use mcr_model::{Notification, RecipientType};
 
 /// A list asks for at least as many new rows as keep the workers busy until the next one.
 const NEW_ROWS_PER_WORKER: u32 = 4;
@@ -63,12 +65,12 @@ pub(super) struct NotificationSource {
     /// The number of rows in the last list that are not ours to start.
     ignored: usize,
     /// Rows that the dispatcher has, each with the list that first showed it. A row of an earlier process has 0.
-    first_listed: HashMap<NotificationId, u64>,
+    first_listed: HashMap<WorkId, u64>,
 }
 
 impl NotificationSource {
-    /// A source whose first list is due at once. `left` are the rows that an earlier process listed and did not finish.
-    pub(super) fn new(plan: Plan, left: impl Iterator<Item = NotificationId>, now: Millis) -> Self {
+    /// A source whose first list is due at once. `left` is the work that an earlier process did not finish.
+    pub(super) fn new<'a>(plan: Plan, left: impl Iterator<Item = &'a Work>, now: Millis) -> Self {
         Self {
             plan,
             poll_schedule: Pace::new(plan.rhythm),
@@ -78,7 +80,7 @@ impl NotificationSource {
             list_pending: false,
             has_more: false,
             ignored: 0,
-            first_listed: left.map(|id| (id, 0)).collect(),
+            first_listed: left.filter_map(Work::notification).map(|row| (WorkId::from(&row.id), 0)).collect(),
         }
     }
 
@@ -122,19 +124,25 @@ impl NotificationSource {
         self.poll_schedule.stir(now);
     }
 
-    /// A row starts.
-    pub(super) fn started(&mut self, id: NotificationId) {
-        self.duplicate_check.begins(id, self.lists);
+    /// Work starts.
+    pub(super) fn started(&mut self, work: &Work) {
+        if let Some(row) = work.notification() {
+            self.duplicate_check.begins(row.id.clone(), self.lists);
+        }
     }
 
-    /// A worker is done with a row, for good or for now.
+    /// A worker is done with work, for good or for now.
     pub(super) fn finished(&mut self, job: &Job, outcome: &Outcome, now: Millis) {
         self.expect_traffic(now);
         match outcome {
             Outcome::Closed(_) => {
-                self.first_listed.remove(&job.row.id);
+                self.first_listed.remove(&job.work.id);
             }
-            Outcome::Again { trouble: Trouble::Taken, .. } => self.duplicate_check.was_taken(&job.row.id),
+            Outcome::Again { trouble: Trouble::Taken, .. } => {
+                if let Some(row) = job.work.notification() {
+                    self.duplicate_check.was_taken(&row.id);
+                }
+            }
             Outcome::Again { .. } => {}
         }
     }
@@ -166,7 +174,7 @@ impl NotificationSource {
                 self.ignored += 1;
                 continue;
             }
-            match dispatcher.offer(row, now) {
+            match dispatcher.offer(Arc::new(row.into()), now) {
                 Offered::Accepted(id) => {
                     self.first_listed.insert(id, number);
                     is_new = true;
@@ -188,9 +196,9 @@ impl NotificationSource {
         dispatcher: &mut Dispatcher,
         now: Millis,
     ) {
-        let listed: HashSet<&NotificationId> = rows.iter().map(|row| &row.id).collect();
-        let is_missing = |row: &Notification| {
-            self.first_listed.get(&row.id).is_some_and(|first| *first < number) && !listed.contains(&row.id)
+        let listed: HashSet<&str> = rows.iter().map(|row| row.id.as_str()).collect();
+        let is_missing = |id: &WorkId| {
+            self.first_listed.get(id).is_some_and(|first| *first < number) && !listed.contains(id.as_str())
         };
         for id in dispatcher.withdraw(is_missing, now) {
             self.first_listed.remove(&id);
@@ -265,15 +273,19 @@ mod tests {
         source.listed(List { request, rows, unreadable: 0, dice: 0.5 }, dispatcher, now);
     }
 
+    fn work(id: &str) -> Arc<Work> {
+        Arc::new(row(id).into())
+    }
+
     #[test]
     fn only_a_listed_row_can_be_missing_from_a_list() {
         let (mut source, mut dispatcher) = source_and_dispatcher();
-        assert!(matches!(dispatcher.offer(row("from another source"), NOW), Offered::Accepted(_)));
+        assert!(matches!(dispatcher.offer(work("from another source"), NOW), Offered::Accepted(_)));
         list(&mut source, &mut dispatcher, vec![row("listed")]);
         assert_eq!(dispatcher.known(), 2);
         list(&mut source, &mut dispatcher, vec![]);
         assert_eq!((dispatcher.known(), dispatcher.tally.of("gone")), (1, 1));
-        assert!(matches!(dispatcher.offer(row("from another source"), NOW), Offered::Known));
+        assert!(matches!(dispatcher.offer(work("from another source"), NOW), Offered::Known));
         list(&mut source, &mut dispatcher, vec![]);
         assert_eq!((dispatcher.known(), dispatcher.tally.of("gone")), (1, 1));
     }
@@ -291,9 +303,8 @@ mod tests {
     #[test]
     fn a_row_of_an_earlier_process_that_no_list_shows_is_gone() {
         let (source, _) = source_and_dispatcher();
-        let open = vec![(row("left"), crate::delivery::Record::default(), None)];
-        let mut source =
-            NotificationSource::new(source.plan, open.iter().map(|(row, ..)| row.id.clone()), NOW);
+        let open = vec![(work("left"), crate::delivery::Record::default(), None)];
+        let mut source = NotificationSource::new(source.plan, open.iter().map(|(work, ..)| &**work), NOW);
         let mut dispatcher = Dispatcher::new(2, Left { open, ..Left::default() }, NOW);
         list(&mut source, &mut dispatcher, vec![]);
         assert_eq!((dispatcher.known(), dispatcher.tally.of("gone")), (0, 1));

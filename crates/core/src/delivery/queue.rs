@@ -15,14 +15,15 @@
 mod row;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
 
-use row::{PASSED_FOR_OTHERS, RANKS, Row};
+use row::{PASSED_FOR_OTHERS, Row};
 
 use super::ask::{Hold, Pending, Place};
 use super::gate::Turns;
-use super::{Job, Record, Stage, Track, cause};
+use super::{Job, Record, Stage, cause};
+use crate::work::{Rank, Track, Work, WorkId};
 use mcr_model::clock::Millis;
-use mcr_model::{Notification, NotificationId};
 
 /// How many later rows may begin before an earlier one that waits.
 pub(super) const OVERTAKEN_MAX: u32 = 200;
@@ -49,10 +50,10 @@ pub(super) struct Taken {
 pub(super) struct Queue {
     next_number: u64,
     rows: BTreeMap<u64, Row>,
-    numbers: HashMap<NotificationId, u64>,
+    numbers: HashMap<WorkId, u64>,
     lines: HashMap<Track, Line>,
     /// Rows of idle tracks that could begin now, by rank.
-    ready: [BTreeSet<u64>; RANKS],
+    ready: [BTreeSet<u64>; Rank::COUNT],
     /// Rows of idle tracks that could begin and rest, by the end of their rest.
     resting: BTreeSet<(Millis, u64)>,
     running: usize,
@@ -80,7 +81,7 @@ impl Queue {
 
     /// When the oldest of them was created, by the backend's clock.
     pub(super) fn oldest(&self) -> Option<Millis> {
-        self.rows.values().next().map(|row| row.notification.created_at)
+        self.rows.values().next().map(|row| row.work.created_at())
     }
 
     /// When the next row has rested enough.
@@ -90,12 +91,10 @@ impl Queue {
 
     /// Whether the row is known. A later message may have been folded into it; a worker reads that for itself, so only
     /// what `oldest` tells is kept up to date, and the marks, by which a worker sees that somebody else was faster.
-    pub(super) fn knows(&mut self, row: &Notification) -> bool {
-        let Some(number) = self.numbers.get(&row.id) else { return false };
+    pub(super) fn knows(&mut self, work: &Work) -> bool {
+        let Some(number) = self.numbers.get(&work.id) else { return false };
         if let Some(known) = self.rows.get_mut(number) {
-            let known = &mut known.notification;
-            known.created_at = row.created_at;
-            (known.read_at, known.delivery_ended_at) = (row.read_at, row.delivery_ended_at);
+            known.work.offered_again(work);
         }
         true
     }
@@ -103,29 +102,29 @@ impl Queue {
     /// A row that an earlier process has left, at the end of its track.
     pub(super) fn recall(
         &mut self,
-        row: Notification,
+        work: Arc<Work>,
         record: Record,
         not_before: Option<Millis>,
         now: Millis,
     ) {
-        self.add(Row { not_before, ..Row::new(row, record) }, now);
+        self.add(Row { not_before, ..Row::new(work, record) }, now);
     }
 
     /// A new row, at the end of its track.
-    pub(super) fn push(&mut self, row: Notification, record: Record, now: Millis) {
-        self.add(Row::new(row, record), now);
+    pub(super) fn push(&mut self, work: Arc<Work>, record: Record, now: Millis) {
+        self.add(Row::new(work, record), now);
     }
 
     /// A row that has ended and is offered again, because its mark is missing.
-    pub(super) fn push_ended(&mut self, row: Notification, record: Record, now: Millis) {
-        self.add(Row { ended: true, ..Row::new(row, record) }, now);
+    pub(super) fn push_ended(&mut self, work: Arc<Work>, record: Record, now: Millis) {
+        self.add(Row { ended: true, ..Row::new(work, record) }, now);
     }
 
     fn add(&mut self, row: Row, now: Millis) {
         let number = self.next_number;
         self.next_number += 1;
-        self.numbers.insert(row.notification.id.clone(), number);
-        let track = row.track.clone();
+        self.numbers.insert(row.work.id.clone(), number);
+        let track = row.work.track.clone();
         self.lines.entry(track.clone()).or_default().rows.push_back(number);
         self.rows.insert(number, row);
         self.arrange(&track, now);
@@ -149,7 +148,7 @@ impl Queue {
         let Some(line) = self.lines.get_mut(track) else { return };
         for number in std::mem::take(&mut line.next) {
             let Some(row) = self.rows.get(&number) else { continue };
-            self.ready[row.rank as usize].remove(&number);
+            self.ready[row.work.rank as usize].remove(&number);
             if let Some(at) = row.not_before {
                 self.resting.remove(&(at, number));
             }
@@ -182,7 +181,7 @@ impl Queue {
                 self.resting.insert((at, number));
             }
             Some(_) | None => {
-                self.ready[row.rank as usize].insert(number);
+                self.ready[row.work.rank as usize].insert(number);
             }
         }
     }
@@ -198,7 +197,7 @@ impl Queue {
     }
 
     /// Whether this row is known.
-    pub(super) fn has(&self, id: &NotificationId) -> bool {
+    pub(super) fn has(&self, id: &WorkId) -> bool {
         self.numbers.contains_key(id)
     }
 
@@ -206,7 +205,7 @@ impl Queue {
     pub(super) fn pending(&self, now: Millis) -> Vec<Pending> {
         let rows = self.rows.iter();
         rows.map(|(number, row)| Pending {
-            row: row.notification.clone(),
+            work: row.work.clone(),
             record: row.record.clone(),
             trouble: row.trouble.clone(),
             place: self.place(*number, row, now),
@@ -218,13 +217,13 @@ impl Queue {
         if row.running {
             return Place::Running;
         }
-        let line = self.lines.get(&row.track);
+        let line = self.lines.get(&row.work.track);
         let behind =
             line.and_then(|line| self.waits_for(number, line)).and_then(|other| self.rows.get(&other));
         match (row.not_before.filter(|at| *at > now), behind) {
             // It waits for one that runs; but its own pause is not over either.
             (Some(at), Some(other)) if other.running => Place::Rests(at),
-            (_, Some(other)) => Place::Behind(other.notification.id.clone()),
+            (_, Some(other)) => Place::Behind(other.work.id.clone()),
             (Some(at), None) => Place::Rests(at),
             (None, None) => Place::Ready,
         }
@@ -241,9 +240,9 @@ impl Queue {
     }
 
     /// A person wants it to begin as soon as it can; whether it is known.
-    pub(super) fn hurry(&mut self, id: &NotificationId, now: Millis) -> bool {
+    pub(super) fn hurry(&mut self, id: &WorkId, now: Millis) -> bool {
         let Some(number) = self.numbers.get(id).copied() else { return false };
-        let Some(track) = self.rows.get(&number).map(|row| row.track.clone()) else { return false };
+        let Some(track) = self.rows.get(&number).map(|row| row.work.track.clone()) else { return false };
         self.withdraw(&track);
         if let Some(row) = self.rows.get_mut(&number) {
             (row.hurried, row.not_before) = (true, None);
@@ -271,14 +270,14 @@ impl Queue {
         for (_, earlier) in self.rows.range_mut(..number).filter(|(_, row)| !row.running) {
             earlier.overtaken += 1;
         }
-        let track = self.rows.get(&number)?.track.clone();
+        let track = self.rows.get(&number)?.work.track.clone();
         self.withdraw(&track);
         self.lines.get_mut(&track)?.busy = Some(number);
         let row = self.rows.get_mut(&number)?;
         let turn = row.needs_turn();
         row.running = true;
         self.running += 1;
-        let job = Job { number, row: row.notification.clone(), record: std::mem::take(&mut row.record) };
+        let job = Job { number, work: row.work.clone(), record: std::mem::take(&mut row.record) };
         Some(Taken { job, turn })
     }
 
@@ -298,7 +297,7 @@ impl Queue {
         row.not_before = not_before;
         row.running = false;
         self.running -= 1;
-        let track = row.track.clone();
+        let track = row.work.track.clone();
         if let Some(line) = self.lines.get_mut(&track) {
             line.busy = None;
         }
@@ -311,11 +310,11 @@ impl Queue {
     }
 
     /// It is settled: the next of its track may begin.
-    pub(super) fn close(&mut self, number: u64, now: Millis) -> Option<Notification> {
-        let track = self.rows.get(&number)?.track.clone();
+    pub(super) fn close(&mut self, number: u64, now: Millis) -> Option<Arc<Work>> {
+        let track = self.rows.get(&number)?.work.track.clone();
         self.withdraw(&track);
         let row = self.rows.remove(&number)?;
-        self.numbers.remove(&row.notification.id);
+        self.numbers.remove(&row.work.id);
         self.running -= usize::from(row.running);
         let line = self.lines.get_mut(&track)?;
         line.busy = line.busy.filter(|busy| *busy != number);
@@ -325,11 +324,11 @@ impl Queue {
         } else {
             self.arrange(&track, now);
         }
-        Some(row.notification)
+        Some(row.work)
     }
 
     /// The numbers of those rows among `candidates` that wait and for which nothing has been done.
-    pub(super) fn untouched(&self, candidates: impl Fn(&Notification) -> bool) -> Vec<u64> {
+    pub(super) fn untouched(&self, candidates: impl Fn(&WorkId) -> bool) -> Vec<u64> {
         let is_untouched = |row: &Row| {
             let record = &row.record;
             // One that begins again is settled there, so no list shows it.
@@ -337,7 +336,7 @@ impl Queue {
                 record.reopened || record.failures.of(cause::LOST_ANSWER) > 0 || record.sent.is_some();
             !row.running && matches!(record.stage, Stage::Fresh) && !again
         };
-        let found = self.rows.iter().filter(|(_, row)| is_untouched(row) && candidates(&row.notification));
+        let found = self.rows.iter().filter(|(_, row)| is_untouched(row) && candidates(&row.work.id));
         found.map(|(number, _)| *number).collect()
     }
 }

@@ -32,8 +32,7 @@ impl Scheduler {
 
     /// A scheduler with all workers free and the work that an earlier process has left.
     pub fn with(plan: Plan, left: Left, now: Millis) -> Self {
-        let open = left.open.iter().map(|(row, ..)| row.id.clone());
-        let notifications = NotificationSource::new(plan, open, now);
+        let notifications = NotificationSource::new(plan, left.open.iter().map(|(work, ..)| &**work), now);
         Self { notifications, dispatcher: Dispatcher::new(plan.workers, left, now), stopping: false }
     }
 
@@ -59,6 +58,10 @@ impl Scheduler {
             Some(Event::ListFailed { why, not_before, dice }) => {
                 self.notifications.list_failed(not_before, dice, now);
                 self.dispatcher.tally.fail_to_list(why, now);
+            }
+            Some(Event::Offered(work)) => {
+                // Known or refused work needs no answer: its source offers what it has, not what is missing here.
+                self.dispatcher.offer(work, now);
             }
             Some(Event::Finished(job, outcome)) => {
                 self.notifications.finished(&job, &outcome, now);
@@ -94,7 +97,7 @@ impl Scheduler {
             return effects;
         }
         for job in self.dispatcher.start(self.notifications.allows_starts(), now) {
-            self.notifications.started(job.row.id.clone());
+            self.notifications.started(&job.work);
             effects.push(Effect::Start(Box::new(job)));
         }
         if self.dispatcher.probe(now) {

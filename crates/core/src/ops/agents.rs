@@ -92,10 +92,10 @@ pub fn agents(cases: &[Case], roster: &Roster, paused: &Paused, most: usize) -> 
         sum.figures.paused = paused.holds(&agent.slug, agent.id.as_str());
     }
     for case in cases {
-        let sum = sums.entry(&case.row.recipient_id).or_default();
+        let sum = sums.entry(&case.work.track.agent).or_default();
         if sum.agent.is_empty() {
             sum.agent = &case.agent;
-            sum.figures.paused = paused.holds(&case.agent, &case.row.recipient_id);
+            sum.figures.paused = paused.holds(&case.agent, &case.work.track.agent);
         }
         sum.add(case);
     }
@@ -130,7 +130,7 @@ pub fn agents(cases: &[Case], roster: &Roster, paused: &Paused, most: usize) -> 
         let busy = |figures: &AgentFigures| Reverse((figures.turns, figures.unsettled));
         busy(one).cmp(&busy(other)).then_with(|| one.slug.cmp(&other.slug))
     });
-    let since = cases.iter().map(|case| case.first_seen.unwrap_or(case.row.created_at)).min();
+    let since = cases.iter().map(|case| case.first_seen.unwrap_or_else(|| case.work.created_at())).min();
     Agents { shown, count, since }
 }
 
@@ -151,9 +151,9 @@ impl Sum<'_> {
             figures.in_flight += 1;
             if figures.doing.len() < DOING {
                 figures.doing.push(Doing {
-                    id: case.row.id.to_string(),
-                    kind: case.row.kind.to_string(),
-                    task: case.row.task_id.as_ref().map(ToString::to_string),
+                    id: case.work.id.to_string(),
+                    kind: case.work.name(),
+                    task: case.work.track.task().map(ToString::to_string),
                 });
             }
         }

@@ -1,9 +1,10 @@
-//! Why: what happened to a notification, why, and what happens next and when.
+//! Why: what happened to a unit of work, why, and what happens next and when.
 //!
 //! The answer is three sentences, and the timeline under them. A row that is over is told from how it ended; one that is
 //! not, from where it is and from what stands in its way: what stands in everybody's way first ([`House`]), then what was
 //! last in its own.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::cost::{asked, attempts, cost, cost_of_all};
@@ -13,14 +14,14 @@ use crate::delivery::ask::Place;
 use crate::delivery::journal::{Step, Told};
 use crate::delivery::{End, Record, Stage, cause};
 use crate::spans::{ago, span, times, until};
+use crate::work::Work;
 use mcr_model::clock::Millis;
-use mcr_model::{Notification, NotificationType};
 
 /// Everything that is known of one delivery.
 #[derive(Clone, Debug)]
 pub struct Case {
-    /// What is delivered.
-    pub row: Notification,
+    /// What is to be done.
+    pub work: Arc<Work>,
     /// What has been done for it.
     pub record: Record,
     /// Whose it is: the slug, or the id where that is not known.
@@ -71,7 +72,7 @@ pub fn one(case: &Case, house: &House, silence: Duration, now: Millis) -> Findin
     let said = say(case, house, silence, now);
     let besides = house.besides().map_or(String::new(), |words| format!(" {words}"));
     Finding {
-        id: case.row.id.to_string(),
+        id: case.work.id.to_string(),
         state: said.state.to_owned(),
         what: format!("{} for {}: {}", name_of(case), case.agent, said.what),
         why: format!("{}{besides}", said.why),
@@ -90,7 +91,7 @@ pub fn one(case: &Case, house: &House, silence: Duration, now: Millis) -> Findin
 pub fn many(id: &str, cases: &[Case], house: &House, silence: Duration, now: Millis) -> Option<Finding> {
     let open = |case: &&Case| case.closed.is_none();
     let dead = |case: &&Case| matches!(case.closed, Some((_, Some(End::Dead(_)))));
-    let oldest = cases.iter().filter(open).min_by_key(|case| (order(case), case.row.created_at));
+    let oldest = cases.iter().filter(open).min_by_key(|case| (order(case), case.work.created_at()));
     let last = |wanted: &dyn Fn(&&Case) -> bool| {
         cases.iter().filter(|case| wanted(case)).max_by_key(|case| case.closed.as_ref().map(|(at, _)| *at))
     };
@@ -137,12 +138,12 @@ pub fn unreadable(id: &str, words: &str) -> Finding {
 pub fn brief(case: &Case, house: &House, silence: Duration, now: Millis) -> Brief {
     let said = say(case, house, silence, now);
     Brief {
-        id: case.row.id.to_string(),
-        kind: case.row.kind.to_string(),
+        id: case.work.id.to_string(),
+        kind: case.work.name(),
         agent: case.agent.clone(),
-        task: case.row.task_id.as_ref().map(ToString::to_string),
+        task: case.work.track.task().map(ToString::to_string),
         state: said.state.to_owned(),
-        at: case.closed.as_ref().map_or(case.row.created_at, |(at, _)| *at),
+        at: case.closed.as_ref().map_or_else(|| case.work.created_at(), |(at, _)| *at),
         words: format!("{} {}", said.what, said.why),
         next: said.next,
         cost: cost(&case.record),
@@ -176,7 +177,8 @@ fn over(case: &Case, at: Millis, end: Option<&End>, now: Millis) -> Said {
     let nothing = "Nothing more: it is over.".to_owned();
     let when = ago(at, now);
     // The backend's clock may be ahead of ours, and a later message moves the creation of a thread update.
-    let from = case.first_seen.map_or(case.row.created_at, |seen| seen.min(case.row.created_at));
+    let from =
+        case.first_seen.map_or_else(|| case.work.created_at(), |seen| seen.min(case.work.created_at()));
     let took = span(at.since(from));
     let asked = format!("The agent was {}; it was over {took} after it was created.", asked(&case.record));
     let silent = |why: String| sentence(&why);
@@ -228,7 +230,7 @@ fn over(case: &Case, at: Millis, end: Option<&End>, now: Millis) -> Said {
 }
 
 fn after_death(case: &Case) -> String {
-    let id = &case.row.id;
+    let id = &case.work.id;
     let again = if case.record.unposted.is_some() {
         "posts the answer that the agent has given"
     } else {
@@ -281,7 +283,7 @@ fn just_now(case: &Case) -> Said {
         state: CLOSING,
         what: "it has ended just now.".to_owned(),
         why: "How it ended is being written down.".to_owned(),
-        next: format!("Ask again: `why {}`.", case.row.id),
+        next: format!("Ask again: `why {}`.", case.work.id),
         next_at: None,
     }
 }
@@ -289,14 +291,14 @@ fn just_now(case: &Case) -> Said {
 /// Not with a worker, and not over.
 fn waiting(case: &Case, house: &House, now: Millis) -> Said {
     let turns = matches!(case.record.stage, Stage::Fresh | Stage::Working(_));
-    let blocks = house.blocks(&case.agent, &case.row.recipient_id, turns);
+    let blocks = house.blocks(&case.agent, &case.work.track.agent, turns);
     let own = own_trouble(case);
     let rest = match (&case.place, case.not_before) {
         (Some(Place::Rests(at)), _) => Some(*at),
         (None, at) => at,
         _ => None,
     };
-    let seen = format!("not settled; it was created {}.", ago(case.row.created_at, now));
+    let seen = format!("not settled; it was created {}.", ago(case.work.created_at(), now));
     if let Some((first, others)) = blocks.split_first() {
         let others: Vec<String> = others.iter().map(|other| format!(" Also: {other}")).collect();
         let others = others.concat();
@@ -354,14 +356,7 @@ fn own_trouble(case: &Case) -> Option<String> {
 }
 
 fn name_of(case: &Case) -> String {
-    let known = case.row.kind.known();
-    let kind = match known {
-        Some(NotificationType::ThreadUpdate) => "thread update".to_owned(),
-        Some(NotificationType::ResponseRequest) => "response request".to_owned(),
-        Some(NotificationType::StatusChange) => "status change".to_owned(),
-        _ => case.row.kind.to_string(),
-    };
-    sentence(&kind).trim_end_matches('.').to_owned()
+    sentence(&case.work.title()).trim_end_matches('.').to_owned()
 }
 
 fn unposted(case: &Case) -> Option<String> {

@@ -28,6 +28,13 @@ pub(super) struct Frame {
     read: usize,
 }
 
+/// What a response has cost, in tokens.
+#[derive(Clone, Copy, Default)]
+struct Tokens {
+    read: usize,
+    written: usize,
+}
+
 /// What a finished response has in it.
 struct Finished {
     status: u16,
@@ -53,10 +60,10 @@ impl Frame {
         &self,
         word: &str,
         output: &[Value],
-        tokens: (usize, usize),
+        tokens: Tokens,
         error: Option<&(String, String)>,
     ) -> Value {
-        let (read, written) = tokens;
+        let Tokens { read, written } = tokens;
         let mut resource = json!({
             "id": self.id, "object": "response", "created_at": self.created, "status": word, "model": self.model,
             "output": output,
@@ -95,7 +102,11 @@ impl Frame {
 
     fn finished(&self, finished: &Finished) -> Value {
         let wrote = finished.error.is_none() || finished.written > 0;
-        let tokens = if wrote { (self.read, finished.written / TOKEN + 1) } else { (0, 0) };
+        let tokens = if wrote {
+            Tokens { read: self.read, written: finished.written / TOKEN + 1 }
+        } else {
+            Tokens::default()
+        };
         self.resource(finished.word, &finished.output, tokens, finished.error.as_ref())
     }
 
@@ -248,7 +259,7 @@ impl<'a> Events<'a> {
 
     /// The first four.
     pub(super) fn begin(&mut self) {
-        let resource = self.frame.resource("in_progress", &[], (0, 0), None);
+        let resource = self.frame.resource("in_progress", &[], Tokens::default(), None);
         self.event("response.created", json!({"response": resource}));
         self.event("response.in_progress", json!({"response": resource}));
         let message = self.frame.message.clone();

@@ -57,7 +57,7 @@ pub use self::faults::{Fault, Faults};
 use self::ids::Ids;
 pub use self::mind::{Act, Call, Mind, Offered, Prompt, Said, Thought};
 use self::sessions::{Sessions, Slots};
-pub use self::transcript::{Entry, Item};
+pub use self::transcript::{Entry, Item, StopReason};
 use mcr_http::message::{Reply, Request};
 use mcr_model::clock::{Clock, Millis, SystemClock};
 

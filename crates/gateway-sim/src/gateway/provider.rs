@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::run::{Outcome, Turn, Watch, failed, internal};
+use super::transcript::StopReason;
 
 /// For how long an agent's provider is left alone after it has refused the key.
 const COOLDOWN: Duration = Duration::from_mins(1);
@@ -12,7 +13,7 @@ impl Turn<'_> {
     pub(super) fn provider(&self, status: u16, message: &str, watch: &mut dyn Watch) -> Outcome {
         let own = format!("{status} {message}");
         if !self.is_new() {
-            self.wrote(&own, Vec::new(), "stop");
+            self.wrote(&own, Vec::new(), StopReason::Stop);
             return Outcome::Said { text: own, cut: false };
         }
         let warning = format!("⚠️ LLM request failed (HTTP {status}).");
@@ -20,7 +21,7 @@ impl Turn<'_> {
         if retried && !self.sleep(self.inner.options.provider_patience, watch) {
             return self.gone();
         }
-        self.wrote(&warning, Vec::new(), "error");
+        self.wrote(&warning, Vec::new(), StopReason::Error);
         match status {
             401 | 403 => {
                 self.inner.cool(self.agent, COOLDOWN);
@@ -39,12 +40,12 @@ impl Turn<'_> {
 
     pub(super) fn dropped(&self, watch: &mut dyn Watch) -> Outcome {
         if !self.is_new() {
-            return self.say("Connection error.".to_owned(), "stop", Duration::ZERO, watch);
+            return self.say("Connection error.".to_owned(), StopReason::Stop, Duration::ZERO, watch);
         }
         if !self.sleep(self.inner.options.provider_patience, watch) {
             return self.gone();
         }
-        self.wrote("⚠️ LLM request timed out.", Vec::new(), "error");
+        self.wrote("⚠️ LLM request timed out.", Vec::new(), StopReason::Error);
         failed(408, "api_error", "upstream provider timeout")
     }
 
@@ -52,7 +53,7 @@ impl Turn<'_> {
         if !self.sleep(self.inner.options.run_timeout, watch) {
             return self.gone();
         }
-        self.wrote("", Vec::new(), "aborted");
+        self.wrote("", Vec::new(), StopReason::Aborted);
         if self.is_new() {
             return internal();
         }

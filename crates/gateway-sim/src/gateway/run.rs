@@ -10,7 +10,7 @@ use super::books::Visit;
 use super::faults::Fault;
 use super::mind::{Act, Call, Offered, Prompt, Said, Thought};
 use super::sessions::{NoTurn, Seat, Status};
-use super::transcript::{Entry, Item, SILENT_REPLY, delegated};
+use super::transcript::{Entry, Item, SILENT_REPLY, StopReason, delegated};
 use super::{Inner, LOOK, Release};
 
 /// How a turn ended.
@@ -78,7 +78,8 @@ pub(super) struct Turn<'a> {
 /// Runs a turn to its end.
 pub(super) fn run(
     inner: &Inner,
-    (ask, run): (&Ask, &str),
+    ask: &Ask,
+    run: &str,
     visit: &Visit,
     fault: Option<&Fault>,
     watch: &mut dyn Watch,
@@ -164,8 +165,8 @@ impl Turn<'_> {
                 }
                 // Silence, as seen above.
                 Act::Nothing => return internal(),
-                Act::Say(text) => return self.say(text, "stop", thought.drip, watch),
-                Act::SayCut(text) => return self.say(text, "length", thought.drip, watch),
+                Act::Say(text) => return self.say(text, StopReason::Stop, thought.drip, watch),
+                Act::SayCut(text) => return self.say(text, StopReason::Length, thought.drip, watch),
                 Act::Call { preamble, calls } => {
                     let preamble = preamble.unwrap_or_default();
                     let (known, unknown): (Vec<Call>, Vec<Call>) =
@@ -234,7 +235,7 @@ impl Turn<'_> {
         self.seat.write(Entry { id, at, item });
     }
 
-    pub(super) fn wrote(&self, text: &str, calls: Vec<(String, String, String)>, stop: &'static str) {
+    pub(super) fn wrote(&self, text: &str, calls: Vec<(String, String, String)>, stop: StopReason) {
         self.write(Item::Assistant { run: self.run.to_owned(), text: text.to_owned(), calls, stop });
     }
 
@@ -250,7 +251,7 @@ impl Turn<'_> {
     /// The model said nothing: it is asked once more, or that is the end.
     fn silence(&self, prompt: &mut Prompt, act: &Act) -> Option<Outcome> {
         let word = matches!(act, Act::Say(text) if text.trim() == SILENT_REPLY);
-        self.wrote(if word && self.is_new() { SILENT_REPLY } else { "" }, Vec::new(), "stop");
+        self.wrote(if word && self.is_new() { SILENT_REPLY } else { "" }, Vec::new(), StopReason::Stop);
         if !self.is_new() {
             return Some(Outcome::Said { text: NOTHING_SAID.to_owned(), cut: false });
         }
@@ -265,7 +266,7 @@ impl Turn<'_> {
     pub(super) fn say(
         &self,
         text: String,
-        stop: &'static str,
+        stop: StopReason,
         drip: Duration,
         watch: &mut dyn Watch,
     ) -> Outcome {
@@ -274,7 +275,7 @@ impl Turn<'_> {
         }
         self.wrote(&text, Vec::new(), stop);
         self.count_answer();
-        Outcome::Said { text, cut: stop == "length" }
+        Outcome::Said { text, cut: stop == StopReason::Length }
     }
 
     /// The run is closed before its answer counts: a kill in between leaves a run that is resumed, and one answer.
@@ -313,7 +314,7 @@ impl Turn<'_> {
         let named =
             |call: &Call| (self.inner.ids.named("call_model"), call.name.clone(), call.arguments.clone());
         let own: Vec<_> = calls.iter().map(named).collect();
-        self.wrote(&preamble, own.clone(), "toolUse");
+        self.wrote(&preamble, own.clone(), StopReason::ToolUse);
         for (id, tool, _) in own {
             let text = delegated(&tool);
             self.write(Item::ToolResult { run: self.run.to_owned(), call: id, tool, text, error: false });
@@ -347,7 +348,7 @@ impl Turn<'_> {
     fn refuse(&self, prompt: &mut Prompt, calls: Vec<Call>) {
         let named = |call: Call| (self.inner.ids.named("call_model"), call.name, call.arguments);
         let own: Vec<_> = calls.into_iter().map(named).collect();
-        self.wrote("", own.clone(), "toolUse");
+        self.wrote("", own.clone(), StopReason::ToolUse);
         prompt.said.clear();
         for (id, tool, _) in own {
             let text = format!("Tool {tool} not found");
@@ -371,7 +372,7 @@ impl Turn<'_> {
         watch: &mut dyn Watch,
     ) -> bool {
         let call = self.inner.ids.named("call_model");
-        self.wrote("", vec![(call.clone(), tool.to_owned(), "{}".to_owned())], "toolUse");
+        self.wrote("", vec![(call.clone(), tool.to_owned(), "{}".to_owned())], StopReason::ToolUse);
         if !self.sleep(time, watch) {
             return false;
         }

@@ -21,6 +21,34 @@ pub struct Entry {
     pub item: Item,
 }
 
+/// Why the model stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StopReason {
+    /// The answer is complete.
+    Stop,
+    /// The model waits for the results of its calls.
+    ToolUse,
+    /// The answer reached the limit on its tokens.
+    Length,
+    /// The provider failed.
+    Error,
+    /// The run was ended.
+    Aborted,
+}
+
+impl StopReason {
+    /// Its word in the history.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Stop => "stop",
+            Self::ToolUse => "toolUse",
+            Self::Length => "length",
+            Self::Error => "error",
+            Self::Aborted => "aborted",
+        }
+    }
+}
+
 /// What an item of a session is.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Item {
@@ -34,8 +62,8 @@ pub enum Item {
         text: String,
         /// What it called: the model's own id of the call, the tool, the arguments.
         calls: Vec<(String, String, String)>,
-        /// Why it stopped: `stop`, `toolUse`, `length`, `error`, `aborted`.
-        stop: &'static str,
+        /// Why the model stopped.
+        stop: StopReason,
     },
     /// What a call brought inside the gateway.
     ToolResult {
@@ -84,9 +112,9 @@ impl Entry {
                 let usage = json!({"input": 1, "output": 1, "cacheRead": 0, "cacheWrite": 0, "totalTokens": 2,
                     "cost": {"input": 0, "output": 0, "cacheRead": 0, "cacheWrite": 0, "total": 0}});
                 let mut item = json!({"role": "assistant", "content": [], "api": "openai-completions", "provider": "scripted",
-                    "model": "scripted-1", "usage": usage, "stopReason": stop, "timestamp": at, "responseId": format!("chatcmpl-{id}"),
+                    "model": "scripted-1", "usage": usage, "stopReason": stop.word(), "timestamp": at, "responseId": format!("chatcmpl-{id}"),
                     "__openclaw": about});
-                if *stop == "error" {
+                if *stop == StopReason::Error {
                     item["idempotencyKey"] = json!(format!("{run}:terminal-error"));
                     item["__openclaw"]["idempotencyKey"] = item["idempotencyKey"].clone();
                 }

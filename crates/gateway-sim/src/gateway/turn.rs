@@ -88,7 +88,7 @@ impl Watch for Deaf {
 }
 
 fn whole(inner: &Arc<Inner>, ask: &Ask, frame: &Frame, visit: &Visit, fault: Option<&Fault>) -> Reply {
-    let outcome = run(inner, (ask, &frame.id), visit, fault, &mut Deaf);
+    let outcome = run(inner, ask, &frame.id, visit, fault, &mut Deaf);
     let (status, answer) = frame.whole(&outcome, fault);
     match fault {
         Some(Fault::LoseAnswer) => Reply::abrupt(""),
@@ -130,7 +130,7 @@ fn streamed(inner: &Arc<Inner>, ask: Ask, frame: Frame, visit: Visit, fault: Opt
         fault,
         Some(Fault::LoseAnswer | Fault::HalfAnswer | Fault::CutAfter(_) | Fault::NotJson | Fault::Endless)
     );
-    let mut outcome = before.then(|| run(inner, (&ask, &frame.id), &visit, fault.as_ref(), &mut Deaf));
+    let mut outcome = before.then(|| run(inner, &ask, &frame.id, &visit, fault.as_ref(), &mut Deaf));
     if fault == Some(Fault::LoseAnswer) {
         return Reply::abrupt("");
     }
@@ -154,7 +154,7 @@ fn streamed(inner: &Arc<Inner>, ask: Ask, frame: Frame, visit: Visit, fault: Opt
             // What is withheld is not seen while it grows either.
             let watch: &mut dyn Watch =
                 if fault == Some(&Fault::StallAfter) { &mut Deaf } else { &mut events };
-            run(&inner, (&ask, &frame.id), &visit, fault, watch)
+            run(&inner, &ask, &frame.id, &visit, fault, watch)
         });
         drop(visit);
         if fault == Some(&Fault::StallAfter) {

@@ -40,18 +40,22 @@ impl Manner {
     }
 }
 
+/// Status and headers of an answer.
+pub(super) struct ResponseHead {
+    pub(super) status: u16,
+    pub(super) headers: Vec<Header>,
+}
+
 /// The head of an answer, as `tiny_http` writes it, with what it leaves to its own listener.
 ///
 /// It is given no body to copy: that would cost a buffer on every connection's stack, and the body is at hand.
 fn head(
     manner: Manner,
-    status: u16,
-    headers: Vec<Header>,
+    ResponseHead { status, headers }: ResponseHead,
     length: Option<usize>,
     struck_out: &[u8],
 ) -> io::Result<Vec<u8>> {
-    let status = valid(status);
-    let mut head = raw_head(status, headers, length, None)?;
+    let mut head = raw_head(valid(status), headers, length, None)?;
     if let Some(at) = position(&head, struck_out) {
         head.drain(at..at + struck_out.len());
     }
@@ -94,12 +98,13 @@ pub(super) fn send_whole(
     wire: &mut Wire<'_>,
     until: Instant,
     manner: Manner,
-    (status, headers, body): (u16, Vec<Header>, &[u8]),
+    response: ResponseHead,
+    body: &[u8],
 ) -> io::Result<()> {
     // RFC 9110 §8.6: never with 204.
-    let struck_out: &[u8] = if status == 204 { b"Content-Length: 0\r\n" } else { b"" };
-    let body = if status == 204 { b"" } else { body };
-    let mut answer = head(manner, status, headers, Some(body.len()), struck_out)?;
+    let (struck_out, body): (&[u8], &[u8]) =
+        if response.status == 204 { (b"Content-Length: 0\r\n", b"") } else { (b"", body) };
+    let mut answer = head(manner, response, Some(body.len()), struck_out)?;
     let body = if manner.head_only { b"" } else { body };
     if answer.len() + body.len() <= ONE_WRITE {
         answer.extend_from_slice(body);
@@ -114,10 +119,10 @@ pub(super) fn send_stream_head(
     wire: &mut Wire<'_>,
     until: Instant,
     manner: Manner,
-    (status, headers): (u16, Vec<Header>),
+    response: ResponseHead,
 ) -> io::Result<()> {
     let struck_out: &[u8] = if manner.old { b"Transfer-Encoding: chunked\r\n" } else { b"" };
-    wire.write_all(&head(manner, status, headers, None, struck_out)?, until)
+    wire.write_all(&head(manner, response, None, struck_out)?, until)
 }
 
 /// A stream under way.

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use log::{debug, error};
 
-use super::answer::{Exchange, Manner, Outflow, send_stream_head, send_switch, send_whole};
+use super::answer::{Exchange, Manner, Outflow, ResponseHead, send_stream_head, send_switch, send_whole};
 use super::intake::{Denial, End, Intake};
 use super::refusal::Refusal;
 use super::registry::{Doing, Place};
@@ -122,9 +122,12 @@ impl<'a> Connection<'a> {
         match reply.into_parts() {
             (status, headers, Body::Whole(bytes)) => {
                 let Some(_queued) = Queued::claim(self.shared, &bytes) else { return self.unread() };
-                send_whole(&mut self.intake.source, until, manner, (status, headers, bytes.as_ref()))?;
+                let response = ResponseHead { status, headers };
+                send_whole(&mut self.intake.source, until, manner, response, bytes.as_ref())?;
             }
-            (status, headers, Body::Stream(write)) => return self.stream(write, manner, (status, headers)),
+            (status, headers, Body::Stream(write)) => {
+                return self.stream(write, manner, ResponseHead { status, headers });
+            }
             (_, headers, Body::Switched(protocol, talk)) => {
                 return self.switch(protocol, headers, talk, manner);
             }
@@ -146,13 +149,13 @@ impl<'a> Connection<'a> {
 
     /// Sends an answer that is made while it is sent.
     #[inline(never)] // or every answer would need its piece of stack
-    fn stream(&mut self, write: Streamer, mut manner: Manner, head: (u16, Vec<Header>)) -> io::Result<bool> {
+    fn stream(&mut self, write: Streamer, mut manner: Manner, response: ResponseHead) -> io::Result<bool> {
         manner.keep_alive &= !manner.old;
         send_stream_head(
             &mut self.intake.source,
             Instant::now() + self.shared.limits.write_time,
             manner,
-            head,
+            response,
         )?;
         if !manner.head_only {
             let mut outflow = outflow(&mut self.intake.source, self.shared, !manner.old);
@@ -257,7 +260,7 @@ fn send_refusal(wire: &mut Wire<'_>, until: Instant, form: Refusals, refusal: Re
     }
     let body = reply.body().unwrap_or_default().to_vec();
     let (status, headers, _) = reply.into_parts();
-    send_whole(wire, until, Manner::LAST, (status, headers, &body))
+    send_whole(wire, until, Manner::LAST, ResponseHead { status, headers }, &body)
 }
 
 fn drain(wire: &mut Wire<'_>, until: Instant) {

@@ -109,7 +109,7 @@ impl Server {
         admission: impl Fn(&Request) -> Option<Reply> + Send + Sync + 'static,
         handler: impl Fn(Request) -> Reply + Send + Sync + 'static,
     ) -> io::Result<Self> {
-        Self::start(address, limits, Reply::error, (Box::new(admission), Box::new(handler)))
+        Self::start(address, limits, Reply::error, Box::new(admission), Box::new(handler))
     }
 
     /// The same with a form of its own for what is refused before the handler hears of it, and for its panics.
@@ -119,14 +119,15 @@ impl Server {
         refusals: Refusals,
         handler: impl Fn(Request) -> Reply + Send + Sync + 'static,
     ) -> io::Result<Self> {
-        Self::start(address, limits, refusals, (Box::new(|_| None), Box::new(handler)))
+        Self::start(address, limits, refusals, Box::new(|_| None), Box::new(handler))
     }
 
     fn start(
         address: impl ToSocketAddrs,
         limits: Limits,
         refusals: Refusals,
-        (admission, handler): (Box<Admission>, Box<Handler>),
+        admission: Box<Admission>,
+        handler: Box<Handler>,
     ) -> io::Result<Self> {
         let listener = TcpListener::bind(address)?;
         let address = listener.local_addr()?;

@@ -9,8 +9,9 @@ use crate::function::{ACCOUNT, Function, done};
 use crate::rows::{Agent, Notification, Subscription, Task};
 use crate::rules::activity::{self, Actor, Target};
 use crate::rules::assignees::own_agent;
+use crate::rules::slug::SlugIndex;
 use crate::rules::{agent_config, fields, profiles, reach, sessions, slug};
-use crate::store::{AGENT_BY_SLUG, Doc, FOLLOWED_BY, Id, Index, NOTIFICATIONS_OF, StoreError, TASKS, Table};
+use crate::store::{AGENT_BY_SLUG, Doc, FOLLOWED_BY, Id, NOTIFICATIONS_OF, StoreError, TASKS, Table};
 use crate::validate::{Arg, Is, may, need};
 use crate::{Refusal, number};
 
@@ -18,7 +19,7 @@ const AGENT: Arg = need("agentId", Is::Id(Table::Agents));
 /// How often an agent looks up by itself, in minutes.
 const HEARTBEAT_INTERVAL: f64 = 15.0;
 /// Where slugs are looked up.
-const SLUG: (&str, Index) = ("Agent", AGENT_BY_SLUG);
+const SLUG: SlugIndex = SlugIndex { kind: "Agent", index: AGENT_BY_SLUG };
 
 pub(crate) const FUNCTIONS: &[Function] = &[
     Function::query("agents:list", &[ACCOUNT], list),
@@ -97,7 +98,7 @@ fn create(call: &Call<'_>) -> Answer {
     let args: New = call.args()?;
     let person = reach::person(call)?;
     check_texts(Some(&args.name), args.identity_content.as_deref())?;
-    slug::check::<Agent>(call, SLUG, &args.slug, None)?;
+    slug::check::<Agent>(call, &SLUG, &args.slug, None)?;
     let soul = args.soul_content.filter(|soul| !soul.trim().is_empty());
     let agent = call.tx.insert(Agent {
         account_id: call.account_id().clone(),
@@ -158,7 +159,7 @@ fn update(call: &Call<'_>) -> Answer {
     let Doc { id, row, .. } = &mut agent;
     let mut slug_changed = false;
     if let Some(slug) = args.slug {
-        slug::check(call, SLUG, &slug, Some(id))?;
+        slug::check(call, &SLUG, &slug, Some(id))?;
         slug_changed = slug != row.slug;
         row.slug = slug;
     }

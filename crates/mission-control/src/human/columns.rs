@@ -22,7 +22,7 @@ const FOUND: f64 = 1_000.0;
 /// Characters of a title, and of what is in a task's way, on a card.
 const CARD_CHARS: usize = 300;
 /// Labels on a card, and characters of each.
-const CARD_LABELS: (usize, usize) = (8, 60);
+const CARD_LABELS: fields::LabelLimits = fields::LabelLimits { count: 8, chars: 60 };
 
 /// The first tasks of every column.
 pub(super) struct Columns {
@@ -187,7 +187,7 @@ fn names(call: &Call<'_>) -> Result<HashMap<String, String>, StoreError> {
 fn describe(text: &mut String, card: &Card<'_>, names: &HashMap<String, String>) {
     text.clear();
     text.push_str(&card.title.to_lowercase());
-    let (most, chars) = fields::LABELS;
+    let fields::LabelLimits { count: most, chars } = fields::LABELS;
     let own = card.labels.iter().filter(|label| !label.starts_with("system:"));
     for label in own.take(most) {
         text.push(' ');

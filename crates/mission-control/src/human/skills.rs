@@ -9,8 +9,9 @@ use crate::call::{Answer, Call, Given, value};
 use crate::function::{ACCOUNT, Function, done};
 use crate::rows::Skill;
 use crate::rules::activity::Actor;
+use crate::rules::slug::SlugIndex;
 use crate::rules::{fields, reach, slug};
-use crate::store::{Doc, Id, Index, SKILL_BY_SLUG, SKILLS, Table};
+use crate::store::{Doc, Id, SKILL_BY_SLUG, SKILLS, Table};
 use crate::validate::{Arg, Is, may, need};
 use crate::{Refusal, number};
 
@@ -18,7 +19,7 @@ const SKILL: Arg = need("skillId", Is::Id(Table::Skills));
 /// What kind of skill it is.
 pub(crate) const CATEGORY: Arg = may("category", Is::OneOf(&["mcp_server", "tool", "integration", "custom"]));
 /// Where slugs are looked up.
-const SLUG: (&str, Index) = ("Skill", SKILL_BY_SLUG);
+const SLUG: SlugIndex = SlugIndex { kind: "Skill", index: SKILL_BY_SLUG };
 
 /// How a skill reaches what it needs. Secrets are named here (`credentialRef`), never given.
 pub(crate) const CONFIG: Arg = may(
@@ -118,7 +119,7 @@ struct New {
 fn create(call: &Call<'_>) -> Answer {
     let args: New = call.args()?;
     check(Some(&args.name), args.content_markdown.as_deref())?;
-    slug::check::<Skill>(call, SLUG, &args.slug, None)?;
+    slug::check::<Skill>(call, &SLUG, &args.slug, None)?;
     let skill = call.tx.insert(Skill {
         account_id: call.account_id().clone(),
         name: args.name,
@@ -160,7 +161,7 @@ fn update(call: &Call<'_>) -> Answer {
     check(args.name.as_deref(), args.content_markdown.value().map(String::as_str))?;
     let Doc { id, row, .. } = &mut skill;
     if let Some(slug) = args.slug {
-        slug::check(call, SLUG, &slug, Some(id))?;
+        slug::check(call, &SLUG, &slug, Some(id))?;
         row.slug = slug;
     }
     if let Some(given) = args.config {

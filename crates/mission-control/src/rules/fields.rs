@@ -95,14 +95,14 @@ pub(crate) fn check_skill(content: &str) -> Result<(), Refusal> {
 }
 
 /// How many labels people may give a task, and how many characters each may have. More cannot be read on a page.
-pub(crate) const LABELS: (usize, usize) = (50, 100);
+pub(crate) const LABELS: LabelLimits = LabelLimits { count: 50, chars: 100 };
 
 /// Refuses more or longer labels than people may give; the original takes any.
 pub(crate) fn check_labels_of_people(call: &Call<'_>, labels: &[String]) -> Result<(), Refusal> {
     if call.options.original {
         return Ok(());
     }
-    let (most, longest) = LABELS;
+    let LabelLimits { count: most, chars: longest } = LABELS;
     let count = labels.len();
     ensure!(count <= most, "Too many labels: a task may have {most}, this one has {count}");
     let chars = labels.iter().map(|label| limits::chars(label)).max().unwrap_or_default();
@@ -117,15 +117,24 @@ pub(crate) fn check_labels<'a>(labels: impl Iterator<Item = &'a str>) -> Result<
     Ok(())
 }
 
+/// How many labels are shown, and how much of each.
+#[derive(Clone, Copy)]
+pub(crate) struct LabelLimits {
+    /// Labels.
+    pub(crate) count: usize,
+    /// Characters of a label.
+    pub(crate) chars: usize,
+}
+
 /// Keeps the first labels, each up to a length. The label of the chat with the orchestrator has a meaning and stays.
-pub(crate) fn bound_labels(labels: &mut Vec<String>, (most, chars): (usize, usize)) {
+pub(crate) fn bound_labels(labels: &mut Vec<String>, limits: LabelLimits) {
     let chat = mcr_model::Task::ORCHESTRATOR_CHAT;
-    if let Some(at) = labels.iter().position(|label| label == chat).filter(|at| *at >= most) {
+    if let Some(at) = labels.iter().position(|label| label == chat).filter(|at| *at >= limits.count) {
         labels.swap(0, at);
     }
-    labels.truncate(most);
+    labels.truncate(limits.count);
     for label in labels {
-        if let Some((end, _)) = label.char_indices().nth(chars) {
+        if let Some((end, _)) = label.char_indices().nth(limits.chars) {
             label.truncate(end);
         }
     }

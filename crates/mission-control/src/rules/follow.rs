@@ -4,11 +4,35 @@ use super::reach;
 use crate::rows::{Account, Subscription, Task};
 use crate::store::{Doc, FOLLOWERS, FOLLOWS, Id, StoreError, Tx};
 
+/// Whether a party is a person or an agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PartyKind {
+    /// A person.
+    User,
+    /// An agent.
+    Agent,
+}
+
+impl PartyKind {
+    /// The kind that a row names; every word but `agent` means a person.
+    pub(crate) fn of(word: &str) -> Self {
+        if word == Self::Agent.word() { Self::Agent } else { Self::User }
+    }
+
+    /// Its word in rows.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Agent => "agent",
+        }
+    }
+}
+
 /// Somebody who can follow, mention or be told: a person or an agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Party {
-    /// `user` or `agent`.
-    pub(crate) kind: &'static str,
+    /// A person or an agent.
+    pub(crate) kind: PartyKind,
     /// Their id.
     pub(crate) id: String,
 }
@@ -16,25 +40,25 @@ pub(crate) struct Party {
 impl Party {
     /// An agent.
     pub(crate) fn agent(id: &str) -> Self {
-        Self { kind: "agent", id: id.to_owned() }
+        Self { kind: PartyKind::Agent, id: id.to_owned() }
     }
 
     /// A person.
     pub(crate) fn user(id: &str) -> Self {
-        Self { kind: "user", id: id.to_owned() }
+        Self { kind: PartyKind::User, id: id.to_owned() }
     }
 }
 
 /// The party follows the task from now on, if it did not before.
 pub(crate) fn add(tx: &Tx<'_>, task: &Doc<Task>, who: &Party) -> Result<(), StoreError> {
-    let key = [Some(task.id.as_str()), Some(who.kind), Some(who.id.as_str())];
+    let key = [Some(task.id.as_str()), Some(who.kind.word()), Some(who.id.as_str())];
     if tx.find::<Subscription>(FOLLOWS, &key).first()?.is_some() {
         return Ok(());
     }
     let subscription = Subscription {
         account_id: task.row.account_id.clone(),
         task_id: task.id.clone(),
-        subscriber_type: who.kind.to_owned(),
+        subscriber_type: who.kind.word().to_owned(),
         subscriber_id: who.id.clone(),
         subscribed_at: tx.now(),
     };
@@ -43,7 +67,7 @@ pub(crate) fn add(tx: &Tx<'_>, task: &Doc<Task>, who: &Party) -> Result<(), Stor
 
 /// The party no longer follows the task.
 pub(crate) fn remove(tx: &Tx<'_>, task: &Id<Task>, who: &Party) -> Result<(), StoreError> {
-    let key = [Some(task.as_str()), Some(who.kind), Some(who.id.as_str())];
+    let key = [Some(task.as_str()), Some(who.kind.word()), Some(who.id.as_str())];
     tx.find::<Subscription>(FOLLOWS, &key).rows()?.iter().try_for_each(|row| tx.delete(&row.id))
 }
 

@@ -1,6 +1,6 @@
 //! Who is told what (backend-contract §5.3–5.5).
 
-use super::follow::{self, Party};
+use super::follow::{self, Party, PartyKind};
 use super::reach;
 use crate::call::Options;
 use crate::rows::{Account, Agent, Message, Notification, Preferences, Task};
@@ -22,7 +22,7 @@ fn wanted(account: &Account, who: &Party, switch: Switch) -> bool {
         Switch::TaskUpdates => preferences.task_updates,
         Switch::AgentActivity => preferences.agent_activity,
     };
-    who.kind == "agent" || account.settings.notification_preferences.as_ref().is_none_or(chosen)
+    who.kind == PartyKind::Agent || account.settings.notification_preferences.as_ref().is_none_or(chosen)
 }
 
 fn tell(
@@ -37,7 +37,7 @@ fn tell(
     tx.insert(Notification {
         account_id: task.row.account_id.clone(),
         kind: kind.to_owned(),
-        recipient_type: who.kind.to_owned(),
+        recipient_type: who.kind.word().to_owned(),
         recipient_id: who.id.clone(),
         task_id: Some(task.id.clone()),
         message_id: message.cloned(),
@@ -127,14 +127,11 @@ pub(crate) fn thread_update(
     let orchestrator = account.row.settings.orchestrator_agent_id.as_ref().map(Id::as_str);
     let asleep = matches!(task.row.status.as_str(), "done" | "blocked");
     for row in follow::all(tx, &task.id)? {
-        let who = Party {
-            kind: if row.row.subscriber_type == "agent" { "agent" } else { "user" },
-            id: row.row.subscriber_id,
-        };
+        let who = Party { kind: PartyKind::of(&row.row.subscriber_type), id: row.row.subscriber_id };
         let is_orchestrator = orchestrator == Some(who.id.as_str());
         // In the talk with the orchestrator only the orchestrator is told, and a mention of others changes nothing.
         let by_place = if posted.in_chat { !is_orchestrator } else { posted.names_agents };
-        let agent_is_left_out = who.kind == "agent" && (by_place || asleep || posted.suppressed);
+        let agent_is_left_out = who.kind == PartyKind::Agent && (by_place || asleep || posted.suppressed);
         if agent_is_left_out
             || who == *posted.author
             || posted.mentioned.contains(&who.id)
@@ -144,7 +141,9 @@ pub(crate) fn thread_update(
         }
         let title = format!("{} replied", posted.author_name);
         let body = format!("New message in task \"{}\"", task.row.title);
-        if who.kind == "agent" && fold_into_waiting(tx, task, &who, posted.id, &title, &body, options)? {
+        if who.kind == PartyKind::Agent
+            && fold_into_waiting(tx, task, &who, posted.id, &title, &body, options)?
+        {
             continue;
         }
         tell(tx, task, "thread_update", &who, Some(posted.id), title, body)?;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::activity::{self, Actor, Target};
 use super::attachments::{self, Offered};
-use super::follow::{self, Party};
+use super::follow::{self, Party, PartyKind};
 use super::notify::{self, Posted};
 use super::{flags, mentions, reach};
 use crate::Refusal;
@@ -74,7 +74,12 @@ pub(crate) fn by_agent(
 
     // Whoever is named and may not be told stays in the list, for the page to show, and learns nothing.
     let names_agents = flags::allows(&call.account.row, &agent.row, "canMentionAgents") && !draft.quietly;
-    let told = message.row.mentions.iter().filter(|named| names_agents || named.kind == "user").collect();
+    let told = message
+        .row
+        .mentions
+        .iter()
+        .filter(|named| names_agents || party(named).kind == PartyKind::User)
+        .collect();
     let telling = Telling { told, quietly: draft.quietly, in_chat };
     follow_and_record(call, &task, &message, &author, &telling, json!({}))?;
     name(call, &task, &message, &author, &telling)?;
@@ -131,7 +136,7 @@ fn write(
     Message {
         account_id: task.row.account_id.clone(),
         task_id: task.id.clone(),
-        author_type: author.party.kind.to_owned(),
+        author_type: author.party.kind.word().to_owned(),
         author_id: author.party.id.clone(),
         content,
         mentions,
@@ -141,7 +146,7 @@ fn write(
 }
 
 fn party(mention: &Mention) -> Party {
-    if mention.kind == "agent" { Party::agent(&mention.id) } else { Party::user(&mention.id) }
+    Party { kind: PartyKind::of(&mention.kind), id: mention.id.clone() }
 }
 
 /// The author and the told follow the task from now on; that there is a message goes on record.
@@ -187,7 +192,7 @@ fn tell_followers(
         author: &author.party,
         author_name: &author.actor.name,
         mentioned: &mentioned,
-        names_agents: telling.told.iter().any(|mention| mention.kind == "agent"),
+        names_agents: telling.told.iter().any(|mention| party(mention).kind == PartyKind::Agent),
         suppressed: telling.quietly,
         in_chat: telling.in_chat,
     };

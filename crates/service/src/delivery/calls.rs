@@ -49,7 +49,7 @@ pub(super) fn make(
     while let Stage::Working(work) = &mut job.record.stage
         && let Some(call) = work.pending.front().cloned()
     {
-        if desk.inflight.is_stopped(&job.row) {
+        if desk.inflight.is_stopped(&job.work) {
             return Err(Trouble::Stopped);
         }
         let began = Instant::now();
@@ -59,12 +59,12 @@ pub(super) fn make(
         };
         let output = match limit(work, desk) {
             Some(why) => {
-                info!("{name} ({}): {} was not run: {why}", job.row.id, call.name);
+                info!("{name} ({}): {} was not run: {why}", job.work.id, call.name);
                 refused(&ToolError::new(Kind::Throttled, &why))
             }
             None => match understood(work, &call, caller, offer) {
                 Err(error) => {
-                    info!("{name} ({}): called {}: {error}", job.row.id, call.name);
+                    info!("{name} ({}): called {}: {error}", job.work.id, call.name);
                     refused(&error)
                 }
                 Ok(request) => one(job, name, &request, (caller, &hands), desk)?,
@@ -106,7 +106,7 @@ fn one(
     if let (None, Some(call)) = (doubt, &call)
         && let Some(output) = desk.with_log(job, |record| record.effects.recall(call))
     {
-        info!("{name} ({}): called {tool} again after an interruption, and got its result", job.row.id);
+        info!("{name} ({}): called {tool} again after an interruption, and got its result", job.work.id);
         acted(job);
         return Ok(output);
     }
@@ -116,8 +116,8 @@ fn one(
     };
     desk.metrics.tool(Via::Turn, tool, ran.error.as_ref().map(|error| error.kind), began.elapsed());
     match &ran.error {
-        None => info!("{name} ({}): called {tool}", job.row.id),
-        Some(error) => info!("{name} ({}): called {tool}: {error}", job.row.id),
+        None => info!("{name} ({}): called {tool}", job.work.id),
+        Some(error) => info!("{name} ({}): called {tool}: {error}", job.work.id),
     }
     if ran.stirs {
         (desk.stir)();
@@ -162,7 +162,7 @@ fn carried_out(
     if !performed.in_doubt {
         return Ok(performed.into());
     }
-    info!("{}: the answer to {} was lost", job.row.id, request.name());
+    info!("{}: the answer to {} was lost", job.work.id, request.name());
     let since = desk.clock.now();
     in_doubt(job, since);
     settled(job, request, since, (caller, hands), desk)

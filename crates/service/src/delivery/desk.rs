@@ -59,18 +59,18 @@ pub struct Desk<'a> {
 impl Desk<'_> {
     /// Notes how far the delivery is. A ledger that cannot be written says so of itself; the work goes on without it.
     pub(super) fn note(&self, job: &Job, step: Step, words: &str, wait: Wait) {
-        self.write(&Note::of(&job.row, self.clock.now()).record(&job.record).step(step, words), wait);
+        self.write(&Note::of(&job.work, self.clock.now()).record(&job.record).step(step, words), wait);
     }
 
     /// The same of a whole note. What its agent calls over HTTP meanwhile is noted, too, one after another.
     pub(super) fn write(&self, note: &Note<'_>, wait: Wait) {
         if let Err(error) = self.try_write(note, wait) {
-            debug!("{}: not noted: {error}", note.row.id);
+            debug!("{}: not noted: {error}", note.work.id);
         }
     }
 
     fn try_write(&self, note: &Note<'_>, wait: Wait) -> Result<(), JournalError> {
-        match self.inflight.held_of(note.row) {
+        match self.inflight.held_of(note.work) {
             Some(held) => held.note(note, self.journal, wait),
             None => self.journal.note(note, wait),
         }
@@ -78,7 +78,7 @@ impl Desk<'_> {
 
     /// Notes what a crash must not let happen twice, right before it is done. Where that cannot be noted it is not done.
     pub(super) fn must_note(&self, job: &Job, step: Step, words: &str) -> Result<(), Trouble> {
-        let note = Note::of(&job.row, self.clock.now()).record(&job.record).step(step, words);
+        let note = Note::of(&job.work, self.clock.now()).record(&job.record).step(step, words);
         self.try_write(&note, Wait::ForDisk).map_err(|error| Trouble::NotNoted(error.to_string()))
     }
 
@@ -89,7 +89,7 @@ impl Desk<'_> {
 
     /// Reads or changes what the agent has done with its tools. While it is at work, that is in its live tool log.
     pub(super) fn with_log<T>(&self, job: &mut Job, change: impl FnOnce(&mut Record) -> T) -> T {
-        match self.inflight.held_of(&job.row) {
+        match self.inflight.held_of(&job.work) {
             Some(held) => held.with_log(&mut job.record, change),
             None => change(&mut job.record),
         }
@@ -97,7 +97,7 @@ impl Desk<'_> {
 
     /// The agent has answered, or will not. What it has called until now is in the record then.
     pub(super) fn let_go(&self, job: &mut Job) {
-        if let Some(effects) = self.inflight.let_go(&job.row) {
+        if let Some(effects) = self.inflight.let_go(&job.work) {
             job.record.effects = effects;
         }
     }

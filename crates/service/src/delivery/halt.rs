@@ -76,13 +76,13 @@ impl Halt {
     /// news: a stop may have come while none was there.
     fn owes(&self, held: &Held) -> bool {
         let reading = held.reading();
-        let news = held.row().task_id.as_ref().and_then(|task| self.news.get(task));
+        let news = held.work().track.task().and_then(|task| self.news.get(task));
         let unknown = news.filter(|news| !reading.shows(&news.newest)).map_or(0, |news| news.list);
         reading.lists < unknown.max(self.list.min(1))
     }
 
     fn look_at(&self, held: &Held, inflight: &InFlight, mission: &Mission) {
-        let row = held.row();
+        let Some(row) = held.work().notification() else { return };
         held.is_looked_at(self.list);
         match mission.ask(&GetDeliveryContext { notification_id: &row.id }) {
             Ok(None) => held.is_read(Reading::blind(self.list)),
@@ -116,6 +116,7 @@ mod tests {
     use crate::delivery::settle;
     use mcr_clients::convex::{Call, CallError, Convex};
     use mcr_core::delivery::Record;
+    use mcr_core::work::Work;
     use mcr_model::clock::Millis;
     use mcr_model::secret::Secret;
     use mcr_model::{AccountId, BehaviorFlags, DeliveryContext, MessageId, SessionKey};
@@ -170,7 +171,7 @@ mod tests {
         let inflight = InFlight::new(crossbeam_channel::bounded(1).0);
         let mut record = Record { heard: Some((None, Millis(1))), tries: 1, ..Record::default() };
         settle::begin(&mut record.sent, &SessionKey::new("s"), ("a", 1), Millis(1));
-        let begun = rows(&[("n1", 1)]).remove(0);
+        let begun = Arc::new(Work::from(rows(OWN).remove(0)));
         let mut halt = Halt::default();
         let mut counts = Vec::new();
         for (number, list) in lists.iter().enumerate() {
@@ -259,7 +260,7 @@ mod tests {
         let backend = Arc::new(Paused { losses: 0, reads: AtomicUsize::new(0) });
         let mission = Mission::new(backend, AccountId::new("acc"), Secret::new("token"));
         let inflight = InFlight::new(crossbeam_channel::bounded(1).0);
-        let begun = rows(OWN).remove(0);
+        let begun = Arc::new(Work::from(rows(OWN).remove(0)));
         let mut halt = Halt::default();
         halt.listed(&rows(OWN), &inflight);
         let mut record = Record::default();

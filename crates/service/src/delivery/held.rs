@@ -6,7 +6,7 @@
 //! note carries an older record than the one before it. Writing calls of one delivery are made one at a time.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use log::{debug, info};
@@ -15,8 +15,9 @@ use mcr_core::delivery::effects::{Before, Effects, Intent, digest_of, half_diges
 use mcr_core::delivery::journal::{Journal, JournalError, Note, Step, Wait};
 use mcr_core::delivery::{Record, UnknownFields, policy};
 use mcr_core::tools::ToolRequest;
+use mcr_core::work::{Work, WorkId};
 use mcr_model::clock::{Clock, Millis};
-use mcr_model::{BehaviorFlags, DeliveryContext, MessageId, Notification, Task};
+use mcr_model::{BehaviorFlags, DeliveryContext, MessageId, Task};
 
 /// What an agent may do in a delivery, by its context.
 #[derive(Clone, Debug)]
@@ -37,7 +38,7 @@ pub(super) type Stamp = (Option<MessageId>, Millis);
 /// A delivery that an agent is at work on.
 #[derive(Debug)]
 pub struct Held {
-    row: Notification,
+    work: Arc<Work>,
     /// Whoever makes a writing call has it.
     calls: Mutex<()>,
     /// A person has stopped the work on its task.
@@ -128,11 +129,11 @@ pub struct Making<'a> {
 }
 
 impl Held {
-    pub(super) fn new(row: Notification, record: Record) -> Self {
+    pub(super) fn new(work: Arc<Work>, record: Record) -> Self {
         let reading = Reading::default();
         let inside = Inside { record, sent: None, reading, not_before: None, standing: None, closed: false };
         Self {
-            row,
+            work,
             calls: Mutex::default(),
             stopped: AtomicBool::new(false),
             looked: AtomicU64::new(0),
@@ -145,9 +146,9 @@ impl Held {
         self.inside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What is delivered.
-    pub fn row(&self) -> &Notification {
-        &self.row
+    /// What the agent is at work on.
+    pub fn work(&self) -> &Work {
+        &self.work
     }
 
     /// What the agent may do in it; none where no context was read since the process began.
@@ -266,7 +267,7 @@ impl Held {
         if inside.closed || !inside.record.effects.heard() {
             return;
         }
-        let note = Note::of(&self.row, pen.clock.now()).record(&inside.record);
+        let note = Note::of(&self.work, pen.clock.now()).record(&inside.record);
         write(&note.rests(inside.not_before), pen.journal, Wait::ForDisk);
     }
 
@@ -369,7 +370,7 @@ impl Making<'_> {
     fn note(&self, step: Step) {
         if let Err(error) = self.noted(step) {
             // A ledger that cannot be written says so of itself; the work goes on without it.
-            debug!("{}: not noted: {error}", self.held.row.id);
+            debug!("{}: not noted: {error}", self.held.work.id);
         }
     }
 
@@ -379,7 +380,7 @@ impl Making<'_> {
             return Ok(());
         }
         let words = format!("{} over HTTP", self.tool);
-        let note = Note::of(&self.held.row, self.pen.clock.now()).record(&inside.record).step(step, &words);
+        let note = Note::of(&self.held.work, self.pen.clock.now()).record(&inside.record).step(step, &words);
         self.pen.journal.note(&note.rests(inside.not_before), Wait::ForDisk)
     }
 }
@@ -387,13 +388,13 @@ impl Making<'_> {
 fn write(note: &Note<'_>, journal: &dyn Journal, wait: Wait) {
     // A ledger that cannot be written says so of itself; the work goes on without it.
     if let Err(error) = journal.note(note, wait) {
-        debug!("{}: not noted: {error}", note.row.id);
+        debug!("{}: not noted: {error}", note.work.id);
     }
 }
 
 /// What is left open at the end of a turn, for people who ask why.
-pub(super) fn tell_of_doubts(row: &Notification, effects: &Effects) {
+pub(super) fn tell_of_doubts(work: &WorkId, effects: &Effects) {
     if effects.is_in_doubt() {
-        info!("{}: a call over HTTP was begun, and its agent never asked what became of it", row.id);
+        info!("{work}: a call over HTTP was begun, and its agent never asked what became of it");
     }
 }

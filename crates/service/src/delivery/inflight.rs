@@ -9,11 +9,12 @@ use std::time::Duration;
 use crossbeam_channel::Sender;
 
 use super::held::{Held, Reading, Standing};
+use mcr_core::delivery::Record;
 use mcr_core::delivery::effects::Effects;
-use mcr_core::delivery::{Record, Track};
 use mcr_core::gateway::LifeSigns;
+use mcr_core::work::{Track, Work, WorkId};
+use mcr_model::SessionKey;
 use mcr_model::clock::Millis;
-use mcr_model::{Notification, NotificationId, SessionKey};
 
 /// All turns under way. Clones are the same.
 #[derive(Clone, Debug)]
@@ -28,20 +29,20 @@ struct Inside {
     last: u64,
     turns: BTreeMap<u64, Life>,
     /// Rows whose turn showed no sign of life for too long, and since when; until something new is known of them.
-    stuck: BTreeMap<NotificationId, Millis>,
+    stuck: BTreeMap<WorkId, Millis>,
     /// Deliveries that agents were put to work on: each from its first turn until its answer is there, or it is over.
-    held: HashMap<NotificationId, Arc<Held>>,
+    held: HashMap<WorkId, Arc<Held>>,
     /// The one of them that each agent is at work on about each task: what the agent calls belongs to it.
-    at_work: HashMap<Track, NotificationId>,
+    at_work: HashMap<Track, WorkId>,
     /// Rows for which a person does not want to wait any longer.
-    given_up: BTreeSet<NotificationId>,
+    given_up: BTreeSet<WorkId>,
 }
 
 /// One turn under way.
 #[derive(Clone, Debug)]
 pub struct Life {
-    /// For which row.
-    pub row: NotificationId,
+    /// For which work.
+    pub work: WorkId,
     /// Whose turn it is.
     pub agent: String,
     /// In this session.
@@ -89,8 +90,8 @@ impl Vitality {
 /// What others may see of a turn.
 #[derive(Clone, Debug)]
 pub struct Seen {
-    /// For which row.
-    pub row: NotificationId,
+    /// For which work.
+    pub work: WorkId,
     /// Whose it is; none of a turn that is stuck and no longer waited for.
     pub agent: Option<String>,
     /// Since when.
@@ -116,7 +117,7 @@ impl InFlight {
         let mut inside = self.lock();
         inside.last += 1;
         let number = inside.last;
-        inside.stuck.remove(&life.row);
+        inside.stuck.remove(&life.work);
         inside.turns.insert(number, life);
         drop(inside);
         // A full channel has the news already.
@@ -137,19 +138,19 @@ impl InFlight {
     }
 
     /// The row's turn shows no sign of life and is not waited for any more; it is looked for.
-    pub(super) fn is_stuck(&self, row: &NotificationId, now: Millis) {
-        self.lock().stuck.insert(row.clone(), now);
+    pub(super) fn is_stuck(&self, work: &WorkId, now: Millis) {
+        self.lock().stuck.insert(work.clone(), now);
     }
 
     /// Something new is known of the row.
-    pub(super) fn is_known(&self, row: &NotificationId) {
-        self.lock().stuck.remove(row);
+    pub(super) fn is_known(&self, work: &WorkId) {
+        self.lock().stuck.remove(work);
     }
 
     /// An agent is put to work on this, with this standing. `lists` is how many lists had come before the context was
     /// read: what those told is in it.
-    pub(super) fn hold(&self, row: &Notification, record: &Record, standing: Standing, reading: Reading) {
-        self.put(row, record).stands(record, standing, reading);
+    pub(super) fn hold(&self, work: &Arc<Work>, record: &Record, standing: Standing, reading: Reading) {
+        self.put(work, record).stands(record, standing, reading);
     }
 
     /// How many lists have come.
@@ -163,20 +164,21 @@ impl InFlight {
     }
 
     /// An earlier process has left this: its agent may still be at work on it, and may ask again what it was not told.
-    pub fn resume(&self, row: &Notification, record: &mut Record) {
+    pub fn resume(&self, work: &Arc<Work>, record: &mut Record) {
         record.effects.outlived();
         if record.sent.is_some() || record.effects.count() > 0 {
-            self.put(row, record);
+            self.put(work, record);
         }
     }
 
     /// The delivery that its agent is at work on from now on. Another one that was in its place keeps its tool log here
     /// for its next attempt.
-    fn put(&self, row: &Notification, record: &Record) -> Arc<Held> {
+    fn put(&self, work: &Arc<Work>, record: &Record) -> Arc<Held> {
         let mut inside = self.lock();
-        let begun = || Arc::new(Held::new(row.clone(), record.clone()));
-        let held = Arc::clone(inside.held.entry(row.id.clone()).or_insert_with(begun));
-        let before = inside.at_work.insert(Track::of(row), row.id.clone()).filter(|before| *before != row.id);
+        let begun = || Arc::new(Held::new(Arc::clone(work), record.clone()));
+        let held = Arc::clone(inside.held.entry(work.id.clone()).or_insert_with(begun));
+        let before = inside.at_work.insert(work.track.clone(), work.id.clone());
+        let before = before.filter(|before| *before != work.id);
         let before = before.and_then(|before| inside.held.get(&before).cloned());
         drop(inside);
         if let Some(before) = before {
@@ -192,90 +194,89 @@ impl InFlight {
     }
 
     /// This delivery, if its agent was put to work on it.
-    pub(super) fn held_of(&self, row: &Notification) -> Option<Arc<Held>> {
-        self.lock().held.get(&row.id).cloned()
+    pub(super) fn held_of(&self, work: &Work) -> Option<Arc<Held>> {
+        self.lock().held.get(&work.id).cloned()
     }
 
     /// The agent has answered, or will not: what it calls from now on belongs to nothing. What it calls just now is
     /// waited for. The tool log, if there was a live one.
-    pub(super) fn let_go(&self, row: &Notification) -> Option<Effects> {
-        let held = self.take(row)?;
+    pub(super) fn let_go(&self, work: &Work) -> Option<Effects> {
+        let held = self.take(work)?;
         held.let_go();
         Some(held.effects())
     }
 
     /// The row is nobody's business any more.
-    pub(super) fn forget(&self, row: &Notification) {
-        if let Some(held) = self.take(row) {
+    pub(super) fn forget(&self, work: &Work) {
+        if let Some(held) = self.take(work) {
             held.forget();
         }
     }
 
-    fn take(&self, row: &Notification) -> Option<Arc<Held>> {
+    fn take(&self, work: &Work) -> Option<Arc<Held>> {
         let mut inside = self.lock();
-        let held = inside.held.remove(&row.id)?;
-        let track = Track::of(row);
-        if inside.at_work.get(&track).is_some_and(|at_work| *at_work == row.id) {
-            inside.at_work.remove(&track);
+        let held = inside.held.remove(&work.id)?;
+        if inside.at_work.get(&work.track).is_some_and(|at_work| *at_work == work.id) {
+            inside.at_work.remove(&work.track);
         }
         Some(held)
     }
 
     /// The agent that is at work on this row has shown a sign of life.
-    pub fn beat(&self, row: &NotificationId) {
-        self.lock().turns.values().filter(|life| life.row == *row).for_each(|life| life.pulse.beat());
+    pub fn beat(&self, work: &WorkId) {
+        self.lock().turns.values().filter(|life| life.work == *work).for_each(|life| life.pulse.beat());
     }
 
     /// A person does not want to wait for this row any longer.
-    pub(super) fn give_up(&self, row: &NotificationId) {
+    pub(super) fn give_up(&self, work: &WorkId) {
         let mut inside = self.lock();
-        inside.given_up.insert(row.clone());
-        inside.turns.values().filter(|life| life.row == *row).for_each(|life| life.pulse.end());
+        inside.given_up.insert(work.clone());
+        inside.turns.values().filter(|life| life.work == *work).for_each(|life| life.pulse.end());
     }
 
     /// Whether somebody has said so.
-    pub(super) fn is_given_up(&self, row: &NotificationId) -> bool {
-        self.lock().given_up.contains(row)
+    pub(super) fn is_given_up(&self, work: &WorkId) -> bool {
+        self.lock().given_up.contains(work)
     }
 
     /// A person has stopped the work on the row's task: its turn is not waited for, and its agent's calls are refused.
     pub(super) fn stop(&self, held: &Held) {
         let inside = self.lock();
         held.stop();
-        inside.turns.values().filter(|life| life.row == held.row().id).for_each(|life| life.pulse.end());
+        inside.turns.values().filter(|life| life.work == held.work().id).for_each(|life| life.pulse.end());
     }
 
     /// Whether the work on the row was stopped.
-    pub(super) fn is_stopped(&self, row: &Notification) -> bool {
-        self.held_of(row).is_some_and(|held| held.is_stopped())
+    pub(super) fn is_stopped(&self, work: &Work) -> bool {
+        self.held_of(work).is_some_and(|held| held.is_stopped())
     }
 
     /// All deliveries that agents are at work on about tasks, but for those that are stopped.
     pub(super) fn held_on_tasks(&self) -> Vec<Arc<Held>> {
         let inside = self.lock();
-        let held = inside.at_work.values().filter_map(|row| inside.held.get(row));
-        held.filter(|held| held.row().task_id.is_some() && !held.is_stopped()).cloned().collect()
+        let held = inside.at_work.values().filter_map(|work| inside.held.get(work));
+        held.filter(|held| held.work().track.task().is_some() && !held.is_stopped()).cloned().collect()
     }
 
     /// The row is over.
-    pub(super) fn is_over(&self, row: &NotificationId) {
+    pub(super) fn is_over(&self, work: &WorkId) {
         let mut inside = self.lock();
-        inside.stuck.remove(row);
-        inside.given_up.remove(row);
+        inside.stuck.remove(work);
+        inside.given_up.remove(work);
     }
 
     /// All turns, as people see them.
     pub fn seen(&self, now: Millis) -> Vec<Seen> {
         let inside = self.lock();
         let turns = inside.turns.values().map(|life| Seen {
-            row: life.row.clone(),
+            work: life.work.clone(),
             agent: Some(life.agent.clone()),
             since: life.began,
             quiet: life.pulse.quiet(),
             state: life.state,
         });
-        let stuck = inside.stuck.iter().map(|(row, since)| Seen {
-            row: row.clone(),
+        let stuck = inside.stuck.iter().map(|(work, since)| Seen {
+            work: work.clone(),
             agent: None,
             since: *since,
             quiet: now.since(*since),
@@ -316,15 +317,13 @@ mod tests {
     use mcr_core::delivery::journal::{Note, Step, Wait};
     use mcr_core::tools::ToolRequest;
     use mcr_model::clock::SystemClock;
-    use mcr_model::{BehaviorFlags, TaskId};
+    use mcr_model::{BehaviorFlags, Notification, TaskId};
     use mcr_store::ledger::Paper;
 
-    fn row(id: &str) -> Notification {
-        serde_json::from_value(
-            json!({"_id": id, "type": "mention", "recipientType": "agent", "recipientId": "a",
-            "taskId": "t1", "title": "", "body": "", "createdAt": 1}),
-        )
-        .unwrap()
+    fn work(id: &str) -> Arc<Work> {
+        let row = json!({"_id": id, "type": "mention", "recipientType": "agent", "recipientId": "a",
+            "taskId": "t1", "title": "", "body": "", "createdAt": 1});
+        Arc::new(Work::from(serde_json::from_value::<Notification>(row).unwrap()))
     }
 
     fn standing() -> Standing {
@@ -354,17 +353,17 @@ mod tests {
     #[test]
     fn a_note_of_the_worker_has_what_the_agent_has_called_meanwhile() {
         let (inflight, journal) = (InFlight::new(crossbeam_channel::bounded(1).0), Paper::default());
-        let (row, record) = (row("n1"), Record::default());
-        inflight.hold(&row, &record, standing(), Reading::default());
-        let held = inflight.held_of(&row).unwrap();
+        let (work, record) = (work("n1"), Record::default());
+        inflight.hold(&work, &record, standing(), Reading::default());
+        let held = inflight.held_of(&work).unwrap();
         assert_eq!(calls(&held, &journal), None);
-        let note = Note::of(&row, Millis(1)).record(&record).step(Step::TurnSent, "");
+        let note = Note::of(&work, Millis(1)).record(&record).step(Step::TurnSent, "");
         held.note(&note, &journal, Wait::ForDisk).unwrap();
         let left = journal.crash(0);
         assert!(left[0].record.effects.has_made("message_1") && left[0].record.effects.count() == 1);
-        let effects = inflight.let_go(&row).unwrap();
+        let effects = inflight.let_go(&work).unwrap();
         assert_eq!(effects, left[0].record.effects, "and it is handed over at the end");
-        assert!(inflight.held(&Track::of(&row)).is_none() && inflight.let_go(&row).is_none());
+        assert!(inflight.held(&work.track).is_none() && inflight.let_go(&work).is_none());
     }
 
     /// Another delivery of the same track begins while the first one rests: calls belong to the new one. When the first one
@@ -372,10 +371,10 @@ mod tests {
     #[test]
     fn a_delivery_that_another_one_has_passed_keeps_its_tool_log() {
         let (inflight, journal) = (InFlight::new(crossbeam_channel::bounded(1).0), Paper::default());
-        let (first, second, record) = (row("n1"), row("n2"), Record::default());
-        let begins = |row| {
-            inflight.hold(row, &record, standing(), Reading::default());
-            inflight.held(&Track::of(row)).unwrap()
+        let (first, second, record) = (work("n1"), work("n2"), Record::default());
+        let begins = |work: &Arc<Work>| {
+            inflight.hold(work, &record, standing(), Reading::default());
+            inflight.held(&work.track).unwrap()
         };
         let held = begins(&first);
         assert_eq!(calls(&held, &journal), None);
@@ -390,6 +389,6 @@ mod tests {
         assert_eq!(calls(&held, &journal).as_deref(), Some("moved"));
         assert_eq!(calls(&held, &journal), None, "once for each time it was made");
         inflight.forget(&first);
-        assert!(inflight.held_of(&first).is_none() && inflight.held(&Track::of(&first)).is_none());
+        assert!(inflight.held_of(&first).is_none() && inflight.held(&first.track).is_none());
     }
 }

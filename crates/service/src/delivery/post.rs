@@ -9,13 +9,14 @@ use mcr_clients::mission::{LoadTask, PostMessage, UpdateTaskStatus};
 use mcr_core::delivery::journal::{Step, Wait};
 use mcr_core::delivery::trouble::Weight;
 use mcr_core::delivery::{End, Job, Record, Stage, Trouble};
+use mcr_core::work::Work;
 use mcr_model::clock::Millis;
 use mcr_model::{AgentId, MessageId, NotificationId, TaskId, TaskStatus, ThreadItem, limits};
 
 /// Posts what is not posted yet, and moves the task on.
 pub(super) fn post(job: &mut Job, desk: &Desk<'_>) -> Result<(), Trouble> {
-    let Some(task) = job.row.task_id.clone() else { return Ok(()) };
-    let agent = AgentId::new(&job.row.recipient_id);
+    let Some(task) = job.work.track.task().cloned() else { return Ok(()) };
+    let agent = AgentId::new(&job.work.track.agent);
     match &job.record.stage {
         Stage::Answered(_) => post_answer(job, (&agent, &task), desk),
         Stage::Notice(_) => post_notice(job, (&agent, &task), desk),
@@ -35,7 +36,11 @@ fn post_answer(job: &mut Job, (agent, task): (&AgentId, &TaskId), desk: &Desk<'_
             content: &content,
             // The backend admits one message for each notification, so only the first can carry its id. It is the safe
             // one: repeated, it is still one. Any other may stand there already if its posting was not confirmed.
-            key: (part == 0 && !job.record.answered).then(|| job.row.id.clone()),
+            key: job
+                .work
+                .notification()
+                .filter(|_| part == 0 && !job.record.answered)
+                .map(|row| row.id.clone()),
             is_note: false,
             since: job.record.since,
         };
@@ -52,7 +57,7 @@ fn post_answer(job: &mut Job, (agent, task): (&AgentId, &TaskId), desk: &Desk<'_
         if let Stage::Answered(answer) = &mut job.record.stage {
             (answer.posted, answer.doubt) = (part + 1, None);
         }
-        desk.note(job, Step::Posted, &letter.in_words(&job.row.id), Wait::Not);
+        desk.note(job, Step::Posted, &letter.in_words(&job.work), Wait::Not);
         (desk.stir)();
     }
     let Stage::Answered(answer) = &job.record.stage else { return Ok(()) };
@@ -76,8 +81,8 @@ fn post_notice(job: &mut Job, (agent, task): (&AgentId, &TaskId), desk: &Desk<'_
         content: &notice.line,
         key: None,
         is_note: true,
-        // A note is about this row. An earlier process may have posted it without being able to record that.
-        since: job.row.created_at,
+        // A note is about this work. An earlier process may have posted it without being able to record that.
+        since: job.work.created_at(),
     };
     let stood = match notice.doubt {
         Some(since) => letter.stands(&job.record, since, desk)?,
@@ -88,7 +93,7 @@ fn post_notice(job: &mut Job, (agent, task): (&AgentId, &TaskId), desk: &Desk<'_
         None => match letter.put(job, desk) {
             Ok(id) => Some(id),
             Err(trouble) if is_refused(&trouble) && job.record.stage.doubt().is_none() => {
-                info!("{}: the note is not in the thread: {trouble}", job.row.id);
+                info!("{}: the note is not in the thread: {trouble}", job.work.id);
                 None
             }
             Err(trouble) => return Err(trouble),
@@ -97,7 +102,7 @@ fn post_notice(job: &mut Job, (agent, task): (&AgentId, &TaskId), desk: &Desk<'_
     job.record.stage = Stage::Ended(notice.end);
     if let Some(id) = posted {
         desk.made(job, id.to_string());
-        desk.note(job, Step::Told, &letter.in_words(&job.row.id), Wait::Not);
+        desk.note(job, Step::Told, &letter.in_words(&job.work), Wait::Not);
         (desk.stir)();
     }
     Ok(())
@@ -125,12 +130,12 @@ struct Letter<'a> {
 
 impl Letter<'_> {
     /// For the timeline.
-    fn in_words(&self, row: &NotificationId) -> String {
+    fn in_words(&self, work: &Work) -> String {
         let (part, all) = self.place;
         match (self.is_note, &self.key) {
-            (true, _) => format!("a notice for people about notification {row}"),
+            (true, _) => format!("a notice for people about {}", work.label()),
             (false, Some(_)) => format!("{part} of {all}"),
-            (false, None) => format!("{part} of {all}, answer to notification {row}"),
+            (false, None) => format!("{part} of {all}, answer to {}", work.label()),
         }
     }
 
@@ -138,7 +143,7 @@ impl Letter<'_> {
     fn put(&self, job: &mut Job, desk: &Desk<'_>) -> Result<MessageId, Trouble> {
         if self.key.is_none() {
             in_doubt(&mut job.record.stage, Some(desk.clock.now()));
-            let noted = desk.must_note(job, Step::Posting, &self.in_words(&job.row.id));
+            let noted = desk.must_note(job, Step::Posting, &self.in_words(&job.work));
             // People wait for a note, and before it is posted again the thread is read. An answer waits for the disk.
             if let (Err(trouble), false) = (noted, self.is_note) {
                 in_doubt(&mut job.record.stage, None);

@@ -168,8 +168,8 @@ impl Service {
         let mut left = setup.left;
         let (sent, settled): (Vec<_>, Vec<_>) =
             left.open.iter_mut().partition(|(_, record, _)| record.sent.is_some());
-        for (row, record, _) in settled.into_iter().chain(sent) {
-            inflight.resume(row, record);
+        for (work, record, _) in settled.into_iter().chain(sent) {
+            inflight.resume(work, record);
         }
         let (mission, to) = (setup.mission, inbox.clone());
         let (table, noted) = (inflight.clone(), panics.clone());
@@ -339,9 +339,9 @@ impl Desk {
             Effect::Start(job) => self.jobs.try_send(job).is_ok(),
             Effect::Probe => self.probes.try_send(()).is_ok(),
             Effect::Leave => self.leaving.try_send(()).is_ok(),
-            Effect::Forget(row) => {
-                self.inflight.forget(&row);
-                let note = Note::of(&row, SystemClock.now()).step(Step::Ended, "gone").ends(&End::Gone);
+            Effect::Forget(work) => {
+                self.inflight.forget(&work);
+                let note = Note::of(&work, SystemClock.now()).step(Step::Ended, "gone").ends(&End::Gone);
                 // Nobody waits for it, so it brings no error.
                 let _ = self.journal.note(&note, Wait::Not);
                 true
@@ -362,12 +362,12 @@ impl Desk {
         // Nobody waits for the notes, so they bring no errors.
         match wish {
             Wish::Reopen(again) => {
-                let (row, record) = &*again;
-                let _ = self.journal.note(&shelf::retried(row, record, now), Wait::Not);
+                let (work, record) = &*again;
+                let _ = self.journal.note(&shelf::retried(work, record, now), Wait::Not);
             }
             Wish::Dropped(dead, why) => {
-                let ((row, record), end) = (&*dead, End::Dropped(why));
-                let _ = self.journal.note(&shelf::dropped(row, record, &end, now), Wait::Not);
+                let ((work, record), end) = (&*dead, End::Dropped(why));
+                let _ = self.journal.note(&shelf::dropped(work, record, &end, now), Wait::Not);
             }
             Wish::GiveUp(id) => self.inflight.give_up(&id),
             Wish::Tell(ear, answer) => ear.tell(answer),

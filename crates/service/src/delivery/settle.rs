@@ -14,12 +14,13 @@ use mcr_core::delivery::journal::{Step, Wait};
 use mcr_core::delivery::{Job, Record, Sent, Stage, Trouble, UnknownFields, Unsettled, cause};
 use mcr_core::gateway::history::{Running, Waiting};
 use mcr_core::gateway::{Class, GatewayError, Recovered, Reply, TurnMark, Why};
+use mcr_core::work::WorkId;
+use mcr_model::SessionKey;
 use mcr_model::clock::Millis;
-use mcr_model::{NotificationId, SessionKey};
 
 /// What stands first in the input, and by what it is found again.
-pub(super) fn marker(row: &NotificationId, attempt: u32) -> String {
-    format!("[n-{row} try {attempt}]")
+pub(super) fn marker(work: &WorkId, attempt: u32) -> String {
+    format!("[n-{work} try {attempt}]")
 }
 
 /// Notes that a turn is sent now.
@@ -87,7 +88,7 @@ pub(super) fn settle(job: &mut Job, desk: &Desk<'_>) -> Result<Option<Reply>, Tr
     if let (Recovered::Running(running), Some(sent)) = (&found, &mut job.record.sent)
         && let Some(why) = stuck(sent, running, silence_max, now)
     {
-        desk.inflight.is_stuck(&job.row.id, now);
+        desk.inflight.is_stuck(&job.work.id, now);
         found = part(job, desk, why)?;
     }
     let (reply, how) = match found {
@@ -108,8 +109,8 @@ pub(super) fn settle(job: &mut Job, desk: &Desk<'_>) -> Result<Option<Reply>, Tr
         Recovered::Cut => return Err(Trouble::Unsettled(Unsettled::Cut)),
         Recovered::Unknown => return Err(Trouble::Unsettled(Unsettled::Unknown)),
     };
-    desk.inflight.is_known(&job.row.id);
-    info!("{}: {how}", job.row.id);
+    desk.inflight.is_known(&job.work.id);
+    info!("{}: {how}", job.work.id);
     desk.note(job, Step::TurnSettled, how, Wait::Not);
     Ok(Some(reply))
 }
@@ -139,12 +140,12 @@ fn come_to_nothing(job: &mut Job, marker_seen: bool, trouble: Trouble, desk: &De
 /// Asks the gateway what became of the turn that is not settled, if there is one.
 fn look(job: &mut Job, desk: &Desk<'_>) -> Result<Option<Recovered>, Trouble> {
     // A clock that was set meanwhile does not count, unless the process is another one.
-    let sent_ago = desk.inflight.held_of(&job.row).and_then(|held| held.sent_ago());
+    let sent_ago = desk.inflight.held_of(&job.work).and_then(|held| held.sent_ago());
     let Some(sent) = &mut job.record.sent else { return Ok(None) };
     let lost = *sent.lost.get_or_insert_with(|| desk.clock.now());
-    let earlier = job.record.unheard.map(|attempt| marker(&job.row.id, attempt));
+    let earlier = job.record.unheard.map(|attempt| marker(&job.work.id, attempt));
     let mark = TurnMark {
-        marker: &marker(&job.row.id, sent.attempt),
+        marker: &marker(&job.work.id, sent.attempt),
         earlier: earlier.as_deref(),
         outputs: match &job.record.stage {
             Stage::Working(work) => &work.outputs,
@@ -174,11 +175,11 @@ fn part(job: &mut Job, desk: &Desk<'_>, why: Waiting) -> Result<Recovered, Troub
     match desk.gateway.abort(&sent.session, &sent.agent, run) {
         Ok(ended) => {
             let what = if ended { "its run was ended" } else { "no run of it is left" };
-            warn!("{}: {what}, for it showed no sign of life", job.row.id);
+            warn!("{}: {what}, for it showed no sign of life", job.work.id);
         }
         Err(error) if error.class == Class::Closed => return Err(Trouble::Gateway(error)),
         Err(error) => {
-            warn!("{}: it is stuck and cannot be ended: {error}", job.row.id);
+            warn!("{}: it is stuck and cannot be ended: {error}", job.work.id);
             return stuck(Unsettled::Stuck(why));
         }
     }
@@ -195,10 +196,10 @@ pub(super) fn abandon(job: &mut Job, why: &Trouble, desk: &Desk<'_>) {
     match desk.gateway.abort(&sent.session, &sent.agent, sent.run.as_deref()) {
         Ok(ended) => {
             let what = if ended { "its run was ended" } else { "no run of it is left" };
-            info!("{}: {what}, because {}", job.row.id, why.in_public());
+            info!("{}: {what}, because {}", job.work.id, why.in_public());
         }
         Err(error) => {
-            warn!("{}: its run cannot be ended ({error}), although {}", job.row.id, why.in_public());
+            warn!("{}: its run cannot be ended ({error}), although {}", job.work.id, why.in_public());
         }
     }
 }

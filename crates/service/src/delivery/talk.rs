@@ -11,7 +11,7 @@ use crate::clock::Pulse;
 use mcr_core::delivery::journal::{Step, Wait};
 use mcr_core::delivery::policy;
 use mcr_core::delivery::prompt::{self, HttpWay, Scene};
-use mcr_core::delivery::{Job, Record, Stage, Track, Trouble};
+use mcr_core::delivery::{Job, Record, Stage, Trouble};
 use mcr_core::gateway::{Input, Progress, Reply, Turn, Why};
 use mcr_core::tools::{self, Caller};
 use mcr_model::DeliveryContext;
@@ -50,14 +50,14 @@ pub(super) fn talk(
         leads: policy::leads(context),
         may_close: policy::may_close(context),
     };
-    let issued = desk.sessions.issue(session, &agent.slug, &Track::of(&job.row), desk.clock.now());
+    let issued = desk.sessions.issue(session, &agent.slug, &job.work.track, desk.clock.now());
     let standing = Standing {
         task: context.task.clone(),
         flags: caller.flags,
         leads: caller.leads,
         may_close: caller.may_close,
     };
-    desk.inflight.hold(&job.row, &job.record, standing, reading);
+    desk.inflight.hold(&job.work, &job.record, standing, reading);
     let offer = if desk.rules.client_tools { tools::offer(&caller) } else { tools::offer_http(&caller) };
     let names: Vec<&str> = offer.tools.iter().map(|tool| tool.name).collect();
     // What is sent now if it begins anew; results belong to the try before.
@@ -73,7 +73,7 @@ pub(super) fn talk(
             session_key: session.expose(),
             token: desk.rules.session_tokens.then(|| issued.token.expose()),
         }),
-        marker: &marker(&job.row.id, attempt),
+        marker: &marker(&job.work.id, attempt),
         fence: &chance::hex::<4>(),
         now: desk.clock.now(),
         budget_chars: BRIEFING_CHARS,
@@ -134,14 +134,14 @@ fn send(job: &mut Job, turn: &Turn<'_>, desk: &Desk<'_>) -> Result<Reply, Troubl
         unsent(&mut job.record, turn);
         return Err(trouble);
     }
-    if let Some(held) = desk.inflight.held_of(&job.row) {
+    if let Some(held) = desk.inflight.held_of(&job.work) {
         held.is_sent();
     }
     let life = desk.inflight.enter(Life {
-        row: job.row.id.clone(),
+        work: job.work.id.clone(),
         agent: agent.to_owned(),
         session: turn.session.clone(),
-        marker: marker(&job.row.id, attempt),
+        marker: marker(&job.work.id, attempt),
         result_of: match turn.input {
             Input::Message(_) => None,
             Input::Outputs(outputs) => outputs.first().map(|output| output.call_id.clone()),
@@ -152,7 +152,7 @@ fn send(job: &mut Job, turn: &Turn<'_>, desk: &Desk<'_>) -> Result<Reply, Troubl
         state: Vitality::default(),
     });
     // From here on a stop ends the turn's pulse; one that came before keeps the turn from being sent.
-    if desk.inflight.is_stopped(&job.row) {
+    if desk.inflight.is_stopped(&job.work) {
         unsent(&mut job.record, turn);
         return Err(Trouble::Stopped);
     }
@@ -162,14 +162,14 @@ fn send(job: &mut Job, turn: &Turn<'_>, desk: &Desk<'_>) -> Result<Reply, Troubl
     let silent = answer.as_ref().is_err_and(|error| error.why == Why::Silent) && !turn.pulse.is_over();
     if silent {
         let secs = desk.rules.silence_max.as_secs();
-        warn!("{}: {agent} is stuck: no sign of life for {secs} s", job.row.id);
-        desk.inflight.is_stuck(&job.row.id, desk.clock.now());
+        warn!("{}: {agent} is stuck: no sign of life for {secs} s", job.work.id);
+        desk.inflight.is_stuck(&job.work.id, desk.clock.now());
     }
     let error = answer.as_ref().err();
     desk.with_log(job, |record| settle::end(record, error, silent, desk.clock.now()));
     let reply = answer.map_err(Trouble::Gateway)?;
     desk.answers.one_more();
-    desk.cooling.ends(&job.row.recipient_id);
+    desk.cooling.ends(&job.work.track.agent);
     Ok(reply)
 }
 

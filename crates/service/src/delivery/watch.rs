@@ -135,7 +135,7 @@ fn round(table: &InFlight, look: &Look, rhythm: Rhythm, memories: &mut HashMap<u
 fn heed(sign: Sign, life: &Life) -> Vitality {
     match sign {
         Sign::Life => {
-            debug!("{}: {} is at work", life.row, life.agent);
+            debug!("{}: {} is at work", life.work, life.agent);
             life.pulse.beat();
             Vitality::Working
         }
@@ -146,7 +146,7 @@ fn heed(sign: Sign, life: &Life) -> Vitality {
         }
         Sign::Quiet => Vitality::Quiet,
         Sign::Over => {
-            info!("{}: the turn of {} is over, and its connection does not say so", life.row, life.agent);
+            info!("{}: the turn of {} is over, and its connection does not say so", life.work, life.agent);
             life.pulse.end();
             Vitality::Quiet
         }
@@ -258,12 +258,13 @@ mod tests {
     fn two_that_wait_do_not_keep_each_other_alive() {
         use crate::clock::Pulse;
         use mcr_core::gateway::LifeSigns as _;
+        use mcr_core::work::WorkId;
+        use mcr_model::SessionKey;
         use mcr_model::clock::Millis;
-        use mcr_model::{NotificationId, SessionKey};
         let (bell, entered) = crossbeam_channel::bounded(1);
         let table = InFlight::new(bell);
         let life = |row: &str, pulse: &Pulse| Life {
-            row: NotificationId::new(row),
+            work: WorkId::new(row),
             agent: row.to_owned(),
             session: SessionKey::new(row),
             marker: String::new(),

@@ -12,8 +12,8 @@ use super::error::LedgerError;
 use super::story::Story;
 use mcr_core::delivery::journal::Note;
 use mcr_core::delivery::{End, FORM, Record, from_form_1};
+use mcr_core::work::{Work, WorkId};
 use mcr_model::clock::Millis;
-use mcr_model::{Notification, NotificationId};
 
 /// A record as it is kept, with its form: newer ones are not understood.
 #[derive(Serialize)]
@@ -43,10 +43,10 @@ impl News {
     pub(super) fn of(note: &Note<'_>) -> Result<Self, serde_json::Error> {
         let kept = |record| serde_json::to_string(&Kept { form: FORM, record }).map(Arc::from);
         Ok(Self {
-            row: serde_json::to_string(note.row)?.into(),
+            row: note.work.to_json()?.into(),
             record: note.record.map(kept).transpose()?,
-            agent: note.row.recipient_id.clone(),
-            task: note.row.task_id.as_ref().map(ToString::to_string),
+            agent: note.work.track.agent.clone(),
+            task: note.work.track.task().map(ToString::to_string),
             end: note.end.map(serde_json::to_string).transpose()?,
         })
     }
@@ -56,7 +56,7 @@ impl News {
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
     pub(super) number: i64,
-    pub(super) id: NotificationId,
+    pub(super) id: WorkId,
     row: Arc<str>,
     record: Arc<str>,
     agent: String,
@@ -88,7 +88,7 @@ pub(super) enum Trace {
 
 impl Entry {
     /// A delivery that was not noted before.
-    pub(super) fn new(number: i64, id: NotificationId, at: Millis) -> Self {
+    pub(super) fn new(number: i64, id: WorkId, at: Millis) -> Self {
         let fresh = serde_json::to_string(&Kept { form: FORM, record: &Record::default() });
         Self {
             number,
@@ -110,7 +110,7 @@ impl Entry {
     pub(super) fn of(image: Image) -> Self {
         Self {
             number: image.number,
-            id: NotificationId::new(image.id),
+            id: WorkId::new(image.id),
             row: image.row,
             record: image.record,
             agent: image.agent,
@@ -125,17 +125,17 @@ impl Entry {
     }
 
     /// One that is on the disk and cannot be read.
-    pub(super) fn damaged(number: i64, id: NotificationId) -> Self {
+    pub(super) fn damaged(number: i64, id: WorkId) -> Self {
         Self { trace: Trace::Damaged, ..Self::new(number, id, Millis(0)) }
     }
 
     /// One that was over, and goes on.
-    pub(super) fn resuming(number: i64, id: NotificationId, first_seen: Millis) -> Self {
+    pub(super) fn resuming(number: i64, id: WorkId, first_seen: Millis) -> Self {
         Self { trace: Trace::Beginning, ..Self::new(number, id, first_seen) }
     }
 
     /// A row that only a newer version understands.
-    pub(super) fn newer(number: i64, id: NotificationId) -> Self {
+    pub(super) fn newer(number: i64, id: WorkId) -> Self {
         Self { trace: Trace::Newer, ..Self::new(number, id, Millis(0)) }
     }
 
@@ -348,16 +348,15 @@ impl Image {
         read.map_err(|why| format!("its record is of an unknown shape: {why}"))
     }
 
-    /// What is delivered.
-    pub(super) fn notification(&self) -> Result<Notification, String> {
-        serde_json::from_str(&self.row)
-            .map_err(|why| format!("its notification is of an unknown shape: {why}"))
+    /// What is to be done, or what of that only a newer version understands.
+    pub(super) fn work(&self) -> Result<Work, String> {
+        Work::from_json(&self.row)
     }
 
     /// As it goes on, or why it cannot.
     pub(super) fn remembered(&self) -> Result<Remembered, String> {
         Ok(Remembered {
-            row: self.notification()?,
+            work: Arc::new(self.work()?),
             record: self.record()?,
             first_seen: self.first_seen,
             not_before: self.not_before,

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::{fmt, io};
 
 use mcr_core::delivery::journal::JournalError;
+use mcr_core::work::WorkId;
 use mcr_files::FolderError;
-use mcr_model::NotificationId;
 
 /// Why the ledger could not be opened or written.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ pub enum LedgerError {
         /// What is wrong.
         what: String,
         /// The deliveries in it that can still be read, for whoever looks after them.
-        known: Vec<NotificationId>,
+        known: Vec<WorkId>,
     },
     /// A ledger is there, and the place does not let it be written: what becomes of its deliveries could not be
     /// recorded, and the next start would find them as they were before.
@@ -48,7 +48,7 @@ pub enum LedgerError {
         /// What is in the way.
         why: Box<LedgerError>,
         /// The deliveries in it that could be done twice; none if that cannot be read.
-        known: Option<Vec<NotificationId>>,
+        known: Option<Vec<WorkId>>,
     },
     /// It is switched off.
     Off,

@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::mark::boot;
 use mcr_core::delivery::crash::Crash;
 use mcr_core::delivery::journal::Hand;
-use mcr_model::NotificationId;
+use mcr_core::work::WorkId;
 use mcr_model::clock::Millis;
 
 /// The length of a line, with its end.
@@ -51,8 +51,8 @@ impl Hands {
     }
 
     /// A worker takes this delivery in hand, until the hand is gone.
-    pub(super) fn take(self: &Arc<Self>, row: &NotificationId, now: Millis) -> Hand {
-        if row.as_str().len() > ID_MAX || row.as_str().contains([' ', '\n']) {
+    pub(super) fn take(self: &Arc<Self>, work: &WorkId, now: Millis) -> Hand {
+        if work.as_str().len() > ID_MAX || work.as_str().contains([' ', '\n']) {
             return Hand::default();
         }
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
@@ -63,7 +63,7 @@ impl Hands {
         taken[place] = true;
         drop(taken);
         // What cannot be written is not held against the delivery.
-        let _ = write(&self.file, place, &format!("{row} {:020}", now.0));
+        let _ = write(&self.file, place, &format!("{work} {:020}", now.0));
         let hands = Arc::clone(self);
         Hand::new(move || {
             let _ = write(&hands.file, place, "");
@@ -89,8 +89,8 @@ pub(super) fn read(content: &[u8]) -> Option<Crash> {
         return None;
     }
     let in_hand = lines.filter_map(|line| {
-        let (row, since) = line.trim_end().split_once(' ')?;
-        Some((NotificationId::new(row), Millis(since.parse().ok()?)))
+        let (work, since) = line.trim_end().split_once(' ')?;
+        Some((WorkId::new(work), Millis(since.parse().ok()?)))
     });
     Some(Crash { began, in_hand: in_hand.collect() })
 }
@@ -109,26 +109,26 @@ mod tests {
         assert_eq!(read(), None, "there is none");
         let hands = Arc::new(Hands::begin(File::create(&path).expect("a file"), Millis(5)).expect("written"));
         let crash = |in_hand: &[(&str, i64)]| {
-            let in_hand = in_hand.iter().map(|(id, at)| (NotificationId::new(*id), Millis(*at)));
+            let in_hand = in_hand.iter().map(|(id, at)| (WorkId::new(*id), Millis(*at)));
             Some(Crash { began: Millis(5), in_hand: in_hand.collect() })
         };
         assert_eq!(read(), crash(&[]));
-        let one = hands.take(&NotificationId::new("n1"), Millis(6));
-        let two = hands.take(&NotificationId::new("n2"), Millis(7));
+        let one = hands.take(&WorkId::new("n1"), Millis(6));
+        let two = hands.take(&WorkId::new("n2"), Millis(7));
         assert_eq!(read(), crash(&[("n1", 6), ("n2", 7)]));
         drop(one);
         assert_eq!(read(), crash(&[("n2", 7)]));
-        let three = hands.take(&NotificationId::new("n3"), Millis(8));
-        let long = hands.take(&NotificationId::new("x".repeat(ID_MAX + 1)), Millis(9));
+        let three = hands.take(&WorkId::new("n3"), Millis(8));
+        let long = hands.take(&WorkId::new("x".repeat(ID_MAX + 1)), Millis(9));
         assert_eq!(read(), crash(&[("n3", 8), ("n2", 7)]), "a free place is taken again");
         drop((two, three, long));
         assert_eq!(read(), crash(&[]));
         let good = fs::read_to_string(&path).expect("a file");
         fs::write(&path, good.replace(&boot(), "another-start")).expect("written");
         assert_eq!(read(), None, "the machine was started again");
-        let _late = hands.take(&NotificationId::new("n4"), Millis(9));
+        let _late = hands.take(&WorkId::new("n4"), Millis(9));
         hands.end();
-        let _later = hands.take(&NotificationId::new("n5"), Millis(9));
+        let _later = hands.take(&WorkId::new("n5"), Millis(9));
         assert_eq!(read(), None, "it was told to stop");
         fs::write(&path, [0xff, 0, 7]).expect("written");
         assert_eq!(read(), None, "nonsense");

@@ -57,9 +57,10 @@ use mcr_core::delivery::crash::Crash;
 use mcr_core::delivery::journal::{Hand, Journal, JournalError, Note, Wait};
 use mcr_core::delivery::shelf::{Shelf, Shelved};
 use mcr_core::delivery::{End, Record};
+use mcr_core::work::{Work, WorkId};
 use mcr_files::Folder;
 use mcr_model::clock::{Clock as _, Millis, SystemClock};
-use mcr_model::{AccountId, LedgerSync, Notification, NotificationId, NotificationType};
+use mcr_model::{AccountId, LedgerSync, Notification, NotificationType};
 use place::Place;
 use writer::Shared;
 
@@ -120,8 +121,8 @@ pub struct Opened {
 /// A delivery that is not over.
 #[derive(Clone, Debug)]
 pub struct Remembered {
-    /// What is delivered, as it was last noted.
-    pub row: Notification,
+    /// What is to be done, as it was last noted.
+    pub work: Arc<Work>,
     /// What has been done for it.
     pub record: Record,
     /// When it was first noted.
@@ -134,7 +135,7 @@ pub struct Remembered {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unreadable {
     /// Which.
-    pub id: NotificationId,
+    pub id: WorkId,
     /// What is wrong, or not understood.
     pub what: String,
 }
@@ -143,7 +144,7 @@ pub struct Unreadable {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Closed {
     /// Which.
-    pub id: NotificationId,
+    pub id: WorkId,
     /// When it was first noted.
     pub first_seen: Millis,
     /// When it ended.
@@ -302,9 +303,9 @@ impl Journal for Ledger {
         }
     }
 
-    fn in_hand(&self, row: &NotificationId, now: Millis) -> Hand {
+    fn in_hand(&self, work: &WorkId, now: Millis) -> Hand {
         match &self.0 {
-            Inner::On { hands, .. } => hands.get().map_or_else(Hand::default, |hands| hands.take(row, now)),
+            Inner::On { hands, .. } => hands.get().map_or_else(Hand::default, |hands| hands.take(work, now)),
             Inner::Off(..) => Hand::default(),
         }
     }
@@ -351,7 +352,7 @@ impl Recall {
                             self.entries.push(entry::Entry::of(image));
                         }
                         Err(what) => {
-                            let id = NotificationId::new(image.id);
+                            let id = WorkId::new(image.id);
                             self.entries.push(entry::Entry::newer(image.number, id.clone()));
                             self.newer.push(Unreadable { id, what });
                         }
@@ -365,12 +366,12 @@ impl Recall {
     /// What is over. A record that only a newer version understands stays as it is, also where the end is known: what is
     /// kept of a delivery that was given up is the newer version's to post.
     fn close(&mut self, image: Image, at: Millis) {
-        let (end, id) = (image.end(), NotificationId::new(&*image.id));
+        let (end, id) = (image.end(), WorkId::new(&*image.id));
         let what = match &end {
             None => Some("it ended in a way that is not known".to_owned()),
             Some(End::Dead(why)) => match image.remembered() {
-                Ok(Remembered { row, record, .. }) => {
-                    self.dead.push(Shelved { at, row, record, why: why.clone() });
+                Ok(Remembered { work, record, .. }) => {
+                    self.dead.push(Shelved { at, work, record, why: why.clone() });
                     None
                 }
                 Err(what) => Some(what),
@@ -403,13 +404,14 @@ impl Recall {
                 continue;
             }
             closed.made = image.record().unwrap_or_default().effects.all_made().to_vec();
-            let row = image.notification().ok();
-            self.requests.extend(row.filter(|row| row.kind == NotificationType::ResponseRequest));
+            let work = image.work().ok();
+            let row = work.as_ref().and_then(Work::notification);
+            self.requests.extend(row.filter(|row| row.kind == NotificationType::ResponseRequest).cloned());
         }
     }
 
     fn damage(&mut self, number: i64, id: &str, what: String) {
-        let id = NotificationId::new(id);
+        let id = WorkId::new(id);
         self.entries.push(entry::Entry::damaged(number, id.clone()));
         self.damaged.push(Unreadable { id, what });
     }

@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::Remembered;
 use super::entry::{Entry, News};
 use mcr_core::delivery::journal::{Journal, JournalError, Note, Wait};
-use mcr_model::NotificationId;
+use mcr_core::work::WorkId;
 
 /// A ledger on paper.
 #[derive(Debug, Default)]
@@ -17,7 +17,7 @@ pub struct Paper(Mutex<Sheets>);
 
 #[derive(Debug, Default)]
 struct Sheets {
-    disk: HashMap<NotificationId, Entry>,
+    disk: HashMap<WorkId, Entry>,
     /// As the delivery was after each note, in the order of the notes.
     table: Vec<Entry>,
     next: i64,
@@ -26,7 +26,7 @@ struct Sheets {
 }
 
 impl Sheets {
-    fn latest(&self, id: &NotificationId) -> Option<&Entry> {
+    fn latest(&self, id: &WorkId) -> Option<&Entry> {
         self.table.iter().rev().find(|entry| entry.id == *id).or_else(|| self.disk.get(id))
     }
 
@@ -76,9 +76,9 @@ impl Journal for Paper {
         let news = News::of(note).map_err(|why| JournalError(why.to_string()))?;
         let mut sheets = self.lock();
         let mut entry = sheets
-            .latest(&note.row.id)
+            .latest(&note.work.id)
             .cloned()
-            .unwrap_or_else(|| Entry::new(i64::MAX, note.row.id.clone(), note.at));
+            .unwrap_or_else(|| Entry::new(i64::MAX, note.work.id.clone(), note.at));
         if entry.number == i64::MAX {
             entry.number = sheets.next;
             sheets.next += 1;

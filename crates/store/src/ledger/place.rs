@@ -13,8 +13,8 @@ use rusqlite::{Connection, OpenFlags};
 use super::entry::{Found, Image};
 use super::error::LedgerError;
 use super::mark;
+use mcr_core::work::WorkId;
 use mcr_files::Folder;
-use mcr_model::NotificationId;
 use mcr_model::clock::Millis;
 
 const DATABASE: &str = "ledger.sqlite";
@@ -184,7 +184,7 @@ pub struct SetAside {
     /// Where it lies now.
     pub file: PathBuf,
     /// The deliveries in it that were under way, or of which that is not known; as far as it can be read.
-    pub known: Vec<NotificationId>,
+    pub known: Vec<WorkId>,
 }
 
 /// Puts a damaged ledger aside, under the time, so that a new one can begin. This gives up what it knew: a delivery
@@ -238,12 +238,12 @@ pub(super) fn stuck(folder: &Folder, why: LedgerError) -> LedgerError {
 }
 
 /// The ids of all rows that can be read and are not over for certain.
-pub(super) fn legible(path: &Path) -> Vec<NotificationId> {
+pub(super) fn legible(path: &Path) -> Vec<WorkId> {
     look_at(path, |_| false).0
 }
 
 /// The same without those to be left out, and whether everything could be read.
-fn look_at(path: &Path, leave_out: impl Fn(&Image) -> bool) -> (Vec<NotificationId>, bool) {
+fn look_at(path: &Path, leave_out: impl Fn(&Image) -> bool) -> (Vec<WorkId>, bool) {
     let mut known = Vec::new();
     let mut illegible = 0;
     let log = fs::metadata(beside(path, LOG)).map_or(0, |log| log.len());
@@ -264,7 +264,7 @@ fn look_at(path: &Path, leave_out: impl Fn(&Image) -> bool) -> (Vec<Notification
             match Found::read(row) {
                 Ok((Found::Whole(image), _)) if image.closed.is_some() || leave_out(&image) => {}
                 Ok((Found::Whole(Image { id, .. }) | Found::Damaged { id, .. }, _)) => {
-                    known.push(NotificationId::new(id));
+                    known.push(WorkId::new(id));
                 }
                 Err(_) => illegible += 1,
             }

@@ -1,5 +1,7 @@
 //! Reading the ledger beside the service that writes it: for `why`, `dead list`, and tests.
 
+use std::sync::Arc;
+
 use super::Unreadable;
 use super::book;
 use super::entry::{Found, Image};
@@ -8,9 +10,10 @@ use super::place::{database_in, promised_in};
 use super::story::tell;
 use mcr_core::delivery::journal::Told;
 use mcr_core::delivery::{End, Record};
+use mcr_core::work::{Work, WorkId};
 use mcr_files::Folder;
+use mcr_model::AccountId;
 use mcr_model::clock::Millis;
-use mcr_model::{AccountId, Notification, NotificationId};
 
 /// Everything that the ledger knows, in the order in which it was first noted.
 #[derive(Debug, Default)]
@@ -27,11 +30,11 @@ pub struct Read {
 #[derive(Debug)]
 pub struct Tale {
     /// Which.
-    pub id: NotificationId,
+    pub id: WorkId,
     /// Whose.
     pub account: AccountId,
-    /// What is delivered.
-    pub row: Notification,
+    /// What is to be done.
+    pub work: Arc<Work>,
     /// What has been done for it.
     pub record: Record,
     /// When it was first noted.
@@ -60,10 +63,10 @@ pub fn read(folder: &Folder) -> Result<Read, LedgerError> {
     book::read_only(found.as_deref(), promised, |found| match found {
         Found::Whole(image) => match tale(&image) {
             Ok(tale) => read.tales.push(tale),
-            Err(what) => read.newer.push(Unreadable { id: NotificationId::new(image.id), what }),
+            Err(what) => read.newer.push(Unreadable { id: WorkId::new(image.id), what }),
         },
         Found::Damaged { id, what, .. } => {
-            read.damaged.push(Unreadable { id: NotificationId::new(id), what });
+            read.damaged.push(Unreadable { id: WorkId::new(id), what });
         }
     })?;
     Ok(read)
@@ -72,9 +75,9 @@ pub fn read(folder: &Folder) -> Result<Read, LedgerError> {
 fn tale(image: &Image) -> Result<Tale, String> {
     let (told, left_out) = tell(&image.story);
     Ok(Tale {
-        id: NotificationId::new(&*image.id),
+        id: WorkId::new(&*image.id),
         account: AccountId::new(&*image.account),
-        row: image.notification()?,
+        work: Arc::new(image.work()?),
         record: image.record()?,
         first_seen: image.first_seen,
         not_before: image.not_before,

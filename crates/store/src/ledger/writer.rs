@@ -19,8 +19,9 @@ use super::place::Place;
 use super::{Closed, KEPT_AGE, KEPT_BYTES, KEPT_MAX, Recall, State};
 use mcr_core::delivery::journal::{JournalError, Note, Wait};
 use mcr_core::delivery::{End, shelf};
+use mcr_core::work::WorkId;
+use mcr_model::AccountId;
 use mcr_model::clock::Millis;
-use mcr_model::{AccountId, NotificationId};
 
 /// So long notes are gathered that nobody waits for.
 const LINGER: Duration = Duration::from_millis(20);
@@ -43,9 +44,9 @@ pub(super) struct Shared {
 
 struct Inside {
     /// Deliveries that are not over, or not yet on the disk.
-    entries: HashMap<NotificationId, Entry>,
+    entries: HashMap<WorkId, Entry>,
     /// Those that have changed, in the order of their first change.
-    dirty: Vec<NotificationId>,
+    dirty: Vec<WorkId>,
     dirty_since: Instant,
     /// Those that were noted since the last batch was taken, and whether somebody waits.
     batch: Arc<Batch>,
@@ -54,7 +55,7 @@ struct Inside {
     /// What is over and on the disk, oldest first.
     kept: VecDeque<Kept>,
     /// Under which number, and when it was first noted.
-    kept_numbers: HashMap<NotificationId, (i64, Millis)>,
+    kept_numbers: HashMap<WorkId, (i64, Millis)>,
     kept_bytes: usize,
     /// How many of them were given up, and wait for a person's decision.
     kept_dead: usize,
@@ -86,7 +87,7 @@ impl Phase {
 
 struct Kept {
     number: i64,
-    id: NotificationId,
+    id: WorkId,
     first_seen: Millis,
     at: Millis,
     bytes: usize,
@@ -149,7 +150,7 @@ impl Shared {
                 return if wait == Wait::ForDisk { Err(closed()) } else { Ok(()) };
             }
             if !inside.take(note, news) {
-                return inside.why_not(&note.row.id, wait);
+                return inside.why_not(&note.work.id, wait);
             }
             inside.waited |= wait == Wait::ForDisk;
             inside.batch.clone()
@@ -193,7 +194,7 @@ impl Inside {
     fn take(&mut self, note: &Note<'_>, news: News) -> bool {
         self.state.notes += 1;
         self.now = self.now.max(note.at);
-        let id = &note.row.id;
+        let id = &note.work.id;
         if !self.entries.contains_key(id) {
             let entry = self.begin(id, note.at);
             self.entries.insert(id.clone(), entry);
@@ -220,7 +221,7 @@ impl Inside {
     }
 
     /// Why a note was not taken, for whoever must not go on without it.
-    fn why_not(&self, id: &NotificationId, wait: Wait) -> Result<(), JournalError> {
+    fn why_not(&self, id: &WorkId, wait: Wait) -> Result<(), JournalError> {
         let newer = self.entries.get(id).is_some_and(|entry| entry.trace == Trace::Newer);
         if newer && wait == Wait::ForDisk {
             return Err(JournalError("its record belongs to a newer version".to_owned()));
@@ -229,7 +230,7 @@ impl Inside {
     }
 
     /// A delivery that is new, or that was over and goes on: then it keeps its number and its beginning.
-    fn begin(&mut self, id: &NotificationId, at: Millis) -> Entry {
+    fn begin(&mut self, id: &WorkId, at: Millis) -> Entry {
         let Some((number, first_seen)) = self.kept_numbers.remove(id) else {
             self.next_number += 1;
             return Entry::new(self.next_number - 1, id.clone(), at);
@@ -302,7 +303,7 @@ impl Inside {
         }
         self.tidying |= !doomed.is_empty();
         for image in images {
-            let id = NotificationId::new(&*image.id);
+            let id = WorkId::new(&*image.id);
             let Some(entry) = self.entries.get_mut(&id) else { continue };
             entry.settle(image, true);
             if !entry.dirty
@@ -324,7 +325,7 @@ impl Inside {
         (self.state.off, self.state.holds) = (Some(why.to_string()), true);
         let newer = std::mem::take(&mut self.dirty);
         for image in images {
-            let id = NotificationId::new(&*image.id);
+            let id = WorkId::new(&*image.id);
             let Some(entry) = self.entries.get_mut(&id) else { continue };
             entry.settle(image, false);
             if entry.closed.is_some() && entry.trace == Trace::None && !entry.dirty {

@@ -11,7 +11,7 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 use serde::{Deserialize, Serialize};
 
 use super::{Digest, Entry};
-use mcr_core::delivery::Track;
+use mcr_core::work::Track;
 use mcr_files::Folder;
 use mcr_model::base64;
 use mcr_model::clock::Millis;
@@ -108,7 +108,7 @@ fn line(track: &Track, entry: &Entry, account: &AccountId) -> String {
     let line = Line {
         account: account.to_string(),
         agent: track.agent.clone(),
-        task: track.task.as_ref().map(ToString::to_string),
+        task: track.task().map(ToString::to_string),
         at: entry.at.0,
         digests: entry.digests.iter().map(|digest| base64::encode(digest)).collect(),
     };
@@ -122,6 +122,6 @@ fn understand(text: &str, account: &AccountId) -> Option<(Track, Entry)> {
     let digests: Option<Vec<Digest>> =
         line.digests.iter().map(|text| base64::decode(text)?.try_into().ok()).collect();
     let digests = digests.filter(|digests| !digests.is_empty())?;
-    let track = Track { agent: line.agent, task: line.task.map(TaskId::new) };
+    let track = Track::new(line.agent, line.task.map(TaskId::new));
     (line.account == account.as_str()).then_some((track, Entry { digests, at: Millis(line.at) }))
 }

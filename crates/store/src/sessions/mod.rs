@@ -20,9 +20,9 @@ use std::time::Duration;
 use ring::hmac;
 
 use self::book::Book;
-use mcr_core::delivery::Track;
 use mcr_core::gateway::{SessionNames, session_key};
 use mcr_core::heartbeat::session::AgentKey;
+use mcr_core::work::Track;
 use mcr_files::Folder;
 use mcr_model::clock::Millis;
 use mcr_model::secret::{Secret, same};
@@ -51,7 +51,7 @@ pub struct Session {
 impl Session {
     /// The order in which its deliveries come.
     pub fn track(&self) -> Track {
-        Track { agent: self.agent.to_string(), task: self.task.clone() }
+        Track::new(self.agent.as_str(), self.task.clone())
     }
 
     /// Whether this is its token, in constant time.
@@ -142,11 +142,11 @@ impl Sessions {
     /// An agent is spoken to in this session.
     pub fn issue(&self, key: &SessionKey, slug: &str, track: &Track, now: Millis) -> Session {
         let own = key.kind() == SessionKind::System;
-        let track = Track { task: track.task.clone().filter(|_| !own), ..track.clone() };
+        let track = Track::new(&track.agent, track.task().filter(|_| !own).cloned());
         let mut spellings = vec![key.expose().to_owned()];
         spellings
             .extend([SessionNames::Renamed, SessionNames::Kept].map(|naming| session_key(key, slug, naming)));
-        if track.task.is_none() {
+        if track.task().is_none() {
             let short = format!("agent:{slug}:{}", self.account);
             spellings.extend([short.to_ascii_lowercase(), short]);
         }
@@ -180,7 +180,7 @@ impl Sessions {
         }
         for agent in &roster.agents {
             if let Some(key) = agent.system_session_key.as_ref().filter(|key| !key.expose().is_empty()) {
-                let track = Track { agent: agent.id.to_string(), task: None };
+                let track = Track::new(agent.id.as_str(), None);
                 self.issue(key, &agent.slug, &track, now);
             }
         }
@@ -200,7 +200,7 @@ impl Sessions {
         let found = found.or_else(|| {
             let slug = AgentKey::parse(shown).filter(AgentKey::is_cron_run)?.agent;
             let agent = roster.by_slug(&slug)?;
-            let own = Track { agent: agent.id.to_string(), task: None };
+            let own = Track::new(agent.id.as_str(), None);
             let first = self.lock().entries.get(&own)?.digests[0];
             Some((own, first))
         });
@@ -222,7 +222,7 @@ impl Sessions {
             let _ = write!(text, "{byte:02x}");
             text
         });
-        Session { agent: AgentId::new(&track.agent), task: track.task.clone(), token: Secret::new(token) }
+        Session { agent: AgentId::new(&track.agent), task: track.task().cloned(), token: Secret::new(token) }
     }
 
     fn digest(&self, key: &str) -> Digest {
@@ -244,13 +244,13 @@ impl Inside {
         for digest in &entry.digests {
             self.index.entry(first_of(digest)).or_default().push(track.clone());
         }
-        self.tasks += usize::from(track.task.is_some());
+        self.tasks += usize::from(track.task().is_some());
         self.entries.insert(track, entry);
     }
 
     fn remove(&mut self, track: &Track) {
         let Some(entry) = self.entries.remove(track) else { return };
-        self.tasks -= usize::from(track.task.is_some());
+        self.tasks -= usize::from(track.task().is_some());
         for digest in &entry.digests {
             let first = first_of(digest);
             if let Some(tracks) = self.index.get_mut(&first) {
@@ -267,14 +267,14 @@ impl Inside {
             let entry = self.entries.get(track)?;
             let is_it = entry.digests.iter().any(|known| same(known, digest));
             // An agent's own session lives as long as the agent.
-            let lives = track.task.is_none() || now.since(entry.at) < IDLE_MAX;
+            let lives = track.task().is_none() || now.since(entry.at) < IDLE_MAX;
             (is_it && lives).then(|| (track.clone(), entry.digests[0]))
         })
     }
 
     fn make_room(&mut self) {
         while self.tasks > TASKS_MAX {
-            let tasks = self.entries.iter().filter(|(track, _)| track.task.is_some());
+            let tasks = self.entries.iter().filter(|(track, _)| track.task().is_some());
             let Some(oldest) = tasks.min_by_key(|(_, entry)| entry.at).map(|(track, _)| track.clone()) else {
                 return;
             };

@@ -5,7 +5,7 @@ use crate::delivery::End;
 use crate::delivery::ask::{Answer, Ask, Refused};
 use crate::delivery::scheduler::{Effect, Wish};
 use crate::delivery::shelf::Shelved;
-use mcr_model::NotificationId;
+use crate::work::WorkId;
 use mcr_model::clock::Millis;
 
 impl Dispatcher {
@@ -28,31 +28,31 @@ impl Dispatcher {
     }
 
     /// Starts a dead letter again, at the end of its track.
-    fn retry(&mut self, id: &NotificationId, now: Millis) -> Answer {
+    fn retry(&mut self, id: &WorkId, now: Millis) -> Answer {
         if self.queue.has(id) {
             return Answer::Refused(Refused::UnderWay);
         }
-        let Some(Shelved { row, record, .. }) = self.finished.retry(id) else {
+        let Some(Shelved { work, record, .. }) = self.finished.retry(id) else {
             return Answer::Refused(Refused::NotDead);
         };
         let record = record.retried();
-        self.effects.push(Effect::Wish(Wish::Reopen(Box::new((row.clone(), record.clone())))));
-        self.queue.recall(row, record, None, now);
+        self.effects.push(Effect::Wish(Wish::Reopen(Box::new((work.clone(), record.clone())))));
+        self.queue.recall(work, record, None, now);
         Answer::Done
     }
 
     /// Closes a dead letter for good.
-    fn drop_dead(&mut self, id: &NotificationId) -> Answer {
-        let Some(Shelved { row, record, why, .. }) = self.finished.drop_dead_letter(id) else {
+    fn drop_dead(&mut self, id: &WorkId) -> Answer {
+        let Some(Shelved { work, record, why, .. }) = self.finished.drop_dead_letter(id) else {
             let refused = if self.queue.has(id) { Refused::UnderWay } else { Refused::NotDead };
             return Answer::Refused(refused);
         };
         *self.tally.ended.entry(End::Dropped(String::new()).name()).or_default() += 1;
-        self.effects.push(Effect::Wish(Wish::Dropped(Box::new((row, record)), why)));
+        self.effects.push(Effect::Wish(Wish::Dropped(Box::new((work, record)), why)));
         Answer::Done
     }
 
-    fn give_up(&mut self, id: &NotificationId, now: Millis) -> Answer {
+    fn give_up(&mut self, id: &WorkId, now: Millis) -> Answer {
         if !self.queue.hurry(id, now) {
             return Answer::Refused(Refused::NotUnderWay);
         }

@@ -1,10 +1,12 @@
-//! A row of the queue: how urgent it is, whether it may begin, and whether it lets later ones pass.
+//! A row of the queue: whether it may begin, and whether it lets later ones pass.
 
+use std::sync::Arc;
+
+use crate::delivery::Record;
 use crate::delivery::ask::Hold;
 use crate::delivery::gate::Turns;
-use crate::delivery::{Record, Track};
+use crate::work::Work;
 use mcr_model::clock::Millis;
-use mcr_model::{Notification, NotificationType};
 
 /// After so many failures a row lets later ones of its track pass.
 const PASSED_AFTER: u32 = 2;
@@ -13,42 +15,10 @@ const PASSED_AFTER: u32 = 2;
 /// agent's, every row would meet it, and the order is kept.
 pub(super) const PASSED_FOR_OTHERS: usize = 1;
 
-/// How urgent a row is, by its type alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Rank {
-    /// Somebody asked.
-    Asked,
-    /// Somebody gave work.
-    Given,
-    /// Something changed.
-    Told,
-}
-
-pub(super) const RANKS: usize = 3;
-
-impl Rank {
-    fn of(row: &Notification) -> Self {
-        match row.kind.known() {
-            Some(NotificationType::Mention | NotificationType::ResponseRequest) => Self::Asked,
-            Some(NotificationType::Assignment) => Self::Given,
-            Some(
-                NotificationType::ThreadUpdate
-                | NotificationType::StatusChange
-                | NotificationType::MemberAdded
-                | NotificationType::MemberRemoved
-                | NotificationType::RoleChanged,
-            )
-            | None => Self::Told,
-        }
-    }
-}
-
 /// A row that is not settled.
 #[derive(Debug)]
 pub(super) struct Row {
-    pub(super) notification: Notification,
-    pub(super) track: Track,
-    pub(super) rank: Rank,
+    pub(super) work: Arc<Work>,
     /// What has been done for it; while it runs, the worker has the newer one.
     pub(super) record: Record,
     pub(super) not_before: Option<Millis>,
@@ -64,11 +34,9 @@ pub(super) struct Row {
 
 impl Row {
     /// One that is seen for the first time, at the end of its track.
-    pub(super) fn new(notification: Notification, record: Record) -> Self {
+    pub(super) fn new(work: Arc<Work>, record: Record) -> Self {
         Self {
-            track: Track::of(&notification),
-            rank: Rank::of(&notification),
-            notification,
+            work,
             record,
             not_before: None,
             running: false,
@@ -86,7 +54,7 @@ impl Row {
 
     /// Whether it could begin with this.
     pub(super) fn may_begin(&self, hold: &Hold, turns: Turns) -> bool {
-        !self.needs_turn() || turns != Turns::None && !hold.holds(&self.track.agent)
+        !self.needs_turn() || turns != Turns::None && !hold.holds(&self.work.track.agent)
     }
 
     /// Whether later rows of its track may begin before it ends; `others` is how many more may be passed whose

@@ -1,6 +1,7 @@
 //! The vocabulary of the scheduler: its events and effects, its settings, its initial state and its report.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Rhythm;
@@ -9,8 +10,9 @@ use crate::delivery::rival::Foreign;
 use crate::delivery::shelf::Shelf;
 use crate::delivery::tally::Tally;
 use crate::delivery::{End, Job, Outcome, Record};
+use crate::work::{Work, WorkId};
+use mcr_model::Notification;
 use mcr_model::clock::Millis;
-use mcr_model::{Notification, NotificationId};
 
 /// What the scheduler hears of.
 #[derive(Debug)]
@@ -37,6 +39,8 @@ pub enum Event {
         /// From 0 to 1.
         dice: f64,
     },
+    /// A source without lists has this work.
+    Offered(Arc<Work>),
     /// The gateway has taken the turn of this job; told while one goes first.
     Taken(u64),
     /// A worker is free again.
@@ -66,7 +70,7 @@ pub enum Effect {
     /// Ask the gateway whether it is there.
     Probe,
     /// Note that this row is gone: nobody has it any more, and it was not begun.
-    Forget(Box<Notification>),
+    Forget(Arc<Work>),
     /// What a person wants.
     Wish(Wish),
     /// Another runtime lives on the account: stop and leave it alone. Said once.
@@ -77,11 +81,11 @@ pub enum Effect {
 #[derive(Debug)]
 pub enum Wish {
     /// Note that this row begins again.
-    Reopen(Box<(Notification, Record)>),
+    Reopen(Box<(Arc<Work>, Record)>),
     /// Note that this row is closed for good; why it had been given up.
-    Dropped(Box<(Notification, Record)>, String),
+    Dropped(Box<(Arc<Work>, Record)>, String),
     /// Nobody waits for this row's agent any longer.
-    GiveUp(NotificationId),
+    GiveUp(WorkId),
     /// Tell whoever asked.
     Tell(Ear, Answer),
 }
@@ -101,11 +105,11 @@ pub struct Plan {
 #[derive(Debug, Default)]
 pub struct Left {
     /// Deliveries that are not over, in their order, and until when they rest.
-    pub open: Vec<(Notification, Record, Option<Millis>)>,
+    pub open: Vec<(Arc<Work>, Record, Option<Millis>)>,
     /// Deliveries that are over here. One that is listed all the same only lacks its mark.
-    pub closed: HashMap<NotificationId, End>,
+    pub closed: HashMap<WorkId, End>,
     /// What only a newer version understands: it is not begun, marked or closed here.
-    pub untouched: HashSet<NotificationId>,
+    pub untouched: HashSet<WorkId>,
     /// What was given up.
     pub dead: Shelf,
     /// Whose turns do not begin.

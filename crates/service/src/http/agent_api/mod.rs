@@ -175,7 +175,7 @@ impl AgentApi {
             if held.is_stopped() {
                 return Err(stopped());
             }
-            self.setup.inflight.beat(&held.row().id);
+            self.setup.inflight.beat(&held.work().id);
             held.hears(self.pen());
         }
         if row.whom == Whom::Leader {

@@ -1,0 +1,71 @@
+//! The kinds of work: one closed enum. Every question about a kind is answered in the kind's own file.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+
+use super::{Work, notification};
+use mcr_model::Notification;
+use mcr_model::clock::Millis;
+
+/// What is to be done.
+#[derive(Clone, Debug)]
+pub enum Kind {
+    /// A notification is delivered to its agent.
+    Notification(Box<Notification>),
+}
+
+/// What a row of the ledger says about its kind; a notification says nothing.
+#[derive(Deserialize)]
+struct Tagged<'a> {
+    #[serde(borrow, default)]
+    kind: Option<Cow<'a, str>>,
+}
+
+impl Kind {
+    /// The notification that is delivered, if one is.
+    pub fn notification(&self) -> Option<&Notification> {
+        match self {
+            Self::Notification(row) => Some(row),
+        }
+    }
+
+    pub(super) fn created_at(&self) -> Millis {
+        match self {
+            Self::Notification(row) => row.created_at,
+        }
+    }
+
+    pub(super) fn name(&self) -> String {
+        match self {
+            Self::Notification(row) => row.kind.to_string(),
+        }
+    }
+
+    pub(super) fn noun(&self) -> &'static str {
+        match self {
+            Self::Notification(_) => "notification",
+        }
+    }
+
+    pub(super) fn title(&self) -> String {
+        match self {
+            Self::Notification(row) => notification::title(row),
+        }
+    }
+
+    pub(super) fn to_json(&self) -> Result<String, serde_json::Error> {
+        match self {
+            Self::Notification(row) => serde_json::to_string(row),
+        }
+    }
+
+    pub(super) fn from_json(text: &str) -> Result<Work, String> {
+        let tagged: Tagged<'_> =
+            serde_json::from_str(text).map_err(|why| format!("its work is of an unknown shape: {why}"))?;
+        match tagged.kind.as_deref() {
+            None => notification::from_json(text),
+            Some(kind) => Err(format!("its work is of a kind that this program does not know (\"{kind}\")")),
+        }
+    }
+}

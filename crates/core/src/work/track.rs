@@ -1,0 +1,75 @@
+//! The strict order of work.
+
+use mcr_model::TaskId;
+
+/// The strict order of one agent and one subject. Work of one track runs one after another.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Track {
+    /// The agent that the work is for.
+    pub agent: String,
+    /// What it is about.
+    pub lane: Lane,
+}
+
+/// What the work of a track is about.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Lane {
+    /// One task.
+    Task(TaskId),
+    /// No task: notifications without one, and the agent's own session.
+    NoTask,
+    /// The agent's heartbeat. It does not wait behind notifications without a task, nor they behind it.
+    Heartbeat,
+}
+
+impl Track {
+    /// The track of an agent and a task, or of what an agent does without a task.
+    pub fn new(agent: impl Into<String>, task: Option<TaskId>) -> Self {
+        Self { agent: agent.into(), lane: task.map_or(Lane::NoTask, Lane::Task) }
+    }
+
+    /// The track of an agent's heartbeat.
+    pub fn heartbeat(agent: impl Into<String>) -> Self {
+        Self { agent: agent.into(), lane: Lane::Heartbeat }
+    }
+
+    /// The task, if there is one.
+    pub fn task(&self) -> Option<&TaskId> {
+        match &self.lane {
+            Lane::Task(task) => Some(task),
+            Lane::NoTask | Lane::Heartbeat => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn each_agent_and_lane_is_a_track_of_its_own() {
+        let task = |id: &str| Some(TaskId::new(id));
+        let tracks = [
+            Track::new("a", task("t1")),
+            Track::new("a", task("t2")),
+            Track::new("b", task("t1")),
+            Track::new("a", None),
+            Track::new("b", None),
+            Track::heartbeat("a"),
+            Track::heartbeat("b"),
+        ];
+        let different: HashSet<&Track> = tracks.iter().collect();
+        assert_eq!(different.len(), tracks.len());
+        assert_eq!(Track::new("a", task("t1")), tracks[0]);
+    }
+
+    #[test]
+    fn only_a_track_about_a_task_has_one() {
+        let task = TaskId::new("t1");
+        assert_eq!(Track::new("a", Some(task.clone())).task(), Some(&task));
+        assert_eq!(Track::new("a", None).task(), None);
+        assert_eq!(Track::heartbeat("a").task(), None);
+    }
+}

@@ -1,0 +1,224 @@
+//! The steps of a notification, read from top to bottom: context, policy, turn, post, mark.
+
+use log::{debug, info};
+
+use super::deliver::Steps;
+use super::desk::{Desk, setback};
+use super::held::{Reading, tell_of_doubts};
+use super::post::post;
+use super::settle::settle;
+use super::talk::{Spoken, talk};
+use mcr_clients::convex;
+use mcr_clients::mission::{GetDeliveryContext, MarkDelivered, MarkDeliveryEnded, MarkRead};
+use mcr_core::delivery::journal::{Step, Wait};
+use mcr_core::delivery::policy::{self, OnSilence, Skip, Verdict};
+use mcr_core::delivery::reply::{self, Said, Silence};
+use mcr_core::delivery::{End, Job, PendingAnswer, Record, Stage, Trouble, tell};
+use mcr_model::clock::Millis;
+use mcr_model::limits::MESSAGE_CHARS;
+use mcr_model::{DeliveryContext, Notification, NotificationType, TaskStatus};
+
+/// The delivery of a notification.
+pub(super) struct NotificationSteps<'a> {
+    row: &'a Notification,
+    /// Whether the board shows "typing" because of this attempt.
+    typing: bool,
+}
+
+impl<'a> NotificationSteps<'a> {
+    /// The delivery of this notification begins, or goes on.
+    pub(super) fn new(row: &'a Notification, desk: &Desk<'_>) -> Self {
+        desk.made.begins(row);
+        Self { row, typing: false }
+    }
+}
+
+impl Steps for NotificationSteps<'_> {
+    fn walk(&mut self, job: &mut Job, desk: &Desk<'_>) -> Result<End, Trouble> {
+        let row = self.row;
+        if job.record.needs_turn() {
+            let found = settle(job, desk)?;
+            // A stop that comes with a later list is not in the context.
+            let lists = desk.inflight.lists();
+            let context = context(row, desk)?;
+            // This far nobody but another runtime can have marked it.
+            if context.notification.delivered_at.is_some() && !job.record.reopened {
+                return Ok(End::Gone);
+            }
+            if is_taken(row, &job.record, &context) {
+                return Err(Trouble::Taken);
+            }
+            // An answer that has come is posted; calls are not made.
+            let answered = found.as_ref().is_some_and(|reply| reply.calls.is_empty());
+            if !answered && is_stopped(job, &context) {
+                return Err(Trouble::Stopped);
+            }
+            if !is_in_doubt(job) {
+                job.record.since = newest(&context);
+            }
+            match policy::judge(&context) {
+                Verdict::Skip(why) if is_final(why) || (is_fresh(job) && found.is_none()) => {
+                    let heard = &context.notification;
+                    job.record.heard = Some((heard.message_id.clone(), heard.created_at));
+                    job.record.stage = Stage::Ended(End::Skipped(why));
+                    desk.let_go(job);
+                }
+                // Work that has begun is brought to its end: its own tools may be what changed the board.
+                Verdict::Skip(_) | Verdict::Deliver => {
+                    job.record.waits = tell::who_waits(&context);
+                    self.typing = mark_read(row, desk);
+                    let spoken = talk(job, (&context, Reading::of(&context, lists)), found, desk)?;
+                    job.record.stage = meaning(row, &context, &spoken)?;
+                    desk.let_go(job);
+                    tell_of_doubts(&job.work.id, &job.record.effects);
+                    // What was paid for is kept before anything else is done with it.
+                    let silent = matches!(job.record.stage, Stage::Ended(End::Silent(_)));
+                    let words = if silent { "the agent has nothing to say" } else { "" };
+                    desk.note(job, Step::TextReady, words, Wait::ForDisk);
+                }
+            }
+        }
+        post(job, desk)?;
+        let end = ended(job)?;
+        job.record.unmarked = true;
+        mark(row, &job.record, desk)?;
+        job.record.unmarked = false;
+        // With the mark the board shows no "typing" any more.
+        self.typing = false;
+        if !has_moved(row, &job.record, desk)? {
+            return Ok(end);
+        }
+        // It needs a turn again, and whether one may begin is not decided here.
+        job.record = job.record.renewed();
+        Err(Trouble::Moved)
+    }
+
+    fn attempt_is_over(&mut self, desk: &Desk<'_>) {
+        if !std::mem::take(&mut self.typing) {
+            return;
+        }
+        if let Err(error) = desk.mission.ask(&MarkDeliveryEnded { notification_id: &self.row.id }) {
+            debug!("{}: the end of the attempt is not marked: {error}", self.row.id);
+        }
+    }
+
+    fn notice(&self, job: &Job, end: &End, trouble: &Trouble, desk: &Desk<'_>) -> Option<String> {
+        tell::line(self.row, &job.record, end, trouble, desk.rules.notes)
+    }
+}
+
+/// Whether a person has stopped the work that was begun, as the board shows it.
+fn is_stopped(job: &Job, context: &DeliveryContext) -> bool {
+    let heard = job.record.heard.as_ref().filter(|_| job.record.has_begun());
+    heard.is_some_and(|heard| policy::is_stopped(context, heard, job.record.began_paused))
+}
+
+fn is_in_doubt(job: &Job) -> bool {
+    matches!(&job.record.stage, Stage::Working(work) if work.doubt.is_some())
+}
+
+/// The newest instant of the backend that is known: what is done from now on is not older.
+fn newest(context: &DeliveryContext) -> Millis {
+    let row = Some(context.notification.created_at);
+    let said = context.thread.iter().map(|item| item.created_at).max();
+    let task = context.task.as_ref().map(|task| task.updated_at);
+    [row, said, task].into_iter().flatten().max().unwrap_or_default()
+}
+
+/// Whether another runtime has begun it since it was listed. There is no lock; but of two only those few rows are begun
+/// twice that both read in the same moment.
+fn is_taken(row: &Notification, record: &Record, context: &DeliveryContext) -> bool {
+    let read_at = context.notification.read_at;
+    *record == Record::default() && read_at.is_some() && read_at != row.read_at
+}
+
+fn is_fresh(job: &Job) -> bool {
+    matches!(job.record.stage, Stage::Fresh)
+}
+
+/// Whether nobody is there any more to bring work to its end.
+fn is_final(why: Skip) -> bool {
+    matches!(why, Skip::NoAgent | Skip::NoTask | Skip::NoSession)
+}
+
+fn ended(job: &Job) -> Result<End, Trouble> {
+    match &job.record.stage {
+        Stage::Ended(end) => Ok(end.clone()),
+        Stage::Fresh | Stage::Working(_) | Stage::Answered(_) | Stage::Notice(_) => Err(Trouble::Broken),
+    }
+}
+
+/// Whether a later message was folded into the row while the agent was at work on the one before (W-1). The mark cannot
+/// tell: it has no condition. So the row is read once more behind it; only thread updates are folded.
+fn has_moved(row: &Notification, record: &Record, desk: &Desk<'_>) -> Result<bool, Trouble> {
+    let Some(heard) = record.heard.as_ref().filter(|_| row.kind == NotificationType::ThreadUpdate) else {
+        return Ok(false);
+    };
+    let asked = GetDeliveryContext { notification_id: &row.id };
+    // `/stop` starts nobody, so it needs no delivery of its own.
+    let now = desk.mission.ask(&asked).map_err(setback)?.filter(|now| !policy::is_stop_command(now));
+    let moved = now.map(|now| now.notification).is_some_and(|now| (now.message_id, now.created_at) != *heard);
+    if moved {
+        info!("{}: a later message has come into it", row.id);
+    }
+    Ok(moved)
+}
+
+/// Read now and not earlier: what was true when the row was listed may be true no more (W-36).
+fn context(row: &Notification, desk: &Desk<'_>) -> Result<DeliveryContext, Trouble> {
+    let asked = GetDeliveryContext { notification_id: &row.id };
+    let context = desk.mission.ask(&asked).map_err(|error| match error.class {
+        convex::Class::Gone => Trouble::NoContext,
+        convex::Class::Transient | convex::Class::Refused | convex::Class::Ambiguous => setback(error),
+    });
+    let context = context?.ok_or(Trouble::NoContext)?;
+    let notification = &context.notification;
+    let ours = notification.account_id.as_ref().is_none_or(|account| account == desk.mission.account());
+    if notification.id == row.id && ours { Ok(context) } else { Err(Trouble::Foreign) }
+}
+
+/// Whether the board shows "typing" from now on. That it cannot is no reason not to answer.
+fn mark_read(row: &Notification, desk: &Desk<'_>) -> bool {
+    let marked = desk.mission.ask(&MarkRead { notification_id: &row.id });
+    let marked = marked.inspect_err(|error| debug!("{}: not marked as read: {error}", row.id));
+    // If only the answer was lost it does.
+    marked.map_or_else(|error| error.ran != convex::Ran::No, |_| true)
+}
+
+/// What the agent's answer asks for.
+fn meaning(row: &Notification, context: &DeliveryContext, spoken: &Spoken) -> Result<Stage, Trouble> {
+    let silence = match reply::read(spoken.text.as_deref()) {
+        Said::Text(text) if row.task_id.is_none() => return Ok(Stage::Ended(End::Kept(text))),
+        Said::Text(text) => {
+            let parts = reply::split(&text, MESSAGE_CHARS);
+            let advance = takes_up_work(context);
+            return Ok(Stage::Answered(PendingAnswer::new(parts, advance)));
+        }
+        Said::Silence(silence) => silence,
+    };
+    let author = context.message.as_ref().map(|message| &message.author_type);
+    let due = policy::on_silence(&context.notification.kind, author) == OnSilence::AskAgain;
+    // Whoever has done something with tools has answered in deeds; and the token of silence is an answer, too.
+    if due && !spoken.acted && silence != Silence::HeartbeatOk {
+        return Err(Trouble::Silence(silence));
+    }
+    Ok(Stage::Ended(End::Silent(silence)))
+}
+
+/// An answer to an assignment says that the work begins (D-18).
+fn takes_up_work(context: &DeliveryContext) -> bool {
+    context.notification.kind == NotificationType::Assignment
+        && context.effective_behavior_flags.can_modify_task_status
+        && context.task.as_ref().is_some_and(|task| task.status == TaskStatus::Assigned)
+}
+
+/// Tells the backend that the row is settled.
+fn mark(row: &Notification, record: &Record, desk: &Desk<'_>) -> Result<(), Trouble> {
+    match &record.stage {
+        Stage::Ended(end) if end.is_marked() => {
+            let mark = MarkDelivered { notification_id: &row.id };
+            desk.mission.ask(&mark).map(drop).map_err(setback)
+        }
+        Stage::Ended(_) | Stage::Fresh | Stage::Working(_) | Stage::Answered(_) | Stage::Notice(_) => Ok(()),
+    }
+}
