@@ -13,7 +13,6 @@ use mcr_core::delivery::ask::Refused;
 use mcr_core::delivery::journal::{Journal as _, Wait};
 use mcr_core::delivery::{End, shelf};
 use mcr_core::spans::clock;
-use mcr_core::work::WorkId;
 use mcr_model::clock::{Clock as _, SystemClock};
 use mcr_store::ledger::{self, Ledger};
 
@@ -147,8 +146,7 @@ fn act(footing: &Footing, id: &str, retry: bool) -> Result<String, String> {
     }
     let options = ledger::Options::new(footing.account.clone(), footing.sync);
     let opened = Ledger::open(&folder, &options).map_err(|why| failed(why.to_string()))?;
-    let mut dead = opened.dead;
-    let found = dead.take(&WorkId::new(id)).ok_or_else(|| {
+    let found = opened.dead.into_iter().find(|dead| dead.work.id.as_str() == id).ok_or_else(|| {
         let under_way = opened.open.iter().any(|open| open.work.id.as_str() == id);
         if under_way { Refused::UnderWay } else { Refused::NotDead }.explain().to_owned()
     })?;

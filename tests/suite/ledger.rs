@@ -441,7 +441,7 @@ fn what_was_given_up_is_not_pushed_out() {
     }
     drop(ledger);
     let opened = open(home.path());
-    let dead = opened.dead.all();
+    let dead = opened.dead;
     assert_eq!((dead.len(), dead[0].work.id.as_str()), (shelf::MOST, "d20"));
     assert!(opened.closed.len() <= KEPT_MAX + 100, "{}", opened.closed.len());
 }

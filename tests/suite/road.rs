@@ -16,6 +16,9 @@ mod retried;
 mod sequences;
 /// A turn whose answer was lost.
 mod settling;
+/// Work of the test kind, stopped at every note.
+#[cfg(feature = "test-kind")]
+mod test_kind;
 /// Whether the board says that somebody types.
 mod typing;
 

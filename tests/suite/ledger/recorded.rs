@@ -77,7 +77,7 @@ fn what_the_first_version_has_left_goes_on() {
         };
         assert!(right, "{id}: {record:?}");
     }
-    assert!(opened.dead.all()[0].record.unposted.is_some());
+    assert!(opened.dead[0].record.unposted.is_some());
 }
 
 /// Nothing of a record of form 1 is lost: each field is there again, or stands in the place that form 2 has for it.

@@ -13,7 +13,6 @@ use super::finished::{Admission, FinishedItems};
 use super::gate::Gate;
 use super::queue::{Queue, Taken};
 use super::scheduler::{Effect, Left, Standing};
-use super::shelf::Shelved;
 use super::tally::Tally;
 use super::{End, Job, Outcome, Record, Trouble};
 use crate::gateway::Class;
@@ -164,28 +163,12 @@ impl Dispatcher {
     fn close(&mut self, job: Job, end: &End, look: u64, now: Millis) {
         self.tell_gate(end.shows_gateway(), job.number);
         // An item ends once, however often its mark is refused afterwards.
-        let again = self.queue.had_ended(job.number);
-        if !again {
+        let had_ended = self.queue.had_ended(job.number);
+        if !had_ended {
             self.tally.close(end, now);
         }
         self.queue.close(job.number, now);
-        let marked = !matches!(end, End::Gone | End::Dead(_)) && !job.record.unmarked;
-        self.finished.insert(&job.work.id, end, marked, look, now);
-        match end {
-            End::Dead(_) if again => {}
-            End::Dead(why) => {
-                let why = why.clone();
-                self.finished.put_dead_letter(Shelved { at: now, work: job.work, record: job.record, why });
-            }
-            End::Answered(_)
-            | End::Kept(_)
-            | End::Silent(_)
-            | End::Unanswered(_)
-            | End::Skipped(_)
-            | End::Gone
-            | End::Stopped
-            | End::Dropped(_) => self.finished.remove_dead_letter(&job.work.id),
-        }
+        self.finished.insert(job, end, had_ended, look, now);
     }
 
     fn tell_gate(&mut self, met_gateway: bool, number: u64) {

@@ -46,6 +46,8 @@ pub fn deliver(job: &mut Job, desk: &Desk<'_>) -> Outcome {
     let work = job.work.clone();
     match &work.kind {
         Kind::Notification(row) => attempt(job, &mut NotificationSteps::new(row, desk), desk),
+        #[cfg(feature = "test-kind")]
+        Kind::Test(test) => attempt(job, &mut super::test_kind::TestSteps(test), desk),
     }
 }
 

@@ -55,7 +55,7 @@ use entry::{Found, Image};
 use hands::Hands;
 use mcr_core::delivery::crash::Crash;
 use mcr_core::delivery::journal::{Hand, Journal, JournalError, Note, Wait};
-use mcr_core::delivery::shelf::{Shelf, Shelved};
+use mcr_core::delivery::shelf::{self, Shelved};
 use mcr_core::delivery::{End, Record};
 use mcr_core::work::{Work, WorkId};
 use mcr_files::Folder;
@@ -111,7 +111,7 @@ pub struct Opened {
     /// Requests for a response among the last to end.
     pub requests: Vec<Notification>,
     /// What was given up and nobody has decided on since, oldest first.
-    pub dead: Shelf,
+    pub dead: Vec<Shelved>,
     /// How many open deliveries of other accounts lie here.
     pub foreign: usize,
     /// When a damaged ledger was last set aside here: what was created before then may have been begun in it.
@@ -208,8 +208,8 @@ impl Ledger {
         recall.closed.sort_by_key(|(_, closed, _)| closed.at);
         let closed = recall.closed.iter().map(|(_, closed, _)| closed.clone()).collect();
         recall.dead.sort_by_key(|dead| dead.at);
-        let mut dead = Shelf::default();
-        recall.dead.drain(..).for_each(|one| dead.put(one));
+        let too_many = recall.dead.len().saturating_sub(shelf::MOST);
+        let dead = recall.dead.split_off(too_many);
         let (open, foreign) = (std::mem::take(&mut recall.open), recall.foreign);
         let requests = std::mem::take(&mut recall.requests);
         let (damaged, newer) = (std::mem::take(&mut recall.damaged), std::mem::take(&mut recall.newer));

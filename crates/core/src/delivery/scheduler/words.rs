@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::Rhythm;
 use crate::delivery::ask::{Answer, Ask, Ear, Hold};
 use crate::delivery::rival::Foreign;
-use crate::delivery::shelf::Shelf;
+use crate::delivery::shelf::Shelved;
 use crate::delivery::tally::Tally;
 use crate::delivery::{End, Job, Outcome, Record};
 use crate::work::{Work, WorkId};
@@ -110,8 +110,8 @@ pub struct Left {
     pub closed: HashMap<WorkId, End>,
     /// What only a newer version understands: it is not begun, marked or closed here.
     pub untouched: HashSet<WorkId>,
-    /// What was given up.
-    pub dead: Shelf,
+    /// The dead letters, oldest first.
+    pub dead: Vec<Shelved>,
     /// Whose turns do not begin.
     pub hold: Hold,
 }
