@@ -4,7 +4,7 @@ use super::deliver::Steps;
 use super::desk::Desk;
 use super::post::post;
 use mcr_core::delivery::journal::{Step, Wait};
-use mcr_core::delivery::{End, Job, Stage, Trouble};
+use mcr_core::delivery::{End, Job, PendingAnswer, Stage, Trouble};
 use mcr_core::work::TestWork;
 
 /// The delivery of test work.
@@ -13,15 +13,14 @@ pub(super) struct TestSteps<'a>(pub(super) &'a TestWork);
 impl Steps for TestSteps<'_> {
     fn walk(&mut self, job: &mut Job, desk: &Desk<'_>) -> Result<End, Trouble> {
         if job.record.stage == Stage::Fresh {
-            let parts = self.0.messages.clone();
-            job.record.stage =
-                Stage::Answered { parts, posted: 0, doubt: None, advance: false, note_on: None };
+            let answer = PendingAnswer::new(self.0.messages.clone(), false);
+            job.record.stage = Stage::Answered(answer);
             desk.note(job, Step::TextReady, "", Wait::ForDisk);
         }
         post(job, desk)?;
         match &job.record.stage {
             Stage::Ended(end) => Ok(end.clone()),
-            Stage::Fresh | Stage::Working(_) | Stage::Answered { .. } => Err(Trouble::Broken),
+            Stage::Fresh | Stage::Working(_) | Stage::Answered(_) | Stage::Notice(_) => Err(Trouble::Broken),
         }
     }
 
