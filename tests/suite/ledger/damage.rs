@@ -227,7 +227,7 @@ fn a_row_that_is_not_understood_is_reported_until_it_is_over() {
         rusqlite::Connection::open(first.join("ledger.sqlite")).unwrap().execute_batch(statement).unwrap();
     };
     change(
-        "UPDATE deliveries SET record = replace(record, '\"failures\":1', '\"failures\":0') WHERE id = 'n1'",
+        "UPDATE deliveries SET record = replace(record, '\"interrupted\":1', '\"interrupted\":0') WHERE id = 'n1'",
     );
     for _ in 0..2 {
         let opened = open(&first);

@@ -26,7 +26,7 @@ pub const SILENCE: &str = "silence";
 pub const NO_CONTEXT: &str = "no-context";
 /// Failures of the row's own that form 1 summed up without their causes.
 pub const EARLIER: &str = "earlier";
-/// The same of failures that were the provider's or the configuration's.
+/// Failures of the provider or the configuration that form 1 summed up without their causes.
 pub const EARLIER_PROVIDER: &str = "earlier-provider";
 
 /// How often each cause was met, by its name. Names of a newer version are kept.
@@ -57,12 +57,12 @@ impl Failures {
 
     /// Failures that need not concern any other row.
     pub fn of_row(&self) -> u32 {
-        self.sum(Whose::Row)
+        self.sum(Blame::Row)
     }
 
     /// Failures where the model's provider or the gateway's configuration was in the way.
     pub fn of_provider(&self) -> u32 {
-        self.sum(Whose::Provider)
+        self.sum(Blame::Provider)
     }
 
     /// Failed attempts, as people count them: a turn that is sent again because its answer was lost is none.
@@ -71,8 +71,8 @@ impl Failures {
         row.saturating_add(self.of_provider()).saturating_add(self.of(BACKEND_AWAY))
     }
 
-    fn sum(&self, whose: Whose) -> u32 {
-        let counts = self.0.iter().filter(|(cause, _)| rule(cause).whose == whose);
+    fn sum(&self, blame: Blame) -> u32 {
+        let counts = self.0.iter().filter(|(cause, _)| rule(cause).blame == blame);
         counts.fold(0, |sum: u32, (_, count)| sum.saturating_add(*count))
     }
 }
@@ -87,15 +87,15 @@ impl<const N: usize> From<[(&str, u32); N]> for Failures {
     }
 }
 
-/// Who has to do with a failure.
+/// What a failure is put down to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Whose {
+pub(super) enum Blame {
     /// The row alone, as far as known.
     Row,
     /// The model's provider, or the configuration of the gateway.
     Provider,
-    /// Nobody: the backend or the gateway was away.
-    Nobody,
+    /// The backend or the gateway was away: no fault of the row.
+    Outage,
 }
 
 /// How often a cause may be met until the row is given up.
@@ -141,7 +141,7 @@ impl Limit {
 pub(super) enum Pause {
     /// Doubled with each, and at least as long as the other side asks for.
     Doubled,
-    /// The same, and long enough for a person to mend something at the gateway.
+    /// Like [`Pause::Doubled`], and long enough for a person to mend something at the gateway.
     Mended,
     /// Silence is no failure of a machine: asking again soon is worth it.
     Linear,
@@ -190,42 +190,42 @@ fn doubled(count: u32, not_before: Option<Duration>, dice: f64) -> Duration {
 #[derive(Debug)]
 pub(super) struct Rule {
     pub(super) name: &'static str,
-    pub(super) whose: Whose,
+    pub(super) blame: Blame,
     pub(super) limit: Limit,
     pub(super) pause: Pause,
 }
 
-const fn row(name: &'static str, whose: Whose, limit: Limit, pause: Pause) -> Rule {
-    Rule { name, whose, limit, pause }
+const fn row(name: &'static str, blame: Blame, limit: Limit, pause: Pause) -> Rule {
+    Rule { name, blame, limit, pause }
 }
 
 /// What differs from [`OTHER`].
 static TABLE: [Rule; 12] = [
-    row("provider-trouble", Whose::Provider, Limit::Others, Pause::Doubled),
-    row("provider-refused", Whose::Provider, Limit::Others, Pause::Doubled),
-    row("provider-rejected", Whose::Provider, Limit::Refusals, Pause::Mended),
-    row("unknown-agent", Whose::Provider, Limit::Refusals, Pause::Mended),
-    row(BACKEND, Whose::Row, Limit::Others, Pause::Doubled),
-    row(BACKEND_AWAY, Whose::Nobody, Limit::None, Pause::Doubled),
-    row(TURNED_AWAY, Whose::Nobody, Limit::None, Pause::Breaker),
-    row(LOST_ANSWER, Whose::Row, Limit::Lost, Pause::Lost),
-    row(SILENCE, Whose::Row, Limit::Silences, Pause::Linear),
-    row(NO_CONTEXT, Whose::Row, Limit::Unknown, Pause::Doubled),
-    row(EARLIER, Whose::Row, Limit::None, Pause::Doubled),
-    row(EARLIER_PROVIDER, Whose::Provider, Limit::None, Pause::Doubled),
+    row("provider-trouble", Blame::Provider, Limit::Others, Pause::Doubled),
+    row("provider-refused", Blame::Provider, Limit::Others, Pause::Doubled),
+    row("provider-rejected", Blame::Provider, Limit::Refusals, Pause::Mended),
+    row("unknown-agent", Blame::Provider, Limit::Refusals, Pause::Mended),
+    row(BACKEND, Blame::Row, Limit::Others, Pause::Doubled),
+    row(BACKEND_AWAY, Blame::Outage, Limit::None, Pause::Doubled),
+    row(TURNED_AWAY, Blame::Outage, Limit::None, Pause::Breaker),
+    row(LOST_ANSWER, Blame::Row, Limit::Lost, Pause::Lost),
+    row(SILENCE, Blame::Row, Limit::Silences, Pause::Linear),
+    row(NO_CONTEXT, Blame::Row, Limit::Unknown, Pause::Doubled),
+    row(EARLIER, Blame::Row, Limit::None, Pause::Doubled),
+    row(EARLIER_PROVIDER, Blame::Provider, Limit::None, Pause::Doubled),
 ];
 
 /// A page came in place of an answer while others get through: counted with those that found the breaker open.
-static ASIDE: Rule = row(TURNED_AWAY, Whose::Nobody, Limit::None, Pause::Aside);
+static ASIDE: Rule = row(TURNED_AWAY, Blame::Outage, Limit::None, Pause::Aside);
 
 /// All other causes: each is counted alone, and by this rule.
-static OTHER: Rule = row("", Whose::Row, Limit::Attempts, Pause::Doubled);
+static OTHER: Rule = row("", Blame::Row, Limit::Attempts, Pause::Doubled);
 
 fn rule(name: &str) -> &'static Rule {
     TABLE.iter().find(|rule| rule.name == name).unwrap_or(&OTHER)
 }
 
-/// By its name.
+/// A cause with its rule.
 fn named(name: &'static str) -> (&'static str, &'static Rule) {
     (name, rule(name))
 }
@@ -268,7 +268,7 @@ fn of_error(error: &GatewayError) -> Option<(&'static str, &'static Rule)> {
     match error.class {
         Class::Closed => Some(named(TURNED_AWAY)),
         // What a person has to mend at the gateway or at the provider, and what passes there.
-        _ if rule.whose == Whose::Provider => Some((name, rule)),
+        _ if rule.blame == Blame::Provider => Some((name, rule)),
         Class::Transient => Some((name, rule)),
         Class::Refused | Class::Lost => None,
     }

@@ -6,7 +6,7 @@
 //!
 //! A call over HTTP is an intent from before it is made until it is known what came of it; one that a crash has left is
 //! settled when the agent asks again. A result whose asker may not have heard it, because the process died, is given once
-//! more. While a turn runs, worker and agent change it in turns; the service has the live one then.
+//! more. While a turn runs, worker and agent both change the log; the service holds the live one then.
 
 use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};

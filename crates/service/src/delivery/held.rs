@@ -83,7 +83,7 @@ impl Reading {
 struct Inside {
     /// As it was last noted; its tool log is the live one.
     record: Record,
-    /// When this process sent the turn that is not settled, by a clock that nobody sets.
+    /// When this process sent the turn that is not settled, by the monotonic clock.
     sent: Option<Instant>,
     reading: Reading,
     not_before: Option<Millis>,

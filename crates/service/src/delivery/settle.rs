@@ -139,7 +139,7 @@ fn come_to_nothing(job: &mut Job, marker_seen: bool, trouble: Trouble, desk: &De
 
 /// Asks the gateway what became of the turn that is not settled, if there is one.
 fn look(job: &mut Job, desk: &Desk<'_>) -> Result<Option<Recovered>, Trouble> {
-    // A clock that was set meanwhile does not count, unless the process is another one.
+    // The wall clock may have been set since the turn was sent; it counts only after a restart.
     let sent_ago = desk.inflight.held_of(&job.work).and_then(|held| held.sent_ago());
     let Some(sent) = &mut job.record.sent else { return Ok(None) };
     let lost = *sent.lost.get_or_insert_with(|| desk.clock.now());

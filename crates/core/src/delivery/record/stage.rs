@@ -38,7 +38,7 @@ impl Stage {
         }
     }
 
-    /// The same, to be changed; none where no step can be in doubt.
+    /// [`Stage::doubt`], to be changed; none where no step can be in doubt.
     pub fn doubt_mut(&mut self) -> Option<&mut Option<Millis>> {
         match self {
             Self::Working(work) => Some(&mut work.doubt),
