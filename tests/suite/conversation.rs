@@ -38,6 +38,9 @@ mod rivals;
 mod stopped;
 /// How it ends when it is told to.
 mod stopping;
+/// Work of the test kind, killed as a process.
+#[cfg(feature = "test-kind")]
+mod test_kind;
 /// What agents are to hear of.
 mod wakes;
 

@@ -23,7 +23,7 @@ use mission_control_runtime::delivery::journal::{Journal, Note, Step, Wait};
 use mission_control_runtime::delivery::policy::Skip;
 use mission_control_runtime::delivery::reply::Silence;
 use mission_control_runtime::delivery::{
-    End, NewerFields, Record, Sent, Stage, Unposted, Waits, Work, shelf,
+    End, Notice, PendingAnswer, Record, Sent, Stage, UnknownFields, Waits, Work, from_form_1, shelf,
 };
 use mission_control_runtime::files::{Access, Folder, FolderError};
 use mission_control_runtime::gateway::{ToolCall, ToolOutput, Usage};
@@ -76,6 +76,7 @@ fn row(id: &str) -> work::Work {
 fn record(failures: u32) -> Record {
     let work = Work { rounds: 2, calls: 3, said: Some("one moment".to_owned()), ..Work::default() };
     let outputs = vec![ToolOutput { call_id: "c1".to_owned(), output: format!("{{\"n\":{failures}}}") }];
+    let failures = [("interrupted", failures)].into();
     Record { failures, stage: Stage::Working(Work { outputs, ..work }), ..Record::default() }
 }
 
@@ -132,7 +133,8 @@ fn work() -> impl Strategy<Value = Work> {
             rounds,
             calls,
             said,
-            newer: newer(calls),
+            whom: (rounds % 3 == 0).then(whom),
+            extra: extra(calls),
         },
     )
 }
@@ -143,15 +145,23 @@ fn stage() -> impl Strategy<Value = Stage> {
     prop_oneof![
         Just(Stage::Fresh),
         work().prop_map(Stage::Working),
-        answered.prop_map(|(parts, posted, advance)| Stage::Answered {
-            parts,
+        answered.prop_map(|(parts, posted, advance)| Stage::Answered(PendingAnswer {
+            extra: extra(u32::from(advance)),
             posted,
             doubt: advance.then_some(NOW),
-            advance,
-            note_on: advance.then(|| End::Dead("why".to_owned())),
-        }),
+            ..PendingAnswer::new(parts, advance)
+        })),
+        (any::<String>(), any::<bool>()).prop_map(|(line, doubt)| Stage::Notice(Notice {
+            doubt: doubt.then_some(NOW),
+            extra: extra(u32::from(doubt)),
+            ..Notice::new(line, End::Dead("why".to_owned()))
+        })),
         end().prop_map(Stage::Ended),
     ]
+}
+
+fn whom() -> (SessionKey, String) {
+    (SessionKey::new("task:t:agent:a:acc:v1"), "a".to_owned())
 }
 
 fn effects(number: u32) -> Effects {
@@ -160,7 +170,7 @@ fn effects(number: u32) -> Effects {
 }
 
 /// What only a newer version knows, now and then.
-fn newer(number: u32) -> NewerFields {
+fn extra(number: u32) -> UnknownFields {
     let fields = if number.is_multiple_of(2) { json!({}) } else { json!({"later": {"number": number}}) };
     serde_json::from_value(fields).unwrap()
 }
@@ -174,15 +184,18 @@ fn any_record() -> impl Strategy<Value = Record> {
             crashes: doubts,
             suspected: doubts,
             held: silences,
-            newer: newer(lost),
+            extra: extra(lost),
             tries: failures,
-            failures,
-            doubts,
-            outages,
-            turned_away,
-            lost,
-            silences,
-            unknown,
+            failures: [
+                ("interrupted", failures),
+                ("unknown-agent", doubts),
+                ("backend-away", outages),
+                ("turned-away", turned_away),
+                ("lost-answer", lost),
+                ("silence", silences),
+                ("of-a-newer-version", unknown),
+            ]
+            .into(),
             unheard: Some(lost),
             parted: Some(doubts),
             sent: Some(Sent {
@@ -198,15 +211,12 @@ fn any_record() -> impl Strategy<Value = Record> {
                 looked: Some(NOW),
                 grown: Some((u64::from(lost), NOW)),
                 interrupted: lost % 2 == 0,
-                newer: newer(doubts),
+                extra: extra(doubts),
             }),
-            whom: Some((SessionKey::new("task:t:agent:a:acc:v1"), "a".to_owned())),
             heard: Some((Some(MessageId::new("m")), NOW)),
             began_paused: lost % 5 == 0,
             answered: lost % 2 == 0,
             answered_then: u64::from(failures),
-            provider: doubts,
-            causes: [("unknown-agent".to_owned(), doubts)].into(),
             reopened: doubts % 2 == 0,
             rested: u64::from(doubts),
             waits: if lost % 3 == 0 { Waits::Person } else { Waits::Agent },
@@ -214,10 +224,10 @@ fn any_record() -> impl Strategy<Value = Record> {
             effects: effects(silences),
             spent: Usage { input_tokens: 5, output_tokens: u64::from(lost), ..Usage::default() },
             unmarked: false,
-            unposted: (lost % 2 == 0).then(|| Unposted {
-                parts: vec!["words".to_owned()],
+            unposted: (lost % 2 == 0).then(|| PendingAnswer {
                 doubt: Some(NOW),
-                advance: true,
+                extra: extra(silences),
+                ..PendingAnswer::new(vec!["words".to_owned()], true)
             }),
             stage,
         },
@@ -281,30 +291,27 @@ fn what_is_kept_has_stable_names() {
     for end in [End::Answered(1), End::Kept(String::new()), End::Dead(String::new()), dropped] {
         assert_eq!(name(json!(end)), end.name());
     }
-    let record = Record {
-        stage: Stage::Answered {
-            parts: vec!["a".to_owned()],
-            posted: 0,
-            doubt: None,
-            advance: true,
-            note_on: None,
-        },
-        ..Record::default()
-    };
-    let stage =
-        json!({"answered": {"parts": ["a"], "posted": 0, "doubt": null, "advance": true, "note_on": null}});
+    let answer = PendingAnswer::new(vec!["a".to_owned()], true);
+    let record = Record { stage: Stage::Answered(answer), ..Record::default() };
+    let stage = json!({"answered": {"parts": ["a"], "posted": 0, "doubt": null, "advance": true}});
     assert_eq!(json!(record), json!({"stage": stage}), "what is as in the beginning is left out");
     let sent = json!({"session": "task:t", "agent": "a", "attempt": 1, "run": "r", "at": 1, "lost": 2, "silent": true, "failed": true,
         "spoke": true, "looked": 3, "grown": [4, 5], "interrupted": true});
     let effects = json!({"done": [{"call": "c", "output": "o", "called": true}], "made": ["m"]});
     let cost = json!({"input_tokens": 3, "output_tokens": 4});
-    let unposted = json!({"parts": ["words"], "doubt": 1, "advance": true});
-    let all = json!({"tries": 1, "requests": 1, "crashes": 1, "suspected": 1, "held": 1, "failures": 1, "doubts": 1, "outages": 1, "turned_away": 1, "answered_then": 1, "provider": 1, "causes": {"internal": 1},
-        "lost": 1, "sent": sent, "unheard": 1, "parted": 1, "silences": 1, "unknown": 1, "whom": ["task:t", "a"], "heard": ["m", 1], "answered": true,
+    let unposted = json!({"parts": ["words"], "posted": 0, "doubt": 1, "advance": true});
+    let failures = json!({"internal": 1, "backend": 2, "backend-away": 3, "turned-away": 4, "lost-answer": 5, "silence": 6, "no-context": 7,
+        "earlier": 8, "earlier-provider": 9});
+    let all = json!({"tries": 1, "requests": 1, "crashes": 1, "suspected": 1, "held": 1, "failures": failures, "answered_then": 1,
+        "sent": sent, "unheard": 1, "parted": 1, "heard": ["m", 1], "answered": true,
         "reopened": true, "rested": 1, "waits": "person", "since": 1, "effects": effects, "spent": cost, "unposted": unposted, "stage": stage});
     let known: Record = serde_json::from_value(all.clone()).unwrap();
     assert_eq!(json!(known), all);
     assert_eq!(json!(Stage::Fresh), "fresh");
+    let notice = Stage::Notice(Notice::new("a line".to_owned(), End::Gone));
+    assert_eq!(json!(notice), json!({"notice": {"line": "a line", "doubt": null, "end": "gone"}}));
+    let work = Stage::Working(Work { whom: Some(whom()), ..Work::default() });
+    assert_eq!(json!(work)["working"]["whom"], json!(["task:t:agent:a:acc:v1", "a"]));
     let names: std::collections::HashSet<_> = Step::ALL.map(Step::name).into();
     assert_eq!(names.len(), Step::ALL.len());
 }

@@ -11,7 +11,7 @@ use mission_control_runtime::delivery::ask::Place;
 use mission_control_runtime::delivery::journal::Told;
 use mission_control_runtime::delivery::policy::Skip;
 use mission_control_runtime::delivery::reply::Silence;
-use mission_control_runtime::delivery::{End, Record, Stage, Unposted, Work};
+use mission_control_runtime::delivery::{End, PendingAnswer, Record, Stage, Work};
 use mission_control_runtime::model::Notification;
 use mission_control_runtime::ops::{Case, House, Paused, Turn, many, one};
 use mission_control_runtime::work::{self, WorkId};
@@ -65,17 +65,11 @@ fn turn(state: &'static str, quiet: u64) -> Turn {
 }
 
 fn answered() -> Stage {
-    Stage::Answered {
-        parts: vec!["It is done.".to_owned()],
-        posted: 0,
-        doubt: None,
-        advance: false,
-        note_on: None,
-    }
+    Stage::Answered(PendingAnswer::new(vec!["It is done.".to_owned()], false))
 }
 
-fn unposted() -> Unposted {
-    Unposted { parts: vec!["a".to_owned(), "b".to_owned()], doubt: None, advance: false }
+fn unposted() -> PendingAnswer {
+    PendingAnswer::new(vec!["a".to_owned(), "b".to_owned()], false)
 }
 
 /// A case, the state that is told of it, and words of the three sentences.
@@ -119,7 +113,10 @@ fn every_end_is_told() {
             ["over without an answer 10 s ago", "The agent had nothing to say, and need not.", "Nothing"],
         ),
         (
-            Case { record: Record { silences: 3, ..asked(3) }, ..ended(End::Unanswered(Silence::Empty)) },
+            Case {
+                record: Record { failures: [("silence", 3)].into(), ..asked(3) },
+                ..ended(End::Unanswered(Silence::Empty))
+            },
             "unanswered",
             [
                 "should have answered and did not",
@@ -220,7 +217,10 @@ fn whatever_is_not_over_is_told() {
         ),
         (
             trouble(
-                Case { record: Record { provider: 2, ..asked(2) }, ..at(rests.clone()) },
+                Case {
+                    record: Record { failures: [("provider-trouble", 2)].into(), ..asked(2) },
+                    ..at(rests.clone())
+                },
                 "the provider is down",
             ),
             "resting",
@@ -228,7 +228,10 @@ fn whatever_is_not_over_is_told() {
         ),
         (
             trouble(
-                Case { record: Record { stage: answered(), outages: 1, ..asked(1) }, ..at(rests.clone()) },
+                Case {
+                    record: Record { stage: answered(), failures: [("backend-away", 1)].into(), ..asked(1) },
+                    ..at(rests.clone())
+                },
                 "nobody answers",
             ),
             "resting",

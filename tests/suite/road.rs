@@ -16,12 +16,15 @@ mod retried;
 mod sequences;
 /// A turn whose answer was lost.
 mod settling;
+/// Work of the test kind, stopped at every note.
+#[cfg(feature = "test-kind")]
+mod test_kind;
 /// Whether the board says that somebody types.
 mod typing;
 
 use mission_control_runtime::convex;
 use mission_control_runtime::delivery::retry::UNKNOWN_MAX;
-use mission_control_runtime::delivery::{End, Outcome, Stage};
+use mission_control_runtime::delivery::{End, Outcome, Stage, cause};
 use mission_control_runtime::gateway::{Class, Why};
 use mission_control_runtime::local::{Caller, Kind};
 use serde_json::{Value, json};
@@ -486,7 +489,8 @@ fn a_failed_turn_is_that_rows_own_problem() {
         let mut job = office.mention("@ben?");
         office.gateway.fails(class, why);
         assert_eq!(office.deliver(&mut job), end, "{why:?}");
-        assert_eq!((job.record.failures, job.record.lost), (failures, lost), "{why:?}");
+        let failed = (job.record.own_failures(), job.record.failures.of(cause::LOST_ANSWER));
+        assert_eq!(failed, (failures, lost), "{why:?}");
         let names = office.backend.take_names();
         assert_eq!(
             names.last().unwrap(),

@@ -115,7 +115,7 @@ fn without_a_ledger_no_service_starts_over_deliveries_that_could_be_done_twice()
     }
     // What only waits is listed again, and begins again.
     let state = path("waiting");
-    ledger_with(&state, &Record { outages: 3, ..Record::default() });
+    ledger_with(&state, &Record { failures: [("backend-away", 3)].into(), ..Record::default() });
     let (code, found) = doctor(&state, "off");
     assert_eq!(code, Some(0), "{found}");
     starts(service(&state).with("LEDGER", "off"));

@@ -91,7 +91,10 @@ fn an_unsettled_turn_is_passed_by_nobody() {
 
     // The same after a restart: the ledger has both, and the session belongs to the unsettled turn.
     let open = vec![
-        (row("t", "mention", "passed", Millis(0)), Record { failures: 3, ..Record::default() }),
+        (
+            row("t", "mention", "passed", Millis(0)),
+            Record { failures: [("interrupted", 3)].into(), ..Record::default() },
+        ),
         (row("t", "mention", "unsettled", Millis(0)), Record { sent: Some(sent()), ..Record::default() }),
     ];
     let mut world = World::left(4, open);

@@ -11,7 +11,9 @@ use mission_control_runtime::delivery::policy::Skip;
 use mission_control_runtime::delivery::retry::{self, Next};
 use mission_control_runtime::delivery::scheduler::{Effect, Event, Left, Plan, Rhythm, Scheduler, Wish};
 use mission_control_runtime::delivery::trouble::{Setback, Unsettled, Weight};
-use mission_control_runtime::delivery::{End, Job, NewerFields, Outcome, Record, Sent, Stage, Trouble};
+use mission_control_runtime::delivery::{
+    End, Job, Outcome, PendingAnswer, Record, Sent, Stage, Trouble, UnknownFields, cause,
+};
 use mission_control_runtime::gateway::history::Waiting;
 use mission_control_runtime::gateway::{Class, GatewayError, Why};
 use mission_control_runtime::model::{Notification, SessionKey};
@@ -44,8 +46,8 @@ pub(super) enum Fate {
 
 /// A record of an answer that is not posted yet.
 pub(super) fn answered() -> Record {
-    let (parts, posted, doubt, advance, note_on) = (vec!["yes".to_owned()], 0, None, false, None);
-    Record { stage: Stage::Answered { parts, posted, doubt, advance, note_on }, ..Record::default() }
+    let answer = PendingAnswer::new(vec!["yes".to_owned()], false);
+    Record { stage: Stage::Answered(answer), ..Record::default() }
 }
 
 /// A turn whose answer was lost.
@@ -63,7 +65,7 @@ pub(super) fn sent() -> Sent {
         looked: None,
         grown: None,
         interrupted: false,
-        newer: NewerFields::default(),
+        extra: UnknownFields::default(),
     }
 }
 
@@ -285,7 +287,8 @@ impl World {
 
     fn tell(&mut self, event: Option<Event>) {
         if let Some(Event::Finished(job, outcome)) = &event {
-            self.failures_most = self.failures_most.max(job.record.failures);
+            let unknown = job.record.failures.of(cause::NO_CONTEXT);
+            self.failures_most = self.failures_most.max(job.record.own_failures() - unknown);
             if let Outcome::Closed(end) = outcome {
                 self.settled.push(job.work.id.as_str().to_owned());
                 let refused = matches!(self.fates.get(job.work.id.as_str()), Some(Fate::DeadUnmarked));
@@ -388,7 +391,7 @@ impl World {
             return failed(job, Trouble::Gateway(GatewayError::new(Class::Closed, Why::Unreachable, None)));
         }
         let rests = |job: &mut Job, pause_ms| {
-            job.record.unknown += 1;
+            job.record.failures.add(cause::NO_CONTEXT, 1);
             Outcome::Again { trouble: Trouble::NoContext, pause: Some(Duration::from_millis(pause_ms)) }
         };
         match fate {
@@ -406,7 +409,8 @@ impl World {
             }
             Some(Fate::Unsettled { attempts, pause_ms }) if attempts > 0 => {
                 self.fates.insert(id, Fate::Unsettled { attempts: attempts - 1, pause_ms });
-                (job.record.sent, job.record.failures) = (Some(sent()), job.record.failures + 1);
+                job.record.sent = Some(sent());
+                job.record.failures.add("stuck-turn", 1);
                 let trouble = Trouble::Unsettled(Unsettled::Stuck(Waiting::GoesOn));
                 Outcome::Again { trouble, pause: Some(Duration::from_millis(pause_ms)) }
             }

@@ -132,14 +132,8 @@ fn role() {
     assert_eq!(what, "full");
     let fill = |count: u32| {
         let row = row(&format!("n{count}"));
-        let stage = Stage::Answered {
-            parts: vec!["x".repeat(50_000)],
-            posted: 0,
-            doubt: None,
-            advance: false,
-            note_on: None,
-        };
-        let record = Record { failures: count, stage, ..Record::default() };
+        let stage = Stage::Answered(PendingAnswer::new(vec!["x".repeat(50_000)], false));
+        let record = Record { failures: [("interrupted", count)].into(), stage, ..Record::default() };
         ledger.note(&Note::of(&row, NOW).record(&record), Wait::ForDisk)
     };
     let refused = (0..200).find_map(|count| fill(count).err().map(|why| (count, why)));

@@ -22,8 +22,11 @@ fn role() {
     let Ok(place) = std::env::var(PLACE) else { return };
     let opened = open(Path::new(&place));
     let ledger = &opened.ledger;
-    let began: HashMap<_, _> =
-        opened.open.iter().map(|found| (found.work.id.to_string(), found.record.failures)).collect();
+    let began: HashMap<_, _> = opened
+        .open
+        .iter()
+        .map(|found| (found.work.id.to_string(), found.record.failures.of("interrupted")))
+        .collect();
     thread::scope(|scope| {
         for thread in 0..THREADS {
             let began = &began;
@@ -51,7 +54,8 @@ fn role() {
 fn found(place: &Path) -> HashMap<String, u32> {
     let opened = open(place);
     assert!(opened.damaged.is_empty(), "{:?}", opened.damaged);
-    let open = opened.open.iter().map(|found| (found.work.id.to_string(), found.record.failures));
+    let open =
+        opened.open.iter().map(|found| (found.work.id.to_string(), found.record.failures.of("interrupted")));
     let closed = opened.closed.iter().map(|closed| match &closed.end {
         Some(End::Dead(failures)) => (closed.id.to_string(), failures.parse().unwrap()),
         other => panic!("{other:?}"),

@@ -1,5 +1,5 @@
-//! Ledgers of other versions: one as version 0.1.0 left it, with a delivery in every stage, and rows as a newer version
-//! writes them, which an older one continues or leaves untouched.
+//! Ledgers of other versions: what version 0.1.0 and the last program of form 1 have left, with a delivery in every stage,
+//! and rows as a newer version writes them, which an older one continues or leaves untouched.
 
 use super::*;
 use crate::support::forge::{forge, forge_work};
@@ -7,10 +7,13 @@ use crate::support::forge::{forge, forge_work};
 /// Written by version 0.1.0.
 const FIRST: &[u8] = include_bytes!("recorded/version-0.1.0.sqlite");
 
-/// A place with the ledger of version 0.1.0.
-fn recorded() -> TempDir {
+/// Written by the last program of form 1, with every field that form 1 has.
+const FORM_1: &[u8] = include_bytes!("recorded/form-1.sqlite");
+
+/// A place with such a ledger.
+fn recorded(ledger: &[u8]) -> TempDir {
     let home = TempDir::new().unwrap();
-    std::fs::write(home.path().join("ledger.sqlite"), FIRST).unwrap();
+    std::fs::write(home.path().join("ledger.sqlite"), ledger).unwrap();
     home
 }
 
@@ -26,68 +29,191 @@ fn row_of(place: &Path, id: &str) -> String {
     database.query_row("SELECT row FROM deliveries WHERE id = ?", [id], |row| row.get(0)).unwrap()
 }
 
-/// What version 0.1.0 has left goes on here, whatever its stage, and is what it was when it is written again.
-#[test]
-fn what_the_first_version_has_left_goes_on() {
-    let home = recorded();
+/// Opens a ledger of form 1 in which all is whole, writes every open delivery again as it was found, and opens it once
+/// more: form 2, and the same records.
+fn imported(home: &TempDir) -> Opened {
     let opened = open(home.path());
     assert!(opened.damaged.is_empty() && opened.newer.is_empty(), "{:?} {:?}", opened.damaged, opened.newer);
+    for left in &opened.open {
+        assert_eq!(record_of(home.path(), left.work.id.as_str())["form"], 1);
+        let note = Note::of(&left.work, NOW).record(&left.record).step(Step::Rests, "");
+        opened.ledger.note(&note, Wait::ForDisk).unwrap();
+        let written = record_of(home.path(), left.work.id.as_str());
+        assert_eq!(written, json!({"form": 2, "record": left.record}));
+    }
+    let before: Vec<Record> = opened.open.iter().map(|left| left.record.clone()).collect();
+    drop(opened);
+    let again = open(home.path());
+    assert!(again.open.iter().map(|left| &left.record).eq(&before));
+    again
+}
+
+/// What version 0.1.0 has left goes on here, whatever its stage.
+#[test]
+fn what_the_first_version_has_left_goes_on() {
+    let opened = imported(&recorded(FIRST));
     assert_eq!((opened.closed.len(), opened.dead.len(), opened.crash), (2, 1, None));
     let left: Vec<(&str, &Record)> =
         opened.open.iter().map(|left| (left.work.id.as_str(), &left.record)).collect();
     let names: Vec<&str> = left.iter().map(|(id, _)| *id).collect();
     assert_eq!(names, ["fresh", "sent", "lost", "working", "answered", "notice", "ended"]);
     for (id, record) in left {
+        let failed = |cause| record.failures.of(cause);
         let right = match (id, &record.stage) {
-            ("fresh", Stage::Fresh) => (record.provider, record.outages, record.rested) == (3, 2, 4_000),
+            ("fresh", Stage::Fresh) => {
+                (record.failures.of_provider(), failed("backend-away"), record.rested) == (3, 2, 4_000)
+            }
             ("sent", Stage::Fresh) => record.sent.as_ref().is_some_and(|sent| sent.lost.is_none()),
             ("lost", Stage::Fresh) => {
-                record.lost == 1 && record.sent.as_ref().unwrap().grown == Some((3, NOW))
+                failed("lost-answer") == 1 && record.sent.as_ref().unwrap().grown == Some((3, NOW))
             }
             ("working", Stage::Working(work)) => {
-                work.pending.len() == 2 && work.doubt == Some(NOW) && work.acted
+                work.pending.len() == 2 && work.doubt == Some(NOW) && work.acted && work.whom.is_some()
             }
-            ("answered", Stage::Answered { posted: 1, advance: true, note_on: None, .. }) => record.answered,
-            ("notice", Stage::Answered { note_on: Some(End::Dead(_)), .. }) => true,
+            ("answered", Stage::Answered(answer)) => answer.posted == 1 && answer.advance && record.answered,
+            ("notice", Stage::Notice(notice)) => matches!(notice.end, End::Dead(_)),
             ("ended", Stage::Ended(End::Answered(messages))) => *messages == 2 && record.answered,
             _ => false,
         };
         assert!(right, "{id}: {record:?}");
-        let before = record_of(home.path(), id);
-        let row = row(id);
-        opened.ledger.note(&Note::of(&row, NOW).record(record).step(Step::Rests, ""), Wait::ForDisk).unwrap();
-        assert_eq!(record_of(home.path(), id), before, "{id} is another one when it is written again");
     }
     assert!(opened.dead[0].record.unposted.is_some());
 }
 
-/// What a newer version knows besides is no damage: the delivery goes on, and the rest is kept for that version.
+/// Nothing of a record of form 1 is lost: each field is there again, or stands in the place that form 2 has for it.
+#[test]
+fn every_field_of_form_1_is_imported() {
+    let opened = imported(&recorded(FORM_1));
+    let (whom, heard) = (json!(["task:task3:agent:ada:acc1:v2", "ada"]), json!(["message9", NOW.0 - 1_000]));
+    let (since, spent) = (json!(NOW.0 - 2_000), json!({"input_tokens": 1_200, "output_tokens": 34}));
+    let turn = |attempt: u32| {
+        json!({"session": "task:task3:agent:ada:acc1:v2", "agent": "ada", "attempt": attempt, "run": null, "at": NOW.0, "lost": null,
+            "silent": false, "failed": false, "spoke": false, "looked": null, "grown": null})
+    };
+    let lost = json!({"session": "task:task3:agent:ada:acc1:v2", "agent": "ada", "attempt": 3, "run": "resp_7", "at": NOW.0,
+        "lost": NOW.0 + 5, "silent": true, "failed": true, "spoke": true, "looked": NOW.0 + 6, "grown": [4, NOW.0 + 7],
+        "interrupted": true});
+    let effects = json!({"done": [
+            {"call": "c0ffee", "output": "{\"success\":true}", "called": true},
+            {"call": "beef", "output": "{\"success\":true,\"n\":2}", "called": false, "unheard": true, "name": "k1"}],
+        "made": ["doc_1", "message_2"],
+        "open": [{"call": "f00d", "name": null, "since": NOW.0 - 9, "at": NOW.0 - 1}]});
+    let one_made = json!({"done": [], "made": ["message_1"]});
+    let outputs = json!([{"call_id": "c1", "output": "{\"success\":true}"}]);
+    let calls = json!([{"call_id": "c2", "name": "task_load", "arguments": "{}"},
+        {"call_id": "c3", "name": "task_status", "arguments": "{\"status\":\"review\"}"}]);
+    let working = json!({"whom": whom, "pending": calls, "doubt": NOW.0, "outputs": outputs, "rounds": 2, "calls": 3, "acted": true,
+        "said": "one moment"});
+    let results = json!({"whom": whom, "pending": [], "doubt": null, "outputs": outputs, "rounds": 1, "calls": 1, "acted": false,
+        "said": null});
+    let expected = [
+        (
+            "fresh",
+            json!({"failures": {"interrupted": 4, "panic": 2, "earlier": 1, "unknown-agent": 5, "backend": 4, "backend-away": 2,
+                "turned-away": 3, "no-context": 6, "silence": 2}, "answered_then": 11, "rested": 90_000, "crashes": 3, "suspected": 2,
+            "held": 1}),
+        ),
+        ("old-sums", json!({"tries": 12, "failures": {"earlier": 7, "earlier-provider": 19}})),
+        (
+            "sent",
+            json!({"tries": 1, "requests": 1, "sent": turn(1), "heard": heard, "waits": "person", "since": since}),
+        ),
+        (
+            "lost",
+            json!({"tries": 3, "untold": 1, "requests": 5, "failures": {"lost-answer": 2}, "unheard": 2, "parted": 1, "sent": lost,
+            "heard": heard, "began_paused": true, "waits": "agent", "since": since, "effects": effects, "spent": spent}),
+        ),
+        (
+            "working",
+            json!({"tries": 2, "requests": 4, "heard": heard, "waits": "person", "since": since, "effects": effects,
+            "spent": spent, "stage": {"working": working}}),
+        ),
+        (
+            "results-sent",
+            json!({"tries": 2, "requests": 5, "heard": heard, "waits": "person", "since": since, "sent": turn(2),
+            "stage": {"working": results}}),
+        ),
+        (
+            "answered",
+            json!({"tries": 1, "requests": 1, "answered": true, "heard": heard, "since": since,
+            "failures": {"backend-away": 4, "backend": 1}, "effects": one_made,
+            "stage": {"answered": {"parts": ["one", "two", "three"], "posted": 1, "doubt": NOW.0, "advance": true}}}),
+        ),
+        (
+            "notice",
+            json!({"tries": 4, "requests": 4, "failures": {"internal": 8}, "heard": heard, "waits": "person",
+            "unposted": {"parts": ["kept"], "posted": 0, "doubt": NOW.0, "advance": true},
+            "stage": {"notice": {"line": "a line", "doubt": null, "end": {"dead": "given up after 8 attempts: x"}}}}),
+        ),
+        (
+            "reopened",
+            json!({"tries": 1, "requests": 1, "answered": true, "reopened": true, "spent": spent, "effects": one_made}),
+        ),
+        (
+            "ended",
+            json!({"tries": 1, "requests": 1, "answered": true, "heard": heard, "stage": {"ended": {"answered": 2}}}),
+        ),
+    ];
+    assert_eq!(opened.open.len(), expected.len());
+    for (left, (id, record)) in opened.open.iter().zip(expected) {
+        assert_eq!((left.work.id.as_str(), json!(left.record)), (id, record));
+    }
+    let dead = &opened.dead.all()[0];
+    let kept = json!({"parts": ["two", "three"], "posted": 0, "doubt": NOW.0, "advance": false});
+    assert_eq!((dead.work.id.as_str(), json!(dead.record.unposted)), ("given-up", kept));
+    assert_eq!((dead.record.failures.of("backend"), opened.closed.len()), (20, 2));
+}
+
+/// A line for people that form 1 had posted, and nothing else: only the end is left.
+#[test]
+fn a_posted_note_of_form_1_is_not_posted_again() {
+    let answered = |posted: u32| json!({"stage": {"answered": {"parts": ["a line"], "posted": posted, "doubt": null, "advance": false, "note_on": "stopped"}}});
+    assert_eq!(from_form_1(answered(1)).unwrap().stage, Stage::Ended(End::Stopped));
+    let notice = Notice::new("a line".to_owned(), End::Stopped);
+    assert_eq!(from_form_1(answered(0)).unwrap().stage, Stage::Notice(notice));
+    for damaged in [
+        json!({"failures": "many"}),
+        json!({"causes": 7}),
+        json!({"whom": 7, "stage": {"working": {}}}),
+        json!([]),
+    ] {
+        assert!(from_form_1(damaged.clone()).is_err(), "{damaged}");
+    }
+}
+
+/// What a newer version knows besides is no damage: the delivery goes on, and the rest is kept for that version, wherever
+/// it stands.
 #[test]
 fn an_older_version_continues_a_newer_record_and_keeps_what_it_does_not_know() {
-    let home = TempDir::new().unwrap();
-    put(&open(home.path()).ledger, "n1", 1);
-    forge(home.path(), "n1", |kept| {
-        kept["record"]["later"] = json!({"more": [1, 2]});
-        kept["record"]["stage"]["working"]["later"] = json!("x");
-        kept["record"]["stage"]["working"]["outputs"][0]["later"] = json!(7);
-        kept["later"] = json!(true);
-    });
-    let opened = open(home.path());
-    assert_eq!(
-        (opened.damaged.len(), opened.newer.len(), opened.open.len()),
-        (0, 0, 1),
-        "{:?}",
-        opened.damaged
-    );
-    let mut left = opened.open[0].record.clone();
-    assert_eq!((left.failures, json!(left.stage)["working"]["rounds"].as_u64()), (1, Some(2)));
-    left.failures = 2;
-    let row = row("n1");
-    opened.ledger.note(&Note::of(&row, NOW).record(&left), Wait::ForDisk).unwrap();
-    let kept = record_of(home.path(), "n1")["record"].clone();
-    assert_eq!((&kept["failures"], &kept["later"]), (&json!(2), &json!({"more": [1, 2]})));
-    assert_eq!(kept["stage"]["working"]["later"], "x", "{kept}");
-    assert_eq!(json!(left.retried())["later"], kept["later"], "also when it begins again");
+    let stages = [
+        json!({"working": {"pending": [], "doubt": null, "outputs": [], "rounds": 1, "calls": 1, "acted": false, "said": null, "later": 1}}),
+        json!({"answered": {"parts": ["a", "b"], "posted": 1, "doubt": null, "advance": true, "later": 2}}),
+        json!({"notice": {"line": "a", "doubt": null, "end": "stopped", "later": 3}}),
+    ];
+    for stage in stages {
+        let home = TempDir::new().unwrap();
+        put(&open(home.path()).ledger, "n1", 1);
+        let newer = json!({
+            "later": {"more": [1, 2]}, "failures": {"later": 3},
+            "sent": {"session": "s", "agent": "a", "attempt": 1, "run": null, "at": 1, "lost": null, "silent": false, "failed": false,
+                "spoke": false, "looked": null, "grown": null, "later": 4},
+            "unposted": {"parts": [], "posted": 0, "doubt": null, "advance": false, "later": 5},
+            "effects": {"done": [{"call": "c", "output": "o", "called": true, "later": 6}], "made": [],
+                "open": [{"call": "d", "name": null, "since": 1, "at": 2, "later": 7}], "later": 8},
+            "stage": stage,
+        });
+        forge(home.path(), "n1", |kept| *kept = json!({"form": 2, "record": newer, "later": true}));
+        let opened = open(home.path());
+        assert_eq!((opened.damaged.len(), opened.newer.len(), opened.open.len()), (0, 0, 1), "{newer}");
+        let mut left = opened.open[0].record.clone();
+        left.tries = 2;
+        opened.ledger.note(&Note::of(&row("n1"), NOW).record(&left), Wait::ForDisk).unwrap();
+        let mut expected = newer.clone();
+        expected["tries"] = json!(2);
+        assert_eq!(record_of(home.path(), "n1")["record"], expected);
+        assert_eq!(json!(left.retried())["later"], newer["later"], "also when it begins again");
+        assert_eq!(json!(left.retried())["effects"]["done"][0]["later"], 6);
+    }
 }
 
 /// A form, a stage or an end that this version does not know: the row is reported at every start, and nothing that is
@@ -95,13 +221,16 @@ fn an_older_version_continues_a_newer_record_and_keeps_what_it_does_not_know() {
 #[test]
 fn what_only_a_newer_version_understands_stays_as_it_is() {
     let unknown = "its record is of an unknown shape: ";
-    let whole = |record: serde_json::Value| json!({"form": 1, "record": record});
+    let whole = |record: serde_json::Value| json!({"form": 2, "record": record});
     let rows = [
-        ("its record is of a newer form (2, this program knows 1)", json!({"form": 2, "record": {}})),
+        ("its record is of a newer form (3, this program knows 2)", json!({"form": 3, "record": {}})),
+        ("its record is of an unknown form (0)", json!({"form": 0, "record": {}})),
+        (unknown, json!({"form": 1, "record": {"failures": "many"}})),
+        (unknown, whole(json!({"failures": 7}))),
         (unknown, whole(json!({"stage": {"leased": {"until": 7}}}))),
         (unknown, whole(json!({"stage": {"ended": {"deferred": 7}}}))),
         (unknown, whole(json!({"waits": "robot"}))),
-        (unknown, json!({"form": 1, "records": []})),
+        (unknown, json!({"form": 2, "records": []})),
     ];
     for (what, newer) in rows {
         let home = TempDir::new().unwrap();
@@ -166,7 +295,7 @@ fn a_newer_record_of_what_is_over_stays_as_it_is() {
             ledger.note(&Note::of(&row, NOW).record(&record).ends(&end), Wait::ForDisk).unwrap();
             drop(ledger);
             if version == "newer" {
-                forge(home.path(), "n1", |kept| *kept = json!({"form": 2, "record": {"kept": "the answer"}}));
+                forge(home.path(), "n1", |kept| *kept = json!({"form": 3, "record": {"kept": "the answer"}}));
             }
             let opened = open(home.path());
             let newer: Vec<&str> = opened.newer.iter().map(|newer| newer.id.as_str()).collect();

@@ -1,9 +1,11 @@
 //! A board with a task and an agent on it, and a desk to deliver from.
 
+use mission_control_runtime::convex::Convex;
 use mission_control_runtime::delivery::cooling::Cooling;
 use mission_control_runtime::delivery::deliver::deliver;
 use mission_control_runtime::delivery::desk::{Answers, Desk, Made, Rules};
 use mission_control_runtime::delivery::inflight::InFlight;
+use mission_control_runtime::delivery::journal::Journal;
 use mission_control_runtime::delivery::retry::Budget;
 use mission_control_runtime::delivery::{Job, Outcome, Record};
 use mission_control_runtime::ledger::Paper;
@@ -131,9 +133,19 @@ impl Office {
     }
 
     pub(super) fn outcome(&self, job: &mut Job) -> Outcome {
+        self.outcome_through(job, Arc::new(self.backend.clone()), &self.paper)
+    }
+
+    /// The outcome of an attempt over this way to the backend, with notes in this journal.
+    pub(super) fn outcome_through(
+        &self,
+        job: &mut Job,
+        backend: Arc<dyn Convex>,
+        journal: &dyn Journal,
+    ) -> Outcome {
         let (account, token) =
             (AccountId::new(&self.team.board.account), Secret::new(&self.team.board.token));
-        let mission = Mission::new(Arc::new(self.backend.clone()), account, token);
+        let mission = Mission::new(backend, account, token);
         let rules = Rules {
             client_tools: true,
             session_tokens: false,
@@ -160,7 +172,7 @@ impl Office {
             made: &Made::default(),
             inflight: &self.inflight,
             sessions: &self.sessions,
-            journal: &self.paper,
+            journal,
             clock: &self.team.board.clock(),
             rules: &rules,
             metrics: &metrics,

@@ -1,6 +1,7 @@
-//! What was given up and begins again because a person wants it.
+//! What was given up and begins again because a person wants it, and what a program of form 1 has left.
 
 use mission_control_runtime::convex;
+use mission_control_runtime::delivery::from_form_1;
 use mission_control_runtime::gateway::{Class, Why};
 use serde_json::{Value, json};
 
@@ -81,4 +82,47 @@ fn what_could_not_be_marked_is_only_marked() {
     assert_eq!(office.backend.take_names(), [DELIVERED]);
     assert!(!job.record.unmarked && office.is_delivered(&job));
     assert_eq!((said(&office).len(), office.gateway.take_seen().len()), (1, 1));
+}
+
+/// A delivery that a program of form 1 has left goes on at its last step, whatever that was: no step is done twice, and
+/// results go to the session and the agent that called.
+#[test]
+fn what_a_program_of_form_1_has_left_is_brought_to_its_end() {
+    let (session, heard) = ("task:old:agent:ben-before:acc:v1", json!([null, 1]));
+    let call = json!({"call_id": "c1", "output": "{}"});
+    let rows = [
+        (
+            json!({"working": {"pending": [], "doubt": null, "outputs": [call], "rounds": 1, "calls": 1, "acted": true, "said": null}}),
+            "answered",
+            vec!["Y"],
+        ),
+        (
+            json!({"answered": {"parts": ["1", "2", "3"], "posted": 1, "doubt": null, "advance": false, "note_on": null}}),
+            "answered",
+            vec!["2", "3"],
+        ),
+        (
+            json!({"answered": {"parts": ["A line."], "posted": 0, "doubt": null, "advance": false, "note_on": {"dead": "x"}}}),
+            "dead",
+            vec!["A"],
+        ),
+        (json!({"ended": {"answered": 1}}), "answered", vec![]),
+    ];
+    for (stage, end, posted) in rows {
+        let office = Office::new();
+        let mut job = office.mention("@ben?");
+        let works = stage.get("working").is_some();
+        job.record = from_form_1(json!({"tries": 1, "requests": 1, "answered": !works, "whom": [session, "ben-before"], "heard": heard,
+            "reopened": true, "since": 1, "stage": stage}))
+        .unwrap();
+        office.gateway.says("Yes.");
+        assert_eq!(office.deliver(&mut job), end, "{stage}");
+        assert!(office.is_delivered(&job));
+        let texts: Vec<String> = said(&office).into_iter().map(|(text, _)| text).collect();
+        assert_eq!(texts, posted, "{stage}");
+        let seen = office.gateway.take_seen();
+        let asked: Vec<_> =
+            seen.iter().map(|turn| (&*turn.session, &*turn.agent, turn.outputs.len())).collect();
+        assert_eq!(asked, if works { vec![(session, "ben-before", 1)] } else { vec![] }, "{stage}");
+    }
 }

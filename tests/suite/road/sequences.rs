@@ -208,5 +208,5 @@ fn while_an_agents_key_cools_down_its_rows_are_not_blamed() {
         Outcome::Again { pause, .. } => assert!(pause.unwrap() >= Duration::from_mins(1), "{pause:?}"),
         Outcome::Closed(end) => panic!("{end:?}"),
     }
-    assert_eq!((other.record.failures, other.record.provider), (0, 1));
+    assert_eq!((other.record.own_failures(), other.record.failures.of_provider()), (0, 1));
 }

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use mission_control_runtime::clock::Clock as _;
 use mission_control_runtime::delivery::retry::LOST_MAX;
-use mission_control_runtime::delivery::{End, Job, NewerFields, Outcome, Sent, Stage, Trouble, Unsettled};
+use mission_control_runtime::delivery::{
+    End, Job, Outcome, Sent, Stage, Trouble, UnknownFields, Unsettled, cause,
+};
 use mission_control_runtime::gateway::history::{Running, Waiting};
 use mission_control_runtime::gateway::{Class, GatewayError, Recovered, Reply, ToolCall, Why};
 use mission_control_runtime::model::SessionKey;
@@ -50,7 +52,7 @@ fn what_is_found_is_adopted() {
         assert_eq!((looked.len(), &looked[0].marker, looked[0].again), (1, &marker, false));
         assert_eq!((looked[0].run.as_deref(), looked[0].failed), (Some("resp_0"), false));
         assert_eq!(looked[0].session.split(':').next(), Some("task"));
-        assert_eq!((job.record.failures, job.record.lost, job.record.sent), (0, 0, None));
+        assert_eq!((job.record.own_failures(), job.record.sent), (0, None));
     }
 }
 
@@ -91,7 +93,7 @@ fn a_run_that_goes_on_is_waited_for() {
         office.backend.take_names().iter().all(|name| name == ENDED),
         "looking costs the backend nothing"
     );
-    assert_eq!((job.record.failures, job.record.lost), (0, 0));
+    assert_eq!(job.record.own_failures(), 0);
     office.gateway.is_away();
     assert_eq!(office.deliver(&mut job), "again");
     assert!(job.record.sent.is_some(), "and while the gateway is away it is not forgotten");
@@ -201,7 +203,7 @@ fn a_stuck_run_may_answer_at_the_last_moment() {
     office.gateway.recovers(goes_on(7));
     office.gateway.ends(Err(GatewayError::new(Class::Closed, Why::Unreachable, None)));
     assert_eq!(office.deliver(&mut job), "again");
-    assert!(job.record.sent.is_some() && job.record.failures == 0 && job.record.parted.is_none());
+    assert!(job.record.sent.is_some() && job.record.own_failures() == 0 && job.record.parted.is_none());
     // It was ended, and then the gateway was away: the same attempt again is no second time.
     office.gateway.recovers(goes_on(7)).ends(Ok(true)).is_away();
     assert_eq!(office.deliver(&mut job), "again");
@@ -224,7 +226,10 @@ fn only_what_runs_is_ended() {
     quiet(&mut job);
     office.gateway.recovers(stands(Waiting::Resuming)).ends(Ok(true)).recovers(Recovered::Silent);
     assert_eq!(office.deliver(&mut job), "again");
-    assert_eq!((office.gateway.take_ended()[0].1.as_deref(), job.record.silences), (None, 1));
+    assert_eq!(
+        (office.gateway.take_ended()[0].1.as_deref(), job.record.failures.of(cause::SILENCE)),
+        (None, 1)
+    );
 
     let (office, mut job) = lost();
     quiet(&mut job);
@@ -249,7 +254,7 @@ fn what_is_absent_is_sent_again() {
             Outcome::Again { pause, .. } => assert_eq!(pause, Some(Duration::ZERO), "early is better"),
             Outcome::Closed(end) => panic!("{end:?}"),
         }
-        assert_eq!((job.record.lost, job.record.failures), (1, 0));
+        assert_eq!((job.record.failures.of(cause::LOST_ANSWER), job.record.own_failures()), (1, 1));
         office.gateway.fails(Class::Lost, Why::LostAnswer);
         assert_eq!(office.deliver(&mut job), "again");
         let repeated = office.gateway.take_seen().pop().unwrap().message.unwrap();
@@ -293,7 +298,7 @@ fn every_other_verdict_has_its_end() {
         let (office, mut job) = lost();
         office.gateway.recovers(Recovered::Failed { why: Why::Internal, marker_seen });
         assert_eq!(office.deliver(&mut job), "again");
-        assert_eq!((job.record.failures, job.record.lost), (1, 0));
+        assert_eq!((job.record.failures.of("internal"), job.record.own_failures()), (1, 1));
         office.gateway.says("Yes.");
         assert_eq!(office.deliver(&mut job), "answered");
         let second = office.gateway.take_seen()[1].message.clone().unwrap();
@@ -303,7 +308,8 @@ fn every_other_verdict_has_its_end() {
     let (office, mut job) = lost();
     office.gateway.recovers(Recovered::Silent);
     assert_eq!(office.deliver(&mut job), "again");
-    assert_eq!((job.record.failures, job.record.silences, &job.record.sent), (0, 1, &None));
+    assert_eq!((job.record.own_failures(), job.record.failures.of(cause::SILENCE)), (1, 1));
+    assert_eq!(job.record.sent, None);
 
     for (verdict, words) in
         [(Recovered::Cut, "answer found, but cut"), (Recovered::Unknown, "unknown outcome")]
@@ -349,7 +355,7 @@ fn a_note_of_another_life_is_settled_first() {
         looked: None,
         grown: Some((7, office.team.board.clock().now())),
         interrupted: true,
-        newer: NewerFields::default(),
+        extra: UnknownFields::default(),
     };
     let kept: Value = serde_json::to_value(&sent).unwrap();
     job.record.sent = Some(serde_json::from_value(kept).unwrap());

@@ -11,6 +11,7 @@
 use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 
+use super::UnknownFields;
 use crate::tools::ToolRequest;
 use mcr_model::clock::Millis;
 
@@ -24,6 +25,9 @@ pub struct Effects {
     /// Calls over HTTP of which it is not known what came of them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     open: Vec<Intent>,
+    /// What only a newer version knows.
+    #[serde(flatten)]
+    extra: UnknownFields,
 }
 
 /// One writing call that was carried out.
@@ -41,6 +45,16 @@ struct Effect {
     /// What the agent has named the call, as a digest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     name: Option<String>,
+    /// What only a newer version knows.
+    #[serde(flatten)]
+    extra: UnknownFields,
+}
+
+impl Effect {
+    fn new(call: String, output: &str) -> Self {
+        let (output, extra) = (output.to_owned(), UnknownFields::default());
+        Self { call, output, called: true, unheard: false, name: None, extra }
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over like this")]
@@ -59,6 +73,9 @@ pub struct Intent {
     pub since: Millis,
     /// When it was begun, or its answer lost.
     pub at: Millis,
+    /// What only a newer version knows.
+    #[serde(flatten)]
+    pub extra: UnknownFields,
 }
 
 /// What is known of a call before it is made.
@@ -80,8 +97,7 @@ impl Effects {
 
     /// The call was carried out.
     pub fn keep(&mut self, call: String, output: &str) {
-        let output = output.to_owned();
-        self.done.push(Effect { call, output, called: true, unheard: false, name: None });
+        self.done.push(Effect::new(call, output));
     }
 
     /// The agent calls again: so it has heard what it was told before. Whether that is news.
@@ -115,8 +131,8 @@ impl Effects {
     /// It was carried out.
     pub fn carried_out(&mut self, intent: &Intent, output: &str) {
         self.close(intent);
-        let (call, output, name) = (intent.call.clone(), output.to_owned(), intent.name.clone());
-        self.done.push(Effect { call, output, called: true, unheard: true, name });
+        let effect = Effect::new(intent.call.clone(), output);
+        self.done.push(Effect { unheard: true, name: intent.name.clone(), ..effect });
     }
 
     /// It certainly did nothing.
@@ -165,7 +181,7 @@ impl Effects {
 
     /// What was made, without the calls.
     pub(super) fn only_made(&self) -> Self {
-        Self { made: self.made.clone(), ..Self::default() }
+        Self { made: self.made.clone(), extra: self.extra.clone(), ..Self::default() }
     }
 
     /// Whether it was made in this delivery.
@@ -242,7 +258,8 @@ mod tests {
     }
 
     fn intent(call: &str, name: Option<&str>) -> Intent {
-        Intent { call: call.to_owned(), name: name.map(str::to_owned), since: Millis(1), at: Millis(2) }
+        let (call, name) = (call.to_owned(), name.map(str::to_owned));
+        Intent { call, name, since: Millis(1), at: Millis(2), extra: UnknownFields::default() }
     }
 
     /// Makes a call; whether it was really made.

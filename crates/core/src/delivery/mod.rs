@@ -21,7 +21,7 @@
 //! [`End`].
 
 pub mod ask;
-mod cause;
+pub mod cause;
 pub mod crash;
 mod dispatcher;
 pub mod effects;
@@ -49,7 +49,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::work;
 
-pub use record::{NewerFields, Record, Sent, Stage, Unposted, Waits, Work};
+pub use record::{FORM, Notice, PendingAnswer, Record, Sent, Stage, UnknownFields, Waits, Work, from_form_1};
 pub use rival::Foreign;
 pub use trouble::{Trouble, Unsettled};
 

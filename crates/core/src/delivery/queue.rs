@@ -21,7 +21,7 @@ use row::{PASSED_FOR_OTHERS, Row};
 
 use super::ask::{Hold, Pending, Place};
 use super::gate::Turns;
-use super::{Job, Record, Stage};
+use super::{Job, Record, Stage, cause};
 use crate::work::{Rank, Track, Work, WorkId};
 use mcr_model::clock::Millis;
 
@@ -260,7 +260,7 @@ impl Queue {
                 let ready = self.ready.iter().flatten().copied();
                 ready
                     .filter(|number| self.rows[number].may_begin(hold, turns))
-                    .min_by_key(|number| (self.rows[number].record.turned_away, *number))
+                    .min_by_key(|number| (self.rows[number].record.failures.of(cause::TURNED_AWAY), *number))
             }),
         };
         self.hand_out(number?)
@@ -332,7 +332,8 @@ impl Queue {
         let is_untouched = |row: &Row| {
             let record = &row.record;
             // One that begins again is settled there, so no list shows it.
-            let again = record.reopened || record.lost > 0 || record.sent.is_some();
+            let again =
+                record.reopened || record.failures.of(cause::LOST_ANSWER) > 0 || record.sent.is_some();
             !row.running && matches!(record.stage, Stage::Fresh) && !again
         };
         let found = self.rows.iter().filter(|(_, row)| is_untouched(row) && candidates(&row.work.id));

@@ -1,20 +1,28 @@
 //! What has been done for a row: the memory of a delivery.
 
-use std::collections::{BTreeMap, VecDeque};
+mod form_1;
+mod stage;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+pub use form_1::from_form_1;
+pub use stage::{Notice, PendingAnswer, Stage, Work};
+
 use super::End;
+use super::cause::Failures;
 use super::effects::Effects;
-use crate::gateway::{ToolCall, ToolOutput, Usage};
+use crate::gateway::Usage;
 use mcr_model::clock::Millis;
 use mcr_model::{MessageId, SessionKey};
+
+/// The form of records, as this program writes them. Form 1 is imported ([`from_form_1`]).
+pub const FORM: u32 = 2;
 
 /// What has been done for a row. Each step is noted here before the next one begins, and is not done again.
 ///
 /// It is kept across restarts under the names that stand here; what is as in the beginning is left out. Fields of a newer
-/// version are ignored and kept ([`NewerFields`]). A value that is not understood (a stage, an end) makes the whole record
+/// version are ignored and kept ([`UnknownFields`]). A value that is not understood (a stage, an end) makes the whole record
 /// unreadable, because it may be the very step that must not be repeated: then the ledger leaves the row untouched.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -38,31 +46,12 @@ pub struct Record {
     /// How many of the last crashes, in a row, are held against it ([`crash`](super::crash)).
     #[serde(skip_serializing_if = "is_default")]
     pub held: u32,
-    /// Attempts that failed by the row's own fault, of all causes together.
+    /// How often each cause of a failed attempt was met.
     #[serde(skip_serializing_if = "is_default")]
-    pub failures: u32,
-    /// How often the backend refused without a reason that would settle it.
-    #[serde(skip_serializing_if = "is_default")]
-    pub doubts: u32,
-    /// Attempts in a row that found the backend out of reach and made no progress; they only lengthen the pauses.
-    #[serde(skip_serializing_if = "is_default")]
-    pub outages: u32,
-    /// How often it found the gate to the gateway closed.
-    #[serde(skip_serializing_if = "is_default")]
-    pub turned_away: u32,
-    /// How many turns, of whomever, had been answered when it last did.
+    pub failures: Failures,
+    /// How many turns of all deliveries had been answered when it last found the breaker open.
     #[serde(skip_serializing_if = "is_default")]
     pub answered_then: u64,
-    /// Turns in which the model's provider or the gateway's configuration was in the way, of all causes together.
-    #[serde(skip_serializing_if = "is_default")]
-    pub provider: u32,
-    /// How often each cause in `failures` and `provider` was met, by its name. Each has a limit of its own. An older
-    /// version kept the sums only: what it counted is charged to no cause, because it cannot be told which.
-    #[serde(skip_serializing_if = "is_default")]
-    pub causes: BTreeMap<String, u32>,
-    /// How often the answer to the turn of now was lost and nowhere to be found: so often it was sent again.
-    #[serde(skip_serializing_if = "is_default")]
-    pub lost: u32,
     /// The turn that was sent and is not settled; before anything else is sent, it is.
     #[serde(skip_serializing_if = "is_default")]
     pub sent: Option<Sent>,
@@ -72,15 +61,6 @@ pub struct Record {
     /// The attempt that was stuck and was ended by us; a second one is the last.
     #[serde(skip_serializing_if = "is_default")]
     pub parted: Option<u32>,
-    /// Turns that brought neither words nor calls, where some were due.
-    #[serde(skip_serializing_if = "is_default")]
-    pub silences: u32,
-    /// How often the backend knew nothing of it.
-    #[serde(skip_serializing_if = "is_default")]
-    pub unknown: u32,
-    /// In which session, and which agent of the gateway, was told of it: the results of its calls go there.
-    #[serde(skip_serializing_if = "is_default")]
-    pub whom: Option<(SessionKey, String)>,
     /// What the agent has heard: the message of the row and its time, as they were when the agent was told.
     #[serde(skip_serializing_if = "is_default")]
     pub heard: Option<(Option<MessageId>, Millis)>,
@@ -114,20 +94,21 @@ pub struct Record {
     pub unmarked: bool,
     /// What the agent had answered, where it was given up before all of it was posted: it was paid for.
     #[serde(skip_serializing_if = "is_default")]
-    pub unposted: Option<Unposted>,
+    pub unposted: Option<PendingAnswer>,
     /// How far it is.
     #[serde(skip_serializing_if = "is_default")]
     pub stage: Stage,
     /// What only a newer version knows.
     #[serde(flatten)]
-    pub newer: NewerFields,
+    pub extra: UnknownFields,
 }
 
-/// Fields that a newer version has written: without meaning here, and kept when the record is written again, so that
-/// the newer version finds them.
+/// Fields that a newer version has written: without meaning here, and written again with what they belong to, so that
+/// the newer version finds them. Every part of a record that is written again has some; the calls of an agent and their
+/// results are the gateway's words, and no part of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct NewerFields(Map<String, Value>);
+pub struct UnknownFields(Map<String, Value>);
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
@@ -163,7 +144,7 @@ impl Record {
             effects: self.effects.only_made(),
             reopened: true,
             spent: self.spent,
-            newer: self.newer.clone(),
+            extra: self.extra.clone(),
             ..Self::default()
         }
     }
@@ -174,11 +155,8 @@ impl Record {
         if let Some(sent) = self.sent.as_mut().filter(|sent| sent.lost.is_none()) {
             sent.interrupted = true;
         }
-        match &mut self.stage {
-            Stage::Working(Work { doubt: Some(since), .. }) | Stage::Answered { doubt: Some(since), .. } => {
-                *since = now;
-            }
-            Stage::Fresh | Stage::Working(_) | Stage::Answered { .. } | Stage::Ended(_) => {}
+        if let Some(since) = self.stage.doubt_mut().and_then(Option::as_mut) {
+            *since = now;
         }
     }
 
@@ -188,13 +166,11 @@ impl Record {
     #[must_use]
     pub fn retried(&self) -> Self {
         let stage = match (&self.unposted, &self.stage) {
-            (Some(left), _) => left.clone().into_stage(),
+            (Some(left), _) => Stage::Answered(left.clone()),
             (None, Stage::Ended(end)) if !matches!(end, End::Dead(_) | End::Dropped(_)) => {
                 Stage::Ended(end.clone())
             }
-            (None, Stage::Ended(_) | Stage::Fresh | Stage::Working(_) | Stage::Answered { .. }) => {
-                Stage::Fresh
-            }
+            (None, _) => Stage::Fresh,
         };
         // What the agent is asked anew it has not heard yet; a stop before that does not count.
         let heard = self.heard.clone().filter(|_| !matches!(stage, Stage::Fresh));
@@ -212,7 +188,7 @@ impl Record {
             effects: self.effects.clone(),
             spent: self.spent,
             stage,
-            newer: self.newer.clone(),
+            extra: self.extra.clone(),
             ..Self::default()
         };
         record.effects.sent_again();
@@ -229,7 +205,7 @@ impl Record {
     pub fn only_waits(&self) -> bool {
         // What the backend has as settled it does not list again.
         let is_listed = !self.reopened;
-        let is_kept = self.answered || self.unposted.is_some() || !is_default(&self.newer);
+        let is_kept = self.answered || self.unposted.is_some() || !is_default(&self.extra);
         let was_told = self.asked() > 0 || self.sent.is_some() || !is_default(&self.effects);
         is_listed && !is_kept && !was_told && is_default(&self.stage)
     }
@@ -247,10 +223,8 @@ impl Record {
     }
 
     /// How often it failed for reasons that need not concern any other row.
-    pub(super) fn own_failures(&self) -> u32 {
-        [self.doubts, self.silences, self.unknown, self.lost]
-            .into_iter()
-            .fold(self.failures, u32::saturating_add)
+    pub fn own_failures(&self) -> u32 {
+        self.failures.of_row()
     }
 
     /// How often the agent was asked, as far as the gateway took it.
@@ -260,40 +234,16 @@ impl Record {
 
     /// What is left of an answer is kept aside, and it is given up.
     pub fn put_aside(&mut self) {
-        let Stage::Answered { parts, posted, doubt, advance, note_on: None } = &self.stage else { return };
-        let left = Unposted { parts: parts[*posted..].to_vec(), doubt: *doubt, advance: *advance };
+        let Stage::Answered(answer) = &self.stage else { return };
         // The first message carries the row's id, and the backend admits one that does.
-        self.answered |= *posted > 0;
-        self.unposted = Some(left);
+        self.answered |= answer.posted > 0;
+        self.unposted = Some(answer.rest());
     }
 
     /// What was sent has come to nothing and will be sent again.
     pub fn send_again(&mut self) {
         self.sent = None;
         self.effects.sent_again();
-    }
-}
-
-/// What is left of an answer that was given up before all of it was posted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Unposted {
-    /// The messages that are missing.
-    pub parts: Vec<String>,
-    /// Since when it is not known whether the first of them is there after all, if it is not.
-    pub doubt: Option<Millis>,
-    /// Whether the task moves on once they are there.
-    pub advance: bool,
-}
-
-impl Unposted {
-    fn into_stage(self) -> Stage {
-        let Self { parts, doubt, advance } = self;
-        Stage::Answered { parts, posted: 0, doubt, advance, note_on: None }
-    }
-
-    /// All of it.
-    pub fn text(&self) -> String {
-        self.parts.join("\n\n")
     }
 }
 
@@ -329,54 +279,5 @@ pub struct Sent {
     pub interrupted: bool,
     /// What only a newer version knows.
     #[serde(flatten)]
-    pub newer: NewerFields,
-}
-
-/// How far a delivery is.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Stage {
-    /// Nothing has been said to the agent that it has answered.
-    #[default]
-    Fresh,
-    /// The agent has called tools; these are the results that it has not got yet.
-    Working(Work),
-    /// The agent has answered; this much is posted.
-    Answered {
-        /// The answer, in messages.
-        parts: Vec<String>,
-        /// How many of them are in the thread.
-        posted: usize,
-        /// Since when it is not known whether the next of them is there, too, if it is not.
-        doubt: Option<Millis>,
-        /// Whether the task moves on once they are.
-        advance: bool,
-        /// It is no answer but a line for people about this end, without the row's id.
-        #[serde(default)]
-        note_on: Option<End>,
-    },
-    /// All is done; the backend does not know it yet.
-    Ended(End),
-}
-
-/// The middle of a conversation.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Work {
-    /// The calls that are still to be made, in order.
-    pub pending: VecDeque<ToolCall>,
-    /// Since when it is not known whether the first of them was carried out, if it is not.
-    pub doubt: Option<Millis>,
-    /// The results that go back once all calls are made.
-    pub outputs: Vec<ToolOutput>,
-    /// How many times results went back, with these.
-    pub rounds: u32,
-    /// How many calls were made.
-    pub calls: u32,
-    /// Whether any of them did what it was asked for.
-    pub acted: bool,
-    /// What it said beside its calls, in case it says nothing afterwards.
-    pub said: Option<String>,
-    /// What only a newer version knows.
-    #[serde(flatten)]
-    pub newer: NewerFields,
+    pub extra: UnknownFields,
 }

@@ -5,9 +5,9 @@
 
 use std::time::Duration;
 
-use super::trouble::{Setback, Trouble, Unsettled, Weight};
+use super::trouble::{Trouble, Unsettled};
 use super::{End, Record, cause};
-use crate::gateway::{self, GatewayError, Why as W};
+use crate::gateway::{self, GatewayError};
 use crate::spans::counted;
 
 /// How much patience there is with a row.
@@ -19,19 +19,6 @@ pub struct Budget {
     pub age: Duration,
 }
 
-impl Budget {
-    /// What the provider or a backend that hides its reasons may take: others have to mend something first, so two and
-    /// a half times as many. With the default some two hours.
-    fn of_others(self) -> u32 {
-        self.attempts.saturating_mul(5).div_ceil(2)
-    }
-
-    /// What a person may take who has to add an agent or to change a model.
-    fn of_refusals(self) -> u32 {
-        self.attempts.min(PROVIDER_REFUSALS_MAX)
-    }
-}
-
 impl Default for Budget {
     /// That of the configuration.
     fn default() -> Self {
@@ -40,7 +27,7 @@ impl Default for Budget {
 }
 
 /// How often the provider may refuse the request itself, or the gateway not know the agent, at most: some minutes.
-const PROVIDER_REFUSALS_MAX: u32 = 6;
+pub const PROVIDER_REFUSALS_MAX: u32 = 6;
 /// How often the same turn is sent again whose answer was lost: something about it may be what breaks everything.
 pub const LOST_MAX: u32 = 3;
 /// How often an agent that should answer is asked (D-25).
@@ -48,22 +35,12 @@ pub const SILENCES_MAX: u32 = 3;
 /// How often the backend may know nothing of a row that it listed.
 pub const UNKNOWN_MAX: u32 = 10;
 
-/// The first pause after a failure; doubled with each.
-const FIRST: Duration = Duration::from_secs(2);
-/// The longest.
-const LONGEST: Duration = Duration::from_mins(10);
-/// Silence is no failure of a machine: asking again soon is worth it.
-const SILENCE: Duration = Duration::from_secs(2);
-/// How long a row is left to whoever has begun it: longer than a runtime takes to leave.
+/// How long a row is left to another runtime that has begun it: longer than a runtime takes to leave.
 const TAKEN: Duration = Duration::from_mins(1);
-/// How long whoever can mend something at the gateway may take for it, at least.
-const MENDED: Duration = Duration::from_secs(30);
 /// How soon it is tried again to write into the ledger.
 const UNWRITABLE: Duration = Duration::from_secs(10);
 /// While a turn was answered so lately, a page is no sign that none would be.
 const LATELY: Duration = Duration::from_secs(10);
-/// The longest that a row rests that found the gate closed more than once.
-const TURNED_AWAY_LONGEST: Duration = Duration::from_mins(1);
 
 /// What to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -76,146 +53,64 @@ pub enum Next {
 
 /// Counts the trouble and decides. `dice` is from 0 to 1.
 pub fn after(record: &mut Record, trouble: &Trouble, budget: &Budget, dice: f64) -> Next {
-    if !matches!(trouble, Trouble::Backend(Setback { weight: Weight::Passing, .. })) {
+    let counted = cause::of(trouble);
+    if counted.is_none_or(|(name, _)| name != cause::BACKEND_AWAY) {
         // Something else was in the way, so the backend is back.
-        record.outages = 0;
+        record.failures.clear(cause::BACKEND_AWAY);
     }
-    let count = Count { record, trouble, budget, dice };
+    let Some((name, rule)) = counted else { return uncounted(trouble) };
+    let count = record.failures.add(name, 1);
+    if rule.limit.of(budget).is_some_and(|most| count >= most) {
+        return Next::End(given_up(trouble, count));
+    }
+    let not_before = match trouble {
+        Trouble::Gateway(error) => error.not_before,
+        Trouble::Backend(setback) => setback.not_before,
+        _ => None,
+    };
+    let pause = rule.pause.after(count, not_before, dice);
+    if rule.limit.ages() {
+        record.rested = record.rested.saturating_add(millis(pause.unwrap_or_default()));
+        if record.rested > millis(budget.age) {
+            let hours = budget.age.as_secs_f64() / 3600.0;
+            return Next::End(End::Dead(format!("given up after {hours:.1} hours: {trouble}")));
+        }
+    }
+    Next::Again(pause)
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// One cause has reached its limit.
+fn given_up(trouble: &Trouble, count: u32) -> End {
+    let what = match trouble {
+        Trouble::Silence(silence) => return End::Unanswered(*silence),
+        Trouble::NoContext => return End::Gone,
+        Trouble::Backend(_) => "refusal",
+        Trouble::Unsettled(Unsettled::Absent) => "lost answer",
+        _ => "attempt",
+    };
+    End::Dead(format!("given up after {}: {trouble}", counted(count, what)))
+}
+
+/// What needs no limit: it costs nothing to wait for, or it decides everything.
+fn uncounted(trouble: &Trouble) -> Next {
     match trouble {
-        Trouble::Gateway(error) => gateway(count, error),
-        Trouble::Aside(_) => aside(count.record, dice),
-        Trouble::Unsettled(unsettled) => lost(count, *unsettled),
-        Trouble::Backend(setback) => backend(count, setback),
-        Trouble::Silence(silence) => {
-            count.record.silences += 1;
-            if count.record.silences >= SILENCES_MAX.min(budget.attempts) {
-                return Next::End(End::Unanswered(*silence));
-            }
-            Next::Again(Some(SILENCE * count.record.silences))
-        }
-        Trouble::NoContext => {
-            count.record.unknown += 1;
-            if count.record.unknown >= UNKNOWN_MAX {
-                return Next::End(End::Gone);
-            }
-            Next::Again(Some(pause(count.record.unknown, None, dice)))
-        }
         Trouble::NotNoted(_) => Next::Again(Some(UNWRITABLE)),
-        // It costs nobody anything.
-        Trouble::OnItsWay(pause) => Next::Again(Some(*pause)),
+        Trouble::OnItsWay(pause) | Trouble::Unsettled(Unsettled::Waiting { pause, .. }) => {
+            Next::Again(Some(*pause))
+        }
         // It is the other one's to settle. Only if it is still there after that it is ours.
         Trouble::Taken => Next::Again(Some(TAKEN)),
-        Trouble::Moved => Next::Again(Some(Duration::ZERO)),
-        Trouble::Stopped => Next::End(End::Stopped),
-        Trouble::Undecided | Trouble::GivenUp | Trouble::Crashes(_) => {
-            Next::End(End::Dead(trouble.to_string()))
-        }
-        Trouble::Foreign | Trouble::Broken => count.failed(None),
-    }
-}
-
-/// A row and its trouble, about to be counted.
-struct Count<'a> {
-    record: &'a mut Record,
-    trouble: &'a Trouble,
-    budget: &'a Budget,
-    dice: f64,
-}
-
-impl Count<'_> {
-    /// By the row's own fault.
-    fn failed(self, not_before: Option<Duration>) -> Next {
-        self.record.failures = self.record.failures.saturating_add(1);
-        let max = self.budget.attempts;
-        self.caused(max, not_before)
-    }
-
-    /// By others' fault: the provider's, or of whoever configures the gateway.
-    fn not_its_own(self, max: u32, not_before: Option<Duration>) -> Next {
-        self.record.provider = self.record.provider.saturating_add(1);
-        self.caused(max, not_before)
-    }
-
-    fn caused(self, max: u32, not_before: Option<Duration>) -> Next {
-        let count = self.record.causes.entry(cause::of(self.trouble).to_owned()).or_default();
-        *count = count.saturating_add(1);
-        let count = *count;
-        self.counted(count, max, "attempt", not_before)
-    }
-
-    fn counted(self, count: u32, max: u32, what: &str, not_before: Option<Duration>) -> Next {
-        if count >= max {
-            return Next::End(End::Dead(format!(
-                "given up after {}: {}",
-                counted(count, what),
-                self.trouble
-            )));
-        }
-        let pause = pause(count, not_before, self.dice);
-        self.record.rested += u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
-        // Only what it rested for its own sake: the absence of others makes no row old.
-        if self.record.rested > u64::try_from(self.budget.age.as_millis()).unwrap_or(u64::MAX) {
-            let hours = self.budget.age.as_secs_f64() / 3600.0;
-            return Next::End(End::Dead(format!("given up after {hours:.1} hours: {}", self.trouble)));
-        }
-        Next::Again(Some(pause))
-    }
-}
-
-fn gateway(count: Count<'_>, error: &GatewayError) -> Next {
-    let budget = *count.budget;
-    match error.class {
-        gateway::Class::Closed => turned_away(count.record, count.dice),
-        // What a person has to mend at the gateway or at the provider, and what passes there.
-        _ if matches!(error.why, W::UnknownAgent | W::ProviderRejected) => {
-            count.not_its_own(budget.of_refusals(), Some(MENDED))
-        }
-        _ if matches!(error.why, W::ProviderTrouble | W::ProviderRefused) => {
-            count.not_its_own(budget.of_others(), error.not_before)
-        }
-        gateway::Class::Refused => Next::End(End::Dead(count.trouble.to_string())),
-        gateway::Class::Transient => count.failed(error.not_before),
+        // Nothing failed: there is more to tell, or only this process ended, whose crashes are counted when it starts.
+        Trouble::Moved | Trouble::Unsettled(Unsettled::Interrupted) => Next::Again(Some(Duration::ZERO)),
         // Before anything else it is settled what became of it.
-        gateway::Class::Lost => Next::Again(Some(Duration::ZERO)),
+        Trouble::Gateway(error) if error.class == gateway::Class::Lost => Next::Again(Some(Duration::ZERO)),
+        Trouble::Stopped => Next::End(End::Stopped),
+        _ => Next::End(End::Dead(trouble.to_string())),
     }
-}
-
-fn lost(count: Count<'_>, unsettled: Unsettled) -> Next {
-    match unsettled {
-        // It costs nobody anything.
-        Unsettled::Waiting { pause, .. } => Next::Again(Some(pause)),
-        Unsettled::Stuck(_) => count.failed(None),
-        // Nothing failed but this process, whose crashes are counted when it starts.
-        Unsettled::Interrupted => Next::Again(Some(Duration::ZERO)),
-        Unsettled::Absent => {
-            count.record.lost += 1;
-            let lost = count.record.lost;
-            let max = LOST_MAX.min(count.budget.attempts - 1);
-            if lost > max {
-                let answers = counted(lost, "lost answer");
-                return Next::End(End::Dead(format!("given up after {answers}: {}", count.trouble)));
-            }
-            // After a restart being early beats the gateway's own recovery.
-            Next::Again(Some(if lost == 1 { Duration::ZERO } else { pause(lost, None, count.dice) }))
-        }
-        Unsettled::StuckAgain | Unsettled::Cut | Unsettled::Unknown => {
-            Next::End(End::Dead(count.trouble.to_string()))
-        }
-    }
-}
-
-/// The gate was closed: not the row's fault. At its second time it rests, so that another row is let in first and can
-/// show that it is open.
-fn turned_away(record: &mut Record, dice: f64) -> Next {
-    record.turned_away = record.turned_away.saturating_add(1);
-    let again = record.turned_away.checked_sub(2);
-    Next::Again(again.map(|count| pause(count, None, dice).min(TURNED_AWAY_LONGEST)))
-}
-
-/// Nothing is let through for this row, for all that is known: it rests from its first time on.
-fn aside(record: &mut Record, dice: f64) -> Next {
-    record.turned_away = record.turned_away.saturating_add(1);
-    Next::Again(Some(pause(record.turned_away - 1, None, dice).min(TURNED_AWAY_LONGEST)))
 }
 
 /// What a turn that met a page in place of an answer says. A page can come from anything between the gateway and us,
@@ -225,7 +120,7 @@ fn aside(record: &mut Record, dice: f64) -> Next {
 pub fn weighed(record: &mut Record, trouble: Trouble, answered: u64, quiet: Duration) -> Trouble {
     match trouble {
         Trouble::Gateway(error) if error.class == gateway::Class::Closed => {
-            let alone = record.turned_away > 0 && answered > record.answered_then;
+            let alone = record.failures.of(cause::TURNED_AWAY) > 0 && answered > record.answered_then;
             record.answered_then = answered;
             match error.why == gateway::Why::NotAGateway {
                 true if alone => Trouble::Gateway(GatewayError { class: gateway::Class::Transient, ..error }),
@@ -237,34 +132,12 @@ pub fn weighed(record: &mut Record, trouble: Trouble, answered: u64, quiet: Dura
     }
 }
 
-fn backend(count: Count<'_>, setback: &Setback) -> Next {
-    match setback.weight {
-        Weight::Final => Next::End(End::Dead(count.trouble.to_string())),
-        Weight::Doubtful => {
-            count.record.doubts = count.record.doubts.saturating_add(1);
-            let (doubts, max) = (count.record.doubts, count.budget.of_others());
-            count.counted(doubts, max, "refusal", setback.not_before)
-        }
-        Weight::Passing => {
-            // What an agent has answered must outlive any absence of the backend.
-            count.record.outages = count.record.outages.saturating_add(1);
-            Next::Again(Some(pause(count.record.outages, setback.not_before, count.dice)))
-        }
-    }
-}
-
-/// Monotone: a pause is never shorter than the one before, whatever the dice say.
-fn pause(count: u32, not_before: Option<Duration>, dice: f64) -> Duration {
-    // The span of the dice is doubled with each count, so the spans never overlap; the ceiling cuts what is above it.
-    let full = FIRST.saturating_mul(1 << count.min(16));
-    let pause = full.mul_f64(0.5 + dice.clamp(0.0, 1.0) / 2.0);
-    pause.min(LONGEST).max(not_before.unwrap_or_default())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::delivery::cause::LONGEST;
     use crate::delivery::reply::Silence;
+    use crate::delivery::trouble::{Setback, Weight};
     use crate::gateway::history::Waiting;
     use crate::gateway::{Class, Why};
 
@@ -350,7 +223,11 @@ mod tests {
                 assert_eq!(name, expected, "{answered} {quiet:?}");
                 assert!(expected != "aside" || matches!(next, Next::Again(Some(pause)) if !pause.is_zero()));
             }
-            assert_eq!(record.failures, u32::from(expected.contains(&"own")), "only its own is counted");
+            assert_eq!(
+                record.own_failures(),
+                u32::from(expected.contains(&"own")),
+                "only its own is counted"
+            );
         }
     }
 

@@ -4,7 +4,7 @@
 //! automatic. They carry no id of the row and wake no agent.
 
 use super::trouble::Trouble;
-use super::{End, Record, Waits, policy};
+use super::{End, Record, Waits, cause, policy};
 use crate::spans::times;
 use mcr_model::{DeliveryContext, NoResponseNote, Notification, NotificationType};
 
@@ -38,7 +38,7 @@ pub fn line(
         )),
         (End::Unanswered(_), Waits::Person, NoResponseNote::People)
         | (End::Unanswered(_), _, NoResponseNote::All) => {
-            let times = times(record.silences);
+            let times = times(record.failures.of(cause::SILENCE));
             Some(format!(
                 "*(Automatic note: asked {times}, the agent said nothing to {what}. Mention it to ask again.)*"
             ))

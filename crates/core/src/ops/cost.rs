@@ -7,7 +7,7 @@ use crate::spans::times;
 
 /// How many attempts failed, of all causes together.
 pub(super) fn attempts(record: &Record) -> u32 {
-    record.failures + record.provider + record.doubts + record.silences + record.outages + record.unknown
+    record.failures.attempts()
 }
 
 pub(super) fn cost(record: &Record) -> String {

@@ -12,7 +12,7 @@ use super::finding::{Brief, Finding};
 use super::house::{House, dotted, sentence};
 use crate::delivery::ask::Place;
 use crate::delivery::journal::{Step, Told};
-use crate::delivery::{End, Record, Stage};
+use crate::delivery::{End, Record, Stage, cause};
 use crate::spans::{ago, span, times, until};
 use crate::work::Work;
 use mcr_model::clock::Millis;
@@ -199,7 +199,7 @@ fn over(case: &Case, at: Millis, end: Option<&End>, now: Millis) -> Said {
         ),
         Some(End::Unanswered(how)) => (
             format!("the agent should have answered and did not, {when}."),
-            silent(format!("asked {}, {}", times(case.record.silences.max(1)), how.explain())),
+            silent(format!("asked {}, {}", times(case.record.failures.of(cause::SILENCE).max(1)), how.explain())),
             "Nothing by itself: mention the agent to ask again, and look at its session and its model at the gateway."
                 .to_owned(),
         ),
@@ -252,7 +252,7 @@ fn at_work(case: &Case, house: &House, silence: Duration, now: Millis) -> Said {
         let doing = match &case.record.stage {
             Stage::Fresh => "it is about to be told to the agent",
             Stage::Working(_) => "a tool of the agent is carried out",
-            Stage::Answered { .. } => "the agent's answer is being posted",
+            Stage::Answered(_) | Stage::Notice(_) => "the agent's answer is being posted",
             Stage::Ended(_) => "it is being marked as settled",
         };
         let why = house.backend.as_ref().map_or_else(
@@ -328,7 +328,7 @@ fn waiting(case: &Case, house: &House, now: Millis) -> Said {
     match rest {
         Some(at) => {
             let what = match (attempts(&case.record), &case.record.stage) {
-                (_, Stage::Answered { .. }) => {
+                (_, Stage::Answered(_) | Stage::Notice(_)) => {
                     "answered, and the answer is not in the thread yet.".to_owned()
                 }
                 (0, _) => "it rests.".to_owned(),
@@ -363,9 +363,7 @@ fn unposted(case: &Case) -> Option<String> {
     match (&case.record.unposted, &case.closed, &case.record.stage) {
         (Some(left), _, _) => Some(left.text()),
         (None, Some((_, Some(End::Kept(text)))), _) => Some(text.clone()),
-        (None, None, Stage::Answered { parts, posted, note_on: None, .. }) => {
-            Some(parts[*posted..].join("\n\n"))
-        }
+        (None, None, Stage::Answered(answer)) => Some(answer.rest().text()),
         _ => None,
     }
 }

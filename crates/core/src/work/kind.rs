@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
+#[cfg(feature = "test-kind")]
+use super::test_kind::{self, TestWork};
 use super::{Work, notification};
 use mcr_model::Notification;
 use mcr_model::clock::Millis;
@@ -13,6 +15,9 @@ use mcr_model::clock::Millis;
 pub enum Kind {
     /// A notification is delivered to its agent.
     Notification(Box<Notification>),
+    /// Messages are posted, for tests.
+    #[cfg(feature = "test-kind")]
+    Test(Box<TestWork>),
 }
 
 /// What a row of the ledger says about its kind; a notification says nothing.
@@ -27,36 +32,48 @@ impl Kind {
     pub fn notification(&self) -> Option<&Notification> {
         match self {
             Self::Notification(row) => Some(row),
+            #[cfg(feature = "test-kind")]
+            Self::Test(_) => None,
         }
     }
 
     pub(super) fn created_at(&self) -> Millis {
         match self {
             Self::Notification(row) => row.created_at,
+            #[cfg(feature = "test-kind")]
+            Self::Test(test) => test.created_at,
         }
     }
 
     pub(super) fn name(&self) -> String {
         match self {
             Self::Notification(row) => row.kind.to_string(),
+            #[cfg(feature = "test-kind")]
+            Self::Test(_) => test_kind::NAME.to_owned(),
         }
     }
 
     pub(super) fn noun(&self) -> &'static str {
         match self {
             Self::Notification(_) => "notification",
+            #[cfg(feature = "test-kind")]
+            Self::Test(_) => "test work",
         }
     }
 
     pub(super) fn title(&self) -> String {
         match self {
             Self::Notification(row) => notification::title(row),
+            #[cfg(feature = "test-kind")]
+            Self::Test(_) => "test work".to_owned(),
         }
     }
 
     pub(super) fn to_json(&self) -> Result<String, serde_json::Error> {
         match self {
             Self::Notification(row) => serde_json::to_string(row),
+            #[cfg(feature = "test-kind")]
+            Self::Test(test) => serde_json::to_string(test),
         }
     }
 
@@ -65,6 +82,8 @@ impl Kind {
             serde_json::from_str(text).map_err(|why| format!("its work is of an unknown shape: {why}"))?;
         match tagged.kind.as_deref() {
             None => notification::from_json(text),
+            #[cfg(feature = "test-kind")]
+            Some(test_kind::NAME) => test_kind::from_json(text),
             Some(kind) => Err(format!("its work is of a kind that this program does not know (\"{kind}\")")),
         }
     }

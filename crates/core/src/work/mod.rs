@@ -6,6 +6,8 @@
 
 mod kind;
 mod notification;
+#[cfg(feature = "test-kind")]
+mod test_kind;
 mod track;
 
 use std::fmt;
@@ -14,6 +16,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use kind::Kind;
+#[cfg(feature = "test-kind")]
+pub use test_kind::TestWork;
 pub use track::{Lane, Track};
 
 use mcr_model::clock::Millis;

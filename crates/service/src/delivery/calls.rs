@@ -12,19 +12,21 @@ use mcr_core::delivery::journal::{Step, Wait};
 use mcr_core::delivery::{Job, Stage, Trouble, Work, effects};
 use mcr_core::gateway::{Reply, ToolCall, ToolOutput};
 use mcr_core::tools::{self, Caller, Kind, Offer, ToolError, ToolRequest};
-use mcr_model::TaskId;
 use mcr_model::clock::Millis;
+use mcr_model::{SessionKey, TaskId};
 
 /// The longest result that an agent gets: some ten thousand words.
 const OUTPUT_BYTES_MAX: usize = 64 * 1024;
 
 /// What follows from a reply with calls: they are to be made, and then their results go back.
-pub(super) fn of(reply: Reply, before: Stage) -> Work {
+/// They go to `whom` the calls came from, whatever the session and the agent are called by then.
+pub(super) fn of(reply: Reply, whom: (SessionKey, String), before: Stage) -> Work {
     let before = match before {
         Stage::Working(work) => work,
-        Stage::Fresh | Stage::Answered { .. } | Stage::Ended(_) => Work::default(),
+        Stage::Fresh | Stage::Answered(_) | Stage::Notice(_) | Stage::Ended(_) => Work::default(),
     };
     Work {
+        whom: before.whom.or(Some(whom)),
         pending: reply.calls.into(),
         doubt: None,
         outputs: Vec::new(),
@@ -202,7 +204,7 @@ fn in_doubt(job: &mut Job, since: Millis) {
 fn work(job: &mut Job) -> Option<&mut Work> {
     match &mut job.record.stage {
         Stage::Working(work) => Some(work),
-        Stage::Fresh | Stage::Answered { .. } | Stage::Ended(_) => None,
+        Stage::Fresh | Stage::Answered(_) | Stage::Notice(_) | Stage::Ended(_) => None,
     }
 }
 

@@ -16,7 +16,7 @@ use super::settle::abandon;
 use mcr_core::delivery::crash::HELD_MAX;
 use mcr_core::delivery::journal::{Note, Step, Wait};
 use mcr_core::delivery::retry::{self, Next};
-use mcr_core::delivery::{End, Job, Outcome, Stage, Trouble};
+use mcr_core::delivery::{End, Job, Notice, Outcome, Stage, Trouble, cause};
 use mcr_core::gateway::{self, GatewayError, Why};
 use mcr_core::work::Kind;
 use mcr_model::AgentId;
@@ -46,6 +46,8 @@ pub fn deliver(job: &mut Job, desk: &Desk<'_>) -> Outcome {
     let work = job.work.clone();
     match &work.kind {
         Kind::Notification(row) => attempt(job, &mut NotificationSteps::new(row, desk), desk),
+        #[cfg(feature = "test-kind")]
+        Kind::Test(test) => attempt(job, &mut super::test_kind::TestSteps(test), desk),
     }
 }
 
@@ -62,7 +64,7 @@ fn attempt(job: &mut Job, steps: &mut dyn Steps, desk: &Desk<'_>) -> Outcome {
         let trouble = ended_by_a_person(job, desk).unwrap_or_else(|| cooled(job, trouble, desk));
         if job.record.stage != before {
             // It has come further: the backend was there in between.
-            job.record.outages = 0;
+            job.record.failures.clear(cause::BACKEND_AWAY);
         }
         let (answered, quiet) = desk.answers.now();
         let trouble = retry::weighed(&mut job.record, trouble, answered, quiet);
@@ -132,15 +134,13 @@ fn give_up(job: &mut Job, end: End, trouble: &Trouble, steps: &dyn Steps, desk: 
             Redactor::default().excerpt(&left.text(), KEPT_CHARS)
         );
     }
-    if let Stage::Answered { note_on: Some(first), .. } = &job.record.stage {
+    if let Stage::Notice(notice) = &job.record.stage {
         // The line could not be posted; that is no reason for another one.
-        job.record.stage = Stage::Ended(first.clone());
+        job.record.stage = Stage::Ended(notice.end.clone());
         return;
     }
     job.record.stage = match steps.notice(job, &end, trouble, desk) {
-        Some(line) => {
-            Stage::Answered { parts: vec![line], posted: 0, doubt: None, advance: false, note_on: Some(end) }
-        }
+        Some(line) => Stage::Notice(Notice::new(line, end)),
         None => Stage::Ended(end),
     };
 }
@@ -184,7 +184,7 @@ fn ended_by_a_person(job: &Job, desk: &Desk<'_>) -> Option<Trouble> {
 
 /// Whether more is left to do than to tell people of an end, and to mark it.
 fn is_unfinished(stage: &Stage) -> bool {
-    !matches!(stage, Stage::Ended(_) | Stage::Answered { note_on: Some(_), .. })
+    !matches!(stage, Stage::Ended(_) | Stage::Notice(_))
 }
 
 /// How the log calls a delivery: what it is, for whom, and the row.

@@ -13,7 +13,7 @@ use log::{debug, info};
 
 use mcr_core::delivery::effects::{Before, Effects, Intent, digest_of, half_digest};
 use mcr_core::delivery::journal::{Journal, JournalError, Note, Step, Wait};
-use mcr_core::delivery::{Record, policy};
+use mcr_core::delivery::{Record, UnknownFields, policy};
 use mcr_core::tools::ToolRequest;
 use mcr_core::work::{Work, WorkId};
 use mcr_model::clock::{Clock, Millis};
@@ -291,7 +291,8 @@ impl Held {
         let name = name.map(half_digest);
         let mut inside = self.lock();
         let since = inside.record.since;
-        let mut intent = Intent { call: digest_of(request), name, since, at: pen.clock.now() };
+        let (call, at, extra) = (digest_of(request), pen.clock.now(), UnknownFields::default());
+        let mut intent = Intent { call, name, since, at, extra };
         let effects = &mut inside.record.effects;
         let again = match effects.begin(intent.clone()) {
             Before::Done(output) => return Turnout::Known(output),

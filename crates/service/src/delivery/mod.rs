@@ -18,5 +18,9 @@ pub mod scout;
 pub mod service;
 mod settle;
 mod talk;
+#[cfg(feature = "test-kind")]
+mod test_kind;
+#[cfg(feature = "test-kind")]
+pub mod test_source;
 pub mod watch;
 pub mod worker;

@@ -13,7 +13,7 @@ use mcr_clients::mission::{GetDeliveryContext, MarkDelivered, MarkDeliveryEnded,
 use mcr_core::delivery::journal::{Step, Wait};
 use mcr_core::delivery::policy::{self, OnSilence, Skip, Verdict};
 use mcr_core::delivery::reply::{self, Said, Silence};
-use mcr_core::delivery::{End, Job, Record, Stage, Trouble, tell};
+use mcr_core::delivery::{End, Job, PendingAnswer, Record, Stage, Trouble, tell};
 use mcr_model::clock::Millis;
 use mcr_model::limits::MESSAGE_CHARS;
 use mcr_model::{DeliveryContext, Notification, NotificationType, TaskStatus};
@@ -144,7 +144,7 @@ fn is_final(why: Skip) -> bool {
 fn ended(job: &Job) -> Result<End, Trouble> {
     match &job.record.stage {
         Stage::Ended(end) => Ok(end.clone()),
-        Stage::Fresh | Stage::Working(_) | Stage::Answered { .. } => Err(Trouble::Broken),
+        Stage::Fresh | Stage::Working(_) | Stage::Answered(_) | Stage::Notice(_) => Err(Trouble::Broken),
     }
 }
 
@@ -192,7 +192,7 @@ fn meaning(row: &Notification, context: &DeliveryContext, spoken: &Spoken) -> Re
         Said::Text(text) => {
             let parts = reply::split(&text, MESSAGE_CHARS);
             let advance = takes_up_work(context);
-            return Ok(Stage::Answered { parts, posted: 0, doubt: None, advance, note_on: None });
+            return Ok(Stage::Answered(PendingAnswer::new(parts, advance)));
         }
         Said::Silence(silence) => silence,
     };
@@ -219,6 +219,6 @@ fn mark(row: &Notification, record: &Record, desk: &Desk<'_>) -> Result<(), Trou
             let mark = MarkDelivered { notification_id: &row.id };
             desk.mission.ask(&mark).map(drop).map_err(setback)
         }
-        Stage::Ended(_) | Stage::Fresh | Stage::Working(_) | Stage::Answered { .. } => Ok(()),
+        Stage::Ended(_) | Stage::Fresh | Stage::Working(_) | Stage::Answered(_) | Stage::Notice(_) => Ok(()),
     }
 }

@@ -17,66 +17,94 @@ use mcr_model::{AgentId, MessageId, NotificationId, TaskId, TaskStatus, ThreadIt
 pub(super) fn post(job: &mut Job, desk: &Desk<'_>) -> Result<(), Trouble> {
     let Some(task) = job.work.track.task().cloned() else { return Ok(()) };
     let agent = AgentId::new(&job.work.track.agent);
-    while let Stage::Answered { parts, posted, doubt, note_on, .. } = &mut job.record.stage
-        && *posted < parts.len()
+    match &job.record.stage {
+        Stage::Answered(_) => post_answer(job, (&agent, &task), desk),
+        Stage::Notice(_) => post_notice(job, (&agent, &task), desk),
+        Stage::Fresh | Stage::Working(_) | Stage::Ended(_) => Ok(()),
+    }
+}
+
+fn post_answer(job: &mut Job, (agent, task): (&AgentId, &TaskId), desk: &Desk<'_>) -> Result<(), Trouble> {
+    while let Stage::Answered(answer) = &job.record.stage
+        && let Some(content) = answer.parts.get(answer.posted).cloned()
     {
-        let (part, all) = (*posted, parts.len());
-        let content = parts[part].clone();
+        let (part, all, doubt) = (answer.posted, answer.parts.len(), answer.doubt);
         let letter = Letter {
             place: (part + 1, all),
-            task: &task,
-            agent: &agent,
+            task,
+            agent,
             content: &content,
             // The backend admits one message for each notification, so only the first can carry its id. It is the safe
             // one: repeated, it is still one. Any other may stand there already if its posting was not confirmed.
             key: job
                 .work
                 .notification()
-                .filter(|_| part == 0 && !job.record.answered && note_on.is_none())
+                .filter(|_| part == 0 && !job.record.answered)
                 .map(|row| row.id.clone()),
-            is_note: note_on.is_some(),
-            // A note is about this work. An earlier process may have posted it without being able to record that.
-            since: if note_on.is_some() { job.work.created_at() } else { job.record.since },
+            is_note: false,
+            since: job.record.since,
         };
-        let stood = match *doubt {
+        let stood = match doubt {
             Some(since) => letter.stands(&job.record, since, desk)?,
-            None if letter.is_note => letter.stands_already(&job.record, desk)?,
             None => None,
         };
         let id = match stood {
             Some(id) => id,
-            None => match letter.put(job, desk) {
-                Ok(id) => id,
-                // Nothing depends on a note.
-                Err(trouble) if letter.is_note && is_refused(&trouble) && !is_in_doubt(job) => {
-                    info!("{}: the note is not in the thread: {trouble}", job.work.id);
-                    break;
-                }
-                Err(trouble) => return Err(trouble),
-            },
+            None => letter.put(job, desk)?,
         };
         desk.made(job, id.to_string());
         job.record.answered |= letter.key.is_some();
-        if let Stage::Answered { posted, doubt, .. } = &mut job.record.stage {
-            (*posted, *doubt) = (part + 1, None);
+        if let Stage::Answered(answer) = &mut job.record.stage {
+            (answer.posted, answer.doubt) = (part + 1, None);
         }
-        let step = if letter.is_note { Step::Told } else { Step::Posted };
-        let words = letter.in_words(&job.work);
-        desk.note(job, step, &words, Wait::Not);
+        desk.note(job, Step::Posted, &letter.in_words(&job.work), Wait::Not);
         (desk.stir)();
     }
-    let Stage::Answered { parts, advance, note_on, .. } = &mut job.record.stage else { return Ok(()) };
-    if let Some(end) = note_on.take() {
-        job.record.stage = Stage::Ended(end);
-        return Ok(());
-    }
-    let messages = parts.len();
-    if *advance {
-        take_up(&agent, &task, desk)?;
+    let Stage::Answered(answer) = &job.record.stage else { return Ok(()) };
+    let (messages, advance) = (answer.parts.len(), answer.advance);
+    if advance {
+        take_up(agent, task, desk)?;
         desk.note(job, Step::Advanced, "to in_progress", Wait::Not);
     }
     job.record.answered = true;
     job.record.stage = Stage::Ended(End::Answered(messages));
+    Ok(())
+}
+
+/// Tells people of an end. Nothing depends on it: what the backend refuses is left out.
+fn post_notice(job: &mut Job, (agent, task): (&AgentId, &TaskId), desk: &Desk<'_>) -> Result<(), Trouble> {
+    let Stage::Notice(notice) = job.record.stage.clone() else { return Ok(()) };
+    let letter = Letter {
+        place: (1, 1),
+        task,
+        agent,
+        content: &notice.line,
+        key: None,
+        is_note: true,
+        // A note is about this work. An earlier process may have posted it without being able to record that.
+        since: job.work.created_at(),
+    };
+    let stood = match notice.doubt {
+        Some(since) => letter.stands(&job.record, since, desk)?,
+        None => letter.stands_already(&job.record, desk)?,
+    };
+    let posted = match stood {
+        Some(id) => Some(id),
+        None => match letter.put(job, desk) {
+            Ok(id) => Some(id),
+            Err(trouble) if is_refused(&trouble) && job.record.stage.doubt().is_none() => {
+                info!("{}: the note is not in the thread: {trouble}", job.work.id);
+                None
+            }
+            Err(trouble) => return Err(trouble),
+        },
+    };
+    job.record.stage = Stage::Ended(notice.end);
+    if let Some(id) = posted {
+        desk.made(job, id.to_string());
+        desk.note(job, Step::Told, &letter.in_words(&job.work), Wait::Not);
+        (desk.stir)();
+    }
     Ok(())
 }
 
@@ -178,12 +206,8 @@ impl Letter<'_> {
     }
 }
 
-fn is_in_doubt(job: &Job) -> bool {
-    matches!(job.record.stage, Stage::Answered { doubt: Some(_), .. })
-}
-
 fn in_doubt(stage: &mut Stage, since: Option<Millis>) {
-    if let Stage::Answered { doubt, .. } = stage {
+    if let Some(doubt) = stage.doubt_mut() {
         *doubt = since;
     }
 }

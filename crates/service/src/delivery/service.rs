@@ -174,6 +174,11 @@ impl Service {
         let (mission, to) = (setup.mission, inbox.clone());
         let (table, noted) = (inflight.clone(), panics.clone());
         threads.push(spawn("scout", move || scout(&mission, &list_orders, &to, &table, &noted))?);
+        #[cfg(feature = "test-kind")]
+        {
+            let to = inbox.clone();
+            threads.push(spawn("test-source", move || super::test_source::run(&to))?);
+        }
         let (probe, to, noted) = (setup.probe, inbox.clone(), panics.clone());
         threads.push(spawn("prober", move || prober(&*probe, &probe_orders, &to, &noted))?);
         let ((rhythm, look), table, until) = (setup.watch, inflight.clone(), ended.clone());

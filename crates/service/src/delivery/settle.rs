@@ -11,7 +11,7 @@ use log::{info, warn};
 
 use super::desk::Desk;
 use mcr_core::delivery::journal::{Step, Wait};
-use mcr_core::delivery::{Job, NewerFields, Record, Sent, Stage, Trouble, Unsettled};
+use mcr_core::delivery::{Job, Record, Sent, Stage, Trouble, UnknownFields, Unsettled, cause};
 use mcr_core::gateway::history::{Running, Waiting};
 use mcr_core::gateway::{Class, GatewayError, Recovered, Reply, TurnMark, Why};
 use mcr_core::work::WorkId;
@@ -43,7 +43,7 @@ pub(super) fn begin<'a>(
         looked: None,
         grown: None,
         interrupted: false,
-        newer: NewerFields::default(),
+        extra: UnknownFields::default(),
     })
 }
 
@@ -75,7 +75,7 @@ pub(super) fn end(record: &mut Record, error: Option<&GatewayError>, silent: boo
         }
         None => {
             record.unheard = None;
-            record.lost = 0;
+            record.failures.clear(cause::LOST_ANSWER);
             record.sent = None;
         }
     }

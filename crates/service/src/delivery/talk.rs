@@ -83,12 +83,13 @@ pub(super) fn talk(
     loop {
         calls::make(job, (&agent.slug, &caller), &offer, desk)?;
         // A copy, because the record is written while the turn runs.
-        let (outputs, rounds) = match &job.record.stage {
-            Stage::Working(work) => (Some(work.outputs.clone()), work.rounds),
-            _ => (None, 0),
+        let (outputs, rounds, whom) = match &job.record.stage {
+            Stage::Working(work) => (Some(work.outputs.clone()), work.rounds, work.whom.clone()),
+            _ => (None, 0, None),
         };
-        // Results go back to whoever called, whatever the session and the agent are called by now.
-        let whom = job.record.whom.clone().filter(|_| outputs.is_some());
+        // A reply that was found belongs to the turn that was sent.
+        let sent = job.record.sent.as_ref().map(|sent| (sent.session.clone(), sent.agent.clone()));
+        let whom = whom.or_else(|| sent.filter(|_| found.is_some()));
         let (session, agent) = whom.unwrap_or_else(|| (session.clone(), agent.slug.clone()));
         let pulse = Pulse::new();
         let turn = Turn {
@@ -106,7 +107,6 @@ pub(super) fn talk(
         } else {
             if outputs.is_none() {
                 job.record.tries = attempt;
-                job.record.whom = Some((session.clone(), agent.clone()));
                 // This is what the agent hears of; what is folded into the row later, it does not.
                 let heard = &context.notification;
                 job.record.heard = Some((heard.message_id.clone(), heard.created_at));
@@ -118,7 +118,8 @@ pub(super) fn talk(
         if reply.calls.is_empty() || rounds > desk.rules.rounds_max {
             return Ok(spoken(reply, job, desk));
         }
-        job.record.stage = Stage::Working(calls::of(reply, std::mem::take(&mut job.record.stage)));
+        job.record.stage =
+            Stage::Working(calls::of(reply, (session, agent), std::mem::take(&mut job.record.stage)));
     }
 }
 

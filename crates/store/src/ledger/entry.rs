@@ -11,14 +11,11 @@ use super::Remembered;
 use super::error::LedgerError;
 use super::story::Story;
 use mcr_core::delivery::journal::Note;
-use mcr_core::delivery::{End, Record};
+use mcr_core::delivery::{End, FORM, Record, from_form_1};
 use mcr_core::work::{Work, WorkId};
 use mcr_model::clock::Millis;
 
-/// The version of the form in which records are kept; newer ones are not understood.
-const FORM: u32 = 1;
-
-/// A record as it is kept.
+/// A record as it is kept, with its form: newer ones are not understood.
 #[derive(Serialize)]
 struct Kept<'a> {
     form: u32,
@@ -326,25 +323,29 @@ impl Image {
     pub(super) fn form(&self) -> Result<(), String> {
         // As this version writes it: there may be thousands.
         let known = self.record.strip_prefix("{\"form\":").and_then(|rest| rest.split_once(','));
-        let is_known = known.is_some_and(|(form, _)| form.parse() == Ok(FORM));
+        let is_known = known.is_some_and(|(form, _)| matches!(form.parse(), Ok(1..=FORM)));
         if is_known { Ok(()) } else { self.keeping().map(drop) }
     }
 
     fn keeping(&self) -> Result<Keeping<'_>, String> {
         let kept: Keeping<'_> = serde_json::from_str(&self.record)
             .map_err(|why| format!("its record is of an unknown shape: {why}"))?;
-        if kept.form > FORM {
-            let form = kept.form;
-            return Err(format!("its record is of a newer form ({form}, this program knows {FORM})"));
+        match kept.form {
+            1..=FORM => Ok(kept),
+            0 => Err("its record is of an unknown form (0)".to_owned()),
+            form => Err(format!("its record is of a newer form ({form}, this program knows {FORM})")),
         }
-        Ok(kept)
     }
 
     /// What was done for it, or what of that only a newer version understands: the checksum was right.
     pub(super) fn record(&self) -> Result<Record, String> {
         let kept = self.keeping()?;
-        serde_json::from_str(kept.record.get())
-            .map_err(|why| format!("its record is of an unknown shape: {why}"))
+        let read = if kept.form == 1 {
+            serde_json::from_str(kept.record.get()).and_then(from_form_1)
+        } else {
+            serde_json::from_str(kept.record.get())
+        };
+        read.map_err(|why| format!("its record is of an unknown shape: {why}"))
     }
 
     /// What is to be done, or what of that only a newer version understands.

@@ -19,7 +19,7 @@
 //! ([`set_aside`]).
 //!
 //! **A newer version's rows outlive an older version.** Fields that this version does not know are ignored and kept
-//! ([`NewerFields`](mcr_core::delivery::NewerFields)). A row that is whole and has a newer form, or a value that this
+//! ([`UnknownFields`](mcr_core::delivery::UnknownFields)), and form 1 is imported. A row that is whole and has a newer form, or a value that this
 //! version does not know, is reported ([`Opened::newer`]) and never written: no delivery of it begins or ends here.
 //!
 //! What a process has in hand is in `hands`, so that the next one can tell a crash from a stop.

@@ -1,0 +1,74 @@
+//! Records of form 1, as the first version has written them.
+//!
+//! Form 1 counted failures in several sums beside the map of causes, kept the receiver of results with the record, and a
+//! line for people as an answer with a `note_on`. Fields that are not named here are the same in form 2; what form 1 did
+//! not know either stays where it is.
+
+use serde::de::{DeserializeOwned, Error as _};
+use serde_json::{Error, Map, Value, json};
+
+use super::Record;
+use crate::delivery::cause::{self, Failures};
+
+/// The sums of form 1 that stand for one cause alone.
+const SUMS: [(&str, &str); 6] = [
+    ("doubts", cause::BACKEND),
+    ("outages", cause::BACKEND_AWAY),
+    ("turned_away", cause::TURNED_AWAY),
+    ("lost", cause::LOST_ANSWER),
+    ("silences", cause::SILENCE),
+    ("unknown", cause::NO_CONTEXT),
+];
+
+/// Reads a record of form 1.
+pub fn from_form_1(record: Value) -> Result<Record, Error> {
+    let Value::Object(mut fields) = record else {
+        return Err(Error::custom("a record of form 1 is an object"));
+    };
+    let failures = failures(&mut fields)?;
+    let whom = fields.remove("whom");
+    if let Some(stage) = fields.remove("stage") {
+        fields.insert("stage".to_owned(), stage_of(stage, whom)?);
+    }
+    let mut record: Record = serde_json::from_value(Value::Object(fields))?;
+    record.failures = failures;
+    Ok(record)
+}
+
+/// The counters in one map. What the sums count and no cause explains is kept without one: it is told to people, and
+/// gives no row up.
+fn failures(fields: &mut Map<String, Value>) -> Result<Failures, Error> {
+    let mut failures: Failures = take(fields, "causes")?;
+    let (row, provider): (u32, u32) = (take(fields, "failures")?, take(fields, "provider")?);
+    let (row, provider) =
+        (row.saturating_sub(failures.of_row()), provider.saturating_sub(failures.of_provider()));
+    failures.add(cause::EARLIER, row);
+    failures.add(cause::EARLIER_PROVIDER, provider);
+    for (sum, cause) in SUMS {
+        failures.add(cause, take(fields, sum)?);
+    }
+    Ok(failures)
+}
+
+fn take<T: Default + DeserializeOwned>(fields: &mut Map<String, Value>, name: &str) -> Result<T, Error> {
+    let Some(value) = fields.remove(name) else { return Ok(T::default()) };
+    serde_json::from_value(value).map_err(|why| Error::custom(format!("`{name}`: {why}")))
+}
+
+fn stage_of(mut stage: Value, whom: Option<Value>) -> Result<Value, Error> {
+    if let (Some(work), Some(whom)) = (stage.get_mut("working").and_then(Value::as_object_mut), whom) {
+        work.insert("whom".to_owned(), whom);
+    }
+    let Some(answer) = stage.get_mut("answered").and_then(Value::as_object_mut) else { return Ok(stage) };
+    let note_on = answer.remove("note_on").filter(|end| !end.is_null());
+    let Some(end) = note_on else { return Ok(stage) };
+    let mut notice = std::mem::take(answer);
+    let (parts, posted): (Vec<String>, usize) = (take(&mut notice, "parts")?, take(&mut notice, "posted")?);
+    notice.remove("advance");
+    let Some(line) = parts.get(posted) else {
+        return Ok(json!({"ended": end}));
+    };
+    notice.insert("line".to_owned(), json!(line));
+    notice.insert("end".to_owned(), end);
+    Ok(json!({"notice": notice}))
+}
