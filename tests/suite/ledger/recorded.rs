@@ -158,7 +158,7 @@ fn every_field_of_form_1_is_imported() {
     for (left, (id, record)) in opened.open.iter().zip(expected) {
         assert_eq!((left.work.id.as_str(), json!(left.record)), (id, record));
     }
-    let dead = &opened.dead.all()[0];
+    let dead = &opened.dead[0];
     let kept = json!({"parts": ["two", "three"], "posted": 0, "doubt": NOW.0, "advance": false});
     assert_eq!((dead.work.id.as_str(), json!(dead.record.unposted)), ("given-up", kept));
     assert_eq!((dead.record.failures.of("backend"), opened.closed.len()), (20, 2));
