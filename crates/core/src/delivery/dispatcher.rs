@@ -138,8 +138,8 @@ impl Dispatcher {
         self.gate.found_open(number);
     }
 
-    /// A worker is done with an item, for good or for now. `look` is the last look of its source that has begun.
-    pub(super) fn finished(&mut self, job: Box<Job>, outcome: Outcome, look: u64, now: Millis) {
+    /// A worker is done with an item, for good or for now. `look` is the last look of its source that may still show it.
+    pub(super) fn finished(&mut self, job: Box<Job>, outcome: Outcome, look: Option<u64>, now: Millis) {
         self.free_workers += 1;
         match outcome {
             Outcome::Closed(end) => self.close(*job, &end, look, now),
@@ -160,7 +160,7 @@ impl Dispatcher {
         }
     }
 
-    fn close(&mut self, job: Job, end: &End, look: u64, now: Millis) {
+    fn close(&mut self, job: Job, end: &End, look: Option<u64>, now: Millis) {
         self.tell_gate(end.shows_gateway(), job.number);
         // An item ends once, however often its mark is refused afterwards.
         let had_ended = self.queue.had_ended(job.number);

@@ -131,8 +131,9 @@ impl NotificationSource {
         }
     }
 
-    /// A worker is done with work, for good or for now.
-    pub(super) fn finished(&mut self, job: &Job, outcome: &Outcome, now: Millis) {
+    /// A worker is done with work, for good or for now. Returns the last list that may still show it; only a
+    /// notification is listed.
+    pub(super) fn finished(&mut self, job: &Job, outcome: &Outcome, now: Millis) -> Option<u64> {
         self.expect_traffic(now);
         match outcome {
             Outcome::Closed(_) => {
@@ -145,6 +146,7 @@ impl NotificationSource {
             }
             Outcome::Again { .. } => {}
         }
+        job.work.notification().map(|_| self.lists)
     }
 
     /// A list failed.

@@ -64,8 +64,8 @@ impl Scheduler {
                 self.dispatcher.offer(work, now);
             }
             Some(Event::Finished(job, outcome)) => {
-                self.notifications.finished(&job, &outcome, now);
-                self.dispatcher.finished(job, outcome, self.notifications.lists(), now);
+                let look = self.notifications.finished(&job, &outcome, now);
+                self.dispatcher.finished(job, outcome, look, now);
             }
             Some(Event::Taken(number)) => self.dispatcher.turn_accepted(number),
             Some(Event::Nudged) => self.notifications.nudged(now),

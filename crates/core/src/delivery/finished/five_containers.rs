@@ -225,7 +225,7 @@ impl Both {
 
     fn insert(&mut self, id: &WorkId, end: &End, lost: bool, had_ended: bool) {
         let job = job(id.as_str(), end, lost);
-        self.map.insert(job.clone(), end, had_ended, self.look, self.now);
+        self.map.insert(job.clone(), end, had_ended, Some(self.look), self.now);
         self.containers.insert(job, end, had_ended, self.look, self.now);
     }
 
