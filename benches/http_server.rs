@@ -20,7 +20,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use mission_control_runtime::http::message::Reply;
-use mission_control_runtime::http::server::{Limits, Server};
+use mission_control_runtime::http::server::{Server, ServerLimits};
 
 const CONNECTIONS: usize = 32;
 /// Client threads; the server has the rest of the machine.
@@ -56,7 +56,7 @@ fn main() {
 /// The server as the house uses it, with prepared bodies.
 fn ours() {
     let bodies = ANSWERS.map(|(path, size)| (path, Arc::<[u8]>::from(vec![b'x'; size])));
-    let limits = Limits { reserved_paths: vec!["/livez"], ..Limits::default() };
+    let limits = ServerLimits { reserved_paths: vec!["/livez"], ..ServerLimits::default() };
     let server = Server::bind("127.0.0.1:0", limits, move |request| {
         if request.path() == "/page" {
             return Reply::html(vec![b'x'; PAGE_BYTES]);
@@ -206,7 +206,7 @@ fn idle_cost(subject: &Subject) {
     };
     let first = connect(0); // brings in the code itself
     let before = subject.rss_kib();
-    let crowd: Vec<TcpStream> = (1..Limits::default().connections).map(connect).collect();
+    let crowd: Vec<TcpStream> = (1..ServerLimits::default().connections).map(connect).collect();
     let cost = subject.rss_kib() - before;
     println!("\n{} more idle connections cost {cost} KiB", crowd.len());
     drop(first);

@@ -44,7 +44,7 @@
 //! **Delivery**: all turns and effects for one row; its **record** is what has been done ([`delivery::Record`]),
 //! its **end** how it came out ([`delivery::End`]). **Finding**: why, in three sentences ([`ops::Finding`]). **Ledger**: the records of all deliveries, on the disk
 //! ([`ledger::Ledger`]). **Dialect**: what a gateway release understands ([`gateway::dialect`]). **Roster**: all
-//! agents at one moment ([`model::Roster`]). **Rival**: another runtime on the same account ([`delivery::Foreign`]).
+//! agents at one moment ([`model::Roster`]). **Rival**: another runtime on the same account ([`delivery::ForeignRuntime`]).
 
 pub mod app;
 pub mod cli;
@@ -60,7 +60,7 @@ pub use mcr_http::panics;
 #[cfg(feature = "mission-control")]
 pub use mcr_mission_control as local;
 pub use mcr_model as model;
-pub use mcr_model::{chance, json, memory, redact, secret, visible};
+pub use mcr_model::{json, memory, random, redact, secret, visible};
 pub use mcr_service::{metrics, roster};
 pub use mcr_store::{ledger, sessions};
 

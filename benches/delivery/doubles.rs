@@ -9,7 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use mission_control_runtime::http::message::{Reply, Request};
-use mission_control_runtime::http::server::{Limits, Server};
+use mission_control_runtime::http::server::{Server, ServerLimits};
 use serde::Deserialize;
 
 use super::books::{Books, Entry, Goal, Kind, Load, Pace, Standing};
@@ -176,7 +176,7 @@ pub(crate) fn serve(agents: usize) {
         state,
         reached: Condvar::new(),
     });
-    let limits = Limits { connections: CONNECTIONS, idle_time: IDLE, ..Limits::default() };
+    let limits = ServerLimits { connections: CONNECTIONS, idle_time: IDLE, ..ServerLimits::default() };
     let behind = doubles.clone();
     let backend = Server::bind("127.0.0.1:0", limits.clone(), move |request| {
         if request.path().starts_with("/control/") {

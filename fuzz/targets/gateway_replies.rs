@@ -6,15 +6,17 @@ use std::time::Duration;
 
 use mission_control_runtime::clock::Millis;
 use mission_control_runtime::gateway::dialect::{Dialect, Release, ToolShape};
+use mission_control_runtime::gateway::dry_run::{Raw, rehearse};
 use mission_control_runtime::gateway::history::{
     Item, Recovered, Role, Sight, Status, TurnMark, cut_item, decide, glance, reaches, read, read_listed,
     read_tool,
 };
-use mission_control_runtime::gateway::rehearsal::{Raw, rehearse};
 use mission_control_runtime::gateway::{
     Class, GatewayError, Progress, Reply, ToolCall, ToolOutput, Usage, Why,
 };
-use mission_control_runtime::http::websocket::{Broken, Incoming, Kind, Limits, Reader, Side, frame};
+use mission_control_runtime::http::websocket::{
+    Broken, Incoming, Kind, Reader, Side, WebSocketLimits, frame,
+};
 
 use super::pieces::{cut, dice_of};
 
@@ -67,7 +69,7 @@ fn outcome(head: &Head<'_>, pieces: Vec<&[u8]>) -> Outcome {
     let tools = if nested { ToolShape::Nested } else { ToolShape::Flat };
     let mut taken = Vec::new();
     let mut progress = |sign: Progress<'_>| {
-        if let Progress::Taken(id) = sign {
+        if let Progress::TurnAccepted(id) = sign {
             taken.push(id.to_owned());
         }
     };
@@ -262,7 +264,7 @@ fn frames(bytes: &[u8], side: Side) {
 }
 
 fn heard(pieces: &[&[u8]], side: Side) -> (Vec<Incoming>, Option<Broken>) {
-    let mut reader = Reader::new(side, Limits { message_bytes: 1024, frames: 16 });
+    let mut reader = Reader::new(side, WebSocketLimits { message_bytes: 1024, frames: 16 });
     let mut heard = Vec::new();
     for piece in pieces {
         reader.push(piece);

@@ -5,25 +5,27 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::LazyLock;
 
-use mission_control_runtime::http::agent_api::near::Near;
+use mission_control_runtime::http::agent_api::network_guard::NetworkGuard;
 use mission_control_runtime::http::hosts::Hosts;
 use mission_control_runtime::http::message::{Method, Request};
 use mission_control_runtime::http::routes::{Route, route};
-use mission_control_runtime::http::server::{Ending, Limits, Rehearsal, rehearse};
+use mission_control_runtime::http::server::{DryRun, Ending, ServerLimits, rehearse};
 
 use super::pieces::{cut, dice_of};
 use crate::dice::Dice;
 
 /// Two sets of limits. A head is never bounded more tightly than by what is read at once.
-static LIMITS: LazyLock<[Limits; 2]> = LazyLock::new(|| {
-    let small = Limits { head_bytes: 2048, target_bytes: 64, body_bytes: 48, ..Limits::default() };
-    [small.with_body_limit("/agent/document", 300), Limits::default()]
+static LIMITS: LazyLock<[ServerLimits; 2]> = LazyLock::new(|| {
+    let small =
+        ServerLimits { head_bytes: 2048, target_bytes: 64, body_bytes: 48, ..ServerLimits::default() };
+    [small.with_body_limit("/agent/document", 300), ServerLimits::default()]
 });
 
 /// With room for another head than the one that was sent.
-static ROOMY: LazyLock<Limits> = LazyLock::new(|| Limits { head_bytes: 64 * 1024, ..Limits::default() });
+static ROOMY: LazyLock<ServerLimits> =
+    LazyLock::new(|| ServerLimits { head_bytes: 64 * 1024, ..ServerLimits::default() });
 
-static NEAR: LazyLock<Near> = LazyLock::new(|| Near::new(&[], Hosts::new(["runtime"])));
+static NEAR: LazyLock<NetworkGuard> = LazyLock::new(|| NetworkGuard::new(&[], Hosts::new(["runtime"])));
 
 /// A request that is known not to be in the input.
 const SENTINEL: &str = "GET /--sentinel-- HTTP/1.1\r\nhost: sentinel\r\n\r\n";
@@ -77,7 +79,7 @@ fn tell<'a>(request: &'a Request, without: &[&str]) -> Told<'a> {
 }
 
 /// What is handed on is what the rules of HTTP and the limits allow, and nothing else.
-fn well_formed(request: &Request, limits: &Limits) {
+fn well_formed(request: &Request, limits: &ServerLimits) {
     let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     let method = request.method().to_string();
     assert!(!method.is_empty() && method.bytes().all(token), "{method:?}");
@@ -133,7 +135,7 @@ fn routed(request: &Request, dice: &mut Dice) {
 
 /// Written out again in one plain form, each request is read as the same, by itself and among the others: no byte of
 /// one was ever another's.
-fn alone_and_together(whole: &Rehearsal) {
+fn alone_and_together(whole: &DryRun) {
     const OF_THE_FORM: [&str; 5] = ["connection", "content-length", "expect", "host", "transfer-encoding"];
     if whole.requests.iter().any(|request| request.headers().len() > MOST_HEADERS - 2) {
         return;

@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 use mission_control_runtime::clock::Millis;
 use mission_control_runtime::gateway::{SessionNames, session_key};
 use mission_control_runtime::heartbeat::session::{
-    AgentKey, Naming, Whom, event_queue, main_key, whom_to_wake,
+    AgentKey, Naming, WakeTarget, event_queue, main_key, whom_to_wake,
 };
 use mission_control_runtime::model::{
     AccountId, Agent, AgentId, Roster, SessionKey, SessionKind, SessionScope, TaskId,
@@ -79,21 +79,21 @@ fn woken(key: &str, naming: Naming<'_>) {
             match naming.scope {
                 SessionScope::Global => {
                     assert_eq!(queue, "global");
-                    assert_eq!(whom, Whom::Agent(run.agent.clone()));
+                    assert_eq!(whom, WakeTarget::Agent(run.agent.clone()));
                 }
                 SessionScope::PerSender => {
                     assert_eq!(queue, main);
-                    assert_eq!(whom, Whom::Session(main.as_str().into()));
+                    assert_eq!(whom, WakeTarget::Session(main.as_str().into()));
                 }
             }
         }
         Some(_) => {
             assert_eq!(queue, key, "no other key is touched");
-            assert_eq!(whom, Whom::Session(key.into()));
+            assert_eq!(whom, WakeTarget::Session(key.into()));
         }
         None => {
             assert_eq!(queue, key, "no other key is touched");
-            assert_eq!(whom, Whom::Anybody);
+            assert_eq!(whom, WakeTarget::Anybody);
         }
     }
     assert_eq!(event_queue(&queue, naming), queue, "a queue is its own");

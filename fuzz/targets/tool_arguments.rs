@@ -5,9 +5,9 @@ use std::sync::LazyLock;
 use mission_control_runtime::gateway::ToolCall;
 use mission_control_runtime::json;
 use mission_control_runtime::model::{AgentId, BehaviorFlags, Task, TaskId, limits};
-use mission_control_runtime::tools::table::{ROWS, Row, Type, Whom, row};
+use mission_control_runtime::tools::table::{Audience, ROWS, ToolSpec, Type, row};
 use mission_control_runtime::tools::{
-    Caller, Kind, Offer, ToolError, ToolRequest, decode, guard, offer, prepare,
+    Caller, Offer, ToolError, ToolErrorKind, ToolRequest, decode, guard, offer, prepare,
 };
 use serde_json::{Map, Value, json};
 
@@ -106,10 +106,10 @@ fn refused(name: &str, arguments: &str, error: &ToolError) {
     let sentence = &error.message;
     assert!(!sentence.trim().is_empty() && sentence.chars().count() <= SENTENCE_CHARS, "{sentence}");
     let Some(row) = row(name) else {
-        assert_eq!((error.kind, error.field), (Kind::UnknownTool, None));
+        assert_eq!((error.kind, error.field), (ToolErrorKind::UnknownTool, None));
         return;
     };
-    assert!(matches!(error.kind, Kind::Malformed | Kind::Invalid), "{error:?}");
+    assert!(matches!(error.kind, ToolErrorKind::Malformed | ToolErrorKind::Invalid), "{error:?}");
     match error.field {
         Some(field) => {
             assert!(row.field(field).is_some(), "{} has no {field}", row.name);
@@ -146,7 +146,7 @@ fn prepared(call: &ToolCall, caller: &Caller<'_>, offer: &Offer) {
             assert!(offer.has(request.name()));
             assert_eq!(guard::rights(&request, caller), Ok(()));
             let row = row(request.name()).expect("it was offered");
-            assert!(row.whom != Whom::Leader || caller.leads, "only the orchestrator may {}", row.does);
+            assert!(row.whom != Audience::Leader || caller.leads, "only the orchestrator may {}", row.does);
             let closes = guard::closes(&request).is_some();
             assert!(!closes || caller.flags.can_mark_done, "only who may close tasks closes one");
         }
@@ -155,11 +155,11 @@ fn prepared(call: &ToolCall, caller: &Caller<'_>, offer: &Offer) {
 }
 
 /// What does not fit the schema that is offered with this row, by the plain words that the schemas use.
-fn misfit(row: &Row, given: &Map<String, Value>) -> Option<String> {
+fn misfit(row: &ToolSpec, given: &Map<String, Value>) -> Option<String> {
     static SCHEMAS: LazyLock<Vec<Value>> = LazyLock::new(|| {
         let everybody = Person::of(255);
         let offer = offer(&everybody.caller());
-        let schema = |row: &Row| offer.tools.iter().find(|tool| tool.name == row.name);
+        let schema = |row: &ToolSpec| offer.tools.iter().find(|tool| tool.name == row.name);
         ROWS.iter().map(|row| schema(row).map_or(Value::Null, |tool| tool.parameters.clone())).collect()
     });
     let schema = &SCHEMAS[ROWS.iter().position(|other| other.name == row.name)?];

@@ -5,13 +5,13 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::ask::{Footing, Service, is_word, refusal};
-use super::casebook::Overview;
+use super::delivery_report::DeliverySummary;
 use super::exit::Exit;
+use super::service_client::{CommandContext, Service, is_word, refusal};
 use super::{complain, print, why};
-use mcr_core::delivery::ask::Refused;
 use mcr_core::delivery::journal::{Journal as _, Wait};
-use mcr_core::delivery::{End, shelf};
+use mcr_core::delivery::operator_requests::Refused;
+use mcr_core::delivery::{End, dead_letters};
 use mcr_core::spans::clock;
 use mcr_model::clock::{Clock as _, SystemClock};
 use mcr_store::ledger::{self, Ledger};
@@ -31,7 +31,7 @@ pub enum Dead {
 
 /// Does it.
 pub fn dead(env_file: Option<&Path>, what: &Dead, as_json: bool) -> Exit {
-    let footing = match Footing::find(env_file) {
+    let footing = match CommandContext::find(env_file) {
         Ok(footing) => footing,
         Err(exit) => return exit,
     };
@@ -63,7 +63,7 @@ fn told(done: Result<String, String>, as_json: bool) -> Exit {
 }
 
 /// What there is: of a service that does not run, with a word that it does not.
-fn list(footing: &Footing, as_json: bool) -> Result<String, String> {
+fn list(footing: &CommandContext, as_json: bool) -> Result<String, String> {
     let service = footing.service()?;
     let overview = overview(footing, service.as_ref()).map_err(|why| {
         if service.is_some() {
@@ -73,7 +73,7 @@ fn list(footing: &Footing, as_json: bool) -> Result<String, String> {
         }
     })?;
     if as_json {
-        let Overview { dead, damaged, set_aside, .. } = overview;
+        let DeliverySummary { dead, damaged, set_aside, .. } = overview;
         return Ok(format!("{:#}\n", json!({"dead": dead, "damaged": damaged, "setAside": set_aside})));
     }
     let shown = footing.place.path().display();
@@ -82,7 +82,10 @@ fn list(footing: &Footing, as_json: bool) -> Result<String, String> {
 }
 
 /// From the service, or from the ledger.
-pub(super) fn overview(footing: &Footing, service: Option<&Service>) -> Result<Overview, String> {
+pub(super) fn overview(
+    footing: &CommandContext,
+    service: Option<&Service>,
+) -> Result<DeliverySummary, String> {
     if let Some(service) = service {
         let answer = answered(service, service.get("/deliveries"))?;
         return serde_json::from_value(answer)
@@ -100,7 +103,7 @@ fn answered(service: &Service, answer: Result<(u16, Value), String>) -> Result<V
     }
 }
 
-fn listed(overview: &Overview) -> String {
+fn listed(overview: &DeliverySummary) -> String {
     let mut lines = Vec::new();
     if overview.dead.is_empty() {
         lines.push("Nothing was given up.".to_owned());
@@ -128,7 +131,7 @@ fn listed(overview: &Overview) -> String {
 }
 
 /// Retries or drops one.
-fn act(footing: &Footing, id: &str, retry: bool) -> Result<String, String> {
+fn act(footing: &CommandContext, id: &str, retry: bool) -> Result<String, String> {
     if !is_word(id) {
         return Err(Refused::NotDead.explain().to_owned());
     }
@@ -153,9 +156,9 @@ fn act(footing: &Footing, id: &str, retry: bool) -> Result<String, String> {
     let (now, end) = (SystemClock.now(), End::Dropped(found.why));
     let record = if retry { found.record.retried() } else { found.record };
     let note = if retry {
-        shelf::retried(&found.work, &record, now)
+        dead_letters::retried(&found.work, &record, now)
     } else {
-        shelf::dropped(&found.work, &record, &end, now)
+        dead_letters::dropped(&found.work, &record, &end, now)
     };
     opened.ledger.note(&note, Wait::ForDisk).map_err(|why| failed(why.to_string()))?;
     opened.ledger.close();

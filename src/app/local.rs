@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crossbeam_channel::RecvTimeoutError;
 use log::{LevelFilter, info};
 
-use super::board::{self, Board, SWEEP};
+use super::embedded::{self, Board, SWEEP};
 use super::exit::Exit;
 use super::{complain, nudge, print};
 use crate::telemetry;
@@ -114,7 +114,7 @@ fn rotate(data: &str) -> Result<String, DataError> {
 
 fn serve(listen: &str, data: &str, seed: Option<&str>, options: Options, notify: Option<&BaseUrl>) -> Exit {
     let opening = opening(data, seed.map_or(Seed::Nothing, Seed::parse), options);
-    let data = match board::open(&opening, listen, OPTION) {
+    let data = match embedded::open(&opening, listen, OPTION) {
         Ok(data) => data,
         Err(why) => return complain(&why),
     };
@@ -131,7 +131,7 @@ fn serve(listen: &str, data: &str, seed: Option<&str>, options: Options, notify:
         info!("--seed was not used: there are data already");
     }
     let started =
-        board::signals().and_then(|signals| Ok((signals, Board::start(data, listen, OPTION, || ())?)));
+        embedded::signals().and_then(|signals| Ok((signals, Board::start(data, listen, OPTION, || ())?)));
     let (signals, board) = match started {
         Ok(started) => started,
         Err(why) => return complain(&why),

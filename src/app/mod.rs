@@ -1,24 +1,24 @@
 //! Start and stop: one file per command. Everything that the commands are made of meets here, and nobody imports it.
 
-mod ask;
-#[cfg(feature = "mission-control")]
-mod board;
-mod casebook;
+mod command_env;
 mod dead;
+mod delivery_report;
 #[cfg(feature = "demo")]
 mod demo;
 mod doctor;
+#[cfg(feature = "mission-control")]
+mod embedded;
 mod exit;
-mod ground;
 pub mod load;
 #[cfg(feature = "mission-control")]
 mod local;
 #[cfg(feature = "mission-control")]
 mod nudge;
+mod overview;
 mod pause;
-mod picture;
-mod place;
 mod run;
+mod service_client;
+mod state_dir;
 mod status;
 mod why;
 

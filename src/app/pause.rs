@@ -4,8 +4,8 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::ask::{Footing, refusal};
 use super::exit::Exit;
+use super::service_client::{CommandContext, refusal};
 use super::{complain, print};
 use mcr_core::ops::Paused;
 use mcr_model::Roster;
@@ -21,7 +21,7 @@ pub struct Pause {
 
 /// Does it: on a running service at once, on a stopped one from the next start on.
 pub fn pause(env_file: Option<&Path>, wanted: &Pause) -> Exit {
-    let footing = match Footing::find(env_file) {
+    let footing = match CommandContext::find(env_file) {
         Ok(footing) => footing,
         Err(exit) => return exit,
     };
@@ -35,7 +35,7 @@ pub fn pause(env_file: Option<&Path>, wanted: &Pause) -> Exit {
 }
 
 /// The error is the exit code and a sentence.
-fn change(footing: &Footing, wanted: &Pause) -> Result<String, (Exit, String)> {
+fn change(footing: &CommandContext, wanted: &Pause) -> Result<String, (Exit, String)> {
     let failed = |why: String| (Exit::Failed, why);
     if let Some(service) = footing.service().map_err(failed)? {
         let path = if wanted.pause { "/pause" } else { "/resume" };

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::ask::{Footing, Service, is_health};
 use super::exit::Exit;
+use super::service_client::{CommandContext, Service, is_health};
 use super::{complain, print};
 use mcr_core::ops::reasons::explain;
 use mcr_core::spans::{ago, span};
@@ -14,7 +14,7 @@ use std::time::Duration;
 
 /// Asks and prints. It is well as long as the process answers; with `ready`, as long as that delivers.
 pub fn status(env_file: Option<&Path>, as_json: bool, ready: bool) -> Exit {
-    let footing = match Footing::find(env_file) {
+    let footing = match CommandContext::find(env_file) {
         Ok(footing) => footing,
         Err(exit) => return exit,
     };
@@ -48,7 +48,7 @@ pub fn status(env_file: Option<&Path>, as_json: bool, ready: bool) -> Exit {
     if ready && !is_ready { Exit::Failed } else { printed }
 }
 
-impl Footing {
+impl CommandContext {
     /// What came from outside, as it may be shown. Our own words stay whole: those about tokens look like secrets.
     fn cleaned(&self, value: &Value) -> Value {
         match value {

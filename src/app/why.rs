@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::ask::{Footing, is_word};
+use super::command_env::CommandEnv;
 use super::exit::Exit;
-use super::ground::Ground;
+use super::service_client::{CommandContext, is_word};
 use super::{complain, print};
 use mcr_clients::convex::Backoff;
 use mcr_clients::mission::ListUndelivered;
@@ -21,12 +21,12 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Answers, and prints the answer.
 pub fn why(env_file: Option<&Path>, id: &str, as_json: bool) -> Exit {
-    let ground = Ground::survey(env_file);
-    let footing = match Footing::on(&ground) {
+    let env = CommandEnv::survey(env_file);
+    let footing = match CommandContext::on(&env) {
         Ok(footing) => footing,
         Err(exit) => return exit,
     };
-    match look(&footing, &|| listed(&ground), id) {
+    match look(&footing, &|| listed(&env), id) {
         Ok(finding) => print(&shown(&finding, as_json)),
         Err(lines) if as_json => {
             print(&format!("{:#}\n", json!({"success": false, "error": lines[0], "blocks": lines[1..]})));
@@ -41,9 +41,9 @@ fn shown(finding: &Finding, as_json: bool) -> String {
 }
 
 /// What Mission Control lists as not settled: the oldest 500. The error is the end of a sentence.
-fn listed(ground: &Ground) -> Result<Vec<Notification>, String> {
-    let settings = ground.configuration.settings.as_ref().ok_or("the configuration has mistakes")?;
-    let way = ground.way(settings, Backoff::never()).map_err(|why| why.to_string())?;
+fn listed(env: &CommandEnv) -> Result<Vec<Notification>, String> {
+    let settings = env.configuration.settings.as_ref().ok_or("the configuration has mistakes")?;
+    let way = env.way(settings, Backoff::never()).map_err(|why| why.to_string())?;
     let mission = way.mission(settings, &Stop::new());
     let listed = mission.ask_within(PATIENCE, &ListUndelivered { limit: UNDELIVERED_ROWS });
     listed.map(|listed| listed.rows).map_err(|why| why.to_string())
@@ -52,7 +52,7 @@ fn listed(ground: &Ground) -> Result<Vec<Notification>, String> {
 /// Asks the service, which knows what the ledger does not; else the ledger, and Mission Control for rows that nobody has
 /// begun. The error is what to print.
 pub(super) fn look(
-    footing: &Footing,
+    footing: &CommandContext,
     listed: &dyn Fn() -> Result<Vec<Notification>, String>,
     id: &str,
 ) -> Result<Finding, Vec<String>> {
@@ -73,7 +73,7 @@ pub(super) fn look(
             Ok((_, answer)) => {
                 let blocks =
                     answer["blocks"].as_array().into_iter().flatten().filter_map(|block| block.as_str());
-                let error = super::ask::refusal(&answer);
+                let error = super::service_client::refusal(&answer);
                 return Err([error].into_iter().chain(blocks).map(str::to_owned).collect());
             }
             Err(why) => looked = format!("the service at {} does not answer ({why})", service.address),

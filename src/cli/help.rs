@@ -4,7 +4,7 @@ use super::features::Feature;
 use crate::app::Exit;
 
 /// A command as people see it.
-struct Command {
+struct CommandHelp {
     name: &'static str,
     /// How it is called, and what it does.
     lines: &'static str,
@@ -14,58 +14,58 @@ struct Command {
     needs: Option<Feature>,
 }
 
-const COMMANDS: [Command; 11] = [
-    Command {
+const COMMANDS: [CommandHelp; 11] = [
+    CommandHelp {
         name: "run",
         lines: "  run               The service (this is also what happens without a command)\n",
         example: "run --env-file /etc/mission-control-runtime.env",
         needs: None,
     },
-    Command {
+    CommandHelp {
         name: "doctor",
         lines: "  doctor            Check configuration, disk, clock, backend, gateway and service; say how to fix what is \
                 wrong\n",
         example: "doctor --live",
         needs: None,
     },
-    Command {
+    CommandHelp {
         name: "status",
         lines: "  status            What the running service says of itself\n",
         example: "status --ready",
         needs: None,
     },
-    Command {
+    CommandHelp {
         name: "why",
         lines: "  why ID            What happened to a notification, a task or an agent, why, and what happens next\n",
         example: "why engineer",
         needs: None,
     },
-    Command {
+    CommandHelp {
         name: "dead",
         lines: "  dead list, dead show ID, dead retry ID, dead drop ID
                     What gave up; begin it again, or close it for good. `dead` alone means `dead list`\n",
         example: "dead list --json",
         needs: None,
     },
-    Command {
+    CommandHelp {
         name: "pause",
         lines: "  pause             No new turns begin, of anybody or of one agent; what runs goes on. It outlives restarts\n",
         example: "pause --agent engineer",
         needs: None,
     },
-    Command {
+    CommandHelp {
         name: "resume",
         lines: "  resume            Ends every pause, also those of single agents; with --agent that of one alone\n",
         example: "resume --agent engineer",
         needs: None,
     },
-    Command {
+    CommandHelp {
         name: "demo",
         lines: "  demo              Everything on this machine, to look at: Mission Control, its page, and a scripted team\n",
         example: "demo --port 0",
         needs: Some(Feature::Demo),
     },
-    Command {
+    CommandHelp {
         name: "local",
         lines: "  local             An embedded Mission Control on this machine: its API, its page, its data
   local export FILE, local import FILE, local rotate-key
@@ -73,13 +73,13 @@ const COMMANDS: [Command; 11] = [
         example: "local --seed demo",
         needs: Some(Feature::MissionControl),
     },
-    Command {
+    CommandHelp {
         name: "version",
         lines: "  version           Print version, target and commit\n",
         example: "version",
         needs: None,
     },
-    Command {
+    CommandHelp {
         name: "help",
         lines: "  help [COMMAND]    Print this, or what there is about one command (the same as COMMAND --help)\n",
         example: "help why",
@@ -121,7 +121,7 @@ const OPTIONS: [(&[&str], &str); 7] = [
     ),
 ];
 
-impl Command {
+impl CommandHelp {
     fn is_in(&self, build: &[Feature]) -> bool {
         self.needs.is_none_or(|feature| build.contains(&feature))
     }
@@ -164,7 +164,7 @@ Commands:\n"
     text
 }
 
-fn one(command: &Command) -> String {
+fn one(command: &CommandHelp) -> String {
     let options: String =
         OPTIONS.iter().filter(|(of, _)| of.contains(&command.name)).map(|(_, lines)| *lines).collect();
     let options = if options.is_empty() { options } else { format!("\nOptions:\n{options}") };

@@ -17,17 +17,17 @@ mod trouble;
 mod wakes;
 
 use mission_control_runtime::clock::{Clock, Millis, SystemClock};
-use mission_control_runtime::convex::{Convex, Endpoint};
-use mission_control_runtime::delivery::desk::Made;
+use mission_control_runtime::convex::{Convex, ConvexEndpoint};
+use mission_control_runtime::delivery::deps::RecentIds;
 use mission_control_runtime::delivery::inflight::InFlight;
 use mission_control_runtime::heartbeat::keeper::Keeper;
-use mission_control_runtime::http::agent_api::near::Near;
-use mission_control_runtime::http::agent_api::{AgentApi, DOCUMENT_BYTES, Setup};
+use mission_control_runtime::http::agent_api::network_guard::NetworkGuard;
+use mission_control_runtime::http::agent_api::{AgentApi, AgentApiSetup, DOCUMENT_BYTES};
 use mission_control_runtime::http::hosts::Hosts;
 use mission_control_runtime::http::message::{Reply, Request};
 use mission_control_runtime::http::routes::{Route, route};
-use mission_control_runtime::http::server::{Limits, Server};
-use mission_control_runtime::ledger::Paper;
+use mission_control_runtime::http::server::{Server, ServerLimits};
+use mission_control_runtime::ledger::MemoryLedger;
 use mission_control_runtime::local::Options;
 use mission_control_runtime::metrics::Metrics;
 use mission_control_runtime::mission::Mission;
@@ -150,24 +150,26 @@ impl Stand {
         let account = AccountId::new(&team.board.account);
         let convex = plan.convex.unwrap_or_else(|| {
             let base = BaseUrl::parse(&team.board.url()).unwrap();
-            Arc::new(Endpoint::new(base, &Roots::load(None).unwrap(), redactor.clone()).client(&Stop::new()))
+            Arc::new(
+                ConvexEndpoint::new(base, &Roots::load(None).unwrap(), redactor.clone()).client(&Stop::new()),
+            )
         });
         let sessions = Arc::new(Sessions::in_memory(account.clone()));
         let hands = Hands::default();
         let folder = plan.folder.unwrap_or_else(|| tempfile::tempdir().unwrap());
         let wakes = Arc::new(Keeper::open(&private(folder.path()), &account, hands.now()));
         let metrics = Arc::new(Metrics::new([]));
-        let setup = Setup {
+        let setup = AgentApiSetup {
             mission: Mission::new(convex, account, secret),
             team: roster::Team::default(),
             sessions: sessions.clone(),
             inflight: InFlight::new(crossbeam_channel::bounded(1).0),
-            journal: Arc::new(Paper::default()),
-            made: Arc::new(Made::default()),
+            journal: Arc::new(MemoryLedger::default()),
+            made: Arc::new(RecentIds::default()),
             clock: Arc::new(hands.clone()),
             stir: Box::new(|| ()),
             wait: Box::new(|_| ()),
-            near: Near::new(&[], Hosts::new(["runtime"])),
+            guard: NetworkGuard::new(&[], Hosts::new(["runtime"])),
             tokens: plan.tokens,
             calls_max: 32,
             redactor,
@@ -183,7 +185,7 @@ impl Stand {
             Route::Refused(reply) => Some(reply),
             _ => None,
         };
-        let limits = Limits { stack_bytes: 1024 * 1024, ..Limits::default() }
+        let limits = ServerLimits { stack_bytes: 1024 * 1024, ..ServerLimits::default() }
             .with_body_limit("/agent/document", DOCUMENT_BYTES);
         let address = if plan.bind.is_empty() { "127.0.0.1:0" } else { plan.bind };
         let server = Server::bind_admitting(address, limits, admit, move |request| match route(&request) {

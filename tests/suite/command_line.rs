@@ -3,7 +3,7 @@
 /// A ledger that keeps the service from starting.
 mod ledger_files;
 /// Help, and what is said of places that are not as they should be.
-mod places;
+mod no_service;
 /// Settings without effect, where the log goes, a token that is never accepted.
 mod settings;
 /// Where state is kept, and which folders are refused.

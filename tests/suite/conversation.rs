@@ -4,14 +4,10 @@
 mod alive;
 /// Answers that are easily misread.
 mod answers;
-/// What it says of itself: `/health` and `/metrics`.
-mod face;
 /// What it says of itself, held against what it does.
 mod figures;
 /// Foreign host names, nudge floods, tokens in answers, huge answers.
 mod hostile;
-/// The three of them, started and joined.
-mod house;
 /// What went wrong, and whether people are told so in three lines.
 mod incidents;
 /// Killed in the middle of turns, and what is told of it.
@@ -30,10 +26,14 @@ mod operator;
 mod over_http;
 /// Rows that fail for ever in front of good ones.
 mod poison;
+/// The three of them, started and joined.
+mod processes;
 /// At a gateway that is not of this house.
 mod real;
 /// Two of them on one account.
 mod rivals;
+/// What it says of itself: `/health` and `/metrics`.
+mod status_endpoints;
 /// A person stops the work on a task.
 mod stopped;
 /// How it ends when it is told to.
@@ -51,7 +51,7 @@ use mission_control_runtime::demo::gateway::{Fault, Prompt, Thought};
 use serde_json::{Value, json};
 
 use crate::support::team::gone;
-use house::House;
+use processes::House;
 
 /// What every agent here says unless a test wants something else.
 fn polite(prompt: &Prompt) -> Thought {

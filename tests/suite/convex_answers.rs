@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use mission_control_runtime::convex::{
-    Backoff, Call, CallError, Class, Convex, Endpoint, HttpConvex, Kind, Limits, Why,
+    Backoff, Call, CallError, Class, Convex, ConvexEndpoint, ConvexLimits, HttpConvex, Kind, Why,
 };
 use mission_control_runtime::model::BaseUrl;
 use mission_control_runtime::redact::Redactor;
@@ -100,12 +100,12 @@ fn roots() -> &'static Roots {
     ROOTS.get_or_init(|| Roots::load(None).unwrap())
 }
 
-fn endpoint(url: &str, limits: Limits) -> Endpoint {
+fn endpoint(url: &str, limits: ConvexLimits) -> ConvexEndpoint {
     let redactor = Arc::new(Redactor::new(&[Secret::new(TOKEN)]));
-    Endpoint::with_limits(BaseUrl::parse(url).unwrap(), roots(), redactor, limits)
+    ConvexEndpoint::with_limits(BaseUrl::parse(url).unwrap(), roots(), redactor, limits)
 }
 
-fn client(url: &str, limits: Limits) -> HttpConvex {
+fn client(url: &str, limits: ConvexLimits) -> HttpConvex {
     endpoint(url, limits).client(&Stop::new())
 }
 
@@ -115,14 +115,14 @@ fn phases(each: Duration) -> Phases {
 }
 
 /// Asks once: its first pause is longer than any deadline.
-fn asks_once() -> Limits {
-    Limits { phases: phases(PATIENT), answer_bytes: 4096, backoff: Backoff::never() }
+fn asks_once() -> ConvexLimits {
+    ConvexLimits { phases: phases(PATIENT), answer_bytes: 4096, backoff: Backoff::never() }
 }
 
 /// Asks again at once.
-fn asks_again() -> Limits {
+fn asks_again() -> ConvexLimits {
     let soon = Duration::from_millis(1);
-    Limits {
+    ConvexLimits {
         backoff: Backoff { first: soon, most: soon, overload: soon, shortest_attempt: soon },
         ..asks_once()
     }
@@ -139,8 +139,8 @@ fn check(name: &str, bad: &Move, why: Why, classes: Classes) {
 fn check_with(
     name: &str,
     bad: &Move,
-    once: Limits,
-    again: Limits,
+    once: ConvexLimits,
+    again: ConvexLimits,
     ask: impl Fn(Caller, &dyn Convex) -> (Result<Box<RawValue>, CallError>, Why, Class),
 ) {
     for caller in Caller::ALL {

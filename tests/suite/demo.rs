@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use mission_control_runtime::demo::gateway::{Act, Mind, Offered, Prompt, Said, Thought};
+use mission_control_runtime::demo::gateway::{Act, InputItem, Offered, Prompt, ScriptedModel, Thought};
 use mission_control_runtime::demo::team::{Member, Team};
 use serde_json::{Value, json};
 
@@ -241,7 +241,7 @@ fn prompt(agent: &str, kind: &str) -> Prompt {
         run: "r1".into(),
         instructions: String::new(),
         tools: tools.into(),
-        said: vec![Said::User(String::new())],
+        said: vec![InputItem::User(String::new())],
         text: format!("[n-1 try 1]\nNotification ({kind}): something happened.\n"),
         abandoned: None,
         nudged: false,
@@ -250,7 +250,7 @@ fn prompt(agent: &str, kind: &str) -> Prompt {
 }
 
 fn with_output(mut prompt: Prompt, id: &str, output: &Value) -> Prompt {
-    prompt.said = vec![Said::Output { call_id: id.into(), output: output.to_string() }];
+    prompt.said = vec![InputItem::Output { call_id: id.into(), output: output.to_string() }];
     prompt.text = format!("Tool:{id}: {output}");
     prompt
 }

@@ -3,16 +3,16 @@
 
 /// A gateway that is away while the work goes on.
 mod absence;
-/// Two dispatchers on one board.
-mod duel;
+/// Another runtime on the same account.
+mod duplicate_runtime;
 /// Rows whose answer is recorded, while the breaker is open or an operator has paused.
 mod no_turn;
+/// What people ask and have done.
+mod operator_requests;
 /// A failing row at the head of its track.
 mod passing;
-/// Another runtime on the same account.
-mod rival;
-/// What people ask and have done.
-mod wishes;
+/// Two dispatchers on one board.
+mod two_dispatchers;
 /// The world around the dispatcher.
 mod world;
 
@@ -185,7 +185,7 @@ fn rows_that_somebody_else_settled_are_forgotten_and_rows_that_the_backend_does_
     world.settle_elsewhere("waiting");
     world.run_until(Millis(60_000));
     assert_eq!(world.started(), ["running", "unknown"]);
-    assert_eq!(world.dispatcher.standing().tally.of("gone"), 2);
+    assert_eq!(world.dispatcher.standing().stats.of("gone"), 2);
     assert_eq!(world.dispatcher.standing().known, 0, "though the backend goes on to list one of them");
 }
 

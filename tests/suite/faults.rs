@@ -14,7 +14,7 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
 
-use mission_control_runtime::ledger::Tale;
+use mission_control_runtime::ledger::DeliveryHistory;
 use mission_control_runtime::local::Options;
 
 use self::sorts::{SORTS, Sort, sort};
@@ -79,7 +79,8 @@ fn an_agent_is_asked_once_although_the_process_dies_before_the_answer() {
     let requests = [sort("createResponseRequestNotifications")];
     let mut world = World::new(&requests, FEW_JOBS, PLAIN, &[Break::LateAnswer(LATE)]);
     world.until_recorded("the requests are closed", |tales| {
-        let closed = |tale: &&Tale| tale.work.name() == "response_request" && tale.closed.is_some();
+        let closed =
+            |tale: &&DeliveryHistory| tale.work.name() == "response_request" && tale.closed.is_some();
         tales.iter().filter(closed).count() == FEW_JOBS
     });
     world.kill_and_start();

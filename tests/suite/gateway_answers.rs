@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use mission_control_runtime::clock::Pulse;
-use mission_control_runtime::gateway::client::{Endpoint, HttpGateway, Limits};
+use mission_control_runtime::gateway::client::{GatewayEndpoint, GatewayLimits, HttpGateway};
 use mission_control_runtime::gateway::{
     Class, Gateway, GatewayError, Input, Progress, Reply, Tool, ToolCall, Turn, Why,
 };
@@ -48,18 +48,18 @@ fn roots() -> &'static Roots {
     ROOTS.get_or_init(|| Roots::load(None).unwrap())
 }
 
-fn endpoint_with(url: &str, limits: Limits) -> Endpoint {
+fn endpoint_with(url: &str, limits: GatewayLimits) -> GatewayEndpoint {
     let token = Secret::new(TOKEN);
     let redactor = Arc::new(Redactor::new([&token]));
-    Endpoint::with_limits(BaseUrl::parse(url).unwrap(), Some(token), roots(), redactor, limits)
+    GatewayEndpoint::with_limits(BaseUrl::parse(url).unwrap(), Some(token), roots(), redactor, limits)
 }
 
-fn client_with(url: &str, limits: Limits) -> HttpGateway {
+fn client_with(url: &str, limits: GatewayLimits) -> HttpGateway {
     endpoint_with(url, limits).client(&Stop::new())
 }
 
 fn client(url: &str) -> HttpGateway {
-    client_with(url, Limits::new(PATIENT))
+    client_with(url, GatewayLimits::new(PATIENT))
 }
 
 fn tool() -> Tool {
@@ -82,7 +82,7 @@ fn ask(gateway: &HttpGateway) -> (Result<Reply, GatewayError>, Vec<String>) {
     let mut signs = Vec::new();
     let reply = gateway.turn(&turn, &mut |sign| {
         signs.push(match sign {
-            Progress::Taken(id) => id.to_owned(),
+            Progress::TurnAccepted(id) => id.to_owned(),
             Progress::Alive => "alive".to_owned(),
         });
     });

@@ -30,7 +30,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mission_control_runtime::http::message::{Method, Reply, Request};
-use mission_control_runtime::http::server::{Limits, Server};
+use mission_control_runtime::http::server::{Server, ServerLimits};
 
 /// No answer within this time is a failure; nothing here takes that long.
 const GUARD: Duration = Duration::from_secs(10);
@@ -38,18 +38,18 @@ const GUARD: Duration = Duration::from_secs(10);
 const HEALTH: &[u8] = b"GET /health HTTP/1.1\r\nHost: h\r\n\r\n";
 
 /// Deadlines short enough to be waited for.
-fn short_limits() -> Limits {
-    Limits {
+fn short_limits() -> ServerLimits {
+    ServerLimits {
         head_time: Duration::from_millis(400),
         body_time: Duration::from_millis(400),
         write_time: Duration::from_millis(400),
         linger_time: Duration::from_millis(200),
         patience: Duration::from_millis(100),
-        ..Limits::default()
+        ..ServerLimits::default()
     }
 }
 
-fn serve(limits: Limits) -> Server {
+fn serve(limits: ServerLimits) -> Server {
     Server::bind("127.0.0.1:0", limits, |request| routes(&request)).unwrap()
 }
 

@@ -8,7 +8,7 @@ mod disk;
 /// SIGKILL in a storm of notes.
 mod kill;
 /// The same on paper.
-mod paper;
+mod memory_ledger;
 /// Files of other versions.
 mod recorded;
 
@@ -18,12 +18,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use mission_control_runtime::clock::Millis;
-use mission_control_runtime::delivery::effects::Effects;
 use mission_control_runtime::delivery::journal::{Journal, Note, Step, Wait};
 use mission_control_runtime::delivery::policy::Skip;
 use mission_control_runtime::delivery::reply::Silence;
+use mission_control_runtime::delivery::tool_log::ToolLog;
 use mission_control_runtime::delivery::{
-    End, Notice, PendingAnswer, Record, Sent, Stage, UnknownFields, Waits, Work, from_form_1, shelf,
+    End, Notice, PendingAnswer, Record, Sent, Stage, ToolRounds, UnknownFields, Waits, dead_letters,
+    from_form_1,
 };
 use mission_control_runtime::files::{Access, Folder, FolderError};
 use mission_control_runtime::gateway::{ToolCall, ToolOutput, Usage};
@@ -74,10 +75,11 @@ fn row(id: &str) -> work::Work {
 
 /// A record that can be told from all others.
 fn record(failures: u32) -> Record {
-    let work = Work { rounds: 2, calls: 3, said: Some("one moment".to_owned()), ..Work::default() };
+    let work =
+        ToolRounds { rounds: 2, calls: 3, said: Some("one moment".to_owned()), ..ToolRounds::default() };
     let outputs = vec![ToolOutput { call_id: "c1".to_owned(), output: format!("{{\"n\":{failures}}}") }];
     let failures = [("interrupted", failures)].into();
-    Record { failures, stage: Stage::Working(Work { outputs, ..work }), ..Record::default() }
+    Record { failures, stage: Stage::Working(ToolRounds { outputs, ..work }), ..Record::default() }
 }
 
 /// Notes a record and waits.
@@ -113,12 +115,12 @@ fn end() -> impl Strategy<Value = End> {
     ]
 }
 
-fn work() -> impl Strategy<Value = Work> {
+fn work() -> impl Strategy<Value = ToolRounds> {
     let output = (any::<String>(), any::<String>());
     let output = output.prop_map(|(call_id, output)| ToolOutput { call_id, output });
     let outputs = prop::collection::vec(output, 0..4);
     (outputs, any::<u32>(), any::<u32>(), any::<Option<String>>()).prop_map(
-        |(outputs, rounds, calls, said)| Work {
+        |(outputs, rounds, calls, said)| ToolRounds {
             pending: outputs
                 .iter()
                 .map(|output| ToolCall {
@@ -164,7 +166,7 @@ fn whom() -> (SessionKey, String) {
     (SessionKey::new("task:t:agent:a:acc:v1"), "a".to_owned())
 }
 
-fn effects(number: u32) -> Effects {
+fn effects(number: u32) -> ToolLog {
     let done = json!([{"call": "c0ffee", "output": format!("{{\"n\": {number}}}"), "called": number.is_multiple_of(2)}]);
     serde_json::from_value(json!({"done": done, "made": ["doc_1"]})).unwrap()
 }
@@ -310,7 +312,7 @@ fn what_is_kept_has_stable_names() {
     assert_eq!(json!(Stage::Fresh), "fresh");
     let notice = Stage::Notice(Notice::new("a line".to_owned(), End::Gone));
     assert_eq!(json!(notice), json!({"notice": {"line": "a line", "doubt": null, "end": "gone"}}));
-    let work = Stage::Working(Work { whom: Some(whom()), ..Work::default() });
+    let work = Stage::Working(ToolRounds { whom: Some(whom()), ..ToolRounds::default() });
     assert_eq!(json!(work)["working"]["whom"], json!(["task:t:agent:a:acc:v1", "a"]));
     let names: std::collections::HashSet<_> = Step::ALL.map(Step::name).into();
     assert_eq!(names.len(), Step::ALL.len());
@@ -429,7 +431,7 @@ fn what_is_over_is_kept_for_a_while_and_the_file_stays_small() {
 fn what_was_given_up_is_not_pushed_out() {
     let home = TempDir::new().unwrap();
     let ledger = open(home.path()).ledger;
-    for count in 0..shelf::MOST + 20 {
+    for count in 0..dead_letters::MOST + 20 {
         let (row, end) = (row(&format!("d{count}")), End::Dead("no".to_owned()));
         let note = Note::of(&row, NOW + Duration::from_millis(count as u64)).ends(&end);
         ledger.note(&note, Wait::Not).unwrap();
@@ -442,7 +444,7 @@ fn what_was_given_up_is_not_pushed_out() {
     drop(ledger);
     let opened = open(home.path());
     let dead = opened.dead;
-    assert_eq!((dead.len(), dead[0].work.id.as_str()), (shelf::MOST, "d20"));
+    assert_eq!((dead.len(), dead[0].work.id.as_str()), (dead_letters::MOST, "d20"));
     assert!(opened.closed.len() <= KEPT_MAX + 100, "{}", opened.closed.len());
 }
 

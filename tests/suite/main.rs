@@ -21,6 +21,8 @@ mod conversation;
 mod convex_answers;
 /// Which notifications reach an agent, what it is told, what becomes of its reply.
 mod delivery;
+/// The road of a delivery: what backend and agent saw, step by step.
+mod delivery_flow;
 /// Everything on one machine: the team plays by itself, answers a visitor, and ends without orphans.
 mod demo;
 /// Who is next, in virtual time: tracks, ranks, lists, the gate.
@@ -41,8 +43,6 @@ mod ledger;
 mod mission_control;
 /// What operators ask, and what they are told.
 mod ops;
-/// The road of a delivery: what backend and agent saw, step by step.
-mod road;
 /// The scripted gateway against what was seen of real ones, and its faults.
 mod scripted_gateway;
 /// Nothing secret leaves the house.

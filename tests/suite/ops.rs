@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mission_control_runtime::clock::Millis;
-use mission_control_runtime::delivery::ask::Place;
-use mission_control_runtime::delivery::journal::Told;
+use mission_control_runtime::delivery::journal::RecordedStep;
+use mission_control_runtime::delivery::operator_requests::Place;
 use mission_control_runtime::delivery::policy::Skip;
 use mission_control_runtime::delivery::reply::Silence;
-use mission_control_runtime::delivery::{End, PendingAnswer, Record, Stage, Work};
+use mission_control_runtime::delivery::{End, PendingAnswer, Record, Stage, ToolRounds};
 use mission_control_runtime::model::Notification;
-use mission_control_runtime::ops::{Case, House, Paused, Turn, many, one};
+use mission_control_runtime::ops::{Case, Paused, ServiceCondition, TurnStatus, many, one};
 use mission_control_runtime::work::{self, WorkId};
 use serde_json::{Value, json};
 
@@ -56,12 +56,12 @@ fn at(place: Place) -> Case {
     Case { place: Some(place), ..case("n1") }
 }
 
-fn runs() -> House {
-    House { runs: true, ..House::default() }
+fn runs() -> ServiceCondition {
+    ServiceCondition { runs: true, ..ServiceCondition::default() }
 }
 
-fn turn(state: &'static str, quiet: u64) -> Turn {
-    Turn { state, since: NOW - secs(200), quiet: secs(quiet) }
+fn turn(state: &'static str, quiet: u64) -> TurnStatus {
+    TurnStatus { state, since: NOW - secs(200), quiet: secs(quiet) }
 }
 
 fn answered() -> Stage {
@@ -194,7 +194,7 @@ fn whatever_is_not_over_is_told() {
         (at(Place::Running), "working", ["about to be told", "A worker has it", "at once"]),
         (
             Case {
-                record: Record { stage: Stage::Working(Work::default()), ..asked(1) },
+                record: Record { stage: Stage::Working(ToolRounds::default()), ..asked(1) },
                 ..at(Place::Running)
             },
             "working",
@@ -254,31 +254,34 @@ fn what_stands_in_the_way_is_told_first() {
         |all, agents: &[&str]| Paused { all, agents: agents.iter().map(|a| (*a).to_owned()).collect() };
     let gateway = || Some("nobody answers at the gateway's address. Check that it runs.".to_owned());
     let backend = || Some("the token was not accepted".to_owned());
-    let rows: [(House, &[&str]); 9] = [
-        (House::default(), &["The service does not run; `run` starts it."]),
-        (House { paused: paused(true, &[]), ..runs() }, &["Everything is paused; `resume` ends that."]),
+    let rows: [(ServiceCondition, &[&str]); 9] = [
+        (ServiceCondition::default(), &["The service does not run; `run` starts it."]),
         (
-            House { paused: paused(false, &["ben"]), ..runs() },
+            ServiceCondition { paused: paused(true, &[]), ..runs() },
+            &["Everything is paused; `resume` ends that."],
+        ),
+        (
+            ServiceCondition { paused: paused(false, &["ben"]), ..runs() },
             &["ben is paused; `resume --agent ben` ends that."],
         ),
         (
-            House { paused: paused(false, &["k-ben"]), ..runs() },
+            ServiceCondition { paused: paused(false, &["k-ben"]), ..runs() },
             &["ben is paused; `resume --agent ben` ends that."],
         ),
         (
-            House { gateway: gateway(), ..runs() },
+            ServiceCondition { gateway: gateway(), ..runs() },
             &["The way to the agents is closed: nobody answers", "Check that it runs."],
         ),
         (
-            House { backend: backend(), ..runs() },
+            ServiceCondition { backend: backend(), ..runs() },
             &["Mission Control does not answer as it should: the token was not accepted."],
         ),
         (
-            House { foreign: Some("another runtime works here".to_owned()), ..runs() },
+            ServiceCondition { foreign: Some("another runtime works here".to_owned()), ..runs() },
             &["Another runtime works here."],
         ),
         (
-            House {
+            ServiceCondition {
                 gateway: gateway(),
                 backend: backend(),
                 paused: paused(true, &[]),
@@ -293,7 +296,7 @@ fn what_stands_in_the_way_is_told_first() {
             ],
         ),
         (
-            House { ledger: Some("disk full".to_owned()), holds: true, ..runs() },
+            ServiceCondition { ledger: Some("disk full".to_owned()), holds: true, ..runs() },
             &["Nothing new begins until STATE_DIR can be written again: disk full."],
         ),
     ];
@@ -306,11 +309,14 @@ fn what_stands_in_the_way_is_told_first() {
         }
     }
     // Somebody else's pause, and one that comes too late for a turn, stand in nobody's way.
-    let others = House { paused: paused(false, &["ada"]), ..runs() };
+    let others = ServiceCondition { paused: paused(false, &["ada"]), ..runs() };
     assert_eq!(one(&at(Place::Ready), &others, SILENCE, NOW).state, "waiting");
     let case = Case { record: Record { stage: answered(), ..Record::default() }, ..at(Place::Ready) };
-    assert_eq!(one(&case, &House { paused: paused(true, &[]), ..runs() }, SILENCE, NOW).state, "waiting");
-    assert_eq!(one(&case, &House { gateway: gateway(), ..runs() }, SILENCE, NOW).state, "waiting");
+    assert_eq!(
+        one(&case, &ServiceCondition { paused: paused(true, &[]), ..runs() }, SILENCE, NOW).state,
+        "waiting"
+    );
+    assert_eq!(one(&case, &ServiceCondition { gateway: gateway(), ..runs() }, SILENCE, NOW).state, "waiting");
 }
 
 /// Of many the one that tells most: what waits, what gave up, the last.
@@ -344,7 +350,7 @@ fn of_many_the_one_that_tells_most_is_told() {
 /// The timeline with its times, steps and words, and what the agent has said.
 #[test]
 fn the_timeline_follows() {
-    let step = |at, step: &str, words: &str| Told {
+    let step = |at, step: &str, words: &str| RecordedStep {
         at: NOW - secs(at),
         step: step.to_owned(),
         words: words.to_owned(),

@@ -15,8 +15,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use mission_control_runtime::demo::gateway::{BODY_BYTES, Directives, Mind, Options, PATH, ScriptedGateway};
-use mission_control_runtime::http::server::{Limits, Server};
+use mission_control_runtime::demo::gateway::{
+    BODY_BYTES, Directives, Options, PATH, ScriptedGateway, ScriptedModel,
+};
+use mission_control_runtime::http::server::{Server, ServerLimits};
 use serde_json::{Value, json};
 
 /// Nothing here takes longer; a real gateway's first turns take seconds.
@@ -66,10 +68,10 @@ impl Target {
     }
 
     /// Ours.
-    fn ours(options: Options, mind: impl Mind + 'static) -> Self {
+    fn ours(options: Options, mind: impl ScriptedModel + 'static) -> Self {
         let gateway = ScriptedGateway::new(options, Arc::new(mind));
         let doors = gateway.clone();
-        let limits = Limits::default().with_body_limit(PATH, BODY_BYTES);
+        let limits = ServerLimits::default().with_body_limit(PATH, BODY_BYTES);
         let server = Server::bind_refusing("127.0.0.1:0", limits, ScriptedGateway::refuse, move |request| {
             doors.answer(&request)
         })

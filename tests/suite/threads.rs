@@ -1,19 +1,19 @@
 //! The threads of the delivery with doubles that panic, lose calls or stay away: what the board shows afterwards.
 
 use mission_control_runtime::convex;
-use mission_control_runtime::delivery::ask::{Answer, Ask, Hold};
-use mission_control_runtime::delivery::desk::Rules;
+use mission_control_runtime::delivery::deps::Rules;
 use mission_control_runtime::delivery::journal::{Journal, JournalError, Note, Step, Wait};
+use mission_control_runtime::delivery::operator_requests::{Hold, OperatorReply, OperatorRequest};
 use mission_control_runtime::delivery::retry::Budget;
-use mission_control_runtime::delivery::scheduler::{Left, Plan, Rhythm};
-use mission_control_runtime::delivery::service::{Service, Setup, View};
-use mission_control_runtime::delivery::watch;
+use mission_control_runtime::delivery::scheduler::{PollIntervals, RecoveredState, SchedulerConfig};
+use mission_control_runtime::delivery::service::{DeliverySetup, Service, View};
+use mission_control_runtime::delivery::stall_monitor;
 use mission_control_runtime::delivery::worker::Worker;
 use mission_control_runtime::gateway::history::TurnMark;
 use mission_control_runtime::gateway::{Class, Gateway, GatewayError, Progress, Recovered, Reply, Turn, Why};
 use mission_control_runtime::http::health::{PanicHealth, Parts};
 use mission_control_runtime::http::message;
-use mission_control_runtime::http::server::{Limits, Server};
+use mission_control_runtime::http::server::{Server, ServerLimits};
 use mission_control_runtime::local::Options;
 use mission_control_runtime::metrics::Metrics;
 use mission_control_runtime::mission::Mission;
@@ -52,7 +52,7 @@ impl Gateway for Simple {
             return Err(GatewayError::new(Class::Closed, Why::Unreachable, None));
         }
         let number = self.turns.fetch_add(1, Ordering::SeqCst);
-        progress(Progress::Taken(&format!("resp_{number}")));
+        progress(Progress::TurnAccepted(&format!("resp_{number}")));
         let gate = self.gate.lock().unwrap().take();
         if let Some(gate) = gate {
             gate.recv_timeout(PATIENCE).unwrap();
@@ -156,20 +156,20 @@ impl Shop {
         };
         let (away, panics, looks) = (self.gateway.away.clone(), self.panics.clone(), self.looks.clone());
         let quick = Duration::from_millis(20);
-        let rhythm = Rhythm {
+        let rhythm = PollIntervals {
             interval: Duration::from_millis(200),
             idle_interval: Duration::from_millis(200),
             backoff_base: Duration::from_millis(200),
             backoff_max: Duration::from_millis(400),
         };
-        let service = Service::start(Setup {
-            plan: Plan { workers, list_limit: 50, rhythm },
+        let service = Service::start(DeliverySetup {
+            plan: SchedulerConfig { workers, list_limit: 50, rhythm },
             mission: mission.clone(),
             workers: (0..workers).map(worker).collect(),
             journal: self.journal.clone(),
-            left: Left::default(),
+            left: RecoveredState::default(),
             watch: (
-                watch::Rhythm { quiet: quick, look: quick, round: quick },
+                stall_monitor::StallLimits { quiet: quick, look: quick, round: quick },
                 Box::new(move |_| {
                     looks.1.fetch_add(1, Ordering::SeqCst);
                     assert!(!take(&looks.0), "the look panics, as ordered");
@@ -248,21 +248,21 @@ fn a_recorded_answer_is_posted_although_no_turn_may_begin() {
         shop.start(2);
         shop.backend.fail(POST, [Fault::Before(convex::Class::Transient, convex::Why::Unreachable)]);
         let first = shop.mention("ben");
-        shop.until("the refusal", |shop| shop.view().standing().tally.failed == 1);
+        shop.until("the refusal", |shop| shop.view().standing().stats.failed == 1);
         assert_eq!(shop.answers(&first), 0);
         if how == "paused" {
             let hold = Hold { all: true, ..Hold::default() };
-            assert!(matches!(shop.view().ask(Ask::Hold(hold)), Some(Answer::Done)));
+            assert!(matches!(shop.view().ask(OperatorRequest::Hold(hold)), Some(OperatorReply::Done)));
         } else {
             shop.gateway.away.store(true, Ordering::SeqCst);
         }
         let second = shop.mention("ada");
         if how != "paused" {
-            shop.until("the breaker", |shop| shop.view().standing().gate_closed.is_some());
+            shop.until("the breaker", |shop| shop.view().standing().breaker_open.is_some());
         }
         shop.answered(&first);
         assert_eq!((shop.answers(&second), shop.gateway.turns.load(Ordering::SeqCst)), (0, 1), "{how}");
-        assert_eq!(shop.view().standing().gate_closed.is_some(), how != "paused");
+        assert_eq!(shop.view().standing().breaker_open.is_some(), how != "paused");
         shop.stop();
     }
 }
@@ -363,7 +363,7 @@ fn a_request_whose_handler_panics_is_refused_and_health_hears_of_it() {
         assert!(!take(&left), "the handler panics, as ordered");
         message::Reply::json("{}")
     };
-    let server = Server::bind("127.0.0.1:0", Limits::default(), handler).unwrap();
+    let server = Server::bind("127.0.0.1:0", ServerLimits::default(), handler).unwrap();
     let noted = Panics::default();
     server.notes_panics(noted.clone());
     let url = format!("http://{}/", server.local_addr());

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use mission_control_runtime::convex::{
-    Backoff, Call, CallError, Class, Convex, Endpoint, Kind, Limits, Ran, Why,
+    Backoff, Call, CallError, Class, Convex, ConvexEndpoint, ConvexLimits, Kind, Ran, Why,
 };
 use mission_control_runtime::model::BaseUrl;
 use mission_control_runtime::redact::Redactor;
@@ -55,14 +55,14 @@ fn ask_with(
 ) -> Result<Box<RawValue>, CallError> {
     let soon = Duration::from_millis(1);
     let (send, answer, body, idle) = (PATIENT, PATIENT, PATIENT, PATIENT);
-    let limits = Limits {
+    let limits = ConvexLimits {
         phases: Phases { connect, send, answer, body, idle, idle_connections: 1 },
         answer_bytes: 4096,
         backoff: Backoff { first: soon, most: soon, overload: soon, shortest_attempt },
     };
     let base = BaseUrl::parse(url).unwrap();
     let convex =
-        Endpoint::with_limits(base, roots, Arc::new(Redactor::default()), limits).client(&Stop::new());
+        ConvexEndpoint::with_limits(base, roots, Arc::new(Redactor::default()), limits).client(&Stop::new());
     let args = RawValue::from_string("{}".to_owned()).unwrap();
     convex.call(&Call { kind: Kind::Action, path: "a:b", args: &args, deadline: PATIENT, may_repeat: false })
 }
@@ -88,7 +88,7 @@ fn a_connection_over_tls_is_kept_and_trust_is_shared() {
     let authority = Authority::new("Ours");
     let server = server(authority.sign(&params(&["localhost"])));
     let base = BaseUrl::parse(&server.url("https", "localhost")).unwrap();
-    let endpoint = Endpoint::new(base, &roots(&authority.pem), Arc::new(Redactor::default()));
+    let endpoint = ConvexEndpoint::new(base, &roots(&authority.pem), Arc::new(Redactor::default()));
     let args = RawValue::from_string("{}".to_owned()).unwrap();
     let call = Call {
         kind: Kind::Action,

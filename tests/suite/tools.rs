@@ -7,7 +7,7 @@ use mission_control_runtime::gateway::ToolCall;
 use mission_control_runtime::mission::Mission;
 use mission_control_runtime::model::{AccountId, AgentId, BehaviorFlags, Roster, Task};
 use mission_control_runtime::secret::Secret;
-use mission_control_runtime::tools::run::{Hands, Ran, run};
+use mission_control_runtime::tools::run::{Ran, ToolBackend, run};
 use mission_control_runtime::tools::{Caller, Offer, offer};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -169,7 +169,7 @@ fn make_with(
         *refreshed.lock().unwrap() += 1;
         fresh()
     };
-    let hands = Hands { mission: &mission, roster: &roster(), refresh: &refresh };
+    let hands = ToolBackend { mission: &mission, roster: &roster(), refresh: &refresh };
     let ran = run(call, &caller, &offer(&caller), &hands);
     let output: Value = serde_json::from_str(&ran.output).unwrap();
     assert_eq!(output["success"], json!(ran.ok), "{output}");

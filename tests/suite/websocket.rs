@@ -1,11 +1,11 @@
 //! Frames as RFC 6455 has them, row by row: what is understood, what is refused, in whatever pieces it comes.
 
 use mission_control_runtime::http::websocket::{
-    Broken, Incoming, Kind, Limits, Reader, Side, accept_key, close_frame, frame, key_of,
+    Broken, Incoming, Kind, Reader, Side, WebSocketLimits, accept_key, close_frame, frame, key_of,
 };
 use proptest::prelude::*;
 
-const LIMITS: Limits = Limits { message_bytes: 100_000, frames: 8 };
+const LIMITS: WebSocketLimits = WebSocketLimits { message_bytes: 100_000, frames: 8 };
 const MASK: [u8; 4] = [0x37, 0xFA, 0x21, 0x3D];
 
 /// Everything that a side has said, fed in pieces of this size.

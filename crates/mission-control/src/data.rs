@@ -13,10 +13,10 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::account_setup::{NewAccount, Owner, found, new_token};
 use super::call::Options;
-use super::copy;
 use super::engine::Engine;
-use super::founding::{Founded, Owner, found, new_token};
+use super::export;
 use super::rows::Account;
 use super::seed;
 use super::store::{Doc, Tx};
@@ -239,7 +239,7 @@ fn is_empty(folder: &Folder) -> Result<bool, DataError> {
 /// between leaves a token without an account, which the next one overwrites, and never an account that nobody can open.
 fn begin(engine: &Engine, seed: &Seed, folder: Option<&Folder>) -> Result<(Doc<Account>, Secret), DataError> {
     engine.store.write(|tx| {
-        let Founded { account, service_token } = match seed {
+        let NewAccount { account, service_token } = match seed {
             Seed::Nothing => found(tx, "Mission Control", "local", OWNER)?,
             Seed::Demo => seed::demo(tx, engine.options)?,
             Seed::Export(path) => take_in(tx, engine, path)?,
@@ -259,14 +259,14 @@ fn read_copy(path: &Path) -> Result<Value, DataError> {
 }
 
 /// The export's first account gets a new token, because nobody here knows the old one.
-fn take_in(tx: &Tx<'_>, engine: &Engine, path: &Path) -> Result<Founded, DataError> {
+fn take_in(tx: &Tx<'_>, engine: &Engine, path: &Path) -> Result<NewAccount, DataError> {
     let refused = |what: String| DataError::Copy { path: path.to_owned(), what };
-    copy::import(tx, &read_copy(path)?, engine.vault.as_ref(), engine.options)
+    export::import(tx, &read_copy(path)?, engine.vault.as_ref(), engine.options)
         .map_err(|why| refused(why.to_string()))?;
     let first = tx.all::<Account>()?.into_iter().next();
     let mut account = first.ok_or_else(|| refused("there is no account in it".to_owned()))?;
     let service_token = new_token(tx, &mut account)?;
-    Ok(Founded { account, service_token })
+    Ok(NewAccount { account, service_token })
 }
 
 fn admin_key(folder: Option<&Folder>) -> Result<Secret, DataError> {

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use super::account_setup::{Owner, found};
 use super::answer::Refusal;
 use super::auth;
 use super::call::{Call, Options};
 use super::catalog;
 use super::data::TokenFiles;
-use super::founding::{Owner, found};
 use super::function::{self, Access, Function, Guard, Kind};
 use super::rows::Account;
 use super::store::{Doc, Id, Store, StoreError, Tx};

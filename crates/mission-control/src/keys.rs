@@ -6,7 +6,7 @@ use ring::digest;
 
 use super::rows::{Account, ProviderKey};
 use super::store::{Doc, Id, PROVIDER_KEY, PROVIDER_KEYS, StoreError, Tx};
-use super::vault::{Place, Sealed, Vault, VaultError, hex};
+use super::vault::{SealContext, Sealed, Vault, VaultError, hex};
 use mcr_model::secret::Secret;
 
 /// Why providers' keys could not be taken care of.
@@ -42,8 +42,8 @@ impl From<VaultError> for KeyError {
 }
 
 impl ProviderKey {
-    pub(super) fn place(&self) -> Place<'_> {
-        Place { account: self.account_id.as_str(), provider: &self.provider }
+    pub(super) fn place(&self) -> SealContext<'_> {
+        SealContext { account: self.account_id.as_str(), provider: &self.provider }
     }
 
     pub(super) fn sealed(&self) -> Sealed {

@@ -78,14 +78,14 @@ struct Open {
 }
 
 /// One stream's place among them, until it is dropped.
-pub(super) struct Place {
+pub(super) struct StreamSlot {
     streams: Arc<Streams>,
     number: u64,
 }
 
 impl Streams {
     /// A place for one more; the oldest loses its own if there are too many. None while those have not left yet.
-    pub(super) fn enter(self: &Arc<Self>) -> Option<Place> {
+    pub(super) fn enter(self: &Arc<Self>) -> Option<StreamSlot> {
         let mut open = lock(&self.0);
         if open.running >= STREAMS_AND_ENDED {
             return None;
@@ -97,18 +97,18 @@ impl Streams {
         open.last += 1;
         let number = open.last;
         open.kept.push(number);
-        Some(Place { streams: self.clone(), number })
+        Some(StreamSlot { streams: self.clone(), number })
     }
 }
 
-impl Place {
+impl StreamSlot {
     /// Whether the stream may go on.
     pub(super) fn is_kept(&self) -> bool {
         lock(&self.streams.0).kept.contains(&self.number)
     }
 }
 
-impl Drop for Place {
+impl Drop for StreamSlot {
     fn drop(&mut self) {
         let mut open = lock(&self.streams.0);
         open.running -= 1;

@@ -7,10 +7,10 @@ use std::cell::Cell;
 
 use serde_json::{Map, Value, json};
 
+use super::account_setup::{NewAccount, Owner, found};
 use super::answer::Refusal;
 use super::call::{Call, Options};
 use super::catalog;
-use super::founding::{Founded, Owner, found};
 use super::rows::{Account, Notification};
 use super::store::{Id, StoreError, Tx};
 use super::validate::validate;
@@ -214,7 +214,7 @@ const RULES: &str = "Explain the cancellation rules in plain words";
 const OWNER: Owner<'_> = Owner { user_id: "user_robin", name: "Robin Vale", email: "robin@example.com" };
 
 /// Founds the demo account with all that belongs to it.
-pub(super) fn demo(tx: &Tx<'_>, options: Options) -> Result<Founded, Refusal> {
+pub(super) fn demo(tx: &Tx<'_>, options: Options) -> Result<NewAccount, Refusal> {
     let clock = Cell::new(tx.now() - PAST);
     let founded = found(&tx.at(clock.get()), "Demo", "demo", OWNER)?;
     let hand = Hand { tx, options, account: founded.account.id.clone(), clock };

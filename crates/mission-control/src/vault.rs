@@ -122,14 +122,14 @@ pub struct Sealed {
 
 /// For whom a value is sealed.
 #[derive(Clone, Copy, Debug)]
-pub struct Place<'a> {
+pub struct SealContext<'a> {
     /// The account's id.
     pub account: &'a str,
     /// The provider.
     pub provider: &'a str,
 }
 
-impl Place<'_> {
+impl SealContext<'_> {
     /// Lengths first, so that no two places have the same bytes.
     fn associated(self) -> Aad<Vec<u8>> {
         let Self { account, provider } = self;
@@ -159,7 +159,7 @@ impl Vault {
     }
 
     /// Seals a value, each time with another nonce.
-    pub fn seal(&self, place: Place<'_>, value: &Secret) -> Result<Sealed, VaultError> {
+    pub fn seal(&self, place: SealContext<'_>, value: &Secret) -> Result<Sealed, VaultError> {
         let nonce: [u8; NONCE_LEN] = random()?;
         let mut bytes = value.expose().as_bytes().to_vec();
         self.key
@@ -169,7 +169,7 @@ impl Vault {
     }
 
     /// The value again, if it was sealed with this key for this place.
-    pub fn open(&self, place: Place<'_>, sealed: &Sealed) -> Result<Secret, VaultError> {
+    pub fn open(&self, place: SealContext<'_>, sealed: &Sealed) -> Result<Secret, VaultError> {
         self.check(&sealed.key_id)?;
         let nonce =
             unhex(&sealed.nonce).and_then(|bytes| bytes.try_into().ok()).ok_or(VaultError::Damaged)?;
@@ -185,7 +185,7 @@ impl Vault {
     }
 
     /// The same value, sealed by the vault that comes after this one.
-    pub fn rotate(&self, next: &Self, place: Place<'_>, sealed: &Sealed) -> Result<Sealed, VaultError> {
+    pub fn rotate(&self, next: &Self, place: SealContext<'_>, sealed: &Sealed) -> Result<Sealed, VaultError> {
         next.seal(place, &self.open(place, sealed)?)
     }
 

@@ -7,7 +7,6 @@
 mod agent;
 pub mod base64;
 mod base_url;
-pub mod chance;
 mod choice;
 pub mod clock;
 mod context;
@@ -19,6 +18,7 @@ pub mod memory;
 mod message;
 mod notification;
 pub mod number;
+pub mod random;
 pub mod redact;
 mod roster;
 mod runtime;

@@ -15,9 +15,9 @@ use crossbeam_channel::{Receiver, bounded, select};
 use log::{LevelFilter, info, warn};
 use serde_json::{Value, json};
 
-use self::runtime::{News, Runtime};
+use self::runtime::{Runtime, RuntimeEvent};
 use self::scenes::Scenes;
-use super::board::{self, Board, SWEEP};
+use super::embedded::{self, Board, SWEEP};
 use super::exit::Exit;
 use super::{complain, nudge, print};
 use crate::telemetry;
@@ -25,10 +25,10 @@ use mcr_clients::wire::Stop;
 use mcr_config::{LogFormat, LogOutput};
 use mcr_gateway_sim::gateway::{self, ScriptedGateway};
 use mcr_gateway_sim::team::{Member, Team};
-use mcr_http::server::{Limits, Server};
+use mcr_http::server::{Server, ServerLimits};
 use mcr_mission_control::{Caller, Engine, Kind, Opening, Options, Seed, Whereabouts};
 use mcr_model::BaseUrl;
-use mcr_model::chance;
+use mcr_model::random;
 use mcr_model::redact::Redactor;
 use mcr_model::secret::Secret;
 
@@ -60,8 +60,8 @@ fn play(port: u16) -> Result<(), String> {
         master_key: None,
         options: Options::default(),
     };
-    let data = board::open(&opening, &listen, OPTION)?;
-    let gateway_token = Secret::new(chance::hex::<16>());
+    let data = embedded::open(&opening, &listen, OPTION)?;
+    let gateway_token = Secret::new(random::hex::<16>());
     let secrets = [Some(&data.admin_key), data.service_token.as_ref(), Some(&gateway_token)];
     telemetry::start(
         LevelFilter::Info,
@@ -69,7 +69,7 @@ fn play(port: u16) -> Result<(), String> {
         LogOutput::Stderr,
         Arc::new(Redactor::new(secrets.into_iter().flatten())),
     );
-    let signals = board::signals()?;
+    let signals = embedded::signals()?;
     let (logged_in, visitors) = bounded(1);
     let board = Board::start(data, &listen, OPTION, move || {
         // A full channel announces the visitors already.
@@ -130,7 +130,7 @@ fn attend(
         select! {
             recv(signals) -> _ => break Ended::Asked,
             recv(runtime.news) -> news => match news {
-                Ok(News::Listening(address)) => {
+                Ok(RuntimeEvent::Listening(address)) => {
                     let live = format!("  Live      {}\n", setting.link(&address));
                     let known = mem::replace(introduced, true);
                     print(&if known { live } else { introduction(board, &live) });
@@ -192,7 +192,7 @@ impl Gateway {
             ..gateway::Options::default()
         };
         let scripted = ScriptedGateway::new(options, Arc::new(Team::new(roll)));
-        let limits = Limits::default().with_body_limit(gateway::PATH, gateway::BODY_BYTES);
+        let limits = ServerLimits::default().with_body_limit(gateway::PATH, gateway::BODY_BYTES);
         let doors = scripted.clone();
         let answer = move |request: mcr_http::message::Request| doors.answer(&request);
         let server = Server::bind_refusing("127.0.0.1:0", limits, ScriptedGateway::refuse, answer);

@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use log::warn;
 
-use crate::app::board::Board;
-use crate::app::place::Place;
+use crate::app::embedded::Board;
+use crate::app::state_dir::StateDir;
 use mcr_model::BaseUrl;
-use mcr_model::chance;
+use mcr_model::random;
 use mcr_model::secret::Secret;
 
 /// How long it may take to end in peace: it lets turns that run come to their end.
@@ -39,7 +39,7 @@ impl Setting {
         let folder = Folder::new().map_err(|why| format!("no folder for the runtime's state: {why}"))?;
         let state = folder.0.join("state");
         let made = DirBuilder::new().mode(0o700).create(&state).map_err(|why| why.to_string());
-        let operator = made.and_then(|()| Place::new(&state).token_or_new())?;
+        let operator = made.and_then(|()| StateDir::new(&state).token_or_new())?;
         let service_token = board.service_token.as_ref().map_or("", |token| token.expose());
         let variables = vec![
             ("ACCOUNT_ID", board.account.clone()),
@@ -68,7 +68,7 @@ struct Folder(PathBuf);
 impl Folder {
     /// With an env file that says nothing, so that the machine's own is not read.
     fn new() -> std::io::Result<Self> {
-        let path = std::env::temp_dir().join(format!("mission-control-demo-{}", chance::hex::<8>()));
+        let path = std::env::temp_dir().join(format!("mission-control-demo-{}", random::hex::<8>()));
         DirBuilder::new().mode(0o700).create(&path)?;
         let folder = Self(path);
         File::create(folder.env_file())?;
@@ -88,7 +88,7 @@ impl Drop for Folder {
 }
 
 /// What it has to tell; the end of the news is its own.
-pub(super) enum News {
+pub(super) enum RuntimeEvent {
     /// It answers at this address.
     Listening(BaseUrl),
 }
@@ -96,7 +96,7 @@ pub(super) enum News {
 /// One life of it. Killed when dropped.
 pub(super) struct Runtime {
     child: Child,
-    pub(super) news: Receiver<News>,
+    pub(super) news: Receiver<RuntimeEvent>,
 }
 
 impl Runtime {
@@ -154,13 +154,13 @@ fn terminate(child: &Child) -> bool {
 }
 
 /// Shows its log and finds in it where it listens.
-fn pass_on(log: ChildStderr, tell: &Sender<News>) {
+fn pass_on(log: ChildStderr, tell: &Sender<RuntimeEvent>) {
     for line in BufReader::new(log).split(b'\n').map_while(Result::ok) {
         let line = String::from_utf8_lossy(&line);
         let address = line.split_once("listening on ").map(|(_, address)| address.trim());
         if let Some(address) = address.and_then(|address| BaseUrl::parse(address).ok()) {
             // Nobody may listen any more, which is as well.
-            let _ = tell.send(News::Listening(address));
+            let _ = tell.send(RuntimeEvent::Listening(address));
         }
         // A log that nobody reads is no reason to end.
         let _ = writeln!(std::io::stderr(), "{PREFIX}{line}");

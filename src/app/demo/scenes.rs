@@ -8,7 +8,7 @@ use crossbeam_channel::Receiver;
 use log::{info, warn};
 use serde_json::{Value, json};
 
-use crate::app::board::Board;
+use crate::app::embedded::Board;
 use mcr_mission_control::{Caller, Engine, Kind};
 
 /// After the runtime has come up: the page should be open by then, and the roster read.

@@ -5,9 +5,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use super::{Check, PATIENCE, Verdict};
-use crate::app::ground::Way;
-use crate::app::place::{OUR_FILES, Place};
+use super::{Check, CheckResult, PATIENCE};
+use crate::app::command_env::BackendConnection;
+use crate::app::state_dir::{OUR_FILES, StateDir};
 use mcr_clients::wire::{self, Phases};
 use mcr_config::{LedgerSwitch, Settings};
 use mcr_core::spans::{clock, span};
@@ -25,7 +25,7 @@ const SKEW: Duration = Duration::from_secs(30);
 pub(super) fn disk(settings: &Settings, displaced: Option<String>) -> Check {
     let directory = &settings.state_dir;
     let shown = directory.display();
-    let mut check = Check::new("disk", Verdict::Good, Vec::new());
+    let mut check = Check::new("disk", CheckResult::Good, Vec::new());
     let is_displaced = displaced.is_some();
     if let Some(why) = displaced {
         check.wrong(why);
@@ -35,7 +35,7 @@ pub(super) fn disk(settings: &Settings, displaced: Option<String>) -> Check {
         LedgerSwitch::On => check.wrong(format!("STATE_DIR {shown} {why}, or set LEDGER=off")),
         LedgerSwitch::Off => check.note(format!("STATE_DIR {shown} {why}")),
     };
-    let folder = match Place::new(directory).folder() {
+    let folder = match StateDir::new(directory).folder() {
         Ok(folder) => folder,
         Err(why) if why.is_missing() && is_displaced => return check,
         Err(why) if why.is_missing() => {
@@ -129,7 +129,7 @@ fn free_kib(directory: &Path) -> Option<u64> {
 }
 
 /// Whether our clock and the backend's tell the same time, as far as its answers do.
-pub(super) fn clocks(settings: &Settings, way: &Way) -> Check {
+pub(super) fn clocks(settings: &Settings, way: &BackendConnection) -> Check {
     let phases = Phases {
         connect: PATIENCE,
         send: PATIENCE,
@@ -148,7 +148,7 @@ pub(super) fn clocks(settings: &Settings, way: &Way) -> Check {
     let Some(theirs) = date else {
         return Check::new(
             "clock",
-            Verdict::Skipped,
+            CheckResult::Skipped,
             vec!["Mission Control does not say what time it is".to_owned()],
         );
     };
@@ -160,7 +160,7 @@ pub(super) fn clocks(settings: &Settings, way: &Way) -> Check {
             "our clock is {} {side} Mission Control's: set the clock of this machine (NTP)",
             span(skew)
         );
-        return Check::new("clock", Verdict::Wrong, vec![words]);
+        return Check::new("clock", CheckResult::Wrong, vec![words]);
     }
-    Check::new("clock", Verdict::Good, vec!["our clock and Mission Control's agree".to_owned()])
+    Check::new("clock", CheckResult::Good, vec!["our clock and Mission Control's agree".to_owned()])
 }

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{Check, Verdict};
-use crate::app::ground::Way;
-use mcr_clients::gateway::{Endpoint, HttpGateway};
+use super::{Check, CheckResult};
+use crate::app::command_env::BackendConnection;
+use mcr_clients::gateway::{GatewayEndpoint, HttpGateway};
 use mcr_clients::wire::Stop;
 use mcr_config::Settings;
 use mcr_core::gateway::{Gateway as _, Input, Tool, Turn};
-use mcr_model::chance;
+use mcr_model::random;
 use mcr_model::redact::Redactor;
 use mcr_model::{Agent, SessionKey};
 use mcr_service::clock::Pulse;
@@ -23,23 +23,29 @@ const ANSWER_CHARS: usize = 400;
 
 fn client(
     settings: &Settings,
-    way: &Way,
+    way: &BackendConnection,
     redactor: &Arc<Redactor>,
     silence: Duration,
 ) -> Option<HttpGateway> {
     let base = settings.gateway.url.clone()?;
-    let endpoint = Endpoint::new(base, settings.gateway.token.clone(), &way.roots, redactor.clone(), silence);
+    let endpoint =
+        GatewayEndpoint::new(base, settings.gateway.token.clone(), &way.roots, redactor.clone(), silence);
     Some(endpoint.client(&Stop::new()))
 }
 
 /// Whether the gateway is there, would let our turns in, is new enough for tools, and knows these agents.
-pub(super) fn ask(settings: &Settings, way: &Way, redactor: &Arc<Redactor>, team: &[Agent]) -> Check {
-    let mut check = Check::new("gateway", Verdict::Good, Vec::new());
+pub(super) fn ask(
+    settings: &Settings,
+    way: &BackendConnection,
+    redactor: &Arc<Redactor>,
+    team: &[Agent],
+) -> Check {
+    let mut check = Check::new("gateway", CheckResult::Good, Vec::new());
     let (Some(base), Some(gateway)) =
         (&settings.gateway.url, client(settings, way, redactor, settings.gateway.silence_max))
     else {
         let words = "none is configured: nothing is sent to agents; set OPENCLAW_GATEWAY_URL".to_owned();
-        return Check::new("gateway", Verdict::Skipped, vec![words]);
+        return Check::new("gateway", CheckResult::Skipped, vec![words]);
     };
     let probe = gateway.probe();
     let version = probe.version.as_deref().unwrap_or("of an unknown release");
@@ -88,20 +94,25 @@ pub(super) fn ask(settings: &Settings, way: &Way, redactor: &Arc<Redactor>, team
 }
 
 /// One real turn of one agent, in a session of its own.
-pub(super) fn live(settings: &Settings, way: &Way, redactor: &Arc<Redactor>, team: &[Agent]) -> Check {
+pub(super) fn live(
+    settings: &Settings,
+    way: &BackendConnection,
+    redactor: &Arc<Redactor>,
+    team: &[Agent],
+) -> Check {
     let Some(gateway) = client(settings, way, redactor, TURN) else {
-        return Check::new("live turn", Verdict::Skipped, vec!["no gateway is configured".to_owned()]);
+        return Check::new("live turn", CheckResult::Skipped, vec!["no gateway is configured".to_owned()]);
     };
     let Some(agent) = team.first() else {
         let words = "there is no agent, or Mission Control does not tell".to_owned();
-        return Check::new("live turn", Verdict::Skipped, vec![words]);
+        return Check::new("live turn", CheckResult::Skipped, vec![words]);
     };
     let tool = Tool {
         name: "doctor_probe",
         description: "Tells the operator that your tools work. Call it once.".to_owned(),
         parameters: json!({"type": "object", "properties": {}, "additionalProperties": false}),
     };
-    let session = SessionKey::new(format!("doctor:{}", chance::hex::<8>()));
+    let session = SessionKey::new(format!("doctor:{}", random::hex::<8>()));
     let pulse = Pulse::new();
     let turn = Turn {
         session: &session,
@@ -114,9 +125,9 @@ pub(super) fn live(settings: &Settings, way: &Way, redactor: &Arc<Redactor>, tea
         pulse: &pulse,
     };
     match gateway.turn(&turn, &mut |_| {}) {
-        Err(error) => Check::new("live turn", Verdict::Wrong, vec![format!("{}: {error}", agent.slug)]),
+        Err(error) => Check::new("live turn", CheckResult::Wrong, vec![format!("{}: {error}", agent.slug)]),
         Ok(reply) => {
-            let mut check = Check::new("live turn", Verdict::Good, Vec::new());
+            let mut check = Check::new("live turn", CheckResult::Good, Vec::new());
             let text = reply.text.unwrap_or_default();
             let text = redactor.excerpt(&text.split_whitespace().collect::<Vec<_>>().join(" "), ANSWER_CHARS);
             let said = if text.is_empty() { "nothing".to_owned() } else { format!("“{text}”") };

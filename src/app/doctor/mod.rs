@@ -13,10 +13,10 @@ use std::time::Duration;
 use log::LevelFilter;
 use serde_json::{Value, json};
 
-use super::ask::{Footing, Service, address};
+use super::command_env::{BackendConnection, CommandEnv};
 use super::exit::Exit;
-use super::ground::{Ground, Way};
 use super::print;
+use super::service_client::{CommandContext, Service, address};
 use crate::telemetry;
 use mcr_clients::convex::{Backoff, Why};
 use mcr_clients::mission::{GetDeliveryContext, GetOrchestrator, ListAgents, Mission};
@@ -44,7 +44,7 @@ const MOMENT: Duration = Duration::from_secs(1);
 
 /// How a check went.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Verdict {
+enum CheckResult {
     Good,
     /// Nothing is wrong, but it explains much.
     Note,
@@ -53,7 +53,7 @@ enum Verdict {
     Skipped,
 }
 
-impl Verdict {
+impl CheckResult {
     fn word(self) -> &'static str {
         match self {
             Self::Good => "ok",
@@ -66,13 +66,13 @@ impl Verdict {
 
 struct Check {
     name: &'static str,
-    verdict: Verdict,
+    verdict: CheckResult,
     /// What was found; what is wrong comes with what to do.
     sentences: Vec<String>,
 }
 
 impl Check {
-    fn new(name: &'static str, verdict: Verdict, sentences: Vec<String>) -> Self {
+    fn new(name: &'static str, verdict: CheckResult, sentences: Vec<String>) -> Self {
         Self { name, verdict, sentences }
     }
 
@@ -83,8 +83,8 @@ impl Check {
 
     /// What explains much: in front of what was only found.
     fn note(&mut self, sentence: String) {
-        if self.verdict == Verdict::Good {
-            self.verdict = Verdict::Note;
+        if self.verdict == CheckResult::Good {
+            self.verdict = CheckResult::Note;
             self.sentences.insert(0, sentence);
         } else {
             self.sentences.push(sentence);
@@ -93,10 +93,10 @@ impl Check {
 
     /// What is wrong: in front of everything that is not.
     fn wrong(&mut self, sentence: String) {
-        if self.verdict == Verdict::Wrong {
+        if self.verdict == CheckResult::Wrong {
             self.sentences.push(sentence);
         } else {
-            self.verdict = Verdict::Wrong;
+            self.verdict = CheckResult::Wrong;
             self.sentences.insert(0, sentence);
         }
     }
@@ -105,48 +105,48 @@ impl Check {
 /// Checks everything that can be checked, and prints it.
 pub fn doctor(env_file: Option<&Path>, wanted: Doctor) -> Exit {
     let Doctor { all, json: as_json, live } = wanted;
-    let ground = Ground::survey(env_file);
+    let env = CommandEnv::survey(env_file);
     // What the calls would log stands in the findings.
-    telemetry::start(LevelFilter::Off, LogFormat::Text, LogOutput::Stderr, ground.redactor.clone());
-    let mut checks = examine(&ground, live);
+    telemetry::start(LevelFilter::Off, LogFormat::Text, LogOutput::Stderr, env.redactor.clone());
+    let mut checks = examine(&env, live);
     for sentence in checks.iter_mut().flat_map(|check| &mut check.sentences) {
-        *sentence = ground.redactor.clean(sentence);
+        *sentence = env.redactor.clean(sentence);
     }
-    let variables = variables(&ground);
+    let variables = variables(&env);
     let text = if as_json { as_data(&variables, &checks) } else { as_text(&variables, &checks, all) };
     let printed = print(&text);
-    if checks.iter().any(|check| check.verdict == Verdict::Wrong) { Exit::Failed } else { printed }
+    if checks.iter().any(|check| check.verdict == CheckResult::Wrong) { Exit::Failed } else { printed }
 }
 
-fn examine(ground: &Ground, live: bool) -> Vec<Check> {
-    let report = &ground.configuration.report;
-    let verdict = if report.mistakes.is_empty() { Verdict::Good } else { Verdict::Wrong };
+fn examine(env: &CommandEnv, live: bool) -> Vec<Check> {
+    let report = &env.configuration.report;
+    let verdict = if report.mistakes.is_empty() { CheckResult::Good } else { CheckResult::Wrong };
     let mistakes = report.mistakes.iter().map(ToString::to_string);
     let warnings = report.warnings.iter().map(|warning| format!("warning: {warning}"));
     let mut checks =
         vec![Check { name: "configuration", verdict, sentences: mistakes.chain(warnings).collect() }];
     let skipped = |name, first: &str| Check {
         name,
-        verdict: Verdict::Skipped,
+        verdict: CheckResult::Skipped,
         sentences: vec![format!("fix the {first} first")],
     };
-    let Some(settings) = &ground.configuration.settings else {
+    let Some(settings) = &env.configuration.settings else {
         checks.extend(
             ["certificates", "backend", "gateway", "port", "disk", "clock", "service"]
                 .map(|name| skipped(name, "configuration")),
         );
         return checks;
     };
-    let footing = Footing::of(ground);
-    let mut later = vec![disk::disk(settings, footing.as_ref().and_then(Footing::displaced))];
+    let footing = CommandContext::of(env);
+    let mut later = vec![disk::disk(settings, footing.as_ref().and_then(CommandContext::displaced))];
     // Tried once: whoever asks wants to know how it is now.
-    match ground.way(settings, Backoff::never()) {
+    match env.way(settings, Backoff::never()) {
         Ok(way) => {
             let sentences = vec![way.roots.describe()];
-            checks.push(Check { name: "certificates", verdict: Verdict::Good, sentences });
+            checks.push(Check { name: "certificates", verdict: CheckResult::Good, sentences });
             let mission = way.mission(settings, &Stop::new());
             let backend = ask_backend(settings, &way, &mission);
-            let is_there = backend.verdict == Verdict::Good;
+            let is_there = backend.verdict == CheckResult::Good;
             checks.push(backend);
             // Who the agents are matters only to the gateway.
             let asks = is_there && settings.gateway.url.is_some();
@@ -155,16 +155,16 @@ fn examine(ground: &Ground, live: bool) -> Vec<Check> {
             } else {
                 Vec::new()
             };
-            checks.push(gateway::ask(settings, &way, &ground.redactor, &team));
+            checks.push(gateway::ask(settings, &way, &env.redactor, &team));
             if live {
-                checks.push(gateway::live(settings, &way, &ground.redactor, &team));
+                checks.push(gateway::live(settings, &way, &env.redactor, &team));
             }
             later.push(disk::clocks(settings, &way));
         }
         Err(bad) => {
             checks.push(Check {
                 name: "certificates",
-                verdict: Verdict::Wrong,
+                verdict: CheckResult::Wrong,
                 sentences: vec![bad.to_string()],
             });
             checks.push(skipped("backend", "certificates"));
@@ -181,11 +181,13 @@ fn examine(ground: &Ground, live: bool) -> Vec<Check> {
 fn try_port(settings: &Settings) -> Check {
     let (host, port) = (settings.http.host.as_str(), settings.http.port);
     let (verdict, sentence) = match TcpListener::bind((host, port)) {
-        Ok(_) => (Verdict::Good, format!("{host} port {port} is free")),
+        Ok(_) => (CheckResult::Good, format!("{host} port {port} is free")),
         Err(why) if why.kind() == ErrorKind::AddrInUse && is_ours(settings.http.connect_host(), port) => {
-            (Verdict::Good, format!("{host} port {port}: the running service has it"))
+            (CheckResult::Good, format!("{host} port {port}: the running service has it"))
         }
-        Err(why) => (Verdict::Wrong, format!("{host} port {port}: {why}; see HEALTH_HOST and HEALTH_PORT")),
+        Err(why) => {
+            (CheckResult::Wrong, format!("{host} port {port}: {why}; see HEALTH_HOST and HEALTH_PORT"))
+        }
     };
     Check { name: "port", verdict, sentences: vec![sentence] }
 }
@@ -197,7 +199,7 @@ fn is_ours(host: &str, port: u16) -> bool {
 }
 
 /// One call that only reads: it takes address, trust, token and account to be right.
-fn ask_backend(settings: &Settings, way: &Way, mission: &Mission) -> Check {
+fn ask_backend(settings: &Settings, way: &BackendConnection, mission: &Mission) -> Check {
     let name = "backend";
     let through = way.endpoint.proxy().map(|proxy| format!("through the proxy {proxy} of the environment"));
     let answer = mission.ask_within(PATIENCE, &GetOrchestrator {});
@@ -208,14 +210,14 @@ fn ask_backend(settings: &Settings, way: &Way, mission: &Mission) -> Check {
                 format!("{} knows the account; it has {lead} orchestrator", settings.account.convex_url);
             Check {
                 name,
-                verdict: Verdict::Good,
+                verdict: CheckResult::Good,
                 sentences: [known].into_iter().chain(through).chain(hides_reasons(mission)).collect(),
             }
         }
         Err(error) => {
             let hidden = (error.why == Why::Unknown).then(|| REFUSES_ALL.to_owned());
             let sentences = hidden.into_iter().chain([error.to_string()]).chain(through).collect();
-            Check { name, verdict: Verdict::Wrong, sentences }
+            Check { name, verdict: CheckResult::Wrong, sentences }
         }
     }
 }
@@ -237,9 +239,9 @@ struct Shown {
     data: Value,
 }
 
-fn variables(ground: &Ground) -> Vec<Shown> {
-    let clean = |text: &str| ground.redactor.clean(text);
-    let rows = ground.configuration.report.rows.iter();
+fn variables(env: &CommandEnv) -> Vec<Shown> {
+    let clean = |text: &str| env.redactor.clean(text);
+    let rows = env.configuration.report.rows.iter();
     let shown = rows.map(|row| Shown {
         line: clean(&row.to_string()),
         is_given: row.origin.is_given(),
@@ -256,8 +258,9 @@ fn variables(ground: &Ground) -> Vec<Shown> {
 fn as_text(variables: &[Shown], checks: &[Check], all: bool) -> String {
     let mut text = String::new();
     // What is wrong stands first, then what explains much: whoever asks reads three lines.
-    let of = |wanted: fn(Verdict) -> bool| checks.iter().filter(move |check| wanted(check.verdict));
-    for check in of(|verdict| verdict == Verdict::Wrong).chain(of(|verdict| verdict == Verdict::Note)) {
+    let of = |wanted: fn(CheckResult) -> bool| checks.iter().filter(move |check| wanted(check.verdict));
+    for check in of(|verdict| verdict == CheckResult::Wrong).chain(of(|verdict| verdict == CheckResult::Note))
+    {
         let mut sentences = check.sentences.iter();
         let first = sentences.next().map_or("", String::as_str);
         let _ = writeln!(text, "{:<15} {}: {first}", check.name, check.verdict.word());
@@ -265,7 +268,7 @@ fn as_text(variables: &[Shown], checks: &[Check], all: bool) -> String {
             let _ = writeln!(text, "  {sentence}");
         }
     }
-    for check in of(|verdict| matches!(verdict, Verdict::Good | Verdict::Skipped)) {
+    for check in of(|verdict| matches!(verdict, CheckResult::Good | CheckResult::Skipped)) {
         let _ = writeln!(text, "{:<15} {}", check.name, check.verdict.word());
         for sentence in &check.sentences {
             let _ = writeln!(text, "  {sentence}");
@@ -278,7 +281,7 @@ fn as_text(variables: &[Shown], checks: &[Check], all: bool) -> String {
     if !all {
         text.push_str("(--all lists the others, too)\n");
     }
-    let wrong = checks.iter().filter(|check| check.verdict == Verdict::Wrong).map(|check| check.name);
+    let wrong = checks.iter().filter(|check| check.verdict == CheckResult::Wrong).map(|check| check.name);
     match wrong.collect::<Vec<_>>().join(", ") {
         none if none.is_empty() => text.push_str("\nready to run\n"),
         names => text.push_str(&["\nnot ready to run: ", &names, "\n"].concat()),
@@ -288,7 +291,7 @@ fn as_text(variables: &[Shown], checks: &[Check], all: bool) -> String {
 
 fn as_data(variables: &[Shown], checks: &[Check]) -> String {
     let found = json!({
-        "ok": checks.iter().all(|check| check.verdict != Verdict::Wrong),
+        "ok": checks.iter().all(|check| check.verdict != CheckResult::Wrong),
         "checks": checks.iter().map(|check| json!({
             "name": check.name,
             "verdict": check.verdict.word().to_lowercase(),

@@ -1,16 +1,16 @@
 //! The service on this machine: does it run, is it paused, what is in the way of its deliveries.
 
-use super::{Check, Verdict};
-use crate::app::ask::Footing;
+use super::{Check, CheckResult};
 use crate::app::dead::overview;
+use crate::app::service_client::CommandContext;
 use mcr_core::ops::Brief;
 
 /// So many deliveries in trouble are named.
 const NAMED: usize = 3;
 
 /// What the running service says; of one that does not run, who is paused.
-pub(super) fn ask(footing: &Footing) -> Check {
-    let mut check = Check::new("service", Verdict::Good, Vec::new());
+pub(super) fn ask(footing: &CommandContext) -> Check {
+    let mut check = Check::new("service", CheckResult::Good, Vec::new());
     let service = match footing.service() {
         Ok(service) => service,
         Err(why) => {
@@ -26,7 +26,7 @@ pub(super) fn ask(footing: &Footing) -> Check {
             return check;
         }
         // What is wrong with the ledger is told where the disk is.
-        Err(_) => return Check::new("service", Verdict::Skipped, vec!["it does not run".to_owned()]),
+        Err(_) => return Check::new("service", CheckResult::Skipped, vec!["it does not run".to_owned()]),
     };
     if !overview.paused.is_nobody() {
         check.note(overview.paused.in_words());

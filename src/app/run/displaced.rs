@@ -9,7 +9,7 @@ use log::{error, info};
 
 use super::state::State;
 use mcr_clients::wire::Stop;
-use mcr_core::delivery::ask::Ask;
+use mcr_core::delivery::operator_requests::OperatorRequest;
 use mcr_core::ops::reasons::STATE_DIR_MOVED;
 use mcr_service::delivery::service::View;
 
@@ -23,7 +23,7 @@ pub(super) fn watch(state: &State, view: &View, stop: &Stop) {
     while !stop.is_closed() {
         let now = state.check_the_folder();
         // Without an answer of the dispatcher the next check tries again.
-        if told.as_ref() != Some(&now) && view.ask(Ask::Suspend(now.is_some())).is_some() {
+        if told.as_ref() != Some(&now) && view.ask(OperatorRequest::Suspend(now.is_some())).is_some() {
             match (&now, told) {
                 (Some(why), _) => error!("nothing new begins: {STATE_DIR_MOVED} ({why})"),
                 (None, Some(Some(_))) => info!("STATE_DIR is back in its place: going on"),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use mcr_core::delivery::tally::Tally;
+use mcr_core::delivery::delivery_stats::DeliveryStats;
 use mcr_service::delivery::service::View;
 use mcr_service::metrics::Metrics;
 use mcr_service::metrics::hour::{Hour, MINUTE, totals};
@@ -26,8 +26,8 @@ impl LastHour {
     pub(super) fn note(&self, metrics: &Metrics, view: Option<&View>) -> BTreeMap<&'static str, Vec<u64>> {
         // Locked first: whoever comes later brings no older totals.
         let mut hour = self.hour.lock().unwrap_or_else(PoisonError::into_inner);
-        let tally = view.map_or_else(Tally::default, |view| view.standing().tally);
-        hour.note(self.began.elapsed(), totals(metrics, &tally));
+        let stats = view.map_or_else(DeliveryStats::default, |view| view.standing().stats);
+        hour.note(self.began.elapsed(), totals(metrics, &stats));
         hour.figures()
     }
 

@@ -1,22 +1,22 @@
 //! `run`: the service, from the first line of its log to its exit code.
 
 mod admission;
-mod bell;
-mod chores;
+mod agent_api_setup;
+mod backend_health;
+mod background;
 mod displaced;
-mod doors;
-mod ladder;
+mod gateway_health;
 mod last_hour;
-mod line;
 mod machine;
-mod opening;
+mod nudge_limiter;
+mod open_state;
 mod operator;
-mod refusal;
 mod rows;
+mod shutdown;
 mod snapshot;
 mod state;
-mod tap;
-mod verdict;
+mod status_report;
+mod token_refusals;
 
 use std::io;
 use std::path::Path;
@@ -26,53 +26,53 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError, select};
 use log::{error, info, warn};
 
-use super::ask;
+use super::command_env::{BackendConnection, CommandEnv};
 use super::exit::Exit;
-use super::ground::{Ground, Way};
+use super::service_client;
 use crate::telemetry;
 use mcr_clients::convex::Backoff;
-use mcr_clients::gateway::{Endpoint, Limits};
+use mcr_clients::gateway::{GatewayEndpoint, GatewayLimits};
 use mcr_clients::wire::Stop;
 use mcr_config::Settings;
 use mcr_core::delivery::retry::Budget;
-use mcr_core::delivery::scheduler::{Left, Plan, Rhythm};
+use mcr_core::delivery::scheduler::{PollIntervals, RecoveredState, SchedulerConfig};
 use mcr_http::message::Request;
 use mcr_http::server::Server;
 use mcr_model::memory::ByteBudget;
 use mcr_model::redact::Redactor;
-use mcr_service::delivery::desk::{Made, Rules};
-use mcr_service::delivery::service::{Service, Setup};
-use mcr_service::delivery::watch;
+use mcr_service::delivery::deps::{RecentIds, Rules};
+use mcr_service::delivery::service::{DeliverySetup, Service};
+use mcr_service::delivery::stall_monitor;
 use mcr_service::delivery::worker::Worker;
 use mcr_service::heartbeat::keeper::Keeper;
 use mcr_service::roster::Team;
 use mcr_store::ledger::Ledger;
 use mcr_store::sessions::Sessions;
 
-use chores::{Reporter, follow_roster, report_offline};
-use ladder::{Cause, Ladder};
-use line::{Handset, watched};
-use opening::{not_opened, open_folder, open_ledger, open_sessions};
+use backend_health::tapped;
+use background::{Reporter, follow_roster, report_offline};
+use gateway_health::{TrackedGateway, watched};
+use open_state::{not_opened, open_folder, open_ledger, open_sessions};
+use shutdown::{Cause, Shutdown};
 use state::State;
-use tap::tapped;
 
 /// Runs until a signal asks for the end, or another runtime on the same account stands in the way.
 pub fn run(env_file: Option<&Path>) -> Exit {
-    let ground = Ground::survey(env_file);
-    let (level, format, output) = ground.log_style();
-    telemetry::start(level, format, output, ground.redactor.clone());
+    let env = CommandEnv::survey(env_file);
+    let (level, format, output) = env.log_style();
+    telemetry::start(level, format, output, env.redactor.clone());
 
-    let report = &ground.configuration.report;
+    let report = &env.configuration.report;
     report.warnings.iter().for_each(|warning| warn!("{warning}"));
     report.mistakes.iter().for_each(|mistake| error!("{mistake}"));
-    let Some(settings) = &ground.configuration.settings else {
+    let Some(settings) = &env.configuration.settings else {
         error!("not started: {} in the configuration", count(report.mistakes.len(), "mistake"));
         return Exit::Misconfigured;
     };
     // Whoever asks at intervals asks once each time, and `/health` learns of every failure; workers are patient.
-    let ways = ground.way(settings, Backoff::never()).and_then(|once| {
-        let patient = ground.way(settings, Backoff::default())?;
-        Ok(Ways { once, patient, memory: ground.memory.clone() })
+    let ways = env.way(settings, Backoff::never()).and_then(|once| {
+        let patient = env.way(settings, Backoff::default())?;
+        Ok(BackendConnections { once, patient, memory: env.memory.clone() })
     });
     let ways = match ways {
         Ok(ways) => ways,
@@ -82,10 +82,10 @@ pub fn run(env_file: Option<&Path>) -> Exit {
         }
     };
     info!("{} {}: {}", env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"), report.summary());
-    serve(settings, &ways, &ground.redactor)
+    serve(settings, &ways, &env.redactor)
 }
 
-fn serve(settings: &Settings, ways: &Ways, redactor: &Arc<Redactor>) -> Exit {
+fn serve(settings: &Settings, ways: &BackendConnections, redactor: &Arc<Redactor>) -> Exit {
     // In place before anything slow: as PID 1 of a container an unhandled signal is ignored.
     let (told, signals) = crossbeam_channel::bounded(1);
     let heard = ctrlc::set_handler(move || {
@@ -118,15 +118,16 @@ fn serve(settings: &Settings, ways: &Ways, redactor: &Arc<Redactor>) -> Exit {
     server.notes_panics(state.panics.clone());
     info!("listening on http://{}", server.local_addr());
     state.keeps(ledger.clone());
-    let names = doors::open_names(folder.as_ref(), &ledger);
+    let names = agent_api_setup::open_names(folder.as_ref(), &ledger);
     let sessions = Arc::new(open_sessions(settings, folder.as_ref(), &ledger));
-    let wakes = Arc::new(doors::open_wakes(settings, folder.as_ref(), &ledger));
-    state.operator.opens(ask::address(settings.http.connect_host(), server.local_addr().port()));
-    let left = Left { hold: state.operator.hold(), ..left };
-    let switches = Switches::default();
+    let wakes = Arc::new(agent_api_setup::open_wakes(settings, folder.as_ref(), &ledger));
+    state.operator.opens(service_client::address(settings.http.connect_host(), server.local_addr().port()));
+    let left = RecoveredState { hold: state.operator.hold(), ..left };
+    let switches = StopSwitches::default();
     let gateway = settings.gateway.url.clone().map(|base| {
-        let (token, limits) = (settings.gateway.token.clone(), Limits::new(settings.gateway.silence_max));
-        Endpoint::with_limits(base, token, &ways.once.roots, redactor.clone(), limits)
+        let (token, limits) =
+            (settings.gateway.token.clone(), GatewayLimits::new(settings.gateway.silence_max));
+        GatewayEndpoint::with_limits(base, token, &ways.once.roots, redactor.clone(), limits)
             .with_names(names)
             .with_memory(ways.memory.gateway.clone())
     });
@@ -134,7 +135,7 @@ fn serve(settings: &Settings, ways: &Ways, redactor: &Arc<Redactor>) -> Exit {
         state.line.leads_to(gateway);
     }
     state.compares([&ways.once.endpoint, &ways.patient.endpoint].map(Clone::clone).into());
-    let house = House {
+    let house = ThreadSetup {
         settings,
         ways,
         gateway,
@@ -160,7 +161,7 @@ fn serve(settings: &Settings, ways: &Ways, redactor: &Arc<Redactor>) -> Exit {
     }
     ledger.stops();
     let (view, drain) = (service.view(), settings.delivery.drain);
-    let ladder = Ladder::begin(signals, drain, cause.exit());
+    let ladder = Shutdown::begin(signals, drain, cause.exit());
     state.drains();
     match view.standing().running {
         0 => info!("stopping"),
@@ -191,12 +192,12 @@ fn serve(settings: &Settings, ways: &Ways, redactor: &Arc<Redactor>) -> Exit {
 }
 
 /// The service's own server.
-fn listen(settings: &Settings, ways: &Ways, state: &Arc<State>) -> io::Result<Server> {
+fn listen(settings: &Settings, ways: &BackendConnections, state: &Arc<State>) -> io::Result<Server> {
     let (admitting, answering) = (state.clone(), state.clone());
     let address = (settings.http.host.as_str(), settings.http.port);
     let admit = move |request: &Request| admitting.refuse(request);
     let answer = move |request: Request| answering.answer(&request);
-    Server::bind_admitting(address, doors::limits(&ways.memory), admit, answer)
+    Server::bind_admitting(address, agent_api_setup::limits(&ways.memory), admit, answer)
 }
 
 /// Waits until there is a reason to end.
@@ -221,16 +222,16 @@ fn wait(signals: &Receiver<()>, service: &Service, state: &State) -> Cause {
 }
 
 /// The ways to the backend.
-struct Ways {
-    once: Way,
-    patient: Way,
+struct BackendConnections {
+    once: BackendConnection,
+    patient: BackendConnection,
     /// For what comes on them, from the gateway, and with requests.
     memory: ByteBudget,
 }
 
 /// What ends which calls.
 #[derive(Default)]
-struct Switches {
+struct StopSwitches {
     /// Roster and reports: at once.
     chores: Stop,
     /// Turns of agents: when the patience with them is over.
@@ -240,23 +241,23 @@ struct Switches {
 }
 
 /// What the threads are made of.
-struct House<'a> {
+struct ThreadSetup<'a> {
     settings: &'a Settings,
-    ways: &'a Ways,
+    ways: &'a BackendConnections,
     /// None where none is configured.
-    gateway: Option<Endpoint>,
+    gateway: Option<GatewayEndpoint>,
     state: &'a Arc<State>,
     ledger: &'a Arc<Ledger>,
-    made: &'a Arc<Made>,
+    made: &'a Arc<RecentIds>,
     sessions: &'a Arc<Sessions>,
     wakes: &'a Arc<Keeper>,
     redactor: &'a Arc<Redactor>,
-    switches: &'a Switches,
+    switches: &'a StopSwitches,
 }
 
-impl House<'_> {
+impl ThreadSetup<'_> {
     /// Starts everything but the server. The receiver ends with the chores.
-    fn start(&self, port: u16, left: Left) -> io::Result<(Service, Receiver<()>)> {
+    fn start(&self, port: u16, left: RecoveredState) -> io::Result<(Service, Receiver<()>)> {
         let team = Team::default();
         self.state.operator.knows(team.clone());
         let service = Service::start(self.delivery(&team, port, left))?;
@@ -270,7 +271,7 @@ impl House<'_> {
         let gateway = self.gateway.as_ref().map(|gateway| gateway.client(stop));
         let mut reporter = Reporter::new(mission, gateway, self.state.clone(), team.clone(), self.settings);
         let (interval, switch, living) = (self.settings.report_interval, stop.clone(), alive.clone());
-        chores::spawn("reporter", (self.state.panics.clone(), stop.clone()), move || {
+        background::spawn("reporter", (self.state.panics.clone(), stop.clone()), move || {
             let _living = &living;
             reporter.run(&switch, interval);
         })?;
@@ -278,19 +279,19 @@ impl House<'_> {
         let (interval, switch, state) =
             (self.settings.agents.sync_interval, stop.clone(), self.state.clone());
         let (sessions, wakes, living) = (self.sessions.clone(), self.wakes.clone(), alive.clone());
-        chores::spawn("roster", (self.state.panics.clone(), stop.clone()), move || {
+        background::spawn("roster", (self.state.panics.clone(), stop.clone()), move || {
             let _living = &living;
             follow_roster(&team, &mission, (&state, &sessions, &wakes), &switch, interval);
         })?;
         let (view, switch, state) = (service.view(), stop.clone(), self.state.clone());
-        chores::spawn("state-dir", (self.state.panics.clone(), stop.clone()), move || {
+        background::spawn("state-dir", (self.state.panics.clone(), stop.clone()), move || {
             let _living = &alive;
             displaced::watch(&state, &view, &switch);
         })?;
         Ok((service, ended))
     }
 
-    fn delivery(&self, team: &Team, port: u16, left: Left) -> Setup {
+    fn delivery(&self, team: &Team, port: u16, left: RecoveredState) -> DeliverySetup {
         let settings = self.settings;
         let delivery = &settings.delivery;
         let rules = Arc::new(Rules {
@@ -306,7 +307,7 @@ impl House<'_> {
 
         let worker = |_| Worker {
             mission: tapped(&self.ways.patient, settings, &self.switches.calls, &self.state.backend),
-            gateway: Box::new(Handset {
+            gateway: Box::new(TrackedGateway {
                 gateway: self.gateway.as_ref().map(|gateway| gateway.client(&self.switches.turns)),
                 line: self.state.line.clone(),
             }),
@@ -317,7 +318,7 @@ impl House<'_> {
             rules: rules.clone(),
             metrics: self.state.metrics.clone(),
         };
-        let plan = Plan {
+        let plan = SchedulerConfig {
             workers: delivery.concurrent_sessions_max,
             list_limit: u32::try_from(delivery.list_limit).unwrap_or(u32::MAX),
             rhythm: rhythm(settings),
@@ -328,9 +329,11 @@ impl House<'_> {
         let mission = tapped(&self.ways.once, settings, &self.switches.chores, &self.state.backend);
         let journal = self.ledger.clone();
         let watcher = self.gateway.as_ref().map(|gateway| gateway.client(&self.switches.turns));
-        let watch =
-            (watch::Rhythm::of(settings.gateway.silence_max), watched(watcher, self.state.line.clone()));
-        Setup {
+        let watch = (
+            stall_monitor::StallLimits::of(settings.gateway.silence_max),
+            watched(watcher, self.state.line.clone()),
+        );
+        DeliverySetup {
             plan,
             mission,
             workers,
@@ -348,9 +351,9 @@ fn count(number: usize, thing: &str) -> String {
 }
 
 /// The intervals of the lists, as configured.
-fn rhythm(settings: &Settings) -> Rhythm {
+fn rhythm(settings: &Settings) -> PollIntervals {
     let delivery = &settings.delivery;
-    Rhythm {
+    PollIntervals {
         interval: delivery.interval,
         idle_interval: delivery.idle_interval,
         backoff_base: delivery.backoff_base,

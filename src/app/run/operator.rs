@@ -9,14 +9,14 @@ use std::time::Duration;
 use log::{info, warn};
 use serde_json::json;
 
-use crate::app::casebook::{Casebook, Memory};
-use crate::app::place::Place;
+use crate::app::delivery_report::{DeliveryReport, Memory};
+use crate::app::state_dir::StateDir;
 use crate::app::why::unknown;
 use mcr_config::Settings;
-use mcr_core::delivery::ask::{Answer, Ask, Hold, Refused};
+use mcr_core::delivery::operator_requests::{Hold, OperatorReply, OperatorRequest, Refused};
 use mcr_core::ops::pause::find;
 use mcr_core::ops::why::CLOSING;
-use mcr_core::ops::{Finding, House, Paused};
+use mcr_core::ops::{Finding, Paused, ServiceCondition};
 use mcr_core::work::WorkId;
 use mcr_files::Folder;
 use mcr_http::message::{Reply, Request};
@@ -36,7 +36,7 @@ const LOOK: Duration = Duration::from_millis(20);
 
 /// The operators' side of the service.
 pub(super) struct Operator {
-    place: Place,
+    place: StateDir,
     account: AccountId,
     silence: Duration,
     redactor: Arc<Redactor>,
@@ -52,11 +52,11 @@ pub(super) struct Operator {
 }
 
 /// What of the service an operator meets.
-pub(super) struct Ground<'a> {
+pub(super) struct ServiceState<'a> {
     /// None before the start.
     pub(super) view: Option<&'a View>,
     pub(super) ledger: Option<&'a Ledger>,
-    pub(super) house: House,
+    pub(super) house: ServiceCondition,
     /// How the service is.
     pub(super) health: &'a dyn Fn() -> Health,
     /// What it has counted in the last hour, minute by minute.
@@ -67,7 +67,7 @@ impl Operator {
     /// Without a folder nothing is kept, and nobody is let in.
     pub(super) fn new(settings: &Settings, folder: Option<&Arc<Folder>>, redactor: &Arc<Redactor>) -> Self {
         let place =
-            folder.map_or_else(|| Place::new(&settings.state_dir), |folder| Place::of(folder.clone()));
+            folder.map_or_else(|| StateDir::new(&settings.state_dir), |folder| StateDir::of(folder.clone()));
         Self {
             paused: Mutex::new(place.paused()),
             changing: Mutex::default(),
@@ -123,7 +123,7 @@ impl Operator {
         if let Some(view) = view
             && !self.paused().agents.is_empty()
         {
-            view.ask(Ask::Hold(self.hold()));
+            view.ask(OperatorRequest::Hold(self.hold()));
         }
     }
 
@@ -135,7 +135,7 @@ impl Operator {
     }
 
     /// Answers a request, if it is let in.
-    pub(super) fn answer(&self, wanted: Wanted, request: &Request, ground: &Ground<'_>) -> Reply {
+    pub(super) fn answer(&self, wanted: Wanted, request: &Request, env: &ServiceState<'_>) -> Reply {
         if let Some(refused) = self.refuse(request) {
             return refused;
         }
@@ -145,33 +145,33 @@ impl Operator {
         };
         match wanted {
             Wanted::Why(id) => {
-                self.wait_for_the_ledger(&id, ground);
-                self.why(&id, ground)
+                self.wait_for_the_ledger(&id, env);
+                self.why(&id, env)
             }
-            Wanted::Deliveries => self.casebook(ground, |book| {
+            Wanted::Deliveries => self.casebook(env, |book| {
                 let set_aside = self.place.last_set_aside();
                 Reply::json_of(&book.overview(set_aside).cleaned(&|text| self.redactor.clean(text)))
             }),
-            Wanted::Overview => self.casebook(ground, |book| {
+            Wanted::Overview => self.casebook(env, |book| {
                 let set_aside = self.place.last_set_aside();
-                let picture = book.picture(&self.roster(), (ground.health)(), (ground.hour)(), set_aside);
+                let picture = book.picture(&self.roster(), (env.health)(), (env.hour)(), set_aside);
                 Reply::json_of(&picture.cleaned(&|text| self.redactor.clean(text)))
             }),
-            Wanted::Retry(id) => self.act(Ask::Retry, ("retries", &id), "it begins again", ground),
-            Wanted::Drop(id) => self.act(Ask::Drop, ("drops", &id), "it is closed for good", ground),
+            Wanted::Retry(id) => self.act(OperatorRequest::Retry, ("retries", &id), "it begins again", env),
+            Wanted::Drop(id) => self.act(OperatorRequest::Drop, ("drops", &id), "it is closed for good", env),
             Wanted::GiveUp(id) => {
-                self.act(Ask::GiveUp, ("gives up", &id), "nobody waits for it any longer", ground)
+                self.act(OperatorRequest::GiveUp, ("gives up", &id), "nobody waits for it any longer", env)
             }
-            Wanted::Pause(agent) => self.change(agent.as_deref(), true, ground),
-            Wanted::Resume(agent) => self.change(agent.as_deref(), false, ground),
+            Wanted::Pause(agent) => self.change(agent.as_deref(), true, env),
+            Wanted::Resume(agent) => self.change(agent.as_deref(), false, env),
         }
     }
 
     /// What has ended is written down within a moment; whoever asks then wants to hear how.
-    fn wait_for_the_ledger(&self, id: &str, ground: &Ground<'_>) {
+    fn wait_for_the_ledger(&self, id: &str, env: &ServiceState<'_>) {
         for _ in 0..LOOKS {
             let mut closing = false;
-            self.casebook(ground, |book| {
+            self.casebook(env, |book| {
                 closing = book.find(id).is_some_and(|finding| finding.state == CLOSING);
                 Reply::empty(200)
             });
@@ -182,9 +182,9 @@ impl Operator {
         }
     }
 
-    fn why(&self, id: &str, ground: &Ground<'_>) -> Reply {
+    fn why(&self, id: &str, env: &ServiceState<'_>) -> Reply {
         let clean = |text: &str| self.redactor.clean(text);
-        self.casebook(ground, |book| {
+        self.casebook(env, |book| {
             if let Some(finding) = book.find(id) {
                 return Reply::json_of(&finding.cleaned(&clean));
             }
@@ -204,14 +204,16 @@ impl Operator {
     }
 
     /// Everything that is known now.
-    fn casebook(&self, ground: &Ground<'_>, tell: impl FnOnce(&Casebook<'_>) -> Reply) -> Reply {
+    fn casebook(&self, env: &ServiceState<'_>, tell: impl FnOnce(&DeliveryReport<'_>) -> Reply) -> Reply {
         let mut memory = Memory::default();
-        if let Some(view) = ground.view {
-            let Some(Answer::Rows(pending, shelved)) = view.ask(Ask::Look) else { return too_busy() };
+        if let Some(view) = env.view {
+            let Some(OperatorReply::Rows(pending, shelved)) = view.ask(OperatorRequest::Look) else {
+                return too_busy();
+            };
             memory = Memory { pending, shelved, turns: view.turns() };
         }
         // Behind the look: what the dispatcher has let go of is noted by then.
-        let read = match self.read(ground.ledger) {
+        let read = match self.read(env.ledger) {
             Ok(read) => read,
             Err(why) => {
                 return Reply::error(500, &self.redactor.clean(&format!("The ledger cannot be read: {why}")));
@@ -219,7 +221,7 @@ impl Operator {
         };
         let now = SystemClock.now();
         let roster = self.roster();
-        tell(&Casebook::new(&read, memory, (&self.account, &roster), (&ground.house, self.silence), now))
+        tell(&DeliveryReport::new(&read, memory, (&self.account, &roster), (&env.house, self.silence), now))
     }
 
     /// The ledger, read anew only if something was written since.
@@ -244,23 +246,23 @@ impl Operator {
 
     fn act(
         &self,
-        ask: fn(WorkId) -> Ask,
+        ask: fn(WorkId) -> OperatorRequest,
         (does, id): (&str, &str),
         done: &str,
-        ground: &Ground<'_>,
+        env: &ServiceState<'_>,
     ) -> Reply {
-        match ground.view.and_then(|view| view.ask(ask(WorkId::new(id)))) {
-            Some(Answer::Done) => {
+        match env.view.and_then(|view| view.ask(ask(WorkId::new(id)))) {
+            Some(OperatorReply::Done) => {
                 info!("an operator {does} {}", self.redactor.clean(id));
                 Reply::json_of(&json!({"success": true, "done": done}))
             }
-            Some(Answer::Refused(why)) => Reply::error(status(why), why.explain()),
-            Some(Answer::Rows(..)) | None => too_busy(),
+            Some(OperatorReply::Refused(why)) => Reply::error(status(why), why.explain()),
+            Some(OperatorReply::Rows(..)) | None => too_busy(),
         }
     }
 
     /// Pauses or resumes: here, on the disk, and at the dispatcher.
-    fn change(&self, agent: Option<&str>, pause: bool, ground: &Ground<'_>) -> Reply {
+    fn change(&self, agent: Option<&str>, pause: bool, env: &ServiceState<'_>) -> Reply {
         let changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let roster = self.roster();
         let mut paused = self.paused();
@@ -280,7 +282,7 @@ impl Operator {
         let hold = paused.hold(&roster);
         paused.clone_into(&mut self.paused.lock().unwrap_or_else(PoisonError::into_inner));
         // Before the start there is nobody to be held, and at the start it is looked up.
-        let heard = ground.view.is_none_or(|view| view.ask(Ask::Hold(hold)).is_some());
+        let heard = env.view.is_none_or(|view| view.ask(OperatorRequest::Hold(hold)).is_some());
         drop(changing);
         if !heard {
             return too_busy();

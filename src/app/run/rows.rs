@@ -12,21 +12,21 @@ pub(super) fn delivery_health(
     config: DeliveryConfig,
     excerpt: &dyn Fn(&str) -> String,
 ) -> DeliveryHealth {
-    let tally = standing.tally;
+    let stats = standing.stats;
     let now = SystemClock.now();
     DeliveryHealth {
         running: true,
-        last_delivery: tally.last_delivery,
-        delivered: tally.settled(),
-        failed: tally.failed,
-        consecutive_failures: tally.consecutive_failures,
-        last_error_at: tally.last_error_at,
-        last_error_message: tally.last_error.as_deref().map(excerpt),
-        no_response_terminal_skip_count: tally.of("silent"),
-        required_notification_retry_exhausted_count: tally.of("unanswered"),
-        task_less_replies: tally.of("kept"),
-        ended: tally.ended,
-        skipped: tally.skipped,
+        last_delivery: stats.last_delivery,
+        delivered: stats.settled(),
+        failed: stats.failed,
+        consecutive_failures: stats.consecutive_failures,
+        last_error_at: stats.last_error_at,
+        last_error_message: stats.last_error.as_deref().map(excerpt),
+        no_response_terminal_skip_count: stats.of("silent"),
+        required_notification_retry_exhausted_count: stats.of("unanswered"),
+        task_less_replies: stats.of("kept"),
+        ended: stats.ended,
+        skipped: stats.skipped,
         list_failures: standing.list_failures,
         waiting: standing.known,
         dead: standing.dead,

@@ -5,29 +5,29 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::bell::Bell;
-use super::doors::hosts_of;
+use super::agent_api_setup::hosts_of;
+use super::backend_health::{Backend, clock_ahead};
+use super::gateway_health::GatewayStatus;
 use super::last_hour::LastHour;
-use super::line::Line;
 use super::machine::{free_bytes, resident_bytes};
+use super::nudge_limiter::NudgeLimiter;
 use super::operator::{self, Operator};
 use super::rows::delivery_health;
 use super::snapshot::Prepared;
-use super::tap::{Backend, clock_ahead};
-use super::verdict::Condition;
-use mcr_clients::convex::Endpoint;
+use super::status_report::Condition;
+use mcr_clients::convex::ConvexEndpoint;
 use mcr_clients::mission::catalog;
 use mcr_config::Settings;
 use mcr_core::delivery::scheduler::Standing;
-use mcr_core::ops::House;
+use mcr_core::ops::ServiceCondition;
 use mcr_core::ops::reasons::REFUSES_ALL;
 use mcr_files::Folder;
 use mcr_http::hosts::Hosts;
 use mcr_http::message::{Reply, Request};
 use mcr_http::page;
 use mcr_http::panics::Panics;
-use mcr_model::chance;
 use mcr_model::clock::{Clock as _, SystemClock};
+use mcr_model::random;
 use mcr_model::redact::Redactor;
 use mcr_service::clock::SteadyClock;
 use mcr_service::delivery::service::View;
@@ -49,7 +49,7 @@ const STALE_AFTER_INTERVALS: u32 = 3;
 const ERROR_CHARS: usize = 500;
 
 /// What the configuration says of versions and the machine.
-struct Told {
+struct ConfiguredVersions {
     runtime_service_version: String,
     /// Where it says nothing, the gateway tells.
     openclaw_version: Option<String>,
@@ -60,13 +60,13 @@ struct Told {
 /// What is known.
 pub(super) struct State {
     began: Instant,
-    version: Told,
+    version: ConfiguredVersions,
     ip_address: String,
     config: DeliveryConfig,
     sync_interval: Duration,
     redactor: Arc<Redactor>,
     /// The way to the agents, as its users have found it.
-    pub(super) line: Arc<Line>,
+    pub(super) line: Arc<GatewayStatus>,
     /// The way to Mission Control, as everybody has found it.
     pub(super) backend: Arc<Backend>,
     /// What is counted.
@@ -83,11 +83,11 @@ pub(super) struct State {
     prepared: Prepared,
     last_hour: LastHour,
     /// Who hears what time it is at the backend.
-    clocks: OnceLock<Vec<Endpoint>>,
+    clocks: OnceLock<Vec<ConvexEndpoint>>,
     /// There from the moment on in which rows are delivered.
     delivery: OnceLock<View>,
     /// What nudges from outside ring; there with the delivery.
-    bell: OnceLock<Bell>,
+    bell: OnceLock<NudgeLimiter>,
     /// The host names of the service.
     pub(super) hosts: Hosts,
     /// There once it is open.
@@ -101,7 +101,7 @@ pub(super) struct State {
 impl State {
     /// What people set is shown to whoever asks: a secret in the wrong variable must not be.
     pub(super) fn new(settings: &Settings, folder: Option<&Arc<Folder>>, redactor: &Arc<Redactor>) -> Self {
-        let version = Told {
+        let version = ConfiguredVersions {
             runtime_service_version: redactor.clean(&settings.runtime_version),
             openclaw_version: settings.openclaw_version.as_deref().map(|version| redactor.clean(version)),
             droplet_id: redactor.clean(&settings.droplet.id),
@@ -128,7 +128,7 @@ impl State {
             config,
             sync_interval: settings.agents.sync_interval,
             redactor: redactor.clone(),
-            line: Arc::new(Line::new(configured, client_tools, metrics.clone())),
+            line: Arc::new(GatewayStatus::new(configured, client_tools, metrics.clone())),
             backend: Arc::new(Backend::new(metrics.clone(), redactor.clone(), Box::new(SteadyClock::new()))),
             metrics,
             panics: Panics::default(),
@@ -169,7 +169,7 @@ impl State {
     }
 
     /// From now on these hear what time it is at the backend.
-    pub(super) fn compares(&self, endpoints: Vec<Endpoint>) {
+    pub(super) fn compares(&self, endpoints: Vec<ConvexEndpoint>) {
         // It is set once, by the one who starts.
         let _ = self.clocks.set(endpoints);
     }
@@ -202,7 +202,7 @@ impl State {
     pub(super) fn delivers(&self, view: View) -> std::io::Result<()> {
         let nudged = view.clone();
         // Both are set once, by the one who starts.
-        let _ = self.bell.set(Bell::start(self.panics.clone(), move || nudged.nudge())?);
+        let _ = self.bell.set(NudgeLimiter::start(self.panics.clone(), move || nudged.nudge())?);
         let _ = self.delivery.set(view);
         Ok(())
     }
@@ -236,8 +236,8 @@ impl State {
 
     fn parts(&self) -> Parts {
         let standing = self.delivery.get().map(View::standing);
-        let gate = standing.as_ref().and_then(|standing| standing.gate_closed.as_deref());
-        let mut gateway = self.line.health(gate, standing.is_some());
+        let breaker = standing.as_ref().and_then(|standing| standing.breaker_open.as_deref());
+        let mut gateway = self.line.health(breaker, standing.is_some());
         for error in [&mut gateway.closed, &mut gateway.last_send_error].into_iter().flatten() {
             *error = self.excerpt(error);
         }
@@ -291,7 +291,7 @@ impl State {
 
     fn reply(&self, request: &Request) -> Reply {
         match route(request) {
-            Route::Page => page::live(&chance::hex::<16>()),
+            Route::Page => page::live(&random::hex::<16>()),
             Route::Health => Reply::json(self.prepared.health.get(|| self.health().pretty())).no_store(),
             Route::Version => Reply::json_of(&self.version()).no_store(),
             Route::Metrics { as_data } => self.figures(as_data),
@@ -324,9 +324,9 @@ impl State {
         let ledger = self.ledger.get().map(|ledger| &**ledger);
         let (health, hour) = (|| self.health(), || self.last_hour.note(&self.metrics, self.delivery.get()));
         let house = self.house();
-        let ground =
-            operator::Ground { view: self.delivery.get(), ledger, house, health: &health, hour: &hour };
-        self.operator.answer(wanted, request, &ground).no_store()
+        let env =
+            operator::ServiceState { view: self.delivery.get(), ledger, house, health: &health, hour: &hour };
+        self.operator.answer(wanted, request, &env).no_store()
     }
 
     fn readyz(&self) -> Reply {
@@ -339,19 +339,19 @@ impl State {
     }
 
     /// What stands in everybody's way.
-    fn house(&self) -> House {
+    fn house(&self) -> ServiceCondition {
         let standing = self.delivery.get().map(View::standing);
-        let gate =
-            standing.as_ref().map_or(Some("the service is starting"), |now| now.gate_closed.as_deref());
+        let breaker =
+            standing.as_ref().map_or(Some("the service is starting"), |now| now.breaker_open.as_deref());
         let backend = self.backend.health(None);
-        let lists = standing.as_ref().and_then(|now| now.tally.list_error.clone());
+        let lists = standing.as_ref().and_then(|now| now.stats.list_error.clone());
         let hides = backend.accepted == Some(false) && !backend.token_refused;
         let why = lists.or_else(|| if backend.accepted == Some(true) { None } else { backend.last_error });
         let ledger = self.ledger_health();
-        House {
+        ServiceCondition {
             runs: true,
             mistake: None,
-            gateway: self.line.health(gate, standing.is_some()).closed,
+            gateway: self.line.health(breaker, standing.is_some()).closed,
             backend: why.map(|why| if hides { format!("{REFUSES_ALL} ({why})") } else { why }),
             foreign: standing.and_then(|now| now.foreign).map(|foreign| foreign.to_string()),
             ledger: ledger.off,

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use mission_control_runtime::clock::{Clock as _, Millis};
 use mission_control_runtime::heartbeat::keeper::FILE;
-use mission_control_runtime::heartbeat::wake::{EVENTS_MAX, PAUSE, Wakes};
+use mission_control_runtime::heartbeat::wake::{EVENTS_MAX, PAUSE, WakeQueues};
 use mission_control_runtime::model::{SessionKey, SessionScope};
 use mission_control_runtime::work::Track;
 use serde_json::{Value, json};
@@ -19,7 +19,7 @@ const NONE: Option<&str> = None;
 impl Stand {
     /// What waits for an agent: the queue and the text of each event.
     fn waiting(&self, slug: &str) -> Vec<(String, String)> {
-        let of = |wakes: &Wakes| {
+        let of = |wakes: &WakeQueues| {
             let events = wakes.waiting(slug).0.into_iter();
             events.map(|event| (event.queue.expose().to_owned(), event.text.clone())).collect()
         };
@@ -339,7 +339,7 @@ fn twenty_events_wait_and_an_agent_is_woken_once_in_ten_seconds() {
     }
     let waits = stand.waiting("ben");
     assert_eq!((waits.len(), waits[0].1.as_str(), waits[19].1.as_str()), (20, "event 2", "event 21"));
-    let figures = stand.wakes.look(Wakes::figures);
+    let figures = stand.wakes.look(WakeQueues::figures);
     assert_eq!((figures.waiting, figures.dropped, figures.taken, figures.asked), (20, 1, 21, 0));
 
     stand.rests();

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use mission_control_runtime::clock::Millis;
 use mission_control_runtime::delivery::journal::{Journal as _, Note, Wait};
-use mission_control_runtime::delivery::{Record, Stage, Work};
+use mission_control_runtime::delivery::{Record, Stage, ToolRounds};
 use mission_control_runtime::files::{Access, Folder};
 use mission_control_runtime::ledger::{Ledger, Options};
 use mission_control_runtime::model::{AccountId, LedgerSync, Notification};
@@ -35,7 +35,7 @@ fn ledger_with(state: &Path, record: &Record) {
 }
 
 fn working() -> Record {
-    Record { tries: 1, stage: Stage::Working(Work::default()), ..Record::default() }
+    Record { tries: 1, stage: Stage::Working(ToolRounds::default()), ..Record::default() }
 }
 
 /// The names, sizes and times of all files but those that SQLite puts beside a database for its readers.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use mission_control_runtime::demo::gateway::{Prompt, Thought};
 use serde_json::{Value, json};
 
-use super::house::House;
+use super::processes::House;
 
 const LIMIT: Duration = Duration::from_secs(5);
 

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use mission_control_runtime::demo::gateway::{HALF_EMOJI, Prompt, Thought};
 use serde_json::json;
 
-use super::house::House;
 use super::over_http::way;
+use super::processes::House;
 use crate::support::board::agent;
 
 /// JavaScript cuts an emoji in two and writes the first half: the answer is posted with U+FFFD, after one turn.

@@ -8,9 +8,9 @@ use mission_control_runtime::demo::gateway::{Fault, Prompt, Thought};
 use mission_control_runtime::http::message::Reply;
 use serde_json::{Value, json};
 
-use super::face::{Meddler, restart};
-use super::house::House;
 use super::polite;
+use super::processes::House;
+use super::status_endpoints::{Meddler, restart};
 
 /// Two variables of the original are shown as they are set, and beside them that nothing depends on them.
 #[test]

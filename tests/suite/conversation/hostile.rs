@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use mission_control_runtime::demo::gateway::{Fault, Prompt, Thought};
 use serde_json::json;
 
-use super::house::House;
 use super::polite;
+use super::processes::House;
 
 /// Sends a request without a body as it is; the whole answer.
 fn raw(address: &str, head: &str) -> String {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use mission_control_runtime::demo::gateway::{Fault, Item, Prompt, Thought};
 
-use super::house::House;
 use super::polite;
+use super::processes::House;
 
 /// What nothing may show: the tokens that the tests use, and how session keys begin.
 fn secrets(house: &House) -> Vec<String> {

@@ -13,9 +13,9 @@ use mission_control_runtime::demo::gateway::{Prompt, Release, Thought};
 use mission_control_runtime::ledger;
 use serde_json::{Value, json};
 
-use super::house::House;
 use super::operator::as_operator;
 use super::polite;
+use super::processes::House;
 use crate::support::dice::Dice;
 use crate::support::forge::forge;
 use crate::support::program::private;

@@ -10,12 +10,12 @@ use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use mission_control_runtime::clock::{Clock as _, SystemClock};
-use mission_control_runtime::delivery::journal::{Step, Told};
+use mission_control_runtime::delivery::journal::{RecordedStep, Step};
 use mission_control_runtime::demo::gateway::{Item, Prompt, Thought, marker};
 use mission_control_runtime::ledger;
 use serde_json::{Value, json};
 
-use super::house::House;
+use super::processes::House;
 use crate::support::dice::Dice;
 use crate::support::program::private;
 
@@ -140,7 +140,7 @@ fn whoever_is_killed_when_every_row_ends_once() {
         for tale in ledger::read(&private(Path::new(house.state_dir()))).unwrap().tales {
             // What ended longer ago was not hit.
             let hit = tale.closed.is_none_or(|at| now.since(at) < JUST_ENDED);
-            let stands = |told: &&Told| told.step != Step::Restarted.name();
+            let stands = |told: &&RecordedStep| told.step != Step::Restarted.name();
             if let Some(last) = tale.told.iter().rev().find(stands).filter(|_| hit) {
                 *stood.entry(last.step.clone()).or_default() += 1;
             }

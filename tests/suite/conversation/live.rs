@@ -6,9 +6,9 @@ use std::net::TcpStream;
 use mission_control_runtime::demo::gateway::{Prompt, Thought};
 use serde_json::{Value, json};
 
-use super::house::House;
 use super::operator::{as_operator, dead_letter, token};
 use super::polite;
+use super::processes::House;
 
 /// An answer as it comes through the socket: status, head in lower case, body.
 fn raw(house: &House, request: &str) -> (u16, String, String) {

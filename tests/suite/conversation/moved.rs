@@ -8,7 +8,7 @@ use mission_control_runtime::demo::gateway::{Prompt, Thought};
 use mission_control_runtime::ledger;
 use serde_json::Value;
 
-use super::house::House;
+use super::processes::House;
 use super::rivals::{STAND_BACK, doubled};
 use crate::support::program::private;
 

@@ -3,7 +3,7 @@
 use mission_control_runtime::demo::gateway::{Prompt, Thought};
 use serde_json::json;
 
-use super::house::House;
+use super::processes::House;
 
 fn polite(_: &Prompt) -> Thought {
     Thought::say("Here I am.")

@@ -6,8 +6,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use mission_control_runtime::demo::gateway::{Fault, Prompt, Thought};
 use serde_json::{Value, json};
 
-use super::house::House;
 use super::polite;
+use super::processes::House;
 use crate::support::board::agent;
 use crate::support::program::exchange;
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use mission_control_runtime::demo::gateway::{Prompt, Thought};
 use serde_json::{Value, json};
 
-use super::house::House;
+use super::processes::House;
 use crate::support::board::agent;
 
 /// What a briefing says of the way to the board: the address, and the headers to be sent there.

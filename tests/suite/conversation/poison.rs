@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use mission_control_runtime::demo::gateway::{Fault, Prompt, Thought};
 
-use super::house::House;
+use super::processes::House;
 
 const POISON: usize = 50;
 const GOOD: usize = 150;

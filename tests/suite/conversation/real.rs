@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use mission_control_runtime::demo::gateway::Release;
 use serde_json::{Value, json};
 
-use super::house::House;
+use super::processes::House;
 use crate::support::team::gone;
 
 /// Who is at both gateways.

@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::house::House;
+use super::processes::House;
 use crate::support::board::agent;
 use crate::support::program::{Running, private};
 

@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex};
 use mission_control_runtime::demo::gateway::{Fault, Prompt, Release, Thought};
 use serde_json::{Value, json};
 
-use super::face::figures;
-use super::house::House;
 use super::over_http::{post, way};
+use super::processes::House;
+use super::status_endpoints::figures;
 
 /// Agents whose turns never end by themselves, but where the message to answer says `SAY`.
 fn endless(prompt: &Prompt) -> Thought {

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use mission_control_runtime::demo::gateway::{Fault, Prompt, Thought};
 use serde_json::Value;
 
-use super::house::House;
+use super::processes::House;
 use crate::support::program::get;
 
 /// What the program promises, beside the time of the drain.

@@ -14,7 +14,7 @@ use mission_control_runtime::ledger;
 use mission_control_runtime::model::TaskId;
 use mission_control_runtime::work::{TestWork, WorkId};
 
-use super::house::House;
+use super::processes::House;
 use crate::support::dice::Dice;
 use crate::support::program::private;
 

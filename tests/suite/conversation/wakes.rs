@@ -6,9 +6,9 @@ use std::path::Path;
 use mission_control_runtime::heartbeat::keeper::FILE;
 use serde_json::{Value, json};
 
-use super::face::{ask, figures, restart};
-use super::house::House;
 use super::polite;
+use super::processes::House;
+use super::status_endpoints::{ask, figures, restart};
 use crate::support::board::agent;
 
 /// What no open endpoint and no log may say.

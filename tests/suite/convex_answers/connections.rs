@@ -4,7 +4,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use mission_control_runtime::convex::{Backoff, Class, Convex, Limits, Ran, Why};
+use mission_control_runtime::convex::{Backoff, Class, Convex, ConvexLimits, Ran, Why};
 use serde_json::value::RawValue;
 
 use super::{
@@ -69,14 +69,14 @@ fn a_connection_gone_silent_after_the_request_may_have_run_it() {
             scope.spawn(move || {
                 for caller in Caller::ALL {
                     let server = ScriptedHttp::start([bad.clone()]);
-                    let convex = client(&server.url(), Limits { phases: short, ..asks_once() });
+                    let convex = client(&server.url(), ConvexLimits { phases: short, ..asks_once() });
                     let error = caller.ask(&convex, PATIENT).unwrap_err();
                     let expected = (Why::TimedOut, class_for(MAYBE, caller));
                     assert_eq!((error.why, error.class), expected, "silent {name}: {error:?}");
                 }
                 for caller in [Caller::UnsafeAction, Caller::UnsafeMutation] {
                     let server = ScriptedHttp::start([bad.clone(), Move::Send(answer(200, GOOD))]);
-                    let convex = client(&server.url(), Limits { phases: short, ..asks_again() });
+                    let convex = client(&server.url(), ConvexLimits { phases: short, ..asks_again() });
                     assert!(caller.ask(&convex, PATIENT).is_err());
                     assert_eq!(server.connections(), 1, "silent {name}: sent once");
                 }
@@ -88,7 +88,8 @@ fn a_connection_gone_silent_after_the_request_may_have_run_it() {
 #[test]
 fn a_request_that_did_not_reach_the_backend_whole_did_not_run() {
     let args = large_args();
-    let limits = |limits: Limits, ms| Limits { phases: phases(Duration::from_millis(ms)), ..limits };
+    let limits =
+        |limits: ConvexLimits, ms| ConvexLimits { phases: phases(Duration::from_millis(ms)), ..limits };
     let rows = [
         ("cut", Move::CutInBody(1000), 20_000, Why::LostAnswer),
         ("silent", Move::StallAtOnce, 300, Why::TimedOut),
@@ -120,7 +121,7 @@ fn nobody_listening_is_asked_again_even_for_unsafe_calls() {
     let refusing = Refusing::new();
     // An attempt that begins in the last milliseconds may be ended by the deadline instead of the refusal.
     let backoff = Backoff { shortest_attempt: Duration::from_millis(500), ..asks_again().backoff };
-    let convex = client(&format!("http://{}", refusing.address()), Limits { backoff, ..asks_again() });
+    let convex = client(&format!("http://{}", refusing.address()), ConvexLimits { backoff, ..asks_again() });
     let error = Caller::UnsafeAction.ask(&convex, Duration::from_millis(800)).unwrap_err();
     assert!(error.attempts > 1, "{error:?}");
     assert_eq!((error.why, error.class, error.ran), (Why::Unreachable, Class::Transient, Ran::No));

@@ -4,7 +4,7 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use mission_control_runtime::convex::{Backoff, Class, Limits, Ran, Why};
+use mission_control_runtime::convex::{Backoff, Class, ConvexLimits, Ran, Why};
 use mission_control_runtime::wire::Stop;
 use serde_json::value::RawValue;
 
@@ -102,7 +102,7 @@ fn a_safe_call_is_repeated_until_its_deadline_and_under_one_request_id() {
     let begun = Instant::now();
     // The last attempt has time enough to end by its answer and not by the deadline.
     let backoff = Backoff { shortest_attempt: Duration::from_millis(400), ..asks_again().backoff };
-    let convex = client(&server.url(), Limits { backoff, ..asks_again() });
+    let convex = client(&server.url(), ConvexLimits { backoff, ..asks_again() });
     let error = Caller::SafeAction.ask(&convex, Duration::from_millis(600)).unwrap_err();
     assert!(begun.elapsed() < Duration::from_secs(5));
     let seen = server.seen();
@@ -172,7 +172,7 @@ fn stopping_ends_the_wait_for_the_next_try() {
     let long = Duration::from_secs(15);
     let limits = asks_again();
     let backoff = Backoff { overload: long, ..limits.backoff };
-    let convex = endpoint(&server.url(), Limits { backoff, ..limits }).client(&stop);
+    let convex = endpoint(&server.url(), ConvexLimits { backoff, ..limits }).client(&stop);
     let begun = Instant::now();
     let error = thread::scope(|scope| {
         let call = scope.spawn(|| Caller::SafeAction.ask(&convex, PATIENT).unwrap_err());

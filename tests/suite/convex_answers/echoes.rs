@@ -1,6 +1,6 @@
 //! A backend that gives our own secrets back: none of them may leave the house, by any road.
 
-use mission_control_runtime::convex::{Call, CallError, Class, Endpoint, Kind, Ran, Why};
+use mission_control_runtime::convex::{Call, CallError, Class, ConvexEndpoint, Kind, Ran, Why};
 use mission_control_runtime::model::BaseUrl;
 use mission_control_runtime::redact::Redactor;
 use mission_control_runtime::secret::Secret;
@@ -46,8 +46,12 @@ fn a_token_that_comes_back_is_not_passed_on() {
     for (name, bytes) in rows {
         let server = ScriptedHttp::start([Move::Send(bytes)]);
         let redactor = Redactor::new(&[Secret::new(token)]).into();
-        let endpoint =
-            Endpoint::with_limits(BaseUrl::parse(&server.url()).unwrap(), roots(), redactor, asks_once());
+        let endpoint = ConvexEndpoint::with_limits(
+            BaseUrl::parse(&server.url()).unwrap(),
+            roots(),
+            redactor,
+            asks_once(),
+        );
         let args = serde_json::value::to_raw_value(&json!({"serviceToken": token})).unwrap();
         let convex = endpoint.client(&Stop::new());
         let error = Caller::UnsafeAction.ask_with(&convex, &args, PATIENT).unwrap_err();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use mission_control_runtime::delivery::prompt::fence::{Fence, beginning};
+use mission_control_runtime::delivery::prompt::fence::{PromptFence, beginning};
 use mission_control_runtime::delivery::prompt::{LEAST_BUDGET, Scene, brief};
 use mission_control_runtime::model::DeliveryContext;
 use mission_control_runtime::model::limits::chars;
@@ -176,7 +176,7 @@ proptest! {
 
     #[test]
     fn a_foreign_text_never_keeps_the_mark(text in "[q7f3x9kdQ<> \n]{0,40}", at in 0_usize..24) {
-        let clean = Fence(MARK).clean(&text).to_lowercase();
+        let clean = PromptFence(MARK).clean(&text).to_lowercase();
         prop_assert!(!clean.contains(MARK));
         let context = with(FOREIGN[at], &format!("{text}{MARK}{text}"));
         let expected = with(FOREIGN[at], "x harmless");

@@ -1,6 +1,6 @@
 //! What a reply means, and how a long one is divided.
 
-use mission_control_runtime::delivery::reply::{Said, Silence, read, split};
+use mission_control_runtime::delivery::reply::{AgentReply, Silence, read, split};
 use mission_control_runtime::model::limits::{MESSAGE_CHARS, chars};
 use proptest::prelude::*;
 
@@ -68,15 +68,15 @@ fn a_reply_means_what_5_6_says() {
     for (text, expected) in rows {
         let got = read(Some(text));
         match expected {
-            Ok(text) => assert_eq!(got, Said::Text(text.to_owned())),
+            Ok(text) => assert_eq!(got, AgentReply::Text(text.to_owned())),
             // Which silence it is matters only where the text is one word of control.
             Err(_) if text.trim().contains('\n') => {
-                assert!(matches!(got, Said::Silence(_)), "{text:?}: {got:?}");
+                assert!(matches!(got, AgentReply::Silence(_)), "{text:?}: {got:?}");
             }
-            Err(silence) => assert_eq!(got, Said::Silence(silence), "{text:?}"),
+            Err(silence) => assert_eq!(got, AgentReply::Silence(silence), "{text:?}"),
         }
     }
-    assert_eq!(read(None), Said::Silence(Silence::Empty));
+    assert_eq!(read(None), AgentReply::Silence(Silence::Empty));
 }
 
 #[test]

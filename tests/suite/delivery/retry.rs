@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use mission_control_runtime::delivery::failure::{Setback, Trouble, Unsettled, Weight};
 use mission_control_runtime::delivery::reply::Silence;
 use mission_control_runtime::delivery::retry::{Budget, LOST_MAX, Next, SILENCES_MAX, after};
-use mission_control_runtime::delivery::trouble::{Setback, Trouble, Unsettled, Weight};
 use mission_control_runtime::delivery::{End, Record, from_form_1};
 use mission_control_runtime::gateway::history::Waiting;
 use mission_control_runtime::gateway::{Class, GatewayError, Why};

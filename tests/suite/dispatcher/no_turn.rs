@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use mission_control_runtime::clock::Millis;
-use mission_control_runtime::delivery::ask::{Answer, Ask, Hold};
+use mission_control_runtime::delivery::operator_requests::{Hold, OperatorReply, OperatorRequest};
 use mission_control_runtime::delivery::{End, Record, Stage};
 
 use super::world::{Fate, World, answered, row};
@@ -35,7 +35,7 @@ fn recorded_answers_are_posted_while_the_gateway_is_away() {
         let mut settled = world.settled.clone();
         settled.sort_unstable();
         assert_eq!(settled, ["answered-1", "answered-2", "ended"], "{first} first");
-        assert!(world.dispatcher.standing().gate_closed.is_some());
+        assert!(world.dispatcher.standing().breaker_open.is_some());
         assert!(
             world.now().since(Millis(0)) >= HOUR
                 && world.starts.iter().all(|start| start.at < Millis(200_000))
@@ -64,7 +64,7 @@ fn a_row_that_needs_no_turn_is_never_the_trial() {
         world.arrive(&format!("t{n}"), "mention", &format!("turn{n}"));
     }
     world.run_for(Duration::from_secs(20));
-    assert!(world.dispatcher.standing().gate_closed.is_some());
+    assert!(world.dispatcher.standing().breaker_open.is_some());
     let before = world.starts.len();
     // Probes succeed and turns do not: the worst case for whatever goes first.
     world.probes_lie(true);
@@ -96,7 +96,7 @@ fn a_pause_holds_turns_and_no_answers() {
         world.run_for(HOUR);
         assert_eq!(world.settled, ["answered", "ended"]);
         assert_eq!(world.started().len(), 2, "the paused row did not begin");
-        assert!(matches!(world.ask(Ask::Hold(Hold::default())), Answer::Done));
+        assert!(matches!(world.ask(OperatorRequest::Hold(Hold::default())), OperatorReply::Done));
         world.gateway_is_away(false);
         world.run_until_settled();
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mission_control_runtime::clock::Millis;
 use mission_control_runtime::delivery::Record;
-use mission_control_runtime::delivery::ask::{Answer, Ask, Place};
+use mission_control_runtime::delivery::operator_requests::{OperatorReply, OperatorRequest, Place};
 use mission_control_runtime::work::WorkId;
 use proptest::prelude::*;
 
@@ -133,7 +133,7 @@ fn the_place_names_what_a_row_waits_for() {
     world.arrive("t", "mention", "second");
     world.run_for(Duration::from_millis(100));
     let places = |world: &mut World| -> Vec<(String, Place)> {
-        let Answer::Rows(pending, _) = world.ask(Ask::Look) else { panic!("no rows") };
+        let OperatorReply::Rows(pending, _) = world.ask(OperatorRequest::Look) else { panic!("no rows") };
         pending.into_iter().map(|row| (row.work.id.to_string(), row.place)).collect()
     };
     let behind = |id: &str| Place::Behind(WorkId::new(id));

@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use crate::support::work::work_of;
 use mission_control_runtime::clock::Millis;
-use mission_control_runtime::delivery::ask::{Answer, Ask, Ear, Hold};
+use mission_control_runtime::delivery::failure::{Setback, Unsettled, Weight};
+use mission_control_runtime::delivery::operator_requests::{Hold, OperatorReply, OperatorRequest, ReplyTo};
 use mission_control_runtime::delivery::policy::Skip;
 use mission_control_runtime::delivery::retry::{self, Next};
-use mission_control_runtime::delivery::scheduler::{Effect, Event, Left, Plan, Rhythm, Scheduler, Wish};
-use mission_control_runtime::delivery::trouble::{Setback, Unsettled, Weight};
+use mission_control_runtime::delivery::scheduler::{
+    Effect, Event, OperatorEffect, PollIntervals, RecoveredState, Scheduler, SchedulerConfig,
+};
 use mission_control_runtime::delivery::{
     End, Job, Outcome, PendingAnswer, Record, Sent, Stage, Trouble, UnknownFields, cause,
 };
@@ -81,9 +83,9 @@ pub(super) fn row(track: &str, kind: &str, id: &str, at: Millis) -> Notification
 }
 
 /// There is no journal; whoever asked is told.
-fn grant(wish: Wish) {
-    if let Wish::Tell(ear, answer) = wish {
-        ear.tell(answer);
+fn grant(wish: OperatorEffect) {
+    if let OperatorEffect::Tell(reply_to, answer) = wish {
+        reply_to.tell(answer);
     }
 }
 
@@ -154,15 +156,15 @@ impl World {
     pub(super) fn paused(workers: usize, open: Vec<(Notification, Record)>, hold: Hold) -> Self {
         let rows = (0..).zip(open.iter().map(|(row, _)| (row.clone(), Millis(0)))).collect();
         let open: Vec<_> = open.into_iter().map(|(row, record)| (work_of(&row), record, None)).collect();
-        let rhythm = Rhythm {
+        let rhythm = PollIntervals {
             interval: Duration::from_secs(5),
             idle_interval: Duration::from_mins(1),
             backoff_base: Duration::from_secs(5),
             backoff_max: Duration::from_mins(5),
         };
-        let (arrived, plan) = (open.len(), Plan { workers, list_limit: 50, rhythm });
+        let (arrived, plan) = (open.len(), SchedulerConfig { workers, list_limit: 50, rhythm });
         let overtaken = (0..arrived).map(|number| (number, (0, 0))).collect();
-        let left = Left { open, hold, ..Left::default() };
+        let left = RecoveredState { open, hold, ..RecoveredState::default() };
         let mut world = Self {
             dispatcher: Scheduler::with(plan, left, Millis(0)),
             starts: Vec::new(),
@@ -240,9 +242,9 @@ impl World {
     }
 
     /// A person asks, or wants something done.
-    pub(super) fn ask(&mut self, ask: Ask) -> Answer {
+    pub(super) fn ask(&mut self, ask: OperatorRequest) -> OperatorReply {
         let (tell, told) = std::sync::mpsc::channel();
-        self.tell(Some(Event::Asked(ask, Ear::new(move |answer| tell.send(answer).unwrap()))));
+        self.tell(Some(Event::Asked(ask, ReplyTo::new(move |answer| tell.send(answer).unwrap()))));
         told.try_recv().expect("it answers at once")
     }
 

@@ -8,8 +8,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use mission_control_runtime::demo::gateway::{self, BODY_BYTES, Options, Prompt, ScriptedGateway, Thought};
-use mission_control_runtime::http::server::{Limits, Server};
-use mission_control_runtime::ledger::{self, Tale};
+use mission_control_runtime::http::server::{Server, ServerLimits};
+use mission_control_runtime::ledger::{self, DeliveryHistory};
 use mission_control_runtime::local;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -129,7 +129,7 @@ impl World {
         };
         let gateway = ScriptedGateway::new(options, Arc::new(mind(thoughts, failures.clone())));
         let doors = gateway.clone();
-        let limits = Limits::default().with_body_limit(gateway::PATH, BODY_BYTES);
+        let limits = ServerLimits::default().with_body_limit(gateway::PATH, BODY_BYTES);
         let answer = move |request| doors.answer(&request);
         let server = Server::bind_refusing("127.0.0.1:0", limits, ScriptedGateway::refuse, answer).unwrap();
         let broken = Arc::<AtomicUsize>::default();
@@ -172,7 +172,7 @@ impl World {
     }
 
     /// Waits until this is so in the program's ledger.
-    pub(super) fn until_recorded(&self, what: &str, is_so: impl Fn(&[Tale]) -> bool) {
+    pub(super) fn until_recorded(&self, what: &str, is_so: impl Fn(&[DeliveryHistory]) -> bool) {
         let until = Instant::now() + PATIENCE;
         while !is_so(&ledger::read(&private(self.state.path())).unwrap().tales) {
             assert!(Instant::now() < until, "never: {what}");

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use mission_control_runtime::clock::Pulse;
-use mission_control_runtime::gateway::client::Limits;
+use mission_control_runtime::gateway::client::GatewayLimits;
 use mission_control_runtime::gateway::{Class, Gateway, Input, Turn, Why};
 use mission_control_runtime::model::SessionKey;
 use mission_control_runtime::wire::Stop;
@@ -115,7 +115,7 @@ fn what_is_complete_is_not_lost_by_what_follows() {
 
 #[test]
 fn silence_ends_a_turn_and_a_drip_does_not() {
-    let short = Limits { silence: Duration::from_millis(400), ..Limits::new(PATIENT) };
+    let short = GatewayLimits { silence: Duration::from_millis(400), ..GatewayLimits::new(PATIENT) };
     let answer = said("hi");
     let pieces: Vec<Vec<u8>> = answer.chunks(answer.len().div_ceil(12)).map(<[u8]>::to_vec).collect();
     let rows = [
@@ -148,7 +148,7 @@ fn silence_ends_a_turn_and_a_drip_does_not() {
 
 #[test]
 fn what_never_ends_is_ended() {
-    let few = Limits { answer_bytes: 1024 * 1024, ..Limits::new(PATIENT) };
+    let few = GatewayLimits { answer_bytes: 1024 * 1024, ..GatewayLimits::new(PATIENT) };
     let page = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<html>";
     let json = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n{\"id\":\"";
     let refusal = "HTTP/1.1 500 OK\r\nContent-Type: application/json\r\n\r\n{\"error\":\"";
@@ -206,7 +206,7 @@ fn stopping_ends_a_turn_at_once() {
     for bad in [Move::SendAndStall(Vec::new()), Move::SendAndStall(begun())] {
         let server = ScriptedHttp::start([bad]);
         let stop = Stop::new();
-        let gateway = endpoint_with(&server.url(), Limits::new(PATIENT)).client(&stop);
+        let gateway = endpoint_with(&server.url(), GatewayLimits::new(PATIENT)).client(&stop);
         let begun = thread::scope(|scope| {
             let turn = scope.spawn(|| ask(&gateway).0.unwrap_err());
             server.wait_for_one();

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use mission_control_runtime::gateway::client::Limits;
+use mission_control_runtime::gateway::client::GatewayLimits;
 use mission_control_runtime::gateway::dialect::{Release, ToolShape};
 use mission_control_runtime::gateway::{Class, Why};
 use mission_control_runtime::wire::Stop;
@@ -31,7 +31,7 @@ const NESTED: ToolShape = ToolShape::Nested;
 #[test]
 fn the_other_shape_is_tried_once_and_remembered() {
     let server = ScriptedHttp::start([wants("function"), Move::Send(said("hi"))]);
-    let endpoint = endpoint_with(&server.url(), Limits::new(PATIENT));
+    let endpoint = endpoint_with(&server.url(), GatewayLimits::new(PATIENT));
     let gateway = endpoint.client(&Stop::new());
     assert!(!endpoint.dialect().too_old_for_tools());
     ask(&gateway).0.unwrap();
@@ -132,7 +132,7 @@ fn a_probe_does_not_wait_long() {
         [Move::StallAtOnce, Move::SendAndStall(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{".to_vec())]
     {
         let server = ScriptedHttp::start([bad]);
-        let limits = Limits { probe: Duration::from_millis(200), ..Limits::new(PATIENT) };
+        let limits = GatewayLimits { probe: Duration::from_millis(200), ..GatewayLimits::new(PATIENT) };
         let begun = Instant::now();
         let probe = endpoint_with(&server.url(), limits).client(&Stop::new()).probe();
         assert_eq!((probe.reachable, probe.why), (false, Some(Why::Unreachable)));

@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use mission_control_runtime::gateway::client::Limits;
+use mission_control_runtime::gateway::client::GatewayLimits;
 use mission_control_runtime::gateway::{Class, Gateway, GatewayError, Why};
 use mission_control_runtime::http::websocket::{
-    Incoming, Kind, Limits as FrameLimits, Reader, Side, accept_key, close_frame, frame,
+    Incoming, Kind, Reader, Side, WebSocketLimits as FrameLimits, accept_key, close_frame, frame,
 };
 use mission_control_runtime::model::SessionKey;
 use mission_control_runtime::wire::Stop;
@@ -140,12 +140,12 @@ fn server(play: impl Fn(&mut Peer) + Send + Sync + 'static) -> (String, Arc<Atom
     (url, count)
 }
 
-fn end_with(url: &str, limits: Limits, stop: &Stop) -> Result<bool, GatewayError> {
+fn end_with(url: &str, limits: GatewayLimits, stop: &Stop) -> Result<bool, GatewayError> {
     endpoint_with(url, limits).client(stop).abort(&SessionKey::new(SESSION), "engineer", Some("resp_1"))
 }
 
-fn limits() -> Limits {
-    Limits { socket: SHORT, answer_bytes: 100_000, ..Limits::new(PATIENT) }
+fn limits() -> GatewayLimits {
+    GatewayLimits { socket: SHORT, answer_bytes: 100_000, ..GatewayLimits::new(PATIENT) }
 }
 
 /// What comes of ending a run there, within its time and without its secrets.
@@ -344,7 +344,7 @@ fn a_stop_cuts_it() {
         peer.stall();
     });
     let stop = Stop::new();
-    let limits = Limits { socket: PATIENT, ..limits() };
+    let limits = GatewayLimits { socket: PATIENT, ..limits() };
     let begun = Instant::now();
     thread::scope(|scope| {
         let ending = scope.spawn(|| end_with(&url, limits, &stop).unwrap_err());

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use mission_control_runtime::gateway::client::Limits;
+use mission_control_runtime::gateway::client::GatewayLimits;
 use mission_control_runtime::gateway::{Class, Why};
 use mission_control_runtime::memory::{ByteBudget, Pool};
 use mission_control_runtime::wire::Stop;
@@ -28,7 +28,7 @@ fn large(bytes: usize) -> Vec<Value> {
 /// Ten turns at once at this gateway, in 32 MiB; the most that was held at any moment.
 fn ten_at_once(server: &ScriptedHttp) -> usize {
     let pool = ByteBudget::default().gateway;
-    let endpoint = endpoint_with(&server.url(), Limits::new(PATIENT)).with_memory(pool.clone());
+    let endpoint = endpoint_with(&server.url(), GatewayLimits::new(PATIENT)).with_memory(pool.clone());
     let (ended, most) = (AtomicBool::new(false), AtomicUsize::new(0));
     thread::scope(|scope| {
         scope.spawn(|| {
@@ -70,7 +70,7 @@ fn a_small_answer_passes_while_no_memory_is_free() {
     let pool = Pool::new(1024 * 1024);
     let mut taken = pool.share(1024 * 1024, Duration::ZERO);
     taken.hold(1024 * 1024).unwrap();
-    let limits = Limits { room: Duration::from_millis(50), ..Limits::new(PATIENT) };
+    let limits = GatewayLimits { room: Duration::from_millis(50), ..GatewayLimits::new(PATIENT) };
     let ask_for = |bytes: Vec<u8>| {
         let server = ScriptedHttp::start([Move::Send(bytes)]);
         ask(&endpoint_with(&server.url(), limits).with_memory(pool.clone()).client(&Stop::new())).0
@@ -90,7 +90,7 @@ fn a_small_answer_passes_while_no_memory_is_free() {
 #[test]
 fn a_large_event_that_stalls_gives_its_memory_back() {
     let pool = ByteBudget::default().gateway;
-    let limits = Limits { step: Duration::from_millis(300), ..Limits::new(PATIENT) };
+    let limits = GatewayLimits { step: Duration::from_millis(300), ..GatewayLimits::new(PATIENT) };
     let whole = events(&replying("completed", &large(2_000_000)));
     let mut half = STREAM_HEAD.as_bytes().to_vec();
     half.extend(chunk(&whole.as_bytes()[..1_500_000]));

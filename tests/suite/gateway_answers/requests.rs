@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mission_control_runtime::clock::Pulse;
-use mission_control_runtime::gateway::client::{Endpoint, Limits};
+use mission_control_runtime::gateway::client::{GatewayEndpoint, GatewayLimits};
 use mission_control_runtime::gateway::{Class, Gateway, Input, ToolOutput, Turn, Why};
 use mission_control_runtime::model::{BaseUrl, SessionKey};
 use mission_control_runtime::redact::Redactor;
@@ -73,7 +73,7 @@ fn results_go_back_as_items() {
 fn without_a_token_none_is_sent_and_a_token_for_no_header_is_said() {
     let with = |url: &str, token: Option<Secret>| {
         let base = BaseUrl::parse(url).unwrap();
-        Endpoint::new(base, token, roots(), Arc::default(), PATIENT).client(&Stop::new())
+        GatewayEndpoint::new(base, token, roots(), Arc::default(), PATIENT).client(&Stop::new())
     };
     let server = ScriptedHttp::start([Move::Send(said("hi"))]);
     for token in [None, Some(Secret::new(""))] {
@@ -141,7 +141,7 @@ fn secrets_in_answers_are_not_repeated() {
     }
     let version = format!(r#"{{"ok":true,"version":"2026.9.6 {TOKEN}","failing":["{key}"],"ready":false}}"#);
     let server = ScriptedHttp::start([Move::Send(answer(503, &version))]);
-    let endpoint = endpoint_with(&server.url(), Limits::new(PATIENT));
+    let endpoint = endpoint_with(&server.url(), GatewayLimits::new(PATIENT));
     let gateway = endpoint.client(&Stop::new());
     let text = format!("{:?}", gateway.probe());
     assert!(!text.contains(TOKEN) && !text.contains(key), "{text}");

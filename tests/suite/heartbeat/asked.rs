@@ -8,30 +8,30 @@ use std::thread;
 use std::{fs, io};
 
 use mission_control_runtime::clock::Millis;
-use mission_control_runtime::heartbeat::ask::{Ask, answer};
 use mission_control_runtime::heartbeat::keeper::{FILE, Keeper};
 use mission_control_runtime::heartbeat::session::Naming;
-use mission_control_runtime::heartbeat::wake::{Caller, Errand, Taken, Wakes, When};
+use mission_control_runtime::heartbeat::wake::{Queued, WakeCaller, WakeKind, WakeQueues, When};
+use mission_control_runtime::heartbeat::wake_body::{WakeBody, answer};
 use mission_control_runtime::model::{AccountId, SessionScope};
-use mission_control_runtime::tools::{Kind, ToolError};
+use mission_control_runtime::tools::{ToolError, ToolErrorKind};
 use serde_json::json;
 
 use crate::support::log_capture;
 use crate::support::program::private;
 
 const NOW: Millis = Millis(1_000_000);
-const BEN: Caller<'_> = Caller { slug: "ben", session: "agent:ben:cron:j:run:7", leads: false };
+const BEN: WakeCaller<'_> = WakeCaller { slug: "ben", session: "agent:ben:cron:j:run:7", leads: false };
 
 fn account() -> AccountId {
     AccountId::new("acc")
 }
 
-fn take(wakes: &mut Wakes, ask: &Ask, usual: Naming<'_>) -> Result<Taken, ToolError> {
+fn take(wakes: &mut WakeQueues, ask: &WakeBody, usual: Naming<'_>) -> Result<Queued, ToolError> {
     Ok(ask.take(None, (wakes, usual), BEN, &|_| true, NOW)?)
 }
 
 /// What is wrong: the kind, the field, some words.
-type Wrong<'a> = Option<(Kind, &'a str, &'a str)>;
+type Wrong<'a> = Option<(ToolErrorKind, &'a str, &'a str)>;
 
 /// A body, and what is wrong with it.
 #[test]
@@ -40,7 +40,7 @@ fn each_field_is_read_or_named() {
     let wide = json!({"text": "é".repeat(2048)}).to_string();
     let too_wide = json!({"text": format!("{}x", "é".repeat(2048))}).to_string();
     let key = |name: &str, bytes: usize| json!({"text": "x", name: "k".repeat(bytes)}).to_string();
-    let (malformed, invalid) = (Kind::Malformed, Kind::Invalid);
+    let (malformed, invalid) = (ToolErrorKind::Malformed, ToolErrorKind::Invalid);
     let rows: Vec<(String, Wrong<'_>)> = vec![
         ("{}".into(), Some((malformed, "text", "text is required"))),
         (r#"{"text":null}"#.into(), Some((malformed, "text", "text is required"))),
@@ -63,7 +63,7 @@ fn each_field_is_read_or_named() {
         (r#"{"text":"x","sesionKey":"k"}"#.into(), Some((malformed, "", "Unknown field: sesionKey"))),
         (
             r#"{"text":"x","sessionKey":"agent:ada:main"}"#.into(),
-            Some((Kind::Forbidden, "sessionKey", "only the orchestrator")),
+            Some((ToolErrorKind::Forbidden, "sessionKey", "only the orchestrator")),
         ),
         (r#"{"text":"x"}"#.into(), None),
         (r#"{"text":"x","reason":null,"sessionKey":null,"mainKey":null,"scope":null}"#.into(), None),
@@ -71,8 +71,8 @@ fn each_field_is_read_or_named() {
         (r#"{"text":"x","sessionKey":"agent:BEN:main","scope":"global"}"#.into(), None),
     ];
     for (body, expected) in rows {
-        let taken = Ask::read(Errand::Wake, &body)
-            .and_then(|ask| take(&mut Wakes::of(&account()), &ask, Naming::default()));
+        let taken = WakeBody::read(WakeKind::Wake, &body)
+            .and_then(|ask| take(&mut WakeQueues::of(&account()), &ask, Naming::default()));
         let short: String = body.chars().take(80).collect();
         match (taken, expected) {
             (Ok(_), None) => {}
@@ -83,11 +83,11 @@ fn each_field_is_read_or_named() {
             (taken, expected) => panic!("{short}: {taken:?}, not {expected:?}"),
         }
     }
-    let lead = Caller { slug: "lead", session: "system:agent:lead:acc:v1", leads: true };
-    let ask = Ask::read(Errand::Wake, r#"{"text":"x","sessionKey":"agent:nobody:main"}"#).unwrap();
-    let mut wakes = Wakes::of(&account());
+    let lead = WakeCaller { slug: "lead", session: "system:agent:lead:acc:v1", leads: true };
+    let ask = WakeBody::read(WakeKind::Wake, r#"{"text":"x","sessionKey":"agent:nobody:main"}"#).unwrap();
+    let mut wakes = WakeQueues::of(&account());
     let refused = ask.take(None, (&mut wakes, Naming::default()), lead, &|_| false, NOW);
-    assert_eq!(refused.map_err(|why| ToolError::from(why).kind), Err(Kind::NotFound));
+    assert_eq!(refused.map_err(|why| ToolError::from(why).kind), Err(ToolErrorKind::NotFound));
 }
 
 /// What the body says of names counts before what the configuration says; where it names no session, it is the caller's.
@@ -104,9 +104,9 @@ fn the_queue_follows_the_names() {
         (json!({"text": "x", "sessionKey": " Main "}), " Main "),
     ];
     for (body, queue) in rows {
-        let mut wakes = Wakes::of(&account());
+        let mut wakes = WakeQueues::of(&account());
         let usual = Naming { main: Some("home"), scope: SessionScope::PerSender };
-        let ask = Ask::read(Errand::Wake, &body.to_string()).unwrap();
+        let ask = WakeBody::read(WakeKind::Wake, &body.to_string()).unwrap();
         let taken = take(&mut wakes, &ask, usual).unwrap();
         assert_eq!(wakes.waiting("ben").0[0].queue.expose(), queue, "{body}");
         let told = json!({
@@ -115,7 +115,7 @@ fn the_queue_follows_the_names() {
         });
         assert_eq!(answer(&taken, true), told);
     }
-    let later = Taken { agent: "ben".to_owned(), when: When::At(NOW), waiting: 1, dropped: true };
+    let later = Queued { agent: "ben".to_owned(), when: When::At(NOW), waiting: 1, dropped: true };
     let told = answer(&later, false);
     assert_eq!(
         (&told["wake"], &told["wakesAt"], &told["kept"]),
@@ -125,7 +125,7 @@ fn the_queue_follows_the_names() {
 
 /// A keeper takes an event; how many wait then, and whether that outlives the process.
 fn hears(keeper: &Keeper) -> (usize, bool) {
-    let ask = Ask::read(Errand::Wake, r#"{"text":"hello"}"#).unwrap();
+    let ask = WakeBody::read(WakeKind::Wake, r#"{"text":"hello"}"#).unwrap();
     let (taken, kept) = keeper.change(|wakes| take(wakes, &ask, Naming::default()));
     (taken.unwrap().waiting, kept)
 }

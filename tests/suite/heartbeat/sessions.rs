@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use mission_control_runtime::heartbeat::session::{
-    AgentKey, Naming, Whom, event_queue, main_key, whom_to_wake,
+    AgentKey, Naming, WakeTarget, event_queue, main_key, whom_to_wake,
 };
 use mission_control_runtime::model::SessionScope;
 use proptest::prelude::*;
@@ -133,10 +133,10 @@ fn events_go_where_the_beat_looks() {
 /// D.4: key, main key, scope, whom.
 #[test]
 fn who_drains_the_queue_is_woken() {
-    fn session(key: &str) -> Whom<'_> {
-        Whom::Session(Cow::Borrowed(key))
+    fn session(key: &str) -> WakeTarget<'_> {
+        WakeTarget::Session(Cow::Borrowed(key))
     }
-    let agent = |name: &str| Whom::Agent(name.to_owned());
+    let agent = |name: &str| WakeTarget::Agent(name.to_owned());
     let dm = "agent:research:telegram:dm:42";
     let rows = [
         (RESEARCH, None, None, session("agent:research:main")),
@@ -153,8 +153,8 @@ fn who_drains_the_queue_is_woken() {
         (OPS, None, Some("global"), agent("ops")),
         ("agent:main:cron:backup", None, None, session("agent:main:cron:backup")),
         ("agent:main:main", None, None, session("agent:main:main")),
-        ("main", None, None, Whom::Anybody),
-        ("global", None, None, Whom::Anybody),
+        ("main", None, None, WakeTarget::Anybody),
+        ("global", None, None, WakeTarget::Anybody),
     ];
     for (key, main, scope, expected) in rows {
         assert_eq!(whom_to_wake(key, naming(main, scope)), expected, "{key} {main:?} {scope:?}");
@@ -173,9 +173,9 @@ proptest! {
         let naming = Naming { main: main.as_deref(), scope };
         let queue = event_queue(&key, naming).into_owned();
         match whom_to_wake(&key, naming) {
-            Whom::Session(session) => prop_assert_eq!(session, queue),
-            Whom::Agent(_) => prop_assert_eq!(queue, "global"),
-            Whom::Anybody => prop_assert!(AgentKey::parse(&key).is_none()),
+            WakeTarget::Session(session) => prop_assert_eq!(session, queue),
+            WakeTarget::Agent(_) => prop_assert_eq!(queue, "global"),
+            WakeTarget::Anybody => prop_assert!(AgentKey::parse(&key).is_none()),
         }
     }
 

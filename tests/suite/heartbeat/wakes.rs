@@ -5,8 +5,8 @@ use std::time::Duration;
 use mission_control_runtime::clock::Millis;
 use mission_control_runtime::heartbeat::session::Naming;
 use mission_control_runtime::heartbeat::wake::{
-    Caller, EVENTS_MAX, EVENTS_OF_ALL_MAX, Errand, Figures, PAUSE, Refusal, TEXT_BYTES_MAX, Taken, Wakes,
-    When, Wish,
+    EVENTS_MAX, EVENTS_OF_ALL_MAX, Figures, PAUSE, Queued, TEXT_BYTES_MAX, WakeCaller, WakeKind, WakeQueues,
+    WakeRefusal, WakeRequest, When,
 };
 use mission_control_runtime::model::AccountId;
 
@@ -17,27 +17,32 @@ fn knows(slug: &str) -> bool {
     ["ben", "ada", "lead"].contains(&slug)
 }
 
-fn caller(slug: &str) -> Caller<'_> {
-    Caller { slug, session: "system:agent:x:acc:v1", leads: slug == "lead" }
+fn caller(slug: &str) -> WakeCaller<'_> {
+    WakeCaller { slug, session: "system:agent:x:acc:v1", leads: slug == "lead" }
 }
 
 fn account() -> AccountId {
     AccountId::new("acc")
 }
 
-fn nothing() -> Wakes {
-    Wakes::of(&account())
+fn nothing() -> WakeQueues {
+    WakeQueues::of(&account())
 }
 
-fn wish<'a>(errand: Errand, text: &'a str, session: Option<&'a str>) -> Wish<'a> {
-    Wish { errand, text, reason: None, session, naming: Naming::default(), name: None }
+fn wish<'a>(errand: WakeKind, text: &'a str, session: Option<&'a str>) -> WakeRequest<'a> {
+    WakeRequest { errand, text, reason: None, session, naming: Naming::default(), name: None }
 }
 
-fn take(wakes: &mut Wakes, by: &str, wish: &Wish<'_>, now: Millis) -> Result<Taken, Refusal> {
+fn take(
+    wakes: &mut WakeQueues,
+    by: &str,
+    wish: &WakeRequest<'_>,
+    now: Millis,
+) -> Result<Queued, WakeRefusal> {
     wakes.take(wish, caller(by), &knows, now)
 }
 
-fn texts(wakes: &Wakes, agent: &str) -> Vec<String> {
+fn texts(wakes: &WakeQueues, agent: &str) -> Vec<String> {
     wakes.waiting(agent).0.into_iter().map(|event| event.text.clone()).collect()
 }
 
@@ -49,7 +54,7 @@ fn what_waits_for_all_together_has_an_end() {
     for number in 0..EVENTS_OF_ALL_MAX + 3 {
         let key = format!("agent:a{}:main", number % (full + 1));
         let text = number.to_string();
-        let wish = wish(Errand::Event, &text, Some(&key));
+        let wish = wish(WakeKind::Event, &text, Some(&key));
         let taken = wakes.take(&wish, caller("lead"), &|_| true, NOW).unwrap();
         assert!(!taken.dropped, "this agent has room");
     }
@@ -63,15 +68,15 @@ fn what_waits_for_all_together_has_an_end() {
 #[test]
 fn only_the_end_of_a_command_and_a_wake_wake() {
     let rows = [
-        (Errand::Event, DONE, When::Now),
-        (Errand::Event, "Exec failed (a, code 1)", When::Now),
-        (Errand::Event, "Exec running (gateway id=g1, session=s1, >5s): ls", When::NextBeat),
-        (Errand::Event, "Exec denied (gateway id=g1, reason): rm", When::NextBeat),
-        (Errand::Event, "Cron: rotate logs", When::NextBeat),
-        (Errand::Wake, "Cron: rotate logs", When::Now),
-        (Errand::Wake, DONE, When::Now),
-        (Errand::Wake, "Exec running (gateway id=g1, session=s1, >5s): ls", When::NextBeat),
-        (Errand::Wake, "Exec denied (gateway id=g1, reason): rm", When::NextBeat),
+        (WakeKind::Event, DONE, When::Now),
+        (WakeKind::Event, "Exec failed (a, code 1)", When::Now),
+        (WakeKind::Event, "Exec running (gateway id=g1, session=s1, >5s): ls", When::NextBeat),
+        (WakeKind::Event, "Exec denied (gateway id=g1, reason): rm", When::NextBeat),
+        (WakeKind::Event, "Cron: rotate logs", When::NextBeat),
+        (WakeKind::Wake, "Cron: rotate logs", When::Now),
+        (WakeKind::Wake, DONE, When::Now),
+        (WakeKind::Wake, "Exec running (gateway id=g1, session=s1, >5s): ls", When::NextBeat),
+        (WakeKind::Wake, "Exec denied (gateway id=g1, reason): rm", When::NextBeat),
     ];
     for (errand, text, when) in rows {
         let mut wakes = nothing();
@@ -86,7 +91,7 @@ fn only_the_end_of_a_command_and_a_wake_wake() {
 /// By whom, in which session, for whom or why not.
 #[test]
 fn an_agent_wakes_itself_and_the_orchestrator_anybody() {
-    let rows: [(&str, Option<&str>, Result<&str, Refusal>); 14] = [
+    let rows: [(&str, Option<&str>, Result<&str, WakeRefusal>); 14] = [
         ("ben", None, Ok("ben")),
         ("Ben", Some("agent:BEN:main"), Ok("ben")),
         ("ben", Some("agent:ben:cron:j:run:1:subagent:x"), Ok("ben")),
@@ -95,17 +100,17 @@ fn an_agent_wakes_itself_and_the_orchestrator_anybody() {
         // Nobody is named: it is the caller's own.
         ("ben", Some("main"), Ok("ben")),
         ("ben", Some("global"), Ok("ben")),
-        ("ben", Some("agent:ada:main"), Err(Refusal::Forbidden)),
-        ("ben", Some("agent:ada:cron:j:run:1"), Err(Refusal::Forbidden)),
-        ("ben", Some("agent:nobody:main"), Err(Refusal::Forbidden)),
+        ("ben", Some("agent:ada:main"), Err(WakeRefusal::Forbidden)),
+        ("ben", Some("agent:ada:cron:j:run:1"), Err(WakeRefusal::Forbidden)),
+        ("ben", Some("agent:nobody:main"), Err(WakeRefusal::Forbidden)),
         ("lead", Some("agent:ada:main"), Ok("ada")),
         ("lead", Some("system:agent:ada:acc:v1"), Ok("ada")),
-        ("lead", Some("agent:nobody:main"), Err(Refusal::UnknownAgent)),
+        ("lead", Some("agent:nobody:main"), Err(WakeRefusal::UnknownAgent)),
         ("lead", None, Ok("lead")),
     ];
     for (by, session, expected) in rows {
         let mut wakes = nothing();
-        let taken = take(&mut wakes, by, &wish(Errand::Wake, "hello", session), NOW);
+        let taken = take(&mut wakes, by, &wish(WakeKind::Wake, "hello", session), NOW);
         assert_eq!(
             taken.as_ref().map(|taken| taken.agent.as_str()),
             expected.as_ref().copied(),
@@ -120,16 +125,18 @@ fn an_agent_wakes_itself_and_the_orchestrator_anybody() {
 fn texts_have_a_length() {
     let (longest, long) = ("é".repeat(TEXT_BYTES_MAX / 2), "x".repeat(TEXT_BYTES_MAX + 1));
     let rows = [
-        ("", Some(Refusal::Empty)),
-        (" \n", Some(Refusal::Empty)),
-        (&long, Some(Refusal::TooLong)),
+        ("", Some(WakeRefusal::Empty)),
+        (" \n", Some(WakeRefusal::Empty)),
+        (&long, Some(WakeRefusal::TooLong)),
         (&longest, None),
     ];
     for (text, expected) in rows {
         let mut wakes = nothing();
-        assert_eq!(take(&mut wakes, "ben", &wish(Errand::Event, text, None), NOW).err(), expected);
+        assert_eq!(take(&mut wakes, "ben", &wish(WakeKind::Event, text, None), NOW).err(), expected);
     }
-    for refusal in [Refusal::Empty, Refusal::TooLong, Refusal::UnknownAgent, Refusal::Forbidden] {
+    for refusal in
+        [WakeRefusal::Empty, WakeRefusal::TooLong, WakeRefusal::UnknownAgent, WakeRefusal::Forbidden]
+    {
         assert!(!refusal.explain().is_empty());
         assert!(refusal.field().is_some());
     }
@@ -140,10 +147,10 @@ fn twenty_events_wait_and_the_oldest_go() {
     let mut wakes = nothing();
     for number in 1..=25 {
         let taken =
-            take(&mut wakes, "ben", &wish(Errand::Event, &format!("event {number}"), None), NOW).unwrap();
+            take(&mut wakes, "ben", &wish(WakeKind::Event, &format!("event {number}"), None), NOW).unwrap();
         assert_eq!((taken.waiting, taken.dropped), (number.min(EVENTS_MAX), number > EVENTS_MAX));
     }
-    take(&mut wakes, "ada", &wish(Errand::Event, "hers", None), NOW).unwrap();
+    take(&mut wakes, "ada", &wish(WakeKind::Event, "hers", None), NOW).unwrap();
     let (events, dropped) = wakes.waiting("ben");
     assert_eq!(
         (events.len(), events[0].text.as_str(), events[19].text.as_str()),
@@ -152,7 +159,7 @@ fn twenty_events_wait_and_the_oldest_go() {
     assert_eq!((dropped, wakes.figures().dropped, texts(&wakes, "ada")), (5, 5, vec!["hers".to_owned()]));
     // What comes while a beat is under way waits for the next one.
     let last = wakes.waiting("ben").0[19].number;
-    take(&mut wakes, "ben", &wish(Errand::Event, "late", None), NOW).unwrap();
+    take(&mut wakes, "ben", &wish(WakeKind::Event, "late", None), NOW).unwrap();
     wakes.shown("ben", last);
     assert_eq!((texts(&wakes, "ben"), wakes.waiting("ben").1), (vec!["late".to_owned()], 0));
     let figures = Figures { waiting: 2, due: 0, taken: 27, asked: 0, dropped: 6 };
@@ -163,12 +170,12 @@ fn twenty_events_wait_and_the_oldest_go() {
 #[test]
 fn more_than_twenty_never_stay() {
     let mut wakes = nothing();
-    take(&mut wakes, "ben", &wish(Errand::Event, "first", None), NOW).unwrap();
+    take(&mut wakes, "ben", &wish(WakeKind::Event, "first", None), NOW).unwrap();
     let mut left: serde_json::Value = serde_json::from_str(&wakes.stored()).unwrap();
     let events = left["agents"]["ben"]["events"].as_array_mut().unwrap();
     events.extend(vec![events[0].clone(); 30]);
-    let mut wakes = Wakes::recall(&left.to_string(), &account(), NOW).unwrap();
-    let taken = take(&mut wakes, "ben", &wish(Errand::Event, "last", None), NOW).unwrap();
+    let mut wakes = WakeQueues::recall(&left.to_string(), &account(), NOW).unwrap();
+    let taken = take(&mut wakes, "ben", &wish(WakeKind::Event, "last", None), NOW).unwrap();
     assert_eq!((taken.waiting, taken.dropped, wakes.figures().dropped), (EVENTS_MAX, true, 12));
     assert_eq!(texts(&wakes, "ben").last().map(String::as_str), Some("last"));
 }
@@ -177,19 +184,19 @@ fn more_than_twenty_never_stay() {
 fn one_wake_in_ten_seconds_and_none_is_lost() {
     let mut wakes = nothing();
     let after = |ms: i64| Millis(NOW.0 + ms);
-    let mut when = |at: Millis| take(&mut wakes, "ben", &wish(Errand::Wake, "go", None), at).unwrap().when;
+    let mut when = |at: Millis| take(&mut wakes, "ben", &wish(WakeKind::Wake, "go", None), at).unwrap().when;
     assert_eq!([when(NOW), when(NOW)], [When::Now, When::Now], "nobody has woken it yet");
     assert_eq!((wakes.due(NOW), wakes.due(NOW)), (vec!["ben".to_owned()], vec![]));
-    let mut when = |at: Millis| take(&mut wakes, "ben", &wish(Errand::Wake, "go", None), at).unwrap().when;
+    let mut when = |at: Millis| take(&mut wakes, "ben", &wish(WakeKind::Wake, "go", None), at).unwrap().when;
     assert_eq!([when(after(1)), when(after(9_999))], [When::At(NOW + PAUSE); 2]);
     assert_eq!(wakes.wake_at(), Some(NOW + PAUSE));
-    assert_eq!(take(&mut wakes, "ada", &wish(Errand::Wake, "go", None), after(1)).unwrap().when, When::Now);
+    assert_eq!(take(&mut wakes, "ada", &wish(WakeKind::Wake, "go", None), after(1)).unwrap().when, When::Now);
     assert_eq!(wakes.due(after(9_999)), ["ada"]);
     assert_eq!(wakes.due(after(10_000)), ["ben"], "all of them in one");
     assert_eq!((wakes.due(after(60_000)), wakes.wake_at()), (vec![], None));
     // A clock that was set back makes nobody wait for hours.
     let earlier = NOW - Duration::from_hours(5);
-    let taken = take(&mut wakes, "ben", &wish(Errand::Wake, "go", None), earlier).unwrap();
+    let taken = take(&mut wakes, "ben", &wish(WakeKind::Wake, "go", None), earlier).unwrap();
     assert_eq!(taken.when, When::At(earlier + PAUSE));
 }
 
@@ -197,7 +204,7 @@ fn one_wake_in_ten_seconds_and_none_is_lost() {
 #[test]
 fn what_was_shown_wakes_nobody() {
     let mut wakes = nothing();
-    take(&mut wakes, "ben", &wish(Errand::Event, DONE, None), NOW).unwrap();
+    take(&mut wakes, "ben", &wish(WakeKind::Event, DONE, None), NOW).unwrap();
     let last = wakes.waiting("ben").0[0].number;
     wakes.shown("ben", last);
     assert_eq!((wakes.due(NOW), texts(&wakes, "ben")), (vec![], vec![]));
@@ -207,24 +214,24 @@ fn what_was_shown_wakes_nobody() {
 fn what_waits_outlives_a_restart() {
     let mut wakes = nothing();
     let run = "agent:ben:cron:j:run:1";
-    let one = Wish { reason: Some(" exec-event "), ..wish(Errand::Event, DONE, Some(run)) };
+    let one = WakeRequest { reason: Some(" exec-event "), ..wish(WakeKind::Event, DONE, Some(run)) };
     take(&mut wakes, "ben", &one, NOW).unwrap();
     wakes.due(NOW);
     take(&mut wakes, "ben", &one, NOW).unwrap();
     let stored = wakes.stored();
-    let mut next = Wakes::recall(&stored, &account(), NOW).unwrap();
+    let mut next = WakeQueues::recall(&stored, &account(), NOW).unwrap();
     assert_eq!(next.stored(), stored);
     let event = next.waiting("ben").0[0];
     assert_eq!((event.reason.as_deref(), event.queue.expose()), (Some("exec-event"), "agent:ben:main"));
     assert!(!format!("{next:?}").contains("agent:ben"), "a key is shown in no log");
     assert_eq!(next.wake_at(), Some(NOW + PAUSE), "the pause goes on");
-    let early = Wakes::recall(&stored, &account(), Millis(5)).unwrap();
+    let early = WakeQueues::recall(&stored, &account(), Millis(5)).unwrap();
     assert_eq!(early.wake_at(), Some(Millis(5) + PAUSE), "also if the clock was set back");
     for broken in ["", "{}", "null", &stored.replace("\"version\":1", "\"version\":2"), &stored[1..]] {
-        assert!(Wakes::recall(broken, &account(), NOW).is_none(), "{broken}");
+        assert!(WakeQueues::recall(broken, &account(), NOW).is_none(), "{broken}");
     }
     assert!(
-        Wakes::recall(&stored, &AccountId::new("other"), NOW).is_none(),
+        WakeQueues::recall(&stored, &AccountId::new("other"), NOW).is_none(),
         "another account has other agents"
     );
     next.tidy(&|slug| slug != "ben", NOW);
@@ -235,7 +242,7 @@ fn what_waits_outlives_a_restart() {
 #[test]
 fn what_has_a_name_is_taken_once() {
     let mut wakes = nothing();
-    let named = |text, session| Wish { name: Some("n1"), ..wish(Errand::Wake, text, session) };
+    let named = |text, session| WakeRequest { name: Some("n1"), ..wish(WakeKind::Wake, text, session) };
     let rows = [
         ("ben", "one", None, 1),
         ("ben", "one", None, 1),
@@ -246,25 +253,26 @@ fn what_has_a_name_is_taken_once() {
     for (by, text, session, waiting) in rows {
         let taken = take(&mut wakes, by, &named(text, session), NOW).unwrap();
         assert_eq!((taken.waiting, taken.when, taken.dropped), (waiting, When::Now, false), "{by} {text}");
-        wakes = Wakes::recall(&wakes.stored(), &account(), NOW).unwrap();
+        wakes = WakeQueues::recall(&wakes.stored(), &account(), NOW).unwrap();
     }
     assert_eq!((wakes.figures().asked, wakes.waiting("ben").0[2].by.as_str()), (3, "lead"));
     wakes.due(NOW);
     let again = take(&mut wakes, "ben", &named("one", None), NOW).unwrap();
     assert_eq!((again.when, wakes.wake_at()), (When::NextBeat, None), "a repetition wakes nobody again");
     for _ in 0..2 {
-        take(&mut wakes, "ben", &wish(Errand::Event, "one", None), NOW).unwrap();
+        take(&mut wakes, "ben", &wish(WakeKind::Event, "one", None), NOW).unwrap();
     }
     assert_eq!(wakes.figures().waiting, 5, "without a name each is one");
 }
 
-type Act = fn(&mut Wakes);
+type Act = fn(&mut WakeQueues);
 
 /// What is stored is another one after each change, and the same where nothing was changed.
 #[test]
 fn changes_are_counted() {
-    fn takes(wakes: &mut Wakes) {
-        take(wakes, "ben", &Wish { name: Some("n"), ..wish(Errand::Event, DONE, None) }, NOW).unwrap();
+    fn takes(wakes: &mut WakeQueues) {
+        take(wakes, "ben", &WakeRequest { name: Some("n"), ..wish(WakeKind::Event, DONE, None) }, NOW)
+            .unwrap();
     }
     let acts: [(&str, Act, bool); 10] = [
         ("nothing is due", |wakes| drop(wakes.due(NOW)), false),

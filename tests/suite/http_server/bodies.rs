@@ -19,7 +19,7 @@ fn chunked(chunks: &[usize]) -> Vec<u8> {
 
 #[test]
 fn a_body_at_the_limit_is_read_and_one_byte_more_is_refused() {
-    let limits = Limits { body_bytes: 1000, ..short_limits() }.with_body_limit("/length", 100_000);
+    let limits = ServerLimits { body_bytes: 1000, ..short_limits() }.with_body_limit("/length", 100_000);
     let server = serve(limits);
     let rows = [
         (post("/echo", &"x".repeat(1000)), 200),
@@ -36,7 +36,7 @@ fn a_body_at_the_limit_is_read_and_one_byte_more_is_refused() {
 
 #[test]
 fn chunks_may_add_up_to_the_limit_and_no_further() {
-    let server = serve(Limits { body_bytes: 40_000, ..short_limits() });
+    let server = serve(ServerLimits { body_bytes: 40_000, ..short_limits() });
     for (chunks, status, body) in [
         (vec![], 200, "0"),
         (vec![40_000], 200, "40000"),
@@ -100,7 +100,7 @@ fn continue_is_said_only_to_who_waits_for_it() {
 #[test]
 fn bodies_share_a_bound() {
     let (gate, handler) = gate();
-    let limits = Limits { bodies: Pool::new(150_000), ..short_limits() };
+    let limits = ServerLimits { bodies: Pool::new(150_000), ..short_limits() };
     let server = Server::bind("127.0.0.1:0", limits, handler).unwrap();
     let mut first = Client::connect(server.local_addr());
     first.send(post("/gate", &"x".repeat(100_000)));

@@ -112,9 +112,10 @@ fn role() {
 }
 
 /// Limits from words such as `head_time=400` (milliseconds, bytes).
-fn limits_of(words: &[&str]) -> Limits {
+fn limits_of(words: &[&str]) -> ServerLimits {
     let reserved_paths = vec!["/livez", "/health"];
-    let mut limits = Limits { head_time: GUARD, idle_time: GUARD * 3, reserved_paths, ..Limits::default() };
+    let mut limits =
+        ServerLimits { head_time: GUARD, idle_time: GUARD * 3, reserved_paths, ..ServerLimits::default() };
     for word in words {
         let (name, figure) = word.split_once('=').unwrap();
         let figure: u64 = figure.parse().unwrap();

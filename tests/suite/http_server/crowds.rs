@@ -23,7 +23,7 @@ fn forty_clients_with_ten_requests_each_are_all_answered() {
 
 #[test]
 fn at_the_cap_the_longest_idle_goes_first() {
-    let server = serve(Limits { connections: 3, ..short_limits() });
+    let server = serve(ServerLimits { connections: 3, ..short_limits() });
     let mut clients: Vec<Client> = Vec::new();
     for count in 1..=3 {
         clients.push(Client::connect(server.local_addr()));
@@ -43,7 +43,7 @@ fn at_the_cap_the_longest_idle_goes_first() {
 #[test]
 fn nobody_in_the_middle_of_a_request_has_to_go() {
     let (gate, handler) = gate();
-    let limits = Limits { connections: 3, patience: GUARD, ..short_limits() };
+    let limits = ServerLimits { connections: 3, patience: GUARD, ..short_limits() };
     let server = Server::bind("127.0.0.1:0", limits, handler).unwrap();
     let mut busy: Vec<Client> = (0..3).map(|_| Client::connect(server.local_addr())).collect();
     for client in &mut busy {
@@ -65,7 +65,8 @@ fn nobody_in_the_middle_of_a_request_has_to_go() {
 #[test]
 fn many_turned_away_do_not_become_many_threads() {
     let (gate, handler) = gate();
-    let server = Server::bind("127.0.0.1:0", Limits { connections: 1, ..short_limits() }, handler).unwrap();
+    let server =
+        Server::bind("127.0.0.1:0", ServerLimits { connections: 1, ..short_limits() }, handler).unwrap();
     let mut busy = Client::connect(server.local_addr());
     busy.send(GATE);
     gate.await_waiting(1);
@@ -80,7 +81,7 @@ fn many_turned_away_do_not_become_many_threads() {
 #[test]
 fn a_request_that_meets_its_eviction_is_answered_whole_or_not_begun() {
     // One place, two clients who keep taking it from each other.
-    let server = serve(Limits { connections: 1, ..short_limits() });
+    let server = serve(ServerLimits { connections: 1, ..short_limits() });
     let address = server.local_addr();
     let answered: usize = thread::scope(|scope| {
         let rival = |_| {

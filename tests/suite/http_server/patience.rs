@@ -37,7 +37,7 @@ fn one_byte_per_interval_does_not_beat_a_deadline() {
 #[test]
 fn idle_connections_end_in_silence() {
     let idle_time = Duration::from_millis(200);
-    let server = serve(Limits { idle_time, ..short_limits() });
+    let server = serve(ServerLimits { idle_time, ..short_limits() });
     let mut fresh = Client::connect(server.local_addr());
     let mut used = Client::connect(server.local_addr());
     used.expect_health();
@@ -61,7 +61,7 @@ fn a_client_that_does_not_read_is_given_up() {
 fn a_slow_client_that_goes_on_reading_gets_the_whole_answer() {
     // More than the kernel's buffers hold.
     const BYTES: usize = 24_000_000;
-    let limits = Limits { write_time: Duration::from_secs(1), ..short_limits() };
+    let limits = ServerLimits { write_time: Duration::from_secs(1), ..short_limits() };
     let server =
         Server::bind("127.0.0.1:0", limits, |_| Reply::whole("text/plain", vec![b'x'; BYTES])).unwrap();
     let mut client = Client::connect(server.local_addr());
@@ -116,7 +116,7 @@ fn stopping_does_not_wait_for_the_stuck_and_says_so() {
 
 #[test]
 fn stopping_gives_those_who_do_not_read_the_limit_and_no_more() {
-    let server = serve(Limits { write_time: GUARD, ..short_limits() });
+    let server = serve(ServerLimits { write_time: GUARD, ..short_limits() });
     let mut clients: Vec<Client> = (0..20).map(|_| Client::connect(server.local_addr())).collect();
     for client in &mut clients {
         client.send(b"GET /large HTTP/1.1\r\nHost: h\r\n\r\n".repeat(20));

@@ -33,7 +33,7 @@ impl Prober {
         let ends = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&ends);
         let thread = thread::spawn(move || {
-            let left_alone = serve(Limits::default());
+            let left_alone = serve(ServerLimits::default());
             let (mut times, mut idle_times) = (Vec::new(), Vec::new());
             while times.len() < ENOUGH || !told.load(Ordering::Acquire) {
                 times.push(health_takes(attacked));

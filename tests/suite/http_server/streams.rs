@@ -26,7 +26,7 @@ fn ticking(word: Sender<io::Result<()>>) -> impl Fn(Request) -> Reply + Send + S
     }
 }
 
-fn ticking_server(limits: Limits) -> (Server, Receiver<io::Result<()>>) {
+fn ticking_server(limits: ServerLimits) -> (Server, Receiver<io::Result<()>>) {
     let (word, ended) = channel();
     (Server::bind("127.0.0.1:0", limits, ticking(word)).unwrap(), ended)
 }

@@ -23,7 +23,7 @@ fn echo(request: &Request) -> Reply {
     reply.with_header("X-Key", "accepted").with_header("Upgrade", "not the handler's business")
 }
 
-fn served(limits: Limits) -> Server {
+fn served(limits: ServerLimits) -> Server {
     Server::bind("127.0.0.1:0", limits, |request| echo(&request)).unwrap()
 }
 
@@ -74,7 +74,7 @@ fn who_cannot_switch_is_refused_and_others_notice_nothing() {
 /// It counts as busy: nobody takes its place, and a stop waits for it no longer than for others.
 #[test]
 fn it_keeps_its_place_until_the_server_stops() {
-    let server = served(Limits { connections: 1, ..short_limits() });
+    let server = served(ServerLimits { connections: 1, ..short_limits() });
     let (mut stream, _) = switch(&server, ASK);
     let (_other, head) = switch(&server, b"GET / HTTP/1.1\r\nHost: h\r\n\r\n");
     assert!(head.starts_with("HTTP/1.1 503 "), "{head}");

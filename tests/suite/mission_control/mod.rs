@@ -3,9 +3,11 @@
 use crate::support::{board, copies, seeds, team};
 
 mod commands;
-mod door;
+mod http_api;
 mod process;
 
+/// The account, its token, its skills, its documents.
+mod account;
 /// Agents hired, changed, dismissed.
 mod agents;
 /// What comes with a notification, and the session keys.
@@ -18,8 +20,6 @@ mod disk;
 mod documents;
 /// Tasks found again.
 mod finding;
-/// The account, its token, its skills, its documents.
-mod house;
 /// What an import refuses.
 mod import_rules;
 /// SIGKILL in a write storm.

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 
-use mission_control_runtime::local::door::BODY_BYTES;
+use mission_control_runtime::local::http_api::BODY_BYTES;
 use serde_json::{Value, json};
 
 use super::process::{Client, Process, program};

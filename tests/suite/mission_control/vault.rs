@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use mission_control_runtime::local::{
-    Caller, Kind, MasterKey, Options, Owner, Place, Sealed, Vault, VaultError,
+    Caller, Kind, MasterKey, Options, Owner, SealContext, Sealed, Vault, VaultError,
 };
 use mission_control_runtime::secret::Secret;
 use serde_json::{Value, json};
@@ -37,7 +37,7 @@ fn for_runtime(board: &Board) -> Value {
     board.service("getRuntimeSecrets", json!({})).unwrap()
 }
 
-const PLACE: Place<'static> = Place { account: "k1account", provider: "openai" };
+const PLACE: SealContext<'static> = SealContext { account: "k1account", provider: "openai" };
 
 /// What is done to a sealed value.
 type Change = &'static dyn Fn(&mut Sealed);
@@ -50,10 +50,10 @@ fn a_sealed_value_opens_only_where_it_belongs() {
     assert_eq!(sealed.key_id, vault.key_id());
 
     let elsewhere = [
-        Place { account: "k1another", ..PLACE },
-        Place { provider: "anthropic", ..PLACE },
-        Place { account: "k1accountopenai", provider: "" },
-        Place { account: "k1account\nopenai", provider: "" },
+        SealContext { account: "k1another", ..PLACE },
+        SealContext { provider: "anthropic", ..PLACE },
+        SealContext { account: "k1accountopenai", provider: "" },
+        SealContext { account: "k1account\nopenai", provider: "" },
     ];
     for place in elsewhere {
         assert_eq!(vault.open(place, &sealed).unwrap_err(), VaultError::NotForThis, "{place:?}");

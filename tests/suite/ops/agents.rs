@@ -1,12 +1,12 @@
 //! Who does what: what is added up of each agent, and who is left out where there are too many.
 
 use mission_control_runtime::clock::Millis;
-use mission_control_runtime::delivery::ask::Place;
+use mission_control_runtime::delivery::operator_requests::Place;
 use mission_control_runtime::delivery::{End, Record};
 use mission_control_runtime::gateway::Usage;
 use mission_control_runtime::model::Roster;
 use mission_control_runtime::ops::agents::{AgentFigures, agents};
-use mission_control_runtime::ops::{Case, Paused, Turn};
+use mission_control_runtime::ops::{Case, Paused, TurnStatus};
 use serde_json::json;
 
 use super::{NOW, secs};
@@ -39,7 +39,7 @@ fn slugs(shown: &[AgentFigures]) -> Vec<&str> {
 
 #[test]
 fn figures_are_added_up_for_each_agent() {
-    let turn = Turn { state: "working", since: NOW - secs(3), quiet: secs(1) };
+    let turn = TurnStatus { state: "working", since: NOW - secs(3), quiet: secs(1) };
     let cases = [
         ended(case("n1", "ben", 2, 100), NOW - secs(50), End::Answered(1)),
         ended(case("n2", "ben", 1, 50), NOW - secs(40), End::Answered(2)),

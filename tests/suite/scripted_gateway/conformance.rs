@@ -2,14 +2,14 @@
 
 /// What bodies are refused, in which words.
 mod bodies;
-/// The door: paths, methods, tokens, probes.
-mod door;
 /// Events: their order and what is in them.
 mod events;
 /// What goes wrong in a turn.
 mod failures;
 /// What a session remembers.
 mod history;
+/// The door: paths, methods, tokens, probes.
+mod http;
 /// Which session a turn belongs to, and what it is shown.
 mod sessions;
 /// The WebSocket.

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use mission_control_runtime::clock::{Clock, Millis};
-use mission_control_runtime::http::server::{Limits, Server};
-use mission_control_runtime::local::door::{API_PATHS, BODY_BYTES, Door};
+use mission_control_runtime::http::server::{Server, ServerLimits};
+use mission_control_runtime::local::http_api::{API_PATHS, BODY_BYTES, HttpApi};
 use mission_control_runtime::local::{Caller, Engine, Kind, Options, Owner};
 use mission_control_runtime::secret::Secret;
 use serde_json::{Value, json};
@@ -41,9 +41,10 @@ impl Board {
     pub(crate) fn with(options: Options) -> Self {
         let mut board = Self::unserved(options);
         let engine = board.engine.clone();
-        let door = Door::new(engine.clone(), Secret::new(ADMIN_KEY), "127.0.0.1");
-        let limits =
-            API_PATHS.iter().fold(Limits::default(), |limits, path| limits.with_body_limit(path, BODY_BYTES));
+        let door = HttpApi::new(engine.clone(), Secret::new(ADMIN_KEY), "127.0.0.1");
+        let limits = API_PATHS
+            .iter()
+            .fold(ServerLimits::default(), |limits, path| limits.with_body_limit(path, BODY_BYTES));
         let slowness = board.slowness.clone();
         let answer = move |request| {
             std::thread::sleep(Duration::from_millis(slowness.load(Ordering::Relaxed)));

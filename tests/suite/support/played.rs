@@ -128,7 +128,7 @@ impl Gateway for Played {
         if let Some(happens) = lines.meanwhile.take() {
             happens();
         }
-        progress(Progress::Taken(&format!("resp_{}", lines.seen.len())));
+        progress(Progress::TurnAccepted(&format!("resp_{}", lines.seen.len())));
         let (message, outputs) = match turn.input {
             Input::Message(text) => (Some(text.to_owned()), Vec::new()),
             Input::Outputs(outputs) => (None, outputs.to_vec()),

@@ -1,8 +1,8 @@
 //! What is made of arguments (http-and-tools §5.4–5.6, §9.6–9.9).
 
 use mission_control_runtime::model::{Task, TaskId};
-use mission_control_runtime::tools::table::{ROWS, Row, Type};
-use mission_control_runtime::tools::{Kind, ToolRequest, decode};
+use mission_control_runtime::tools::table::{ROWS, ToolSpec, Type};
+use mission_control_runtime::tools::{ToolErrorKind, ToolRequest, decode};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -17,7 +17,7 @@ fn read(name: &str, args: &Value) -> Result<ToolRequest, mission_control_runtime
 }
 
 /// The sentence to these arguments.
-fn wrong(name: &str, args: &Value) -> (Kind, String) {
+fn wrong(name: &str, args: &Value) -> (ToolErrorKind, String) {
     let error = read(name, args).expect_err(&format!("{name} {args}"));
     (error.kind, error.message)
 }
@@ -119,7 +119,11 @@ fn what_is_missing_is_named() {
         let (kind, message) = wrong(name, &args);
         assert!(message.contains(words), "{name} {args}: {message}");
         let essay = args["type"] == "essay";
-        assert_eq!(kind, if essay { Kind::Invalid } else { Kind::Malformed }, "{name} {args}");
+        assert_eq!(
+            kind,
+            if essay { ToolErrorKind::Invalid } else { ToolErrorKind::Malformed },
+            "{name} {args}"
+        );
     }
 }
 
@@ -128,7 +132,7 @@ fn unacceptable(rows: &[(&str, Value, &str)]) {
     for (name, args, words) in rows {
         let (kind, message) = wrong(name, args);
         assert!(message.contains(words), "{name} {words:?}: {message}");
-        assert_eq!(kind, Kind::Invalid, "{name} {words:?}");
+        assert_eq!(kind, ToolErrorKind::Invalid, "{name} {words:?}");
     }
 }
 
@@ -392,7 +396,7 @@ fn a_field_that_a_writing_tool_does_not_have_is_refused() {
         let args = merged(arguments(row.name), &json!({"task_id": "t"}));
         if row.writes {
             let (kind, message) = wrong(row.name, &args);
-            assert_eq!(kind, Kind::Malformed);
+            assert_eq!(kind, ToolErrorKind::Malformed);
             assert!(message.starts_with("Unknown field: task_id. "), "{message}");
             assert!(row.fields.iter().all(|field| message.contains(field.name)), "{message}");
             assert!(read(row.name, &merged(arguments(row.name), &json!({"note": null}))).is_ok());
@@ -407,7 +411,7 @@ fn whatever_is_no_object_is_refused_with_a_hint() {
     for row in &ROWS {
         for text in ["null", "[]", "5", "\"x\"", "true", "{", "{\"taskId\":}", "nonsense", "{} {}"] {
             let error = decode(row.name, text, Some(&here())).unwrap_err();
-            assert_eq!(error.kind, Kind::Malformed);
+            assert_eq!(error.kind, ToolErrorKind::Malformed);
             assert!(error.message.starts_with("Invalid JSON arguments"), "{}: {error}", row.name);
             assert!(error.message.contains(row.fields[0].name), "{}: {error}", row.name);
         }
@@ -441,7 +445,7 @@ fn every_field_of_every_tool_is_held_against_its_type() {
                 let error = read(row.name, &args).expect_err(&args.to_string());
                 assert_eq!(
                     (error.kind, error.field),
-                    (Kind::Malformed, Some(field.name)),
+                    (ToolErrorKind::Malformed, Some(field.name)),
                     "{}: {error}",
                     row.name
                 );
@@ -479,7 +483,7 @@ fn a_request_is_its_name_and_its_arguments() {
             assert_eq!(noted, Some(request));
         }
     }
-    let once = |row: &&Row| !read(row.name, &arguments(row.name)).unwrap().may_repeat();
+    let once = |row: &&ToolSpec| !read(row.name, &arguments(row.name)).unwrap().may_repeat();
     let once: Vec<&str> = ROWS.iter().filter(once).map(|row| row.name).collect();
     assert_eq!(
         once,
@@ -501,7 +505,7 @@ fn a_request_is_its_name_and_its_arguments() {
     );
 }
 
-fn sample(row: &Row, name: &str, is: Type) -> Value {
+fn sample(row: &ToolSpec, name: &str, is: Type) -> Value {
     match is {
         Type::Text => json!("some text"),
         Type::Number if name == "dueDate" => json!(1_765_612_800_000_i64),

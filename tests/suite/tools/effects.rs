@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use mission_control_runtime::convex::Endpoint;
+use mission_control_runtime::convex::ConvexEndpoint;
 use mission_control_runtime::local::Options;
 use mission_control_runtime::mission::{GetOrchestrator, ListAgents, LoadTask, Mission};
 use mission_control_runtime::model::{AccountId, AgentId, BaseUrl, Roster, Task, TaskId};
 use mission_control_runtime::redact::Redactor;
 use mission_control_runtime::secret::Secret;
-use mission_control_runtime::tools::run::{Hands, Ran, run};
-use mission_control_runtime::tools::{Caller, Kind, offer};
+use mission_control_runtime::tools::run::{Ran, ToolBackend, run};
+use mission_control_runtime::tools::{Caller, ToolErrorKind, offer};
 use mission_control_runtime::wire::{Roots, Stop};
 use serde_json::{Value, json};
 
@@ -33,7 +33,7 @@ impl House {
         let team = Team::with(options);
         let base = BaseUrl::parse(&team.board.url()).unwrap();
         let redactor = Arc::new(Redactor::default());
-        let client = Endpoint::new(base, &Roots::load(None).unwrap(), redactor).client(&Stop::new());
+        let client = ConvexEndpoint::new(base, &Roots::load(None).unwrap(), redactor).client(&Stop::new());
         let account = AccountId::new(team.board.account.as_str());
         let mission = Mission::new(Arc::new(client), account, Secret::new(team.board.token.as_str()));
         let mut house = Self { team, mission, agents: Roster::default() };
@@ -66,7 +66,7 @@ impl House {
         };
         let refresh = || Some(Arc::new(self.roster()));
         // As it was in the beginning: whoever came since is found by asking anew.
-        let hands = Hands { mission: &self.mission, roster: &self.agents, refresh: &refresh };
+        let hands = ToolBackend { mission: &self.mission, roster: &self.agents, refresh: &refresh };
         let ran = run(&call(tool, &args.to_string()), &caller, &offer(&caller), &hands);
         let output: Value = serde_json::from_str(&ran.output).unwrap();
         assert!(!ran.output.contains(&self.team.board.token), "{output}");
@@ -87,7 +87,7 @@ impl House {
         task: Option<&str>,
         tool: &str,
         args: &Value,
-    ) -> (Kind, String) {
+    ) -> (ToolErrorKind, String) {
         let (ran, output) = self.call(agent, task, tool, args);
         assert!(!ran.ok, "{tool} {args}: {output}");
         let error = ran.error.unwrap();
@@ -114,7 +114,10 @@ fn a_task_goes_its_way_and_is_closed_by_whoever_may() {
     // The flag alone is not enough, nor is the backend's rule.
     let done = json!({"status": "done"});
     let (kind, words) = house.refused(ada, here, "task_status", &done);
-    assert_eq!((kind, words.as_str()), (Kind::Forbidden, "Forbidden: Not allowed to mark tasks as done"));
+    assert_eq!(
+        (kind, words.as_str()),
+        (ToolErrorKind::Forbidden, "Forbidden: Not allowed to mark tasks as done")
+    );
     house.team.flag(ada, "canMarkDone", true);
     let (_, words) = house.refused(ada, here, "task_status", &done);
     assert!(words.contains("leaves that to its quality agents"), "{words}");
@@ -126,7 +129,7 @@ fn a_task_goes_its_way_and_is_closed_by_whoever_may() {
     let (kind, words) = house.refused(ada, here, "task_status", &json!({"status": "in_progress"}));
     assert_eq!(
         (kind, words.as_str()),
-        (Kind::Conflict, "Invalid transition: Cannot move from 'done' to 'in_progress'")
+        (ToolErrorKind::Conflict, "Invalid transition: Cannot move from 'done' to 'in_progress'")
     );
 }
 
@@ -282,8 +285,8 @@ fn tasks_are_read_searched_archived_and_linked() {
     assert_eq!(archived, json!({"success": true}));
     assert_eq!(house.row(&task)["status"], "archived");
     let (kind, words) = house.refused(lead, None, "task_get", &json!({"taskId": gone(&task)}));
-    assert_eq!((kind, words.as_str()), (Kind::NotFound, "Not found: Task does not exist"));
+    assert_eq!((kind, words.as_str()), (ToolErrorKind::NotFound, "Not found: Task does not exist"));
     // An id that somebody made up.
     let (kind, words) = house.refused(lead, None, "task_load", &json!({"taskId": "the login one"}));
-    assert_eq!(kind, Kind::Invalid, "{words}");
+    assert_eq!(kind, ToolErrorKind::Invalid, "{words}");
 }

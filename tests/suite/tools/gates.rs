@@ -1,7 +1,7 @@
 //! Who may close a task: the flag, the backend's rule, and where *that* task stands now (contract D13, http-and-tools
 //! W10). With a backend that notes what it is asked, so that "no call" can be seen.
 
-use mission_control_runtime::tools::Kind;
+use mission_control_runtime::tools::ToolErrorKind;
 use serde_json::{Value, json};
 
 use super::{Made, Somebody, make, task_json};
@@ -46,7 +46,7 @@ fn done_needs_the_flag_the_rule_and_a_task_in_review() {
                         };
                         if let Some(words) = refused {
                             assert!(made.error().starts_with(words), "{row}: {}", made.error());
-                            assert_eq!(made.ran.error.as_ref().unwrap().kind, Kind::Forbidden);
+                            assert_eq!(made.ran.error.as_ref().unwrap().kind, ToolErrorKind::Forbidden);
                             // Only reading, and that only where it could still matter.
                             let expected: &[&str] = if words == NOT_YET { &[LOOK] } else { &[] };
                             assert_eq!(made.functions(), expected, "{row}");

@@ -1,7 +1,7 @@
 //! Who is offered what (http-and-tools §5.1–5.3, §9.5).
 
 use mission_control_runtime::model::Task;
-use mission_control_runtime::tools::table::{ROWS, Whom};
+use mission_control_runtime::tools::table::{Audience, ROWS};
 use mission_control_runtime::tools::{ToolError, offer, offer_http, prepare};
 use serde_json::{Value, json};
 
@@ -275,7 +275,7 @@ fn only_what_is_offered_runs() {
             let expected = inputs.expected().contains(&row.name);
             let answer = prepared(&who, row.name);
             assert_eq!(answer.is_ok(), expected, "{inputs:?} {}: {answer:?}", row.name);
-            if row.whom == Whom::Leader && !inputs.leads {
+            if row.whom == Audience::Leader && !inputs.leads {
                 assert!(answer.unwrap_err().message.starts_with("Forbidden: Only the orchestrator can "));
             }
         }

@@ -1,7 +1,7 @@
 //! What the backend is asked, call by call (http-and-tools §9.6–9.9).
 
 use mission_control_runtime::convex::Why;
-use mission_control_runtime::tools::Kind;
+use mission_control_runtime::tools::ToolErrorKind;
 use serde_json::{Value, json};
 
 use super::{Somebody, call, make, make_against, make_with, refusal, task, task_json};
@@ -412,7 +412,7 @@ fn a_roster_that_cannot_be_read_anew_is_no_proof() {
     for (name, args) in rows {
         let made = make_with(&lead(), &call(name, &args.to_string()), Vec::new(), None, || None);
         assert!(made.error().contains("nix (as far as known"), "{}", made.error());
-        assert_eq!(made.ran.error.unwrap().kind, Kind::Unavailable, "{name}");
+        assert_eq!(made.ran.error.unwrap().kind, ToolErrorKind::Unavailable, "{name}");
     }
 }
 
@@ -499,22 +499,22 @@ fn an_update_by_the_orchestrator_assigns_whom_it_adds() {
 fn an_unknown_task_is_no_success() {
     let made = make(&lead(), "task_get", &json!({"taskId": "t"}), vec![("getTaskForAgentTool", Value::Null)]);
     assert_eq!(made.error(), "Not found: Task does not exist");
-    assert_eq!(made.ran.error.unwrap().kind, Kind::NotFound);
+    assert_eq!(made.ran.error.unwrap().kind, ToolErrorKind::NotFound);
 }
 
 /// The words of the backend, where it gives any, and the kind that an HTTP answer is made of.
 #[test]
 fn a_refusal_keeps_its_words_and_gets_its_kind() {
     let rows = [
-        (Why::Forbidden, "Forbidden: Agent belongs to different account", Kind::Forbidden),
-        (Why::NotFound, "Not found: Task does not exist", Kind::NotFound),
-        (Why::Invalid, "Invalid transition: Cannot move from 'inbox' to 'review'", Kind::Conflict),
+        (Why::Forbidden, "Forbidden: Agent belongs to different account", ToolErrorKind::Forbidden),
+        (Why::NotFound, "Not found: Task does not exist", ToolErrorKind::NotFound),
+        (Why::Invalid, "Invalid transition: Cannot move from 'inbox' to 'review'", ToolErrorKind::Conflict),
         (
             Why::Invalid,
             "Invalid status change: Cannot move to 'in_progress' without at least one assignee",
-            Kind::Invalid,
+            ToolErrorKind::Invalid,
         ),
-        (Why::FunctionFailed, "Network error", Kind::Refused),
+        (Why::FunctionFailed, "Network error", ToolErrorKind::Refused),
     ];
     for (why, words, kind) in rows {
         let call = call("task_status", r#"{"taskId":"t","status":"review"}"#);

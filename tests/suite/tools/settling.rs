@@ -2,19 +2,19 @@
 //! it stands in the backend's own books.
 
 /// The board, and the tools as they are called on it.
-mod desk;
+mod setup;
 
 use std::time::Duration;
 
 use mission_control_runtime::clock::Millis;
 use mission_control_runtime::convex::{Class, Why};
 use mission_control_runtime::model::{AgentId, Roster, Task, limits};
-use mission_control_runtime::tools::run::{Doubt, GRACE, Hands, NotNow, perform, settle};
+use mission_control_runtime::tools::run::{Doubt, GRACE, NotNow, ToolBackend, perform, settle};
 use mission_control_runtime::tools::table::ROWS;
-use mission_control_runtime::tools::{Caller, Kind, ToolRequest, offer, prepare};
+use mission_control_runtime::tools::{Caller, ToolErrorKind, ToolRequest, offer, prepare};
 use serde_json::json;
 
-use self::desk::{BACKENDS, Desk, LOAD, LOST, TOOLS, Tool, as_read, everywhere, makers, tool};
+use self::setup::{BACKENDS, Desk, LOAD, LOST, TOOLS, Tool, as_read, everywhere, makers, tool};
 use super::call;
 use crate::support::direct::Fault;
 
@@ -113,7 +113,7 @@ fn what_others_made_is_theirs() {
             desk.call(tool);
             let settled = desk.settle(tool);
             let error = settled.result.unwrap_err();
-            assert_eq!(error.kind, Kind::Unsettled);
+            assert_eq!(error.kind, ToolErrorKind::Unsettled);
             assert!(
                 error.message.contains("several documents") && error.message.contains(&theirs),
                 "{error}"
@@ -150,7 +150,7 @@ fn what_a_full_list_may_hide_is_not_made_again() {
             desk.crowd(tool, 200);
             let settled = desk.settle(tool);
             let error = settled.result.unwrap_err();
-            assert_eq!(error.kind, Kind::Unsettled);
+            assert_eq!(error.kind, ToolErrorKind::Unsettled);
             let words = &error.message;
             assert!(words.contains("more has happened since than can be read"), "{words}");
             assert!(
@@ -236,7 +236,7 @@ fn what_cannot_be_read_is_not_made_again() {
             let settled = desk.settle(tool);
             assert!(!settled.in_doubt && settled.stirs);
             let error = settled.result.unwrap_err();
-            assert_eq!(error.kind, Kind::Unsettled, "{} {why:?}: {error}", tool.name);
+            assert_eq!(error.kind, ToolErrorKind::Unsettled, "{} {why:?}: {error}", tool.name);
             assert!(
                 error.message.starts_with(&format!("It is not known whether {} happened", tool.name)),
                 "{error}"
@@ -255,7 +255,7 @@ fn what_is_gone_is_said_to_be_gone() {
         desk.call(tool);
         desk.direct.fail(LOAD.unwrap(), [gone.clone(), gone]);
         let error = desk.settle(tool).result.unwrap_err();
-        assert_eq!(error.kind, Kind::NotFound, "{}: {error}", tool.name);
+        assert_eq!(error.kind, ToolErrorKind::NotFound, "{}: {error}", tool.name);
     }
 }
 
@@ -401,7 +401,7 @@ fn a_request_that_may_be_hidden_is_not_repeated() {
     desk.direct.fail(request.function, [Fault::After(LOST.0, LOST.1)]);
     desk.call(request);
     let error = desk.settle(request).result.unwrap_err();
-    assert_eq!(error.kind, Kind::Unsettled);
+    assert_eq!(error.kind, ToolErrorKind::Unsettled);
     assert!(error.message.contains("more has happened since than can be read"), "{error}");
     assert_eq!(desk.effects(request), 1);
 
@@ -412,7 +412,7 @@ fn a_request_that_may_be_hidden_is_not_repeated() {
     let doubt = Doubt { since: desk.since, age: GRACE, is_known: &|_| false, requests: &|_| Vec::new() };
     let unknown = Roster::default();
     let settled = desk.with(|caller, hands| {
-        let hands = Hands { roster: &unknown, refresh: &|| None, ..*hands };
+        let hands = ToolBackend { roster: &unknown, refresh: &|| None, ..*hands };
         settle(&asked, &doubt, caller, &hands)
     });
     assert!(matches!(settled, Err(NotNow::Away(_))), "{settled:?}");
@@ -514,7 +514,7 @@ fn what_is_refused_for_good_is_told() {
         desk.direct.fail(tool.function, [Fault::Before(LOST.0, LOST.1), refused]);
         desk.call(tool);
         let settled = desk.settle(tool);
-        assert_eq!(settled.result.unwrap_err().kind, Kind::Unavailable, "{}", tool.name);
+        assert_eq!(settled.result.unwrap_err().kind, ToolErrorKind::Unavailable, "{}", tool.name);
         assert!(!settled.in_doubt);
         assert_eq!(desk.effects(tool), 0, "{}", tool.name);
     }

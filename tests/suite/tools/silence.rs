@@ -2,7 +2,7 @@
 
 use mission_control_runtime::convex::{CallError, Class, Ran, Why};
 use mission_control_runtime::local::Options;
-use mission_control_runtime::tools::Kind;
+use mission_control_runtime::tools::ToolErrorKind;
 use mission_control_runtime::tools::table::ROWS;
 use serde_json::json;
 
@@ -28,57 +28,57 @@ fn a_backend_without_words_still_gives_useful_sentences() {
         (
             "task_status",
             json!({"taskId": inbox, "status": "review"}),
-            Kind::Conflict,
+            ToolErrorKind::Conflict,
             "Invalid transition: Cannot move from 'inbox' to 'review'",
         ),
         (
             "task_update",
             json!({"taskId": inbox, "status": "in_progress"}),
-            Kind::Conflict,
+            ToolErrorKind::Conflict,
             "Invalid transition: Cannot move from 'inbox' to 'in_progress'",
         ),
         (
             "task_status",
             json!({"taskId": blocked, "status": "in_progress"}),
-            Kind::Conflict,
+            ToolErrorKind::Conflict,
             "Invalid status change: Cannot move to 'in_progress' without at least one assignee",
         ),
         (
             "task_status",
             json!({"taskId": nowhere, "status": "review"}),
-            Kind::Refused,
+            ToolErrorKind::Refused,
             "could not be read either: is its id right?",
         ),
         (
             "task_update",
             json!({"taskId": begun, "assignedUserIds": ["user_nobody"]}),
-            Kind::Refused,
+            ToolErrorKind::Refused,
             "people are members of the account",
         ),
         (
             "task_update",
             json!({"taskId": begun, "assignedUserIds": [], "assignedAgentIds": []}),
-            Kind::Refused,
+            ToolErrorKind::Refused,
             "a task at work keeps an assignee",
         ),
         // Known before.
         (
             "task_create",
             json!({"title": "T", "assigneeSlugs": ["nix"]}),
-            Kind::Invalid,
+            ToolErrorKind::Invalid,
             "Unknown assignee slugs: nix. The agents are: ",
         ),
         (
             "response_request",
             json!({"recipientSlugs": ["nix"], "message": "M"}),
-            Kind::Invalid,
+            ToolErrorKind::Invalid,
             "Unknown recipient slugs: nix",
         ),
-        ("task_get", json!({"taskId": nowhere}), Kind::NotFound, "Not found: Task does not exist"),
+        ("task_get", json!({"taskId": nowhere}), ToolErrorKind::NotFound, "Not found: Task does not exist"),
         // Not to be known: what to look at.
-        ("task_load", json!({"taskId": nowhere}), Kind::Refused, silent),
-        ("task_message", json!({"taskId": nowhere, "content": "C"}), Kind::Refused, silent),
-        ("task_delete", json!({"taskId": nowhere, "reason": "R"}), Kind::Refused, silent),
+        ("task_load", json!({"taskId": nowhere}), ToolErrorKind::Refused, silent),
+        ("task_message", json!({"taskId": nowhere, "content": "C"}), ToolErrorKind::Refused, silent),
+        ("task_delete", json!({"taskId": nowhere, "reason": "R"}), ToolErrorKind::Refused, silent),
     ];
     for (tool, args, kind, words) in rows {
         let (got, message) = house.refused(lead, here, tool, &args);
@@ -96,15 +96,25 @@ fn error(class: Class, why: Why) -> CallError {
 #[test]
 fn every_tool_lives_through_every_trouble() {
     let rows = [
-        (Class::Transient, Why::Unreachable, Kind::Unavailable, "cannot be asked now (nobody answers"),
-        (Class::Transient, Why::TimedOut, Kind::Unavailable, "cannot be asked now"),
-        (Class::Transient, Why::Throttled, Kind::Throttled, "too many calls"),
-        (Class::Refused, Why::TokenRefused, Kind::Unavailable, "cannot be asked now"),
-        (Class::Refused, Why::BadArguments, Kind::Unavailable, "cannot be asked now"),
-        (Class::Refused, Why::Unknown, Kind::Refused, "does not say why. Check that "),
-        (Class::Gone, Why::NotFound, Kind::NotFound, "does not say why. Check that "),
-        (Class::Refused, Why::Stopped, Kind::Unavailable, "this program is stopping"),
-        (Class::Ambiguous, Why::LostAnswer, Kind::Unsettled, "may have happened. Look whether it did"),
+        (
+            Class::Transient,
+            Why::Unreachable,
+            ToolErrorKind::Unavailable,
+            "cannot be asked now (nobody answers",
+        ),
+        (Class::Transient, Why::TimedOut, ToolErrorKind::Unavailable, "cannot be asked now"),
+        (Class::Transient, Why::Throttled, ToolErrorKind::Throttled, "too many calls"),
+        (Class::Refused, Why::TokenRefused, ToolErrorKind::Unavailable, "cannot be asked now"),
+        (Class::Refused, Why::BadArguments, ToolErrorKind::Unavailable, "cannot be asked now"),
+        (Class::Refused, Why::Unknown, ToolErrorKind::Refused, "does not say why. Check that "),
+        (Class::Gone, Why::NotFound, ToolErrorKind::NotFound, "does not say why. Check that "),
+        (Class::Refused, Why::Stopped, ToolErrorKind::Unavailable, "this program is stopping"),
+        (
+            Class::Ambiguous,
+            Why::LostAnswer,
+            ToolErrorKind::Unsettled,
+            "may have happened. Look whether it did",
+        ),
     ];
     let who = Somebody::everybody("in_progress");
     for (class, why, kind, words) in rows {
@@ -118,7 +128,7 @@ fn every_tool_lives_through_every_trouble() {
                 assert!(!made.error().contains(hidden), "{}", made.error());
             }
             // What may have happened may have been told.
-            let lost = kind == Kind::Unsettled && row.writes;
+            let lost = kind == ToolErrorKind::Unsettled && row.writes;
             assert_eq!(made.ran.stirs, lost, "{} {why:?}", row.name);
         }
     }

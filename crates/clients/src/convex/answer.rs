@@ -10,8 +10,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::error::{Ran, Why};
+use super::error_text::{self, ErrorText};
 use super::finding::{Finding, Outlook, rolled_back};
-use super::literal::{self, Said};
 use super::{Call, Kind};
 use mcr_model::json;
 
@@ -69,14 +69,14 @@ fn outcome(body: &[u8], kind: Kind) -> Result<Box<RawValue>, Finding> {
         "success" => Ok(outcome.value.unwrap_or(RawValue::NULL).to_owned()),
         "error" => {
             let text = outcome.error_message.as_deref().unwrap_or_default();
-            Err(application_error(literal::read(text, outcome.error_data), kind))
+            Err(application_error(error_text::read(text, outcome.error_data), kind))
         }
         other => Err(Finding::new(Why::NotUnderstood, Ran::Maybe, Outlook::Stays)
             .with_detail(format!("unknown status \"{other}\""))),
     }
 }
 
-fn application_error(said: Said, kind: Kind) -> Finding {
+fn application_error(said: ErrorText, kind: Kind) -> Finding {
     let outlook = match said.why {
         Why::NotFound => Outlook::SaidGone,
         // Not the function's own no: it was ended in the middle of its work.
@@ -221,7 +221,7 @@ mod tests {
 
         #[test]
         fn any_text_of_a_function_is_read(text in "(\\PC|\n|Error: |\\[Request ID: |Path: |Object:|ArgumentValidationError: ){0,40}") {
-            let said = literal::read(&text, None);
+            let said = error_text::read(&text, None);
             prop_assert!(said.literal.is_none_or(|literal| !literal.contains('\n')));
         }
     }

@@ -1,4 +1,4 @@
-//! The calls over HTTP: one [`HttpConvex`] per worker thread, made from a shared [`Endpoint`].
+//! The calls over HTTP: one [`HttpConvex`] per worker thread, made from a shared [`ConvexEndpoint`].
 //!
 //! A client has its own connection, so that threads do not meet at a pool's lock, and shares everything else. All
 //! attempts of a call carry the same `Convex-Request-Id`, which our log lines and the deployment's show: a line
@@ -15,13 +15,13 @@ use ureq::{Agent, SendBody, http};
 use super::answer::{self, Answer};
 use super::error::{Class, Ran, Why};
 use super::finding::{Finding, Outlook};
-use super::repeat::{Backoff, Next};
+use super::retry::{Backoff, Next};
 use super::{Call, CallError, Convex, failure};
 use crate::wire::{self, Fault, Outgoing, Phases, Registration, Roots, Sent, Stop};
 use mcr_model::BaseUrl;
-use mcr_model::chance;
 use mcr_model::clock::{Clock as _, Millis, SystemClock};
 use mcr_model::memory::{ByteBudget, FREE_BYTES, Pool, Share};
+use mcr_model::random;
 use mcr_model::redact::Redactor;
 
 /// A name of our own with a real version: for `npm`, `rust` and the like the backend demands minimum versions, and
@@ -39,7 +39,7 @@ const DEADLINE_MAX: Duration = Duration::from_hours(24);
 
 /// How long and how much. The defaults are those of the house; tests have less patience.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub struct ConvexLimits {
     /// For the phases of one attempt.
     pub phases: Phases,
     /// Bytes of an answer's body.
@@ -48,7 +48,7 @@ pub struct Limits {
     pub backoff: Backoff,
 }
 
-impl Default for Limits {
+impl Default for ConvexLimits {
     fn default() -> Self {
         let phases = Phases {
             connect: Duration::from_secs(10),
@@ -65,14 +65,14 @@ impl Default for Limits {
 
 /// A deployment and how to reach it; the clients of all threads are made from one. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Endpoint(Arc<Shared>);
+pub struct ConvexEndpoint(Arc<ConvexShared>);
 
 #[derive(Debug)]
-struct Shared {
+struct ConvexShared {
     base: BaseUrl,
     roots: Roots,
     redactor: Arc<Redactor>,
-    limits: Limits,
+    limits: ConvexLimits,
     /// For answers.
     memory: Pool,
     /// Whether the warning that this client is old has been given.
@@ -84,18 +84,18 @@ struct Shared {
 /// No clock is that far ahead.
 const UNHEARD: i64 = i64::MIN;
 
-impl Endpoint {
+impl ConvexEndpoint {
     /// With the limits of the house.
     pub fn new(base: BaseUrl, roots: &Roots, redactor: Arc<Redactor>) -> Self {
-        Self::with_limits(base, roots, redactor, Limits::default())
+        Self::with_limits(base, roots, redactor, ConvexLimits::default())
     }
 
     /// With limits of your own.
-    pub fn with_limits(base: BaseUrl, roots: &Roots, redactor: Arc<Redactor>, limits: Limits) -> Self {
+    pub fn with_limits(base: BaseUrl, roots: &Roots, redactor: Arc<Redactor>, limits: ConvexLimits) -> Self {
         let roots = roots.clone();
         let (deprecation_told, clock_ahead) = (AtomicBool::new(false), AtomicI64::new(UNHEARD));
         let memory = ByteBudget::default().backend;
-        Self(Arc::new(Shared { base, roots, redactor, limits, memory, deprecation_told, clock_ahead }))
+        Self(Arc::new(ConvexShared { base, roots, redactor, limits, memory, deprecation_told, clock_ahead }))
     }
 
     /// The same, drawing on this memory for answers. To be said before the first clone.
@@ -135,7 +135,7 @@ impl Endpoint {
 #[derive(Debug)]
 pub struct HttpConvex {
     agent: Agent,
-    shared: Arc<Shared>,
+    shared: Arc<ConvexShared>,
     stop: Stop,
     /// Ends with this client.
     _registration: Registration,
@@ -193,7 +193,7 @@ impl HttpConvex {
                 return Err(finding);
             }
             let left = until.saturating_duration_since(Instant::now());
-            let pause = match self.shared.limits.backoff.next(*attempts, finding.why, left, chance::unit()) {
+            let pause = match self.shared.limits.backoff.next(*attempts, finding.why, left, random::unit()) {
                 Next::GiveUp => return Err(finding),
                 Next::Wait(pause) => pause,
             };
@@ -340,7 +340,7 @@ fn redirect_host(headers: &http::HeaderMap) -> Option<String> {
 
 /// 16 lower-case hex digits, as the backend makes up itself when none are sent.
 fn request_id() -> String {
-    chance::hex::<8>()
+    random::hex::<8>()
 }
 
 #[cfg(test)]

@@ -5,21 +5,21 @@
 //!
 //! A call that brings no value brings a [`CallError`], and the first thing in it is its [`Class`]: what the caller
 //! should do. The class is worked out in steps, each pure and in a file of its own. What came back (`answer`, with
-//! `literal` for the words of a failed function) or what broke (`failure`) is read into a *finding*: the reason
+//! `error_text` for the words of a failed function) or what broke (`failure`) is read into a *finding*: the reason
 //! ([`Why`]), whether the function may have run ([`Ran`]), and whether asking again may do better. The finding and
 //! the nature of the call (a query? an action? may it be repeated?) give the class (`finding`). What is transient is
-//! asked again within the call's deadline (`repeat`); `http` carries all this out.
+//! asked again within the call's deadline (`retry`); `http` carries all this out.
 //!
 //! **No decision depends on the words of an application error**, because production deployments hide them: then
 //! the reason is [`Why::Unknown`], and the class is refused, never gone. Words only ever make a decision better.
 
 mod answer;
 mod error;
+mod error_text;
 mod failure;
 mod finding;
 mod http;
-mod literal;
-mod repeat;
+mod retry;
 
 use std::fmt;
 use std::time::Duration;
@@ -27,8 +27,8 @@ use std::time::Duration;
 use serde_json::value::RawValue;
 
 pub use error::{CallError, Class, Ran, Why};
-pub use http::{Endpoint, HttpConvex, Limits};
-pub use repeat::Backoff;
+pub use http::{ConvexEndpoint, ConvexLimits, HttpConvex};
+pub use retry::Backoff;
 
 /// Whoever can carry a call to the backend.
 pub trait Convex: Send + Sync {

@@ -6,8 +6,10 @@ use log::info;
 
 use super::HttpGateway;
 use super::conversation::Conversation;
-use super::socket::Mute;
-use mcr_core::gateway::codec::{self, Failure, abort_params, in_flight_params, read_aborted, read_in_flight};
+use super::socket::SocketFailure;
+use mcr_core::gateway::codec::{
+    self, TurnFailure, abort_params, in_flight_params, read_aborted, read_in_flight,
+};
 use mcr_core::gateway::{Class, Why};
 use mcr_model::SessionKey;
 
@@ -21,13 +23,15 @@ pub(super) fn abort(
     session: &SessionKey,
     agent: &str,
     run: Option<&str>,
-) -> Result<bool, Failure> {
+) -> Result<bool, TurnFailure> {
     let agent = codec::agent_id(agent)?;
     let key = gateway.name(session, &agent)?;
     let ended = ended(gateway, &key, run).map_err(|mute| match mute {
-        Mute::Away(failure) => failure,
-        Mute::Hiccup(words) => Failure::new(Class::Closed, Why::Unreachable).with_detail(words),
-        Mute::Declined(words) => Failure::new(Class::Refused, Why::NotOverSocket).with_detail(words),
+        SocketFailure::Away(failure) => failure,
+        SocketFailure::Hiccup(words) => TurnFailure::new(Class::Closed, Why::Unreachable).with_detail(words),
+        SocketFailure::Declined(words) => {
+            TurnFailure::new(Class::Refused, Why::NotOverSocket).with_detail(words)
+        }
     })?;
     let run = run.unwrap_or("without an id");
     let what = if ended { "was ended" } else { "had ended by itself" };
@@ -35,7 +39,7 @@ pub(super) fn abort(
     Ok(ended)
 }
 
-fn ended(gateway: &HttpGateway, key: &str, run: Option<&str>) -> Result<bool, Mute> {
+fn ended(gateway: &HttpGateway, key: &str, run: Option<&str>) -> Result<bool, SocketFailure> {
     let mut conversation = Conversation::begin(gateway)?;
     let mut ended = match run {
         Some(run) => end(&mut conversation, key, Some(run))?,
@@ -56,12 +60,13 @@ fn ended(gateway: &HttpGateway, key: &str, run: Option<&str>) -> Result<bool, Mu
     Ok(ended)
 }
 
-fn end(conversation: &mut Conversation<'_>, key: &str, run: Option<&str>) -> Result<bool, Mute> {
+fn end(conversation: &mut Conversation<'_>, key: &str, run: Option<&str>) -> Result<bool, SocketFailure> {
     let answer = conversation.ask("sessions.abort", &abort_params(key, run))?;
-    let not_understood = || Mute::Declined("its answer to sessions.abort is not understood".to_owned());
+    let not_understood =
+        || SocketFailure::Declined("its answer to sessions.abort is not understood".to_owned());
     read_aborted(&answer).ok_or_else(not_understood)
 }
 
-fn in_flight(conversation: &mut Conversation<'_>, key: &str) -> Result<Option<String>, Mute> {
+fn in_flight(conversation: &mut Conversation<'_>, key: &str) -> Result<Option<String>, SocketFailure> {
     Ok(read_in_flight(&conversation.ask("chat.history", &in_flight_params(key))?))
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::HttpGateway;
-use super::socket::{Mute, Socket};
+use super::socket::{Socket, SocketFailure};
 use mcr_core::gateway::codec::{Heard, connect, hear, spoken_request};
 use mcr_model::json;
 
@@ -25,7 +25,7 @@ pub(super) struct Conversation<'a> {
 
 impl<'a> Conversation<'a> {
     /// Opens a socket and says who we are, once the gateway has spoken.
-    pub(super) fn begin(gateway: &'a HttpGateway) -> Result<Self, Mute> {
+    pub(super) fn begin(gateway: &'a HttpGateway) -> Result<Self, SocketFailure> {
         let until = Instant::now() + gateway.shared.limits.socket;
         let socket = Socket::open(gateway, until)?;
         let mut conversation = Self { gateway, socket, asked: 1 };
@@ -38,7 +38,7 @@ impl<'a> Conversation<'a> {
     }
 
     /// Asks, and waits for the answer.
-    pub(super) fn ask(&mut self, method: &str, params: &Value) -> Result<Box<RawValue>, Mute> {
+    pub(super) fn ask(&mut self, method: &str, params: &Value) -> Result<Box<RawValue>, SocketFailure> {
         let until = Instant::now() + self.gateway.shared.limits.socket;
         self.asked += 1;
         self.say(&spoken_request(self.asked, method, params), until)?;
@@ -50,21 +50,21 @@ impl<'a> Conversation<'a> {
         self.socket.close();
     }
 
-    fn say(&mut self, text: &str, until: Instant) -> Result<(), Mute> {
+    fn say(&mut self, text: &str, until: Instant) -> Result<(), SocketFailure> {
         self.socket.say(text, until)
     }
 
     /// The answer to what was asked last.
-    fn answer(&mut self, until: Instant) -> Result<Box<RawValue>, Mute> {
+    fn answer(&mut self, until: Instant) -> Result<Box<RawValue>, SocketFailure> {
         let number = self.asked.to_string();
         self.wait(until, |heard| match heard {
             Heard::Answer { id, result: Ok(result) } if id == number && result.get().len() > ANSWER_BYTES => {
-                Some(Err(Mute::Declined("its answer is over 8 MiB".to_owned())))
+                Some(Err(SocketFailure::Declined("its answer is over 8 MiB".to_owned())))
             }
             Heard::Answer { id, result } if id == number => {
                 Some(result.map(ToOwned::to_owned).map_err(|words| {
                     let words = if words.is_empty() { "it refuses".to_owned() } else { words };
-                    Mute::Declined(words)
+                    SocketFailure::Declined(words)
                 }))
             }
             _ => None,
@@ -75,18 +75,20 @@ impl<'a> Conversation<'a> {
     fn wait<T>(
         &mut self,
         until: Instant,
-        find: impl Fn(Heard<'_>) -> Option<Result<T, Mute>>,
-    ) -> Result<T, Mute> {
+        find: impl Fn(Heard<'_>) -> Option<Result<T, SocketFailure>>,
+    ) -> Result<T, SocketFailure> {
         for _ in 0..MESSAGES {
             let text = self.socket.hear(until)?;
             let text = json::text(&text);
             let Some(heard) = hear(&text) else {
-                return Err(Mute::Declined("what it says over its WebSocket is not understood".to_owned()));
+                return Err(SocketFailure::Declined(
+                    "what it says over its WebSocket is not understood".to_owned(),
+                ));
             };
             if let Some(found) = find(heard) {
                 return found;
             }
         }
-        Err(Mute::Hiccup("it says too much besides the answer".to_owned()))
+        Err(SocketFailure::Hiccup("it says too much besides the answer".to_owned()))
     }
 }

@@ -6,10 +6,10 @@ use std::time::Duration;
 use ureq::http::HeaderValue;
 
 use super::HttpGateway;
-use super::names::Choice;
+use super::names::SessionNaming;
 use crate::wire::{self, Phases, Roots, Stop};
 use mcr_core::gateway::GatewayError;
-use mcr_core::gateway::codec::{Failure, in_short};
+use mcr_core::gateway::codec::{TurnFailure, in_short};
 use mcr_core::gateway::dialect::{Dialect, Memory};
 use mcr_model::BaseUrl;
 use mcr_model::memory::{ByteBudget, Pool};
@@ -18,7 +18,7 @@ use mcr_model::secret::Secret;
 
 /// How long and how much. The defaults are those of the house; tests have less patience.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub struct GatewayLimits {
     /// Looking up the name, and connecting.
     pub connect: Duration,
     /// Sending the head and the body, each.
@@ -39,7 +39,7 @@ pub struct Limits {
     pub room: Duration,
 }
 
-impl Limits {
+impl GatewayLimits {
     /// Those of the house.
     pub fn new(silence: Duration) -> Self {
         Self {
@@ -59,23 +59,23 @@ impl Limits {
 /// A gateway and how to reach it; the clients of all threads are made from one, and share what is learnt of its
 /// dialect. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Endpoint(Arc<Shared>);
+pub struct GatewayEndpoint(Arc<GatewayShared>);
 
 #[derive(Debug)]
-pub(super) struct Shared {
+pub(super) struct GatewayShared {
     pub(super) base: BaseUrl,
     pub(super) turns: String,
     pub(super) token: Option<Secret>,
     pub(super) roots: Roots,
     pub(super) redactor: Arc<Redactor>,
-    pub(super) limits: Limits,
+    pub(super) limits: GatewayLimits,
     /// For answers.
     pub(super) pool: Pool,
-    pub(super) names: Choice,
+    pub(super) names: SessionNaming,
     memory: Mutex<Memory>,
 }
 
-impl Endpoint {
+impl GatewayEndpoint {
     /// With the limits of the house; `silence_max` is the longest silence of a turn.
     pub fn new(
         base: BaseUrl,
@@ -84,7 +84,7 @@ impl Endpoint {
         redactor: Arc<Redactor>,
         silence_max: Duration,
     ) -> Self {
-        Self::with_limits(base, token, roots, redactor, Limits::new(silence_max))
+        Self::with_limits(base, token, roots, redactor, GatewayLimits::new(silence_max))
     }
 
     /// With limits of your own.
@@ -93,18 +93,18 @@ impl Endpoint {
         token: Option<Secret>,
         roots: &Roots,
         redactor: Arc<Redactor>,
-        limits: Limits,
+        limits: GatewayLimits,
     ) -> Self {
         let turns = base.join("/v1/responses");
         let token = token.filter(|token| !token.is_empty());
         let (roots, pool, memory) = (roots.clone(), ByteBudget::default().gateway, Mutex::default());
-        let names = Choice::default();
-        Self(Arc::new(Shared { base, turns, token, roots, redactor, limits, pool, names, memory }))
+        let names = SessionNaming::default();
+        Self(Arc::new(GatewayShared { base, turns, token, roots, redactor, limits, pool, names, memory }))
     }
 
     /// Names conversations like this. Call it before the first clone.
     #[must_use]
-    pub fn with_names(mut self, names: Choice) -> Self {
+    pub fn with_names(mut self, names: SessionNaming) -> Self {
         if let Some(shared) = Arc::get_mut(&mut self.0) {
             shared.names = names;
         }
@@ -132,7 +132,7 @@ impl Endpoint {
             idle: Duration::from_secs(3),
             idle_connections: 1,
         };
-        let (agent, patience) = wire::patient_agent(&self.0.base, &self.0.roots, &phases, limits.silence);
+        let (agent, idle_timeout) = wire::patient_agent(&self.0.base, &self.0.roots, &phases, limits.silence);
         let bearer = self.0.token.as_ref().map(|token| {
             HeaderValue::from_str(&format!("Bearer {}", token.expose())).map(|mut value| {
                 value.set_sensitive(true);
@@ -142,7 +142,7 @@ impl Endpoint {
         let registration = stop.register(&agent);
         HttpGateway {
             agent,
-            patience,
+            idle_timeout,
             bearer: bearer.transpose(),
             shared: self.0.clone(),
             stop: stop.clone(),
@@ -161,7 +161,7 @@ impl Endpoint {
     }
 }
 
-impl Shared {
+impl GatewayShared {
     pub(super) fn memory(&self) -> MutexGuard<'_, Memory> {
         // No code panics while it holds the lock, and what is remembered is replaced as a whole.
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
@@ -173,7 +173,7 @@ impl Shared {
     }
 
     /// The error for the caller: without secrets, and short.
-    pub(super) fn error(&self, failure: Failure) -> GatewayError {
+    pub(super) fn error(&self, failure: TurnFailure) -> GatewayError {
         failure.told(&self.redactor)
     }
 }

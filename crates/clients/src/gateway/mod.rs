@@ -8,12 +8,12 @@
 //! is sent once more in the other shape ([`dialect`](mcr_core::gateway::dialect)).
 
 mod abort;
-mod broken;
 mod conversation;
+mod disconnect;
 mod endpoint;
-mod look;
 mod names;
 mod probe;
+mod query;
 mod recover;
 mod socket;
 
@@ -27,18 +27,18 @@ use ureq::http::header::{self, InvalidHeaderValue};
 use ureq::http::{HeaderMap, HeaderValue, Response};
 use ureq::{Agent, Body, SendBody};
 
-use crate::wire::{self, Fault, Outgoing, Patience, Registration, Sent, Stop};
-use mcr_core::gateway::codec::{self, Answer, Failure, Taken};
+use crate::wire::{self, Fault, IdleTimeout, Outgoing, Registration, Sent, Stop};
+use mcr_core::gateway::codec::{self, AcceptedAnswer, ErrorResponse, TurnFailure};
 use mcr_core::gateway::dialect::{Dialect, ToolShape};
 use mcr_core::gateway::history::Glance;
 use mcr_core::gateway::{Class, Gateway, GatewayError, Progress, Recovered, Reply, Turn, TurnMark, Why};
 use mcr_model::SessionKey;
 
-use broken::{Stage, broken, stopped};
-use endpoint::Shared;
+use disconnect::{Stage, broken, stopped};
+use endpoint::GatewayShared;
 
-pub use endpoint::{Endpoint, Limits};
-pub use names::Choice;
+pub use endpoint::{GatewayEndpoint, GatewayLimits};
+pub use names::SessionNaming;
 pub use probe::Probe;
 
 /// A refusal needs no more.
@@ -51,10 +51,10 @@ const REST_BYTES_MAX: usize = 64 * 1024;
 #[derive(Debug)]
 pub struct HttpGateway {
     agent: Agent,
-    patience: Patience,
+    idle_timeout: IdleTimeout,
     /// The token's header, if there is a token and a header can carry it.
     bearer: Result<Option<HeaderValue>, InvalidHeaderValue>,
-    shared: Arc<Shared>,
+    shared: Arc<GatewayShared>,
     stop: Stop,
     /// Ends with this client.
     _registration: Registration,
@@ -126,7 +126,7 @@ impl HttpGateway {
         recover::look(self, session, agent, mark).map_err(|failure| self.shared.error(failure))
     }
 
-    fn carry(&self, turn: &Turn<'_>, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Reply, Failure> {
+    fn carry(&self, turn: &Turn<'_>, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Reply, TurnFailure> {
         if self.stop.is_closed() {
             return Err(stopped(Stage::Asking(Sent::Nothing)));
         }
@@ -137,7 +137,7 @@ impl HttpGateway {
     }
 
     /// The name of a conversation at this gateway.
-    fn name(&self, session: &SessionKey, agent: &str) -> Result<String, Failure> {
+    fn name(&self, session: &SessionKey, agent: &str) -> Result<String, TurnFailure> {
         let names = self.shared.names.get(|| probe::is_single(self))?;
         Ok(codec::session_key(session, agent, names))
     }
@@ -146,7 +146,7 @@ impl HttpGateway {
         &self,
         outbound: &Outbound<'_>,
         progress: &mut dyn FnMut(Progress<'_>),
-    ) -> Result<Reply, Failure> {
+    ) -> Result<Reply, TurnFailure> {
         match self.send(outbound, outbound.dialect.tools, progress) {
             Err(failure) if failure.wants_other_tools => {
                 let other = outbound.dialect.tools.other();
@@ -173,7 +173,7 @@ impl HttpGateway {
         outbound: &Outbound<'_>,
         tools: ToolShape,
         progress: &mut dyn FnMut(Progress<'_>),
-    ) -> Result<Reply, Failure> {
+    ) -> Result<Reply, TurnFailure> {
         let body = codec::body(outbound.turn, &outbound.agent, tools)?;
         let mut request = self
             .agent
@@ -187,12 +187,12 @@ impl HttpGateway {
             Ok(Some(bearer)) => request = request.header(header::AUTHORIZATION, bearer),
             Err(_) => {
                 let words = "our token has a character that no header can carry";
-                return Err(Failure::new(Class::Closed, Why::TokenRefused).with_detail(words));
+                return Err(TurnFailure::new(Class::Closed, Why::TokenRefused).with_detail(words));
             }
             Ok(None) => {}
         }
         outbound.turn.pulse.beat();
-        self.patience.set_by(outbound.turn.pulse, self.shared.limits.silence);
+        self.idle_timeout.set_by(outbound.turn.pulse, self.shared.limits.silence);
         let mut outgoing = Outgoing::new(&body);
         let sent = request.send(SendBody::from_reader(&mut outgoing));
         let response =
@@ -213,7 +213,7 @@ impl HttpGateway {
     }
 
     /// What a broken connection means; our own switch looks like one.
-    fn broken(&self, fault: &Fault, stage: Stage) -> Failure {
+    fn broken(&self, fault: &Fault, stage: Stage) -> TurnFailure {
         if self.stop.is_closed() {
             return stopped(stage);
         }
@@ -228,14 +228,14 @@ impl HttpGateway {
         failure.with_detail(words)
     }
 
-    fn read_refusal(&self, response: Response<Body>, tools: Option<ToolShape>) -> Failure {
+    fn read_refusal(&self, response: Response<Body>, tools: Option<ToolShape>) -> TurnFailure {
         let status = response.status().as_u16();
         let (head, body) = response.into_parts();
         let mut bytes = Vec::new();
         match body.into_reader().take(REFUSAL_BYTES_MAX).read_to_end(&mut bytes) {
             Ok(_) => {
                 let retry_after = text(&head.headers, &header::RETRY_AFTER);
-                codec::refusal(&Answer { status, body: &bytes, retry_after, tools })
+                codec::refusal(&ErrorResponse { status, body: &bytes, retry_after, tools })
             }
             Err(error) => self.broken(&Fault::of_io(&error), Stage::Answering),
         }
@@ -247,12 +247,12 @@ impl HttpGateway {
         response: Response<Body>,
         outbound: &Outbound<'_>,
         progress: &mut dyn FnMut(Progress<'_>),
-    ) -> Result<Reply, Failure> {
+    ) -> Result<Reply, TurnFailure> {
         let kind = text(response.headers(), &header::CONTENT_TYPE).unwrap_or_default().to_ascii_lowercase();
         let most = self.shared.limits.answer_bytes;
         let body = response.into_body();
         if body.content_length().is_some_and(|length| length > most as u64) {
-            return Err(Failure::new(Class::Lost, Why::AnswerTooLarge));
+            return Err(TurnFailure::new(Class::Lost, Why::AnswerTooLarge));
         }
         let limits = &self.shared.limits;
         let steps = Cell::new((0, Instant::now()));
@@ -264,14 +264,14 @@ impl HttpGateway {
             }
             match (held, held == before) {
                 (0, true) => {}
-                (0, false) => self.patience.set_by(outbound.turn.pulse, limits.silence),
-                (_, false) => self.patience.set(limits.step),
+                (0, false) => self.idle_timeout.set_by(outbound.turn.pulse, limits.silence),
+                (_, false) => self.idle_timeout.set(limits.step),
                 (_, true) if since.elapsed() >= limits.step => return Err(ErrorKind::TimedOut.into()),
-                (_, true) => self.patience.set(limits.step.saturating_sub(since.elapsed())),
+                (_, true) => self.idle_timeout.set(limits.step.saturating_sub(since.elapsed())),
             }
             Ok(())
         };
-        let taken = Taken {
+        let taken = AcceptedAnswer {
             kind: &kind,
             most,
             announced: body.content_length(),
@@ -288,7 +288,7 @@ impl HttpGateway {
     /// wrong here costs only the connection.
     fn finish_stream(&self, reader: &mut dyn Read, buffer: &mut [u8]) {
         let rest = self.shared.limits.rest;
-        self.patience.set(rest);
+        self.idle_timeout.set(rest);
         let begun = Instant::now();
         let mut left = REST_BYTES_MAX;
         while begun.elapsed() < rest {

@@ -3,10 +3,10 @@
 use std::fmt;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use mcr_core::gateway::codec::{Failure, SessionNames};
+use mcr_core::gateway::codec::{SessionNames, TurnFailure};
 
 /// The choice, made or open.
-pub struct Choice {
+pub struct SessionNaming {
     made: OnceLock<SessionNames>,
     /// Held while the gateway is asked.
     asking: Mutex<()>,
@@ -14,7 +14,7 @@ pub struct Choice {
     keep: Box<dyn Fn(SessionNames) + Send + Sync>,
 }
 
-impl Choice {
+impl SessionNaming {
     /// It was made earlier.
     pub fn made(names: SessionNames) -> Self {
         Self { made: names.into(), ..Self::open(|_| {}) }
@@ -28,8 +28,8 @@ impl Choice {
     /// The choice, which is made now if it is open. `is_single` asks the gateway whether it has one agent only.
     pub(super) fn get(
         &self,
-        is_single: impl FnOnce() -> Result<bool, Failure>,
-    ) -> Result<SessionNames, Failure> {
+        is_single: impl FnOnce() -> Result<bool, TurnFailure>,
+    ) -> Result<SessionNames, TurnFailure> {
         if let Some(names) = self.made.get() {
             return Ok(*names);
         }
@@ -43,13 +43,13 @@ impl Choice {
     }
 }
 
-impl Default for Choice {
+impl Default for SessionNaming {
     fn default() -> Self {
         Self::made(SessionNames::default())
     }
 }
 
-impl fmt::Debug for Choice {
+impl fmt::Debug for SessionNaming {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Choice").field(&self.made.get()).finish()
     }

@@ -8,8 +8,8 @@
 use serde::Deserialize;
 
 use super::HttpGateway;
-use super::look::{self, Blind, Question, ask};
-use mcr_core::gateway::codec::Failure;
+use super::query::{self, NoAnswer, Query, ask};
+use mcr_core::gateway::codec::TurnFailure;
 use mcr_core::gateway::dialect::Dialect;
 use mcr_core::gateway::{Class, Why};
 use mcr_model::json;
@@ -38,7 +38,7 @@ pub struct Probe {
 
 /// What any of the three paths may say.
 #[derive(Default, Deserialize)]
-struct State {
+struct ProbeBody {
     ok: Option<bool>,
     ready: Option<bool>,
     version: Option<String>,
@@ -47,8 +47,8 @@ struct State {
 }
 
 /// An answer to one question.
-enum Seen {
-    Json(State),
+enum ProbeAnswer {
+    Json(ProbeBody),
     /// A page that calls itself OpenClaw's.
     ControlPage,
     Other,
@@ -72,18 +72,18 @@ pub(super) fn probe(gateway: &HttpGateway) -> Probe {
     probe
 }
 
-fn fill(gateway: &HttpGateway, probe: &mut Probe) -> Result<(), Failure> {
-    if let Seen::Json(State { version: Some(version), .. }) = look(gateway, "/startupz")? {
+fn fill(gateway: &HttpGateway, probe: &mut Probe) -> Result<(), TurnFailure> {
+    if let ProbeAnswer::Json(ProbeBody { version: Some(version), .. }) = look(gateway, "/startupz")? {
         let version = gateway.shared.words(&version);
         gateway.shared.memory().heard_version(&version);
         probe.version = Some(version.into());
     }
-    let not_yet = |probe: &mut Probe, state: &State| {
+    let not_yet = |probe: &mut Probe, state: &ProbeBody| {
         probe.why = Some(Why::Draining);
         let words = gateway.shared.words(&state.failing.join(", "));
         probe.detail = (!words.is_empty()).then(|| words.into());
     };
-    if let Seen::Json(state @ State { ready: Some(ready), .. }) = look(gateway, "/readyz")? {
+    if let ProbeAnswer::Json(state @ ProbeBody { ready: Some(ready), .. }) = look(gateway, "/readyz")? {
         probe.ready = ready;
         if ready {
             try_token(gateway, probe)?;
@@ -93,16 +93,16 @@ fn fill(gateway: &HttpGateway, probe: &mut Probe) -> Result<(), Failure> {
         return Ok(());
     }
     match look(gateway, "/health")? {
-        Seen::Json(State { ok: Some(true), .. }) | Seen::ControlPage => probe.ready = true,
-        Seen::Json(state @ State { ok: Some(false), .. }) => not_yet(probe, &state),
-        Seen::Json(_) | Seen::Other => probe.why = Some(Why::NotAGateway),
+        ProbeAnswer::Json(ProbeBody { ok: Some(true), .. }) | ProbeAnswer::ControlPage => probe.ready = true,
+        ProbeAnswer::Json(state @ ProbeBody { ok: Some(false), .. }) => not_yet(probe, &state),
+        ProbeAnswer::Json(_) | ProbeAnswer::Other => probe.why = Some(Why::NotAGateway),
     }
     Ok(())
 }
 
 /// Whether the gateway would let our turns in: its list of models is open to whoever they are open to (spec §2), and
 /// gone where the endpoint is off (§8). Releases without that list say nothing.
-fn try_token(gateway: &HttpGateway, probe: &mut Probe) -> Result<(), Failure> {
+fn try_token(gateway: &HttpGateway, probe: &mut Probe) -> Result<(), TurnFailure> {
     probe.why = closed(seen(gateway, MODELS, true)?.status);
     probe.ready = probe.why.is_none();
     Ok(())
@@ -118,10 +118,10 @@ fn closed(status: u16) -> Option<Why> {
 }
 
 /// Whether the gateway says that it has one agent only; an error if it would not take a turn now.
-pub(super) fn is_single(gateway: &HttpGateway) -> Result<bool, Failure> {
+pub(super) fn is_single(gateway: &HttpGateway) -> Result<bool, TurnFailure> {
     let seen = seen(gateway, MODELS, true)?;
     match closed(seen.status) {
-        Some(why) => Err(Failure::new(Class::Closed, why)),
+        Some(why) => Err(TurnFailure::new(Class::Closed, why)),
         None => Ok(listed(&seen).is_some_and(|agents| agents.len() == 1)),
     }
 }
@@ -132,7 +132,7 @@ pub(super) fn agents(gateway: &HttpGateway) -> Option<Vec<String>> {
 }
 
 /// The agents in a list of models: it has a model for each.
-fn listed(seen: &look::Seen) -> Option<Vec<String>> {
+fn listed(seen: &query::RawAnswer) -> Option<Vec<String>> {
     #[derive(Deserialize)]
     struct List {
         data: Vec<Model>,
@@ -147,23 +147,23 @@ fn listed(seen: &look::Seen) -> Option<Vec<String>> {
     (!agents.is_empty()).then_some(agents)
 }
 
-fn look(gateway: &HttpGateway, path: &str) -> Result<Seen, Failure> {
+fn look(gateway: &HttpGateway, path: &str) -> Result<ProbeAnswer, TurnFailure> {
     let seen = seen(gateway, path, false)?;
     if let Ok(state) = serde_json::from_slice(&json::bytes(&seen.body)) {
-        return Ok(Seen::Json(state));
+        return Ok(ProbeAnswer::Json(state));
     }
     let ours = seen.page && String::from_utf8_lossy(&seen.body).to_ascii_lowercase().contains("openclaw");
-    Ok(if ours { Seen::ControlPage } else { Seen::Other })
+    Ok(if ours { ProbeAnswer::ControlPage } else { ProbeAnswer::Other })
 }
 
-fn seen(gateway: &HttpGateway, path: &str, secret: bool) -> Result<look::Seen, Failure> {
+fn seen(gateway: &HttpGateway, path: &str, secret: bool) -> Result<query::RawAnswer, TurnFailure> {
     let limit = gateway.shared.limits.probe;
-    ask(gateway, &Question { path, body: None, secret, limit, most: ANSWER_BYTES }).map_err(|blind| {
+    ask(gateway, &Query { path, body: None, secret, limit, most: ANSWER_BYTES }).map_err(|blind| {
         match blind {
-            Blind::Away(failure) => failure,
+            NoAnswer::Away(failure) => failure,
             // A question that ran into its limit says as little as one that was never sent.
-            Blind::Hidden => {
-                Failure::new(Class::Closed, Why::Unreachable).with_detail("it does not answer in time")
+            NoAnswer::Hidden => {
+                TurnFailure::new(Class::Closed, Why::Unreachable).with_detail("it does not answer in time")
             }
         }
     })

@@ -16,10 +16,10 @@ use serde_json::json;
 
 use super::HttpGateway;
 use super::conversation::Conversation;
-use super::look::{Blind, Question, Seen, ask};
-use super::socket::Mute;
+use super::query::{NoAnswer, Query, RawAnswer, ask};
+use super::socket::SocketFailure;
 use mcr_core::gateway::codec::{
-    self, Failure, error_as_text, in_flight_params, message_params, read_in_flight, read_message,
+    self, TurnFailure, error_as_text, in_flight_params, message_params, read_in_flight, read_message,
 };
 use mcr_core::gateway::history::{
     self, Glance, Item, Listed, Page, Recovered, Running, Sight, Status, TurnMark, cut_item, decide, glance,
@@ -54,19 +54,19 @@ struct Shown {
 }
 
 /// Why it shows nothing.
-enum Dark {
-    Away(Failure),
+enum HistoryUnavailable {
+    Away(TurnFailure),
     /// Not at this moment.
     Hiccup,
     /// Not on this way.
     Closed,
 }
 
-impl From<Blind> for Dark {
-    fn from(blind: Blind) -> Self {
+impl From<NoAnswer> for HistoryUnavailable {
+    fn from(blind: NoAnswer) -> Self {
         match blind {
-            Blind::Away(failure) => Self::Away(failure),
-            Blind::Hidden => Self::Hiccup,
+            NoAnswer::Away(failure) => Self::Away(failure),
+            NoAnswer::Hidden => Self::Hiccup,
         }
     }
 }
@@ -77,36 +77,36 @@ pub(super) fn recover(
     session: &SessionKey,
     agent: &str,
     mark: &TurnMark<'_>,
-) -> Result<Recovered, Failure> {
+) -> Result<Recovered, TurnFailure> {
     let agent = codec::agent_id(agent)?;
     let key = gateway.name(session, &agent)?;
     let up = match uptime(gateway) {
-        Ok(Life { starting: true, .. }) => return Ok(Recovered::Running(Running::starting())),
+        Ok(StartupState { starting: true, .. }) => return Ok(Recovered::Running(Running::starting())),
         Ok(life) => life.up,
-        Err(Blind::Hidden) => None,
-        Err(Blind::Away(failure)) => return Err(failure),
+        Err(NoAnswer::Hidden) => None,
+        Err(NoAnswer::Away(failure)) => return Err(failure),
     };
     let shown = match history(gateway, &key, mark) {
-        Err(Dark::Closed) => tool_history(gateway, &key, mark),
+        Err(HistoryUnavailable::Closed) => tool_history(gateway, &key, mark),
         other => other,
     };
     let mut shown = match shown {
         Ok(shown) => shown,
-        Err(Dark::Away(failure)) => return Err(failure),
-        Err(Dark::Hiccup) => return Ok(Recovered::Running(Running::unreadable())),
-        Err(Dark::Closed) => return Ok(Recovered::Unknown),
+        Err(HistoryUnavailable::Away(failure)) => return Err(failure),
+        Err(HistoryUnavailable::Hiccup) => return Ok(Recovered::Running(Running::unreadable())),
+        Err(HistoryUnavailable::Closed) => return Ok(Recovered::Unknown),
     };
     if let Some(at) = cut_item(mark, &shown.items) {
         let last = shown.items.last().map(|item| item.seq);
         match whole(gateway, &key, &shown.items[at]) {
             Ok(item) => shown.items[at] = item,
-            Err(Mute::Away(failure)) => return Err(failure),
-            Err(Mute::Hiccup(words)) => {
+            Err(SocketFailure::Away(failure)) => return Err(failure),
+            Err(SocketFailure::Hiccup(words)) => {
                 warn!("the whole of an answer cannot be read yet: {}", gateway.shared.words(&words));
                 return Ok(Recovered::Running(Running { last, ..Running::fetching() }));
             }
             // It stays cut.
-            Err(Mute::Declined(words)) => {
+            Err(SocketFailure::Declined(words)) => {
                 warn!("the whole of an answer cannot be read: {}", gateway.shared.words(&words));
             }
         }
@@ -144,12 +144,12 @@ pub(super) fn look(
     session: &SessionKey,
     agent: &str,
     mark: &TurnMark<'_>,
-) -> Result<Option<Glance>, Failure> {
+) -> Result<Option<Glance>, TurnFailure> {
     let agent = codec::agent_id(agent)?;
     let key = gateway.name(session, &agent)?;
     let page = page(gateway, &format!("/sessions/{}/history?limit={FIRST_PAGE}", encoded(&key)));
     let items = match page.map(|page| page.items) {
-        Err(Dark::Closed) => tool_history(gateway, &key, mark).map(|shown| shown.items),
+        Err(HistoryUnavailable::Closed) => tool_history(gateway, &key, mark).map(|shown| shown.items),
         other => other,
     };
     match items {
@@ -158,20 +158,21 @@ pub(super) fn look(
             let queued = !seen.begun && status(gateway, &key) == Some(Status::Running);
             Ok(Some(Glance { queued, ..seen }))
         }
-        Err(Dark::Away(failure)) => Err(failure),
-        Err(Dark::Hiccup | Dark::Closed) => Ok(None),
+        Err(HistoryUnavailable::Away(failure)) => Err(failure),
+        Err(HistoryUnavailable::Hiccup | HistoryUnavailable::Closed) => Ok(None),
     }
 }
 
 /// An item of which the history shows only the beginning, from where it is shown whole.
-fn whole(gateway: &HttpGateway, key: &str, item: &Item) -> Result<Item, Mute> {
-    let Some(id) = &item.id else { return Err(Mute::Declined("the item has no id".to_owned())) };
+fn whole(gateway: &HttpGateway, key: &str, item: &Item) -> Result<Item, SocketFailure> {
+    let Some(id) = &item.id else { return Err(SocketFailure::Declined("the item has no id".to_owned())) };
     let mut conversation = Conversation::begin(gateway)?;
     let answer = conversation.ask("chat.message.get", &message_params(key, id))?;
     conversation.end();
-    let found = read_message(&answer).map_err(|why| Mute::Declined(format!("chat.message.get: {why}")))?;
+    let found =
+        read_message(&answer).map_err(|why| SocketFailure::Declined(format!("chat.message.get: {why}")))?;
     if found.cut {
-        return Err(Mute::Declined("it is longer than the gateway shows".to_owned()));
+        return Err(SocketFailure::Declined("it is longer than the gateway shows".to_owned()));
     }
     // Of where it stands in the session the history knows more.
     Ok(Item { text: found.text, calls: found.calls, cut: false, ..item.clone() })
@@ -179,25 +180,25 @@ fn whole(gateway: &HttpGateway, key: &str, item: &Item) -> Result<Item, Mute> {
 
 /// What `/startupz` or `/readyz` tells.
 #[derive(Default)]
-struct Life {
+struct StartupState {
     starting: bool,
     up: Option<Duration>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-struct State {
+struct ReadyState {
     status: Option<String>,
     version: Option<String>,
     uptime_ms: Option<u64>,
 }
 
-fn uptime(gateway: &HttpGateway) -> Result<Life, Blind> {
-    let mut life = Life::default();
+fn uptime(gateway: &HttpGateway) -> Result<StartupState, NoAnswer> {
+    let mut life = StartupState::default();
     for path in ["/startupz", "/readyz"] {
         let limit = gateway.shared.limits.probe;
-        let seen = ask(gateway, &Question { path, body: None, secret: false, limit, most: 64 * 1024 })?;
-        let state: State = serde_json::from_slice(&json::bytes(&seen.body)).unwrap_or_default();
+        let seen = ask(gateway, &Query { path, body: None, secret: false, limit, most: 64 * 1024 })?;
+        let state: ReadyState = serde_json::from_slice(&json::bytes(&seen.body)).unwrap_or_default();
         if let Some(version) = state.version {
             let version = gateway.shared.words(&version);
             gateway.shared.memory().heard_version(&version);
@@ -212,7 +213,7 @@ fn uptime(gateway: &HttpGateway) -> Result<Life, Blind> {
 }
 
 /// The session, read backwards until the turn is reached.
-fn history(gateway: &HttpGateway, key: &str, mark: &TurnMark<'_>) -> Result<Shown, Dark> {
+fn history(gateway: &HttpGateway, key: &str, mark: &TurnMark<'_>) -> Result<Shown, HistoryUnavailable> {
     let path = format!("/sessions/{}/history", encoded(key));
     let mut items = Vec::new();
     let mut page = page(gateway, &format!("{path}?limit={FIRST_PAGE}"))?;
@@ -225,50 +226,51 @@ fn history(gateway: &HttpGateway, key: &str, mark: &TurnMark<'_>) -> Result<Show
     Ok(Shown { items, whole: false })
 }
 
-fn page(gateway: &HttpGateway, path: &str) -> Result<Page, Dark> {
-    let question = Question { path, body: None, secret: true, limit: PATIENCE, most: PAGE_BYTES };
+fn page(gateway: &HttpGateway, path: &str) -> Result<Page, HistoryUnavailable> {
+    let question = Query { path, body: None, secret: true, limit: PATIENCE, most: PAGE_BYTES };
     for _ in 1..HICCUPS {
         match read_page(&ask(gateway, &question)?) {
-            Err(Dark::Hiccup) if !gateway.stop.wait(HICCUP) => {}
+            Err(HistoryUnavailable::Hiccup) if !gateway.stop.wait(HICCUP) => {}
             other => return other,
         }
     }
     read_page(&ask(gateway, &question)?)
 }
 
-fn read_page(seen: &Seen) -> Result<Page, Dark> {
-    let away = |why| Err(Dark::Away(Failure::new(Class::Closed, why).with_status(seen.status)));
+fn read_page(seen: &RawAnswer) -> Result<Page, HistoryUnavailable> {
+    let away =
+        |why| Err(HistoryUnavailable::Away(TurnFailure::new(Class::Closed, why).with_status(seen.status)));
     let json = seen.body.trim_ascii_start().first() == Some(&b'{');
     match (seen.status, json) {
-        _ if seen.page => Err(Dark::Closed),
-        (200, true) => history::read(&seen.body).ok_or(Dark::Closed),
+        _ if seen.page => Err(HistoryUnavailable::Closed),
+        (200, true) => history::read(&seen.body).ok_or(HistoryUnavailable::Closed),
         // There is no such session.
         (404, true) => Ok(Page::default()),
         (401, _) => away(Why::TokenRefused),
         (429, _) => away(Why::TooManyLogins),
         (503, true) => away(Why::Draining),
         (502..=504 | 520..=524, _) => away(Why::Unreachable),
-        (408 | 500.., _) => Err(Dark::Hiccup),
-        _ => Err(Dark::Closed),
+        (408 | 500.., _) => Err(HistoryUnavailable::Hiccup),
+        _ => Err(HistoryUnavailable::Closed),
     }
 }
 
 /// The same through the tool that agents have for it.
-fn tool_history(gateway: &HttpGateway, key: &str, mark: &TurnMark<'_>) -> Result<Shown, Dark> {
+fn tool_history(gateway: &HttpGateway, key: &str, mark: &TurnMark<'_>) -> Result<Shown, HistoryUnavailable> {
     for limit in [FIRST_PAGE, TOOL_PAGE] {
         let args = json!({"sessionKey": key, "limit": limit, "includeTools": true});
         let seen = invoke(gateway, "sessions_history", key, &args)?;
         let items = match seen.status {
-            200 if !seen.page => read_tool(&seen.body).ok_or(Dark::Closed)?.items,
-            500.. => return Err(Dark::Hiccup),
-            _ => return Err(Dark::Closed),
+            200 if !seen.page => read_tool(&seen.body).ok_or(HistoryUnavailable::Closed)?.items,
+            500.. => return Err(HistoryUnavailable::Hiccup),
+            _ => return Err(HistoryUnavailable::Closed),
         };
         let all = items.len() < limit as usize;
         if all || reaches(mark, &items) {
             return Ok(Shown { items, whole: true });
         }
     }
-    Err(Dark::Closed)
+    Err(HistoryUnavailable::Closed)
 }
 
 /// With what the gateway says of its sessions.
@@ -284,7 +286,7 @@ fn closer<'a>(gateway: &HttpGateway, key: &str, mark: &TurnMark<'_>, sight: Sigh
 /// Whether the gateway says over its WebSocket that nothing runs in this session. Those that let the token alone in there
 /// are of 2026.5.7 or later, and end a run whose client is gone (spec §11.9, §12.3).
 fn rests(gateway: &HttpGateway, key: &str) -> bool {
-    let ask = || -> Result<bool, Mute> {
+    let ask = || -> Result<bool, SocketFailure> {
         let mut conversation = Conversation::begin(gateway)?;
         let answer = conversation.ask("chat.history", &in_flight_params(key))?;
         conversation.end();
@@ -305,10 +307,15 @@ fn status(gateway: &HttpGateway, key: &str) -> Option<Status> {
     listed(gateway, key)?.status
 }
 
-fn invoke(gateway: &HttpGateway, tool: &str, key: &str, args: &serde_json::Value) -> Result<Seen, Blind> {
+fn invoke(
+    gateway: &HttpGateway,
+    tool: &str,
+    key: &str,
+    args: &serde_json::Value,
+) -> Result<RawAnswer, NoAnswer> {
     let body = json!({"tool": tool, "args": args, "sessionKey": key}).to_string();
     let body = Some(body.as_bytes());
-    ask(gateway, &Question { path: "/tools/invoke", body, secret: true, limit: PATIENCE, most: PAGE_BYTES })
+    ask(gateway, &Query { path: "/tools/invoke", body, secret: true, limit: PATIENCE, most: PAGE_BYTES })
 }
 
 /// As a part of a path.

@@ -7,14 +7,16 @@ use std::time::{Duration, Instant};
 use ureq::http::header;
 use ureq::http::{HeaderMap, StatusCode};
 
-use super::broken::{Stage, stopped};
+use super::disconnect::{Stage, stopped};
 use super::{HttpGateway, text};
 use crate::wire::{self, Connection, Fault, Phases, Registration, Sent, Stop};
-use mcr_core::gateway::codec::Failure;
+use mcr_core::gateway::codec::TurnFailure;
 use mcr_core::gateway::{Class, Why};
-use mcr_http::websocket::{Incoming, Kind, Limits, Reader, Side, accept_key, close_frame, frame, key_of};
-use mcr_model::chance;
+use mcr_http::websocket::{
+    Incoming, Kind, Reader, Side, WebSocketLimits, accept_key, close_frame, frame, key_of,
+};
 use mcr_model::memory::{FREE_BYTES, Share};
+use mcr_model::random;
 
 /// Frames between two messages: a long text may come in pieces.
 const FRAMES: usize = 4_096;
@@ -27,9 +29,9 @@ const NORMAL: u16 = 1000;
 
 /// Why there is no answer over the socket.
 #[derive(Debug)]
-pub(super) enum Mute {
+pub(super) enum SocketFailure {
     /// The gateway is away, or we are to stop.
-    Away(Failure),
+    Away(TurnFailure),
     /// Not at this moment: it was too slow, or the connection ended in the middle.
     Hiccup(String),
     /// It would say the same again: it does not speak with us, or not as it must.
@@ -48,9 +50,9 @@ pub(super) struct Socket {
 
 impl Socket {
     /// Asks for one.
-    pub(super) fn open(gateway: &HttpGateway, until: Instant) -> Result<Self, Mute> {
+    pub(super) fn open(gateway: &HttpGateway, until: Instant) -> Result<Self, SocketFailure> {
         if gateway.stop.is_closed() {
-            return Err(Mute::Away(stopped(Stage::Asking(Sent::Nothing))));
+            return Err(SocketFailure::Away(stopped(Stage::Asking(Sent::Nothing))));
         }
         let limits = &gateway.shared.limits;
         let phases = Phases {
@@ -63,7 +65,7 @@ impl Socket {
         };
         let (agent, handover) = wire::handing_over(&gateway.shared.base, &gateway.shared.roots, &phases);
         let registration = gateway.stop.register(&agent);
-        let key = key_of(chance::bytes());
+        let key = key_of(random::bytes());
         let left = until.saturating_duration_since(Instant::now());
         let request = agent.get(gateway.shared.base.join("/")).config().timeout_global(Some(left)).build();
         let asked = request
@@ -74,27 +76,28 @@ impl Socket {
             .call();
         let response = asked.map_err(|error| match Fault::of(&error) {
             Fault::TooSlow if !gateway.stop.is_closed() => too_slow(),
-            Fault::HeadTooLarge => Mute::Declined("its headers are over 12 KiB".to_owned()),
-            fault => Mute::Away(gateway.broken(&fault, Stage::Asking(Sent::Nothing))),
+            Fault::HeadTooLarge => SocketFailure::Declined("its headers are over 12 KiB".to_owned()),
+            fault => SocketFailure::Away(gateway.broken(&fault, Stage::Asking(Sent::Nothing))),
         })?;
         let (status, headers) = (response.status(), response.headers().clone());
         // Lets go of the connection.
         drop(response);
         agreed(status, &headers, &key)?;
-        let connection = handover.take().ok_or_else(|| Mute::Hiccup("the connection ended".to_owned()))?;
-        let most = Limits { message_bytes: limits.answer_bytes, frames: FRAMES };
+        let connection =
+            handover.take().ok_or_else(|| SocketFailure::Hiccup("the connection ended".to_owned()))?;
+        let most = WebSocketLimits { message_bytes: limits.answer_bytes, frames: FRAMES };
         let reader = Reader::new(Side::Server, most);
         let share = gateway.shared.pool.share(limits.answer_bytes, limits.socket);
         Ok(Self { connection, reader, share, stop: gateway.stop.clone(), _registration: registration })
     }
 
     /// Says a text.
-    pub(super) fn say(&mut self, text: &str, until: Instant) -> Result<(), Mute> {
+    pub(super) fn say(&mut self, text: &str, until: Instant) -> Result<(), SocketFailure> {
         self.send(Kind::Text, text.as_bytes(), until)
     }
 
     /// The next text; pings are answered meanwhile.
-    pub(super) fn hear(&mut self, until: Instant) -> Result<String, Mute> {
+    pub(super) fn hear(&mut self, until: Instant) -> Result<String, SocketFailure> {
         let mut buffer = vec![0; BUFFER_BYTES];
         if self.reader.held() <= FREE_BYTES {
             // The last message is dealt with.
@@ -107,21 +110,21 @@ impl Socket {
                 Ok(Some(Incoming::Pong)) => {}
                 Ok(Some(Incoming::Close(code))) => {
                     let code = code.map_or_else(String::new, |code| format!(" ({code})"));
-                    return Err(Mute::Hiccup(format!("it has closed the connection{code}")));
+                    return Err(SocketFailure::Hiccup(format!("it has closed the connection{code}")));
                 }
                 Ok(None) => match self.connection.read(&mut buffer, until) {
                     Ok(0) => return Err(self.broken(&Fault::Lost)),
                     Ok(count) => {
                         self.share
                             .hold(self.reader.held() + count)
-                            .map_err(|crowded| Mute::Hiccup(crowded.to_string()))?;
+                            .map_err(|crowded| SocketFailure::Hiccup(crowded.to_string()))?;
                         self.reader.push(&buffer[..count]);
                     }
                     Err(fault) => return Err(self.broken(&fault)),
                 },
                 Err(broken) => {
                     self.goodbye(broken.code());
-                    return Err(Mute::Declined(format!("it sends {}", broken.explain())));
+                    return Err(SocketFailure::Declined(format!("it sends {}", broken.explain())));
                 }
             }
         }
@@ -134,38 +137,39 @@ impl Socket {
 
     fn goodbye(&mut self, code: u16) {
         // Whoever cannot hear it finds the connection closed.
-        let _ = self.connection.write(&close_frame(code, Some(chance::bytes())), Instant::now() + GOODBYE);
+        let _ = self.connection.write(&close_frame(code, Some(random::bytes())), Instant::now() + GOODBYE);
     }
 
-    fn send(&mut self, kind: Kind, payload: &[u8], until: Instant) -> Result<(), Mute> {
-        let frame = frame(kind, true, payload, Some(chance::bytes()));
+    fn send(&mut self, kind: Kind, payload: &[u8], until: Instant) -> Result<(), SocketFailure> {
+        let frame = frame(kind, true, payload, Some(random::bytes()));
         self.connection.write(&frame, until).map_err(|fault| self.broken(&fault))
     }
 
-    fn broken(&self, fault: &Fault) -> Mute {
+    fn broken(&self, fault: &Fault) -> SocketFailure {
         match fault {
             // Our own switch looks like a broken connection.
-            _ if self.stop.is_closed() => Mute::Away(stopped(Stage::Asking(Sent::Nothing))),
+            _ if self.stop.is_closed() => SocketFailure::Away(stopped(Stage::Asking(Sent::Nothing))),
             Fault::TooSlow => too_slow(),
-            _ => Mute::Hiccup("the connection ended before the answer".to_owned()),
+            _ => SocketFailure::Hiccup("the connection ended before the answer".to_owned()),
         }
     }
 }
 
-fn too_slow() -> Mute {
-    Mute::Hiccup("it does not answer in time".to_owned())
+fn too_slow() -> SocketFailure {
+    SocketFailure::Hiccup("it does not answer in time".to_owned())
 }
 
 /// Whether the other side has understood that we leave HTTP behind (RFC 6455 §4.1).
-fn agreed(status: StatusCode, headers: &HeaderMap, key: &str) -> Result<(), Mute> {
-    let away = |why| Err(Mute::Away(Failure::new(Class::Closed, why).with_status(status.as_u16())));
+fn agreed(status: StatusCode, headers: &HeaderMap, key: &str) -> Result<(), SocketFailure> {
+    let away =
+        |why| Err(SocketFailure::Away(TurnFailure::new(Class::Closed, why).with_status(status.as_u16())));
     match status.as_u16() {
         101 => {}
         429 => return away(Why::TooManyLogins),
         503 => return away(Why::Draining),
         502 | 504 | 520..=524 => return away(Why::Unreachable),
-        500.. => return Err(Mute::Hiccup(format!("it answers {status} to a WebSocket"))),
-        _ => return Err(Mute::Declined(format!("it answers {status} to a WebSocket"))),
+        500.. => return Err(SocketFailure::Hiccup(format!("it answers {status} to a WebSocket"))),
+        _ => return Err(SocketFailure::Declined(format!("it answers {status} to a WebSocket"))),
     }
     let has = |name, word: &str| {
         let value = text(headers, &name).unwrap_or_default();
@@ -179,5 +183,5 @@ fn agreed(status: StatusCode, headers: &HeaderMap, key: &str) -> Result<(), Mute
         && has(header::CONNECTION, "upgrade")
         && accepted == Some(accept_key(key).as_str())
         && !extended;
-    if good { Ok(()) } else { Err(Mute::Declined("it speaks no WebSocket".to_owned())) }
+    if good { Ok(()) } else { Err(SocketFailure::Declined("it speaks no WebSocket".to_owned())) }
 }

@@ -12,10 +12,10 @@
 //! At level trace it also writes to the log, in hexadecimal, every byte that passes: tokens that no redaction can
 //! find. So the log (`telemetry`) lets nothing below warnings through from `ureq`, `ureq_proto` and `rustls`.
 
+mod connection_upgrade;
 mod fault;
-mod handover;
+mod idle_timeout;
 mod lookup;
-mod patience;
 mod roots;
 mod stop;
 
@@ -27,14 +27,14 @@ use ureq::typestate::AgentScope;
 
 use mcr_model::BaseUrl;
 
+pub use connection_upgrade::{Connection, ConnectionUpgrade, handing_over};
 pub use fault::{CertificateFault, Fault, Outgoing, Sent};
-pub use handover::{Connection, Handover, handing_over};
-pub use patience::Patience;
+pub use idle_timeout::IdleTimeout;
 pub use roots::{BadRoots, BadRootsReason, Roots, RootsSource};
 pub use stop::{Registration, Stop};
 
+use idle_timeout::PatientConnector;
 use lookup::Lookup;
-use patience::PatientConnector;
 
 /// How we call ourselves to servers.
 const USER_AGENT: &str = concat!("mission-control-runtime/", env!("CARGO_PKG_VERSION"));
@@ -78,10 +78,15 @@ pub fn agent(base: &BaseUrl, roots: &Roots, phases: &Phases) -> Agent {
 
 /// The same for answers that may take any time, but not be silent for long: instead of the phases `answer` and
 /// `body` there is a limit for each silence in them, which can be changed at any time.
-pub fn patient_agent(base: &BaseUrl, roots: &Roots, phases: &Phases, silence: Duration) -> (Agent, Patience) {
-    let patience = Patience::new(silence);
-    let connector = PatientConnector { below: roots.connector(), patience: patience.clone() };
-    (Agent::with_parts(config(base, roots, phases).build(), connector, Lookup), patience)
+pub fn patient_agent(
+    base: &BaseUrl,
+    roots: &Roots,
+    phases: &Phases,
+    silence: Duration,
+) -> (Agent, IdleTimeout) {
+    let idle_timeout = IdleTimeout::new(silence);
+    let connector = PatientConnector { below: roots.connector(), idle_timeout: idle_timeout.clone() };
+    (Agent::with_parts(config(base, roots, phases).build(), connector, Lookup), idle_timeout)
 }
 
 fn config(base: &BaseUrl, roots: &Roots, phases: &Phases) -> ConfigBuilder<AgentScope> {

@@ -14,12 +14,12 @@ pub struct Stop(Arc<Inner>);
 
 #[derive(Default)]
 struct Inner {
-    state: Mutex<State>,
+    state: Mutex<StopState>,
     closed: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct StopState {
     closed: bool,
     next: u64,
     agents: Vec<(u64, Agent)>,
@@ -79,7 +79,7 @@ impl Stop {
 }
 
 impl Inner {
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, StopState> {
         // No code below panics while it holds the lock, and a list of agents cannot be half changed.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -8,8 +8,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::Trouble;
+use super::failure::{Setback, Unsettled, Weight};
 use super::retry::{Budget, LOST_MAX, PROVIDER_REFUSALS_MAX, SILENCES_MAX, UNKNOWN_MAX};
-use super::trouble::{Setback, Unsettled, Weight};
 use crate::gateway::{Class, GatewayError, Why};
 
 /// The backend refused without a reason that would settle it.
@@ -252,7 +252,7 @@ pub(super) fn of(trouble: &Trouble) -> Option<(&'static str, &'static Rule)> {
             | Unsettled::Cut
             | Unsettled::Unknown,
         )
-        | Trouble::Taken
+        | Trouble::StartedElsewhere
         | Trouble::NotNoted(_)
         | Trouble::OnItsWay(_)
         | Trouble::Undecided

@@ -3,17 +3,17 @@
 //! It owns the queue, the breaker for the gateway, the pauses of operators, the running items and the finished ones. A
 //! source offers work. The dispatcher refuses work that has ended here before.
 
-mod acts;
+mod operator_actions;
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::ask::Hold;
+use super::delivery_stats::DeliveryStats;
 use super::finished::{Admission, FinishedItems};
-use super::gate::Gate;
-use super::queue::{Queue, Taken};
-use super::scheduler::{Effect, Left, Standing};
-use super::tally::Tally;
+use super::gateway_breaker::GatewayBreaker;
+use super::operator_requests::Hold;
+use super::queue::{Queue, StartedJob};
+use super::scheduler::{Effect, RecoveredState, Standing};
 use super::{End, Job, Outcome, Record, Trouble};
 use crate::gateway::Class;
 use crate::work::{Work, WorkId};
@@ -34,7 +34,7 @@ pub(super) enum Offered {
 #[derive(Debug)]
 pub(super) struct Dispatcher {
     queue: Queue,
-    gate: Gate,
+    breaker: GatewayBreaker,
     free_workers: usize,
     finished: FinishedItems,
     /// Items that only a newer version understands.
@@ -43,27 +43,27 @@ pub(super) struct Dispatcher {
     hold: Hold,
     /// Whether nothing starts.
     suspended: bool,
-    pub(super) tally: Tally,
+    pub(super) stats: DeliveryStats,
     /// Effects of the event at hand.
     pub(super) effects: Vec<Effect>,
 }
 
 impl Dispatcher {
     /// A dispatcher with all workers free and the work that an earlier process has left.
-    pub(super) fn new(workers: usize, left: Left, now: Millis) -> Self {
+    pub(super) fn new(workers: usize, left: RecoveredState, now: Millis) -> Self {
         let mut queue = Queue::default();
         for (work, record, not_before) in left.open {
             queue.recall(work, record, not_before, now);
         }
         Self {
             queue,
-            gate: Gate::new(),
+            breaker: GatewayBreaker::new(),
             free_workers: workers,
             finished: FinishedItems::new(left.closed, left.dead),
             untouched: left.untouched,
             hold: left.hold,
             suspended: false,
-            tally: Tally::default(),
+            stats: DeliveryStats::default(),
             effects: Vec::new(),
         }
     }
@@ -94,7 +94,7 @@ impl Dispatcher {
             if let Some(work) = self.queue.close(number, now) {
                 withdrawn.push(work.id.clone());
                 self.effects.push(Effect::Forget(work));
-                *self.tally.ended.entry(End::Gone.name()).or_default() += 1;
+                *self.stats.ended.entry(End::Gone.name()).or_default() += 1;
             }
         }
         withdrawn
@@ -112,11 +112,11 @@ impl Dispatcher {
         while self.free_workers > 0
             && may_start
             && !self.suspended
-            && let Some(Taken { job, turn }) = self.queue.take(&self.hold, self.gate.lets_in())
+            && let Some(StartedJob { job, turn }) = self.queue.take(&self.hold, self.breaker.lets_in())
         {
             self.free_workers -= 1;
             if turn {
-                self.gate.begins(job.number);
+                self.breaker.begins(job.number);
             }
             jobs.push(job);
         }
@@ -125,17 +125,17 @@ impl Dispatcher {
 
     /// Begins a probe of the gateway, if one is due.
     pub(super) fn probe(&mut self, now: Millis) -> bool {
-        self.gate.probe(now)
+        self.breaker.probe(now)
     }
 
     /// A probe of the gateway ended, with the reason if the gateway is still away.
     pub(super) fn probed(&mut self, trouble: Option<&str>, now: Millis) {
-        self.gate.probed(trouble, now);
+        self.breaker.probed(trouble, now);
     }
 
     /// The gateway has accepted the turn of this item.
     pub(super) fn turn_accepted(&mut self, number: u64) {
-        self.gate.found_open(number);
+        self.breaker.found_reachable(number);
     }
 
     /// A worker is done with an item, for good or for now. `look` is the last look of its source that may still show it.
@@ -146,12 +146,12 @@ impl Dispatcher {
             Outcome::Again { trouble, pause } => {
                 match &trouble {
                     Trouble::Gateway(error) if error.class == Class::Closed => {
-                        self.gate.found_closed(&error.sentence, error.not_before, now);
+                        self.breaker.found_unreachable(&error.sentence, error.not_before, now);
                     }
                     _ => {
                         self.tell_gate(trouble.shows_gateway(), job.number);
                         if !trouble.is_patience() {
-                            self.tally.fail(trouble.to_string(), now);
+                            self.stats.fail(trouble.to_string(), now);
                         }
                     }
                 }
@@ -165,7 +165,7 @@ impl Dispatcher {
         // An item ends once, however often its mark is refused afterwards.
         let had_ended = self.queue.had_ended(job.number);
         if !had_ended {
-            self.tally.close(end, now);
+            self.stats.close(end, now);
         }
         self.queue.close(job.number, now);
         self.finished.insert(job, end, had_ended, look, now);
@@ -173,9 +173,9 @@ impl Dispatcher {
 
     fn tell_gate(&mut self, met_gateway: bool, number: u64) {
         if met_gateway {
-            self.gate.found_open(number);
+            self.breaker.found_reachable(number);
         } else {
-            self.gate.found_nothing(number);
+            self.breaker.found_nothing(number);
         }
     }
 
@@ -185,7 +185,7 @@ impl Dispatcher {
         // without a turn.
         let can_start = self.free_workers > 0 && may_start && !self.suspended;
         let rested = self.queue.wake_at().filter(|_| can_start);
-        [rested, self.gate.probe_at()].into_iter().flatten().min()
+        [rested, self.breaker.probe_at()].into_iter().flatten().min()
     }
 
     /// The number of items in the queue, running ones included.
@@ -205,7 +205,7 @@ impl Dispatcher {
 
     /// Whether a single item tries the gateway first.
     pub(super) fn is_on_trial(&self) -> bool {
-        self.gate.is_on_trial()
+        self.breaker.is_on_trial()
     }
 
     /// How things stand, without the sources.
@@ -215,8 +215,8 @@ impl Dispatcher {
             running: self.queue.running(),
             oldest: self.queue.oldest(),
             dead: self.finished.dead_letter_count(),
-            gate_closed: self.gate.why().map(str::to_owned),
-            tally: self.tally.clone(),
+            breaker_open: self.breaker.why().map(str::to_owned),
+            stats: self.stats.clone(),
             ..Standing::default()
         }
     }

@@ -17,7 +17,7 @@ mod tests;
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use super::shelf::{self, Shelved};
+use super::dead_letters::{self, DeadLetter};
 use super::{End, Job, Record};
 use crate::work::WorkId;
 use mcr_model::clock::Millis;
@@ -55,15 +55,15 @@ enum Guard {
 
 /// A finished item. It is forgotten once nothing is left of it.
 #[derive(Debug, Default)]
-struct Item {
+struct FinishedItem {
     /// The last look that had begun when the item ended; until a later look comes back.
     outdated_look: Option<u64>,
     guard: Guard,
-    /// What was given up: until a person decides, or [`shelf::MOST`] later letters have come.
-    dead_letter: Option<Box<Shelved>>,
+    /// What was given up: until a person decides, or [`dead_letters::MOST`] later letters have come.
+    dead_letter: Option<Box<DeadLetter>>,
 }
 
-impl Item {
+impl FinishedItem {
     fn is_empty(&self) -> bool {
         self.outdated_look.is_none() && matches!(self.guard, Guard::None) && self.dead_letter.is_none()
     }
@@ -81,7 +81,7 @@ impl Item {
 /// All finished items that are remembered.
 #[derive(Debug, Default)]
 pub(super) struct FinishedItems {
-    items: HashMap<WorkId, Item>,
+    items: HashMap<WorkId, FinishedItem>,
     /// Items with an outdated look, by that look. It may have changed since; the item has the valid one.
     outdated: VecDeque<(u64, WorkId)>,
     /// Refused items, oldest first.
@@ -92,8 +92,9 @@ pub(super) struct FinishedItems {
 
 impl FinishedItems {
     /// The items of an earlier process; the dead letters in their order.
-    pub(super) fn new(closed: HashMap<WorkId, End>, dead_letters: Vec<Shelved>) -> Self {
-        let guarded = |(id, end)| (id, Item { guard: Guard::OnlyMark(end), ..Item::default() });
+    pub(super) fn new(closed: HashMap<WorkId, End>, dead_letters: Vec<DeadLetter>) -> Self {
+        let guarded =
+            |(id, end)| (id, FinishedItem { guard: Guard::OnlyMark(end), ..FinishedItem::default() });
         let mut finished = Self { items: closed.into_iter().map(guarded).collect(), ..Self::default() };
         for letter in dead_letters {
             finished.put_dead_letter(letter);
@@ -116,7 +117,7 @@ impl FinishedItems {
             End::Dead(_) if had_ended => {}
             End::Dead(why) => {
                 let why = why.clone();
-                self.put_dead_letter(Shelved { at: now, work: job.work, record: job.record, why });
+                self.put_dead_letter(DeadLetter { at: now, work: job.work, record: job.record, why });
             }
             End::Answered(_)
             | End::Kept(_)
@@ -133,7 +134,7 @@ impl FinishedItems {
         if self.refused.len() == REFUSED_MAX
             && let Some(oldest) = self.refused.pop_front()
         {
-            self.change(&oldest, Item::refuse_no_longer);
+            self.change(&oldest, FinishedItem::refuse_no_longer);
         }
         self.refused.push_back(id.clone());
         self.items.entry(id.clone()).or_default().guard = Guard::Refused { since: now, end };
@@ -144,17 +145,17 @@ impl FinishedItems {
         while let Some((_, id)) = self.outdated.pop_front_if(|(at, _)| *at < look) {
             self.change(&id, |item| item.outdated_look = item.outdated_look.filter(|at| *at >= look));
         }
-        let is_over = |item: Option<&Item>| match item.map(|item| &item.guard) {
+        let is_over = |item: Option<&FinishedItem>| match item.map(|item| &item.guard) {
             Some(Guard::Refused { since, .. }) => now.since(*since) >= REFUSED_FOR,
             Some(Guard::None | Guard::OnlyMark(_)) | None => true,
         };
         while let Some(id) = self.refused.pop_front_if(|id| is_over(self.items.get(id))) {
-            self.change(&id, Item::refuse_no_longer);
+            self.change(&id, FinishedItem::refuse_no_longer);
         }
     }
 
     /// Changes an item that is there, and forgets it if nothing is left of it.
-    fn change(&mut self, id: &WorkId, change: impl FnOnce(&mut Item)) {
+    fn change(&mut self, id: &WorkId, change: impl FnOnce(&mut FinishedItem)) {
         let Some(item) = self.items.get_mut(id) else { return };
         change(item);
         if item.is_empty() {
@@ -184,10 +185,10 @@ impl FinishedItems {
     }
 
     /// Adds a dead letter. An item has one at most: the last.
-    fn put_dead_letter(&mut self, letter: Shelved) {
+    fn put_dead_letter(&mut self, letter: DeadLetter) {
         let id = letter.work.id.clone();
         drop(self.take_dead_letter(&id));
-        if self.dead_letters.len() == shelf::MOST
+        if self.dead_letters.len() == dead_letters::MOST
             && let Some(oldest) = self.dead_letters.pop_front()
         {
             self.change(&oldest, |item| item.dead_letter = None);
@@ -196,7 +197,7 @@ impl FinishedItems {
         self.items.entry(id).or_default().dead_letter = Some(Box::new(letter));
     }
 
-    fn take_dead_letter(&mut self, id: &WorkId) -> Option<Shelved> {
+    fn take_dead_letter(&mut self, id: &WorkId) -> Option<DeadLetter> {
         let letter = self.items.get_mut(id)?.dead_letter.take()?;
         self.dead_letters.retain(|other| other != id);
         self.change(id, |_| {});
@@ -204,7 +205,7 @@ impl FinishedItems {
     }
 
     /// A person retries a dead letter: nothing guards the item any more.
-    pub(super) fn retry(&mut self, id: &WorkId) -> Option<Shelved> {
+    pub(super) fn retry(&mut self, id: &WorkId) -> Option<DeadLetter> {
         let letter = self.take_dead_letter(id)?;
         self.items.remove(id);
         self.refused.retain(|other| other != id);
@@ -212,15 +213,15 @@ impl FinishedItems {
     }
 
     /// A person drops a dead letter. If a source offers the item again, only its mark is retried.
-    pub(super) fn drop_dead_letter(&mut self, id: &WorkId) -> Option<Shelved> {
+    pub(super) fn drop_dead_letter(&mut self, id: &WorkId) -> Option<DeadLetter> {
         let letter = self.retry(id)?;
         let guard = Guard::OnlyMark(End::Dropped(letter.why.clone()));
-        self.items.insert(id.clone(), Item { guard, ..Item::default() });
+        self.items.insert(id.clone(), FinishedItem { guard, ..FinishedItem::default() });
         Some(letter)
     }
 
     /// The dead letters, oldest first.
-    pub(super) fn dead_letters(&self) -> Vec<Shelved> {
+    pub(super) fn dead_letters(&self) -> Vec<DeadLetter> {
         let letters = self.dead_letters.iter().filter_map(|id| self.items.get(id)?.dead_letter.as_deref());
         letters.cloned().collect()
     }

@@ -177,7 +177,7 @@ impl Step {
 
 /// A step, as it is told afterwards.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Told {
+pub struct RecordedStep {
     /// When.
     pub at: Millis,
     /// The name of the step; newer versions may know more than [`Step`].

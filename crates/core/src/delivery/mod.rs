@@ -8,8 +8,8 @@
 //!
 //! The [`scheduler`] owns all scheduling state: a plain struct without threads, fed with events and the time. It connects
 //! a source of work with the `dispatcher`. The `notification_source` asks for lists of undelivered notifications. It
-//! consists of the poll schedule (`pace`) and the check for a duplicate runtime (`rival`). The `dispatcher` decides what
-//! starts next. It consists of the `queue` (tracks, ranks, overtaking), the breaker for the gateway (`gate`) and the
+//! consists of the poll schedule (`poll_schedule`) and the check for a duplicate runtime (`duplicate_runtime`). The `dispatcher` decides what
+//! starts next. It consists of the `queue` (tracks, ranks, overtaking), the breaker for the gateway (`gateway_breaker`) and the
 //! `finished` items. A worker takes a job and delivers it step by step. The decisions on the way are modules of their own:
 //! `policy` (whether the agent hears of a notification), `prompt` (what the agent is told), `reply` (what its answer
 //! means), `retry` (what happens after a failure).
@@ -18,28 +18,28 @@
 //! the first kind of work. A **delivery** is everything that is done for one unit of work. What has been done is its
 //! [`Record`], so that a delivery that stops anywhere goes on from there. Every delivery ends in exactly one [`End`].
 
-pub mod ask;
 pub mod cause;
 pub mod crash;
+pub mod dead_letters;
+pub mod delivery_stats;
 mod dispatcher;
-pub mod effects;
+pub mod duplicate_runtime;
+pub mod failure;
 mod finished;
-mod gate;
+mod gateway_breaker;
 pub mod journal;
 mod notification_source;
-mod pace;
+pub mod operator_requests;
 pub mod policy;
+mod poll_schedule;
 pub mod prompt;
 mod queue;
 mod record;
 pub mod reply;
 pub mod retry;
-pub mod rival;
 pub mod scheduler;
-pub mod shelf;
-pub mod tally;
-pub mod tell;
-pub mod trouble;
+pub mod thread_notices;
+pub mod tool_log;
 
 use std::sync::Arc;
 
@@ -47,9 +47,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::work;
 
-pub use record::{FORM, Notice, PendingAnswer, Record, Sent, Stage, UnknownFields, Waits, Work, from_form_1};
-pub use rival::Foreign;
-pub use trouble::{Trouble, Unsettled};
+pub use duplicate_runtime::ForeignRuntime;
+pub use failure::{Trouble, Unsettled};
+pub use record::{
+    FORM, Notice, PendingAnswer, Record, Sent, Stage, ToolRounds, UnknownFields, Waits, from_form_1,
+};
 
 use policy::Skip;
 use reply::Silence;

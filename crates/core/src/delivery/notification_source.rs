@@ -11,9 +11,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::dispatcher::{Dispatcher, Offered};
-use super::pace::Pace;
-use super::rival::{Foreign, Look, Rival};
-use super::scheduler::Plan;
+use super::duplicate_runtime::{DuplicateCheck, ForeignRuntime, ListObservation};
+use super::poll_schedule::PollSchedule;
+use super::scheduler::SchedulerConfig;
 use super::{Job, Outcome, Trouble};
 use crate::work::{Work, WorkId};
 use mcr_model::clock::Millis;
@@ -53,9 +53,9 @@ impl List {
 /// The source of notifications.
 #[derive(Debug)]
 pub(super) struct NotificationSource {
-    plan: Plan,
-    poll_schedule: Pace,
-    duplicate_check: Rival,
+    plan: SchedulerConfig,
+    poll_schedule: PollSchedule,
+    duplicate_check: DuplicateCheck,
     /// The number of the last list that began, and when it began.
     lists: u64,
     list_began: Millis,
@@ -70,11 +70,11 @@ pub(super) struct NotificationSource {
 
 impl NotificationSource {
     /// A source whose first list is due at once. `left` is the work that an earlier process did not finish.
-    pub(super) fn new<'a>(plan: Plan, left: impl Iterator<Item = &'a Work>, now: Millis) -> Self {
+    pub(super) fn new<'a>(plan: SchedulerConfig, left: impl Iterator<Item = &'a Work>, now: Millis) -> Self {
         Self {
             plan,
-            poll_schedule: Pace::new(plan.rhythm),
-            duplicate_check: Rival::new(plan.rhythm.interval),
+            poll_schedule: PollSchedule::new(plan.rhythm),
+            duplicate_check: DuplicateCheck::new(plan.rhythm.interval),
             lists: 0,
             list_began: now,
             list_pending: false,
@@ -100,7 +100,7 @@ impl NotificationSource {
     }
 
     /// The evidence of a duplicate runtime, as long as it matters.
-    pub(super) fn duplicate(&self) -> Option<Foreign> {
+    pub(super) fn duplicate(&self) -> Option<ForeignRuntime> {
         self.duplicate_check.found()
     }
 
@@ -139,7 +139,7 @@ impl NotificationSource {
             Outcome::Closed(_) => {
                 self.first_listed.remove(&job.work.id);
             }
-            Outcome::Again { trouble: Trouble::Taken, .. } => {
+            Outcome::Again { trouble: Trouble::StartedElsewhere, .. } => {
                 if let Some(row) = job.work.notification() {
                     self.duplicate_check.was_taken(&row.id);
                 }
@@ -158,8 +158,13 @@ impl NotificationSource {
     /// A list came back: withdraws missing rows from the dispatcher and offers the new ones.
     pub(super) fn listed(&mut self, list: List, dispatcher: &mut Dispatcher, now: Millis) {
         let (number, complete) = (list.request.number, list.is_complete());
-        let look =
-            Look { list: number, began: self.list_began, rows: &list.rows, whole: complete, dice: list.dice };
+        let look = ListObservation {
+            list: number,
+            began: self.list_began,
+            rows: &list.rows,
+            whole: complete,
+            dice: list.dice,
+        };
         self.duplicate_check.look(look, now);
         self.list_pending = false;
         self.poll_schedule.succeeded();
@@ -249,7 +254,7 @@ impl NotificationSource {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::delivery::scheduler::{Left, Rhythm};
+    use crate::delivery::scheduler::{PollIntervals, RecoveredState};
 
     const NOW: Millis = Millis(1_000_000);
 
@@ -261,11 +266,15 @@ mod tests {
 
     fn source_and_dispatcher() -> (NotificationSource, Dispatcher) {
         let second = Duration::from_secs(1);
-        let rhythm =
-            Rhythm { interval: second, idle_interval: second, backoff_base: second, backoff_max: second };
-        let plan = Plan { workers: 2, list_limit: 50, rhythm };
+        let rhythm = PollIntervals {
+            interval: second,
+            idle_interval: second,
+            backoff_base: second,
+            backoff_max: second,
+        };
+        let plan = SchedulerConfig { workers: 2, list_limit: 50, rhythm };
         let source = NotificationSource::new(plan, std::iter::empty(), NOW);
-        (source, Dispatcher::new(plan.workers, Left::default(), NOW))
+        (source, Dispatcher::new(plan.workers, RecoveredState::default(), NOW))
     }
 
     /// Requests the next list and answers it, ten seconds after the one before.
@@ -286,10 +295,10 @@ mod tests {
         list(&mut source, &mut dispatcher, vec![row("listed")]);
         assert_eq!(dispatcher.known(), 2);
         list(&mut source, &mut dispatcher, vec![]);
-        assert_eq!((dispatcher.known(), dispatcher.tally.of("gone")), (1, 1));
+        assert_eq!((dispatcher.known(), dispatcher.stats.of("gone")), (1, 1));
         assert!(matches!(dispatcher.offer(work("from another source"), NOW), Offered::Known));
         list(&mut source, &mut dispatcher, vec![]);
-        assert_eq!((dispatcher.known(), dispatcher.tally.of("gone")), (1, 1));
+        assert_eq!((dispatcher.known(), dispatcher.stats.of("gone")), (1, 1));
     }
 
     /// A list that fills its limit may have cut off the row.
@@ -299,7 +308,7 @@ mod tests {
         list(&mut source, &mut dispatcher, vec![row("waits")]);
         let others = (0..60).map(|number| row(&number.to_string())).collect();
         list(&mut source, &mut dispatcher, others);
-        assert_eq!((dispatcher.known(), dispatcher.tally.of("gone")), (61, 0));
+        assert_eq!((dispatcher.known(), dispatcher.stats.of("gone")), (61, 0));
     }
 
     #[test]
@@ -307,8 +316,8 @@ mod tests {
         let (source, _) = source_and_dispatcher();
         let open = vec![(work("left"), crate::delivery::Record::default(), None)];
         let mut source = NotificationSource::new(source.plan, open.iter().map(|(work, ..)| &**work), NOW);
-        let mut dispatcher = Dispatcher::new(2, Left { open, ..Left::default() }, NOW);
+        let mut dispatcher = Dispatcher::new(2, RecoveredState { open, ..RecoveredState::default() }, NOW);
         list(&mut source, &mut dispatcher, vec![]);
-        assert_eq!((dispatcher.known(), dispatcher.tally.of("gone")), (0, 1));
+        assert_eq!((dispatcher.known(), dispatcher.stats.of("gone")), (0, 1));
     }
 }

@@ -17,10 +17,10 @@ mod row;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
-use row::{PASSED_FOR_OTHERS, Row};
+use row::{PASSED_FOR_OTHERS, QueueEntry};
 
-use super::ask::{Hold, Pending, Place};
-use super::gate::Turns;
+use super::gateway_breaker::TurnAllowance;
+use super::operator_requests::{Hold, Pending, Place};
 use super::{Job, Record, Stage, cause};
 use crate::work::{Rank, Track, Work, WorkId};
 use mcr_model::clock::Millis;
@@ -40,7 +40,7 @@ struct Line {
 
 /// A job that begins, and whether with a turn.
 #[derive(Debug)]
-pub(super) struct Taken {
+pub(super) struct StartedJob {
     pub(super) job: Job,
     pub(super) turn: bool,
 }
@@ -49,7 +49,7 @@ pub(super) struct Taken {
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     next_number: u64,
-    rows: BTreeMap<u64, Row>,
+    rows: BTreeMap<u64, QueueEntry>,
     numbers: HashMap<WorkId, u64>,
     lines: HashMap<Track, Line>,
     /// Rows of idle tracks that could begin now, by rank.
@@ -76,7 +76,7 @@ impl Queue {
         if hold.is_nothing() {
             return ready.map(BTreeSet::len).sum();
         }
-        ready.flatten().filter(|number| self.rows[number].may_begin(hold, Turns::All)).count()
+        ready.flatten().filter(|number| self.rows[number].may_begin(hold, TurnAllowance::All)).count()
     }
 
     /// When the oldest of them was created, by the backend's clock.
@@ -107,20 +107,20 @@ impl Queue {
         not_before: Option<Millis>,
         now: Millis,
     ) {
-        self.add(Row { not_before, ..Row::new(work, record) }, now);
+        self.add(QueueEntry { not_before, ..QueueEntry::new(work, record) }, now);
     }
 
     /// A new row, at the end of its track.
     pub(super) fn push(&mut self, work: Arc<Work>, record: Record, now: Millis) {
-        self.add(Row::new(work, record), now);
+        self.add(QueueEntry::new(work, record), now);
     }
 
     /// A row that has ended and is offered again, because its mark is missing.
     pub(super) fn push_ended(&mut self, work: Arc<Work>, record: Record, now: Millis) {
-        self.add(Row { ended: true, ..Row::new(work, record) }, now);
+        self.add(QueueEntry { ended: true, ..QueueEntry::new(work, record) }, now);
     }
 
-    fn add(&mut self, row: Row, now: Millis) {
+    fn add(&mut self, row: QueueEntry, now: Millis) {
         let number = self.next_number;
         self.next_number += 1;
         self.numbers.insert(row.work.id.clone(), number);
@@ -213,7 +213,7 @@ impl Queue {
         .collect()
     }
 
-    fn place(&self, number: u64, row: &Row, now: Millis) -> Place {
+    fn place(&self, number: u64, row: &QueueEntry, now: Millis) -> Place {
         if row.running {
             return Place::Running;
         }
@@ -251,12 +251,12 @@ impl Queue {
         true
     }
 
-    /// The next job; its track is busy from now on. With `Turns::One` the job that tells best whether the gateway lets
+    /// The next job; its track is busy from now on. With `TurnAllowance::One` the job that tells best whether the gateway lets
     /// anything in: of those that were turned away least often the first.
-    pub(super) fn take(&mut self, hold: &Hold, turns: Turns) -> Option<Taken> {
+    pub(super) fn take(&mut self, hold: &Hold, turns: TurnAllowance) -> Option<StartedJob> {
         let number = match turns {
-            Turns::All | Turns::None => self.next(hold, turns),
-            Turns::One => self.next(hold, Turns::None).or_else(|| {
+            TurnAllowance::All | TurnAllowance::None => self.next(hold, turns),
+            TurnAllowance::One => self.next(hold, TurnAllowance::None).or_else(|| {
                 let ready = self.ready.iter().flatten().copied();
                 ready
                     .filter(|number| self.rows[number].may_begin(hold, turns))
@@ -266,7 +266,7 @@ impl Queue {
         self.hand_out(number?)
     }
 
-    fn hand_out(&mut self, number: u64) -> Option<Taken> {
+    fn hand_out(&mut self, number: u64) -> Option<StartedJob> {
         for (_, earlier) in self.rows.range_mut(..number).filter(|(_, row)| !row.running) {
             earlier.overtaken += 1;
         }
@@ -278,10 +278,10 @@ impl Queue {
         row.running = true;
         self.running += 1;
         let job = Job { number, work: row.work.clone(), record: std::mem::take(&mut row.record) };
-        Some(Taken { job, turn })
+        Some(StartedJob { job, turn })
     }
 
-    fn next(&self, hold: &Hold, turns: Turns) -> Option<u64> {
+    fn next(&self, hold: &Hold, turns: TurnAllowance) -> Option<u64> {
         let may_begin = |number: &u64| self.rows[number].may_begin(hold, turns);
         let ready = self.ready.iter().flatten().copied();
         let overdue =
@@ -329,7 +329,7 @@ impl Queue {
 
     /// The numbers of those rows among `candidates` that wait and for which nothing has been done.
     pub(super) fn untouched(&self, candidates: impl Fn(&WorkId) -> bool) -> Vec<u64> {
-        let is_untouched = |row: &Row| {
+        let is_untouched = |row: &QueueEntry| {
             let record = &row.record;
             // One that begins again is settled there, so no list shows it.
             let again =

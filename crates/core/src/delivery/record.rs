@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub use form_1::from_form_1;
-pub use stage::{Notice, PendingAnswer, Stage, Work};
+pub use stage::{Notice, PendingAnswer, Stage, ToolRounds};
 
 use super::End;
 use super::cause::Failures;
-use super::effects::Effects;
+use super::tool_log::ToolLog;
 use crate::gateway::Usage;
 use mcr_model::clock::Millis;
 use mcr_model::{MessageId, SessionKey};
@@ -84,7 +84,7 @@ pub struct Record {
     pub since: Millis,
     /// What the agent has done with its tools.
     #[serde(skip_serializing_if = "is_default")]
-    pub effects: Effects,
+    pub effects: ToolLog,
     /// What its turns have cost, as far as the gateway says.
     #[serde(skip_serializing_if = "is_default")]
     pub spent: Usage,

@@ -17,7 +17,7 @@ pub use split::split;
 
 /// What an agent has said.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Said {
+pub enum AgentReply {
     /// Something for people: trimmed, ready to be posted.
     Text(String),
     /// Nothing.
@@ -75,10 +75,10 @@ const PLACEHOLDERS: [&str; 3] =
 const BEGINNING: &str = "loading context for heartbeat";
 
 /// Understands a reply.
-pub fn read(text: Option<&str>) -> Said {
+pub fn read(text: Option<&str>) -> AgentReply {
     let text = text.unwrap_or_default().trim();
     if let Some(silence) = silence(text) {
-        return Said::Silence(silence);
+        return AgentReply::Silence(silence);
     }
     // What is left besides lines of control: at least one line is something else.
     let mut left = text;
@@ -86,8 +86,8 @@ pub fn read(text: Option<&str>) -> Said {
         left = shorter;
     }
     match silence(left) {
-        Some(silence) => Said::Silence(silence),
-        None => Said::Text(left.to_owned()),
+        Some(silence) => AgentReply::Silence(silence),
+        None => AgentReply::Text(left.to_owned()),
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::trouble::{Trouble, Unsettled};
+use super::failure::{Trouble, Unsettled};
 use super::{End, Record, cause};
 use crate::gateway::{self, GatewayError};
 use crate::spans::counted;
@@ -103,7 +103,7 @@ fn uncounted(trouble: &Trouble) -> Next {
             Next::Again(Some(*pause))
         }
         // It is the other one's to settle. Only if it is still there after that it is ours.
-        Trouble::Taken => Next::Again(Some(TAKEN)),
+        Trouble::StartedElsewhere => Next::Again(Some(TAKEN)),
         // Nothing failed: there is more to tell, or only this process ended, whose crashes are counted when it starts.
         Trouble::Moved | Trouble::Unsettled(Unsettled::Interrupted) => Next::Again(Some(Duration::ZERO)),
         // Before anything else it is settled what became of it.
@@ -136,8 +136,8 @@ pub fn weighed(record: &mut Record, trouble: Trouble, answered: u64, quiet: Dura
 mod tests {
     use super::*;
     use crate::delivery::cause::LONGEST;
+    use crate::delivery::failure::{Setback, Weight};
     use crate::delivery::reply::Silence;
-    use crate::delivery::trouble::{Setback, Weight};
     use crate::gateway::history::Waiting;
     use crate::gateway::{Class, Why};
 

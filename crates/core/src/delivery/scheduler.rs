@@ -4,16 +4,16 @@
 //! [`Effect`]s; the thread around it carries them out and reports the results as [`Event`]s. [`Scheduler::wake_at`] is
 //! the time of its next decision without an event.
 
-mod words;
+mod messages;
 
 use std::time::Duration;
 
-pub use super::pace::Rhythm;
-pub use words::{Effect, Event, Left, Plan, Standing, Wish};
+pub use super::poll_schedule::PollIntervals;
+pub use messages::{Effect, Event, OperatorEffect, RecoveredState, SchedulerConfig, Standing};
 
-use super::ask::{Answer, Ask, Ear, Refused};
 use super::dispatcher::Dispatcher;
 use super::notification_source::{List, ListRequest, NotificationSource};
+use super::operator_requests::{OperatorReply, OperatorRequest, Refused, ReplyTo};
 use mcr_model::clock::Millis;
 
 /// The owner of all scheduling state.
@@ -26,12 +26,12 @@ pub struct Scheduler {
 
 impl Scheduler {
     /// A scheduler with all workers free and no work.
-    pub fn new(plan: Plan) -> Self {
-        Self::with(plan, Left::default(), Millis::default())
+    pub fn new(plan: SchedulerConfig) -> Self {
+        Self::with(plan, RecoveredState::default(), Millis::default())
     }
 
     /// A scheduler with all workers free and the work that an earlier process has left.
-    pub fn with(plan: Plan, left: Left, now: Millis) -> Self {
+    pub fn with(plan: SchedulerConfig, left: RecoveredState, now: Millis) -> Self {
         let notifications = NotificationSource::new(plan, left.open.iter().map(|(work, ..)| &**work), now);
         Self { notifications, dispatcher: Dispatcher::new(plan.workers, left, now), stopping: false }
     }
@@ -49,7 +49,7 @@ impl Scheduler {
             Some(Event::Listed { list: number, limit, rows, spoilt, dice }) => {
                 let request = ListRequest { number, limit };
                 let list = List { request, rows, unreadable: spoilt, dice };
-                self.dispatcher.tally.list(now);
+                self.dispatcher.stats.list(now);
                 self.notifications.listed(list, &mut self.dispatcher, now);
                 if self.notifications.leaves() {
                     self.dispatcher.effects.push(Effect::Leave);
@@ -57,7 +57,7 @@ impl Scheduler {
             }
             Some(Event::ListFailed { why, not_before, dice }) => {
                 self.notifications.list_failed(not_before, dice, now);
-                self.dispatcher.tally.fail_to_list(why, now);
+                self.dispatcher.stats.fail_to_list(why, now);
             }
             Some(Event::Offered(work)) => {
                 // Known or refused work needs no answer: its source offers what it has, not what is missing here.
@@ -70,25 +70,25 @@ impl Scheduler {
             Some(Event::Taken(number)) => self.dispatcher.turn_accepted(number),
             Some(Event::Nudged) => self.notifications.nudged(now),
             Some(Event::Probed(trouble)) => self.dispatcher.probed(trouble.as_deref(), now),
-            Some(Event::Asked(ask, ear)) => self.asked(ask, ear, now),
+            Some(Event::Asked(ask, reply_to)) => self.asked(ask, reply_to, now),
             Some(Event::Stop) => self.stopping = true,
             None => {}
         }
         self.effects(now)
     }
 
-    fn asked(&mut self, ask: Ask, ear: Ear, now: Millis) {
-        let is_retry = matches!(ask, Ask::Retry(_));
+    fn asked(&mut self, ask: OperatorRequest, reply_to: ReplyTo, now: Millis) {
+        let is_retry = matches!(ask, OperatorRequest::Retry(_));
         let answer = if self.is_ending() && ask.changes_work() {
-            Answer::Refused(Refused::Stopping)
+            OperatorReply::Refused(Refused::Stopping)
         } else {
             self.dispatcher.asked(ask, now)
         };
-        if is_retry && matches!(answer, Answer::Done) {
+        if is_retry && matches!(answer, OperatorReply::Done) {
             self.notifications.expect_traffic(now);
         }
         // The answer comes last, so that its effects are in the journal when the person reads it.
-        self.dispatcher.effects.push(Effect::Wish(Wish::Tell(ear, answer)));
+        self.dispatcher.effects.push(Effect::Wish(OperatorEffect::Tell(reply_to, answer)));
     }
 
     fn effects(&mut self, now: Millis) -> Vec<Effect> {

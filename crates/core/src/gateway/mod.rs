@@ -6,12 +6,12 @@
 //! What a gateway release understands is its dialect (`dialect`), what goes over the wire is the codec's business
 //! (`codec`), and [`Gateway`] hides both: above it there are only the words of this file. Below it stands HTTP
 //! (`client`), or a double in tests. What became of a turn whose answer was lost is told from its session (`history`);
-//! what an answer would be taken for is shown by [`rehearsal`].
+//! what an answer would be taken for is shown by [`dry_run`].
 
 pub mod codec;
 pub mod dialect;
+pub mod dry_run;
 pub mod history;
-pub mod rehearsal;
 mod signs;
 
 use std::borrow::Cow;
@@ -109,7 +109,7 @@ pub struct ToolOutput {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress<'a> {
     /// The gateway has taken it under this id, which is also the id of the run.
-    Taken(&'a str),
+    TurnAccepted(&'a str),
     /// Something was said or called.
     Alive,
 }

@@ -6,10 +6,10 @@
 //!
 //! [`session`] says whose queue an event belongs to and whom to wake (worker-pool part D): what happens inside a run of a
 //! schedule belongs to the agent's main session, never to the run. [`text`] reads what kind of event a text is.
-//! [`wake`] holds the queues: who may wake whom, how many events wait, how often anybody is woken. [`ask`] reads what the
+//! [`wake`] holds the queues: who may wake whom, how many events wait, how often anybody is woken. [`wake_body`] reads what the
 //! endpoints are told, and `keeper` brings the queues to the disk.
 
-pub mod ask;
 pub mod session;
 pub mod text;
 pub mod wake;
+pub mod wake_body;

@@ -113,7 +113,7 @@ pub fn event_queue<'a>(key: &'a str, naming: Naming<'_>) -> Cow<'a, str> {
 
 /// Whom to wake.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Whom<'a> {
+pub enum WakeTarget<'a> {
     /// Nobody in particular: the key says nothing.
     Anybody,
     /// This agent, whatever its session.
@@ -123,11 +123,11 @@ pub enum Whom<'a> {
 }
 
 /// Whom to wake for an event that names this session (D.4): always who drains the queue of [`event_queue`].
-pub fn whom_to_wake<'a>(key: &'a str, naming: Naming<'_>) -> Whom<'a> {
+pub fn whom_to_wake<'a>(key: &'a str, naming: Naming<'_>) -> WakeTarget<'a> {
     match AgentKey::parse(key) {
-        None => Whom::Anybody,
-        Some(agent) if !agent.is_cron_run() => Whom::Session(Cow::Borrowed(key)),
-        Some(run) if naming.scope == SessionScope::Global => Whom::Agent(run.agent),
-        Some(run) => Whom::Session(Cow::Owned(run.main(naming))),
+        None => WakeTarget::Anybody,
+        Some(agent) if !agent.is_cron_run() => WakeTarget::Session(Cow::Borrowed(key)),
+        Some(run) if naming.scope == SessionScope::Global => WakeTarget::Agent(run.agent),
+        Some(run) => WakeTarget::Session(Cow::Owned(run.main(naming))),
     }
 }

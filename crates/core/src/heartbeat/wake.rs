@@ -1,7 +1,7 @@
 //! What waits for agents, and when they are woken: plain data, with the time as an argument.
 //!
-//! Whoever hears of something calls [`Wakes::take`]; [`whose`] says beforehand for whom. Whoever beats asks [`Wakes::due`], shows the agent what
-//! [`Wakes::waiting`] has, and says so with [`Wakes::shown`]. In between it is written down ([`Wakes::stored`]), and an
+//! Whoever hears of something calls [`WakeQueues::take`]; [`whose`] says beforehand for whom. Whoever beats asks [`WakeQueues::due`], shows the agent what
+//! [`WakeQueues::waiting`] has, and says so with [`WakeQueues::shown`]. In between it is written down ([`WakeQueues::stored`]), and an
 //! event is gone only once a beat has shown it.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -34,7 +34,7 @@ const VERSION: u32 = 1;
 
 /// What somebody wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Errand {
+pub enum WakeKind {
     /// That the agent hears of it: at its next beat, or at once if a command is over.
     Event,
     /// That the agent hears of it at once.
@@ -43,7 +43,7 @@ pub enum Errand {
 
 /// Who wants it.
 #[derive(Clone, Copy)]
-pub struct Caller<'a> {
+pub struct WakeCaller<'a> {
     /// The slug of the agent.
     pub slug: &'a str,
     /// The key of the session that it speaks in.
@@ -54,9 +54,9 @@ pub struct Caller<'a> {
 
 /// What is wanted.
 #[derive(Clone, Copy)]
-pub struct Wish<'a> {
+pub struct WakeRequest<'a> {
     /// Event or wake.
-    pub errand: Errand,
+    pub errand: WakeKind,
     /// What the agent is to hear.
     pub text: &'a str,
     /// Why, in a word.
@@ -71,7 +71,7 @@ pub struct Wish<'a> {
 
 /// Why it is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub enum WakeRefusal {
     /// There is no text.
     Empty,
     /// The text is longer than [`TEXT_BYTES_MAX`].
@@ -82,7 +82,7 @@ pub enum Refusal {
     Forbidden,
 }
 
-impl Refusal {
+impl WakeRefusal {
     /// What is wrong, as a sentence for the caller.
     pub fn explain(self) -> &'static str {
         match self {
@@ -108,10 +108,10 @@ impl Refusal {
 }
 
 /// Whether an agent can be told this.
-pub fn sound(text: &str) -> Result<(), Refusal> {
+pub fn sound(text: &str) -> Result<(), WakeRefusal> {
     match text {
-        _ if text.trim().is_empty() => Err(Refusal::Empty),
-        _ if text.len() > TEXT_BYTES_MAX => Err(Refusal::TooLong),
+        _ if text.trim().is_empty() => Err(WakeRefusal::Empty),
+        _ if text.len() > TEXT_BYTES_MAX => Err(WakeRefusal::TooLong),
         _ => Ok(()),
     }
 }
@@ -120,17 +120,17 @@ pub fn sound(text: &str) -> Result<(), Refusal> {
 /// agent with this slug.
 pub fn whose(
     session: Option<&str>,
-    caller: Caller<'_>,
+    caller: WakeCaller<'_>,
     knows: &dyn Fn(&str) -> bool,
-) -> Result<String, Refusal> {
+) -> Result<String, WakeRefusal> {
     let own = caller.slug.to_lowercase();
     let agent = session.and_then(agent_of).unwrap_or_else(|| own.clone());
     // Who may not wake others does not learn who there is, either.
     if agent != own && !caller.leads {
-        return Err(Refusal::Forbidden);
+        return Err(WakeRefusal::Forbidden);
     }
     if agent != own && !knows(&agent) {
-        return Err(Refusal::UnknownAgent);
+        return Err(WakeRefusal::UnknownAgent);
     }
     Ok(agent)
 }
@@ -148,7 +148,7 @@ pub enum When {
 
 /// What was taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Taken {
+pub struct Queued {
     /// For whom.
     pub agent: String,
     /// When the agent is woken.
@@ -162,7 +162,7 @@ pub struct Taken {
 /// Something that an agent is to hear of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Event {
+pub struct AgentEvent {
     /// Its number, counted up for all agents.
     pub number: u64,
     /// When it happened.
@@ -185,7 +185,7 @@ pub struct Event {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Inbox {
-    events: VecDeque<Event>,
+    events: VecDeque<AgentEvent>,
     /// How many had to go since the last beat.
     dropped: u64,
     woken: Option<Millis>,
@@ -196,7 +196,7 @@ struct Inbox {
 /// What waits for all agents.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Wakes {
+pub struct WakeQueues {
     version: u32,
     /// Whose agents these are.
     account: AccountId,
@@ -227,7 +227,7 @@ pub struct Figures {
     pub dropped: u64,
 }
 
-impl Wakes {
+impl WakeQueues {
     /// Nothing yet, of this account.
     pub fn of(account: &AccountId) -> Self {
         let account = account.clone();
@@ -256,27 +256,28 @@ impl Wakes {
     /// Takes an event or a wake. `knows` says whether there is an agent with this slug.
     pub fn take(
         &mut self,
-        wish: &Wish<'_>,
-        caller: Caller<'_>,
+        wish: &WakeRequest<'_>,
+        caller: WakeCaller<'_>,
         knows: &dyn Fn(&str) -> bool,
         now: Millis,
-    ) -> Result<Taken, Refusal> {
+    ) -> Result<Queued, WakeRefusal> {
         sound(wish.text)?;
         let agent = whose(wish.session, caller, knows)?;
         let queue = event_queue(wish.session.unwrap_or(caller.session), wish.naming).into_owned();
         let by = caller.slug.to_lowercase();
         let inbox = self.agents.entry(agent.clone()).or_default();
-        let same =
-            |event: &Event| event.by == by && event.name.as_deref() == wish.name && event.text == wish.text;
+        let same = |event: &AgentEvent| {
+            event.by == by && event.name.as_deref() == wish.name && event.text == wish.text
+        };
         if wish.name.is_some() && inbox.events.iter().any(same) {
-            return Ok(Taken { agent, when: inbox.when(now), waiting: inbox.events.len(), dropped: false });
+            return Ok(Queued { agent, when: inbox.when(now), waiting: inbox.events.len(), dropped: false });
         }
         self.make_room();
         self.changes += 1;
         self.last += 1;
         let reason =
             wish.reason.map(|reason| reason.trim().chars().take(REASON_CHARS_MAX).collect::<String>());
-        let event = Event {
+        let event = AgentEvent {
             number: self.last,
             at: now,
             text: wish.text.to_owned(),
@@ -301,7 +302,7 @@ impl Wakes {
         } else {
             When::NextBeat
         };
-        Ok(Taken { agent, when, waiting: inbox.events.len(), dropped })
+        Ok(Queued { agent, when, waiting: inbox.events.len(), dropped })
     }
 
     /// Where as many wait as may wait for all together, the oldest go.
@@ -337,7 +338,7 @@ impl Wakes {
     }
 
     /// What waits for an agent, oldest first, and how many had to go since its last beat.
-    pub fn waiting(&self, agent: &str) -> (Vec<&Event>, u64) {
+    pub fn waiting(&self, agent: &str) -> (Vec<&AgentEvent>, u64) {
         let inbox = self.agents.get(&agent.to_lowercase());
         inbox.map_or((Vec::new(), 0), |inbox| (inbox.events.iter().collect(), inbox.dropped))
     }
@@ -402,10 +403,10 @@ impl Inbox {
 }
 
 /// Whether the agent is woken for it: a command that goes on, or was not allowed, is no reason for anybody.
-fn wakes(errand: Errand, text: &str) -> bool {
+fn wakes(errand: WakeKind, text: &str) -> bool {
     match errand {
-        Errand::Event => is_exec_completion(text),
-        Errand::Wake => !is_exec_notice(text),
+        WakeKind::Event => is_exec_completion(text),
+        WakeKind::Wake => !is_exec_notice(text),
     }
 }
 

@@ -9,7 +9,7 @@ use super::cost::cost_of;
 use super::pause::Paused;
 use super::why::Case;
 use crate::delivery::End;
-use crate::delivery::ask::Place;
+use crate::delivery::operator_requests::Place;
 use crate::gateway::Usage;
 use mcr_model::Roster;
 use mcr_model::clock::Millis;

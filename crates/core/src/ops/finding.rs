@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::delivery::journal::Told;
+use crate::delivery::journal::RecordedStep;
 use crate::spans::clock;
 use mcr_model::clock::Millis;
 
@@ -31,7 +31,7 @@ pub struct Finding {
     pub unposted: Option<String>,
     /// The timeline of one delivery.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub steps: Vec<Told>,
+    pub steps: Vec<RecordedStep>,
     /// How many steps were left out in the middle.
     #[serde(default, skip_serializing_if = "is_nothing")]
     pub left_out: u64,

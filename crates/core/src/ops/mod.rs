@@ -1,18 +1,18 @@
 //! What operators ask: why is there no answer, what gave up, what is held. Pure: everything that is known goes in, sentences
 //! come out.
 //!
-//! [`why`] answers for one notification, and for all of a task or of an agent; [`House`] is what stands in everybody's
+//! [`why`] answers for one notification, and for all of a task or of an agent; [`ServiceCondition`] is what stands in everybody's
 //! way; [`agents`] sums up who does what; [`Paused`] is what people have told to wait; [`reasons`] has a sentence for each word in `/health`.
 
 pub mod agents;
 mod cost;
 pub mod finding;
-pub mod house;
 pub mod pause;
 pub mod reasons;
+pub mod service_condition;
 pub mod why;
 
 pub use finding::{Brief, Finding};
-pub use house::House;
 pub use pause::Paused;
-pub use why::{Case, Turn, brief, many, one, unreadable};
+pub use service_condition::ServiceCondition;
+pub use why::{Case, TurnStatus, brief, many, one, unreadable};

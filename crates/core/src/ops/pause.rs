@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::delivery::ask::Hold;
+use crate::delivery::operator_requests::Hold;
 use crate::spans::counted;
 use mcr_model::{Agent, Roster};
 

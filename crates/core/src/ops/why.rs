@@ -1,7 +1,7 @@
 //! Why: what happened to a unit of work, why, and what happens next and when.
 //!
 //! The answer is three sentences, and the timeline under them. A row that is over is told from how it ended; one that is
-//! not, from where it is and from what stands in its way: what stands in everybody's way first ([`House`]), then what was
+//! not, from where it is and from what stands in its way: what stands in everybody's way first ([`ServiceCondition`]), then what was
 //! last in its own.
 
 use std::sync::Arc;
@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use super::cost::{asked, attempts, cost, cost_of_all};
 use super::finding::{Brief, Finding};
-use super::house::{House, dotted, sentence};
-use crate::delivery::ask::Place;
-use crate::delivery::journal::{Step, Told};
+use super::service_condition::{ServiceCondition, dotted, sentence};
+use crate::delivery::journal::{RecordedStep, Step};
+use crate::delivery::operator_requests::Place;
 use crate::delivery::{End, Record, Stage, cause};
 use crate::spans::{ago, span, times, until};
 use crate::work::Work;
@@ -33,7 +33,7 @@ pub struct Case {
     /// When it ended, and how if that is understood.
     pub closed: Option<(Millis, Option<End>)>,
     /// Its steps.
-    pub told: Vec<Told>,
+    pub told: Vec<RecordedStep>,
     /// How many of them were left out in the middle.
     pub left_out: u64,
     /// What was last in its way.
@@ -41,12 +41,12 @@ pub struct Case {
     /// Where the running service has it.
     pub place: Option<Place>,
     /// Its turn, if one is under way or stuck.
-    pub turn: Option<Turn>,
+    pub turn: Option<TurnStatus>,
 }
 
 /// A turn under way.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Turn {
+pub struct TurnStatus {
     /// `working`, `waiting`, `quiet` or `stuck`.
     pub state: &'static str,
     /// When it was sent, or found to be stuck.
@@ -59,7 +59,7 @@ pub struct Turn {
 pub const CLOSING: &str = "closing";
 
 /// What there is to say of one delivery.
-struct Said {
+struct Explanation {
     state: &'static str,
     what: String,
     why: String,
@@ -68,7 +68,7 @@ struct Said {
 }
 
 /// Why one delivery is as it is. `silence` is how long a turn may show no sign of life.
-pub fn one(case: &Case, house: &House, silence: Duration, now: Millis) -> Finding {
+pub fn one(case: &Case, house: &ServiceCondition, silence: Duration, now: Millis) -> Finding {
     let said = say(case, house, silence, now);
     let besides = house.besides().map_or(String::new(), |words| format!(" {words}"));
     Finding {
@@ -88,7 +88,13 @@ pub fn one(case: &Case, house: &House, silence: Duration, now: Millis) -> Findin
 
 /// Why all of these are as they are, told by the one that matters most: what waits, then what gave up, then the last.
 /// None where there are none.
-pub fn many(id: &str, cases: &[Case], house: &House, silence: Duration, now: Millis) -> Option<Finding> {
+pub fn many(
+    id: &str,
+    cases: &[Case],
+    house: &ServiceCondition,
+    silence: Duration,
+    now: Millis,
+) -> Option<Finding> {
     let open = |case: &&Case| case.closed.is_none();
     let dead = |case: &&Case| matches!(case.closed, Some((_, Some(End::Dead(_)))));
     let oldest = cases.iter().filter(open).min_by_key(|case| (order(case), case.work.created_at()));
@@ -135,7 +141,7 @@ pub fn unreadable(id: &str, words: &str) -> Finding {
 }
 
 /// One delivery in a line.
-pub fn brief(case: &Case, house: &House, silence: Duration, now: Millis) -> Brief {
+pub fn brief(case: &Case, house: &ServiceCondition, silence: Duration, now: Millis) -> Brief {
     let said = say(case, house, silence, now);
     Brief {
         id: case.work.id.to_string(),
@@ -161,7 +167,7 @@ fn order(case: &Case) -> u8 {
     }
 }
 
-fn say(case: &Case, house: &House, silence: Duration, now: Millis) -> Said {
+fn say(case: &Case, house: &ServiceCondition, silence: Duration, now: Millis) -> Explanation {
     match &case.closed {
         Some((at, end)) => over(case, *at, end.as_ref(), now),
         None => match case.place {
@@ -173,7 +179,7 @@ fn say(case: &Case, house: &House, silence: Duration, now: Millis) -> Said {
 }
 
 /// How it ended.
-fn over(case: &Case, at: Millis, end: Option<&End>, now: Millis) -> Said {
+fn over(case: &Case, at: Millis, end: Option<&End>, now: Millis) -> Explanation {
     let nothing = "Nothing more: it is over.".to_owned();
     let when = ago(at, now);
     // The backend's clock may be ahead of ours, and a later message moves the creation of a thread update.
@@ -226,7 +232,7 @@ fn over(case: &Case, at: Millis, end: Option<&End>, now: Millis) -> Said {
             nothing,
         ),
     };
-    Said { state: end.map_or("over", End::name), what, why, next, next_at: None }
+    Explanation { state: end.map_or("over", End::name), what, why, next, next_at: None }
 }
 
 fn after_death(case: &Case) -> String {
@@ -240,8 +246,8 @@ fn after_death(case: &Case) -> String {
 }
 
 /// With a worker.
-fn at_work(case: &Case, house: &House, silence: Duration, now: Millis) -> Said {
-    let said = |what: String, why: String, next: String, next_at| Said {
+fn at_work(case: &Case, house: &ServiceCondition, silence: Duration, now: Millis) -> Explanation {
+    let said = |what: String, why: String, next: String, next_at| Explanation {
         state: "working",
         what,
         why,
@@ -274,12 +280,12 @@ fn at_work(case: &Case, house: &House, silence: Duration, now: Millis) -> Said {
         "Its answer is posted when it comes; without a sign of life its turn is looked for {}.",
         until(at, now)
     );
-    Said { next_at: Some(at), ..said(what, why, next, None) }
+    Explanation { next_at: Some(at), ..said(what, why, next, None) }
 }
 
 /// The ledger has it as open, and the service does not know it: it is being written.
-fn just_now(case: &Case) -> Said {
-    Said {
+fn just_now(case: &Case) -> Explanation {
+    Explanation {
         state: CLOSING,
         what: "it has ended just now.".to_owned(),
         why: "How it ended is being written down.".to_owned(),
@@ -289,7 +295,7 @@ fn just_now(case: &Case) -> Said {
 }
 
 /// Not with a worker, and not over.
-fn waiting(case: &Case, house: &House, now: Millis) -> Said {
+fn waiting(case: &Case, house: &ServiceCondition, now: Millis) -> Explanation {
     let turns = matches!(case.record.stage, Stage::Fresh | Stage::Working(_));
     let blocks = house.blocks(&case.agent, &case.work.track.agent, turns);
     let own = own_trouble(case);
@@ -310,7 +316,7 @@ fn waiting(case: &Case, house: &House, now: Millis) -> Said {
         } else {
             "It goes on where it was as soon as the service runs again."
         };
-        return Said {
+        return Explanation {
             state: "held",
             what: seen,
             why: format!("{first}{others}{own}"),
@@ -322,7 +328,7 @@ fn waiting(case: &Case, house: &House, now: Millis) -> Said {
         let why = format!("Another one of the same agent and task comes first: {first}.");
         let next =
             format!("It follows when that one has ended or lets it pass; `why {first}` tells how far it is.");
-        return Said { state: "waiting", what: seen, why, next, next_at: None };
+        return Explanation { state: "waiting", what: seen, why, next, next_at: None };
     }
     let why = own.unwrap_or_else(|| "It waits for a free worker.".to_owned());
     match rest {
@@ -335,9 +341,9 @@ fn waiting(case: &Case, house: &House, now: Millis) -> Said {
                 (count, _) => format!("tried {}, and not settled.", times(count)),
             };
             let next = format!("It is tried again {}.", until(at, now));
-            Said { state: "resting", what, why, next, next_at: Some(at) }
+            Explanation { state: "resting", what, why, next, next_at: Some(at) }
         }
-        None => Said {
+        None => Explanation {
             state: "waiting",
             what: seen,
             why,

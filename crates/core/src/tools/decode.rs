@@ -10,7 +10,7 @@ pub use fields::Fields;
 
 use super::request::{Changes, Draft, Paper, ToolRequest};
 use super::table;
-use super::{Kind, ToolError};
+use super::{ToolError, ToolErrorKind};
 use mcr_model::TaskStatus::{self, Blocked};
 use mcr_model::{AgentId, DocumentId, TaskId, UserId, limits};
 
@@ -23,7 +23,7 @@ const NO_FIELD: &str = "At least one field (title, description, priority, labels
 /// about; some tools mean it where they name none.
 pub fn decode(name: &str, arguments: &str, current: Option<&TaskId>) -> Result<ToolRequest, ToolError> {
     let Some(row) = table::row(name) else {
-        return Err(ToolError::new(Kind::UnknownTool, &format!("Unknown tool: {name}")));
+        return Err(ToolError::new(ToolErrorKind::UnknownTool, &format!("Unknown tool: {name}")));
     };
     let fields = Fields::read(row, arguments)?;
     match row.name {
@@ -95,7 +95,7 @@ pub fn decode(name: &str, arguments: &str, current: Option<&TaskId>) -> Result<T
             Ok(ToolRequest::TaskLinkPr { task_id, pr_number })
         }
         // A row without rules would be a mistake of ours; a test calls every row.
-        other => Err(ToolError::new(Kind::UnknownTool, &format!("Unknown tool: {other}"))),
+        other => Err(ToolError::new(ToolErrorKind::UnknownTool, &format!("Unknown tool: {other}"))),
     }
 }
 
@@ -124,7 +124,7 @@ fn task_update(fields: &Fields<'_>, current: Option<&TaskId>) -> Result<ToolRequ
         due_date: fields.instant("dueDate")?,
     };
     if changes == Changes::default() {
-        return Err(ToolError::new(Kind::Malformed, NO_FIELD));
+        return Err(ToolError::new(ToolErrorKind::Malformed, NO_FIELD));
     }
     let words = "blockedReason is required when status is 'blocked'";
     let blocked_reason = reason_for(changes.status, fields, words)?;

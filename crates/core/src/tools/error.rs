@@ -10,7 +10,7 @@ const SENTENCE_CHARS_MAX: usize = 500;
 
 /// What a failed call means for whoever made it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub enum ToolErrorKind {
     /// There is no such tool.
     UnknownTool,
     /// The arguments are not an object, or a field is missing or of the wrong type.
@@ -37,7 +37,7 @@ pub enum Kind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ToolError {
     /// What it means.
-    pub kind: Kind,
+    pub kind: ToolErrorKind,
     /// The field that is to blame, where it is one.
     pub field: Option<&'static str>,
     /// For the agent: what is wrong, and what would be right.
@@ -50,24 +50,24 @@ pub struct ToolError {
 
 impl ToolError {
     /// Of this kind.
-    pub fn new(kind: Kind, message: &str) -> Self {
+    pub fn new(kind: ToolErrorKind, message: &str) -> Self {
         let message = Redactor::default().excerpt(message, SENTENCE_CHARS_MAX);
         Self { kind, field: None, message, not_before: None, late: false }
     }
 
     /// A field is missing or of the wrong type.
     pub fn malformed(field: &'static str, message: &str) -> Self {
-        Self { field: Some(field), ..Self::new(Kind::Malformed, message) }
+        Self { field: Some(field), ..Self::new(ToolErrorKind::Malformed, message) }
     }
 
     /// A field has a value that is not acceptable.
     pub fn invalid(field: &'static str, message: &str) -> Self {
-        Self { field: Some(field), ..Self::new(Kind::Invalid, message) }
+        Self { field: Some(field), ..Self::new(ToolErrorKind::Invalid, message) }
     }
 
     /// The caller may not do this.
     pub(super) fn forbidden(message: &str) -> Self {
-        Self::new(Kind::Forbidden, message)
+        Self::new(ToolErrorKind::Forbidden, message)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Who may do what. Decided before anything is touched, with one exception: whether a task may be closed depends on
 //! where *that* task stands, so whoever runs the call reads it first and asks [`may_close`].
 
-use super::table::{Row, Whom};
+use super::table::{Audience, ToolSpec};
 use super::{Caller, ToolError, ToolRequest};
 use mcr_model::TaskStatus::{self, Done, Review};
 use mcr_model::{BehaviorFlags, Task, TaskId, Word};
@@ -10,23 +10,23 @@ use mcr_model::{BehaviorFlags, Task, TaskId, Word};
 const NO_CLOSING: &str = "Forbidden: Not allowed to mark tasks as done";
 
 /// Whether the row is open to the caller by what it may do, whatever the conversation is about.
-pub(super) fn entitled(whom: Whom, caller: &Caller<'_>) -> bool {
+pub(super) fn entitled(whom: Audience, caller: &Caller<'_>) -> bool {
     match whom {
-        Whom::Everyone | Whom::OnTask | Whom::WritersOrOnTask => true,
-        Whom::Modifiers => caller.flags.can_modify_task_status,
-        Whom::Creators => caller.flags.can_create_tasks,
-        Whom::Writers => caller.flags.can_create_documents,
-        Whom::Askers => caller.flags.can_mention_agents,
-        Whom::Leader => caller.leads,
+        Audience::Everyone | Audience::OnTask | Audience::WritersOrOnTask => true,
+        Audience::Modifiers => caller.flags.can_modify_task_status,
+        Audience::Creators => caller.flags.can_create_tasks,
+        Audience::Writers => caller.flags.can_create_documents,
+        Audience::Askers => caller.flags.can_mention_agents,
+        Audience::Leader => caller.leads,
     }
 }
 
 /// Whether the conversation is one in which the row makes sense.
-pub(super) fn in_place(whom: Whom, caller: &Caller<'_>) -> bool {
+pub(super) fn in_place(whom: Audience, caller: &Caller<'_>) -> bool {
     match whom {
-        Whom::Everyone | Whom::Creators | Whom::Writers | Whom::Leader => true,
-        Whom::Modifiers | Whom::Askers | Whom::OnTask => caller.task.is_some(),
-        Whom::WritersOrOnTask => caller.flags.can_create_documents || caller.task.is_some(),
+        Audience::Everyone | Audience::Creators | Audience::Writers | Audience::Leader => true,
+        Audience::Modifiers | Audience::Askers | Audience::OnTask => caller.task.is_some(),
+        Audience::WritersOrOnTask => caller.flags.can_create_documents || caller.task.is_some(),
     }
 }
 
@@ -117,7 +117,7 @@ fn may_ever_close(caller: &Caller<'_>) -> Result<(), ToolError> {
 }
 
 /// The answer to a call of a tool that exists and that the caller is entitled to, but was not offered.
-pub(super) fn not_offered(row: &Row, caller: &Caller<'_>) -> ToolError {
+pub(super) fn not_offered(row: &ToolSpec, caller: &Caller<'_>) -> ToolError {
     let why = if in_place(row.whom, caller) {
         "it is not among the tools of this conversation"
     } else {

@@ -23,9 +23,9 @@ use mcr_model::redact::Redactor;
 use mcr_model::{AgentId, BehaviorFlags, Task};
 
 pub use decode::{Fields, decode};
-pub use error::{Kind, ToolError};
+pub use error::{ToolError, ToolErrorKind};
 pub use offer::{Offer, offer, offer_http};
-pub use outcome::{Outcome, render};
+pub use outcome::{ToolOutcome, render};
 pub use request::{Changes, Draft, Paper, ToolRequest};
 
 /// Who calls, and what it may do.
@@ -55,7 +55,7 @@ pub fn prepare(call: &ToolCall, caller: &Caller<'_>, offer: &Offer) -> Result<To
             format!("the tools are {}", names.join(", "))
         };
         let name = Redactor::default().excerpt(&call.name, 60);
-        return Err(ToolError::new(Kind::UnknownTool, &format!("Unknown tool: {name} ({hint})")));
+        return Err(ToolError::new(ToolErrorKind::UnknownTool, &format!("Unknown tool: {name} ({hint})")));
     };
     let request = decode(row.name, &call.arguments, caller.task.map(|task| &task.id))?;
     guard::rights(&request, caller)?;

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use serde_json::{Map, Value, json};
 
-use super::table::{Field, ROWS, Row, Type};
+use super::table::{Field, ROWS, ToolSpec, Type};
 use super::{Caller, guard};
 use crate::gateway::Tool;
 
@@ -33,22 +33,23 @@ impl Offer {
 }
 
 /// A row, made ready to be offered.
-struct Shelf {
-    row: &'static Row,
+struct OfferedTool {
+    row: &'static ToolSpec,
     tool: Tool,
     label: String,
     http_label: String,
 }
 
 /// Made once; the schemas are the same for everybody, but for one word.
-static SHELVES: LazyLock<Vec<Shelf>> = LazyLock::new(|| ROWS.iter().map(|row| shelf(row, true)).collect());
+static SHELVES: LazyLock<Vec<OfferedTool>> =
+    LazyLock::new(|| ROWS.iter().map(|row| shelf(row, true)).collect());
 
 /// The same without `done`.
-static WITHOUT_DONE: LazyLock<Vec<Shelf>> =
+static WITHOUT_DONE: LazyLock<Vec<OfferedTool>> =
     LazyLock::new(|| ROWS.iter().map(|row| shelf(row, false)).collect());
 
-fn shelf(row: &'static Row, done: bool) -> Shelf {
-    Shelf {
+fn shelf(row: &'static ToolSpec, done: bool) -> OfferedTool {
+    OfferedTool {
         row,
         tool: Tool { name: row.name, description: row.says.to_owned(), parameters: schema(row, done) },
         label: format!("{} ({} tool)", row.does, row.name),
@@ -57,7 +58,7 @@ fn shelf(row: &'static Row, done: bool) -> Shelf {
 }
 
 /// What the body of the row's endpoint may hold.
-fn fields_of(row: &Row) -> String {
+fn fields_of(row: &ToolSpec) -> String {
     let name = |field: &Field| {
         if field.required { format!("{} (required)", field.name) } else { field.name.to_owned() }
     };
@@ -88,9 +89,9 @@ pub fn offer_http(caller: &Caller<'_>) -> Offer {
     }
 }
 
-fn open(caller: &Caller<'_>, can_mark_done: bool) -> Vec<&'static Shelf> {
-    let shelves: &'static [Shelf] = if can_mark_done { &SHELVES } else { &WITHOUT_DONE };
-    let open = |shelf: &&Shelf| {
+fn open(caller: &Caller<'_>, can_mark_done: bool) -> Vec<&'static OfferedTool> {
+    let shelves: &'static [OfferedTool] = if can_mark_done { &SHELVES } else { &WITHOUT_DONE };
+    let open = |shelf: &&OfferedTool| {
         let whom = shelf.row.whom;
         guard::entitled(whom, caller) && guard::in_place(whom, caller)
     };
@@ -99,7 +100,7 @@ fn open(caller: &Caller<'_>, can_mark_done: bool) -> Vec<&'static Shelf> {
 
 /// The row's fields as a JSON schema. Some back ends of gateways refuse everything beyond the plainest words, so
 /// there are no others here.
-fn schema(row: &Row, done: bool) -> Value {
+fn schema(row: &ToolSpec, done: bool) -> Value {
     let properties: Map<String, Value> =
         row.fields.iter().map(|field| (field.name.to_owned(), property(row, field, done))).collect();
     let mut schema = json!({"type": "object", "properties": properties});
@@ -111,7 +112,7 @@ fn schema(row: &Row, done: bool) -> Value {
     schema
 }
 
-fn property(row: &Row, field: &Field, done: bool) -> Value {
+fn property(row: &ToolSpec, field: &Field, done: bool) -> Value {
     let says = field.says;
     match field.is {
         Type::Text => json!({"type": "string", "description": says}),

@@ -8,7 +8,7 @@ use super::ToolError;
 /// What a call brought. What it has nothing to say about is left out.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Outcome {
+pub struct ToolOutcome {
     /// The task that was created or changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub task_id: Option<String>,
@@ -30,20 +30,20 @@ pub struct Outcome {
 struct Success<'a> {
     success: bool,
     #[serde(flatten)]
-    outcome: &'a Outcome,
+    outcome: &'a ToolOutcome,
 }
 
 #[derive(Serialize)]
-struct Failure<'a> {
+struct FailureBody<'a> {
     success: bool,
     error: &'a str,
 }
 
 /// The result object as JSON text.
-pub fn render(result: Result<&Outcome, &ToolError>) -> String {
+pub fn render(result: Result<&ToolOutcome, &ToolError>) -> String {
     let text = match result {
         Ok(outcome) => serde_json::to_string(&Success { success: true, outcome }),
-        Err(error) => serde_json::to_string(&Failure { success: false, error: &error.message }),
+        Err(error) => serde_json::to_string(&FailureBody { success: false, error: &error.message }),
     };
     // Texts, lists and numbers: there is nothing in them that JSON cannot say.
     text.unwrap_or_else(|_| r#"{"success":false,"error":"The result cannot be put into words"}"#.to_owned())

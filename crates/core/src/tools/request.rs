@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use super::decode;
-use super::table::{self, Row};
+use super::table::{self, ToolSpec};
 use mcr_model::clock::Millis;
 use mcr_model::{AgentId, DocumentId, DocumentType, TaskId, TaskStatus, UserId};
 
@@ -289,7 +289,7 @@ impl ToolRequest {
     }
 
     /// Its row of the table.
-    pub fn row(&self) -> &'static Row {
+    pub fn row(&self) -> &'static ToolSpec {
         table::row(self.name())
             .expect("each request is named after a row, which a test holds against the table")
     }

@@ -2,13 +2,13 @@
 
 /// A tool.
 #[derive(Debug)]
-pub struct Row {
+pub struct ToolSpec {
     /// Its name as a function tool.
     pub name: &'static str,
     /// Its name below `/agent/` over HTTP.
     pub endpoint: &'static str,
     /// To whom it is open.
-    pub whom: Whom,
+    pub whom: Audience,
     /// What others are told.
     pub refusal: &'static str,
     /// Whether it changes anything.
@@ -25,7 +25,7 @@ pub struct Row {
 
 /// To whom a tool is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Whom {
+pub enum Audience {
     /// All agents.
     Everyone,
     /// All who talk about a task.
@@ -81,7 +81,7 @@ pub enum Type {
     OneOf(&'static [&'static str]),
 }
 
-impl Row {
+impl ToolSpec {
     /// The argument of this name.
     pub fn field(&self, name: &str) -> Option<&'static Field> {
         self.fields.iter().find(|field| field.name == name)

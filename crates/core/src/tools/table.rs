@@ -1,16 +1,16 @@
 //! The table: one row for each tool. What it says is read by language models; it should teach them when to call and
 //! what comes of it.
 
-pub use super::row::{Field, Row, Type, Whom};
+pub use super::row::{Audience, Field, ToolSpec, Type};
 use mcr_model::limits;
 
 /// The row of this name.
-pub fn row(name: &str) -> Option<&'static Row> {
+pub fn row(name: &str) -> Option<&'static ToolSpec> {
     ROWS.iter().find(|row| row.name == name)
 }
 
 /// The row of this endpoint.
-pub fn endpoint(name: &str) -> Option<&'static Row> {
+pub fn endpoint(name: &str) -> Option<&'static ToolSpec> {
     ROWS.iter().find(|row| row.endpoint == name)
 }
 
@@ -42,11 +42,11 @@ const REASON: &str = "Why the task cannot go on and what would help. Required wi
 const DUE: &str = "When it should be finished: milliseconds since 1970-01-01 UTC.";
 
 /// All of them, in the order in which they are offered.
-pub static ROWS: [Row; 17] = [
-    Row {
+pub static ROWS: [ToolSpec; 17] = [
+    ToolSpec {
         name: "task_status",
         endpoint: "task-status",
-        whom: Whom::Modifiers,
+        whom: Audience::Modifiers,
         refusal: "Forbidden: Agent is not allowed to modify task status",
         writes: true,
         does: "change the task's status",
@@ -62,10 +62,10 @@ pub static ROWS: [Row; 17] = [
             may("blockedReason", Type::Text, REASON),
         ],
     },
-    Row {
+    ToolSpec {
         name: "task_update",
         endpoint: "task-update",
-        whom: Whom::Modifiers,
+        whom: Audience::Modifiers,
         refusal: "Forbidden: Agent is not allowed to modify tasks",
         writes: true,
         does: "change the task's fields",
@@ -95,10 +95,10 @@ pub static ROWS: [Row; 17] = [
             may("dueDate", Type::Number, DUE),
         ],
     },
-    Row {
+    ToolSpec {
         name: "task_create",
         endpoint: "task-create",
-        whom: Whom::Creators,
+        whom: Audience::Creators,
         refusal: "Forbidden: Agent is not allowed to create tasks",
         writes: true,
         does: "create tasks",
@@ -126,10 +126,10 @@ pub static ROWS: [Row; 17] = [
             ),
         ],
     },
-    Row {
+    ToolSpec {
         name: "document_upsert",
         endpoint: "document",
-        whom: Whom::Writers,
+        whom: Audience::Writers,
         refusal: "Forbidden: Agent is not allowed to create documents",
         writes: true,
         does: "create and update documents",
@@ -151,10 +151,10 @@ pub static ROWS: [Row; 17] = [
             must("type", DOCUMENT, "deliverable for a result, note for what you found on the way."),
         ],
     },
-    Row {
+    ToolSpec {
         name: "document_list",
         endpoint: "document-list",
-        whom: Whom::WritersOrOnTask,
+        whom: Audience::WritersOrOnTask,
         refusal: "Forbidden: Agent may not list documents",
         writes: false,
         does: "list documents",
@@ -167,10 +167,10 @@ pub static ROWS: [Row; 17] = [
             may("limit", up_to(limits::SEARCH_ROWS), "How many at most: 50 if left out, 100 at the most."),
         ],
     },
-    Row {
+    ToolSpec {
         name: "response_request",
         endpoint: "response-request",
-        whom: Whom::Askers,
+        whom: Audience::Askers,
         refusal: "Forbidden: Agent may not request responses",
         writes: true,
         does: "ask other agents for a response",
@@ -184,10 +184,10 @@ pub static ROWS: [Row; 17] = [
             must("message", Type::Text, "What you want to know from them, at most 1000 characters."),
         ],
     },
-    Row {
+    ToolSpec {
         name: "get_agent_skills",
         endpoint: "get-agent-skills",
-        whom: Whom::Everyone,
+        whom: Audience::Everyone,
         refusal: "Forbidden: Agent may not query skills",
         writes: false,
         does: "query the skills of agents",
@@ -195,10 +195,10 @@ pub static ROWS: [Row; 17] = [
         check: "the agent exists",
         fields: &[may("agentId", Type::Text, "Slug or id of one agent; left out: all agents.")],
     },
-    Row {
+    ToolSpec {
         name: "task_load",
         endpoint: "task-load",
-        whom: Whom::Everyone,
+        whom: Audience::Everyone,
         refusal: "Forbidden: Agent may not load tasks",
         writes: false,
         does: "load a task with its thread",
@@ -213,10 +213,10 @@ pub static ROWS: [Row; 17] = [
             ),
         ],
     },
-    Row {
+    ToolSpec {
         name: "task_history",
         endpoint: "task-history",
-        whom: Whom::OnTask,
+        whom: Audience::OnTask,
         refusal: "Forbidden: Agent may not read histories",
         writes: false,
         does: "read the history of a task",
@@ -237,10 +237,10 @@ pub static ROWS: [Row; 17] = [
             ),
         ],
     },
-    Row {
+    ToolSpec {
         name: "task_assign",
         endpoint: "task-assign",
-        whom: Whom::Leader,
+        whom: Audience::Leader,
         refusal: "Forbidden: Only the orchestrator can assign agents",
         writes: true,
         does: "assign agents to a task",
@@ -249,10 +249,10 @@ pub static ROWS: [Row; 17] = [
         check: "the task and all agents on it still exist",
         fields: &[TASK, must("assigneeSlugs", Type::Texts, "Slugs of the agents to add.")],
     },
-    Row {
+    ToolSpec {
         name: "task_message",
         endpoint: "task-message",
-        whom: Whom::Leader,
+        whom: Audience::Leader,
         refusal: "Forbidden: Only the orchestrator can post task messages",
         writes: true,
         does: "post a message in the thread of another task",
@@ -260,10 +260,10 @@ pub static ROWS: [Row; 17] = [
         check: "the task exists",
         fields: &[TASK, must("content", Type::Text, "The message, in Markdown, at most 100000 characters.")],
     },
-    Row {
+    ToolSpec {
         name: "task_list",
         endpoint: "task-list",
-        whom: Whom::Leader,
+        whom: Audience::Leader,
         refusal: "Forbidden: Only the orchestrator can list tasks",
         writes: false,
         does: "list tasks",
@@ -276,10 +276,10 @@ pub static ROWS: [Row; 17] = [
             may("limit", up_to(limits::LIST_ROWS), "How many at most: 50 if left out, 200 at the most."),
         ],
     },
-    Row {
+    ToolSpec {
         name: "task_get",
         endpoint: "task-get",
-        whom: Whom::Leader,
+        whom: Audience::Leader,
         refusal: "Forbidden: Only the orchestrator can get tasks",
         writes: false,
         does: "get a task",
@@ -287,10 +287,10 @@ pub static ROWS: [Row; 17] = [
         check: "the task exists",
         fields: &[TASK],
     },
-    Row {
+    ToolSpec {
         name: "task_thread",
         endpoint: "task-thread",
-        whom: Whom::Leader,
+        whom: Audience::Leader,
         refusal: "Forbidden: Only the orchestrator can read task threads",
         writes: false,
         does: "read the thread of a task",
@@ -301,10 +301,10 @@ pub static ROWS: [Row; 17] = [
             may("limit", up_to(limits::LIST_ROWS), "How many messages: 50 if left out, 200 at the most."),
         ],
     },
-    Row {
+    ToolSpec {
         name: "task_search",
         endpoint: "task-search",
-        whom: Whom::Leader,
+        whom: Audience::Leader,
         refusal: "Forbidden: Only the orchestrator can search tasks",
         writes: false,
         does: "search tasks",
@@ -316,10 +316,10 @@ pub static ROWS: [Row; 17] = [
             may("limit", up_to(limits::SEARCH_ROWS), "How many at most: 20 if left out, 100 at the most."),
         ],
     },
-    Row {
+    ToolSpec {
         name: "task_delete",
         endpoint: "task-delete",
-        whom: Whom::Leader,
+        whom: Audience::Leader,
         refusal: "Forbidden: Only the orchestrator can delete/archive tasks",
         writes: true,
         does: "archive tasks",
@@ -328,10 +328,10 @@ pub static ROWS: [Row; 17] = [
         check: "the task exists",
         fields: &[TASK, must("reason", Type::Text, "Why, for people; at most 2000 characters.")],
     },
-    Row {
+    ToolSpec {
         name: "task_link_pr",
         endpoint: "task-link-pr",
-        whom: Whom::Leader,
+        whom: Audience::Leader,
         refusal: "Forbidden: Only the orchestrator can link tasks to PRs",
         writes: true,
         does: "link a task to a pull request",

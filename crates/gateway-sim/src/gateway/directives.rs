@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::mind::{Act, Call, Mind, Prompt, Thought};
+use super::scripted_model::{Act, Call, Prompt, ScriptedModel, Thought};
 use super::transcript::Item;
 
 /// The mind that does what the message says.
@@ -33,7 +33,7 @@ pub struct Directives;
 /// What is said before calls, where that is asked for.
 const PREAMBLE: &str = "One moment, I look it up.";
 
-impl Mind for Directives {
+impl ScriptedModel for Directives {
     fn think(&self, prompt: &Prompt) -> Thought {
         let read = prompt.as_read();
         let text = &wanted(&read, prompt).unwrap_or(read);

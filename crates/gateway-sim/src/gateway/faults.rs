@@ -52,12 +52,12 @@ pub enum Fault {
 /// What is to go wrong.
 #[derive(Default)]
 pub struct Faults {
-    plan: Mutex<Plan>,
+    plan: Mutex<FaultPlan>,
     released: Condvar,
 }
 
 #[derive(Default)]
-struct Plan {
+struct FaultPlan {
     next: VecDeque<Fault>,
     next_in: HashMap<String, VecDeque<Fault>>,
     always: Option<Fault>,
@@ -67,7 +67,7 @@ struct Plan {
 }
 
 impl Faults {
-    fn plan(&self) -> MutexGuard<'_, Plan> {
+    fn plan(&self) -> MutexGuard<'_, FaultPlan> {
         self.plan.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -94,7 +94,7 @@ impl Faults {
     /// No more faults; who waits goes on waiting.
     pub fn clear(&self) {
         let mut plan = self.plan();
-        *plan = Plan { releases: plan.releases, ended: plan.ended, ..Plan::default() };
+        *plan = FaultPlan { releases: plan.releases, ended: plan.ended, ..FaultPlan::default() };
     }
 
     /// Lets go of everybody who waits at this moment.

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::answer::{body, refusal};
-use super::ask::session_named;
-use super::sessions::{Session, View};
+use super::sessions::{Session, SessionView};
+use super::turn_request::session_named;
 use super::{Inner, Phase, draining};
 use mcr_http::message::{Method, Reply, Request, Sink};
 
@@ -69,7 +69,7 @@ pub(super) fn answer(inner: &Arc<Inner>, request: &Request, key: &str) -> Reply 
 }
 
 /// The last items, or those before a number.
-fn page(name: &str, view: &View, limit: Option<u64>, cursor: Option<u64>) -> Value {
+fn page(name: &str, view: &SessionView, limit: Option<u64>, cursor: Option<u64>) -> Value {
     let last = view.last();
     let end = cursor.map_or(last, |cursor| last.min(cursor - 1));
     let first = view.dropped;
@@ -96,7 +96,7 @@ fn page(name: &str, view: &View, limit: Option<u64>, cursor: Option<u64>) -> Val
 fn follow(inner: &Inner, session: &Session, limit: Option<u64>, sink: &mut dyn Sink) -> io::Result<()> {
     let mut seen = session.view();
     let everything =
-        |view: &View| format!("event: history\ndata: {}\n\n", page(&session.name, view, limit, None));
+        |view: &SessionView| format!("event: history\ndata: {}\n\n", page(&session.name, view, limit, None));
     sink.send(format!("retry: 1000\n\n{}", everything(&seen)).as_bytes())?;
     let mut spoke = Instant::now();
     while sink.is_open() && inner.goes_on() {

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::answer::{body, refusal};
-use super::ask::session_named;
 use super::probes::not_allowed;
-use super::sessions::{Session, View};
+use super::sessions::{Session, SessionView};
 use super::transcript::Item;
+use super::turn_request::session_named;
 use super::{Inner, Phase, Release, draining};
 use mcr_http::message::{Method, Reply, Request};
 
@@ -82,11 +82,11 @@ fn history(inner: &Inner, key: &str, limit: usize) -> Value {
 }
 
 /// Of a first turn the old release shows nothing until it has done something.
-fn is_at_its_first_turn(view: &View) -> bool {
+fn is_at_its_first_turn(view: &SessionView) -> bool {
     view.entries.iter().all(|entry| matches!(entry.item, Item::User(_)))
 }
 
-fn shown(inner: &Inner, view: &View) -> Vec<Value> {
+fn shown(inner: &Inner, view: &SessionView) -> Vec<Value> {
     let entries = (view.dropped + 1..).zip(view.entries.iter());
     let items = entries.flat_map(|(seq, entry)| entry.shown(seq));
     let cut = items.map(|mut item| {

@@ -1,9 +1,9 @@
-//! A scripted OpenClaw gateway: everything of a gateway but the model, whose place a [`Mind`] takes.
+//! A scripted OpenClaw gateway: everything of a gateway but the model, whose place a [`ScriptedModel`] takes.
 //!
 //! It speaks both dialects as openclaw-gateway has them, keeps sessions and their histories, and can be told to
-//! misbehave ([`Faults`]). What it saw stands in its [`Books`]. The demo, the tests and the simulations use this one.
+//! misbehave ([`Faults`]). What it saw stands in its [`Observations`]. The demo, the tests and the simulations use this one.
 //!
-//! A request goes down the files: `turn` lets it in, `schema` and `ask` understand it, `run` plays its turn in a session of `sessions`,
+//! A request goes down the files: `turn` lets it in, `schema` and `turn_request` understand it, `run` plays its turn in a session of `sessions`,
 //! which writes a `transcript`; `answer` says what came of it. `history`, `invoke` and `probes` answer everything else, and
 //! `socket` speaks WebSocket.
 //!
@@ -23,23 +23,23 @@
 //! ```
 
 mod answer;
-mod ask;
-mod books;
 mod directives;
 mod faults;
 mod history;
 mod ids;
 mod invoke;
-mod mind;
+mod observations;
 mod probes;
 mod provider;
 mod restart;
 mod run;
 mod schema;
+mod scripted_model;
 mod sessions;
 mod socket;
 mod transcript;
 mod turn;
+mod turn_request;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -50,14 +50,14 @@ use serde_json::json;
 
 pub use self::answer::HALF_EMOJI;
 use self::answer::{body, refusal};
-use self::ask::Ask;
-pub use self::books::{Books, Marks, Seen, marker};
 pub use self::directives::Directives;
 pub use self::faults::{Fault, Faults};
 use self::ids::Ids;
-pub use self::mind::{Act, Call, Mind, Offered, Prompt, Said, Thought};
+pub use self::observations::{Marks, Observations, Seen, marker};
+pub use self::scripted_model::{Act, Call, InputItem, Offered, Prompt, ScriptedModel, Thought};
 use self::sessions::{Sessions, Slots};
 pub use self::transcript::{Entry, Item, StopReason};
+use self::turn_request::TurnRequest;
 use mcr_http::message::{Reply, Request};
 use mcr_model::clock::{Clock, Millis, SystemClock};
 
@@ -165,12 +165,12 @@ pub struct ScriptedGateway {
 /// What all requests share.
 struct Inner {
     options: Options,
-    mind: Arc<dyn Mind>,
+    model: Arc<dyn ScriptedModel>,
     ids: Ids,
     sessions: Sessions,
     slots: Slots,
     faults: Faults,
-    books: Arc<Books>,
+    books: Arc<Observations>,
     phase: Mutex<Phase>,
     began: Millis,
     /// Until when the provider of an agent is left alone.
@@ -185,10 +185,10 @@ type Scope = (String, Option<String>);
 
 impl ScriptedGateway {
     /// A gateway whose agents have this mind.
-    pub fn new(options: Options, mind: Arc<dyn Mind>) -> Self {
+    pub fn new(options: Options, model: Arc<dyn ScriptedModel>) -> Self {
         let sessions = Sessions::new(options.transcript);
-        let books = Arc::new(Books::new(options.requests));
-        Self::with(options, mind, sessions, books)
+        let books = Arc::new(Observations::new(options.requests));
+        Self::with(options, model, sessions, books)
     }
 
     /// Kills it, and the gateway that takes its place: with its sessions and its books, and without the memory of what
@@ -208,7 +208,7 @@ impl ScriptedGateway {
         options.seed = options.seed.wrapping_add(1);
         change(&mut options);
         let new =
-            Self::with(options, Arc::clone(&old.mind), old.sessions.inherited(), Arc::clone(&old.books));
+            Self::with(options, Arc::clone(&old.model), old.sessions.inherited(), Arc::clone(&old.books));
         if new.inner.options.release == Release::V2026_9_6 {
             let inner = Arc::clone(&new.inner);
             std::thread::spawn(move || restart::resume_all(&inner));
@@ -216,7 +216,12 @@ impl ScriptedGateway {
         new
     }
 
-    fn with(options: Options, mind: Arc<dyn Mind>, sessions: Sessions, books: Arc<Books>) -> Self {
+    fn with(
+        options: Options,
+        model: Arc<dyn ScriptedModel>,
+        sessions: Sessions,
+        books: Arc<Observations>,
+    ) -> Self {
         let inner = Inner {
             ids: Ids::new(options.seed),
             sessions,
@@ -229,7 +234,7 @@ impl ScriptedGateway {
             responses: Mutex::default(),
             ended: AtomicBool::new(false),
             options,
-            mind,
+            model,
         };
         Self { inner: Arc::new(inner) }
     }
@@ -240,7 +245,7 @@ impl ScriptedGateway {
     }
 
     /// What it saw.
-    pub fn books(&self) -> &Books {
+    pub fn books(&self) -> &Observations {
         &self.inner.books
     }
 
@@ -311,7 +316,7 @@ impl Inner {
         locked(&self.cooling).insert(agent.to_owned(), self.options.clock.now() + time);
     }
 
-    fn remember(&self, run: &str, ask: &Ask) {
+    fn remember(&self, run: &str, ask: &TurnRequest) {
         let Some(session) = &ask.session else { return };
         let mut responses = locked(&self.responses);
         if responses.len() == RESPONSES {
@@ -321,7 +326,7 @@ impl Inner {
     }
 
     /// The session of an earlier response, if it was asked for in the same way.
-    fn session_of(&self, ask: &Ask) -> Option<String> {
+    fn session_of(&self, ask: &TurnRequest) -> Option<String> {
         let (wanted, scope) = (ask.previous.as_ref()?, (ask.agent.clone(), ask.wanted.clone()));
         let responses = locked(&self.responses);
         let found = responses.iter().find(|(run, whose, _)| run == wanted && *whose == scope);

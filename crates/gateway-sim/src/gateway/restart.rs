@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
-use super::books::Seen;
 use super::ids::uuid;
-use super::mind::{Prompt, Said};
+use super::observations::Seen;
 use super::run::{Turn, Watch};
+use super::scripted_model::{InputItem, Prompt};
 use super::sessions::{Seat, Session};
 use super::transcript::{Entry, Item};
 use super::{Inner, LOOK};
@@ -67,7 +67,7 @@ fn resume(inner: &Inner, session: &Session, seat: Seat<'_>) {
         run: run.clone(),
         instructions: String::new(),
         tools: Vec::new(),
-        said: vec![Said::User(text.clone())],
+        said: vec![InputItem::User(text.clone())],
         text,
         abandoned: None,
         nudged: false,

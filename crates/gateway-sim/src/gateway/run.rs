@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::ask::{Ask, MustCall};
-use super::books::Visit;
 use super::faults::Fault;
-use super::mind::{Act, Call, Offered, Prompt, Said, Thought};
+use super::observations::Visit;
+use super::scripted_model::{Act, Call, InputItem, Offered, Prompt, Thought};
 use super::sessions::{NoTurn, Seat, Status};
 use super::transcript::{Entry, Item, SILENT_REPLY, StopReason, delegated};
+use super::turn_request::{MustCall, TurnRequest};
 use super::{Inner, LOOK, Release};
 
 /// How a turn ended.
@@ -78,7 +78,7 @@ pub(super) struct Turn<'a> {
 /// Runs a turn to its end.
 pub(super) fn run(
     inner: &Inner,
-    ask: &Ask,
+    ask: &TurnRequest,
     run: &str,
     visit: &Visit,
     fault: Option<&Fault>,
@@ -193,7 +193,7 @@ impl Turn<'_> {
     }
 
     /// What the model is shown at first.
-    fn prompt(&self, ask: &Ask) -> Prompt {
+    fn prompt(&self, ask: &TurnRequest) -> Prompt {
         let abandoned = self.seat.take_abandoned();
         let offers = self.is_new();
         Prompt {
@@ -218,7 +218,7 @@ impl Turn<'_> {
             Some(Fault::ErrorAsText(text)) => Thought::say(*text),
             _ => {
                 prompt.transcript = self.seat.remembered();
-                let thought = self.inner.mind.think(prompt);
+                let thought = self.inner.model.think(prompt);
                 // Or the next entry would be written into a copy.
                 prompt.transcript = Arc::default();
                 thought
@@ -352,7 +352,7 @@ impl Turn<'_> {
         prompt.said.clear();
         for (id, tool, _) in own {
             let text = format!("Tool {tool} not found");
-            prompt.said.push(Said::Output { call_id: id.clone(), output: text.clone() });
+            prompt.said.push(InputItem::Output { call_id: id.clone(), output: text.clone() });
             self.write(Item::ToolResult { run: self.run.to_owned(), call: id, tool, text, error: true });
         }
         prompt.text = prompt
@@ -377,7 +377,7 @@ impl Turn<'_> {
             return false;
         }
         prompt.text = format!("Tool:{call}: {text}");
-        prompt.said = vec![Said::Output { call_id: call.clone(), output: text.clone() }];
+        prompt.said = vec![InputItem::Output { call_id: call.clone(), output: text.clone() }];
         let (run, tool) = (self.run.to_owned(), tool.to_owned());
         self.write(Item::ToolResult { run, call, tool, text, error: false });
         true

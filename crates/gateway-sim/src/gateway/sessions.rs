@@ -83,13 +83,13 @@ impl Status {
 
 /// What a session remembers at one moment.
 #[derive(Clone)]
-pub(super) struct View {
+pub(super) struct SessionView {
     pub(super) entries: Arc<Vec<Entry>>,
     pub(super) dropped: u64,
     pub(super) era: u64,
 }
 
-impl View {
+impl SessionView {
     /// The number of the last entry.
     pub(super) fn last(&self) -> u64 {
         self.dropped + self.entries.len() as u64
@@ -237,13 +237,13 @@ impl Session {
     }
 
     /// What it remembers.
-    pub(super) fn view(&self) -> View {
+    pub(super) fn view(&self) -> SessionView {
         let state = self.state();
-        View { entries: Arc::clone(&state.entries), dropped: state.dropped, era: state.era }
+        SessionView { entries: Arc::clone(&state.entries), dropped: state.dropped, era: state.era }
     }
 
     /// Waits until there is more than was seen, or for so long.
-    pub(super) fn wait_for_more(&self, seen: &View, longest: Duration) -> View {
+    pub(super) fn wait_for_more(&self, seen: &SessionView, longest: Duration) -> SessionView {
         let same = |state: &mut State| {
             state.era == seen.era && state.dropped + state.entries.len() as u64 == seen.last()
         };

@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::answer::written;
-use super::ask::session_named;
 use super::ids::uuid;
 use super::sessions::Session;
+use super::turn_request::session_named;
 use super::{Inner, Phase, Release, draining};
 use mcr_http::message::{Duplex, Method, Reply, Request};
-use mcr_http::websocket::{Incoming, Kind, Limits, Reader, Side, accept_key, close_frame, frame};
+use mcr_http::websocket::{Incoming, Kind, Reader, Side, WebSocketLimits, accept_key, close_frame, frame};
 
 /// The path.
 pub(super) const PATH: &str = "/";
@@ -52,12 +52,12 @@ pub(super) fn answer(inner: &Arc<Inner>, request: &Request) -> Reply {
     }
     let accept = accept_key(request.header("Sec-WebSocket-Key").unwrap_or_default());
     let inner = Arc::clone(inner);
-    let reply = Reply::switched("websocket", move |line| Talk::new(&inner, line).run());
+    let reply = Reply::switched("websocket", move |line| SocketClient::new(&inner, line).run());
     reply.with_header("Sec-WebSocket-Accept", &accept)
 }
 
 /// One client.
-struct Talk<'a> {
+struct SocketClient<'a> {
     inner: &'a Inner,
     line: &'a mut dyn Duplex,
     reader: Reader,
@@ -65,9 +65,10 @@ struct Talk<'a> {
     scopes: Option<Vec<String>>,
 }
 
-impl<'a> Talk<'a> {
+impl<'a> SocketClient<'a> {
     fn new(inner: &'a Inner, line: &'a mut dyn Duplex) -> Self {
-        let reader = Reader::new(Side::Client, Limits { message_bytes: MESSAGE_BYTES, frames: FRAMES });
+        let reader =
+            Reader::new(Side::Client, WebSocketLimits { message_bytes: MESSAGE_BYTES, frames: FRAMES });
         Self { inner, line, reader, scopes: None }
     }
 

@@ -6,11 +6,11 @@ use std::thread;
 use serde_json::Value;
 
 use super::answer::{Events, Frame, body, cut_off, refusal};
-use super::ask::{self, Ask};
-use super::books::{Seen, Visit};
 use super::faults::Fault;
 use super::ids::uuid;
+use super::observations::{Seen, Visit};
 use super::run::{Watch, run};
+use super::turn_request::{self, TurnRequest};
 use super::{BODY_BYTES, Inner, Phase, ScriptedGateway, draining, probes};
 use mcr_http::message::{Method, Reply, Request};
 
@@ -51,7 +51,7 @@ pub(super) fn answer(inner: &Arc<Inner>, request: &Request) -> Reply {
     if request.body().len() > BODY_BYTES {
         return ScriptedGateway::refuse(413, "");
     }
-    let mut ask = match ask::read(request, &inner.options, || uuid(inner.ids.next())) {
+    let mut ask = match turn_request::read(request, &inner.options, || uuid(inner.ids.next())) {
         Ok(ask) => ask,
         Err(why) => return refusal(400, "invalid_request_error", &why),
     };
@@ -87,7 +87,13 @@ impl Watch for Deaf {
     fn words(&mut self, _: &str) {}
 }
 
-fn whole(inner: &Arc<Inner>, ask: &Ask, frame: &Frame, visit: &Visit, fault: Option<&Fault>) -> Reply {
+fn whole(
+    inner: &Arc<Inner>,
+    ask: &TurnRequest,
+    frame: &Frame,
+    visit: &Visit,
+    fault: Option<&Fault>,
+) -> Reply {
     let outcome = run(inner, ask, &frame.id, visit, fault, &mut Deaf);
     let (status, answer) = frame.whole(&outcome, fault);
     match fault {
@@ -124,7 +130,7 @@ fn half(status: u16, answer: &Value) -> Reply {
     Reply::abrupt(bytes)
 }
 
-fn streamed(inner: &Arc<Inner>, ask: Ask, frame: Frame, visit: Visit, fault: Option<Fault>) -> Reply {
+fn streamed(inner: &Arc<Inner>, ask: TurnRequest, frame: Frame, visit: Visit, fault: Option<Fault>) -> Reply {
     // Where all of it is to be run and little is to be seen, it is run first.
     let before = matches!(
         fault,

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::Member;
 use super::lines;
-use super::plan::{Plan, Results};
-use super::view::{View, makes_things, words_of};
+use super::plan::{AgentPlan, Results};
+use super::view::{TaskView, makes_things, words_of};
 use super::worker::request;
 use mcr_model::NotificationType::{self, Assignment, Mention, ResponseRequest, ThreadUpdate};
 use mcr_model::{AuthorType, TaskStatus};
@@ -46,28 +46,28 @@ const TRADES: [(&str, &[&str]); 2] = [
 ];
 const ANYTHING_ELSE: &str = "engineer";
 
-pub(super) fn decide(view: &View, kind: Option<NotificationType>) -> Plan {
+pub(super) fn decide(view: &TaskView, kind: Option<NotificationType>) -> AgentPlan {
     if view.task.is_orchestrator_chat() {
         return match kind {
             Some(Mention | ThreadUpdate) => {
-                view.unanswered_word().map_or_else(Plan::nothing, |word| talk(view, word))
+                view.unanswered_word().map_or_else(AgentPlan::nothing, |word| talk(view, word))
             }
             Some(Assignment | ResponseRequest) => overview(),
-            _ => Plan::nothing(),
+            _ => AgentPlan::nothing(),
         };
     }
     match kind {
         Some(Mention) => spoken_to(view, view.last_word().unwrap_or_default()),
         Some(ThreadUpdate) => heard(view),
         Some(ResponseRequest) if view.task.assigned_agent_ids.is_empty() => give_out(view),
-        Some(ResponseRequest) => Plan::say(lines::where_it_stands(view)),
-        Some(Assignment) => Plan::say(lines::leads_only(view)),
-        _ => Plan::nothing(),
+        Some(ResponseRequest) => AgentPlan::say(lines::where_it_stands(view)),
+        Some(Assignment) => AgentPlan::say(lines::leads_only(view)),
+        _ => AgentPlan::nothing(),
     }
 }
 
 /// A person speaks with her in her own thread.
-fn talk(view: &View, word: &str) -> Plan {
+fn talk(view: &TaskView, word: &str) -> AgentPlan {
     match wanted_task(word) {
         Some(title) => create(view, &title, word),
         None => overview(),
@@ -75,64 +75,64 @@ fn talk(view: &View, word: &str) -> Plan {
 }
 
 /// A person names her on a task.
-fn spoken_to(view: &View, word: &str) -> Plan {
+fn spoken_to(view: &TaskView, word: &str) -> AgentPlan {
     match wanted_task(word) {
         Some(title) => create(view, &title, word),
         None if is_free(view) => give_out(view),
-        None => Plan::say(lines::where_it_stands(view)),
+        None => AgentPlan::say(lines::where_it_stands(view)),
     }
 }
 
 /// The thread went on. She speaks only if otherwise nothing would.
-fn heard(view: &View) -> Plan {
+fn heard(view: &TaskView) -> AgentPlan {
     let by_person = view.newest().is_some_and(|item| item.author_type == AuthorType::User);
     match view.status() {
         _ if by_person && is_free(view) => give_out(view),
         Some(TaskStatus::Assigned | TaskStatus::InProgress) if !by_person => begin(view),
-        _ => Plan::nothing(),
+        _ => AgentPlan::nothing(),
     }
 }
 
-fn is_free(view: &View) -> bool {
+fn is_free(view: &TaskView) -> bool {
     view.status() == Some(TaskStatus::Inbox) && view.task.assigned_agent_ids.is_empty()
 }
 
 /// Somebody was put on the task and waits: she says who begins, once.
-fn begin(view: &View) -> Plan {
+fn begin(view: &TaskView) -> AgentPlan {
     let workers = view.workers();
-    let [first, behind @ ..] = workers.as_slice() else { return Plan::nothing() };
+    let [first, behind @ ..] = workers.as_slice() else { return AgentPlan::nothing() };
     let waits = view.newest().is_some_and(|item| lines::is_acknowledgement(&item.content));
     let called = view.is_called(first);
     let begun = view.made_by(first).is_some() || view.have_said(&lines::starts(&first.name));
     if !waits || called || begun {
-        return Plan::nothing();
+        return AgentPlan::nothing();
     }
-    Plan::say(lines::order(view, first, behind))
+    AgentPlan::say(lines::order(view, first, behind))
         .after("response_request", request(view, &first.slug, &lines::please_begin(view)))
 }
 
 /// Puts the right one on a task that nobody is on.
-fn give_out(view: &View) -> Plan {
+fn give_out(view: &TaskView) -> AgentPlan {
     let word = view.last_word().unwrap_or_default();
     let text = format!("{} {} {word}", view.task.title, view.description());
     let Some(member) = view.named_in(word).or_else(|| right_one(view, &text)) else {
-        return Plan::say(lines::nobody());
+        return AgentPlan::say(lines::nobody());
     };
-    Plan::say(lines::given_to(view, member))
+    AgentPlan::say(lines::given_to(view, member))
         .after("task_assign", json!({"taskId": view.task.id.as_str(), "assigneeSlugs": [member.slug]}))
 }
 
-fn create(view: &View, title: &str, word: &str) -> Plan {
+fn create(view: &TaskView, title: &str, word: &str) -> AgentPlan {
     let Some(member) = view.named_in(word).or_else(|| right_one(view, title)) else {
-        return Plan::say(lines::nobody());
+        return AgentPlan::say(lines::nobody());
     };
     let draft = json!({
         "title": title, "description": lines::asked_for(word), "assigneeSlugs": [member.slug],
     });
-    Plan::say(lines::created(title, member)).after("task_create", draft)
+    AgentPlan::say(lines::created(title, member)).after("task_create", draft)
 }
 
-fn right_one<'a>(view: &'a View, text: &str) -> Option<&'a Member> {
+fn right_one<'a>(view: &'a TaskView, text: &str) -> Option<&'a Member> {
     let words = words_of(text);
     let fits = |trade: &[&str]| trade.iter().any(|word| words.iter().any(|said| said == word));
     let trade = TRADES.into_iter().find(|(_, trade)| fits(trade)).map_or(ANYTHING_ELSE, |(slug, _)| slug);
@@ -163,7 +163,7 @@ fn wanted_task(word: &str) -> Option<String> {
     Some(first.to_uppercase().chain(letters).collect())
 }
 
-fn overview() -> Plan {
-    Plan::tell(|results: &Results| lines::board(results.tasks()))
+fn overview() -> AgentPlan {
+    AgentPlan::tell(|results: &Results| lines::board(results.tasks()))
         .after("task_list", Value::from_iter([("limit", LISTED)]))
 }

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use super::Member;
-use super::papers::Paper;
-use super::view::View;
+use super::documents::Paper;
+use super::view::TaskView;
 use super::worker::link;
 use mcr_model::TaskStatus;
 
@@ -24,7 +24,7 @@ pub(super) fn number(texts: &[&str]) -> u64 {
 }
 
 /// Where the task stands, as one says it.
-fn standing(view: &View) -> &'static str {
+fn standing(view: &TaskView) -> &'static str {
     match view.status() {
         Some(TaskStatus::Inbox) => "in the inbox",
         Some(TaskStatus::Assigned) => "assigned and not begun",
@@ -37,7 +37,7 @@ fn standing(view: &View) -> &'static str {
     }
 }
 
-fn one_of<'a>(view: &View, what: &str, choice: &[&'a str]) -> &'a str {
+fn one_of<'a>(view: &TaskView, what: &str, choice: &[&'a str]) -> &'a str {
     let count = choice.len().max(1) as u64;
     let at = number(&[&view.task.title, &view.me.slug, what]) % count;
     usize::try_from(at).ok().and_then(|at| choice.get(at)).copied().unwrap_or_default()
@@ -50,7 +50,7 @@ pub(super) fn blocked(why: &str) -> String {
 
 // Those who make things.
 
-pub(super) fn acknowledge(view: &View) -> String {
+pub(super) fn acknowledge(view: &TaskView) -> String {
     let more = match view.me.slug.as_str() {
         "engineer" => one_of(
             view,
@@ -81,7 +81,7 @@ pub(super) fn acknowledge(view: &View) -> String {
     format!("{READY} and it is mine. {more}")
 }
 
-pub(super) fn wait(view: &View, first: &Member) -> String {
+pub(super) fn wait(view: &TaskView, first: &Member) -> String {
     let what = match view.me.slug.as_str() {
         "engineer" => "I build it once the design stands.",
         "writer" => "I write once the places for the words are clear.",
@@ -95,11 +95,11 @@ pub(super) fn is_acknowledgement(text: &str) -> bool {
     text.starts_with(READY)
 }
 
-pub(super) fn noted(view: &View) -> String {
+pub(super) fn noted(view: &TaskView) -> String {
     format!("Noted. The task is {}, so there is nothing for me to start.", standing(view))
 }
 
-pub(super) fn progress(view: &View) -> String {
+pub(super) fn progress(view: &TaskView) -> String {
     match view.made_by(&view.me) {
         Some(document) => {
             format!("My part is written down: [Document](/document/{document}). Say what you would change.")
@@ -115,7 +115,7 @@ pub(super) fn progress(view: &View) -> String {
     }
 }
 
-pub(super) fn kind_word(view: &View) -> &'static str {
+pub(super) fn kind_word(view: &TaskView) -> &'static str {
     one_of(
         view,
         "kind",
@@ -123,19 +123,19 @@ pub(super) fn kind_word(view: &View) -> &'static str {
     )
 }
 
-pub(super) fn in_review(view: &View) -> String {
+pub(super) fn in_review(view: &TaskView) -> String {
     match view.made_by(&view.me) {
         Some(document) => format!("It is in review. What I made is here: [Document](/document/{document})."),
         None => "It is in review; QA has the next word.".to_owned(),
     }
 }
 
-pub(super) fn is_blocked(view: &View) -> String {
+pub(super) fn is_blocked(view: &TaskView) -> String {
     let reason = view.task.blocked_reason.as_deref().unwrap_or("somebody stopped it").trim_end_matches('.');
     format!("It is blocked: {reason}. Write \u{201c}go on\u{201d} to me here, and I take it up again.")
 }
 
-pub(super) fn is_done(view: &View, made: Option<&str>) -> String {
+pub(super) fn is_done(view: &TaskView, made: Option<&str>) -> String {
     let made =
         made.map_or(String::new(), |document| format!(" The result: [Document](/document/{document})."));
     let how = one_of(
@@ -146,7 +146,7 @@ pub(super) fn is_done(view: &View, made: Option<&str>) -> String {
     format!("This is done.{made} {how}")
 }
 
-pub(super) fn volunteers(view: &View, lead: &Member) -> String {
+pub(super) fn volunteers(view: &TaskView, lead: &Member) -> String {
     format!(
         "{} Nobody is on this task yet, so I asked {} to give it to me.",
         one_of(view, "yes", &["Gladly.", "Yes, that is for me."]),
@@ -154,15 +154,15 @@ pub(super) fn volunteers(view: &View, lead: &Member) -> String {
     )
 }
 
-pub(super) fn wants_the_task(view: &View) -> String {
+pub(super) fn wants_the_task(view: &TaskView) -> String {
     format!("I was asked for \u{201c}{}\u{201d}, which is in the inbox. May I have it?", view.task.title)
 }
 
-pub(super) fn assign_me(view: &View) -> String {
+pub(super) fn assign_me(view: &TaskView) -> String {
     format!("Gladly, but nobody is on this task yet: please assign it to {}.", view.me.name)
 }
 
-pub(super) fn helped(view: &View, paper: &Paper) -> String {
+pub(super) fn helped(view: &TaskView, paper: &Paper) -> String {
     format!(
         "I am not on this task, but here is my part, \u{201c}{}\u{201d}: {}. {}",
         paper.title,
@@ -171,11 +171,11 @@ pub(super) fn helped(view: &View, paper: &Paper) -> String {
     )
 }
 
-fn take_it(view: &View) -> &'static str {
+fn take_it(view: &TaskView) -> &'static str {
     one_of(view, "take", &["Take from it what you need.", "Whoever has the task may use it as it is."])
 }
 
-pub(super) fn over_to(view: &View, next: &Member, paper: &Paper) -> String {
+pub(super) fn over_to(view: &TaskView, next: &Member, paper: &Paper) -> String {
     format!(
         "{}, my part of \u{201c}{}\u{201d} stands, in \u{201c}{}\u{201d} (/document/{{document}}). Please go on from there. \
          The order is fixed, the details are free.",
@@ -183,7 +183,7 @@ pub(super) fn over_to(view: &View, next: &Member, paper: &Paper) -> String {
     )
 }
 
-pub(super) fn handed_over(view: &View, next: &Member, paper: &Paper) -> String {
+pub(super) fn handed_over(view: &TaskView, next: &Member, paper: &Paper) -> String {
     let done = match view.me.slug.as_str() {
         "designer" => "What is on the screen, in which order, and what happens when something goes wrong",
         "engineer" => "What is built, how to see it, and how long each text may be",
@@ -192,7 +192,7 @@ pub(super) fn handed_over(view: &View, next: &Member, paper: &Paper) -> String {
     format!("{done}: {} (\u{201c}{}\u{201d}). {} has it now.", link(), paper.title, next.name)
 }
 
-pub(super) fn please_check(view: &View, paper: &Paper) -> String {
+pub(super) fn please_check(view: &TaskView, paper: &Paper) -> String {
     format!(
         "\u{201c}{}\u{201d} is ready for review. What it promises and how to see it stands in \u{201c}{}\u{201d} \
          (/document/{{document}}). Could you look?",
@@ -200,7 +200,7 @@ pub(super) fn please_check(view: &View, paper: &Paper) -> String {
     )
 }
 
-pub(super) fn finished(view: &View, paper: &Paper, again: bool) -> String {
+pub(super) fn finished(view: &TaskView, paper: &Paper, again: bool) -> String {
     let done = match (view.me.slug.as_str(), again) {
         (_, true) => "Changed, and marked at the end of the document",
         ("engineer", _) => "Built and tested; `make test` is green",
@@ -238,7 +238,7 @@ pub(super) const FINDINGS: [(&str, &str); 4] = [
 ];
 
 /// What Tomas finds here, if he finds something.
-pub(super) fn finding(view: &View) -> &'static str {
+pub(super) fn finding(view: &TaskView) -> &'static str {
     one_of(view, "finding", &FINDINGS.map(|(found, _)| found))
 }
 
@@ -252,7 +252,7 @@ pub(super) fn sent_back(name: &str, found: &str) -> String {
     )
 }
 
-pub(super) fn approved(view: &View) -> String {
+pub(super) fn approved(view: &TaskView) -> String {
     let checked = if view.have_said(finding(view)) {
         "The one thing is mended, and the rest still holds"
     } else {
@@ -269,7 +269,7 @@ pub(super) fn approved(view: &View) -> String {
     format!("{checked}. Done.")
 }
 
-pub(super) fn comes_last(view: &View) -> String {
+pub(super) fn comes_last(view: &TaskView) -> String {
     match view.workers().first() {
         Some(first) => {
             format!("I come last: as soon as {} has moved it to review, I look at it.", first.name)
@@ -281,21 +281,21 @@ pub(super) fn comes_last(view: &View) -> String {
     }
 }
 
-pub(super) fn was_checked(view: &View) -> String {
+pub(super) fn was_checked(view: &TaskView) -> String {
     format!(
         "I checked \u{201c}{}\u{201d} and stand by it. If you see something that I did not, reopen it and name me.",
         view.task.title
     )
 }
 
-pub(super) fn not_in_review(view: &View) -> String {
+pub(super) fn not_in_review(view: &TaskView) -> String {
     format!(
         "I do not test half-finished work: this is {}. I look as soon as it is in review.",
         standing(view)
     )
 }
 
-pub(super) fn what_is_checked(view: &View) -> String {
+pub(super) fn what_is_checked(view: &TaskView) -> String {
     format!(
         "I start from what \u{201c}{}\u{201d} promises, then try what goes wrong: no network, a wrong date, the last free \
          seat booked twice. I begin when it is in review.",
@@ -310,7 +310,7 @@ pub(super) fn starts(name: &str) -> String {
     format!("{name} starts")
 }
 
-pub(super) fn order(view: &View, first: &Member, behind: &[&Member]) -> String {
+pub(super) fn order(view: &TaskView, first: &Member, behind: &[&Member]) -> String {
     let follow: Vec<&str> = behind.iter().map(|member| member.name.as_str()).collect();
     let follow = match follow.as_slice() {
         [] => String::new(),
@@ -322,11 +322,11 @@ pub(super) fn order(view: &View, first: &Member, behind: &[&Member]) -> String {
     format!("{}{follow}.{last}", starts(&first.name))
 }
 
-pub(super) fn please_begin(view: &View) -> String {
+pub(super) fn please_begin(view: &TaskView) -> String {
     format!("Please begin with \u{201c}{}\u{201d}. Whoever comes next gets it from you.", view.task.title)
 }
 
-pub(super) fn given_to(view: &View, member: &Member) -> String {
+pub(super) fn given_to(view: &TaskView, member: &Member) -> String {
     format!(
         "{} gets this. {}",
         member.name,
@@ -346,7 +346,7 @@ pub(super) fn nobody() -> String {
         .to_owned()
 }
 
-pub(super) fn leads_only(view: &View) -> String {
+pub(super) fn leads_only(view: &TaskView) -> String {
     format!(
         "I plan and decide on \u{201c}{}\u{201d}, I do not build it. Put somebody on it who does.",
         view.task.title
@@ -363,7 +363,7 @@ pub(super) fn asked_for(word: &str) -> String {
     format!("Asked for like this:\n\n{}", quoted.join("\n"))
 }
 
-pub(super) fn where_it_stands(view: &View) -> String {
+pub(super) fn where_it_stands(view: &TaskView) -> String {
     let names: Vec<&str> = view.workers().iter().map(|worker| worker.name.as_str()).collect();
     let who = match names.as_slice() {
         [] => "Nobody is on it".to_owned(),

@@ -6,12 +6,12 @@
 //! an agent speak: somebody put it on a task, named it or asked it, a person wrote in a thread that it holds, or, for
 //! the squad lead, somebody who was put on a task waits to be told to begin. To everything else it says nothing.
 //!
-//! What is said stands in `lines`, what is written in `papers`. A delivery of theirs is a `plan`: calls, one after the
+//! What is said stands in `lines`, what is written in `documents`. A delivery of theirs is a `plan`: calls, one after the
 //! other, and a reply.
 
+mod documents;
 mod lead;
 mod lines;
-mod papers;
 mod plan;
 mod reviewer;
 mod view;
@@ -23,9 +23,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use self::plan::{Plan, Results};
-use self::view::View;
-use super::gateway::{Act, Item, Mind, Prompt, Thought};
+use self::plan::{AgentPlan, Results};
+use self::view::TaskView;
+use super::gateway::{Act, Item, Prompt, ScriptedModel, Thought};
 use mcr_model::NotificationType;
 
 /// What the briefing asks for where there is nothing to say.
@@ -63,7 +63,7 @@ struct Scene {
     /// The call whose result was answered last, and the answer: whoever asks again gets the same.
     answered: Option<(String, Thought)>,
     /// What is still to be done; none before the task was loaded.
-    plan: Option<Plan>,
+    plan: Option<AgentPlan>,
     results: Results,
 }
 
@@ -89,7 +89,7 @@ impl Team {
         match &mut scene.plan {
             Some(_) => scene.results.take(&result),
             none => {
-                let Some(view) = View::of(&result["data"], (self.roll)(), &prompt.agent) else {
+                let Some(view) = TaskView::of(&result["data"], (self.roll)(), &prompt.agent) else {
                     return Thought::say(lines::blocked("I cannot read this task"));
                 };
                 *none = Some(decide(&view, scene.kind));
@@ -107,7 +107,7 @@ impl Team {
 }
 
 /// Whose part it is.
-fn decide(view: &View, kind: Option<NotificationType>) -> Plan {
+fn decide(view: &TaskView, kind: Option<NotificationType>) -> AgentPlan {
     match view.me.slug.as_str() {
         view::LEAD => lead::decide(view, kind),
         view::QA => reviewer::decide(view, kind),
@@ -115,7 +115,7 @@ fn decide(view: &View, kind: Option<NotificationType>) -> Plan {
     }
 }
 
-impl Mind for Team {
+impl ScriptedModel for Team {
     fn think(&self, prompt: &Prompt) -> Thought {
         let Some(task) = task_of(&prompt.session) else { return Thought::say(SILENCE) };
         if !prompt.offers("task_load") {

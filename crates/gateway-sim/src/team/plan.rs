@@ -48,12 +48,12 @@ impl Results {
 type Reply = Box<dyn Fn(&Results) -> String + Send>;
 
 /// What is still to be done.
-pub(super) struct Plan {
+pub(super) struct AgentPlan {
     calls: VecDeque<(&'static str, Value)>,
     reply: Reply,
 }
 
-impl Plan {
+impl AgentPlan {
     /// Nothing, without a word.
     pub(super) fn nothing() -> Self {
         Self::say(SILENCE)

@@ -16,7 +16,7 @@ const ORDER: [&str; 3] = ["designer", "engineer", "writer"];
 const LINK: &str = "](/document/";
 
 /// One task through the eyes of one agent.
-pub(super) struct View {
+pub(super) struct TaskView {
     pub(super) task: Task,
     thread: Vec<ThreadItem>,
     roll: Vec<Member>,
@@ -29,7 +29,7 @@ struct Loaded {
     thread: Vec<ThreadItem>,
 }
 
-impl View {
+impl TaskView {
     /// From what `task_load` brought; nothing if that cannot be understood, or I am not in the team.
     pub(super) fn of(data: &Value, roll: Vec<Member>, slug: &str) -> Option<Self> {
         let Loaded { task, thread } = Loaded::deserialize(data).ok()?;

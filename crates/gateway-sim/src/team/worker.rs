@@ -2,16 +2,16 @@
 
 use serde_json::{Value, json};
 
-use super::plan::{DOCUMENT, Plan};
-use super::view::{LEAD, QA, View, is_small_talk, only_asks};
-use super::{lines, papers};
+use super::plan::{AgentPlan, DOCUMENT};
+use super::view::{LEAD, QA, TaskView, is_small_talk, only_asks};
+use super::{documents, lines};
 use mcr_model::NotificationType::{self, Assignment, Mention, ResponseRequest, ThreadUpdate};
 use mcr_model::TaskStatus;
 
 /// Words that take a blocked task up again.
 const GO_ON: [&str; 6] = ["go on", "continue", "carry on", "resume", "unblock", "go ahead"];
 
-pub(super) fn decide(view: &View, kind: Option<NotificationType>) -> Plan {
+pub(super) fn decide(view: &TaskView, kind: Option<NotificationType>) -> AgentPlan {
     match kind {
         Some(Assignment) => assigned(view),
         Some(Mention) => asked(view, view.last_word(), true),
@@ -20,64 +20,64 @@ pub(super) fn decide(view: &View, kind: Option<NotificationType>) -> Plan {
         Some(ThreadUpdate) if view.holder().is_some_and(|holder| holder.id == view.me.id) => {
             match view.unanswered_word() {
                 Some(word) => asked(view, Some(word), true),
-                None => Plan::nothing(),
+                None => AgentPlan::nothing(),
             }
         }
-        _ => Plan::nothing(),
+        _ => AgentPlan::nothing(),
     }
 }
 
 /// An acknowledgement, and no more: the work begins when somebody says so.
-fn assigned(view: &View) -> Plan {
+fn assigned(view: &TaskView) -> AgentPlan {
     match view.status() {
         Some(TaskStatus::Assigned | TaskStatus::InProgress) => match view.workers().first() {
             Some(first) if first.id != view.me.id && view.made_by(first).is_none() => {
-                Plan::say(lines::wait(view, first))
+                AgentPlan::say(lines::wait(view, first))
             }
-            _ => Plan::say(lines::acknowledge(view)),
+            _ => AgentPlan::say(lines::acknowledge(view)),
         },
-        _ => Plan::say(lines::noted(view)),
+        _ => AgentPlan::say(lines::noted(view)),
     }
 }
 
-fn asked(view: &View, word: Option<&str>, by_person: bool) -> Plan {
+fn asked(view: &TaskView, word: Option<&str>, by_person: bool) -> AgentPlan {
     let just_a_question = word.is_some_and(only_asks);
     let mine = view.made_by(&view.me);
     if word.is_some_and(is_small_talk) {
-        return Plan::say(lines::kind_word(view));
+        return AgentPlan::say(lines::kind_word(view));
     }
     match view.status() {
         Some(TaskStatus::Inbox) => volunteer(view),
         Some(TaskStatus::Assigned | TaskStatus::InProgress) if just_a_question => {
-            Plan::say(lines::progress(view))
+            AgentPlan::say(lines::progress(view))
         }
         Some(TaskStatus::Assigned | TaskStatus::InProgress) => work(view, mine),
         Some(TaskStatus::Review) if by_person && !just_a_question && view.am_assigned() => work(view, mine),
-        Some(TaskStatus::Review) if by_person => Plan::say(lines::in_review(view)),
+        Some(TaskStatus::Review) if by_person => AgentPlan::say(lines::in_review(view)),
         Some(TaskStatus::Blocked) => {
             let text = word.unwrap_or_default().to_lowercase();
             if GO_ON.iter().any(|words| text.contains(words)) {
                 work(view, mine)
             } else {
-                Plan::say(lines::is_blocked(view))
+                AgentPlan::say(lines::is_blocked(view))
             }
         }
-        Some(TaskStatus::Done) if by_person => Plan::say(lines::is_done(view, mine)),
-        _ => Plan::nothing(),
+        Some(TaskStatus::Done) if by_person => AgentPlan::say(lines::is_done(view, mine)),
+        _ => AgentPlan::nothing(),
     }
 }
 
 /// A task that is nobody's yet: the squad lead gives it out.
-fn volunteer(view: &View) -> Plan {
+fn volunteer(view: &TaskView) -> AgentPlan {
     match view.other(LEAD) {
-        Some(lead) => Plan::say(lines::volunteers(view, lead))
+        Some(lead) => AgentPlan::say(lines::volunteers(view, lead))
             .after("response_request", request(view, LEAD, &lines::wants_the_task(view))),
-        None => Plan::say(lines::assign_me(view)),
+        None => AgentPlan::say(lines::assign_me(view)),
     }
 }
 
 /// Makes it, or makes it anew; then it is the next one's, or goes to review.
-fn work(view: &View, before: Option<&str>) -> Plan {
+fn work(view: &TaskView, before: Option<&str>) -> AgentPlan {
     let mut calls = Vec::new();
     let task = view.task.id.as_str();
     // Whoever only helps leaves the task where it is.
@@ -85,7 +85,7 @@ fn work(view: &View, before: Option<&str>) -> Plan {
     if mine && view.status() != Some(TaskStatus::InProgress) {
         calls.push(("task_status", json!({"taskId": task, "status": "in_progress"})));
     }
-    let paper = papers::write(view, before.is_some());
+    let paper = documents::write(view, before.is_some());
     let mut document =
         json!({"taskId": task, "title": paper.title, "content": paper.content, "type": "deliverable"});
     if let Some(id) = before {
@@ -93,21 +93,21 @@ fn work(view: &View, before: Option<&str>) -> Plan {
     }
     calls.push(("document_upsert", document));
     if !mine {
-        return Plan::say(lines::helped(view, &paper)).after_all(calls);
+        return AgentPlan::say(lines::helped(view, &paper)).after_all(calls);
     }
     if let Some(next) = view.next() {
         calls.push(("response_request", request(view, &next.slug, &lines::over_to(view, next, &paper))));
-        return Plan::say(lines::handed_over(view, next, &paper)).after_all(calls);
+        return AgentPlan::say(lines::handed_over(view, next, &paper)).after_all(calls);
     }
     calls.push(("task_status", json!({"taskId": task, "status": "review"})));
     if view.other(QA).is_some() {
         calls.push(("response_request", request(view, QA, &lines::please_check(view, &paper))));
     }
-    Plan::say(lines::finished(view, &paper, before.is_some())).after_all(calls)
+    AgentPlan::say(lines::finished(view, &paper, before.is_some())).after_all(calls)
 }
 
 /// The arguments of a request to one colleague.
-pub(super) fn request(view: &View, slug: &str, message: &str) -> Value {
+pub(super) fn request(view: &TaskView, slug: &str, message: &str) -> Value {
     json!({"taskId": view.task.id.as_str(), "recipientSlugs": [slug], "message": message})
 }
 

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use log::debug;
 
+use super::log_throttle::LogThrottle;
 use super::registry::{Admission, Doing, Place};
-use super::trouble::Trouble;
 use super::{Shared, connection};
 
 /// How long a newcomer may hold up those behind it while a thread is sought for it.
@@ -22,8 +22,8 @@ const THREAD_ENDS: Duration = Duration::from_micros(200);
 
 /// Takes connections in until the server stops. No error ends it.
 pub(super) fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
-    let mut closed_door = Trouble::new("cannot accept");
-    let mut no_thread = Trouble::new("no thread for a connection");
+    let mut closed_door = LogThrottle::new("cannot accept");
+    let mut no_thread = LogThrottle::new("no thread for a connection");
     while !shared.is_stopping() {
         match listener.accept() {
             Ok((stream, peer)) => {
@@ -44,7 +44,7 @@ pub(super) fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
     }
 }
 
-fn start(shared: &Arc<Shared>, place: Place, no_thread: &mut Trouble) {
+fn start(shared: &Arc<Shared>, place: Place, no_thread: &mut LogThrottle) {
     // Answers leave in one write, so there is nothing for the kernel to wait for and collect.
     let _ = place.stream().set_nodelay(true);
     let until = Instant::now() + THREAD_SOUGHT;

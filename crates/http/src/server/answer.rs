@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tiny_http::{HTTPVersion, Response, StatusCode};
 
-use super::wire::{Source, Wire};
+use super::client_socket::{ClientSocket, Source};
 use crate::message::{Duplex, Header, Sink};
 
 /// Bytes: an answer up to this size leaves in one write; the body of a larger one is not copied behind its head.
@@ -80,7 +80,7 @@ fn raw_head(
 
 /// Says that another protocol is spoken from here on.
 pub(super) fn send_switch(
-    wire: &mut Wire<'_>,
+    wire: &mut ClientSocket<'_>,
     until: Instant,
     protocol: &str,
     headers: Vec<Header>,
@@ -95,7 +95,7 @@ fn position(bytes: &[u8], part: &[u8]) -> Option<usize> {
 
 /// Sends a whole answer.
 pub(super) fn send_whole(
-    wire: &mut Wire<'_>,
+    wire: &mut ClientSocket<'_>,
     until: Instant,
     manner: Manner,
     response: ResponseHead,
@@ -116,7 +116,7 @@ pub(super) fn send_whole(
 
 /// Sends the head of a stream. It is chunked; for HTTP/1.0 it ends where the connection ends.
 pub(super) fn send_stream_head(
-    wire: &mut Wire<'_>,
+    wire: &mut ClientSocket<'_>,
     until: Instant,
     manner: Manner,
     response: ResponseHead,
@@ -127,7 +127,7 @@ pub(super) fn send_stream_head(
 
 /// A stream under way.
 pub(super) struct Outflow<'w, 's, F> {
-    pub(super) wire: &'w mut Wire<'s>,
+    pub(super) wire: &'w mut ClientSocket<'s>,
     pub(super) write_time: Duration,
     pub(super) chunked: bool,
     /// Whether the server wants the stream to end.

@@ -9,11 +9,11 @@ use std::time::Instant;
 use log::{debug, error};
 
 use super::answer::{Exchange, Manner, Outflow, ResponseHead, send_stream_head, send_switch, send_whole};
+use super::client_socket::{ClientSocket, Source};
 use super::intake::{Denial, End, Intake};
+use super::pipelining::PipelineSlot;
 use super::refusal::Refusal;
 use super::registry::{Doing, Place};
-use super::turns::Turn;
-use super::wire::{Source, Wire};
 use super::{Refusals, Shared};
 use crate::message::{Body, Bytes, Header, Reply, Request, Streamer, Talker};
 
@@ -24,12 +24,12 @@ const LINGER_BYTES: usize = 256 * 1024;
 struct Connection<'a> {
     place: &'a Place,
     shared: &'a Shared,
-    intake: Intake<'a, Wire<'a>>,
+    intake: Intake<'a, ClientSocket<'a>>,
 }
 
 /// Serves a connection until one side has had enough.
 pub(super) fn serve(place: &Place, shared: &Shared) {
-    let intake = Intake::new(Wire::new(place), &shared.limits);
+    let intake = Intake::new(ClientSocket::new(place), &shared.limits);
     let mut connection = Connection { place, shared, intake };
     loop {
         let pipelined = !connection.intake.is_empty();
@@ -103,7 +103,7 @@ impl<'a> Connection<'a> {
 
     /// Reads the next request and makes its answer; one that was pipelined waits for its turn first.
     #[inline(never)] // or an idle connection would keep its piece of stack
-    fn reply(&mut self, pipelined: bool) -> Result<(Reply, Manner, Option<Turn<'a>>), End> {
+    fn reply(&mut self, pipelined: bool) -> Result<(Reply, Manner, Option<PipelineSlot<'a>>), End> {
         let (place, shared) = (self.place, self.shared);
         let (request, manner, share) =
             self.intake.request(place.peer, |request| admit(place, shared, request))?;
@@ -238,7 +238,7 @@ impl Drop for Queued<'_> {
 }
 
 fn outflow<'w, 's>(
-    wire: &'w mut Wire<'s>,
+    wire: &'w mut ClientSocket<'s>,
     shared: &'w Shared,
     chunked: bool,
 ) -> Outflow<'w, 's, impl Fn() -> bool + use<'w>> {
@@ -253,7 +253,12 @@ fn unpanicked(write: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
     })
 }
 
-fn send_refusal(wire: &mut Wire<'_>, until: Instant, form: Refusals, refusal: Refusal) -> io::Result<()> {
+fn send_refusal(
+    wire: &mut ClientSocket<'_>,
+    until: Instant,
+    form: Refusals,
+    refusal: Refusal,
+) -> io::Result<()> {
     let mut reply = form(refusal.status(), refusal.explain());
     if refusal.status() == 503 {
         reply = reply.with_header("Retry-After", "1");
@@ -263,7 +268,7 @@ fn send_refusal(wire: &mut Wire<'_>, until: Instant, form: Refusals, refusal: Re
     send_whole(wire, until, Manner::LAST, ResponseHead { status, headers }, &body)
 }
 
-fn drain(wire: &mut Wire<'_>, until: Instant) {
+fn drain(wire: &mut ClientSocket<'_>, until: Instant) {
     let (mut scrap, mut left) = (vec![0; 4096], LINGER_BYTES);
     if wire.hang_up().is_err() {
         return;

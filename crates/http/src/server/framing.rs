@@ -3,7 +3,7 @@
 //! Two readers who disagree about the end of a request can be played against each other (request smuggling), so
 //! whatever could be read in two ways is refused. Nothing here touches a socket.
 
-use super::limits::Limits;
+use super::limits::ServerLimits;
 use super::refusal::Refusal;
 use crate::message::{Header, Method, Request, is_scheme};
 
@@ -20,7 +20,7 @@ pub(super) struct HeadScan {
 
 /// A head that can be trusted.
 #[derive(Debug)]
-pub(super) struct Head {
+pub(super) struct RequestHead {
     /// Method, target, headers; the body is still to come.
     pub(super) request: Request,
     /// What follows the head.
@@ -46,7 +46,7 @@ pub(super) enum BodyFraming {
 
 impl HeadScan {
     /// Looks at what has arrived since the last time. `Some(n)`: the head is the first `n` bytes.
-    pub(super) fn advance(&mut self, bytes: &[u8], limits: &Limits) -> Result<Option<usize>, Refusal> {
+    pub(super) fn advance(&mut self, bytes: &[u8], limits: &ServerLimits) -> Result<Option<usize>, Refusal> {
         while let Some(&byte) = bytes.get(self.seen) {
             let before = self.seen.checked_sub(1).and_then(|at| bytes.get(at)).copied();
             if (byte == b'\n') != (before == Some(b'\r')) {
@@ -74,7 +74,7 @@ impl HeadScan {
 }
 
 /// Reads a whole head, as found by [`HeadScan`].
-pub(super) fn read_head(bytes: &[u8], limits: &Limits) -> Result<Head, Refusal> {
+pub(super) fn read_head(bytes: &[u8], limits: &ServerLimits) -> Result<RequestHead, Refusal> {
     // Not on the stack: an idle connection keeps every page of its stack that was ever touched.
     let mut headers = Box::new_uninit_slice(MOST_HEADERS);
     let mut parsed = httparse::Request::new(&mut []);
@@ -99,7 +99,7 @@ pub(super) fn read_head(bytes: &[u8], limits: &Limits) -> Result<Head, Refusal> 
     let method: Method = method.parse().map_err(|()| Refusal::RequestLine)?;
     let lines: Result<Vec<Header>, Refusal> = parsed.headers.iter().map(header_line).collect();
     let request = Request::new(method, target).with_headers(lines?);
-    Ok(Head { request, body, keep_alive, old, expects_continue })
+    Ok(RequestHead { request, body, keep_alive, old, expects_continue })
 }
 
 /// A header line as `tiny_http` has words for it: ASCII. Another byte in a value becomes `?`: a stray cookie of
@@ -135,7 +135,7 @@ fn ends_with_a_version(bytes: &[u8]) -> bool {
     }
 }
 
-fn check_target(method: &str, target: &str, limits: &Limits) -> Result<(), Refusal> {
+fn check_target(method: &str, target: &str, limits: &ServerLimits) -> Result<(), Refusal> {
     let absolute = || target.split_once("://").is_some_and(|(scheme, _)| is_scheme(scheme));
     let asterisk = target == "*" && method == "OPTIONS";
     if target.len() > limits.target_bytes {

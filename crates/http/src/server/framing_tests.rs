@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use super::*;
 
 /// What a whole head comes to, found byte by byte as from a slow client.
-fn judge(bytes: &[u8]) -> Result<Option<Head>, Refusal> {
-    let limits = Limits::default();
+fn judge(bytes: &[u8]) -> Result<Option<RequestHead>, Refusal> {
+    let limits = ServerLimits::default();
     let mut scan = HeadScan::default();
     for end in 1..=bytes.len() {
         if let Some(end) = scan.advance(&bytes[..end], &limits)? {
@@ -139,7 +139,7 @@ fn heads_that_can_be_read_in_two_ways_are_refused() {
 
 #[test]
 fn a_head_ends_at_its_limit_and_not_a_byte_later() {
-    let limit = Limits::default().head_bytes;
+    let limit = ServerLimits::default().head_bytes;
     let filled = |length: usize| {
         let head = with_lines("A: \r\n");
         head.replace("A: ", &format!("A: {}", "x".repeat(length - head.len())))

@@ -10,10 +10,10 @@ use tiny_http::Method;
 
 use super::answer::Manner;
 use super::chunked::Chunks;
-use super::framing::{BodyFraming, Head, HeadScan, read_head};
-use super::limits::Limits;
+use super::client_socket::Source;
+use super::framing::{BodyFraming, HeadScan, RequestHead, read_head};
+use super::limits::ServerLimits;
 use super::refusal::Refusal;
-use super::wire::Source;
 use crate::message::{Reply, Request};
 use mcr_model::memory::{Crowded, Share};
 
@@ -55,13 +55,13 @@ impl From<Refusal> for End {
 /// What has come so far, and where more comes from.
 pub(super) struct Intake<'a, S> {
     pub(super) source: S,
-    limits: &'a Limits,
+    limits: &'a ServerLimits,
     /// Read but not yet understood.
     input: Vec<u8>,
 }
 
 impl<'a, S: Source> Intake<'a, S> {
-    pub(super) fn new(source: S, limits: &'a Limits) -> Self {
+    pub(super) fn new(source: S, limits: &'a ServerLimits) -> Self {
         Self { source, limits, input: Vec::new() }
     }
 
@@ -99,7 +99,7 @@ impl<'a, S: Source> Intake<'a, S> {
             old: head.old,
             keep_alive: head.keep_alive,
         };
-        let Head { request, body, expects_continue, .. } = head;
+        let RequestHead { request, body, expects_continue, .. } = head;
         let request = request.with_peer(peer);
         admit(&request).map_err(|denial| match denial {
             Denial::Refused(refusal) => End::Refused(refusal),

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use mcr_model::memory::Pool;
 
-/// What one server allows. `Limits::default()` is what the house runs with.
+/// What one server allows. `ServerLimits::default()` is what the house runs with.
 #[derive(Clone, Debug)]
-pub struct Limits {
+pub struct ServerLimits {
     /// From the first byte of a request to the end of its head.
     pub head_time: Duration,
     /// From the end of the head to the end of the body.
@@ -30,7 +30,7 @@ pub struct Limits {
     pub head_bytes: usize,
     /// Bytes of the request target.
     pub target_bytes: usize,
-    /// Bytes of a body, wherever [`Limits::larger_bodies`] does not say otherwise.
+    /// Bytes of a body, wherever [`ServerLimits::larger_bodies`] does not say otherwise.
     pub body_bytes: usize,
     /// Exact paths whose bodies may be larger (or must be smaller), each with its limit in bytes.
     pub larger_bodies: Vec<(&'static str, usize)>,
@@ -71,7 +71,7 @@ const RESERVE: usize = 64;
 /// JSON nested 128 deep, read by `serde_json` in a debug build, fits twice. Untouched stack costs no memory.
 const STACK_BYTES: usize = 256 * 1024;
 
-impl Default for Limits {
+impl Default for ServerLimits {
     fn default() -> Self {
         Self {
             head_time: HEAD_TIME,
@@ -94,7 +94,7 @@ impl Default for Limits {
     }
 }
 
-impl Limits {
+impl ServerLimits {
     /// The same limits, with bodies up to `bytes` at exactly this path.
     #[must_use]
     pub fn with_body_limit(mut self, path: &'static str, bytes: usize) -> Self {

@@ -1,8 +1,8 @@
 //! The bounded HTTP server: whatever clients do, it answers the next one.
 //!
 //! One thread accepts, and each connection has its own thread, so a slow client costs itself only. Everything a
-//! client can make us hold is bounded and everything it can make us wait for has a deadline ([`Limits`]):
-//! `acceptor` lets in, `registry` bounds connections, `wire` time, `framing` and `chunked` what is a request at all, `intake` reads
+//! client can make us hold is bounded and everything it can make us wait for has a deadline ([`ServerLimits`]):
+//! `acceptor` lets in, `registry` bounds connections, `client_socket` time, `framing` and `chunked` what is a request at all, `intake` reads
 //! requests, `connection` answers them, `answer` writes through `tiny_http`; [`rehearse`] shows without any of them
 //! but the reading what bytes are taken for. `tiny_http`'s own listener is not used: one packet aborts it.
 //!
@@ -21,16 +21,16 @@
 mod acceptor;
 mod answer;
 mod chunked;
+mod client_socket;
 mod connection;
+mod dry_run;
 mod framing;
 mod intake;
 mod limits;
+mod log_throttle;
+mod pipelining;
 mod refusal;
 mod registry;
-mod rehearsal;
-mod trouble;
-mod turns;
-mod wire;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
@@ -39,10 +39,10 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-pub use self::limits::Limits;
+pub use self::dry_run::{DryRun, Ending, rehearse};
+pub use self::limits::ServerLimits;
+use self::pipelining::PipelineSlots;
 use self::registry::Registry;
-pub use self::rehearsal::{Ending, Rehearsal, rehearse};
-use self::turns::Turns;
 use crate::message::{Reply, Request};
 use crate::panics::Panics;
 
@@ -55,20 +55,20 @@ const LAST_CALL: Duration = Duration::from_secs(1);
 pub type Refusals = fn(u16, &str) -> Reply;
 
 type Handler = dyn Fn(Request) -> Reply + Send + Sync;
-type Admission = dyn Fn(&Request) -> Option<Reply> + Send + Sync;
+type AdmissionCheck = dyn Fn(&Request) -> Option<Reply> + Send + Sync;
 
 /// What all threads of one server share.
 struct Shared {
     handler: Box<Handler>,
-    admission: Box<Admission>,
+    admission: Box<AdmissionCheck>,
     refusals: Refusals,
-    limits: Limits,
+    limits: ServerLimits,
     registry: Arc<Registry>,
     stopping: AtomicBool,
     /// Bytes of all answers that wait for their clients.
     answers: AtomicUsize,
     /// For pipelined requests.
-    turns: Turns,
+    turns: PipelineSlots,
     panics: OnceLock<Panics>,
 }
 
@@ -91,11 +91,11 @@ pub struct Server {
 impl Server {
     /// Listens, and answers every request with what `handler` makes of it.
     ///
-    /// The handler runs on the connection's thread (its stack is [`Limits::stack_bytes`]) and may take as long as
+    /// The handler runs on the connection's thread (its stack is [`ServerLimits::stack_bytes`]) and may take as long as
     /// it likes: only its own client waits. If it panics, the answer is 500.
     pub fn bind(
         address: impl ToSocketAddrs,
-        limits: Limits,
+        limits: ServerLimits,
         handler: impl Fn(Request) -> Reply + Send + Sync + 'static,
     ) -> io::Result<Self> {
         Self::bind_admitting(address, limits, |_| None, handler)
@@ -105,7 +105,7 @@ impl Server {
     /// of that request is never read.
     pub fn bind_admitting(
         address: impl ToSocketAddrs,
-        limits: Limits,
+        limits: ServerLimits,
         admission: impl Fn(&Request) -> Option<Reply> + Send + Sync + 'static,
         handler: impl Fn(Request) -> Reply + Send + Sync + 'static,
     ) -> io::Result<Self> {
@@ -115,7 +115,7 @@ impl Server {
     /// The same with a form of its own for what is refused before the handler hears of it, and for its panics.
     pub fn bind_refusing(
         address: impl ToSocketAddrs,
-        limits: Limits,
+        limits: ServerLimits,
         refusals: Refusals,
         handler: impl Fn(Request) -> Reply + Send + Sync + 'static,
     ) -> io::Result<Self> {
@@ -124,9 +124,9 @@ impl Server {
 
     fn start(
         address: impl ToSocketAddrs,
-        limits: Limits,
+        limits: ServerLimits,
         refusals: Refusals,
-        admission: Box<Admission>,
+        admission: Box<AdmissionCheck>,
         handler: Box<Handler>,
     ) -> io::Result<Self> {
         let listener = TcpListener::bind(address)?;
@@ -139,7 +139,7 @@ impl Server {
             limits,
             stopping: AtomicBool::new(false),
             answers: AtomicUsize::new(0),
-            turns: Turns::default(),
+            turns: PipelineSlots::default(),
             panics: OnceLock::new(),
         });
         let acceptor = Arc::clone(&shared);

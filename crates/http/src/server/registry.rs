@@ -15,7 +15,7 @@
 //! does not take its answer is cut off in the middle of it.
 //!
 //! Beyond the cap there is a reserve of places. A connection there is served only if it asks for one of
-//! [`Limits::reserved_paths`]; all others hear that the server is full. So probes are answered while others hold every
+//! [`ServerLimits::reserved_paths`]; all others hear that the server is full. So probes are answered while others hold every
 //! place. The same rules of eviction hold inside the reserve.
 
 use std::cell::Cell;
@@ -25,7 +25,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::limits::Limits;
+use super::limits::ServerLimits;
 
 /// Connections above the cap while those told to leave are still on their way out.
 const LEAVING_AT_ONCE: usize = 32;
@@ -114,7 +114,7 @@ struct Entry {
 }
 
 impl Registry {
-    pub(super) fn new(limits: &Limits) -> Self {
+    pub(super) fn new(limits: &ServerLimits) -> Self {
         let seats = Seats { open: BTreeMap::new(), next: 0, closed: false, accepting: true };
         Self {
             seats: Mutex::new(seats),

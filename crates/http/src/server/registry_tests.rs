@@ -7,7 +7,7 @@ use super::*;
 
 /// A registry of two places that loses patience after `patience`.
 fn two_places(patience: Duration) -> (Arc<Registry>, TcpListener) {
-    let limits = Limits { connections: 2, reserve: 0, patience, ..Limits::default() };
+    let limits = ServerLimits { connections: 2, reserve: 0, patience, ..ServerLimits::default() };
     (Arc::new(Registry::new(&limits)), TcpListener::bind("127.0.0.1:0").unwrap())
 }
 
@@ -82,7 +82,8 @@ fn a_peer_that_does_not_take_its_answer_makes_room() {
 
 #[test]
 fn the_reserve_has_its_own_places_and_its_own_evictions() {
-    let limits = Limits { connections: 1, reserve: 1, patience: Duration::MAX, ..Limits::default() };
+    let limits =
+        ServerLimits { connections: 1, reserve: 1, patience: Duration::MAX, ..ServerLimits::default() };
     let registry = Arc::new(Registry::new(&limits));
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let (_one, Some(busy)) = come(&registry, &listener) else { panic!("no place") };
@@ -120,7 +121,7 @@ fn a_request_that_had_come_is_still_read_by_who_has_to_leave() {
 
 #[test]
 fn making_way_costs_an_eighth_of_the_idle_and_waits_for_one_to_end() {
-    let limits = Limits { connections: 100, patience: Duration::MAX, ..Limits::default() };
+    let limits = ServerLimits { connections: 100, patience: Duration::MAX, ..ServerLimits::default() };
     let registry = Arc::new(Registry::new(&limits));
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let come = || {

@@ -10,7 +10,7 @@ use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 
 use mcr_model::base64;
 
-pub use read::{Broken, Incoming, Limits, Reader, Side};
+pub use read::{Broken, Incoming, Reader, Side, WebSocketLimits};
 
 /// What a frame is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -18,7 +18,7 @@ pub enum Side {
 
 /// How much one side may make the other hold or do.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub struct WebSocketLimits {
     /// Bytes of a message, and so of a frame.
     pub message_bytes: usize,
     /// Frames from one message to the next, whatever they are about.
@@ -81,7 +81,7 @@ impl Broken {
 #[derive(Debug)]
 pub struct Reader {
     side: Side,
-    limits: Limits,
+    limits: WebSocketLimits,
     input: Vec<u8>,
     /// So much of the input is understood.
     spent: usize,
@@ -92,7 +92,7 @@ pub struct Reader {
 }
 
 /// The head of a frame.
-struct Head {
+struct FrameHead {
     kind: Kind,
     last: bool,
     mask: Option<[u8; 4]>,
@@ -104,7 +104,7 @@ struct Head {
 
 impl Reader {
     /// Of what this side sends.
-    pub fn new(side: Side, limits: Limits) -> Self {
+    pub fn new(side: Side, limits: WebSocketLimits) -> Self {
         Self { side, limits, input: Vec::new(), spent: 0, message: None, frames: 0 }
     }
 
@@ -126,7 +126,7 @@ impl Reader {
     pub fn take(&mut self) -> Result<Option<Incoming>, Broken> {
         loop {
             let rest = &self.input[self.spent..];
-            let Some(head) = Head::read(rest, self.side)? else { return Ok(None) };
+            let Some(head) = FrameHead::read(rest, self.side)? else { return Ok(None) };
             let before = self.message.as_ref().map_or(0, Vec::len);
             if head.length > self.limits.message_bytes.saturating_sub(before) {
                 return Err(Broken::TooLarge);
@@ -180,7 +180,7 @@ impl Reader {
     }
 }
 
-impl Head {
+impl FrameHead {
     /// Nothing until all of it is there. What is wrong is wrong as soon as it shows.
     fn read(bytes: &[u8], side: Side) -> Result<Option<Self>, Broken> {
         let [first, second, more @ ..] = bytes else { return Ok(None) };

@@ -12,7 +12,7 @@ use crate::rules::assignees::check_agents;
 use crate::rules::{agent_config, fields, reach};
 use crate::store::{Doc, Id, StoreError, Table};
 use crate::validate::{Is, may, need};
-use crate::{auth, founding};
+use crate::{account_setup, auth};
 use mcr_model::limits;
 
 const PREFERENCES: Is = Is::Object(&[
@@ -117,7 +117,7 @@ pub(super) fn record(call: &Call<'_>, kind: &str, actor: &Actor, meta: Value) ->
 /// §2.33: a new token, told this once; the one before opens nothing any more.
 fn provision_token(call: &Call<'_>) -> Answer {
     let mut account = call.account.clone();
-    Ok(json!({"token": founding::new_token(call.tx, &mut account)?}))
+    Ok(json!({"token": account_setup::new_token(call.tx, &mut account)?}))
 }
 
 /// §2.34: from now on a token that somebody else made opens the account.

@@ -79,7 +79,7 @@ fn get(call: &Call<'_>) -> Answer {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct New {
+struct NewAgent {
     name: String,
     slug: String,
     role: String,
@@ -95,7 +95,7 @@ struct New {
 
 /// A new agent, offline until a runtime brings it to life; its id.
 fn create(call: &Call<'_>) -> Answer {
-    let args: New = call.args()?;
+    let args: NewAgent = call.args()?;
     let person = reach::person(call)?;
     check_texts(Some(&args.name), args.identity_content.as_deref())?;
     slug::check::<Agent>(call, &SLUG, &args.slug, None)?;
@@ -131,7 +131,7 @@ fn record(call: &Call<'_>, actor: &Actor, agent: &Doc<Agent>, meta: Value) -> Re
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Changes {
+struct AgentChanges {
     agent_id: Id<Agent>,
     name: Option<String>,
     slug: Option<String>,
@@ -152,7 +152,7 @@ struct Changes {
 /// The fields that are given; `null` takes one away. The original never changes a slug. Here it may change, and then
 /// its sessions are closed: their keys carry the old slug (§6), which somebody else may have tomorrow.
 fn update(call: &Call<'_>) -> Answer {
-    let args: Changes = call.args()?;
+    let args: AgentChanges = call.args()?;
     let person = reach::person(call)?;
     let mut agent = reach::agent(call, &args.agent_id)?;
     check_texts(args.name.as_deref(), args.identity_content.value().map(String::as_str))?;

@@ -31,20 +31,20 @@ pub(super) fn list(call: &Call<'_>) -> Answer {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct OneTask {
+struct TaskHistoryArgs {
     task_id: Id<Task>,
     #[serde(default, deserialize_with = "number::optional")]
     limit: Option<f64>,
 }
 
 fn get(call: &Call<'_>) -> Answer {
-    let args: OneTask = call.args()?;
+    let args: TaskHistoryArgs = call.args()?;
     value(&reach::own_task(call, &args.task_id)?)
 }
 
 /// The task's documents, last changed first, without the deleted ones.
 fn documents(call: &Call<'_>) -> Answer {
-    let args: OneTask = call.args()?;
+    let args: TaskHistoryArgs = call.args()?;
     let Some(task) = reach::own_task(call, &args.task_id)? else { return Ok(json!([])) };
     let found = call.tx.find(DOCUMENTS_OF_TASK, &[Some(task.id.as_str())]).newest_first().rows()?;
     let kept = found.into_iter().filter(|document: &Doc<Document>| document.row.deleted_at.is_none());
@@ -58,21 +58,21 @@ fn rows(limit: Option<f64>) -> Result<usize, crate::Refusal> {
 
 /// What happened to a task, newest first.
 fn happened_to_task(call: &Call<'_>) -> Answer {
-    let args: OneTask = call.args()?;
+    let args: TaskHistoryArgs = call.args()?;
     let key = [Some(call.account_id().as_str()), Some("task"), Some(args.task_id.as_str())];
     let found = call.tx.find::<Activity>(HAPPENED_TO, &key).newest_first();
     value(&found.limit(rows(args.limit)?).rows()?)
 }
 
 #[derive(Deserialize)]
-struct ListArgs {
+struct BoardArgs {
     #[serde(default, deserialize_with = "number::optional")]
     limit: Option<f64>,
 }
 
 /// What happened in the account, newest first.
 fn happened(call: &Call<'_>) -> Answer {
-    let args: ListArgs = call.args()?;
+    let args: BoardArgs = call.args()?;
     let found = call.tx.find::<Activity>(HAPPENED, &[Some(call.account_id().as_str())]).newest_first();
     value(&found.limit(rows(args.limit)?).rows()?)
 }

@@ -15,7 +15,7 @@ use crate::store::{Doc, Id, Row, StoreError, Table, Touched};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Asked {
+struct ChangesArgs {
     since: String,
     task_id: Option<String>,
 }
@@ -23,7 +23,7 @@ struct Asked {
 /// The rows of each list that are new or changed, the ids of those that are gone, and every other part of the page that
 /// differs; `{"anew": true}` where that is not known.
 pub(super) fn changes(call: &Call<'_>) -> Answer {
-    let asked: Asked = call.args()?;
+    let asked: ChangesArgs = call.args()?;
     let Some(touched) = call.tx.since(&asked.since) else { return Ok(json!({"anew": true})) };
     let opened = asked.task_id.as_deref().and_then(Id::<Task>::parse);
     let mut difference = Difference { opened, ..Difference::default() };

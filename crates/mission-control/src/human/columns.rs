@@ -12,7 +12,7 @@ use crate::number;
 use crate::rows::Task;
 use crate::rules::limit::{clamp, take};
 use crate::rules::{fields, reach, status};
-use crate::store::{Card, Doc, Id, Place, StoreError};
+use crate::store::{Card, ColumnPosition, Doc, Id, StoreError};
 use mcr_model::TaskStatus;
 
 /// How many tasks of a column come at once.
@@ -69,7 +69,7 @@ fn unlabelled_chat(call: &Call<'_>) -> Result<Option<Doc<Task>>, StoreError> {
 fn window(
     call: &Call<'_>,
     status: TaskStatus,
-    after: Option<Place>,
+    after: Option<ColumnPosition>,
     limit: usize,
 ) -> Result<(Vec<Value>, bool), Refusal> {
     // One says whether there are more, and one may be the chat.
@@ -118,15 +118,16 @@ pub(super) fn place<const N: usize>(call: &Call<'_>) -> Result<Option<[f64; N]>,
 }
 
 #[derive(Deserialize)]
-struct Asked {
+struct ColumnArgs {
     #[serde(deserialize_with = "status::word")]
     status: TaskStatus,
 }
 
 /// More of one column: what comes behind the place `[priority, updatedAt, _creationTime]`.
 pub(super) fn column(call: &Call<'_>) -> Answer {
-    let asked: Asked = call.args()?;
-    let after = place(call)?.map(|[priority, updated_at, created]| Place::new(priority, updated_at, created));
+    let asked: ColumnArgs = call.args()?;
+    let after = place(call)?
+        .map(|[priority, updated_at, created]| ColumnPosition::new(priority, updated_at, created));
     let (tasks, more) = window(call, asked.status, after, COLUMN)?;
     Ok(json!({"tasks": tasks, "more": more}))
 }
@@ -147,7 +148,7 @@ pub(super) fn search(call: &Call<'_>) -> Answer {
     let words: Vec<&str> = words.split_whitespace().collect();
     let people = names(call)?;
     let chat = call.account.row.settings.orchestrator_chat_task_id.as_ref();
-    let mut found: HashMap<String, Vec<(Place, String)>> = HashMap::new();
+    let mut found: HashMap<String, Vec<(ColumnPosition, String)>> = HashMap::new();
     let mut text = String::new();
     call.tx.each_card(call.account_id(), |id, created, card| {
         let is_chat = card.labels.iter().any(|label| label == mcr_model::Task::ORCHESTRATOR_CHAT);
@@ -156,7 +157,7 @@ pub(super) fn search(call: &Call<'_>) -> Answer {
         }
         describe(&mut text, &card, &people);
         if words.iter().all(|word| text.contains(word)) {
-            let place = Place::new(card.priority, card.updated_at, created);
+            let place = ColumnPosition::new(card.priority, card.updated_at, created);
             found.entry(card.status.into_owned()).or_default().push((place, id.to_owned()));
         }
     })?;

@@ -56,7 +56,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Wanted {
+struct DocumentFilter {
     task_id: Option<Id<Task>>,
     #[serde(rename = "type")]
     document_type: Option<String>,
@@ -64,7 +64,7 @@ struct Wanted {
 
 /// What there is, last changed first, without contents: a list of a hundred documents stays small.
 pub(super) fn list(call: &Call<'_>) -> Answer {
-    let wanted: Wanted = call.args()?;
+    let wanted: DocumentFilter = call.args()?;
     let found = match &wanted.task_id {
         Some(id) => call.tx.find::<Document>(DOCUMENTS_OF_TASK, &[Some(id.as_str())]),
         None => call.tx.find(DOCUMENTS, &[Some(call.account_id().as_str())]),
@@ -161,7 +161,7 @@ fn get(call: &Call<'_>) -> Answer {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct New {
+struct NewDocument {
     title: String,
     content: String,
     #[serde(rename = "type")]
@@ -171,7 +171,7 @@ struct New {
 
 /// A new document; its id.
 fn create(call: &Call<'_>) -> Answer {
-    let args: New = call.args()?;
+    let args: NewDocument = call.args()?;
     fields::check_document(Some(&args.title), Some(&args.content))?;
     args.task_id.as_ref().map(|id| reach::task(call, id)).transpose()?;
     let person = reach::person(call)?;
@@ -198,7 +198,7 @@ fn create(call: &Call<'_>) -> Answer {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Changes {
+struct DocumentChanges {
     document_id: Id<Document>,
     title: Option<String>,
     content: Option<String>,
@@ -210,7 +210,7 @@ struct Changes {
 
 /// The fields that are given; `taskId: null` takes the document off its task. Other words make another version.
 fn update(call: &Call<'_>) -> Answer {
-    let args: Changes = call.args()?;
+    let args: DocumentChanges = call.args()?;
     let mut document = document(call, &args.document_id)?;
     fields::check_document(args.title.as_deref(), args.content.as_deref())?;
     args.task_id.value().map(|id| reach::task(call, id)).transpose()?;

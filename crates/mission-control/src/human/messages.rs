@@ -12,7 +12,7 @@ use crate::number;
 use crate::rows::{Notification, Task};
 use crate::rules::activity::{self, Actor, Target};
 use crate::rules::follow::{self, Party};
-use crate::rules::thread::{self, Names};
+use crate::rules::thread::{self, AuthorNames};
 use crate::rules::{limit, post, reach};
 use crate::store::{Doc, Id, NOTIFICATIONS_OF, StoreError, Table, UNDELIVERED};
 use crate::validate::{Arg, Is, may, need};
@@ -74,14 +74,14 @@ fn rows(wanted: f64) -> Result<usize, Refusal> {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Writing {
+struct HumanPostArgs {
     task_id: Id<Task>,
     content: String,
 }
 
 /// The person writes in a thread; the message's id.
 fn create(call: &Call<'_>) -> Answer {
-    let args: Writing = call.args()?;
+    let args: HumanPostArgs = call.args()?;
     let person = reach::person(call)?;
     let task = reach::task(call, &args.task_id)?;
     value(&post::by_person(call, &person, &task, args.content)?)
@@ -89,7 +89,7 @@ fn create(call: &Call<'_>) -> Answer {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Reading {
+struct HumanThreadArgs {
     task_id: Id<Task>,
     #[serde(default, deserialize_with = "number::optional")]
     limit: Option<f64>,
@@ -97,10 +97,10 @@ struct Reading {
 
 /// The newest messages, oldest first, as they are stored, with their authors' names.
 fn list_by_task(call: &Call<'_>) -> Answer {
-    let args: Reading = call.args()?;
+    let args: HumanThreadArgs = call.args()?;
     let task = reach::task(call, &args.task_id)?;
     let limit = rows(args.limit.unwrap_or(f64::INFINITY))?;
-    let mut names = Names::of(call.account_id());
+    let mut names = AuthorNames::of(call.account_id());
     let messages = thread::newest_messages(call.tx, &task.id, None, limit)?;
     let with_author = messages.iter().map(|message| {
         let mut row = value(message)?;
@@ -170,14 +170,14 @@ fn typing(agent: &str, task: Option<&str>) -> Value {
 }
 
 #[derive(Deserialize)]
-struct Listing {
+struct HumanListingArgs {
     #[serde(default, deserialize_with = "number::optional")]
     limit: Option<f64>,
 }
 
 /// What the person is told, the newest first.
 fn list(call: &Call<'_>) -> Answer {
-    let args: Listing = call.args()?;
+    let args: HumanListingArgs = call.args()?;
     let person = reach::person(call)?;
     let limit = rows(args.limit.unwrap_or(50.0))?;
     let key = [Some(call.account_id().as_str()), Some(person.user_id.as_str())];

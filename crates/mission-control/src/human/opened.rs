@@ -21,7 +21,7 @@ const DOCUMENTS: usize = 100;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Asked {
+struct OpenedArgs {
     task_id: String,
     before: Option<Id<Message>>,
 }
@@ -34,7 +34,7 @@ pub(super) fn find(call: &Call<'_>, id: &str) -> Result<Option<Doc<Task>>, Refus
 
 /// A task by itself; `null` where there is none.
 pub(super) fn task(call: &Call<'_>) -> Answer {
-    let asked: Asked = call.args()?;
+    let asked: OpenedArgs = call.args()?;
     Ok(json!(opened(call, &asked.task_id)?))
 }
 
@@ -67,7 +67,7 @@ pub(super) fn shown(mut task: Doc<Task>) -> Answer {
 
 /// The messages before one that the page has.
 pub(super) fn earlier(call: &Call<'_>) -> Answer {
-    let asked: Asked = call.args()?;
+    let asked: OpenedArgs = call.args()?;
     let nothing = json!({"thread": [], "earlier": false});
     let Some(task) = find(call, &asked.task_id)? else { return Ok(nothing) };
     let first = asked.before.map(|id| call.tx.get(&id)).transpose()?.flatten();

@@ -103,7 +103,7 @@ fn record(call: &Call<'_>, skill: &Skill, action: &str) -> Result<(), Refusal> {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct New {
+struct NewSkill {
     name: String,
     slug: String,
     category: Option<String>,
@@ -117,7 +117,7 @@ struct New {
 
 /// A new skill, switched on unless it is said otherwise; its id.
 fn create(call: &Call<'_>) -> Answer {
-    let args: New = call.args()?;
+    let args: NewSkill = call.args()?;
     check(Some(&args.name), args.content_markdown.as_deref())?;
     slug::check::<Skill>(call, &SLUG, &args.slug, None)?;
     let skill = call.tx.insert(Skill {
@@ -139,7 +139,7 @@ fn create(call: &Call<'_>) -> Answer {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Changes {
+struct SkillChanges {
     skill_id: Id<Skill>,
     name: Option<String>,
     slug: Option<String>,
@@ -156,7 +156,7 @@ struct Changes {
 
 /// The fields that are given, each as a whole; `null` takes one away.
 fn update(call: &Call<'_>) -> Answer {
-    let args: Changes = call.args()?;
+    let args: SkillChanges = call.args()?;
     let mut skill = skill(call, &args.skill_id)?;
     check(args.name.as_deref(), args.content_markdown.value().map(String::as_str))?;
     let Doc { id, row, .. } = &mut skill;

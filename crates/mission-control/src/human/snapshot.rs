@@ -45,13 +45,13 @@ pub(crate) const FUNCTIONS: &[Function] = &[
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Wanted {
+struct SnapshotArgs {
     task_id: Option<String>,
 }
 
 /// The first load.
 fn snapshot(call: &Call<'_>) -> Answer {
-    let wanted: Wanted = call.args()?;
+    let wanted: SnapshotArgs = call.args()?;
     let columns = columns::windows(call, COLUMN)?;
     let mut seen = json!({
         "revision": call.tx.revision(),

@@ -10,7 +10,7 @@ use crate::function::{ACCOUNT, Function, done};
 use crate::number;
 use crate::rows::{Activity, Agent, Membership, Message, Notification, Subscription, Task};
 use crate::rules::activity::{self, Actor, Target};
-use crate::rules::fields::{self, Changes, Due};
+use crate::rules::fields::{self, Due, TaskChanges};
 use crate::rules::status::{self, STATUS};
 use crate::rules::{assignees, follow, reach, sessions};
 use crate::store::{
@@ -70,7 +70,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
 /// A call about one task.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct OneTask {
+struct TaskArgs {
     task_id: Id<Task>,
 }
 
@@ -92,7 +92,7 @@ fn record(
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct CreateArgs {
+struct HumanCreateArgs {
     title: String,
     description: Option<String>,
     #[serde(default, deserialize_with = "number::finite")]
@@ -105,7 +105,7 @@ struct CreateArgs {
 
 /// Nobody is on it yet and nobody is told; the orchestrator follows it.
 fn create(call: &Call<'_>) -> Answer {
-    let args: CreateArgs = call.args()?;
+    let args: HumanCreateArgs = call.args()?;
     let person = reach::person(call)?;
     fields::check_lengths(Some(&args.title), args.description.as_deref())?;
     fields::check_priority(args.priority)?;
@@ -131,7 +131,7 @@ fn create(call: &Call<'_>) -> Answer {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct UpdateArgs {
+struct HumanUpdateArgs {
     task_id: Id<Task>,
     title: Option<String>,
     description: Option<String>,
@@ -144,18 +144,18 @@ struct UpdateArgs {
 
 /// The fields that are given; `dueDate: null` takes the date away.
 fn update(call: &Call<'_>) -> Answer {
-    let args: UpdateArgs = call.args()?;
+    let args: HumanUpdateArgs = call.args()?;
     let (person, mut task) = person_and_task(call, &args.task_id)?;
     fields::check_lengths(args.title.as_deref(), args.description.as_deref())?;
     fields::check_priority(args.priority)?;
     fields::check_labels_of_people(call, args.labels.as_deref().unwrap_or_default())?;
-    let changes = Changes {
+    let changes = TaskChanges {
         title: args.title,
         description: args.description,
         priority: args.priority,
         labels: args.labels,
         due: call.args.contains_key("dueDate").then(|| args.due_date.map_or(Due::Whenever, Due::On)),
-        ..Changes::default()
+        ..TaskChanges::default()
     };
     let names = changes.names();
     if !names.is_empty() {
@@ -167,7 +167,7 @@ fn update(call: &Call<'_>) -> Answer {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct AssignArgs {
+struct HumanAssignArgs {
     task_id: Id<Task>,
     assigned_user_ids: Option<Vec<String>>,
     assigned_agent_ids: Option<Vec<Id<Agent>>>,
@@ -176,7 +176,7 @@ struct AssignArgs {
 /// Other lists in the place of those that are given. A task leaves the inbox when somebody is put on it and comes back
 /// when nobody is left.
 fn assign(call: &Call<'_>) -> Answer {
-    let args: AssignArgs = call.args()?;
+    let args: HumanAssignArgs = call.args()?;
     let (person, mut task) = person_and_task(call, &args.task_id)?;
     let agents = args.assigned_agent_ids.as_deref().unwrap_or_default();
     assignees::check_agents(call, agents, " does not belong to account")?;
@@ -207,7 +207,7 @@ fn assign(call: &Call<'_>) -> Answer {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct StatusArgs {
+struct HumanStatusArgs {
     task_id: Id<Task>,
     #[serde(deserialize_with = "status::word")]
     status: TaskStatus,
@@ -215,7 +215,7 @@ struct StatusArgs {
 }
 
 fn update_status(call: &Call<'_>) -> Answer {
-    let args: StatusArgs = call.args()?;
+    let args: HumanStatusArgs = call.args()?;
     let (person, mut task) = person_and_task(call, &args.task_id)?;
     status::move_by_person(call, &person, &mut task, args.status, args.blocked_reason.as_deref())?;
     done()
@@ -223,7 +223,7 @@ fn update_status(call: &Call<'_>) -> Answer {
 
 /// `/stop`: the task is blocked, and whoever worked on it puts it down.
 fn pause(call: &Call<'_>) -> Answer {
-    let args: OneTask = call.args()?;
+    let args: TaskArgs = call.args()?;
     let (person, mut task) = person_and_task(call, &args.task_id)?;
     match status::of(&task)? {
         TaskStatus::Blocked => return Ok(json!({"paused": false})),
@@ -254,7 +254,7 @@ fn pause(call: &Call<'_>) -> Answer {
 
 /// Back from `done` to `review`, without a word to anybody.
 fn reopen(call: &Call<'_>) -> Answer {
-    let args: OneTask = call.args()?;
+    let args: TaskArgs = call.args()?;
     let (person, mut task) = person_and_task(call, &args.task_id)?;
     let from = status::of(&task)?;
     ensure!(from == TaskStatus::Done, "Invalid operation: Can only reopen done tasks");
@@ -265,7 +265,7 @@ fn reopen(call: &Call<'_>) -> Answer {
 
 /// For good, with its thread and everything that tells of it; its documents stay.
 fn remove(call: &Call<'_>) -> Answer {
-    let args: OneTask = call.args()?;
+    let args: TaskArgs = call.args()?;
     let (_, task) = person_and_task(call, &args.task_id)?;
     let id = Some(task.id.as_str());
     clear::<Message>(call, THREAD, &[id])?;

@@ -18,7 +18,7 @@ pub(crate) const DOCUMENT_TYPE: Is = Is::OneOf(&["deliverable", "note", "templat
 
 /// What may change at once; absent fields stay as they are.
 #[derive(Default)]
-pub(crate) struct Changes {
+pub(crate) struct TaskChanges {
     /// The title, with the blanks around it.
     pub(crate) title: Option<String>,
     /// Markdown.
@@ -147,7 +147,7 @@ pub(crate) fn check_priority(priority: Option<f64>) -> Result<(), Refusal> {
     Ok(())
 }
 
-impl Changes {
+impl TaskChanges {
     /// The names of the fields that are given, whether or not they differ.
     pub(crate) fn names(&self) -> Vec<&'static str> {
         let given = [

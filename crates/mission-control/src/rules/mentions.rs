@@ -125,13 +125,13 @@ pub(crate) fn is_space(c: char) -> bool {
 }
 
 /// Names in lower case. Of two with the same name the later one answers to it.
-struct Names<V> {
+struct MentionNames<V> {
     by_name: HashMap<String, V>,
     /// How long names are, in bytes, each length once; the longest first.
     lengths: Vec<usize>,
 }
 
-impl<V: Copy> Names<V> {
+impl<V: Copy> MentionNames<V> {
     fn new(named: impl IntoIterator<Item = V>, name: impl Fn(V) -> String) -> Self {
         let by_name: HashMap<String, V> = named.into_iter().map(|one| (name(one), one)).collect();
         let mut lengths: Vec<usize> = by_name.keys().map(String::len).collect();
@@ -155,10 +155,10 @@ impl<V: Copy> Names<V> {
 
 /// The names that people and agents go by.
 struct Roll<'a> {
-    people: Names<&'a Membership>,
-    addresses: Names<&'a Membership>,
-    slugs: Names<&'a Doc<Agent>>,
-    names: Names<&'a Doc<Agent>>,
+    people: MentionNames<&'a Membership>,
+    addresses: MentionNames<&'a Membership>,
+    slugs: MentionNames<&'a Doc<Agent>>,
+    names: MentionNames<&'a Doc<Agent>>,
     qa: Option<&'a Doc<Agent>>,
 }
 
@@ -169,10 +169,10 @@ impl<'a> Roll<'a> {
         let people = || members.iter().map(|member| &member.row);
         let reviewers = || agents.iter().filter(|agent| reach::is_qa(&agent.row));
         Self {
-            people: Names::new(people(), |member| member.user_name.to_lowercase()),
-            addresses: Names::new(people(), local_part),
-            slugs: Names::new(agents, |agent| agent.row.slug.to_lowercase()),
-            names: Names::new(agents, |agent| agent.row.name.to_lowercase()),
+            people: MentionNames::new(people(), |member| member.user_name.to_lowercase()),
+            addresses: MentionNames::new(people(), local_part),
+            slugs: MentionNames::new(agents, |agent| agent.row.slug.to_lowercase()),
+            names: MentionNames::new(agents, |agent| agent.row.name.to_lowercase()),
             qa: reviewers()
                 .find(|agent| agent.row.slug.eq_ignore_ascii_case("qa"))
                 .or_else(|| reviewers().next()),

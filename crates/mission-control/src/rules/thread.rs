@@ -43,7 +43,7 @@ pub(crate) fn items(
     account: &Id<Account>,
     messages: Vec<Doc<Message>>,
 ) -> Result<Vec<ThreadItem>, StoreError> {
-    let mut names = Names::of(account);
+    let mut names = AuthorNames::of(account);
     let items = messages.into_iter().map(|message| {
         let author_name = names.author(tx, &message.row)?;
         let Message { author_type, author_id, content, created_at, .. } = message.row;
@@ -69,13 +69,13 @@ pub(crate) fn newest_messages(
 }
 
 /// What the authors of an account's messages are called today; each is looked up once.
-pub(crate) struct Names<'a> {
+pub(crate) struct AuthorNames<'a> {
     account: &'a Id<Account>,
     people: Option<HashMap<String, String>>,
     agents: HashMap<String, Option<String>>,
 }
 
-impl<'a> Names<'a> {
+impl<'a> AuthorNames<'a> {
     /// Nobody is looked up yet.
     pub(crate) fn of(account: &'a Id<Account>) -> Self {
         Self { account, people: None, agents: HashMap::new() }

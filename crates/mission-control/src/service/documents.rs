@@ -139,7 +139,7 @@ fn record(
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct ListArgs {
+struct ListDocumentsArgs {
     task_id: Option<Id<Task>>,
     #[serde(rename = "type")]
     document_type: Option<String>,
@@ -172,7 +172,7 @@ impl From<Doc<Document>> for Entry {
 
 /// §2.29.
 fn list(call: &Call<'_>) -> Answer {
-    let args: ListArgs = call.args()?;
+    let args: ListDocumentsArgs = call.args()?;
     let limit = clamp(args.limit.unwrap_or(50.0).floor(), 1.0, 100.0);
     let cap = if args.task_id.is_some() { 200.0 } else { 100.0 };
     let (limit, reads) = (take(limit)?, take(at_most(limit * 2.0, cap))?);

@@ -58,7 +58,7 @@ const MOST: f64 = 200.0;
 /// What a call for one task and some of its past brings along.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct OneTask {
+struct TaskLookupArgs {
     agent_id: Id<Agent>,
     task_id: Id<Task>,
     #[serde(default, deserialize_with = "number::optional")]
@@ -69,7 +69,7 @@ struct OneTask {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct ListArgs {
+struct ListTasksArgs {
     agent_id: Id<Agent>,
     status: Option<String>,
     assignee_agent_id: Option<Id<Agent>>,
@@ -79,7 +79,7 @@ struct ListArgs {
 
 /// §2.21.
 fn list(call: &Call<'_>) -> Answer {
-    let args: ListArgs = call.args()?;
+    let args: ListTasksArgs = call.args()?;
     let agent = reach::agent(call, &args.agent_id)?;
     reach::be_orchestrator(call, &agent, "list tasks")?;
     let limit = at_most(args.limit.unwrap_or(50.0), MOST);
@@ -126,7 +126,7 @@ fn last_changed_first(tasks: &mut [Doc<Task>]) {
 
 /// §2.22.
 fn get(call: &Call<'_>) -> Answer {
-    let args: OneTask = call.args()?;
+    let args: TaskLookupArgs = call.args()?;
     let agent = reach::agent(call, &args.agent_id)?;
     reach::be_orchestrator(call, &agent, "get tasks")?;
     value(&reach::own_task(call, &args.task_id)?)
@@ -203,7 +203,7 @@ fn relevance(task: &Task, wanted: &str) -> u8 {
 
 /// §2.25.
 fn load(call: &Call<'_>) -> Answer {
-    let args: OneTask = call.args()?;
+    let args: TaskLookupArgs = call.args()?;
     reach::agent(call, &args.agent_id)?;
     let task = reach::task(call, &args.task_id)?;
     let messages = clamp(args.message_limit.unwrap_or(10.0), 1.0, MOST);
@@ -247,7 +247,7 @@ impl From<Activity> for Happened {
 
 /// §2.26.
 fn history(call: &Call<'_>) -> Answer {
-    let args: OneTask = call.args()?;
+    let args: TaskLookupArgs = call.args()?;
     reach::agent(call, &args.agent_id)?;
     let task = reach::task(call, &args.task_id)?;
     let messages = clamp(args.message_limit.unwrap_or(25.0), 1.0, MOST);

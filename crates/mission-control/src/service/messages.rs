@@ -67,7 +67,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Writing {
+struct ServicePostArgs {
     task_id: Id<Task>,
     agent_id: Id<Agent>,
     content: String,
@@ -80,7 +80,7 @@ struct Writing {
 
 /// §2.12.
 fn create_message(call: &Call<'_>) -> Answer {
-    let args: Writing = call.args()?;
+    let args: ServicePostArgs = call.args()?;
     let agent = reach::agent(call, &args.agent_id)?;
     let task = reach::task(call, &args.task_id)?;
     let draft = Draft {
@@ -94,7 +94,7 @@ fn create_message(call: &Call<'_>) -> Answer {
 
 /// §2.13: the same for the orchestrator, who writes in any thread without being asked.
 fn create_task_message(call: &Call<'_>) -> Answer {
-    let args: Writing = call.args()?;
+    let args: ServicePostArgs = call.args()?;
     let agent = reach::agent(call, &args.agent_id)?;
     reach::be_orchestrator(call, &agent, "post task messages")?;
     let task = reach::task(call, &args.task_id)?;
@@ -107,7 +107,7 @@ fn posted(message: Result<Id<Message>, Refusal>) -> Answer {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Reading {
+struct ServiceThreadArgs {
     agent_id: Id<Agent>,
     task_id: Id<Task>,
     #[serde(default, deserialize_with = "number::optional")]
@@ -116,7 +116,7 @@ struct Reading {
 
 /// §2.23: of a task that is not there the thread is empty.
 fn list_task_thread(call: &Call<'_>) -> Answer {
-    let args: Reading = call.args()?;
+    let args: ServiceThreadArgs = call.args()?;
     let agent = reach::agent(call, &args.agent_id)?;
     reach::be_orchestrator(call, &agent, "read threads")?;
     let task: Option<Doc<Task>> = call.tx.get(&args.task_id)?;

@@ -55,14 +55,14 @@ pub(crate) const FUNCTIONS: &[Function] = &[
 ];
 
 #[derive(Deserialize)]
-struct Listing {
+struct ServiceListingArgs {
     #[serde(default, deserialize_with = "number::optional")]
     limit: Option<f64>,
 }
 
 /// §2.7: the oldest first, those in progress and those that failed, too.
 fn list_undelivered(call: &Call<'_>) -> Answer {
-    let args: Listing = call.args()?;
+    let args: ServiceListingArgs = call.args()?;
     let wanted = args.limit.filter(|limit| limit.is_finite()).unwrap_or(100.0);
     let limit = limit::take(limit::clamp(wanted.floor(), 1.0, limits::UNDELIVERED_ROWS.into()))?;
     let key = [Some(call.account_id().as_str()), Some("agent"), None];

@@ -14,7 +14,7 @@ use crate::function::{ACCOUNT, Function, TOKEN};
 use crate::number;
 use crate::rows::{Agent, Task};
 use crate::rules::activity::{self, Actor, Target};
-use crate::rules::fields::{self, Changes, Due};
+use crate::rules::fields::{self, Due, TaskChanges};
 use crate::rules::follow::Party;
 use crate::rules::status::{self, STATUS};
 use crate::rules::{assignees, flags, reach};
@@ -59,7 +59,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct StatusArgs {
+struct ServiceStatusArgs {
     task_id: Id<Task>,
     agent_id: Id<Agent>,
     #[serde(deserialize_with = "status::word")]
@@ -71,7 +71,7 @@ struct StatusArgs {
 
 /// §2.15.
 fn update_status(call: &Call<'_>) -> Answer {
-    let args: StatusArgs = call.args()?;
+    let args: ServiceStatusArgs = call.args()?;
     check_target(args.status)?;
     let agent = reach::agent(call, &args.agent_id)?;
     ensure!(
@@ -102,7 +102,7 @@ fn check_target(to: TaskStatus) -> Result<(), Refusal> {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct UpdateArgs {
+struct ServiceUpdateArgs {
     task_id: Id<Task>,
     agent_id: Id<Agent>,
     title: Option<String>,
@@ -121,7 +121,7 @@ struct UpdateArgs {
 
 /// §2.16.
 fn update(call: &Call<'_>) -> Answer {
-    let args: UpdateArgs = call.args()?;
+    let args: ServiceUpdateArgs = call.args()?;
     let reason = args.blocked_reason;
     check_reason(reason.as_deref())?;
     let agent = reach::agent(call, &args.agent_id)?;
@@ -131,7 +131,7 @@ fn update(call: &Call<'_>) -> Answer {
     );
     fields::check_lengths(args.title.as_deref(), args.description.as_deref())?;
     let mut task = reach::task(call, &args.task_id)?;
-    let changes = Changes {
+    let changes = TaskChanges {
         title: args.title,
         description: args.description,
         priority: args.priority,
@@ -172,7 +172,7 @@ fn set_fields(
     call: &Call<'_>,
     agent: &Doc<Agent>,
     task: &mut Doc<Task>,
-    changes: Changes,
+    changes: TaskChanges,
 ) -> Result<(), Refusal> {
     let names = changes.names();
     if names.is_empty() {

@@ -73,7 +73,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct CreateArgs {
+struct ServiceCreateArgs {
     agent_id: Id<Agent>,
     title: String,
     description: Option<String>,
@@ -92,7 +92,7 @@ struct CreateArgs {
 
 /// §2.17. Any status, any priority, the same agent twice: what the original lets through is let through (D26).
 fn create(call: &Call<'_>) -> Answer {
-    let args: CreateArgs = call.args()?;
+    let args: ServiceCreateArgs = call.args()?;
     check_reason(args.blocked_reason.as_deref())?;
     let creator = reach::agent(call, &args.agent_id)?;
     ensure!(
@@ -143,7 +143,7 @@ fn create(call: &Call<'_>) -> Answer {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct AssignArgs {
+struct ServiceAssignArgs {
     task_id: Id<Task>,
     agent_id: Id<Agent>,
     assigned_agent_ids: Vec<Id<Agent>>,
@@ -151,7 +151,7 @@ struct AssignArgs {
 
 /// §2.18. Only ever adds; a task from the inbox starts at once.
 fn assign(call: &Call<'_>) -> Answer {
-    let args: AssignArgs = call.args()?;
+    let args: ServiceAssignArgs = call.args()?;
     let agent = reach::agent(call, &args.agent_id)?;
     reach::be_orchestrator(call, &agent, "assign agents")?;
     let mut task = reach::task(call, &args.task_id)?;

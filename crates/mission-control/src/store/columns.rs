@@ -13,14 +13,14 @@ use crate::rows::{Account, Task};
 
 /// Where a task stands in its column. Of two tasks the one with the lesser place comes first.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
-pub(crate) struct Place {
+pub(crate) struct ColumnPosition {
     priority: f64,
     /// Negative, so that the last changed comes first.
     changed: f64,
     created: f64,
 }
 
-impl Place {
+impl ColumnPosition {
     /// The place of a task with these fields.
     pub(crate) fn new(priority: f64, updated_at: f64, created: f64) -> Self {
         Self { priority, changed: -updated_at, created }
@@ -87,7 +87,7 @@ impl Tx<'_> {
         &self,
         account: &Id<Account>,
         status: &str,
-        after: Option<Place>,
+        after: Option<ColumnPosition>,
         limit: usize,
     ) -> Result<Vec<Doc<Task>>, StoreError> {
         let of_column = of_column();
@@ -101,7 +101,7 @@ impl Tx<'_> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let found = match after {
             None => query.query_map(params![account.as_str(), status, limit], raw)?,
-            Some(Place { priority, changed, created }) => {
+            Some(ColumnPosition { priority, changed, created }) => {
                 let values = params![account.as_str(), status, limit, priority, changed, created];
                 query.query_map(values, raw)?
             }

@@ -3,11 +3,11 @@
 //! A call either happens as a whole or not at all, and what it answered is on the disk before the answer leaves.
 //! [`Store::write`] and [`Store::read`] hand out a [`Tx`]; it speaks in typed rows ([`Row`]) and named [`Index`]es,
 //! never in SQL. One connection writes; others read beside it, those of the runtime apart from those of people
-//! (`readers`), so that neither waits for the other. `news` knows what changed.
+//! (`readers`), so that neither waits for the other. `change_feed` knows what changed.
 
+mod change_feed;
 mod columns;
 mod id;
-mod news;
 mod open;
 mod readers;
 mod schema;
@@ -24,10 +24,10 @@ use rusqlite::{Connection, TransactionBehavior};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub(crate) use columns::{Card, Place};
+use change_feed::ChangeFeed;
+pub(crate) use change_feed::Touched;
+pub(crate) use columns::{Card, ColumnPosition};
 pub(crate) use id::{Id, table_of};
-use news::News;
-pub(crate) use news::Touched;
 use readers::Pool;
 pub(crate) use schema::*;
 pub(crate) use tx::{Doc, Tx};
@@ -43,7 +43,7 @@ pub(crate) trait Row: Serialize + DeserializeOwned {
 /// The data of one or several accounts.
 pub(crate) struct Store {
     writer: Mutex<Connection>,
-    news: News,
+    news: ChangeFeed,
     clock: Box<dyn Clock>,
     /// None for data in memory, which only one connection can reach.
     beside: Option<Beside>,

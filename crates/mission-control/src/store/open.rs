@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
-use super::news::News;
+use super::change_feed::ChangeFeed;
 use super::readers::Pool;
 use super::schema::{MIGRATIONS, Table, create, missing_indexes};
 use super::{Beside, Store, StoreError};
@@ -58,7 +58,7 @@ impl Store {
             Table::ALL.map(|table| format!("SELECT max(at) AS at FROM {}", table.name())).join(" UNION ALL ");
         let newest = format!("SELECT coalesce(max(at), 0.0) FROM ({newest})");
         let last_instant = writer.query_row(&newest, [], |row| row.get(0))?;
-        Ok(Self { writer: Mutex::new(writer), news: News::new(last_instant)?, clock, beside })
+        Ok(Self { writer: Mutex::new(writer), news: ChangeFeed::new(last_instant)?, clock, beside })
     }
 }
 

@@ -8,7 +8,7 @@ use rusqlite::types::Value as Field;
 use rusqlite::{Connection, OptionalExtension, params_from_iter};
 use serde::Serialize;
 
-use super::news::{News, Touched, Written};
+use super::change_feed::{ChangeFeed, Touched, Written};
 use super::schema::field;
 use super::{Id, Index, Row, StoreError, id};
 use crate::rows::Notification;
@@ -37,14 +37,14 @@ pub(crate) struct Tx<'a> {
     now: f64,
     last_instant: Cell<f64>,
     written: Rc<RefCell<Written>>,
-    news: &'a News,
+    news: &'a ChangeFeed,
     /// The number of the last change that this transaction certainly sees.
     seen: u64,
 }
 
 impl<'a> Tx<'a> {
     /// To be made before the transaction reads for the first time.
-    pub(super) fn new(database: &'a Connection, now: Millis, news: &'a News) -> Self {
+    pub(super) fn new(database: &'a Connection, now: Millis, news: &'a ChangeFeed) -> Self {
         let (seen, last_instant) = news.state();
         #[expect(clippy::cast_precision_loss, reason = "dates are far below 2^53 ms")]
         let now = (now.0 as f64).max(last_instant.floor());

@@ -5,13 +5,13 @@ use std::time::Instant;
 use log::info;
 use serde_json::json;
 
-use super::desk::{Desk, setback};
+use super::deps::{DeliveryDeps, setback};
 use crate::metrics::Via;
-use crate::tools::run::{Doubt, GRACE, Hands, NotNow, Ran, perform, settle};
+use crate::tools::run::{Doubt, GRACE, NotNow, Ran, ToolBackend, perform, settle};
 use mcr_core::delivery::journal::{Step, Wait};
-use mcr_core::delivery::{Job, Stage, Trouble, Work, effects};
+use mcr_core::delivery::{Job, Stage, ToolRounds, Trouble, tool_log};
 use mcr_core::gateway::{Reply, ToolCall, ToolOutput};
-use mcr_core::tools::{self, Caller, Kind, Offer, ToolError, ToolRequest};
+use mcr_core::tools::{self, Caller, Offer, ToolError, ToolErrorKind, ToolRequest};
 use mcr_model::clock::Millis;
 use mcr_model::{SessionKey, TaskId};
 
@@ -20,12 +20,12 @@ const OUTPUT_BYTES_MAX: usize = 64 * 1024;
 
 /// What follows from a reply with calls: they are to be made, and then their results go back.
 /// They go to `whom` the calls came from, whatever the session and the agent are called by then.
-pub(super) fn of(reply: Reply, whom: (SessionKey, String), before: Stage) -> Work {
+pub(super) fn of(reply: Reply, whom: (SessionKey, String), before: Stage) -> ToolRounds {
     let before = match before {
         Stage::Working(work) => work,
-        Stage::Fresh | Stage::Answered(_) | Stage::Notice(_) | Stage::Ended(_) => Work::default(),
+        Stage::Fresh | Stage::Answered(_) | Stage::Notice(_) | Stage::Ended(_) => ToolRounds::default(),
     };
-    Work {
+    ToolRounds {
         whom: before.whom.or(Some(whom)),
         pending: reply.calls.into(),
         doubt: None,
@@ -41,39 +41,39 @@ pub(super) fn make(
     job: &mut Job,
     (name, caller): (&str, &Caller<'_>),
     offer: &Offer,
-    desk: &Desk<'_>,
+    deps: &DeliveryDeps<'_>,
 ) -> Result<(), Trouble> {
-    let roster = desk.team.now();
-    let refresh = || desk.team.fetch(desk.mission).ok();
-    let hands = Hands { mission: desk.mission, roster: &roster, refresh: &refresh };
+    let roster = deps.team.now();
+    let refresh = || deps.team.fetch(deps.mission).ok();
+    let backend = ToolBackend { mission: deps.mission, roster: &roster, refresh: &refresh };
     while let Stage::Working(work) = &mut job.record.stage
         && let Some(call) = work.pending.front().cloned()
     {
-        if desk.inflight.is_stopped(&job.work) {
+        if deps.inflight.is_stopped(&job.work) {
             return Err(Trouble::Stopped);
         }
         let began = Instant::now();
         let refused = |error: &ToolError| {
-            desk.metrics.tool(Via::Turn, &call.name, Some(error.kind), began.elapsed());
+            deps.metrics.tool(Via::Turn, &call.name, Some(error.kind), began.elapsed());
             tools::render(Err(error))
         };
-        let output = match limit(work, desk) {
+        let output = match limit(work, deps) {
             Some(why) => {
                 info!("{name} ({}): {} was not run: {why}", job.work.id, call.name);
-                refused(&ToolError::new(Kind::Throttled, &why))
+                refused(&ToolError::new(ToolErrorKind::Throttled, &why))
             }
             None => match understood(work, &call, caller, offer) {
                 Err(error) => {
                     info!("{name} ({}): called {}: {error}", job.work.id, call.name);
                     refused(&error)
                 }
-                Ok(request) => one(job, name, &request, (caller, &hands), desk)?,
+                Ok(request) => one(job, name, &request, (caller, &backend), deps)?,
             },
         };
         if let Stage::Working(work) = &mut job.record.stage {
             done(work, &call, output);
         }
-        desk.note(job, Step::ToolResult, &call.name, Wait::Not);
+        deps.note(job, Step::ToolResult, &call.name, Wait::Not);
     }
     Ok(())
 }
@@ -81,7 +81,7 @@ pub(super) fn make(
 /// What a call asks for, if the caller may. Of one that may have happened it is only asked what became of it, whatever the
 /// caller may do now.
 fn understood(
-    work: &Work,
+    work: &ToolRounds,
     call: &ToolCall,
     caller: &Caller<'_>,
     offer: &Offer,
@@ -97,42 +97,42 @@ fn one(
     job: &mut Job,
     name: &str,
     request: &ToolRequest,
-    (caller, hands): (&Caller<'_>, &Hands<'_>),
-    desk: &Desk<'_>,
+    (caller, backend): (&Caller<'_>, &ToolBackend<'_>),
+    deps: &DeliveryDeps<'_>,
 ) -> Result<String, Trouble> {
     let (tool, began) = (request.name(), Instant::now());
-    let call = request.writes().then(|| effects::digest_of(request));
+    let call = request.writes().then(|| tool_log::digest_of(request));
     let doubt = work(job).and_then(|work| work.doubt);
     if let (None, Some(call)) = (doubt, &call)
-        && let Some(output) = desk.with_log(job, |record| record.effects.recall(call))
+        && let Some(output) = deps.with_log(job, |record| record.effects.recall(call))
     {
         info!("{name} ({}): called {tool} again after an interruption, and got its result", job.work.id);
         acted(job);
         return Ok(output);
     }
     let ran = match doubt {
-        Some(since) => settled(job, request, since, (caller, hands), desk)?,
-        None => carried_out(job, request, (caller, hands), desk)?,
+        Some(since) => settled(job, request, since, (caller, backend), deps)?,
+        None => carried_out(job, request, (caller, backend), deps)?,
     };
-    desk.metrics.tool(Via::Turn, tool, ran.error.as_ref().map(|error| error.kind), began.elapsed());
+    deps.metrics.tool(Via::Turn, tool, ran.error.as_ref().map(|error| error.kind), began.elapsed());
     match &ran.error {
         None => info!("{name} ({}): called {tool}", job.work.id),
         Some(error) => info!("{name} ({}): called {tool}: {error}", job.work.id),
     }
     if ran.stirs {
-        (desk.stir)();
+        (deps.stir)();
     }
     for id in ran.made {
-        desk.made(job, id);
+        deps.made(job, id);
     }
     let output = capped(ran.output);
     if ran.ok {
         acted(job);
     }
     // What may have happened is not done again either.
-    let unknown = ran.error.is_some_and(|error| error.kind == Kind::Unsettled);
+    let unknown = ran.error.is_some_and(|error| error.kind == ToolErrorKind::Unsettled);
     if let Some(call) = call.filter(|_| ran.ok || unknown) {
-        desk.with_log(job, |record| record.effects.keep(call, &output));
+        deps.with_log(job, |record| record.effects.keep(call, &output));
     }
     Ok(output)
 }
@@ -141,16 +141,16 @@ fn one(
 fn carried_out(
     job: &mut Job,
     request: &ToolRequest,
-    (caller, hands): (&Caller<'_>, &Hands<'_>),
-    desk: &Desk<'_>,
+    (caller, backend): (&Caller<'_>, &ToolBackend<'_>),
+    deps: &DeliveryDeps<'_>,
 ) -> Result<Ran, Trouble> {
     if let Some(work) = work(job) {
         work.calls += 1;
     }
     // What only looks may be done again.
     if request.writes() {
-        in_doubt(job, desk.clock.now());
-        if let Err(trouble) = desk.must_note(job, Step::ToolIntent, request.name()) {
+        in_doubt(job, deps.clock.now());
+        if let Err(trouble) = deps.must_note(job, Step::ToolIntent, request.name()) {
             if let Some(work) = work(job) {
                 work.calls -= 1;
                 work.doubt = None;
@@ -158,14 +158,14 @@ fn carried_out(
             return Err(trouble);
         }
     }
-    let performed = perform(request, caller, hands);
+    let performed = perform(request, caller, backend);
     if !performed.in_doubt {
         return Ok(performed.into());
     }
     info!("{}: the answer to {} was lost", job.work.id, request.name());
-    let since = desk.clock.now();
+    let since = deps.clock.now();
     in_doubt(job, since);
-    settled(job, request, since, (caller, hands), desk)
+    settled(job, request, since, (caller, backend), deps)
 }
 
 /// What became of a call of which it is not known since then whether it was carried out; made, if it was not.
@@ -173,23 +173,23 @@ fn settled(
     job: &mut Job,
     request: &ToolRequest,
     since: Millis,
-    (caller, hands): (&Caller<'_>, &Hands<'_>),
-    desk: &Desk<'_>,
+    (caller, backend): (&Caller<'_>, &ToolBackend<'_>),
+    deps: &DeliveryDeps<'_>,
 ) -> Result<Ran, Trouble> {
     let record = &job.record;
-    let is_known = |id: &str| desk.knows(record, id);
-    let requests = |task: &TaskId| desk.made.requests(task);
-    let doubt = Doubt { since: record.since, age: desk.age(since), is_known: &is_known, requests: &requests };
-    match settle(request, &doubt, caller, hands) {
+    let is_known = |id: &str| deps.knows(record, id);
+    let requests = |task: &TaskId| deps.made.requests(task);
+    let doubt = Doubt { since: record.since, age: deps.age(since), is_known: &is_known, requests: &requests };
+    match settle(request, &doubt, caller, backend) {
         Ok(performed) => Ok(performed.into()),
         Err(NotNow::Away(error)) => Err(setback(*error)),
         Err(NotNow::LostAgain(error)) => {
-            in_doubt(job, desk.clock.now());
+            in_doubt(job, deps.clock.now());
             Err(setback(*error))
         }
         Err(NotNow::Early(pause)) => {
             // As old as it says; it may have been made once more.
-            in_doubt(job, desk.clock.now() - GRACE.saturating_sub(pause));
+            in_doubt(job, deps.clock.now() - GRACE.saturating_sub(pause));
             Err(Trouble::OnItsWay(pause))
         }
     }
@@ -201,7 +201,7 @@ fn in_doubt(job: &mut Job, since: Millis) {
     }
 }
 
-fn work(job: &mut Job) -> Option<&mut Work> {
+fn work(job: &mut Job) -> Option<&mut ToolRounds> {
     match &mut job.record.stage {
         Stage::Working(work) => Some(work),
         Stage::Fresh | Stage::Answered(_) | Stage::Notice(_) | Stage::Ended(_) => None,
@@ -230,15 +230,15 @@ fn capped(output: String) -> String {
     json!({"success": true, "cut": words, "text": output[..end]}).to_string()
 }
 
-fn done(work: &mut Work, call: &ToolCall, output: String) {
+fn done(work: &mut ToolRounds, call: &ToolCall, output: String) {
     work.doubt = None;
     work.pending.pop_front();
     work.outputs.push(ToolOutput { call_id: call.call_id.clone(), output });
 }
 
 /// Why the next call is not made, if it is not. One that has begun is brought to its end.
-fn limit(work: &Work, desk: &Desk<'_>) -> Option<String> {
-    let (rounds, calls) = (desk.rules.rounds_max, desk.rules.calls_max);
+fn limit(work: &ToolRounds, deps: &DeliveryDeps<'_>) -> Option<String> {
+    let (rounds, calls) = (deps.rules.rounds_max, deps.rules.calls_max);
     let limit = if work.doubt.is_some() {
         return None;
     } else if work.rounds > rounds {

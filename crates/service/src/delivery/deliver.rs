@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use log::{Level, info, log, warn};
 
-use super::desk::Desk;
+use super::deps::DeliveryDeps;
 use super::notification::NotificationSteps;
-use super::settle::abandon;
+use super::recover_turn::abandon;
 use mcr_core::delivery::crash::HELD_MAX;
 use mcr_core::delivery::journal::{Note, Step, Wait};
 use mcr_core::delivery::retry::{self, Next};
@@ -20,7 +20,7 @@ use mcr_core::delivery::{End, Job, Notice, Outcome, Stage, Trouble, cause};
 use mcr_core::gateway::{self, GatewayError, Why};
 use mcr_core::work::Kind;
 use mcr_model::AgentId;
-use mcr_model::chance;
+use mcr_model::random;
 use mcr_model::redact::Redactor;
 
 /// The gateway lets nothing of an agent through for a minute or more after its key was refused.
@@ -32,87 +32,87 @@ const KEPT_CHARS: usize = 4_000;
 /// The steps of one kind of work.
 pub(super) trait Steps {
     /// Goes on behind the last note, as far as possible; how the delivery ended.
-    fn walk(&mut self, job: &mut Job, desk: &Desk<'_>) -> Result<End, Trouble>;
+    fn walk(&mut self, job: &mut Job, deps: &DeliveryDeps<'_>) -> Result<End, Trouble>;
 
     /// The attempt is over and does not end the work in the usual way: takes back what the attempt alone has set.
-    fn attempt_is_over(&mut self, desk: &Desk<'_>);
+    fn attempt_is_over(&mut self, deps: &DeliveryDeps<'_>);
 
     /// The line for people about this end, if there is to be one.
-    fn notice(&self, job: &Job, end: &End, trouble: &Trouble, desk: &Desk<'_>) -> Option<String>;
+    fn notice(&self, job: &Job, end: &End, trouble: &Trouble, deps: &DeliveryDeps<'_>) -> Option<String>;
 }
 
 /// Delivers as far as possible.
-pub fn deliver(job: &mut Job, desk: &Desk<'_>) -> Outcome {
+pub fn deliver(job: &mut Job, deps: &DeliveryDeps<'_>) -> Outcome {
     let work = job.work.clone();
     match &work.kind {
-        Kind::Notification(row) => attempt(job, &mut NotificationSteps::new(row, desk), desk),
+        Kind::Notification(row) => attempt(job, &mut NotificationSteps::new(row, deps), deps),
         #[cfg(feature = "test-kind")]
-        Kind::Test(test) => attempt(job, &mut super::test_kind::TestSteps(test), desk),
+        Kind::Test(test) => attempt(job, &mut super::test_kind::TestSteps(test), deps),
     }
 }
 
 /// Walks the steps, as far as they come today. A panic on the way is trouble of this delivery alone.
-fn attempt(job: &mut Job, steps: &mut dyn Steps, desk: &Desk<'_>) -> Outcome {
-    let _hand = desk.journal.in_hand(&job.work.id, desk.clock.now());
+fn attempt(job: &mut Job, steps: &mut dyn Steps, deps: &DeliveryDeps<'_>) -> Outcome {
+    let _hand = deps.journal.in_hand(&job.work.id, deps.clock.now());
     loop {
         let before = job.record.stage.clone();
-        let walked = catch_unwind(AssertUnwindSafe(|| walk(job, steps, desk)));
+        let walked = catch_unwind(AssertUnwindSafe(|| walk(job, steps, deps)));
         let trouble = match walked.unwrap_or(Err(Trouble::Broken)) {
-            Ok(end) => return closed(job, end, desk),
+            Ok(end) => return closed(job, end, deps),
             Err(trouble) => trouble,
         };
-        let trouble = ended_by_a_person(job, desk).unwrap_or_else(|| cooled(job, trouble, desk));
+        let trouble = ended_by_a_person(job, deps).unwrap_or_else(|| cooled(job, trouble, deps));
         if job.record.stage != before {
             // It has come further: the backend was there in between.
             job.record.failures.clear(cause::BACKEND_AWAY);
         }
-        let (answered, quiet) = desk.answers.now();
+        let (answered, quiet) = deps.answers.now();
         let trouble = retry::weighed(&mut job.record, trouble, answered, quiet);
-        match retry::after(&mut job.record, &trouble, &desk.rules.budget, chance::unit()) {
+        match retry::after(&mut job.record, &trouble, &deps.rules.budget, random::unit()) {
             Next::Again(pause) => {
-                steps.attempt_is_over(desk);
-                return rest(job, trouble, pause, desk);
+                steps.attempt_is_over(deps);
+                return rest(job, trouble, pause, deps);
             }
             Next::End(given_up) => {
                 // Its outcome is known. What fails behind that changes it no more.
                 if let Stage::Ended(end) = &job.record.stage {
                     let end = end.clone();
-                    steps.attempt_is_over(desk);
+                    steps.attempt_is_over(deps);
                     warn!(
                         "{}: {}, but not settled at Mission Control: {trouble}",
-                        name(job, desk),
+                        name(job, deps),
                         end.name()
                     );
-                    return closed(job, end, desk);
+                    return closed(job, end, deps);
                 }
                 if matches!(trouble, Trouble::GivenUp | Trouble::Stopped | Trouble::Crashes(_)) {
-                    abandon(job, &trouble, desk);
+                    abandon(job, &trouble, deps);
                 }
-                give_up(job, given_up, &trouble, steps, desk);
+                give_up(job, given_up, &trouble, steps, deps);
             }
         }
     }
 }
 
-fn walk(job: &mut Job, steps: &mut dyn Steps, desk: &Desk<'_>) -> Result<End, Trouble> {
-    if let Some(trouble) = ended_by_a_person(job, desk) {
+fn walk(job: &mut Job, steps: &mut dyn Steps, deps: &DeliveryDeps<'_>) -> Result<End, Trouble> {
+    if let Some(trouble) = ended_by_a_person(job, deps) {
         return Err(trouble);
     }
     if job.record.held >= HELD_MAX && is_unfinished(&job.record.stage) {
         return Err(Trouble::Crashes(job.record.held));
     }
-    steps.walk(job, desk)
+    steps.walk(job, deps)
 }
 
 /// What fails inside while the agent's key cools down is the key's fault.
-fn cooled(job: &Job, trouble: Trouble, desk: &Desk<'_>) -> Trouble {
-    let (agent, now) = (&job.work.track.agent, desk.clock.now());
+fn cooled(job: &Job, trouble: Trouble, deps: &DeliveryDeps<'_>) -> Trouble {
+    let (agent, now) = (&job.work.track.agent, deps.clock.now());
     match trouble {
         Trouble::Gateway(error) if error.why == Why::ProviderRefused => {
-            desk.cooling.begins(agent, now);
+            deps.cooldown.begins(agent, now);
             Trouble::Gateway(error)
         }
-        Trouble::Gateway(error) if error.why == Why::Internal && desk.cooling.holds(agent, now) => {
+        Trouble::Gateway(error) if error.why == Why::Internal && deps.cooldown.holds(agent, now) => {
             let refused = GatewayError::new(gateway::Class::Transient, Why::ProviderRefused, None);
             Trouble::Gateway(GatewayError { not_before: Some(COOLING_PAUSE), ..refused })
         }
@@ -121,9 +121,9 @@ fn cooled(job: &Job, trouble: Trouble, desk: &Desk<'_>) -> Trouble {
 }
 
 /// From here on nothing but the end is left: a line for people, if there is to be one, and the mark.
-fn give_up(job: &mut Job, end: End, trouble: &Trouble, steps: &dyn Steps, desk: &Desk<'_>) {
-    desk.let_go(job);
-    let name = name(job, desk);
+fn give_up(job: &mut Job, end: End, trouble: &Trouble, steps: &dyn Steps, deps: &DeliveryDeps<'_>) {
+    deps.let_go(job);
+    let name = name(job, deps);
     // What a person wanted is no warning.
     let level = if matches!(end, End::Stopped) { Level::Info } else { Level::Warn };
     log!(level, "{name}: {}: {trouble}", end.name());
@@ -139,47 +139,47 @@ fn give_up(job: &mut Job, end: End, trouble: &Trouble, steps: &dyn Steps, desk: 
         job.record.stage = Stage::Ended(notice.end.clone());
         return;
     }
-    job.record.stage = match steps.notice(job, &end, trouble, desk) {
+    job.record.stage = match steps.notice(job, &end, trouble, deps) {
         Some(line) => Stage::Notice(Notice::new(line, end)),
         None => Stage::Ended(end),
     };
 }
 
-fn closed(job: &mut Job, end: End, desk: &Desk<'_>) -> Outcome {
-    desk.inflight.is_over(&job.work.id);
-    desk.let_go(job);
+fn closed(job: &mut Job, end: End, deps: &DeliveryDeps<'_>) -> Outcome {
+    deps.inflight.is_over(&job.work.id);
+    deps.let_go(job);
     let words = in_short(&end);
     // What was given up or stopped was said when that was decided.
     if !matches!(end, End::Dead(_) | End::Stopped) {
-        info!("{}: {words}", name(job, desk));
+        info!("{}: {words}", name(job, deps));
     }
-    let note = Note::of(&job.work, desk.clock.now()).record(&job.record).step(Step::Ended, &words);
-    desk.write(&note.ends(&end), Wait::Not);
+    let note = Note::of(&job.work, deps.clock.now()).record(&job.record).step(Step::Ended, &words);
+    deps.write(&note.ends(&end), Wait::Not);
     Outcome::Closed(end)
 }
 
-fn rest(job: &Job, trouble: Trouble, pause: Option<Duration>, desk: &Desk<'_>) -> Outcome {
+fn rest(job: &Job, trouble: Trouble, pause: Option<Duration>, deps: &DeliveryDeps<'_>) -> Outcome {
     // What concerns all rows is told once, where the gate is; who waits has said so once.
     let quiet = trouble.is_everybodys() || trouble.is_patience();
     let level = if quiet { Level::Debug } else { Level::Info };
     let words = trouble.to_string();
-    log!(level, "{}: {}.{}", name(job, desk), words.trim_end_matches('.'), next_attempt(pause));
-    let now = desk.clock.now();
+    log!(level, "{}: {}.{}", name(job, deps), words.trim_end_matches('.'), next_attempt(pause));
+    let now = deps.clock.now();
     let note = Note::of(&job.work, now).record(&job.record).step(Step::Rests, &words);
-    desk.write(&note.rests(pause.map(|pause| now + pause)), Wait::Not);
+    deps.write(&note.rests(pause.map(|pause| now + pause)), Wait::Not);
     Outcome::Again { trouble, pause }
 }
 
 /// Whether a person does not want to wait for the agent any longer, or has stopped its work. An answer that is there is
 /// posted all the same.
-fn ended_by_a_person(job: &Job, desk: &Desk<'_>) -> Option<Trouble> {
+fn ended_by_a_person(job: &Job, deps: &DeliveryDeps<'_>) -> Option<Trouble> {
     if !job.record.needs_turn() {
         return None;
     }
-    if desk.inflight.is_given_up(&job.work.id) {
+    if deps.inflight.is_given_up(&job.work.id) {
         return Some(Trouble::GivenUp);
     }
-    desk.inflight.is_stopped(&job.work).then_some(Trouble::Stopped)
+    deps.inflight.is_stopped(&job.work).then_some(Trouble::Stopped)
 }
 
 /// Whether more is left to do than to tell people of an end, and to mark it.
@@ -188,8 +188,8 @@ fn is_unfinished(stage: &Stage) -> bool {
 }
 
 /// How the log calls a delivery: what it is, for whom, and the row.
-fn name(job: &Job, desk: &Desk<'_>) -> String {
-    let roster = desk.team.now();
+fn name(job: &Job, deps: &DeliveryDeps<'_>) -> String {
+    let roster = deps.team.now();
     let agent = roster.agent(&AgentId::new(&job.work.track.agent)).map(|agent| agent.slug.as_str());
     format!("{} for {} ({})", job.work.name(), agent.unwrap_or(&job.work.track.agent), job.work.id)
 }

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use crossbeam_channel::Sender;
 
-use super::held::{Held, Reading, Standing};
+use super::active_delivery::{ActiveDelivery, Reading, Standing};
 use mcr_core::delivery::Record;
-use mcr_core::delivery::effects::Effects;
+use mcr_core::delivery::tool_log::ToolLog;
 use mcr_core::gateway::LifeSigns;
 use mcr_core::work::{Track, Work, WorkId};
 use mcr_model::SessionKey;
@@ -19,19 +19,19 @@ use mcr_model::clock::Millis;
 /// All turns under way. Clones are the same.
 #[derive(Clone, Debug)]
 pub struct InFlight {
-    inside: Arc<Mutex<Inside>>,
+    inside: Arc<Mutex<InFlightState>>,
     bell: Sender<()>,
     lists: Arc<AtomicU64>,
 }
 
 #[derive(Debug, Default)]
-struct Inside {
+struct InFlightState {
     last: u64,
-    turns: BTreeMap<u64, Life>,
+    turns: BTreeMap<u64, TurnActivity>,
     /// Rows whose turn showed no sign of life for too long, and since when; until something new is known of them.
     stuck: BTreeMap<WorkId, Millis>,
     /// Deliveries that agents were put to work on: each from its first turn until its answer is there, or it is over.
-    held: HashMap<WorkId, Arc<Held>>,
+    held: HashMap<WorkId, Arc<ActiveDelivery>>,
     /// The one of them that each agent is at work on about each task: what the agent calls belongs to it.
     at_work: HashMap<Track, WorkId>,
     /// Rows for which a person does not want to wait any longer.
@@ -40,7 +40,7 @@ struct Inside {
 
 /// One turn under way.
 #[derive(Clone, Debug)]
-pub struct Life {
+pub struct TurnActivity {
     /// For which work.
     pub work: WorkId,
     /// Whose turn it is.
@@ -108,12 +108,12 @@ impl InFlight {
         Self { inside: Arc::default(), bell, lists: Arc::default() }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inside> {
+    fn lock(&self) -> MutexGuard<'_, InFlightState> {
         self.inside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A turn begins; it is over when the guard goes.
-    pub fn enter(&self, life: Life) -> Guard<'_> {
+    pub fn enter(&self, life: TurnActivity) -> Guard<'_> {
         let mut inside = self.lock();
         inside.last += 1;
         let number = inside.last;
@@ -126,7 +126,7 @@ impl InFlight {
     }
 
     /// All of them, with their numbers.
-    pub(super) fn turns(&self) -> Vec<(u64, Life)> {
+    pub(super) fn turns(&self) -> Vec<(u64, TurnActivity)> {
         self.lock().turns.iter().map(|(number, life)| (*number, life.clone())).collect()
     }
 
@@ -173,9 +173,9 @@ impl InFlight {
 
     /// The delivery that its agent is at work on from now on. Another one that was in its place keeps its tool log here
     /// for its next attempt.
-    fn put(&self, work: &Arc<Work>, record: &Record) -> Arc<Held> {
+    fn put(&self, work: &Arc<Work>, record: &Record) -> Arc<ActiveDelivery> {
         let mut inside = self.lock();
-        let begun = || Arc::new(Held::new(Arc::clone(work), record.clone()));
+        let begun = || Arc::new(ActiveDelivery::new(Arc::clone(work), record.clone()));
         let held = Arc::clone(inside.held.entry(work.id.clone()).or_insert_with(begun));
         let before = inside.at_work.insert(work.track.clone(), work.id.clone());
         let before = before.filter(|before| *before != work.id);
@@ -188,19 +188,19 @@ impl InFlight {
     }
 
     /// What the agent of this track is at work on.
-    pub fn held(&self, track: &Track) -> Option<Arc<Held>> {
+    pub fn held(&self, track: &Track) -> Option<Arc<ActiveDelivery>> {
         let inside = self.lock();
         inside.at_work.get(track).and_then(|row| inside.held.get(row)).cloned()
     }
 
     /// This delivery, if its agent was put to work on it.
-    pub(super) fn held_of(&self, work: &Work) -> Option<Arc<Held>> {
+    pub(super) fn held_of(&self, work: &Work) -> Option<Arc<ActiveDelivery>> {
         self.lock().held.get(&work.id).cloned()
     }
 
     /// The agent has answered, or will not: what it calls from now on belongs to nothing. What it calls just now is
     /// waited for. The tool log, if there was a live one.
-    pub(super) fn let_go(&self, work: &Work) -> Option<Effects> {
+    pub(super) fn let_go(&self, work: &Work) -> Option<ToolLog> {
         let held = self.take(work)?;
         held.let_go();
         Some(held.effects())
@@ -213,7 +213,7 @@ impl InFlight {
         }
     }
 
-    fn take(&self, work: &Work) -> Option<Arc<Held>> {
+    fn take(&self, work: &Work) -> Option<Arc<ActiveDelivery>> {
         let mut inside = self.lock();
         let held = inside.held.remove(&work.id)?;
         if inside.at_work.get(&work.track).is_some_and(|at_work| *at_work == work.id) {
@@ -240,7 +240,7 @@ impl InFlight {
     }
 
     /// A person has stopped the work on the row's task: its turn is not waited for, and its agent's calls are refused.
-    pub(super) fn stop(&self, held: &Held) {
+    pub(super) fn stop(&self, held: &ActiveDelivery) {
         let inside = self.lock();
         held.stop();
         inside.turns.values().filter(|life| life.work == held.work().id).for_each(|life| life.pulse.end());
@@ -252,7 +252,7 @@ impl InFlight {
     }
 
     /// All deliveries that agents are at work on about tasks, but for those that are stopped.
-    pub(super) fn held_on_tasks(&self) -> Vec<Arc<Held>> {
+    pub(super) fn held_on_tasks(&self) -> Vec<Arc<ActiveDelivery>> {
         let inside = self.lock();
         let held = inside.at_work.values().filter_map(|work| inside.held.get(work));
         held.filter(|held| held.work().track.task().is_some() && !held.is_stopped()).cloned().collect()
@@ -313,12 +313,12 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::delivery::held::{Pen, Turnout};
+    use crate::delivery::active_delivery::{JournalHandle, Turnout};
     use mcr_core::delivery::journal::{Note, Step, Wait};
     use mcr_core::tools::ToolRequest;
     use mcr_model::clock::SystemClock;
     use mcr_model::{BehaviorFlags, Notification, TaskId};
-    use mcr_store::ledger::Paper;
+    use mcr_store::ledger::MemoryLedger;
 
     fn work(id: &str) -> Arc<Work> {
         let row = json!({"_id": id, "type": "mention", "recipientType": "agent", "recipientId": "a",
@@ -336,10 +336,10 @@ mod tests {
     }
 
     /// The agent makes a call over HTTP; what it is told, if that was known before.
-    fn calls(held: &Held, journal: &Paper) -> Option<String> {
-        let pen = Pen { journal, clock: &SystemClock };
-        held.hears(pen);
-        match held.begin(&request(), None, 8, pen) {
+    fn calls(held: &ActiveDelivery, journal: &MemoryLedger) -> Option<String> {
+        let handle = JournalHandle { journal, clock: &SystemClock };
+        held.hears(handle);
+        match held.begin(&request(), None, 8, handle) {
             Turnout::Known(output) => Some(output),
             Turnout::Make(making) => {
                 making.carried_out("moved", vec!["message_1".to_owned()]);
@@ -352,7 +352,7 @@ mod tests {
     /// The worker's own record is older than what the agent has called since, and its notes are not.
     #[test]
     fn a_note_of_the_worker_has_what_the_agent_has_called_meanwhile() {
-        let (inflight, journal) = (InFlight::new(crossbeam_channel::bounded(1).0), Paper::default());
+        let (inflight, journal) = (InFlight::new(crossbeam_channel::bounded(1).0), MemoryLedger::default());
         let (work, record) = (work("n1"), Record::default());
         inflight.hold(&work, &record, standing(), Reading::default());
         let held = inflight.held_of(&work).unwrap();
@@ -370,7 +370,7 @@ mod tests {
     /// goes on, it still knows what was called for it, whatever its worker has remembered.
     #[test]
     fn a_delivery_that_another_one_has_passed_keeps_its_tool_log() {
-        let (inflight, journal) = (InFlight::new(crossbeam_channel::bounded(1).0), Paper::default());
+        let (inflight, journal) = (InFlight::new(crossbeam_channel::bounded(1).0), MemoryLedger::default());
         let (first, second, record) = (work("n1"), work("n2"), Record::default());
         let begins = |work: &Arc<Work>| {
             inflight.hold(work, &record, standing(), Reading::default());
@@ -379,8 +379,8 @@ mod tests {
         let held = begins(&first);
         assert_eq!(calls(&held, &journal), None);
         let passing = begins(&second);
-        let pen = Pen { journal: &journal, clock: &SystemClock };
-        assert!(matches!(held.begin(&request(), None, 8, pen), Turnout::Over));
+        let handle = JournalHandle { journal: &journal, clock: &SystemClock };
+        assert!(matches!(held.begin(&request(), None, 8, handle), Turnout::Over));
         assert_eq!(calls(&passing, &journal), None, "it has a log of its own");
         inflight.let_go(&second);
         let (held, mut again) = (begins(&first), record.clone());

@@ -2,18 +2,18 @@
 
 use log::{debug, info};
 
+use super::active_delivery::{Reading, tell_of_doubts};
 use super::deliver::Steps;
-use super::desk::{Desk, setback};
-use super::held::{Reading, tell_of_doubts};
+use super::deps::{DeliveryDeps, setback};
 use super::post::post;
-use super::settle::settle;
-use super::talk::{Spoken, talk};
+use super::recover_turn::settle;
+use super::turn_loop::{Spoken, talk};
 use mcr_clients::convex;
 use mcr_clients::mission::{GetDeliveryContext, MarkDelivered, MarkDeliveryEnded, MarkRead};
 use mcr_core::delivery::journal::{Step, Wait};
 use mcr_core::delivery::policy::{self, OnSilence, Skip, Verdict};
-use mcr_core::delivery::reply::{self, Said, Silence};
-use mcr_core::delivery::{End, Job, PendingAnswer, Record, Stage, Trouble, tell};
+use mcr_core::delivery::reply::{self, AgentReply, Silence};
+use mcr_core::delivery::{End, Job, PendingAnswer, Record, Stage, Trouble, thread_notices};
 use mcr_model::clock::Millis;
 use mcr_model::limits::MESSAGE_CHARS;
 use mcr_model::{DeliveryContext, Notification, NotificationType, TaskStatus};
@@ -27,26 +27,26 @@ pub(super) struct NotificationSteps<'a> {
 
 impl<'a> NotificationSteps<'a> {
     /// The delivery of this notification begins, or goes on.
-    pub(super) fn new(row: &'a Notification, desk: &Desk<'_>) -> Self {
-        desk.made.begins(row);
+    pub(super) fn new(row: &'a Notification, deps: &DeliveryDeps<'_>) -> Self {
+        deps.made.begins(row);
         Self { row, typing: false }
     }
 }
 
 impl Steps for NotificationSteps<'_> {
-    fn walk(&mut self, job: &mut Job, desk: &Desk<'_>) -> Result<End, Trouble> {
+    fn walk(&mut self, job: &mut Job, deps: &DeliveryDeps<'_>) -> Result<End, Trouble> {
         let row = self.row;
         if job.record.needs_turn() {
-            let found = settle(job, desk)?;
+            let found = settle(job, deps)?;
             // A stop that comes with a later list is not in the context.
-            let lists = desk.inflight.lists();
-            let context = context(row, desk)?;
+            let lists = deps.inflight.lists();
+            let context = context(row, deps)?;
             // This far nobody but another runtime can have marked it.
             if context.notification.delivered_at.is_some() && !job.record.reopened {
                 return Ok(End::Gone);
             }
             if is_taken(row, &job.record, &context) {
-                return Err(Trouble::Taken);
+                return Err(Trouble::StartedElsewhere);
             }
             // An answer that has come is posted; calls are not made.
             let answered = found.as_ref().is_some_and(|reply| reply.calls.is_empty());
@@ -61,31 +61,31 @@ impl Steps for NotificationSteps<'_> {
                     let heard = &context.notification;
                     job.record.heard = Some((heard.message_id.clone(), heard.created_at));
                     job.record.stage = Stage::Ended(End::Skipped(why));
-                    desk.let_go(job);
+                    deps.let_go(job);
                 }
                 // Work that has begun is brought to its end: its own tools may be what changed the board.
                 Verdict::Skip(_) | Verdict::Deliver => {
-                    job.record.waits = tell::who_waits(&context);
-                    self.typing = mark_read(row, desk);
-                    let spoken = talk(job, (&context, Reading::of(&context, lists)), found, desk)?;
+                    job.record.waits = thread_notices::who_waits(&context);
+                    self.typing = mark_read(row, deps);
+                    let spoken = talk(job, (&context, Reading::of(&context, lists)), found, deps)?;
                     job.record.stage = meaning(row, &context, &spoken)?;
-                    desk.let_go(job);
+                    deps.let_go(job);
                     tell_of_doubts(&job.work.id, &job.record.effects);
                     // What was paid for is kept before anything else is done with it.
                     let silent = matches!(job.record.stage, Stage::Ended(End::Silent(_)));
                     let words = if silent { "the agent has nothing to say" } else { "" };
-                    desk.note(job, Step::TextReady, words, Wait::ForDisk);
+                    deps.note(job, Step::TextReady, words, Wait::ForDisk);
                 }
             }
         }
-        post(job, desk)?;
+        post(job, deps)?;
         let end = ended(job)?;
         job.record.unmarked = true;
-        mark(row, &job.record, desk)?;
+        mark(row, &job.record, deps)?;
         job.record.unmarked = false;
         // With the mark the board shows no "typing" any more.
         self.typing = false;
-        if !has_moved(row, &job.record, desk)? {
+        if !has_moved(row, &job.record, deps)? {
             return Ok(end);
         }
         // It needs a turn again, and whether one may begin is not decided here.
@@ -93,17 +93,17 @@ impl Steps for NotificationSteps<'_> {
         Err(Trouble::Moved)
     }
 
-    fn attempt_is_over(&mut self, desk: &Desk<'_>) {
+    fn attempt_is_over(&mut self, deps: &DeliveryDeps<'_>) {
         if !std::mem::take(&mut self.typing) {
             return;
         }
-        if let Err(error) = desk.mission.ask(&MarkDeliveryEnded { notification_id: &self.row.id }) {
+        if let Err(error) = deps.mission.ask(&MarkDeliveryEnded { notification_id: &self.row.id }) {
             debug!("{}: the end of the attempt is not marked: {error}", self.row.id);
         }
     }
 
-    fn notice(&self, job: &Job, end: &End, trouble: &Trouble, desk: &Desk<'_>) -> Option<String> {
-        tell::line(self.row, &job.record, end, trouble, desk.rules.notes)
+    fn notice(&self, job: &Job, end: &End, trouble: &Trouble, deps: &DeliveryDeps<'_>) -> Option<String> {
+        thread_notices::line(self.row, &job.record, end, trouble, deps.rules.notes)
     }
 }
 
@@ -150,13 +150,13 @@ fn ended(job: &Job) -> Result<End, Trouble> {
 
 /// Whether a later message was folded into the row while the agent was at work on the one before (W-1). The mark cannot
 /// tell: it has no condition. So the row is read once more behind it; only thread updates are folded.
-fn has_moved(row: &Notification, record: &Record, desk: &Desk<'_>) -> Result<bool, Trouble> {
+fn has_moved(row: &Notification, record: &Record, deps: &DeliveryDeps<'_>) -> Result<bool, Trouble> {
     let Some(heard) = record.heard.as_ref().filter(|_| row.kind == NotificationType::ThreadUpdate) else {
         return Ok(false);
     };
     let asked = GetDeliveryContext { notification_id: &row.id };
     // `/stop` starts nobody, so it needs no delivery of its own.
-    let now = desk.mission.ask(&asked).map_err(setback)?.filter(|now| !policy::is_stop_command(now));
+    let now = deps.mission.ask(&asked).map_err(setback)?.filter(|now| !policy::is_stop_command(now));
     let moved = now.map(|now| now.notification).is_some_and(|now| (now.message_id, now.created_at) != *heard);
     if moved {
         info!("{}: a later message has come into it", row.id);
@@ -165,21 +165,21 @@ fn has_moved(row: &Notification, record: &Record, desk: &Desk<'_>) -> Result<boo
 }
 
 /// Read now and not earlier: what was true when the row was listed may be true no more (W-36).
-fn context(row: &Notification, desk: &Desk<'_>) -> Result<DeliveryContext, Trouble> {
+fn context(row: &Notification, deps: &DeliveryDeps<'_>) -> Result<DeliveryContext, Trouble> {
     let asked = GetDeliveryContext { notification_id: &row.id };
-    let context = desk.mission.ask(&asked).map_err(|error| match error.class {
+    let context = deps.mission.ask(&asked).map_err(|error| match error.class {
         convex::Class::Gone => Trouble::NoContext,
         convex::Class::Transient | convex::Class::Refused | convex::Class::Ambiguous => setback(error),
     });
     let context = context?.ok_or(Trouble::NoContext)?;
     let notification = &context.notification;
-    let ours = notification.account_id.as_ref().is_none_or(|account| account == desk.mission.account());
+    let ours = notification.account_id.as_ref().is_none_or(|account| account == deps.mission.account());
     if notification.id == row.id && ours { Ok(context) } else { Err(Trouble::Foreign) }
 }
 
 /// Whether the board shows "typing" from now on. That it cannot is no reason not to answer.
-fn mark_read(row: &Notification, desk: &Desk<'_>) -> bool {
-    let marked = desk.mission.ask(&MarkRead { notification_id: &row.id });
+fn mark_read(row: &Notification, deps: &DeliveryDeps<'_>) -> bool {
+    let marked = deps.mission.ask(&MarkRead { notification_id: &row.id });
     let marked = marked.inspect_err(|error| debug!("{}: not marked as read: {error}", row.id));
     // If only the answer was lost it does.
     marked.map_or_else(|error| error.ran != convex::Ran::No, |_| true)
@@ -188,13 +188,13 @@ fn mark_read(row: &Notification, desk: &Desk<'_>) -> bool {
 /// What the agent's answer asks for.
 fn meaning(row: &Notification, context: &DeliveryContext, spoken: &Spoken) -> Result<Stage, Trouble> {
     let silence = match reply::read(spoken.text.as_deref()) {
-        Said::Text(text) if row.task_id.is_none() => return Ok(Stage::Ended(End::Kept(text))),
-        Said::Text(text) => {
+        AgentReply::Text(text) if row.task_id.is_none() => return Ok(Stage::Ended(End::Kept(text))),
+        AgentReply::Text(text) => {
             let parts = reply::split(&text, MESSAGE_CHARS);
             let advance = takes_up_work(context);
             return Ok(Stage::Answered(PendingAnswer::new(parts, advance)));
         }
-        Said::Silence(silence) => silence,
+        AgentReply::Silence(silence) => silence,
     };
     let author = context.message.as_ref().map(|message| &message.author_type);
     let due = policy::on_silence(&context.notification.kind, author) == OnSilence::AskAgain;
@@ -213,11 +213,11 @@ fn takes_up_work(context: &DeliveryContext) -> bool {
 }
 
 /// Tells the backend that the row is settled.
-fn mark(row: &Notification, record: &Record, desk: &Desk<'_>) -> Result<(), Trouble> {
+fn mark(row: &Notification, record: &Record, deps: &DeliveryDeps<'_>) -> Result<(), Trouble> {
     match &record.stage {
         Stage::Ended(end) if end.is_marked() => {
             let mark = MarkDelivered { notification_id: &row.id };
-            desk.mission.ask(&mark).map(drop).map_err(setback)
+            deps.mission.ask(&mark).map(drop).map_err(setback)
         }
         Stage::Ended(_) | Stage::Fresh | Stage::Working(_) | Stage::Answered(_) | Stage::Notice(_) => Ok(()),
     }

@@ -2,29 +2,33 @@
 
 use log::info;
 
-use super::desk::{Desk, setback};
+use super::deps::{DeliveryDeps, setback};
 use crate::tools::run::GRACE;
 use mcr_clients::convex;
 use mcr_clients::mission::{LoadTask, PostMessage, UpdateTaskStatus};
+use mcr_core::delivery::failure::Weight;
 use mcr_core::delivery::journal::{Step, Wait};
-use mcr_core::delivery::trouble::Weight;
 use mcr_core::delivery::{End, Job, Record, Stage, Trouble};
 use mcr_core::work::Work;
 use mcr_model::clock::Millis;
 use mcr_model::{AgentId, MessageId, NotificationId, TaskId, TaskStatus, ThreadItem, limits};
 
 /// Posts what is not posted yet, and moves the task on.
-pub(super) fn post(job: &mut Job, desk: &Desk<'_>) -> Result<(), Trouble> {
+pub(super) fn post(job: &mut Job, deps: &DeliveryDeps<'_>) -> Result<(), Trouble> {
     let Some(task) = job.work.track.task().cloned() else { return Ok(()) };
     let agent = AgentId::new(&job.work.track.agent);
     match &job.record.stage {
-        Stage::Answered(_) => post_answer(job, (&agent, &task), desk),
-        Stage::Notice(_) => post_notice(job, (&agent, &task), desk),
+        Stage::Answered(_) => post_answer(job, (&agent, &task), deps),
+        Stage::Notice(_) => post_notice(job, (&agent, &task), deps),
         Stage::Fresh | Stage::Working(_) | Stage::Ended(_) => Ok(()),
     }
 }
 
-fn post_answer(job: &mut Job, (agent, task): (&AgentId, &TaskId), desk: &Desk<'_>) -> Result<(), Trouble> {
+fn post_answer(
+    job: &mut Job,
+    (agent, task): (&AgentId, &TaskId),
+    deps: &DeliveryDeps<'_>,
+) -> Result<(), Trouble> {
     while let Stage::Answered(answer) = &job.record.stage
         && let Some(content) = answer.parts.get(answer.posted).cloned()
     {
@@ -45,26 +49,26 @@ fn post_answer(job: &mut Job, (agent, task): (&AgentId, &TaskId), desk: &Desk<'_
             since: job.record.since,
         };
         let stood = match doubt {
-            Some(since) => letter.stands(&job.record, since, desk)?,
+            Some(since) => letter.stands(&job.record, since, deps)?,
             None => None,
         };
         let id = match stood {
             Some(id) => id,
-            None => letter.put(job, desk)?,
+            None => letter.put(job, deps)?,
         };
-        desk.made(job, id.to_string());
+        deps.made(job, id.to_string());
         job.record.answered |= letter.key.is_some();
         if let Stage::Answered(answer) = &mut job.record.stage {
             (answer.posted, answer.doubt) = (part + 1, None);
         }
-        desk.note(job, Step::Posted, &letter.in_words(&job.work), Wait::Not);
-        (desk.stir)();
+        deps.note(job, Step::Posted, &letter.in_words(&job.work), Wait::Not);
+        (deps.stir)();
     }
     let Stage::Answered(answer) = &job.record.stage else { return Ok(()) };
     let (messages, advance) = (answer.parts.len(), answer.advance);
     if advance {
-        take_up(agent, task, desk)?;
-        desk.note(job, Step::Advanced, "to in_progress", Wait::Not);
+        take_up(agent, task, deps)?;
+        deps.note(job, Step::Advanced, "to in_progress", Wait::Not);
     }
     job.record.answered = true;
     job.record.stage = Stage::Ended(End::Answered(messages));
@@ -72,7 +76,11 @@ fn post_answer(job: &mut Job, (agent, task): (&AgentId, &TaskId), desk: &Desk<'_
 }
 
 /// Tells people of an end. Nothing depends on it: what the backend refuses is left out.
-fn post_notice(job: &mut Job, (agent, task): (&AgentId, &TaskId), desk: &Desk<'_>) -> Result<(), Trouble> {
+fn post_notice(
+    job: &mut Job,
+    (agent, task): (&AgentId, &TaskId),
+    deps: &DeliveryDeps<'_>,
+) -> Result<(), Trouble> {
     let Stage::Notice(notice) = job.record.stage.clone() else { return Ok(()) };
     let letter = Letter {
         place: (1, 1),
@@ -85,12 +93,12 @@ fn post_notice(job: &mut Job, (agent, task): (&AgentId, &TaskId), desk: &Desk<'_
         since: job.work.created_at(),
     };
     let stood = match notice.doubt {
-        Some(since) => letter.stands(&job.record, since, desk)?,
-        None => letter.stands_already(&job.record, desk)?,
+        Some(since) => letter.stands(&job.record, since, deps)?,
+        None => letter.stands_already(&job.record, deps)?,
     };
     let posted = match stood {
         Some(id) => Some(id),
-        None => match letter.put(job, desk) {
+        None => match letter.put(job, deps) {
             Ok(id) => Some(id),
             Err(trouble) if is_refused(&trouble) && job.record.stage.doubt().is_none() => {
                 info!("{}: the note is not in the thread: {trouble}", job.work.id);
@@ -101,9 +109,9 @@ fn post_notice(job: &mut Job, (agent, task): (&AgentId, &TaskId), desk: &Desk<'_
     };
     job.record.stage = Stage::Ended(notice.end);
     if let Some(id) = posted {
-        desk.made(job, id.to_string());
-        desk.note(job, Step::Told, &letter.in_words(&job.work), Wait::Not);
-        (desk.stir)();
+        deps.made(job, id.to_string());
+        deps.note(job, Step::Told, &letter.in_words(&job.work), Wait::Not);
+        (deps.stir)();
     }
     Ok(())
 }
@@ -140,10 +148,10 @@ impl Letter<'_> {
     }
 
     /// Posts it. One that certainly did not arrive is not in doubt.
-    fn put(&self, job: &mut Job, desk: &Desk<'_>) -> Result<MessageId, Trouble> {
+    fn put(&self, job: &mut Job, deps: &DeliveryDeps<'_>) -> Result<MessageId, Trouble> {
         if self.key.is_none() {
-            in_doubt(&mut job.record.stage, Some(desk.clock.now()));
-            let noted = desk.must_note(job, Step::Posting, &self.in_words(&job.work));
+            in_doubt(&mut job.record.stage, Some(deps.clock.now()));
+            let noted = deps.must_note(job, Step::Posting, &self.in_words(&job.work));
             // People wait for a note, and before it is posted again the thread is read. An answer waits for the disk.
             if let (Err(trouble), false) = (noted, self.is_note) {
                 in_doubt(&mut job.record.stage, None);
@@ -158,17 +166,22 @@ impl Letter<'_> {
             attachments: &[],
             source_notification_id: self.key.as_ref(),
         };
-        desk.mission.ask(&message).map(|posted| posted.message_id).map_err(|error| {
+        deps.mission.ask(&message).map(|posted| posted.message_id).map_err(|error| {
             let lost = self.key.is_none() && error.ran != convex::Ran::No;
-            in_doubt(&mut job.record.stage, lost.then(|| desk.clock.now()));
+            in_doubt(&mut job.record.stage, lost.then(|| deps.clock.now()));
             setback(error)
         })
     }
 
     /// Its id, if it stands in the thread although its posting was not confirmed.
-    fn stands(&self, record: &Record, lost: Millis, desk: &Desk<'_>) -> Result<Option<MessageId>, Trouble> {
-        let (found, is_certain) = self.find(record, desk)?;
-        let age = desk.age(lost);
+    fn stands(
+        &self,
+        record: &Record,
+        lost: Millis,
+        deps: &DeliveryDeps<'_>,
+    ) -> Result<Option<MessageId>, Trouble> {
+        let (found, is_certain) = self.find(record, deps)?;
+        let age = deps.age(lost);
         match found {
             Some(id) => Ok(Some(id)),
             None if !is_certain => Err(Trouble::Undecided),
@@ -179,8 +192,8 @@ impl Letter<'_> {
 
     /// Its id, if it stands in the thread although nothing is known of an earlier posting. A thread that cannot be read,
     /// or not far enough, is no reason to withhold it.
-    fn stands_already(&self, record: &Record, desk: &Desk<'_>) -> Result<Option<MessageId>, Trouble> {
-        match self.find(record, desk) {
+    fn stands_already(&self, record: &Record, deps: &DeliveryDeps<'_>) -> Result<Option<MessageId>, Trouble> {
+        match self.find(record, deps) {
             Ok((found, _)) => Ok(found),
             Err(trouble) if is_refused(&trouble) => Ok(None),
             Err(trouble) => Err(trouble),
@@ -189,15 +202,15 @@ impl Letter<'_> {
 
     /// A message of the same agent with the same words that no other step has posted; and whether all messages were read
     /// that are as new.
-    fn find(&self, record: &Record, desk: &Desk<'_>) -> Result<(Option<MessageId>, bool), Trouble> {
+    fn find(&self, record: &Record, deps: &DeliveryDeps<'_>) -> Result<(Option<MessageId>, bool), Trouble> {
         let look =
             LoadTask { agent_id: self.agent, task_id: self.task, message_limit: Some(limits::LIST_ROWS) };
-        let thread = desk.mission.ask(&look).map_err(setback)?.thread;
+        let thread = deps.mission.ask(&look).map_err(setback)?.thread;
         let ours = |item: &&ThreadItem| {
             item.author_id == self.agent.as_str()
                 && item.content == self.content
                 && item.created_at >= self.since
-                && !desk.knows(record, item.message_id.as_str())
+                && !deps.knows(record, item.message_id.as_str())
         };
         let found = thread.iter().find(ours).map(|item| item.message_id.clone());
         let whole = thread.len() < limits::LIST_ROWS as usize;
@@ -213,7 +226,7 @@ fn in_doubt(stage: &mut Stage, since: Option<Millis>) {
 }
 
 /// From assigned to in progress; if somebody was faster or it is not allowed, that is as good.
-fn take_up(agent: &AgentId, task: &TaskId, desk: &Desk<'_>) -> Result<(), Trouble> {
+fn take_up(agent: &AgentId, task: &TaskId, deps: &DeliveryDeps<'_>) -> Result<(), Trouble> {
     let change = UpdateTaskStatus {
         task_id: task,
         agent_id: agent,
@@ -221,7 +234,7 @@ fn take_up(agent: &AgentId, task: &TaskId, desk: &Desk<'_>) -> Result<(), Troubl
         blocked_reason: None,
         expected_status: Some(TaskStatus::Assigned),
     };
-    match desk.mission.ask(&change) {
+    match deps.mission.ask(&change) {
         Err(error) if error.class == convex::Class::Transient => Err(setback(error)),
         Err(error) => {
             info!("{task} does not move to in_progress: {error}");

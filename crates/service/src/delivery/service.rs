@@ -15,17 +15,19 @@ use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded, select};
 use log::{error, info, warn};
 
 use super::inflight::{InFlight, Seen};
-use super::scout::{Order, prober, scout};
-use super::watch::{Look, Rhythm, watch};
-use super::worker::{Ends, Worker};
+use super::poller::{Order, prober, scout};
+use super::stall_monitor::{SessionProbe, StallLimits, watch};
+use super::worker::{Worker, WorkerChannels};
 use crate::clock::SteadyClock;
 use mcr_clients::mission::Mission;
 use mcr_clients::wire::Stop;
-use mcr_core::delivery::ask::{Answer, Ask, Ear};
+use mcr_core::delivery::duplicate_runtime;
 use mcr_core::delivery::journal::{Journal, Note, Step, Wait};
-use mcr_core::delivery::rival;
-use mcr_core::delivery::scheduler::{Effect, Event, Left, Plan, Scheduler, Standing, Wish};
-use mcr_core::delivery::{End, Job, shelf};
+use mcr_core::delivery::operator_requests::{OperatorReply, OperatorRequest, ReplyTo};
+use mcr_core::delivery::scheduler::{
+    Effect, Event, OperatorEffect, RecoveredState, Scheduler, SchedulerConfig, Standing,
+};
+use mcr_core::delivery::{End, Job, dead_letters};
 use mcr_http::panics::Panics;
 use mcr_model::clock::{Clock, Millis, SystemClock};
 
@@ -49,13 +51,13 @@ pub const STAND_BACK: &str = "MCR_TEST_STAND_BACK_MS";
 
 fn stand_back() -> Duration {
     let given = std::env::var(STAND_BACK).ok().and_then(|text| text.parse().ok());
-    given.map_or(rival::STAND_BACK, Duration::from_millis)
+    given.map_or(duplicate_runtime::STAND_BACK, Duration::from_millis)
 }
 
 /// What the delivery is made of.
-pub struct Setup {
+pub struct DeliverySetup {
     /// What it is set to.
-    pub plan: Plan,
+    pub plan: SchedulerConfig,
     /// For the scout.
     pub mission: Mission,
     /// One for each worker.
@@ -63,9 +65,9 @@ pub struct Setup {
     /// Where it is noted that a row is gone.
     pub journal: Arc<dyn Journal>,
     /// What an earlier process has left.
-    pub left: Left,
+    pub left: RecoveredState,
     /// How long a turn may show no sign of life, and how to look at one.
-    pub watch: (Rhythm, Look),
+    pub watch: (StallLimits, SessionProbe),
     /// Asks the gateway whether it is there: nothing, or why not.
     pub probe: Box<dyn Fn() -> Option<String> + Send>,
     /// Where panics of the threads are noted.
@@ -76,7 +78,7 @@ pub struct Setup {
 #[derive(Clone)]
 pub struct View {
     nudges: Sender<()>,
-    asks: Sender<(Ask, Ear)>,
+    asks: Sender<(OperatorRequest, ReplyTo)>,
     inflight: InFlight,
     standing: Arc<Mutex<Standing>>,
 }
@@ -89,12 +91,12 @@ impl View {
     }
 
     /// Asks the dispatcher, or has something done by it; nothing if it does not answer in time.
-    pub fn ask(&self, ask: Ask) -> Option<Answer> {
+    pub fn ask(&self, ask: OperatorRequest) -> Option<OperatorReply> {
         let until = Instant::now() + ANSWER;
         let (tell, told) = bounded(1);
         // It fails only if whoever asked has gone.
-        let ear = Ear::new(move |answer| drop(tell.send(answer)));
-        self.asks.send_deadline((ask, ear), until).ok()?;
+        let reply_to = ReplyTo::new(move |answer| drop(tell.send(answer)));
+        self.asks.send_deadline((ask, reply_to), until).ok()?;
         told.recv_deadline(until).ok()
     }
 
@@ -125,7 +127,7 @@ pub struct Service {
 }
 
 /// The dispatcher's ends of the channels.
-struct Desk {
+struct DispatcherThread {
     dispatcher: Scheduler,
     inbox: Receiver<Event>,
     nudges: Receiver<()>,
@@ -135,7 +137,7 @@ struct Desk {
     on_trial: Arc<AtomicBool>,
     journal: Arc<dyn Journal>,
     inflight: InFlight,
-    asked: Receiver<(Ask, Ear)>,
+    asked: Receiver<(OperatorRequest, ReplyTo)>,
     standing: Arc<Mutex<Standing>>,
     leaving: Sender<()>,
     panics: Panics,
@@ -144,7 +146,7 @@ struct Desk {
 
 impl Service {
     /// Starts all threads. The first list is asked for at once.
-    pub fn start(setup: Setup) -> std::io::Result<Self> {
+    pub fn start(setup: DeliverySetup) -> std::io::Result<Self> {
         let workers = setup.workers.len();
         // Two for each job under way (taken, finished), one for each list and probe, and the order to stop.
         let (inbox, heard) = bounded(2 * workers + 3);
@@ -185,16 +187,16 @@ impl Service {
         let noted = panics.clone();
         threads.push(spawn("watch", move || watch(&table, &look, rhythm, (&entered, &until), &noted))?);
         let (on_trial, answers) = (Arc::<AtomicBool>::default(), Arc::default());
-        let cooling = Arc::default();
+        let cooldown = Arc::default();
         for (number, worker) in (1..).zip(setup.workers) {
             let (jobs, inbox) = (work.clone(), inbox.clone());
             let (nudges, on_trial, answers) = (nudges.clone(), on_trial.clone(), Arc::clone(&answers));
             let inflight = inflight.clone();
-            let (cooling, panics) = (Arc::clone(&cooling), panics.clone());
-            let ends = Ends { jobs, inbox, nudges, inflight, cooling, answers, on_trial, panics };
+            let (cooldown, panics) = (Arc::clone(&cooldown), panics.clone());
+            let ends = WorkerChannels { jobs, inbox, nudges, inflight, cooldown, answers, on_trial, panics };
             threads.push(spawn(&format!("worker-{number}"), move || worker.run(&ends))?);
         }
-        let desk = Desk {
+        let deps = DispatcherThread {
             dispatcher: Scheduler::with(setup.plan, left, SystemClock.now()).standing_back(stand_back()),
             journal: setup.journal,
             inflight: inflight.clone(),
@@ -210,7 +212,7 @@ impl Service {
             panics,
             _alive: alive,
         };
-        threads.push(spawn("dispatcher", move || desk.run())?);
+        threads.push(spawn("dispatcher", move || deps.run())?);
         Ok(Self { inbox, view: View { nudges, asks, inflight, standing }, ended, leave, threads })
     }
 
@@ -270,7 +272,7 @@ impl Service {
 
 /// The log hears of what has changed, not of every row that finds it so.
 fn tell_of_the_gate(before: &Standing, now: &Standing) {
-    match (&before.gate_closed, &now.gate_closed) {
+    match (&before.breaker_open, &now.breaker_open) {
         (None, Some(why)) => {
             warn!(
                 "nothing is sent to agents until the gateway is back: {why} Notifications that wait: {}",
@@ -296,7 +298,7 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> std::io::Result<Jo
     thread::Builder::new().name(name.to_owned()).stack_size(STACK_BYTES).spawn(work)
 }
 
-impl Desk {
+impl DispatcherThread {
     fn run(mut self) {
         let clock = SteadyClock::new();
         let mut event = None;
@@ -323,7 +325,7 @@ impl Desk {
             event = select! {
                 recv(self.inbox) -> event => event.ok(),
                 recv(self.nudges) -> _ => Some(Event::Nudged),
-                recv(self.asked) -> asked => asked.ok().map(|(ask, ear)| Event::Asked(ask, ear)),
+                recv(self.asked) -> asked => asked.ok().map(|(ask, reply_to)| Event::Asked(ask, reply_to)),
                 default(wait) => None,
             };
         }
@@ -362,20 +364,20 @@ impl Desk {
     }
 
     /// What a person wants is noted, and whoever asked is told.
-    fn grant(&self, wish: Wish) {
+    fn grant(&self, wish: OperatorEffect) {
         let now = SystemClock.now();
         // Nobody waits for the notes, so they bring no errors.
         match wish {
-            Wish::Reopen(again) => {
+            OperatorEffect::Reopen(again) => {
                 let (work, record) = &*again;
-                let _ = self.journal.note(&shelf::retried(work, record, now), Wait::Not);
+                let _ = self.journal.note(&dead_letters::retried(work, record, now), Wait::Not);
             }
-            Wish::Dropped(dead, why) => {
+            OperatorEffect::Dropped(dead, why) => {
                 let ((work, record), end) = (&*dead, End::Dropped(why));
-                let _ = self.journal.note(&shelf::dropped(work, record, &end, now), Wait::Not);
+                let _ = self.journal.note(&dead_letters::dropped(work, record, &end, now), Wait::Not);
             }
-            Wish::GiveUp(id) => self.inflight.give_up(&id),
-            Wish::Tell(ear, answer) => ear.tell(answer),
+            OperatorEffect::GiveUp(id) => self.inflight.give_up(&id),
+            OperatorEffect::Tell(reply_to, answer) => reply_to.tell(answer),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The steps of test work: note the messages, post them.
 
 use super::deliver::Steps;
-use super::desk::Desk;
+use super::deps::DeliveryDeps;
 use super::post::post;
 use mcr_core::delivery::journal::{Step, Wait};
 use mcr_core::delivery::{End, Job, PendingAnswer, Stage, Trouble};
@@ -11,19 +11,19 @@ use mcr_core::work::TestWork;
 pub(super) struct TestSteps<'a>(pub(super) &'a TestWork);
 
 impl Steps for TestSteps<'_> {
-    fn walk(&mut self, job: &mut Job, desk: &Desk<'_>) -> Result<End, Trouble> {
+    fn walk(&mut self, job: &mut Job, deps: &DeliveryDeps<'_>) -> Result<End, Trouble> {
         if job.record.stage == Stage::Fresh {
             job.record.stage = Stage::Answered(PendingAnswer::new(self.0.messages.clone(), false));
-            desk.note(job, Step::TextReady, "", Wait::ForDisk);
+            deps.note(job, Step::TextReady, "", Wait::ForDisk);
         }
-        post(job, desk)?;
+        post(job, deps)?;
         let Stage::Ended(end) = &job.record.stage else { return Err(Trouble::Broken) };
         Ok(end.clone())
     }
 
-    fn attempt_is_over(&mut self, _: &Desk<'_>) {}
+    fn attempt_is_over(&mut self, _: &DeliveryDeps<'_>) {}
 
-    fn notice(&self, _: &Job, _: &End, _: &Trouble, _: &Desk<'_>) -> Option<String> {
+    fn notice(&self, _: &Job, _: &End, _: &Trouble, _: &DeliveryDeps<'_>) -> Option<String> {
         None
     }
 }

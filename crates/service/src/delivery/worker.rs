@@ -7,10 +7,10 @@ use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender};
 
-use super::cooling::Cooling;
 use super::deliver::deliver;
-use super::desk::{Answers, Desk, Made, Rules};
+use super::deps::{AnswerCounter, DeliveryDeps, RecentIds, Rules};
 use super::inflight::InFlight;
+use super::provider_cooldown::ProviderCooldown;
 use crate::metrics::Metrics;
 use crate::roster::Team;
 use mcr_clients::mission::Mission;
@@ -20,8 +20,8 @@ use mcr_core::delivery::scheduler::Event;
 use mcr_core::delivery::{Job, Outcome, Trouble};
 use mcr_core::gateway::Gateway;
 use mcr_http::panics::Panics;
-use mcr_model::chance;
 use mcr_model::clock::SystemClock;
+use mcr_model::random;
 use mcr_store::sessions::Sessions;
 
 /// What a worker works with: its own ways to the backend and to the gateway, so that no two threads meet at one.
@@ -35,7 +35,7 @@ pub struct Worker {
     /// Who there is.
     pub team: Team,
     /// What was made lately, by whomever.
-    pub made: Arc<Made>,
+    pub made: Arc<RecentIds>,
     /// The sessions in which agents may call over HTTP.
     pub sessions: Arc<Sessions>,
     /// How agents may act.
@@ -46,16 +46,16 @@ pub struct Worker {
 
 /// A worker's ends of the channels.
 #[derive(Clone)]
-pub(super) struct Ends {
+pub(super) struct WorkerChannels {
     pub(super) jobs: Receiver<Box<Job>>,
     pub(super) inbox: Sender<Event>,
     pub(super) nudges: Sender<()>,
     /// Which turns are under way.
     pub(super) inflight: InFlight,
     /// Agents whose key is refused.
-    pub(super) cooling: Arc<Cooling>,
+    pub(super) cooldown: Arc<ProviderCooldown>,
     /// The turns of all workers that were answered.
-    pub(super) answers: Arc<Answers>,
+    pub(super) answers: Arc<AnswerCounter>,
     /// Whether the dispatcher wants to hear that a turn was taken.
     pub(super) on_trial: Arc<AtomicBool>,
     /// Where panics are noted.
@@ -63,7 +63,7 @@ pub(super) struct Ends {
 }
 
 /// A job, and the answer that is owed for it: dropped, on whichever way, it tells the dispatcher.
-struct Owed<'a> {
+struct FinishGuard<'a> {
     job: Option<Box<Job>>,
     /// None where something panicked.
     outcome: Option<Outcome>,
@@ -71,12 +71,12 @@ struct Owed<'a> {
     inbox: &'a Sender<Event>,
 }
 
-impl Drop for Owed<'_> {
+impl Drop for FinishGuard<'_> {
     fn drop(&mut self) {
         let Some(mut job) = self.job.take() else { return };
         let outcome = self.outcome.take().unwrap_or_else(|| {
             let trouble = Trouble::Broken;
-            match retry::after(&mut job.record, &trouble, self.budget, chance::unit()) {
+            match retry::after(&mut job.record, &trouble, self.budget, random::unit()) {
                 Next::Again(pause) => Outcome::Again { trouble, pause },
                 Next::End(end) => Outcome::Closed(end),
             }
@@ -88,7 +88,7 @@ impl Drop for Owed<'_> {
 
 impl Worker {
     /// Works until there are no more jobs to come.
-    pub(super) fn run(self, ends: &Ends) {
+    pub(super) fn run(self, ends: &WorkerChannels) {
         let stir = || {
             // A full channel has the news already.
             let _ = ends.nudges.try_send(());
@@ -99,14 +99,14 @@ impl Worker {
                 let _ = ends.inbox.send(Event::Taken(number));
             }
         };
-        let desk = Desk {
+        let deps = DeliveryDeps {
             mission: &self.mission,
             gateway: &*self.gateway,
             team: &self.team,
             stir: &stir,
             taken: &taken,
             answers: &ends.answers,
-            cooling: &ends.cooling,
+            cooldown: &ends.cooldown,
             made: &self.made,
             inflight: &ends.inflight,
             sessions: &self.sessions,
@@ -117,11 +117,11 @@ impl Worker {
         };
         for job in &ends.jobs {
             let (budget, inbox) = (&self.rules.budget, &ends.inbox);
-            let mut owed = Owed { job: Some(job), outcome: None, budget, inbox };
+            let mut owed = FinishGuard { job: Some(job), outcome: None, budget, inbox };
             ends.panics.catch("worker", || {
                 let Some(job) = &mut owed.job else { return };
                 let began = Instant::now();
-                let outcome = deliver(job, &desk);
+                let outcome = deliver(job, &deps);
                 let name = match &outcome {
                     Outcome::Closed(end) => end.name(),
                     Outcome::Again { .. } => "again",

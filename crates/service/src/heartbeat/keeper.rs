@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use log::{info, warn};
 
-use mcr_core::heartbeat::wake::Wakes;
+use mcr_core::heartbeat::wake::WakeQueues;
 use mcr_files::Folder;
 use mcr_model::AccountId;
 use mcr_model::clock::Millis;
@@ -28,12 +28,12 @@ type Write = Box<dyn Fn(&[u8]) -> io::Result<()> + Send>;
 
 /// What waits, and where it is written down.
 pub struct Keeper {
-    inside: Mutex<Inside>,
+    inside: Mutex<KeeperState>,
     disk: Mutex<Disk>,
 }
 
-struct Inside {
-    wakes: Wakes,
+struct KeeperState {
+    wakes: WakeQueues,
     /// Why it will not survive a restart, if so.
     off: Option<String>,
 }
@@ -50,7 +50,7 @@ impl Keeper {
     /// aside.
     pub fn open(folder: &Arc<Folder>, account: &AccountId, now: Millis) -> Self {
         let found = read(folder).map_err(|why| format!("cannot be read ({why})")).and_then(|text| {
-            let understood = text.map(|text| Wakes::recall(&text, account, now).ok_or(()));
+            let understood = text.map(|text| WakeQueues::recall(&text, account, now).ok_or(()));
             understood.transpose().map_err(|()| "is damaged, or of another account".to_owned())
         });
         let wakes = found.unwrap_or_else(|why| {
@@ -60,7 +60,7 @@ impl Keeper {
             let _ = folder.rename(FILE, DAMAGED);
             None
         });
-        let wakes = wakes.unwrap_or_else(|| Wakes::of(account));
+        let wakes = wakes.unwrap_or_else(|| WakeQueues::of(account));
         match wakes.figures().waiting {
             0 => {}
             waiting => info!("events that an earlier process has taken and no agent has seen: {waiting}"),
@@ -71,25 +71,25 @@ impl Keeper {
 
     /// Only remembered, for this reason.
     pub fn in_memory(account: &AccountId, why: String) -> Self {
-        Self::with(Wakes::of(account), None, Some(why))
+        Self::with(WakeQueues::of(account), None, Some(why))
     }
 
     /// Written by this function.
     pub fn written_by(account: &AccountId, write: impl Fn(&[u8]) -> io::Result<()> + Send + 'static) -> Self {
-        Self::with(Wakes::of(account), Some(Box::new(write)), None)
+        Self::with(WakeQueues::of(account), Some(Box::new(write)), None)
     }
 
-    fn with(wakes: Wakes, write: Option<Write>, off: Option<String>) -> Self {
-        let inside = Mutex::new(Inside { wakes, off });
+    fn with(wakes: WakeQueues, write: Option<Write>, off: Option<String>) -> Self {
+        let inside = Mutex::new(KeeperState { wakes, off });
         Self { inside, disk: Mutex::new(Disk { write, written: 0 }) }
     }
 
-    fn inside(&self) -> MutexGuard<'_, Inside> {
+    fn inside(&self) -> MutexGuard<'_, KeeperState> {
         self.inside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reads something.
-    pub fn look<T>(&self, look: impl FnOnce(&Wakes) -> T) -> T {
+    pub fn look<T>(&self, look: impl FnOnce(&WakeQueues) -> T) -> T {
         look(&self.inside().wakes)
     }
 
@@ -100,7 +100,7 @@ impl Keeper {
 
     /// Changes something, and comes back once it is written down, if it has changed; and whether it will survive a restart.
     /// Where nothing can be written it still works, as long as the process lives.
-    pub fn change<T>(&self, change: impl FnOnce(&mut Wakes) -> T) -> (T, bool) {
+    pub fn change<T>(&self, change: impl FnOnce(&mut WakeQueues) -> T) -> (T, bool) {
         let mut inside = self.inside();
         let result = change(&mut inside.wakes);
         let changes = inside.wakes.changes();

@@ -1,8 +1,8 @@
 //! Which request is for whom (http-and-tools §2.5).
 
 use super::operator::{self, Wanted};
-use mcr_core::heartbeat::wake::Errand;
-use mcr_core::tools::table::{self, Row};
+use mcr_core::heartbeat::wake::WakeKind;
+use mcr_core::tools::table::{self, ToolSpec};
 use mcr_http::message::{Method, Reply, Request};
 
 /// What a request asks for.
@@ -27,28 +27,28 @@ pub enum Route {
     /// Somebody on this machine knows of new rows.
     Nudge,
     /// An agent calls.
-    Agent(Door),
+    Agent(AgentEndpoint),
     /// Nothing that we have; the reply says why.
     Refused(Reply),
 }
 
 /// What an agent calls.
 #[derive(Clone, Copy)]
-pub enum Door {
+pub enum AgentEndpoint {
     /// The tool of this row.
-    Tool(&'static Row),
+    Tool(&'static ToolSpec),
     /// It wants an agent to hear of something.
-    Tell(Errand),
+    Tell(WakeKind),
 }
 
-impl Door {
+impl AgentEndpoint {
     /// The one of this name below `/agent/`.
     pub fn named(name: &str) -> Option<Self> {
-        table::endpoint(name).map(Self::Tool).or_else(|| Errand::named(name).map(Self::Tell))
+        table::endpoint(name).map(Self::Tool).or_else(|| WakeKind::named(name).map(Self::Tell))
     }
 
     /// What its body is held against.
-    pub fn row(self) -> &'static Row {
+    pub fn row(self) -> &'static ToolSpec {
         match self {
             Self::Tool(row) => row,
             Self::Tell(errand) => errand.row(),
@@ -67,7 +67,7 @@ pub fn route(request: &Request) -> Route {
         "/livez" => (Route::Live, "GET, HEAD"),
         "/readyz" => (Route::Ready, "GET, HEAD"),
         "/nudge" => (Route::Nudge, "POST"),
-        other => match other.strip_prefix("/agent/").and_then(Door::named) {
+        other => match other.strip_prefix("/agent/").and_then(AgentEndpoint::named) {
             Some(door) => (Route::Agent(door), "POST"),
             None if let Some((wanted, allowed)) = operator::find(other) => (Route::Operator(wanted), allowed),
             None => return Route::Refused(Reply::error(404, "Not Found").no_store()),

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::{Family, Metrics};
 use mcr_core::delivery::End;
-use mcr_core::delivery::tally::Tally;
+use mcr_core::delivery::delivery_stats::DeliveryStats;
 
 /// So many minutes are kept, the one of now with them.
 pub const MINUTES: usize = 60;
@@ -40,7 +40,7 @@ pub const COUNTED: [&str; 15] = [
 pub type Totals = [u64; COUNTED.len()];
 
 /// All that was counted since the start.
-pub fn totals(metrics: &Metrics, tally: &Tally) -> Totals {
+pub fn totals(metrics: &Metrics, stats: &DeliveryStats) -> Totals {
     let (_, usage) = metrics.usage();
     let turns = metrics.gateway.counts().filter(|(call, result, _)| *call == "turn" && *result != "closed");
     let tools = |wanted: &dyn Fn(&str) -> bool| -> u64 {
@@ -50,7 +50,7 @@ pub fn totals(metrics: &Metrics, tally: &Tally) -> Totals {
         of(&metrics.turn_tools) + of(&metrics.http_tools)
     };
     let [answered, kept, silent, unanswered, skipped, gone, stopped, dead, dropped] =
-        End::NAMES.map(|end| tally.of(end));
+        End::NAMES.map(|end| stats.of(end));
     [
         answered,
         kept,
@@ -61,7 +61,7 @@ pub fn totals(metrics: &Metrics, tally: &Tally) -> Totals {
         stopped,
         dead,
         dropped,
-        tally.failed,
+        stats.failed,
         turns.map(|(.., count)| count).sum(),
         usage.input_tokens,
         usage.output_tokens,
@@ -176,7 +176,7 @@ mod tests {
     #[test]
     fn every_figure_comes_from_where_it_is_counted() {
         let metrics = Metrics::new([]);
-        let mut tally = Tally::default();
+        let mut stats = DeliveryStats::default();
         let took = Duration::ZERO;
         metrics.gateway.record("turn", "ok", took);
         metrics.gateway.record("turn", "lost", took);
@@ -185,10 +185,10 @@ mod tests {
         metrics.spent(Usage { input_tokens: 70, output_tokens: 7, ..Usage::default() });
         metrics.tool(Via::Turn, "task_status", None, took);
         metrics.http_tools.record("task_status", "invalid", took);
-        tally.ended.insert(End::Gone.name(), 4);
-        tally.failed = 9;
+        stats.ended.insert(End::Gone.name(), 4);
+        stats.failed = 9;
         let mut hour = Hour::default();
-        hour.note(took, totals(&metrics, &tally));
+        hour.note(took, totals(&metrics, &stats));
         let figures = hour.figures();
         let shown: Vec<_> =
             COUNTED.iter().map(|name| (*name, figures[name][0])).filter(|(_, count)| *count > 0).collect();

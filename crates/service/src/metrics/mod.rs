@@ -18,7 +18,7 @@ pub use operation::{OPERATIONS, Operation};
 
 use mcr_core::delivery::End;
 use mcr_core::gateway::Usage;
-use mcr_core::tools::Kind;
+use mcr_core::tools::ToolErrorKind;
 use mcr_core::tools::table::ROWS;
 use mcr_model::clock::Millis;
 use operation::Operations;
@@ -139,7 +139,7 @@ impl Metrics {
     }
 
     /// A tool was called.
-    pub fn tool(&self, via: Via, name: &str, failed: Option<Kind>, took: Duration) {
+    pub fn tool(&self, via: Via, name: &str, failed: Option<ToolErrorKind>, took: Duration) {
         let family = match via {
             Via::Turn => &self.turn_tools,
             Via::Http => &self.http_tools,
@@ -195,18 +195,18 @@ const TOOL_RESULTS: [&str; 11] = [
     "refused",
 ];
 
-fn kind(kind: Kind) -> &'static str {
+fn kind(kind: ToolErrorKind) -> &'static str {
     match kind {
-        Kind::UnknownTool => "unknown_tool",
-        Kind::Malformed => "malformed",
-        Kind::Invalid => "invalid",
-        Kind::Forbidden => "forbidden",
-        Kind::NotFound => "not_found",
-        Kind::Conflict => "conflict",
-        Kind::Throttled => "throttled",
-        Kind::Unavailable => "unavailable",
-        Kind::Unsettled => "unsettled",
-        Kind::Refused => "refused",
+        ToolErrorKind::UnknownTool => "unknown_tool",
+        ToolErrorKind::Malformed => "malformed",
+        ToolErrorKind::Invalid => "invalid",
+        ToolErrorKind::Forbidden => "forbidden",
+        ToolErrorKind::NotFound => "not_found",
+        ToolErrorKind::Conflict => "conflict",
+        ToolErrorKind::Throttled => "throttled",
+        ToolErrorKind::Unavailable => "unavailable",
+        ToolErrorKind::Unsettled => "unsettled",
+        ToolErrorKind::Refused => "refused",
     }
 }
 

@@ -1,4 +1,4 @@
-//! One delivery: as it changes with notes (`Entry`), and as it lies on the disk (`Image`), with its checksums.
+//! One delivery: as it changes with notes (`LedgerEntry`), and as it lies on the disk (`Image`), with its checksums.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use super::Remembered;
 use super::error::LedgerError;
-use super::story::Story;
+use super::step_history::StepHistory;
 use mcr_core::delivery::journal::Note;
 use mcr_core::delivery::{End, FORM, Record, from_form_1};
 use mcr_core::work::{Work, WorkId};
@@ -17,21 +17,21 @@ use mcr_model::clock::Millis;
 
 /// A record as it is kept, with its form: newer ones are not understood.
 #[derive(Serialize)]
-struct Kept<'a> {
+struct StoredRecord<'a> {
     form: u32,
     record: &'a Record,
 }
 
 /// The same on its way back: first the form, then what is in it.
 #[derive(Deserialize)]
-struct Keeping<'a> {
+struct StoredForm<'a> {
     form: u32,
     #[serde(borrow)]
     record: &'a RawValue,
 }
 
 /// What a note brings, made into text before any lock is taken.
-pub(super) struct News {
+pub(super) struct NoteText {
     row: Arc<str>,
     record: Option<Arc<str>>,
     agent: String,
@@ -39,9 +39,9 @@ pub(super) struct News {
     end: Option<String>,
 }
 
-impl News {
+impl NoteText {
     pub(super) fn of(note: &Note<'_>) -> Result<Self, serde_json::Error> {
-        let kept = |record| serde_json::to_string(&Kept { form: FORM, record }).map(Arc::from);
+        let kept = |record| serde_json::to_string(&StoredRecord { form: FORM, record }).map(Arc::from);
         Ok(Self {
             row: note.work.to_json()?.into(),
             record: note.record.map(kept).transpose()?,
@@ -54,7 +54,7 @@ impl News {
 
 /// A delivery in memory: not over, or not yet on the disk.
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
+pub(super) struct LedgerEntry {
     pub(super) number: i64,
     pub(super) id: WorkId,
     row: Arc<str>,
@@ -64,16 +64,16 @@ pub(super) struct Entry {
     first_seen: Millis,
     not_before: Option<Millis>,
     pub(super) closed: Option<(Millis, String)>,
-    story: Story,
+    story: StepHistory,
     /// Whether it has changed since it was last taken to the disk.
     pub(super) dirty: bool,
     /// What there is of it on the disk.
-    pub(super) trace: Trace,
+    pub(super) trace: StoredState,
 }
 
 /// What there is of a delivery on the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Trace {
+pub(super) enum StoredState {
     /// Nothing.
     None,
     /// A row.
@@ -86,10 +86,10 @@ pub(super) enum Trace {
     Newer,
 }
 
-impl Entry {
+impl LedgerEntry {
     /// A delivery that was not noted before.
     pub(super) fn new(number: i64, id: WorkId, at: Millis) -> Self {
-        let fresh = serde_json::to_string(&Kept { form: FORM, record: &Record::default() });
+        let fresh = serde_json::to_string(&StoredRecord { form: FORM, record: &Record::default() });
         Self {
             number,
             id,
@@ -100,9 +100,9 @@ impl Entry {
             first_seen: at,
             not_before: None,
             closed: None,
-            story: Story::default(),
+            story: StepHistory::default(),
             dirty: false,
-            trace: Trace::None,
+            trace: StoredState::None,
         }
     }
 
@@ -118,37 +118,37 @@ impl Entry {
             first_seen: image.first_seen,
             not_before: image.not_before,
             closed: None,
-            story: Story::from_text(&image.story),
+            story: StepHistory::from_text(&image.story),
             dirty: false,
-            trace: Trace::Row,
+            trace: StoredState::Row,
         }
     }
 
     /// One that is on the disk and cannot be read.
     pub(super) fn damaged(number: i64, id: WorkId) -> Self {
-        Self { trace: Trace::Damaged, ..Self::new(number, id, Millis(0)) }
+        Self { trace: StoredState::Damaged, ..Self::new(number, id, Millis(0)) }
     }
 
     /// One that was over, and goes on.
     pub(super) fn resuming(number: i64, id: WorkId, first_seen: Millis) -> Self {
-        Self { trace: Trace::Beginning, ..Self::new(number, id, first_seen) }
+        Self { trace: StoredState::Beginning, ..Self::new(number, id, first_seen) }
     }
 
     /// A row that only a newer version understands.
     pub(super) fn newer(number: i64, id: WorkId) -> Self {
-        Self { trace: Trace::Newer, ..Self::new(number, id, Millis(0)) }
+        Self { trace: StoredState::Newer, ..Self::new(number, id, Millis(0)) }
     }
 
     /// Takes the note; whether anything is to be written.
-    pub(super) fn take(&mut self, note: &Note<'_>, news: News) -> bool {
-        if self.trace == Trace::Newer {
+    pub(super) fn take(&mut self, note: &Note<'_>, news: NoteText) -> bool {
+        if self.trace == StoredState::Newer {
             return false;
         }
-        if self.trace == Trace::Damaged {
+        if self.trace == StoredState::Damaged {
             if news.end.is_none() {
                 return false;
             }
-            self.trace = Trace::Row;
+            self.trace = StoredState::Row;
         }
         self.row = news.row;
         self.record = news.record.unwrap_or_else(|| self.record.clone());
@@ -165,9 +165,9 @@ impl Entry {
     /// As it is to lie on the disk. One that resumes gives its new steps away, to be put behind those on the disk.
     pub(super) fn image(&mut self, account: &str) -> Image {
         let story = self.story.to_text();
-        let resumes = self.trace == Trace::Beginning;
+        let resumes = self.trace == StoredState::Beginning;
         if resumes {
-            self.story = Story::default();
+            self.story = StepHistory::default();
         }
         Image {
             number: self.number,
@@ -187,21 +187,21 @@ impl Entry {
     }
 }
 
-impl Entry {
+impl LedgerEntry {
     /// The image is on the disk, or is not after all. Steps that were given away come back, now with those from the
     /// disk if they were read.
     pub(super) fn settle(&mut self, image: &Image, written: bool) {
-        if self.trace == Trace::None && written {
-            self.trace = Trace::Row;
+        if self.trace == StoredState::None && written {
+            self.trace = StoredState::Row;
         }
-        if self.trace != Trace::Beginning {
+        if self.trace != StoredState::Beginning {
             return;
         }
-        let mut story = Story::from_text(&image.story);
+        let mut story = StepHistory::from_text(&image.story);
         story.follow(std::mem::take(&mut self.story));
         self.story = story;
         if !image.resumes {
-            self.trace = Trace::Row;
+            self.trace = StoredState::Row;
         }
     }
 }
@@ -327,8 +327,8 @@ impl Image {
         if is_known { Ok(()) } else { self.keeping().map(drop) }
     }
 
-    fn keeping(&self) -> Result<Keeping<'_>, String> {
-        let kept: Keeping<'_> = serde_json::from_str(&self.record)
+    fn keeping(&self) -> Result<StoredForm<'_>, String> {
+        let kept: StoredForm<'_> = serde_json::from_str(&self.record)
             .map_err(|why| format!("its record is of an unknown shape: {why}"))?;
         match kept.form {
             1..=FORM => Ok(kept),

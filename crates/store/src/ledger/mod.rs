@@ -11,8 +11,8 @@
 //! nobody waits for are not synced at all. There is no queue: a delivery is one entry however often it is noted, its
 //! story is bounded, so the memory is bounded by the number of deliveries under way.
 //!
-//! **Nothing is forgotten unnoticed.** A step that is forgotten is a step that is done twice, so the `book` is checked
-//! as a whole when it is opened: its pages, a checksum over each row and over its id, and the `mark`: a log that was
+//! **Nothing is forgotten unnoticed.** A step that is forgotten is a step that is done twice, so the `database` is checked
+//! as a whole when it is opened: its pages, a checksum over each row and over its id, and the `commit_marker`: a log that was
 //! cut or flipped in a byte ends earlier than what was promised, and SQLite itself would not say so. A row that is
 //! damaged, but whose id is not, is reported ([`Opened::damaged`]) and not recalled; a book of which anything else is
 //! wrong is refused ([`LedgerError::Damaged`]) and left alone. Going on without it is somebody's decision
@@ -22,18 +22,18 @@
 //! ([`UnknownFields`](mcr_core::delivery::UnknownFields)), and form 1 is imported. A row that is whole and has a newer form, or a value that this
 //! version does not know, is reported ([`Opened::newer`]) and never written: no delivery of it begins or ends here.
 //!
-//! What a process has in hand is in `hands`, so that the next one can tell a crash from a stop.
+//! What a process has in hand is in `in_hand_file`, so that the next one can tell a crash from a stop.
 
 mod batch;
-mod book;
+mod commit_marker;
+mod database;
 mod entry;
 mod error;
-mod hands;
-mod mark;
-mod paper;
-mod place;
+mod in_hand_file;
+mod location;
+mod memory_ledger;
 mod read;
-mod story;
+mod step_history;
 mod writer;
 
 use std::collections::VecDeque;
@@ -42,26 +42,26 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 pub use error::LedgerError;
-pub use paper::Paper;
-pub use place::{SetAside, is_in, last_set_aside, owner, set_aside};
-pub use read::{Read, Tale, read};
+pub use location::{SetAside, is_in, last_set_aside, owner, set_aside};
+pub use memory_ledger::MemoryLedger;
+pub use read::{DeliveryHistory, Read, read};
 
-pub use mcr_core::delivery::journal::Told;
+pub use mcr_core::delivery::journal::RecordedStep;
 
 use log::warn;
 
-use book::Book;
+use database::LedgerDatabase;
 use entry::{Found, Image};
-use hands::Hands;
+use in_hand_file::InHandFile;
+use location::LedgerLocation;
 use mcr_core::delivery::crash::Crash;
+use mcr_core::delivery::dead_letters::{self, DeadLetter};
 use mcr_core::delivery::journal::{Hand, Journal, JournalError, Note, Wait};
-use mcr_core::delivery::shelf::{self, Shelved};
 use mcr_core::delivery::{End, Record};
 use mcr_core::work::{Work, WorkId};
 use mcr_files::Folder;
 use mcr_model::clock::{Clock as _, Millis, SystemClock};
 use mcr_model::{AccountId, LedgerSync, Notification, NotificationType};
-use place::Place;
 use writer::Shared;
 
 /// So many closed deliveries are kept for `why`, at most.
@@ -111,7 +111,7 @@ pub struct Opened {
     /// Requests for a response among the last to end.
     pub requests: Vec<Notification>,
     /// What was given up and nobody has decided on since, oldest first.
-    pub dead: Vec<Shelved>,
+    pub dead: Vec<DeadLetter>,
     /// How many open deliveries of other accounts lie here.
     pub foreign: usize,
     /// When a damaged ledger was last set aside here: what was created before then may have been begun in it.
@@ -183,38 +183,39 @@ enum Inner {
     On {
         shared: Arc<Shared>,
         writer: Mutex<Option<JoinHandle<()>>>,
-        place: Arc<Place>,
-        hands: OnceLock<Arc<Hands>>,
+        place: Arc<LedgerLocation>,
+        hands: OnceLock<Arc<InHandFile>>,
     },
     /// With the lock of the folder, where it can be had.
-    Off(String, Option<Place>),
+    Off(String, Option<LedgerLocation>),
 }
 
 impl Ledger {
     /// Opens the ledger in this folder; made where there is none.
     pub fn open(folder: &Arc<Folder>, options: &Options) -> Result<Opened, LedgerError> {
         let opened = Self::open_here(folder, options);
-        opened.map_err(|why| if why.is_of_the_place() { place::stuck(folder, why) } else { why })
+        opened.map_err(|why| if why.is_of_the_place() { location::stuck(folder, why) } else { why })
     }
 
     fn open_here(folder: &Arc<Folder>, options: &Options) -> Result<Opened, LedgerError> {
-        let place = Arc::new(place::claim(folder)?);
-        let mut recall = Recall { next: 1, ..Recall::default() };
-        let book =
-            Book::open(&place, options.sync, options.slow, |found| recall.take(found, &options.account))?;
+        let place = Arc::new(location::claim(folder)?);
+        let mut recall = Recovery { next: 1, ..Recovery::default() };
+        let database = LedgerDatabase::open(&place, options.sync, options.slow, |found| {
+            recall.take(found, &options.account);
+        })?;
         recall.look_back();
         let set_aside = place.last_set_aside();
-        let crash = hands::read(&place.hands_text());
+        let crash = in_hand_file::read(&place.hands_text());
         recall.closed.sort_by_key(|(_, closed, _)| closed.at);
         let closed = recall.closed.iter().map(|(_, closed, _)| closed.clone()).collect();
         recall.dead.sort_by_key(|dead| dead.at);
-        let too_many = recall.dead.len().saturating_sub(shelf::MOST);
+        let too_many = recall.dead.len().saturating_sub(dead_letters::MOST);
         let dead = recall.dead.split_off(too_many);
         let (open, foreign) = (std::mem::take(&mut recall.open), recall.foreign);
         let requests = std::mem::take(&mut recall.requests);
         let (damaged, newer) = (std::mem::take(&mut recall.damaged), std::mem::take(&mut recall.newer));
         let shared = Arc::new(Shared::new(recall, options.account.clone()));
-        let writer = writer::spawn(shared.clone(), book, place.clone())
+        let writer = writer::spawn(shared.clone(), database, place.clone())
             .map_err(|why| LedgerError::Disk(format!("its thread did not start: {why}")))?;
         let writer = Mutex::new(Some(writer));
         let ledger = Self(Inner::On { shared, writer, place, hands: OnceLock::new() });
@@ -232,7 +233,7 @@ impl Ledger {
         let why = LedgerError::Off.to_string();
         let Some(folder) = folder else { return Ok(Self::off(why)) };
         may_be_off(folder)?;
-        let place = match place::claim(folder) {
+        let place = match location::claim(folder) {
             Err(locked @ LedgerError::Locked { .. }) => return Err(locked),
             // In a folder that cannot be written nobody else has a lock.
             claimed => claimed.ok(),
@@ -255,7 +256,7 @@ impl Ledger {
         match place
             .hands()
             .map_err(|why| why.to_string())
-            .and_then(|file| Hands::begin(file, now).map_err(|why| why.to_string()))
+            .and_then(|file| InHandFile::begin(file, now).map_err(|why| why.to_string()))
         {
             // It is set once, by the one who starts.
             Ok(begun) => drop(hands.set(Arc::new(begun))),
@@ -313,21 +314,21 @@ impl Journal for Ledger {
 
 /// Whether a service without a ledger may use this folder: not while deliveries in it are under way.
 pub fn may_be_off(folder: &Folder) -> Result<(), LedgerError> {
-    let found = place::stuck(folder, LedgerError::Off);
+    let found = location::stuck(folder, LedgerError::Off);
     if found.is_of_the_place() { Ok(()) } else { Err(found) }
 }
 
 /// What was found, sorted.
 #[derive(Default)]
-struct Recall {
-    entries: Vec<entry::Entry>,
+struct Recovery {
+    entries: Vec<entry::LedgerEntry>,
     open: Vec<Remembered>,
     damaged: Vec<Unreadable>,
     newer: Vec<Unreadable>,
     /// With number and size.
     closed: Vec<(i64, Closed, usize)>,
     requests: Vec<Notification>,
-    dead: Vec<Shelved>,
+    dead: Vec<DeadLetter>,
     foreign: usize,
     next: i64,
     /// When the last one ended.
@@ -336,7 +337,7 @@ struct Recall {
     lately: VecDeque<(usize, Image)>,
 }
 
-impl Recall {
+impl Recovery {
     fn take(&mut self, found: Found, account: &AccountId) {
         self.next = self.next.max(found.number() + 1);
         match found {
@@ -349,11 +350,11 @@ impl Recall {
                     match image.remembered() {
                         Ok(remembered) => {
                             self.open.push(remembered);
-                            self.entries.push(entry::Entry::of(image));
+                            self.entries.push(entry::LedgerEntry::of(image));
                         }
                         Err(what) => {
                             let id = WorkId::new(image.id);
-                            self.entries.push(entry::Entry::newer(image.number, id.clone()));
+                            self.entries.push(entry::LedgerEntry::newer(image.number, id.clone()));
                             self.newer.push(Unreadable { id, what });
                         }
                     }
@@ -371,7 +372,7 @@ impl Recall {
             None => Some("it ended in a way that is not known".to_owned()),
             Some(End::Dead(why)) => match image.remembered() {
                 Ok(Remembered { work, record, .. }) => {
-                    self.dead.push(Shelved { at, work, record, why: why.clone() });
+                    self.dead.push(DeadLetter { at, work, record, why: why.clone() });
                     None
                 }
                 Err(what) => Some(what),
@@ -412,7 +413,7 @@ impl Recall {
 
     fn damage(&mut self, number: i64, id: &str, what: String) {
         let id = WorkId::new(id);
-        self.entries.push(entry::Entry::damaged(number, id.clone()));
+        self.entries.push(entry::LedgerEntry::damaged(number, id.clone()));
         self.damaged.push(Unreadable { id, what });
     }
 }

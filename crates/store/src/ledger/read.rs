@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use super::Unreadable;
-use super::book;
+use super::database;
 use super::entry::{Found, Image};
 use super::error::LedgerError;
-use super::place::{database_in, promised_in};
-use super::story::tell;
-use mcr_core::delivery::journal::Told;
+use super::location::{database_in, promised_in};
+use super::step_history::tell;
+use mcr_core::delivery::journal::RecordedStep;
 use mcr_core::delivery::{End, Record};
 use mcr_core::work::{Work, WorkId};
 use mcr_files::Folder;
@@ -19,7 +19,7 @@ use mcr_model::clock::Millis;
 #[derive(Debug, Default)]
 pub struct Read {
     /// The deliveries.
-    pub tales: Vec<Tale>,
+    pub tales: Vec<DeliveryHistory>,
     /// Those that are damaged.
     pub damaged: Vec<Unreadable>,
     /// Those that only a newer version understands.
@@ -28,7 +28,7 @@ pub struct Read {
 
 /// A delivery, as it is told.
 #[derive(Debug)]
-pub struct Tale {
+pub struct DeliveryHistory {
     /// Which.
     pub id: WorkId,
     /// Whose.
@@ -46,7 +46,7 @@ pub struct Tale {
     /// How, if that is understood.
     pub end: Option<End>,
     /// Its steps.
-    pub told: Vec<Told>,
+    pub told: Vec<RecordedStep>,
     /// How many of them were left out in the middle.
     pub left_out: u64,
 }
@@ -60,7 +60,7 @@ pub fn read(folder: &Folder) -> Result<Read, LedgerError> {
         why,
     })?;
     let mut read = Read::default();
-    book::read_only(found.as_deref(), promised, |found| match found {
+    database::read_only(found.as_deref(), promised, |found| match found {
         Found::Whole(image) => match tale(&image) {
             Ok(tale) => read.tales.push(tale),
             Err(what) => read.newer.push(Unreadable { id: WorkId::new(image.id), what }),
@@ -72,9 +72,9 @@ pub fn read(folder: &Folder) -> Result<Read, LedgerError> {
     Ok(read)
 }
 
-fn tale(image: &Image) -> Result<Tale, String> {
+fn tale(image: &Image) -> Result<DeliveryHistory, String> {
     let (told, left_out) = tell(&image.story);
-    Ok(Tale {
+    Ok(DeliveryHistory {
         id: WorkId::new(&*image.id),
         account: AccountId::new(&*image.account),
         work: Arc::new(image.work()?),

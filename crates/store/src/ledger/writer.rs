@@ -12,13 +12,13 @@ use std::time::{Duration, Instant};
 use log::{error, info};
 
 use super::batch::{Batch, closed};
-use super::book::Book;
-use super::entry::{Entry, Image, News, Trace};
+use super::database::LedgerDatabase;
+use super::entry::{Image, LedgerEntry, NoteText, StoredState};
 use super::error::LedgerError;
-use super::place::Place;
-use super::{Closed, KEPT_AGE, KEPT_BYTES, KEPT_MAX, Recall, State};
+use super::location::LedgerLocation;
+use super::{Closed, KEPT_AGE, KEPT_BYTES, KEPT_MAX, Recovery, State};
 use mcr_core::delivery::journal::{JournalError, Note, Wait};
-use mcr_core::delivery::{End, shelf};
+use mcr_core::delivery::{End, dead_letters};
 use mcr_core::work::WorkId;
 use mcr_model::AccountId;
 use mcr_model::clock::Millis;
@@ -36,15 +36,15 @@ const STACK_BYTES: usize = 512 * 1024;
 
 /// What the writer and those who note have in common.
 pub(super) struct Shared {
-    inside: Mutex<Inside>,
+    inside: Mutex<WriterState>,
     /// Rung for the writer.
     bell: Condvar,
     account: AccountId,
 }
 
-struct Inside {
+struct WriterState {
     /// Deliveries that are not over, or not yet on the disk.
-    entries: HashMap<WorkId, Entry>,
+    entries: HashMap<WorkId, LedgerEntry>,
     /// Those that have changed, in the order of their first change.
     dirty: Vec<WorkId>,
     dirty_since: Instant,
@@ -53,7 +53,7 @@ struct Inside {
     waited: bool,
     next_number: i64,
     /// What is over and on the disk, oldest first.
-    kept: VecDeque<Kept>,
+    kept: VecDeque<ClosedDelivery>,
     /// Under which number, and when it was first noted.
     kept_numbers: HashMap<WorkId, (i64, Millis)>,
     kept_bytes: usize,
@@ -85,7 +85,7 @@ impl Phase {
     }
 }
 
-struct Kept {
+struct ClosedDelivery {
     number: i64,
     id: WorkId,
     first_seen: Millis,
@@ -102,10 +102,10 @@ enum Work {
 }
 
 impl Shared {
-    pub(super) fn new(recall: Recall, account: AccountId) -> Self {
+    pub(super) fn new(recall: Recovery, account: AccountId) -> Self {
         let entries: HashMap<_, _> =
             recall.entries.into_iter().map(|entry| (entry.id.clone(), entry)).collect();
-        let mut inside = Inside {
+        let mut inside = WriterState {
             state: State { open: entries.len(), ..State::default() },
             entries,
             dirty: Vec::new(),
@@ -123,12 +123,12 @@ impl Shared {
         };
         for (number, Closed { id, first_seen, at, end, .. }, bytes) in recall.closed {
             let dead = matches!(end, Some(End::Dead(_)));
-            inside.keep(Kept { number, id, first_seen, at, bytes, dead });
+            inside.keep(ClosedDelivery { number, id, first_seen, at, bytes, dead });
         }
         Self { inside: Mutex::new(inside), bell: Condvar::new(), account }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inside> {
+    fn lock(&self) -> MutexGuard<'_, WriterState> {
         self.inside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -143,7 +143,7 @@ impl Shared {
 
     pub(super) fn note(&self, note: &Note<'_>, wait: Wait) -> Result<(), JournalError> {
         // Before the lock is taken.
-        let news = News::of(note).map_err(|why| JournalError(format!("the note is no JSON ({why})")))?;
+        let news = NoteText::of(note).map_err(|why| JournalError(format!("the note is no JSON ({why})")))?;
         let batch = {
             let mut inside = self.lock();
             if inside.phase != Phase::Working {
@@ -190,8 +190,8 @@ impl Shared {
     }
 }
 
-impl Inside {
-    fn take(&mut self, note: &Note<'_>, news: News) -> bool {
+impl WriterState {
+    fn take(&mut self, note: &Note<'_>, news: NoteText) -> bool {
         self.state.notes += 1;
         self.now = self.now.max(note.at);
         let id = &note.work.id;
@@ -222,7 +222,7 @@ impl Inside {
 
     /// Why a note was not taken, for whoever must not go on without it.
     fn why_not(&self, id: &WorkId, wait: Wait) -> Result<(), JournalError> {
-        let newer = self.entries.get(id).is_some_and(|entry| entry.trace == Trace::Newer);
+        let newer = self.entries.get(id).is_some_and(|entry| entry.trace == StoredState::Newer);
         if newer && wait == Wait::ForDisk {
             return Err(JournalError("its record belongs to a newer version".to_owned()));
         }
@@ -230,13 +230,13 @@ impl Inside {
     }
 
     /// A delivery that is new, or that was over and goes on: then it keeps its number and its beginning.
-    fn begin(&mut self, id: &WorkId, at: Millis) -> Entry {
+    fn begin(&mut self, id: &WorkId, at: Millis) -> LedgerEntry {
         let Some((number, first_seen)) = self.kept_numbers.remove(id) else {
             self.next_number += 1;
-            return Entry::new(self.next_number - 1, id.clone(), at);
+            return LedgerEntry::new(self.next_number - 1, id.clone(), at);
         };
         self.let_go(number);
-        Entry::resuming(number, id.clone(), first_seen)
+        LedgerEntry::resuming(number, id.clone(), first_seen)
     }
 
     /// Takes all that has changed for the disk, and names what is old.
@@ -264,7 +264,7 @@ impl Inside {
                 break;
             }
             // `dead` counts this one and those behind it.
-            if old || !kept.dead || dead > shelf::MOST {
+            if old || !kept.dead || dead > dead_letters::MOST {
                 left -= 1;
                 bytes -= kept.bytes;
                 doomed.push(kept.number);
@@ -283,7 +283,7 @@ impl Inside {
         self.kept_numbers.remove(&kept.id);
     }
 
-    fn keep(&mut self, kept: Kept) {
+    fn keep(&mut self, kept: ClosedDelivery) {
         self.kept_bytes += kept.bytes;
         self.kept_dead += usize::from(kept.dead);
         self.kept_numbers.insert(kept.id.clone(), (kept.number, kept.first_seen));
@@ -311,7 +311,14 @@ impl Inside {
             {
                 let (at, bytes, dead) = (*at, image.bytes(), image.is_dead());
                 self.entries.remove(&id);
-                self.keep(Kept { number: image.number, id, first_seen: image.first_seen, at, bytes, dead });
+                self.keep(ClosedDelivery {
+                    number: image.number,
+                    id,
+                    first_seen: image.first_seen,
+                    at,
+                    bytes,
+                    dead,
+                });
             }
         }
     }
@@ -328,7 +335,7 @@ impl Inside {
             let id = WorkId::new(&*image.id);
             let Some(entry) = self.entries.get_mut(&id) else { continue };
             entry.settle(image, false);
-            if entry.closed.is_some() && entry.trace == Trace::None && !entry.dirty {
+            if entry.closed.is_some() && entry.trace == StoredState::None && !entry.dirty {
                 self.entries.remove(&id);
             } else if !entry.dirty {
                 entry.dirty = true;
@@ -341,10 +348,14 @@ impl Inside {
 }
 
 /// Starts the thread of the writer.
-pub(super) fn spawn(shared: Arc<Shared>, book: Book, place: Arc<Place>) -> std::io::Result<JoinHandle<()>> {
+pub(super) fn spawn(
+    shared: Arc<Shared>,
+    database: LedgerDatabase,
+    place: Arc<LedgerLocation>,
+) -> std::io::Result<JoinHandle<()>> {
     let write = move || {
         let farewell = Farewell(&shared);
-        run(&shared, book);
+        run(&shared, database);
         drop(farewell);
         // Nobody else may have the place before the file is closed.
         place.release();
@@ -352,18 +363,18 @@ pub(super) fn spawn(shared: Arc<Shared>, book: Book, place: Arc<Place>) -> std::
     thread::Builder::new().name("ledger".to_owned()).stack_size(STACK_BYTES).spawn(write)
 }
 
-fn run(shared: &Shared, mut book: Book) {
+fn run(shared: &Shared, mut database: LedgerDatabase) {
     loop {
         match shared.next() {
             Work::End => return,
             Work::Tidy => {
                 // What fails is left for another time; if it matters, it is said when something is written.
-                let more = book.tidy().unwrap_or(false);
+                let more = database.tidy().unwrap_or(false);
                 shared.lock().tidying = more;
             }
             Work::Commit { mut images, doomed, batch, waited } => {
                 let promise = Promise(&batch);
-                let done = book.commit(&mut images, &doomed, waited);
+                let done = database.commit(&mut images, &doomed, waited);
                 let mut inside = shared.lock();
                 match &done {
                     Ok(()) => inside.written(&images, &doomed, waited),

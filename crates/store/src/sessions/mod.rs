@@ -5,11 +5,11 @@
 //! backend's spelling or in the gateway's, an agent's own one also as `agent:{slug}:{account}`, and the run of a
 //! gateway's cron job counts as its agent's own session ([`AgentKey::is_cron_run`]).
 //!
-//! Keys are made of public parts, so they are kept as nothing but digests under a secret of this machine (`book`), on the
+//! Keys are made of public parts, so they are kept as nothing but digests under a secret of this machine (`file`), on the
 //! disk as well, and compared in constant time. The same secret makes the token of each session, for accounts in which
 //! the key alone is not to be enough.
 
-mod book;
+mod file;
 pub mod names;
 
 use std::collections::{HashMap, HashSet};
@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use ring::hmac;
 
-use self::book::Book;
+use self::file::SessionsFile;
 use mcr_core::gateway::{SessionNames, session_key};
 use mcr_core::heartbeat::session::AgentKey;
 use mcr_core::work::Track;
@@ -65,7 +65,7 @@ type Digest = [u8; 32];
 
 /// One session, as it is remembered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Entry {
+struct SessionEntry {
     /// Of each spelling; that of the backend first.
     digests: Vec<Digest>,
     /// When something was last delivered in it.
@@ -76,16 +76,16 @@ struct Entry {
 pub struct Sessions {
     account: AccountId,
     key: hmac::Key,
-    inside: Mutex<Inside>,
+    inside: Mutex<SessionsState>,
 }
 
-struct Inside {
-    entries: HashMap<Track, Entry>,
+struct SessionsState {
+    entries: HashMap<Track, SessionEntry>,
     /// How many of them are about tasks.
     tasks: usize,
     /// By the first bytes of a digest; which of them it is, is compared as a whole.
     index: HashMap<[u8; 8], Vec<Track>>,
-    book: Option<Book>,
+    book: Option<SessionsFile>,
     /// The roster that was last gone by.
     followed: Option<Arc<Roster>>,
     /// Why they will not survive a restart, if so.
@@ -96,7 +96,7 @@ impl Sessions {
     /// Those that an earlier process has left in this folder, and where the next one finds ours. Where nothing can be
     /// written they are only remembered.
     pub fn open(folder: &Arc<Folder>, account: AccountId, now: Millis) -> Self {
-        match Book::open(folder, &account) {
+        match SessionsFile::open(folder, &account) {
             Ok((book, key, left)) => {
                 let sessions = Self::with(account, &key, Some(book), None);
                 let mut inside = sessions.lock();
@@ -110,22 +110,28 @@ impl Sessions {
                 drop(inside);
                 sessions
             }
-            Err(why) => Self::with(account, &book::fresh_key(), None, Some(why)),
+            Err(why) => Self::with(account, &file::fresh_key(), None, Some(why)),
         }
     }
 
     /// Only remembered.
     pub fn in_memory(account: AccountId) -> Self {
-        Self::with(account, &book::fresh_key(), None, None)
+        Self::with(account, &file::fresh_key(), None, None)
     }
 
-    fn with(account: AccountId, key: &[u8], book: Option<Book>, off: Option<String>) -> Self {
-        let inside =
-            Inside { entries: HashMap::new(), tasks: 0, index: HashMap::new(), book, followed: None, off };
+    fn with(account: AccountId, key: &[u8], book: Option<SessionsFile>, off: Option<String>) -> Self {
+        let inside = SessionsState {
+            entries: HashMap::new(),
+            tasks: 0,
+            index: HashMap::new(),
+            book,
+            followed: None,
+            off,
+        };
         Self { account, key: hmac::Key::new(hmac::HMAC_SHA256, key), inside: Mutex::new(inside) }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inside> {
+    fn lock(&self) -> MutexGuard<'_, SessionsState> {
         self.inside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -163,7 +169,7 @@ impl Sessions {
         match noted {
             Some(at) if now.since(at) < NOTED_AGAIN => {}
             _ => {
-                let entry = Entry { digests, at: now };
+                let entry = SessionEntry { digests, at: now };
                 inside.note(&track, &entry, &self.account);
                 inside.put(track, entry);
                 inside.make_room();
@@ -238,8 +244,8 @@ fn first_of(digest: &Digest) -> [u8; 8] {
     first
 }
 
-impl Inside {
-    fn put(&mut self, track: Track, entry: Entry) {
+impl SessionsState {
+    fn put(&mut self, track: Track, entry: SessionEntry) {
         self.remove(&track);
         for digest in &entry.digests {
             self.index.entry(first_of(digest)).or_default().push(track.clone());
@@ -282,7 +288,7 @@ impl Inside {
         }
     }
 
-    fn note(&mut self, track: &Track, entry: &Entry, account: &AccountId) {
+    fn note(&mut self, track: &Track, entry: &SessionEntry, account: &AccountId) {
         let Some(book) = &mut self.book else { return };
         let noted = book.note(track, entry, account);
         if book.is_long(self.entries.len()) {
@@ -296,7 +302,7 @@ impl Inside {
 
     fn compact(&mut self, account: &AccountId) {
         let Some(book) = &mut self.book else { return };
-        let mut entries: Vec<(&Track, &Entry)> = self.entries.iter().collect();
+        let mut entries: Vec<(&Track, &SessionEntry)> = self.entries.iter().collect();
         entries.sort_by_key(|(_, entry)| entry.at);
         if let Err(why) = book.write_anew(&entries, account) {
             self.off = Some(why);

@@ -2,7 +2,7 @@
 
 use log::warn;
 
-use super::book::KEY;
+use super::file::KEY;
 use mcr_core::gateway::SessionNames;
 use mcr_files::Folder;
 

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use mission_control_runtime::clock::Pulse;
 use mission_control_runtime::clock::{Clock as _, SystemClock};
 use mission_control_runtime::demo::gateway::{
-    BODY_BYTES, Directives, Fault, Mind, Options, PATH, Phase, Prompt, Release, ScriptedGateway, Thought,
+    BODY_BYTES, Directives, Fault, Options, PATH, Phase, Prompt, Release, ScriptedGateway, ScriptedModel,
+    Thought,
 };
-use mission_control_runtime::gateway::client::{HttpGateway, Limits};
+use mission_control_runtime::gateway::client::{GatewayLimits, HttpGateway};
 use mission_control_runtime::gateway::history::{Running, Waiting};
 use mission_control_runtime::gateway::{
     Class, Gateway, GatewayError, Input, Recovered, Reply, Tool, Turn, TurnMark, Why,
@@ -37,7 +38,7 @@ fn options() -> Options {
     Options { token: Some(TOKEN.to_owned()), resume_after: Duration::from_millis(200), ..Options::default() }
 }
 
-fn line(options: Options, mind: impl Mind + 'static) -> Line {
+fn line(options: Options, mind: impl ScriptedModel + 'static) -> Line {
     served(ScriptedGateway::new(options, Arc::new(mind)), |_| None)
 }
 
@@ -47,19 +48,19 @@ fn served(
     front: impl Fn(&str) -> Option<HttpReply> + Send + Sync + 'static,
 ) -> Line {
     let doors = scripted.clone();
-    let limits = server::Limits::default().with_body_limit(PATH, BODY_BYTES);
+    let limits = server::ServerLimits::default().with_body_limit(PATH, BODY_BYTES);
     let server = Server::bind_refusing("127.0.0.1:0", limits, ScriptedGateway::refuse, move |request| {
         front(&request.path()).unwrap_or_else(|| doors.answer(&request))
     })
     .unwrap();
-    let client = client_with(&format!("http://{}", server.local_addr()), Limits::new(PATIENT));
+    let client = client_with(&format!("http://{}", server.local_addr()), GatewayLimits::new(PATIENT));
     Line { scripted, server, client }
 }
 
 impl Line {
     /// Another way to the same gateway.
     fn another(&self) -> HttpGateway {
-        client_with(&format!("http://{}", self.server.local_addr()), Limits::new(PATIENT))
+        client_with(&format!("http://{}", self.server.local_addr()), GatewayLimits::new(PATIENT))
     }
 
     fn say(&self, text: &str, tools: &[&Tool]) -> Result<Reply, GatewayError> {

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use mission_control_runtime::clock::Pulse;
-use mission_control_runtime::gateway::client::{Endpoint, HttpGateway};
+use mission_control_runtime::gateway::client::{GatewayEndpoint, HttpGateway};
 use mission_control_runtime::gateway::{Class, Gateway, Input, Turn, Why};
 use mission_control_runtime::http::websocket::{
-    Incoming, Kind, Limits as FrameLimits, Reader, Side, accept_key, close_frame, frame,
+    Incoming, Kind, Reader, Side, WebSocketLimits as FrameLimits, accept_key, close_frame, frame,
 };
 use mission_control_runtime::model::{BaseUrl, SessionKey};
 use mission_control_runtime::redact::Redactor;
@@ -259,7 +259,7 @@ fn client(target: &Target) -> HttpGateway {
     let redactor = Arc::new(Redactor::new([&token]));
     let roots = Roots::load(None).unwrap();
     let base = BaseUrl::parse(&target.url).unwrap();
-    Endpoint::new(base, Some(token), &roots, redactor, GUARD).client(&Stop::new())
+    GatewayEndpoint::new(base, Some(token), &roots, redactor, GUARD).client(&Stop::new())
 }
 
 /// A running turn is ended within seconds, and its session takes the next one.

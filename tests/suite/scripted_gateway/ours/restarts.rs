@@ -44,7 +44,7 @@ fn restart(target: &Target) -> Target {
     let gateway = ours.gateway.restarted();
     ours.server.stop(Duration::ZERO);
     let doors = gateway.clone();
-    let limits = Limits::default().with_body_limit(PATH, BODY_BYTES);
+    let limits = ServerLimits::default().with_body_limit(PATH, BODY_BYTES);
     let server =
         Server::bind_refusing("127.0.0.1:0", limits, ScriptedGateway::refuse, move |r| doors.answer(&r))
             .unwrap();

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
 use super::tests::job;
-use super::{Admission, End, FinishedItems, Job, REFUSED_FOR, REFUSED_MAX, Record, Shelved, shelf};
+use super::{Admission, DeadLetter, End, FinishedItems, Job, REFUSED_FOR, REFUSED_MAX, Record, dead_letters};
 use crate::delivery::Stage;
 use crate::work::WorkId;
 
@@ -23,11 +23,11 @@ struct FiveContainers {
     unmarked_order: VecDeque<(Millis, WorkId)>,
     /// Items of which only the mark is retried.
     closed: HashMap<WorkId, End>,
-    letters: VecDeque<Shelved>,
+    letters: VecDeque<DeadLetter>,
 }
 
 impl FiveContainers {
-    fn new(closed: HashMap<WorkId, End>, letters: Vec<Shelved>) -> Self {
+    fn new(closed: HashMap<WorkId, End>, letters: Vec<DeadLetter>) -> Self {
         let mut containers = Self { closed, ..Self::default() };
         for letter in letters {
             containers.put(letter);
@@ -50,7 +50,7 @@ impl FiveContainers {
         match end {
             End::Dead(_) if had_ended => {}
             End::Dead(why) => {
-                self.put(Shelved { at: now, work: job.work, record: job.record, why: why.clone() });
+                self.put(DeadLetter { at: now, work: job.work, record: job.record, why: why.clone() });
             }
             _ => drop(self.take(&id)),
         }
@@ -90,20 +90,20 @@ impl FiveContainers {
         }
     }
 
-    fn put(&mut self, letter: Shelved) {
+    fn put(&mut self, letter: DeadLetter) {
         self.letters.retain(|other| other.work.id != letter.work.id);
-        if self.letters.len() == shelf::MOST {
+        if self.letters.len() == dead_letters::MOST {
             self.letters.pop_front();
         }
         self.letters.push_back(letter);
     }
 
-    fn take(&mut self, id: &WorkId) -> Option<Shelved> {
+    fn take(&mut self, id: &WorkId) -> Option<DeadLetter> {
         let at = self.letters.iter().position(|letter| letter.work.id == *id)?;
         self.letters.remove(at)
     }
 
-    fn retry(&mut self, id: &WorkId) -> Option<Shelved> {
+    fn retry(&mut self, id: &WorkId) -> Option<DeadLetter> {
         let letter = self.take(id)?;
         self.closed.remove(id);
         self.settled.remove(id);
@@ -112,7 +112,7 @@ impl FiveContainers {
         Some(letter)
     }
 
-    fn drop_dead_letter(&mut self, id: &WorkId) -> Option<Shelved> {
+    fn drop_dead_letter(&mut self, id: &WorkId) -> Option<DeadLetter> {
         let letter = self.retry(id)?;
         self.closed.insert(id.clone(), End::Dropped(letter.why.clone()));
         Some(letter)
@@ -120,7 +120,7 @@ impl FiveContainers {
 }
 
 /// What is compared of a dead letter.
-fn shown(letter: &Shelved) -> (Millis, &str, &str, &Record) {
+fn shown(letter: &DeadLetter) -> (Millis, &str, &str, &Record) {
     (letter.at, letter.work.id.as_str(), &letter.why, &letter.record)
 }
 
@@ -132,7 +132,7 @@ fn name(item: usize) -> WorkId {
 }
 
 #[derive(Clone, Debug)]
-enum Step {
+enum Action {
     /// A source offers the item.
     Offer(usize),
     /// The item ends, if it is in the queue: in this way, and its mark is lost or not.
@@ -155,16 +155,16 @@ fn end() -> impl Strategy<Value = End> {
     prop::sample::select(ends.to_vec())
 }
 
-fn step() -> impl Strategy<Value = Step> {
+fn step() -> impl Strategy<Value = Action> {
     prop_oneof![
-        8 => (0..ITEMS).prop_map(Step::Offer),
-        8 => (0..ITEMS, end(), any::<bool>()).prop_map(|(item, end, lost)| Step::End(item, end, lost)),
-        2 => (0..ITEMS).prop_map(Step::Retry),
-        2 => (0..ITEMS).prop_map(Step::Drop),
-        4 => Just(Step::LookBegins),
-        4 => any::<bool>().prop_map(|current| Step::LookComesBack { current }),
-        2 => (1..70u64).prop_map(Step::Pass),
-        2 => Just(Step::AnotherDies),
+        8 => (0..ITEMS).prop_map(Action::Offer),
+        8 => (0..ITEMS, end(), any::<bool>()).prop_map(|(item, end, lost)| Action::End(item, end, lost)),
+        2 => (0..ITEMS).prop_map(Action::Retry),
+        2 => (0..ITEMS).prop_map(Action::Drop),
+        4 => Just(Action::LookBegins),
+        4 => any::<bool>().prop_map(|current| Action::LookComesBack { current }),
+        2 => (1..70u64).prop_map(Action::Pass),
+        2 => Just(Action::AnotherDies),
     ]
 }
 
@@ -195,7 +195,7 @@ impl Both {
             .map(|number| {
                 job(&if number < 4 { number.to_string() } else { format!("d{number}") }, &dead, false)
             })
-            .map(|job| Shelved {
+            .map(|job| DeadLetter {
                 at: Millis(0),
                 work: job.work,
                 record: job.record,
@@ -256,10 +256,10 @@ impl Both {
         Ok(())
     }
 
-    fn take(&mut self, step: &Step, seen: &Seen) -> Result<(), TestCaseError> {
+    fn take(&mut self, step: &Action, seen: &Seen) -> Result<(), TestCaseError> {
         match step {
-            Step::Offer(item) => self.offer(&name(*item), seen)?,
-            Step::End(item, end, lost) => {
+            Action::Offer(item) => self.offer(&name(*item), seen)?,
+            Action::End(item, end, lost) => {
                 let id = name(*item);
                 match self.queue.remove(&id) {
                     None => {}
@@ -269,8 +269,8 @@ impl Both {
                 }
             }
             // The dispatcher refuses to retry an item that is in the queue.
-            Step::Retry(item) if self.queue.contains_key(&name(*item)) => {}
-            Step::Retry(item) => {
+            Action::Retry(item) if self.queue.contains_key(&name(*item)) => {}
+            Action::Retry(item) => {
                 let id = name(*item);
                 let (letter, expected) = (self.map.retry(&id), self.containers.retry(&id));
                 prop_assert_eq!(letter.as_ref().map(shown), expected.as_ref().map(shown));
@@ -279,7 +279,7 @@ impl Both {
                     self.queue.insert(id, None);
                 }
             }
-            Step::Drop(item) => {
+            Action::Drop(item) => {
                 let id = name(*item);
                 let (letter, expected) =
                     (self.map.drop_dead_letter(&id), self.containers.drop_dead_letter(&id));
@@ -291,12 +291,12 @@ impl Both {
                     );
                 }
             }
-            Step::LookBegins => self.look += 1,
-            Step::LookComesBack { current } => {
+            Action::LookBegins => self.look += 1,
+            Action::LookComesBack { current } => {
                 self.expire(self.look - u64::from(!current));
             }
-            Step::Pass(minutes) => self.now = self.now + Duration::from_mins(*minutes),
-            Step::AnotherDies => self.another(&End::Dead("no".to_owned())),
+            Action::Pass(minutes) => self.now = self.now + Duration::from_mins(*minutes),
+            Action::AnotherDies => self.another(&End::Dead("no".to_owned())),
         }
         let letters = self.map.dead_letters();
         prop_assert_eq!(self.map.dead_letter_count(), letters.len());
@@ -312,7 +312,7 @@ impl Both {
     /// Offers every item that was ever there, as later looks would.
     fn offer_all(&mut self, seen: &Seen) -> Result<(), TestCaseError> {
         let others = (0..=self.others).map(|number| format!("other {number}"));
-        let left = (0..shelf::MOST).map(|number| format!("d{number}"));
+        let left = (0..dead_letters::MOST).map(|number| format!("d{number}"));
         let all: Vec<_> = (0..ITEMS).map(name).chain(others.chain(left).map(WorkId::new)).collect();
         for minutes in [0, 59, 1, 1] {
             self.now = self.now + Duration::from_mins(minutes);
@@ -328,11 +328,11 @@ impl Both {
 #[test]
 fn one_map_answers_as_five_containers_do() {
     let config = ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() };
-    let letters = prop_oneof![Just(0), shelf::MOST - 3..=shelf::MOST];
+    let letters = prop_oneof![Just(0), dead_letters::MOST - 3..=dead_letters::MOST];
     let refused = prop_oneof![Just(0), REFUSED_MAX - 3..=REFUSED_MAX];
     let strategy = (letters, refused, prop::collection::vec(step(), 1..150));
     let seen = Seen::default();
-    let run = |(letters, refused, steps): (usize, usize, Vec<Step>)| {
+    let run = |(letters, refused, steps): (usize, usize, Vec<Action>)| {
         let mut both = Both::new(letters, refused);
         steps.iter().try_for_each(|step| both.take(step, &seen))?;
         both.offer_all(&seen)

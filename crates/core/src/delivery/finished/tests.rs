@@ -122,11 +122,11 @@ fn an_item_of_an_earlier_process_is_only_marked_and_once() {
 #[test]
 fn a_dead_letter_that_is_evicted_leaves_its_guard_behind() {
     let mut items = FinishedItems::default();
-    for number in 0..=shelf::MOST {
+    for number in 0..=dead_letters::MOST {
         insert(&mut items, &number.to_string(), &dead(), 7);
     }
     let letters = items.dead_letters();
-    assert_eq!((letters.len(), letters[0].work.id.as_str()), (shelf::MOST, "1"));
+    assert_eq!((letters.len(), letters[0].work.id.as_str()), (dead_letters::MOST, "1"));
     assert!(items.retry(&id("0")).is_none());
     items.expire(8, NOW);
     assert_eq!(items.admit(&id("0")), Admission::Refused);
@@ -155,7 +155,7 @@ fn a_guard_that_ends_leaves_the_dead_letter_behind() {
 fn an_item_has_one_dead_letter() {
     let letter = |why: &str| {
         let Job { work, record, .. } = job("a", &dead(), false);
-        Shelved { at: NOW, work, record, why: why.to_owned() }
+        DeadLetter { at: NOW, work, record, why: why.to_owned() }
     };
     let mut items = FinishedItems::new(HashMap::new(), vec![letter("first"), letter("last")]);
     let letters = items.dead_letters();

@@ -1,6 +1,6 @@
 //! Room, and foreign texts that get some of it.
 
-use super::fence::{Fence, beginning, ending};
+use super::fence::{PromptFence, beginning, ending};
 use mcr_model::limits::chars;
 
 /// A cut text shorter than this tells nothing, and is left out.
@@ -39,7 +39,7 @@ pub(super) struct Block<'a> {
 
 impl Block<'_> {
     /// The block, as long as there is room; none if what could be shown would tell nothing.
-    pub(super) fn write(&self, fence: Fence<'_>, room: &mut Room) -> Option<String> {
+    pub(super) fn write(&self, fence: PromptFence<'_>, room: &mut Room) -> Option<String> {
         let clean = fence.clean(self.text);
         let text = match (clean.trim(), &self.foot) {
             ("", None) => "(empty)",
@@ -71,12 +71,12 @@ impl Block<'_> {
     }
 }
 
-fn cut_line(fence: Fence<'_>, missing: usize, length: usize) -> String {
+fn cut_line(fence: PromptFence<'_>, missing: usize, length: usize) -> String {
     fence.line(&format!("cut: {missing} of {length} characters are missing here"))
 }
 
 /// Lines that belong together, as many as there is room for; none if not even the first.
-pub(super) fn list(fence: Fence<'_>, title: &str, lines: &[String], room: &mut Room) -> Option<String> {
+pub(super) fn list(fence: PromptFence<'_>, title: &str, lines: &[String], room: &mut Room) -> Option<String> {
     let (open, close) = (fence.line(title), fence.line("end"));
     let more = |count: usize| fence.line(&format!("cut: {count} more are missing here"));
     let around = chars(&open) + chars(&close) + chars(&more(lines.len())) + 2;

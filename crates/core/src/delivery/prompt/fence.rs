@@ -9,9 +9,9 @@ const TAKEN_OUT: &str = "(…)";
 
 /// The mark of one request.
 #[derive(Clone, Copy)]
-pub struct Fence<'a>(pub &'a str);
+pub struct PromptFence<'a>(pub &'a str);
 
-impl Fence<'_> {
+impl PromptFence<'_> {
     /// A line of structure, `<<mark words>>`. The words are ours.
     pub fn line(self, words: &str) -> String {
         format!("<<{} {words}>>", self.0)

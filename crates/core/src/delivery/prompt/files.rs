@@ -2,7 +2,7 @@
 //!
 //! The backend gives a link or none; this service fetches no file. A link must arrive whole, or it leads nowhere.
 
-use super::fence::Fence;
+use super::fence::PromptFence;
 use mcr_model::MessageFile;
 use mcr_model::redact::without_credentials;
 
@@ -14,7 +14,7 @@ const TYPE_CHARS: usize = 80;
 const LINK_BYTES: usize = 2_000;
 
 /// One line for each file, under a heading; nothing if there are none.
-pub(super) fn lines(fence: Fence<'_>, files: &[MessageFile]) -> Option<String> {
+pub(super) fn lines(fence: PromptFence<'_>, files: &[MessageFile]) -> Option<String> {
     if files.is_empty() {
         return None;
     }
@@ -27,7 +27,7 @@ pub(super) fn lines(fence: Fence<'_>, files: &[MessageFile]) -> Option<String> {
 }
 
 /// `- sketch.png (image/png, 34 kB): https://…`
-fn line(fence: Fence<'_>, file: &MessageFile) -> String {
+fn line(fence: PromptFence<'_>, file: &MessageFile) -> String {
     let word = |text: &str, chars_max| match fence.one_line(&without_credentials(text), chars_max) {
         word if word.is_empty() => "unknown".to_owned(),
         word => word,
@@ -39,7 +39,7 @@ fn line(fence: Fence<'_>, file: &MessageFile) -> String {
 }
 
 /// The link as the backend gives it, or why there is none.
-fn link(fence: Fence<'_>, url: Option<&str>) -> String {
+fn link(fence: PromptFence<'_>, url: Option<&str>) -> String {
     let Some(url) = url.map(str::trim).filter(|url| !url.is_empty()) else {
         return "no link, ask for its contents".to_owned();
     };

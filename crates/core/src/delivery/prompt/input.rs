@@ -2,7 +2,7 @@
 
 use super::Scene;
 use super::budget::{Block, Room, list};
-use super::fence::Fence;
+use super::fence::PromptFence;
 use super::files;
 use super::people::lines;
 use super::thread::Thread;
@@ -29,7 +29,7 @@ const NO_REPOSITORY: &str = "No repository document was found. If you need the r
 /// Writes the input, in at most this room.
 pub(super) fn write(scene: &Scene<'_>, room: usize) -> String {
     let context = scene.context;
-    let fence = Fence(scene.fence);
+    let fence = PromptFence(scene.fence);
     let mut room = Room(room);
 
     // What is always there.
@@ -98,7 +98,7 @@ pub(super) fn write(scene: &Scene<'_>, room: usize) -> String {
 
 /// What gets room while there is some.
 struct Parts<'a> {
-    fence: Fence<'a>,
+    fence: PromptFence<'a>,
     room: Room,
     left_out: Vec<&'static str>,
 }
@@ -136,7 +136,7 @@ fn content(document: Option<&ReferenceDoc>) -> &str {
 }
 
 /// The marker, the note on a repeat, what kind of notification it is, and when.
-fn head(scene: &Scene<'_>, fence: Fence<'_>) -> Vec<String> {
+fn head(scene: &Scene<'_>, fence: PromptFence<'_>) -> Vec<String> {
     let row = &scene.context.notification;
     let kind = fence.one_line(&row.kind.to_string(), ID_CHARS);
     let told = match row.kind.known() {
@@ -156,7 +156,7 @@ fn head(scene: &Scene<'_>, fence: Fence<'_>) -> Vec<String> {
 }
 
 /// What the task is called, where it stands, and why.
-fn facts(fence: Fence<'_>, task: &Task) -> String {
+fn facts(fence: PromptFence<'_>, task: &Task) -> String {
     let mut lines = vec![
         fence.line("task"),
         format!("Title: {}", fence.one_line(&task.title, TITLE_CHARS)),
@@ -171,7 +171,7 @@ fn facts(fence: Fence<'_>, task: &Task) -> String {
 }
 
 /// The message that the notification is about.
-fn message(scene: &Scene<'_>, fence: Fence<'_>, room: &mut Room) -> Option<String> {
+fn message(scene: &Scene<'_>, fence: PromptFence<'_>, room: &mut Room) -> Option<String> {
     let message = scene.context.message.as_ref()?;
     let item = scene.context.thread.iter().find(|item| item.message_id == message.id);
     let name = item.and_then(|item| item.author_name.as_deref());
@@ -187,7 +187,7 @@ fn message(scene: &Scene<'_>, fence: Fence<'_>, room: &mut Room) -> Option<Strin
 }
 
 /// How many tasks stand where, and the first of each.
-fn overview(fence: Fence<'_>, board: &TaskOverview, agents: &[Teammate]) -> String {
+fn overview(fence: PromptFence<'_>, board: &TaskOverview, agents: &[Teammate]) -> String {
     let totals: Vec<String> = board.totals.iter().map(|at| format!("{}={}", at.status, at.count)).collect();
     let mut lines = vec![totals.join("; ")];
     for group in board.top_tasks.iter().filter(|group| !group.tasks.is_empty()) {
@@ -209,7 +209,7 @@ fn overview(fence: Fence<'_>, board: &TaskOverview, agents: &[Teammate]) -> Stri
 }
 
 /// An agent's slug, else its name, else its id; in quotation marks if it has blanks.
-fn label(fence: Fence<'_>, agents: &[Teammate], id: &str) -> String {
+fn label(fence: PromptFence<'_>, agents: &[Teammate], id: &str) -> String {
     let mate = agents.iter().find(|mate| mate.id.as_str() == id);
     let words = mate.map_or([id, "", ""], |mate| [&mate.slug, &mate.name, id]);
     let label = words.into_iter().find(|word| !word.trim().is_empty()).unwrap_or_default();
@@ -218,7 +218,7 @@ fn label(fence: Fence<'_>, agents: &[Teammate], id: &str) -> String {
 }
 
 /// What is wanted, at the end, where it is read last.
-fn tail(scene: &Scene<'_>, fence: Fence<'_>) -> Vec<String> {
+fn tail(scene: &Scene<'_>, fence: PromptFence<'_>) -> Vec<String> {
     let wanted = if scene.is_assignment() {
         if policy::is_multi_assignee(scene.context) {
             "Now acknowledge the assignment and coordinate, in a few sentences."

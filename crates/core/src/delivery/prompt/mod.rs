@@ -41,7 +41,7 @@ mod people;
 mod rules;
 mod status;
 mod thread;
-mod way;
+mod tool_access;
 
 use mcr_model::clock::Millis;
 use mcr_model::{DeliveryContext, NotificationType, limits};

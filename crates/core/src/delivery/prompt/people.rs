@@ -1,7 +1,7 @@
 //! Who else there is: on the task, to be asked, to turn to.
 
 use super::Scene;
-use super::fence::Fence;
+use super::fence::PromptFence;
 use mcr_model::Teammate;
 
 const NAME_CHARS: usize = 80;
@@ -32,7 +32,7 @@ impl Scene<'_> {
     }
 
     /// The person to turn to, as a mention that the backend understands.
-    pub(super) fn person(&self, fence: Fence<'_>) -> Option<String> {
+    pub(super) fn person(&self, fence: PromptFence<'_>) -> Option<String> {
         let person = self.context.primary_user_mention.as_ref()?;
         let name = fence.one_line(&person.name.replace('"', ""), NAME_CHARS);
         (!name.is_empty()).then(|| format!("@\"{name}\""))
@@ -44,7 +44,7 @@ impl Scene<'_> {
 }
 
 /// An agent by which it is mentioned: `@slug`, or `@"name"` without one.
-pub(super) fn handle(fence: Fence<'_>, mate: &Teammate) -> String {
+pub(super) fn handle(fence: PromptFence<'_>, mate: &Teammate) -> String {
     match fence.one_line(&mate.slug, NAME_CHARS).as_str() {
         "" => format!("@\"{}\"", fence.one_line(&mate.name.replace('"', ""), NAME_CHARS)),
         slug => format!("@{slug}"),
@@ -52,7 +52,7 @@ pub(super) fn handle(fence: Fence<'_>, mate: &Teammate) -> String {
 }
 
 /// `@qa - QA (QA reviewer)` for each, the first 25.
-pub(super) fn lines(fence: Fence<'_>, mates: &[&Teammate]) -> Vec<String> {
+pub(super) fn lines(fence: PromptFence<'_>, mates: &[&Teammate]) -> Vec<String> {
     let line = |mate: &&Teammate| {
         let name = fence.one_line(&mate.name, NAME_CHARS);
         let role = fence.one_line(&mate.role, NAME_CHARS);

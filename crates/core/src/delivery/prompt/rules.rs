@@ -1,7 +1,7 @@
 //! The rules of a reply and of the work before it, each under its condition (§4.3, §4.4).
 
 use super::Scene;
-use super::fence::Fence;
+use super::fence::PromptFence;
 use super::people::handle;
 use super::status;
 use crate::delivery::policy;
@@ -62,7 +62,7 @@ pub(super) fn scope(scene: &Scene<'_>) -> Vec<String> {
 }
 
 /// How to work before the reply (§4.4).
-pub(super) fn work(scene: &Scene<'_>, fence: Fence<'_>) -> Vec<String> {
+pub(super) fn work(scene: &Scene<'_>, fence: PromptFence<'_>) -> Vec<String> {
     let mut rules = status::rules(scene, fence);
     rules.extend(making(scene, fence));
     rules.extend(asking(scene));
@@ -84,7 +84,7 @@ pub(super) fn work(scene: &Scene<'_>, fence: Fence<'_>) -> Vec<String> {
 }
 
 /// Tasks and documents (O-4, O-5, O-10).
-fn making(scene: &Scene<'_>, fence: Fence<'_>) -> Vec<String> {
+fn making(scene: &Scene<'_>, fence: PromptFence<'_>) -> Vec<String> {
     let flags = scene.context.effective_behavior_flags;
     let mut rules = Vec::new();
     let create = scene.way_and_body("task_create").filter(|_| flags.can_create_tasks);
@@ -182,7 +182,7 @@ fn leading(scene: &Scene<'_>) -> Vec<String> {
 }
 
 /// Where the questions about an assignment go (O-14).
-fn questions(scene: &Scene<'_>, fence: Fence<'_>) -> String {
+fn questions(scene: &Scene<'_>, fence: PromptFence<'_>) -> String {
     let target = match (scene.orchestrator_to_ask(), scene.way("response_request"), scene.person(fence)) {
         (Some(lead), Some(ask), _) => {
             format!(" and send them to the orchestrator, {}, with {ask}", handle(fence, lead))

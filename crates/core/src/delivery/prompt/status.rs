@@ -1,7 +1,7 @@
 //! What the task's status means for the agent, and what it may do with it (O-3, O-3h, O-3n, O-3d, O-11, O-12, O-13).
 
 use super::Scene;
-use super::fence::Fence;
+use super::fence::PromptFence;
 use super::people::handle;
 use crate::delivery::policy;
 use mcr_model::TaskStatus::{self, Assigned, Blocked, Done, InProgress, Review};
@@ -16,7 +16,7 @@ pub(super) fn is_done(scene: &Scene<'_>) -> bool {
 }
 
 /// The rules under this status.
-pub(super) fn rules(scene: &Scene<'_>, fence: Fence<'_>) -> Vec<String> {
+pub(super) fn rules(scene: &Scene<'_>, fence: PromptFence<'_>) -> Vec<String> {
     if scene.context.task.is_none() {
         return Vec::new();
     }
@@ -76,7 +76,7 @@ fn status(scene: &Scene<'_>) -> Option<TaskStatus> {
     scene.context.task.as_ref().and_then(|task| task.status.known())
 }
 
-fn changing(scene: &Scene<'_>, fence: Fence<'_>, way: &str) -> Vec<String> {
+fn changing(scene: &Scene<'_>, fence: PromptFence<'_>, way: &str) -> Vec<String> {
     let Some(from) = status(scene).filter(|&from| leads_somewhere(scene, from)) else {
         let status = scene.context.task.as_ref().map_or(String::new(), |task| task.status.to_string());
         let status = fence.one_line(&status, 40);

@@ -2,7 +2,7 @@
 
 use super::Scene;
 use super::budget::{Block, Room};
-use super::fence::Fence;
+use super::fence::PromptFence;
 use mcr_model::{AuthorType, ThreadItem, Word};
 
 const MESSAGES_MAX: usize = 25;
@@ -12,7 +12,7 @@ const AUTHOR_CHARS: usize = 80;
 /// The thread's block while it grows backwards.
 pub(super) struct Thread<'a> {
     scene: &'a Scene<'a>,
-    fence: Fence<'a>,
+    fence: PromptFence<'a>,
     /// All but the message to answer, oldest first.
     items: Vec<&'a ThreadItem>,
     /// How many of them came after the message to answer.
@@ -30,7 +30,7 @@ impl<'a> Thread<'a> {
         let later = thread.iter().position(|item| Some(&item.message_id) == answered);
         let later = later.map_or(0, |at| thread.len() - at - 1);
         let items: Vec<_> = thread.iter().filter(|item| Some(&item.message_id) != answered).collect();
-        let fence = Fence(scene.fence);
+        let fence = PromptFence(scene.fence);
         (!items.is_empty()).then_some(Self { scene, fence, items, later, shown: Vec::new(), is_full: false })
     }
 
@@ -110,7 +110,7 @@ impl Scene<'_> {
         id: &str,
         name: Option<&str>,
     ) -> (&'static str, String) {
-        let fence = Fence(self.fence);
+        let fence = PromptFence(self.fence);
         let is_own = self.context.agent.as_ref().is_some_and(|agent| agent.id.as_str() == id);
         let title = match kind.known() {
             Some(AuthorType::Agent) if is_own => "message by you",

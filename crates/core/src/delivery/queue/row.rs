@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::delivery::Record;
-use crate::delivery::ask::Hold;
-use crate::delivery::gate::Turns;
+use crate::delivery::gateway_breaker::TurnAllowance;
+use crate::delivery::operator_requests::Hold;
 use crate::work::Work;
 use mcr_model::clock::Millis;
 
@@ -17,7 +17,7 @@ pub(super) const PASSED_FOR_OTHERS: usize = 1;
 
 /// A row that is not settled.
 #[derive(Debug)]
-pub(super) struct Row {
+pub(super) struct QueueEntry {
     pub(super) work: Arc<Work>,
     /// What has been done for it; while it runs, the worker has the newer one.
     pub(super) record: Record,
@@ -32,7 +32,7 @@ pub(super) struct Row {
     pub(super) ended: bool,
 }
 
-impl Row {
+impl QueueEntry {
     /// One that is seen for the first time, at the end of its track.
     pub(super) fn new(work: Arc<Work>, record: Record) -> Self {
         Self {
@@ -53,8 +53,8 @@ impl Row {
     }
 
     /// Whether it could begin with this.
-    pub(super) fn may_begin(&self, hold: &Hold, turns: Turns) -> bool {
-        !self.needs_turn() || turns != Turns::None && !hold.holds(&self.work.track.agent)
+    pub(super) fn may_begin(&self, hold: &Hold, turns: TurnAllowance) -> bool {
+        !self.needs_turn() || turns != TurnAllowance::None && !hold.holds(&self.work.track.agent)
     }
 
     /// Whether later rows of its track may begin before it ends; `others` is how many more may be passed whose

@@ -18,7 +18,7 @@ pub enum Stage {
     #[default]
     Fresh,
     /// The agent has called tools; these are the results that it has not got yet.
-    Working(Work),
+    Working(ToolRounds),
     /// The agent has answered; this much is posted.
     Answered(PendingAnswer),
     /// It was given up; people are to be told so in the thread.
@@ -51,7 +51,7 @@ impl Stage {
 
 /// The middle of a conversation.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Work {
+pub struct ToolRounds {
     /// In which session the calls were made, and by which agent of the gateway: their results go there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub whom: Option<(SessionKey, String)>,

@@ -18,7 +18,7 @@ pub fn split(text: &str, chars_max: usize) -> Vec<String> {
     let max = chars_max.max(2);
     let mut parts = Vec::new();
     let mut rest = text;
-    let mut reopened: Option<Fence<'_>> = None;
+    let mut reopened: Option<CodeFence<'_>> = None;
     loop {
         let head = reopened.map_or(String::new(), |fence| format!("{}\n", fence.opening));
         if chars(&head) + chars(rest) <= max {
@@ -40,14 +40,14 @@ pub fn split(text: &str, chars_max: usize) -> Vec<String> {
 
 /// An open block of code.
 #[derive(Clone, Copy)]
-struct Fence<'a> {
+struct CodeFence<'a> {
     /// The line that opens it, without indentation.
     opening: &'a str,
     /// The run of back-ticks or tildes at its beginning.
     marker: &'a str,
 }
 
-impl<'a> Fence<'a> {
+impl<'a> CodeFence<'a> {
     /// The fence that a line opens, by the rules of `CommonMark`.
     fn opened_by(line: &'a str, max: usize) -> Option<Self> {
         let opening = unindented(line)?.trim_end();
@@ -84,7 +84,7 @@ struct Cut<'a> {
     end: usize,
     resume: usize,
     /// The fence that is cut.
-    inside: Option<Fence<'a>>,
+    inside: Option<CodeFence<'a>>,
 }
 
 /// The borders seen on the way to the end of the room.
@@ -97,7 +97,7 @@ struct Borders {
 }
 
 /// Finds the cut of a text that does not fit: `room` is what this part can hold of it, `max` what a whole part can.
-fn cut<'a>(text: &'a str, reopened: Option<Fence<'a>>, room: usize, max: usize) -> Cut<'a> {
+fn cut<'a>(text: &'a str, reopened: Option<CodeFence<'a>>, room: usize, max: usize) -> Cut<'a> {
     // The fence that is open, and where it was opened.
     let mut fence = reopened.map(|fence| (fence, 0));
     let mut just_opened = false;
@@ -137,7 +137,7 @@ fn cut<'a>(text: &'a str, reopened: Option<Fence<'a>>, room: usize, max: usize) 
             None => {
                 just_opened = true;
                 seen.in_code = None;
-                Fence::opened_by(bare, max).map(|open| (open, at))
+                CodeFence::opened_by(bare, max).map(|open| (open, at))
             }
         };
         if !fits {
@@ -162,7 +162,7 @@ fn cut<'a>(text: &'a str, reopened: Option<Fence<'a>>, room: usize, max: usize) 
 }
 
 /// Whether a block of code, from its opening line on, fits into one part.
-fn fits_whole(block: &str, fence: Fence<'_>, max: usize) -> bool {
+fn fits_whole(block: &str, fence: CodeFence<'_>, max: usize) -> bool {
     let mut used = 0;
     for (number, line) in block.split_inclusive('\n').enumerate() {
         used += chars(line);
@@ -189,7 +189,7 @@ fn blanks_to_skip(after: &str) -> usize {
     after[..blank].rfind('\n').map_or(blank, |end| end + 1)
 }
 
-fn in_code<'a>(text: &'a str, fence: Fence<'a>, border: Option<usize>, room: usize) -> Cut<'a> {
+fn in_code<'a>(text: &'a str, fence: CodeFence<'a>, border: Option<usize>, room: usize) -> Cut<'a> {
     let (end, resume) = border.map_or_else(
         || {
             let at = end_of(text, room - fence.closing());

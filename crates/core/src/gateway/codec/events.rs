@@ -3,7 +3,7 @@
 
 use std::mem;
 
-use super::{Class, Failure, Why};
+use super::{Class, TurnFailure, Why};
 use mcr_model::memory::Share;
 
 /// The largest event.
@@ -20,13 +20,13 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// One event: what it is called (empty where it is not), and its data.
 #[derive(Clone, Copy)]
-pub(crate) struct Event<'a> {
+pub(crate) struct StreamEvent<'a> {
     pub(crate) name: &'a [u8],
     pub(crate) data: &'a [u8],
 }
 
 /// Who hears of events.
-pub(crate) type Listener<'a> = &'a mut dyn FnMut(Event<'_>) -> Result<(), Failure>;
+pub(crate) type Listener<'a> = &'a mut dyn FnMut(StreamEvent<'_>) -> Result<(), TurnFailure>;
 
 /// What of the present event has come.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -78,7 +78,7 @@ impl Events {
     }
 
     /// Takes the next piece.
-    pub(crate) fn push(&mut self, mut bytes: &[u8], hear: Listener<'_>) -> Result<(), Failure> {
+    pub(crate) fn push(&mut self, mut bytes: &[u8], hear: Listener<'_>) -> Result<(), TurnFailure> {
         if mem::take(&mut self.after_return) {
             match bytes.first() {
                 Some(b'\n') => bytes = &bytes[1..],
@@ -105,13 +105,13 @@ impl Events {
 
     /// The stream has ended. Its last event counts even if the blank line behind it is missing: the JSON in it tells
     /// whether it is whole.
-    pub(crate) fn end(&mut self, hear: Listener<'_>) -> Result<(), Failure> {
+    pub(crate) fn end(&mut self, hear: Listener<'_>) -> Result<(), TurnFailure> {
         self.line_ended(hear)?;
         self.line_ended(hear)
     }
 
     /// Takes a part of a line.
-    fn keep(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+    fn keep(&mut self, bytes: &[u8]) -> Result<(), TurnFailure> {
         if self.so_far == SoFar::PartOfData {
             return self.add(bytes);
         }
@@ -149,24 +149,24 @@ impl Events {
         Some(value.strip_prefix(b" ").unwrap_or(value))
     }
 
-    fn begin_data(&mut self, so_far: SoFar) -> Result<(), Failure> {
+    fn begin_data(&mut self, so_far: SoFar) -> Result<(), TurnFailure> {
         let first = mem::replace(&mut self.so_far, so_far) == SoFar::NoData;
         if first { Ok(()) } else { self.add(b"\n") }
     }
 
-    fn add(&mut self, value: &[u8]) -> Result<(), Failure> {
+    fn add(&mut self, value: &[u8]) -> Result<(), TurnFailure> {
         if !(self.needs)(&self.name) {
             return Ok(());
         }
         if self.data.len() + value.len() > self.limit {
             return Err(too_large());
         }
-        self.share
-            .append(&mut self.data, value)
-            .map_err(|crowded| Failure::new(Class::Lost, Why::LostAnswer).with_detail(crowded.to_string()))
+        self.share.append(&mut self.data, value).map_err(|crowded| {
+            TurnFailure::new(Class::Lost, Why::LostAnswer).with_detail(crowded.to_string())
+        })
     }
 
-    fn line_ended(&mut self, hear: Listener<'_>) -> Result<(), Failure> {
+    fn line_ended(&mut self, hear: Listener<'_>) -> Result<(), TurnFailure> {
         if self.so_far == SoFar::PartOfData {
             self.so_far = SoFar::Data;
             return Ok(());
@@ -176,7 +176,7 @@ impl Events {
         let line = if first { line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&line) } else { &line };
         if line.is_empty() {
             let told = mem::replace(&mut self.so_far, SoFar::NoData) != SoFar::NoData;
-            let result = if told { hear(Event { name: &self.name, data: &self.data }) } else { Ok(()) };
+            let result = if told { hear(StreamEvent { name: &self.name, data: &self.data }) } else { Ok(()) };
             self.name.clear();
             // The memory of a large event is given back at once.
             if self.held() > 0 {
@@ -206,8 +206,8 @@ impl Events {
     }
 }
 
-fn too_large() -> Failure {
-    Failure::new(Class::Lost, Why::AnswerTooLarge).with_detail("one event of over 16 MiB")
+fn too_large() -> TurnFailure {
+    TurnFailure::new(Class::Lost, Why::AnswerTooLarge).with_detail("one event of over 16 MiB")
 }
 
 #[cfg(test)]
@@ -228,7 +228,7 @@ mod tests {
         let mut found = Vec::new();
         let mut events = events(EVENT_BYTES_MAX);
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let mut hear = |event: Event<'_>| {
+        let mut hear = |event: StreamEvent<'_>| {
             found.push((text(event.name), text(event.data)));
             Ok(())
         };
@@ -298,7 +298,7 @@ mod tests {
         let mut events = events(EVENT_BYTES_MAX);
         let long = "x".repeat(1_000_000);
         let mut found = Vec::new();
-        let mut hear = |event: Event<'_>| {
+        let mut hear = |event: StreamEvent<'_>| {
             found.push((event.name.to_vec(), event.data.len()));
             Ok(())
         };

@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::super::dialect::ToolShape;
-use super::{Class, Failure, Why};
+use super::{Class, TurnFailure, Why};
 use mcr_model::json;
 
 /// After a provider's 401, 402 or 403 the gateway does not try the key for that agent for a minute or more.
@@ -21,7 +21,7 @@ const COOLDOWN: Duration = Duration::from_mins(1);
 const RETRY_AFTER_MAX: Duration = Duration::from_hours(1);
 
 /// A complete answer that is no success.
-pub struct Answer<'a> {
+pub struct ErrorResponse<'a> {
     /// Its status.
     pub status: u16,
     /// Its whole body.
@@ -34,7 +34,7 @@ pub struct Answer<'a> {
 
 /// Both shapes: the second has an `object` or a `status`.
 #[derive(Deserialize)]
-struct Body<'a> {
+struct ErrorBody<'a> {
     #[serde(borrow)]
     id: Option<Cow<'a, str>>,
     #[serde(borrow)]
@@ -42,12 +42,12 @@ struct Body<'a> {
     #[serde(borrow)]
     status: Option<Cow<'a, str>>,
     #[serde(borrow)]
-    error: Option<Said<'a>>,
+    error: Option<ErrorFields<'a>>,
 }
 
 /// What is said in either shape.
 #[derive(Default, Deserialize)]
-pub(super) struct Said<'a> {
+pub(super) struct ErrorFields<'a> {
     #[serde(borrow)]
     message: Option<Cow<'a, str>>,
     #[serde(borrow)]
@@ -57,11 +57,11 @@ pub(super) struct Said<'a> {
 }
 
 /// Reads an answer with a status other than 200.
-pub fn refusal(answer: &Answer<'_>) -> Failure {
+pub fn refusal(answer: &ErrorResponse<'_>) -> TurnFailure {
     let text = json::bytes(answer.body);
-    let body: Option<Body<'_>> = serde_json::from_slice(&text).ok();
+    let body: Option<ErrorBody<'_>> = serde_json::from_slice(&text).ok();
     let failure = match body {
-        Some(Body { id, object, status, error }) => {
+        Some(ErrorBody { id, object, status, error }) => {
             let said = error.unwrap_or_default();
             let ran = object.as_deref() == Some("response") || status.as_deref() == Some("failed");
             if ran {
@@ -76,7 +76,7 @@ pub fn refusal(answer: &Answer<'_>) -> Failure {
 }
 
 /// A run that failed: by the code where there is one (a stream has no status but 200), then by the status.
-pub(super) fn run_failed(status: u16, said: &Said<'_>) -> Failure {
+pub(super) fn run_failed(status: u16, said: &ErrorFields<'_>) -> TurnFailure {
     let message = said.message.as_deref().unwrap_or_default();
     let code = said.code.as_deref().or(said.r#type.as_deref()).unwrap_or_default();
     let (class, why) = if message.contains("append-only response stream") {
@@ -108,27 +108,28 @@ pub(super) fn run_failed(status: u16, said: &Said<'_>) -> Failure {
         }
     };
     let not_before = (why == Why::ProviderRefused).then_some(COOLDOWN);
-    Failure { not_before, ..Failure::new(class, why).with_detail(words(message, code)) }
+    TurnFailure { not_before, ..TurnFailure::new(class, why).with_detail(words(message, code)) }
 }
 
 /// A run whose failure is its text, as the old release answers (spec §9): `400 bad`, or the words of its time limit.
-pub fn error_as_text(text: &str) -> Option<Failure> {
+pub fn error_as_text(text: &str) -> Option<TurnFailure> {
     if text.starts_with("Request timed out before a response was generated.") {
-        return Some(Failure::new(Class::Transient, Why::ProviderTrouble).with_detail(text));
+        return Some(TurnFailure::new(Class::Transient, Why::ProviderTrouble).with_detail(text));
     }
     let (digits, rest) = text.split_at_checked(3)?;
     let status = Some(digits).filter(|digits| digits.bytes().all(|b| b.is_ascii_digit()))?.parse().ok()?;
     if !(400..600).contains(&status) || !rest.starts_with(' ') {
         return None;
     }
-    let failure = run_failed(status, &Said { message: Some(Cow::Borrowed(text)), ..Said::default() });
+    let failure =
+        run_failed(status, &ErrorFields { message: Some(Cow::Borrowed(text)), ..ErrorFields::default() });
     // The text is the whole answer: there is nothing behind it to be found.
     let class = if failure.class == Class::Lost { Class::Transient } else { failure.class };
-    Some(Failure { class, ..failure })
+    Some(TurnFailure { class, ..failure })
 }
 
 /// A refusal before a run: nothing has happened.
-fn refused(answer: &Answer<'_>, said: &Said<'_>) -> Failure {
+fn refused(answer: &ErrorResponse<'_>, said: &ErrorFields<'_>) -> TurnFailure {
     let message = said.message.as_deref().unwrap_or_default();
     let code = said.code.as_deref().or(said.r#type.as_deref()).unwrap_or_default();
     let (class, why) = match answer.status {
@@ -142,11 +143,14 @@ fn refused(answer: &Answer<'_>, said: &Said<'_>) -> Failure {
         402..500 => (Class::Refused, Why::OurRequest),
         _ => (Class::Closed, Why::NotAGateway),
     };
-    Failure { not_before: retry_after(answer), ..Failure::new(class, why).with_detail(words(message, code)) }
+    TurnFailure {
+        not_before: retry_after(answer),
+        ..TurnFailure::new(class, why).with_detail(words(message, code))
+    }
 }
 
 /// The form of our request is not accepted.
-fn bad_request(answer: &Answer<'_>, message: &str) -> Failure {
+fn bad_request(answer: &ErrorResponse<'_>, message: &str) -> TurnFailure {
     let why = if message.contains("Unknown agent") {
         Why::UnknownAgent
     } else if message.starts_with("tools") || message.contains("invalid tool configuration") {
@@ -160,7 +164,7 @@ fn bad_request(answer: &Answer<'_>, message: &str) -> Failure {
         Some(ToolShape::Nested) => missing == Some("name"),
         None => false,
     };
-    Failure { wants_other_tools, ..Failure::new(Class::Refused, why).with_detail(message) }
+    TurnFailure { wants_other_tools, ..TurnFailure::new(Class::Refused, why).with_detail(message) }
 }
 
 /// `function` of `tools.0.function: Invalid input: …`.
@@ -171,7 +175,7 @@ fn tool_key(message: &str) -> Option<&str> {
 }
 
 /// An answer that is no JSON: of the gateway's door, of a front, or of another server.
-fn without_words(answer: &Answer<'_>) -> Failure {
+fn without_words(answer: &ErrorResponse<'_>) -> TurnFailure {
     let page = answer.body.trim_ascii_start().first() == Some(&b'<');
     let (class, why) = match (answer.status, page) {
         (401 | 403 | 407, false) => (Class::Closed, Why::TokenRefused),
@@ -191,7 +195,7 @@ fn without_words(answer: &Answer<'_>) -> Failure {
         (false, b"") => format!("status {}", answer.status),
         (false, text) => format!("status {}: {}", answer.status, String::from_utf8_lossy(text)),
     };
-    Failure { not_before: retry_after(answer), ..Failure::new(class, why).with_detail(detail) }
+    TurnFailure { not_before: retry_after(answer), ..TurnFailure::new(class, why).with_detail(detail) }
 }
 
 fn words(message: &str, code: &str) -> String {
@@ -203,7 +207,7 @@ fn words(message: &str, code: &str) -> String {
 }
 
 /// In seconds; the form with a date is not understood, and then there is none.
-fn retry_after(answer: &Answer<'_>) -> Option<Duration> {
+fn retry_after(answer: &ErrorResponse<'_>) -> Option<Duration> {
     let seconds = answer.retry_after?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds).min(RETRY_AFTER_MAX))
 }
@@ -214,8 +218,8 @@ mod tests {
 
     use super::*;
 
-    fn read(status: u16, body: &str, tools: Option<ToolShape>) -> Failure {
-        refusal(&Answer { status, body: body.as_bytes(), retry_after: None, tools })
+    fn read(status: u16, body: &str, tools: Option<ToolShape>) -> TurnFailure {
+        refusal(&ErrorResponse { status, body: body.as_bytes(), retry_after: None, tools })
     }
 
     /// spec §1.2, §9: only the other shape's key is a reason to try the other shape.
@@ -267,7 +271,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_answer_is_read(status in 100_u16..1000, body in prop::collection::vec(any::<u8>(), 0..200)) {
-            let answer = Answer { status, body: &body, retry_after: Some("soon"), tools: None };
+            let answer = ErrorResponse { status, body: &body, retry_after: Some("soon"), tools: None };
             prop_assert_eq!(refusal(&answer).status, Some(status));
         }
     }

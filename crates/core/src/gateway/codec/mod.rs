@@ -1,17 +1,17 @@
 //! What goes over the wire to the gateway and what comes back, as bytes: no sockets here.
 //!
 //! `request` writes the body of a turn in a dialect, and the session key by which the gateway knows the
-//! conversation. `taken` reads an answer: `events` cuts a stream into events, `reply` puts the reply
-//! together from them, or from one JSON body, and `failure` reads every refusal; `spoken` is what goes over the WebSocket. All of it follows the measured contract; where that says nothing, the
+//! conversation. `accepted_answer` reads an answer: `events` cuts a stream into events, `reply` puts the reply
+//! together from them, or from one JSON body, and `failure` reads every refusal; `socket_messages` is what goes over the WebSocket. All of it follows the measured contract; where that says nothing, the
 //! rule is: nothing may run twice, nothing that was paid for is thrown away, and nothing is said to people that the
 //! agent did not mean for them.
 
+mod accepted_answer;
 mod events;
 mod failure;
 mod reply;
 mod request;
-mod spoken;
-mod taken;
+mod socket_messages;
 mod texts;
 
 use std::time::Duration;
@@ -21,20 +21,20 @@ use mcr_model::redact::Redactor;
 
 pub use request::{SessionNames, session_key};
 
-pub use failure::{Answer, error_as_text, refusal};
+pub use accepted_answer::AcceptedAnswer;
+pub use failure::{ErrorResponse, error_as_text, refusal};
 pub use request::{agent_id, body};
-pub use spoken::{
+pub use socket_messages::{
     Heard, abort_params, connect, hear, in_flight_params, message_params, read_aborted, read_in_flight,
     read_message, request as spoken_request,
 };
-pub use taken::Taken;
 
 /// The most characters of the other side's words in an error.
 const EXCERPT_CHARS_MAX: usize = 300;
 
 /// A turn that brought no reply; `detail` is the other side's words, as they came.
 #[derive(Debug)]
-pub struct Failure {
+pub struct TurnFailure {
     /// What the caller is to do.
     pub class: Class,
     /// What went wrong.
@@ -51,7 +51,7 @@ pub struct Failure {
     pub wants_other_tools: bool,
 }
 
-impl Failure {
+impl TurnFailure {
     /// A failure without details.
     pub fn new(class: Class, why: Why) -> Self {
         Self {

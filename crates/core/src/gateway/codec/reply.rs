@@ -14,10 +14,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::super::{Progress, Reply, ToolCall, Usage};
-use super::events::Event;
-use super::failure::{Said, error_as_text, run_failed};
+use super::events::StreamEvent;
+use super::failure::{ErrorFields, error_as_text, run_failed};
 use super::texts::{shortest, text_of};
-use super::{Class, Failure, Why};
+use super::{Class, TurnFailure, Why};
 use mcr_model::json;
 
 /// The most text of one reply; a message at the backend has 100,000 characters.
@@ -46,7 +46,7 @@ struct Response<'a> {
 }
 
 #[derive(Deserialize)]
-pub(super) struct Kind<'a> {
+pub(super) struct ItemType<'a> {
     #[serde(borrow)]
     pub(super) r#type: Option<Cow<'a, str>>,
 }
@@ -102,7 +102,7 @@ pub(crate) struct Assembly {
     errors_may_be_texts: bool,
     run: Option<String>,
     streamed: Output,
-    end: Option<Result<Reply, Failure>>,
+    end: Option<Result<Reply, TurnFailure>>,
 }
 
 impl Assembly {
@@ -139,16 +139,17 @@ impl Assembly {
     /// Takes the next event. What comes behind the last one does not count.
     pub(crate) fn event(
         &mut self,
-        event: Event<'_>,
+        event: StreamEvent<'_>,
         progress: &mut dyn FnMut(Progress<'_>),
-    ) -> Result<(), Failure> {
+    ) -> Result<(), TurnFailure> {
         if self.end.is_some() || event.data == b"[DONE]" {
             return Ok(());
         }
         let kind = match event.name {
             b"" | b"message" => {
                 // A name needs no mending, and most events are not read any further.
-                let kind = serde_json::from_slice::<Kind<'_>>(event.data).ok().and_then(|kind| kind.r#type);
+                let kind =
+                    serde_json::from_slice::<ItemType<'_>>(event.data).ok().and_then(|kind| kind.r#type);
                 Cow::Owned(kind.map_or(String::new(), Cow::into_owned).into_bytes())
             }
             name => Cow::Borrowed(name),
@@ -158,7 +159,7 @@ impl Assembly {
                 let data = json::bytes(event.data);
                 let read = serde_json::from_slice::<WithId<'_>>(&data).ok();
                 match read.and_then(|read| read.response).and_then(|response| response.id) {
-                    Some(id) => progress(Progress::Taken(self.run.insert(id.into_owned()))),
+                    Some(id) => progress(Progress::TurnAccepted(self.run.insert(id.into_owned()))),
                     None => progress(Progress::Alive),
                 }
             }
@@ -175,7 +176,7 @@ impl Assembly {
             }
             b"error" => {
                 let data = json::bytes(event.data);
-                let said: Said<'_> = serde_json::from_slice(&data).unwrap_or_default();
+                let said: ErrorFields<'_> = serde_json::from_slice(&data).unwrap_or_default();
                 self.end = Some(Err(run_failed(200, &said)));
             }
             _ => progress(Progress::Alive),
@@ -183,7 +184,7 @@ impl Assembly {
         Ok(())
     }
 
-    fn last_event(&mut self, kind: &[u8], data: &[u8]) -> Result<Reply, Failure> {
+    fn last_event(&mut self, kind: &[u8], data: &[u8]) -> Result<Reply, TurnFailure> {
         let data = json::bytes(data);
         let with: WithResponse<'_> = serde_json::from_slice(&data).map_err(|error| not_understood(&error))?;
         let ending = match (kind, with.response.status.as_deref()) {
@@ -196,18 +197,18 @@ impl Assembly {
     }
 
     /// The stream has ended: the reply, or why there is none. Without the last event the answer is lost.
-    pub(crate) fn finish(self) -> Result<Reply, Failure> {
+    pub(crate) fn finish(self) -> Result<Reply, TurnFailure> {
         let run = self.run;
         match self.end {
             Some(Ok(reply)) => Ok(Reply { id: reply.id.or(run), ..reply }),
             Some(Err(failure)) => Err(failure.with_run(run)),
-            None => Err(Failure::new(Class::Lost, Why::LostAnswer).with_run(run)),
+            None => Err(TurnFailure::new(Class::Lost, Why::LostAnswer).with_run(run)),
         }
     }
 }
 
 /// The reply of a gateway that does not stream.
-pub(crate) fn from_json(body: &[u8], errors_may_be_texts: bool) -> Result<Reply, Failure> {
+pub(crate) fn from_json(body: &[u8], errors_may_be_texts: bool) -> Result<Reply, TurnFailure> {
     let body = json::bytes(body);
     let response: Response<'_> = serde_json::from_slice(&body).map_err(|error| not_understood(&error))?;
     let ending = match (response.status.as_deref(), response.output.is_some()) {
@@ -217,7 +218,7 @@ pub(crate) fn from_json(body: &[u8], errors_may_be_texts: bool) -> Result<Reply,
         (status, _) => {
             let words = format!("no output, status {}", status.unwrap_or("missing"));
             let run = response.id.map(Cow::into_owned);
-            return Err(Failure::new(Class::Lost, Why::NotUnderstood).with_detail(words).with_run(run));
+            return Err(TurnFailure::new(Class::Lost, Why::NotUnderstood).with_detail(words).with_run(run));
         }
     };
     read(response, ending, None, errors_may_be_texts)
@@ -235,14 +236,14 @@ fn read(
     ending: Ending,
     streamed: Option<Output>,
     errors_may_be_texts: bool,
-) -> Result<Reply, Failure> {
+) -> Result<Reply, TurnFailure> {
     let id = response.id.map(Cow::into_owned);
     let usage = response.usage.and_then(|usage| serde_json::from_str::<Tokens>(usage.get()).ok());
     if ending == Ending::Failed {
         let said =
             response.error.and_then(|error| serde_json::from_str(error.get()).ok()).unwrap_or_default();
         let spoke = usage.is_some_and(|tokens| tokens.output_tokens > 0);
-        return Err(Failure { spoke, ..run_failed(200, &said).with_run(id) });
+        return Err(TurnFailure { spoke, ..run_failed(200, &said).with_run(id) });
     }
     let output = match (response.output, streamed) {
         (Some(items), _) => {
@@ -284,9 +285,9 @@ struct Output {
 }
 
 impl Output {
-    fn add(&mut self, item: &RawValue) -> Result<(), Failure> {
+    fn add(&mut self, item: &RawValue) -> Result<(), TurnFailure> {
         // What has no type at all is no item of this protocol.
-        let kind = serde_json::from_str::<Kind<'_>>(item.get()).ok().and_then(|kind| kind.r#type);
+        let kind = serde_json::from_str::<ItemType<'_>>(item.get()).ok().and_then(|kind| kind.r#type);
         match kind.as_deref() {
             Some("message") => self.add_message(item.get()),
             Some("function_call") => self.add_call(item.get()),
@@ -298,7 +299,7 @@ impl Output {
         self.broken.get_or_insert_with(|| error.to_string());
     }
 
-    fn add_message(&mut self, item: &str) -> Result<(), Failure> {
+    fn add_message(&mut self, item: &str) -> Result<(), TurnFailure> {
         let message = match serde_json::from_str::<Message<'_>>(item) {
             Ok(message) => message,
             Err(error) => {
@@ -334,7 +335,7 @@ impl Output {
         Ok(())
     }
 
-    fn add_call(&mut self, item: &str) -> Result<(), Failure> {
+    fn add_call(&mut self, item: &str) -> Result<(), TurnFailure> {
         let named = match serde_json::from_str::<FunctionCall<'_>>(item) {
             Ok(call) => {
                 let named =
@@ -369,11 +370,11 @@ impl Output {
         cut: bool,
         usage: Option<Usage>,
         errors_may_be_texts: bool,
-    ) -> Result<Reply, Failure> {
+    ) -> Result<Reply, TurnFailure> {
         let Self { mut text, has_phase, calls, unusable, broken, .. } = self;
         if let Some(error) = broken {
             let words = format!("an item of it cannot be decoded: {error}");
-            return Err(Failure::new(Class::Lost, Why::NotUnderstood).with_detail(words).with_run(id));
+            return Err(TurnFailure::new(Class::Lost, Why::NotUnderstood).with_detail(words).with_run(id));
         }
         let doubted = errors_may_be_texts && !has_phase && calls.is_empty();
         if doubted && let Some(failure) = error_as_text(&text) {
@@ -384,7 +385,7 @@ impl Output {
         }
         if text.is_empty() && calls.is_empty() && unusable > 0 {
             let words = format!("{unusable} calls in it have no id or no name");
-            return Err(Failure::new(Class::Lost, Why::NotUnderstood).with_detail(words).with_run(id));
+            return Err(TurnFailure::new(Class::Lost, Why::NotUnderstood).with_detail(words).with_run(id));
         }
         Ok(Reply { id, text: (!text.is_empty()).then_some(text), calls, cut, usage })
     }
@@ -400,10 +401,10 @@ fn without_notice(text: &mut String) {
     }
 }
 
-fn not_understood(error: &serde_json::Error) -> Failure {
-    Failure::new(Class::Lost, Why::NotUnderstood).with_detail(format!("broken JSON: {error}"))
+fn not_understood(error: &serde_json::Error) -> TurnFailure {
+    TurnFailure::new(Class::Lost, Why::NotUnderstood).with_detail(format!("broken JSON: {error}"))
 }
 
-fn too_large(words: &str) -> Failure {
-    Failure::new(Class::Lost, Why::AnswerTooLarge).with_detail(words)
+fn too_large(words: &str) -> TurnFailure {
+    TurnFailure::new(Class::Lost, Why::AnswerTooLarge).with_detail(words)
 }

@@ -4,7 +4,7 @@ use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 
 use super::super::dialect::ToolShape;
 use super::super::{Input, Tool, ToolOutput, Turn};
-use super::{Class, Failure, Why};
+use super::{Class, TurnFailure, Why};
 use mcr_model::{SessionKey, SessionKind};
 
 /// What the gateway takes (spec §7).
@@ -12,11 +12,11 @@ const REQUEST_BYTES_MAX: usize = 20 * 1024 * 1024;
 
 /// The agent as all three places name it: the model, the header and the session key. The session key has the last
 /// word at the gateway, which lower-cases it, so all are in lower case.
-pub fn agent_id(agent: &str) -> Result<String, Failure> {
+pub fn agent_id(agent: &str) -> Result<String, TurnFailure> {
     let fits = |b: u8| b.is_ascii_graphic() && !matches!(b, b':' | b'/');
     if agent.is_empty() || !agent.bytes().all(fits) {
         let words = "its name has characters that no agent of a gateway has";
-        return Err(Failure::new(Class::Refused, Why::UnknownAgent).with_detail(words));
+        return Err(TurnFailure::new(Class::Refused, Why::UnknownAgent).with_detail(words));
     }
     Ok(agent.to_ascii_lowercase())
 }
@@ -71,29 +71,29 @@ fn digest(text: &str) -> String {
 }
 
 /// The body, as JSON. Only keys that every release accepts are in it, because an unknown one is refused.
-pub fn body(turn: &Turn<'_>, agent: &str, shape: ToolShape) -> Result<Vec<u8>, Failure> {
+pub fn body(turn: &Turn<'_>, agent: &str, shape: ToolShape) -> Result<Vec<u8>, TurnFailure> {
     let said = match turn.input {
         Input::Message(text) => text.len(),
         Input::Outputs(outputs) => outputs.iter().map(|output| output.output.len() + 96).sum(),
     };
     let mut bytes = Vec::with_capacity(said + turn.instructions.len() + 512 * (turn.tools.len() + 1));
     // Only a map with keys that are no strings cannot be written, and a tool's schema is a value.
-    serde_json::to_writer(&mut bytes, &Body { turn, agent, shape })
-        .map_err(|error| Failure::new(Class::Refused, Why::OurRequest).with_detail(error.to_string()))?;
+    serde_json::to_writer(&mut bytes, &RequestBody { turn, agent, shape })
+        .map_err(|error| TurnFailure::new(Class::Refused, Why::OurRequest).with_detail(error.to_string()))?;
     if bytes.len() > REQUEST_BYTES_MAX {
         let words = format!("{} bytes; it takes 20 MiB", bytes.len());
-        return Err(Failure::new(Class::Refused, Why::TooLarge).with_detail(words));
+        return Err(TurnFailure::new(Class::Refused, Why::TooLarge).with_detail(words));
     }
     Ok(bytes)
 }
 
-struct Body<'a> {
+struct RequestBody<'a> {
     turn: &'a Turn<'a>,
     agent: &'a str,
     shape: ToolShape,
 }
 
-impl Serialize for Body<'_> {
+impl Serialize for RequestBody<'_> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         let mut map = to.serialize_map(None)?;
         map.serialize_entry("model", &format_args!("openclaw/{}", self.agent))?;

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::reply::Kind;
+use super::reply::ItemType;
 
 /// What may stand around the texts of one message.
 const PARTS_BYTES: usize = 1024 * 1024;
@@ -35,7 +35,7 @@ pub(super) fn text_of(content: &str) -> Result<String, serde_json::Error> {
     let parts: Vec<&RawValue> = serde_json::from_str(content)?;
     let mut all = String::new();
     for part in parts {
-        let kind = serde_json::from_str::<Kind<'_>>(part.get()).ok().and_then(|kind| kind.r#type);
+        let kind = serde_json::from_str::<ItemType<'_>>(part.get()).ok().and_then(|kind| kind.r#type);
         if matches!(kind.as_deref(), Some("output_text" | "text")) {
             all.push_str(&serde_json::from_str::<Part<'_>>(part.get())?.text.unwrap_or_default());
         }

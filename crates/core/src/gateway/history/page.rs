@@ -104,7 +104,7 @@ impl Item {
 }
 
 #[derive(Deserialize)]
-struct Body<'a> {
+struct PageBody<'a> {
     #[serde(borrow)]
     items: Option<Vec<&'a RawValue>>,
     #[serde(rename = "hasMore", default)]
@@ -116,7 +116,7 @@ struct Body<'a> {
 /// The body of `GET /sessions/{key}/history`; nothing if it is something else.
 pub fn read(body: &[u8]) -> Option<Page> {
     let body = json::bytes(body);
-    let body: Body<'_> = serde_json::from_slice(&body).ok()?;
+    let body: PageBody<'_> = serde_json::from_slice(&body).ok()?;
     let items = body.items?.into_iter().map(read_item).collect();
     Some(Page { items, older: body.next.filter(|_| body.has_more).map(Cow::into_owned) })
 }
@@ -124,11 +124,11 @@ pub fn read(body: &[u8]) -> Option<Page> {
 #[derive(Deserialize)]
 struct Invoked<'a> {
     #[serde(borrow)]
-    result: Told<'a>,
+    result: ToolResultDetails<'a>,
 }
 
 #[derive(Deserialize)]
-struct Told<'a> {
+struct ToolResultDetails<'a> {
     #[serde(borrow)]
     details: Details<'a>,
 }

@@ -15,16 +15,16 @@ pub(super) struct Trace<'a> {
     /// An earlier try of the same is there, whose fate was not known either; then this is its trace.
     pub(super) earlier: bool,
     /// What its own run did.
-    pub(super) own: Run<'a>,
+    pub(super) own: RunTrace<'a>,
     /// What the run did with which the gateway resumed it.
-    pub(super) resumed: Option<Run<'a>>,
+    pub(super) resumed: Option<RunTrace<'a>>,
     /// The last thing said in the session is a resumption that nothing has come of yet, of whatever turn.
     pub(super) resuming: bool,
 }
 
 /// What one run did.
 #[derive(Debug, Default)]
-pub(super) struct Run<'a> {
+pub(super) struct RunTrace<'a> {
     answer: Option<&'a Item>,
     /// Words of which it is not said why the model stopped behind them; mostly calls come next.
     words: Option<&'a Item>,
@@ -108,7 +108,7 @@ impl<'a> Trace<'a> {
                 let Some(run) = item.resumption() else { break };
                 // Resumed again: only what came last can still go on.
                 resumed_as = Some(run);
-                trace.resumed = Some(Run::default());
+                trace.resumed = Some(RunTrace::default());
                 continue;
             }
             let of = |run: Option<&str>| item.run.is_none() || run.is_none() || item.run.as_deref() == run;
@@ -131,12 +131,12 @@ impl<'a> Trace<'a> {
 /// Whether the last thing said is a resumption without a word behind it that could be its end.
 fn is_resuming(items: &[Item]) -> bool {
     let Some(at) = items.iter().rposition(|item| item.role == Role::User) else { return false };
-    let mut run = Run::default();
+    let mut run = RunTrace::default();
     items[at + 1..].iter().for_each(|item| run.take(item));
     items[at].resumption().is_some() && !run.is_over()
 }
 
-impl<'a> Run<'a> {
+impl<'a> RunTrace<'a> {
     fn take(&mut self, item: &'a Item) {
         if item.has_key(":failed-notice") {
             self.given_up = true;

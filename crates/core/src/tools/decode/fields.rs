@@ -4,8 +4,8 @@ use std::str::FromStr;
 
 use serde_json::{Map, Value};
 
-use crate::tools::table::{Field, Row, Type};
-use crate::tools::{Kind, ToolError};
+use crate::tools::table::{Field, ToolSpec, Type};
+use crate::tools::{ToolError, ToolErrorKind};
 use mcr_model::clock::Millis;
 use mcr_model::json;
 use mcr_model::redact::Redactor;
@@ -21,13 +21,13 @@ const LAST_INSTANT: f64 = 8_640_000_000_000_000.0;
 
 /// The arguments, each of the type that its field wants.
 pub struct Fields<'a> {
-    row: &'a Row,
+    row: &'a ToolSpec,
     given: Map<String, Value>,
 }
 
 impl<'a> Fields<'a> {
     /// Reads the arguments and holds each against its field.
-    pub fn read(row: &'a Row, arguments: &str) -> Result<Self, ToolError> {
+    pub fn read(row: &'a ToolSpec, arguments: &str) -> Result<Self, ToolError> {
         let given = object(row, arguments)?;
         let fields = Self { row, given };
         fields.refuse_strangers()?;
@@ -49,7 +49,7 @@ impl<'a> Fields<'a> {
         let Some((name, _)) = self.given.iter().find(strange) else { return Ok(()) };
         let name = Redactor::default().excerpt(name, 40);
         let words = format!("Unknown field: {name}. {} takes {}", self.row.name, names(self.row));
-        Err(ToolError::new(Kind::Malformed, &words))
+        Err(ToolError::new(ToolErrorKind::Malformed, &words))
     }
 
     /// What was given for it; `null` is nothing.
@@ -144,7 +144,7 @@ impl<'a> Fields<'a> {
 }
 
 /// The arguments as an object; no text at all is an empty one.
-fn object(row: &Row, arguments: &str) -> Result<Map<String, Value>, ToolError> {
+fn object(row: &ToolSpec, arguments: &str) -> Result<Map<String, Value>, ToolError> {
     if arguments.trim().is_empty() {
         return Ok(Map::new());
     }
@@ -155,10 +155,10 @@ fn object(row: &Row, arguments: &str) -> Result<Map<String, Value>, ToolError> {
     };
     let words =
         format!("Invalid JSON arguments ({words}): send one JSON object with the fields {}", names(row));
-    Err(ToolError::new(Kind::Malformed, &words))
+    Err(ToolError::new(ToolErrorKind::Malformed, &words))
 }
 
-fn names(row: &Row) -> String {
+fn names(row: &ToolSpec) -> String {
     let names: Vec<&str> = row.fields.iter().map(|field| field.name).collect();
     names.join(", ")
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use mcr_core::tools::table::Row;
-use mcr_core::tools::{Kind, ToolError};
+use mcr_core::tools::table::ToolSpec;
+use mcr_core::tools::{ToolError, ToolErrorKind};
 use mcr_http::message::Reply;
 
 /// Where an agent that asks too much is not told when to come again.
@@ -67,41 +67,41 @@ impl Refusal {
 /// What an error of a tool is over HTTP.
 pub fn refusal(error: &ToolError) -> Refusal {
     let status = match error.kind {
-        Kind::Malformed => 400,
-        Kind::Invalid => 422,
-        Kind::Forbidden => 403,
-        Kind::UnknownTool | Kind::NotFound => 404,
-        Kind::Conflict => 409,
-        Kind::Throttled => 429,
-        Kind::Unavailable | Kind::Unsettled if error.late => 504,
-        Kind::Unavailable | Kind::Unsettled => 502,
-        Kind::Refused => 500,
+        ToolErrorKind::Malformed => 400,
+        ToolErrorKind::Invalid => 422,
+        ToolErrorKind::Forbidden => 403,
+        ToolErrorKind::UnknownTool | ToolErrorKind::NotFound => 404,
+        ToolErrorKind::Conflict => 409,
+        ToolErrorKind::Throttled => 429,
+        ToolErrorKind::Unavailable | ToolErrorKind::Unsettled if error.late => 504,
+        ToolErrorKind::Unavailable | ToolErrorKind::Unsettled => 502,
+        ToolErrorKind::Refused => 500,
     };
-    let retryable = matches!(error.kind, Kind::Throttled | Kind::Unavailable);
+    let retryable = matches!(error.kind, ToolErrorKind::Throttled | ToolErrorKind::Unavailable);
     let retry_after = error.not_before.or_else(|| (status == 429).then_some(LATER));
     Refusal { status, error: error.message.clone(), field: error.field, retry_after, retryable }
 }
 
 /// The kind of failure that such an answer tells of, for those who count: the way back of [`refusal`].
-pub fn failed(status: u16, retryable: bool) -> Option<Kind> {
+pub fn failed(status: u16, retryable: bool) -> Option<ToolErrorKind> {
     match status {
         ..400 => None,
-        403 => Some(Kind::Forbidden),
-        404 => Some(Kind::NotFound),
-        409 => Some(Kind::Conflict),
-        422 => Some(Kind::Invalid),
-        429 => Some(Kind::Throttled),
-        400..500 => Some(Kind::Malformed),
-        503 => Some(Kind::Unavailable),
-        502 | 504 if retryable => Some(Kind::Unavailable),
-        502 | 504 => Some(Kind::Unsettled),
-        _ => Some(Kind::Refused),
+        403 => Some(ToolErrorKind::Forbidden),
+        404 => Some(ToolErrorKind::NotFound),
+        409 => Some(ToolErrorKind::Conflict),
+        422 => Some(ToolErrorKind::Invalid),
+        429 => Some(ToolErrorKind::Throttled),
+        400..500 => Some(ToolErrorKind::Malformed),
+        503 => Some(ToolErrorKind::Unavailable),
+        502 | 504 if retryable => Some(ToolErrorKind::Unavailable),
+        502 | 504 => Some(ToolErrorKind::Unsettled),
+        _ => Some(ToolErrorKind::Refused),
     }
 }
 
 /// The result object of a tool in the shape of its endpoint: some endpoints have in their own object what a tool has in
 /// `data`, and say how long it took.
-pub fn success(row: &Row, output: &str, took: Duration) -> Reply {
+pub fn success(row: &ToolSpec, output: &str, took: Duration) -> Reply {
     let mut object: Map<String, Value> = serde_json::from_str(output).unwrap_or_default();
     let lifts = matches!(row.name, "task_status" | "task_update" | "response_request");
     if lifts && let Some(Value::Object(data)) = object.remove("data") {
@@ -117,7 +117,7 @@ pub fn success(row: &Row, output: &str, took: Duration) -> Reply {
 }
 
 /// What those hear over HTTP who do not lead; it differs from the tool's sentence in one place.
-pub fn leaders_only(row: &Row) -> Refusal {
+pub fn leaders_only(row: &ToolSpec) -> Refusal {
     Refusal::new(403, row.refusal.replace("delete/archive", "delete"))
 }
 
@@ -130,18 +130,18 @@ mod tests {
     #[test]
     fn every_kind_of_error_has_its_status() {
         let rows = [
-            (Kind::UnknownTool, false, 404, false),
-            (Kind::Malformed, false, 400, false),
-            (Kind::Invalid, false, 422, false),
-            (Kind::Forbidden, false, 403, false),
-            (Kind::NotFound, false, 404, false),
-            (Kind::Conflict, false, 409, false),
-            (Kind::Throttled, false, 429, true),
-            (Kind::Unavailable, false, 502, true),
-            (Kind::Unavailable, true, 504, true),
-            (Kind::Unsettled, false, 502, false),
-            (Kind::Unsettled, true, 504, false),
-            (Kind::Refused, false, 500, false),
+            (ToolErrorKind::UnknownTool, false, 404, false),
+            (ToolErrorKind::Malformed, false, 400, false),
+            (ToolErrorKind::Invalid, false, 422, false),
+            (ToolErrorKind::Forbidden, false, 403, false),
+            (ToolErrorKind::NotFound, false, 404, false),
+            (ToolErrorKind::Conflict, false, 409, false),
+            (ToolErrorKind::Throttled, false, 429, true),
+            (ToolErrorKind::Unavailable, false, 502, true),
+            (ToolErrorKind::Unavailable, true, 504, true),
+            (ToolErrorKind::Unsettled, false, 502, false),
+            (ToolErrorKind::Unsettled, true, 504, false),
+            (ToolErrorKind::Refused, false, 500, false),
         ];
         for (kind, late, status, retryable) in rows {
             let refusal = refusal(&ToolError { late, ..ToolError::new(kind, "words") });

@@ -1,19 +1,19 @@
 //! What agents call over HTTP: the same tools as in a turn, for agents that have none there, and what wakes them.
 //!
 //! A request goes down this road, and the first thing that is wrong with it is its answer (http-and-tools §2.6): it must
-//! be [`near`], name a session that was issued (`who`), not come too often ([`buckets`]), come from the orchestrator
+//! be [`network_guard`], name a session that was issued (`authenticate`), not come too often ([`buckets`]), come from the orchestrator
 //! where only it may, have a JSON body without strange wrapping, and then everything that is asked of a function tool
-//! (`tools::decode`, `tools::guard`). What changes the board is made once (`make`): under the name that its agent gave
+//! (`tools::decode`, `tools::guard`). What changes the board is made once (`execute`): under the name that its agent gave
 //! it ([`repeats`]), and in the record of the delivery that the agent is at work on. [`answers`] puts what came of it into
-//! the endpoint's shape. What an agent is to hear of goes the same road, and then into its queue (`tell`).
+//! the endpoint's shape. What an agent is to hear of goes the same road, and then into its queue (`wake_endpoint`).
 
 pub mod answers;
+mod authenticate;
 pub mod buckets;
-mod make;
-pub mod near;
+mod execute;
+pub mod network_guard;
 pub mod repeats;
-mod tell;
-mod who;
+mod wake_endpoint;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -22,21 +22,21 @@ use log::info;
 use serde_json::Value;
 
 use self::answers::{Refusal, failed, leaders_only, refusal};
+use self::authenticate::{CallingAgent, stopped};
 use self::buckets::{Buckets, TooMuch};
-use self::near::Near;
+use self::network_guard::NetworkGuard;
 use self::repeats::{Answer, Known, Repeats};
-use self::who::{Speaker, stopped};
-use crate::delivery::desk::Made;
-use crate::delivery::held::Pen;
+use crate::delivery::active_delivery::JournalHandle;
+use crate::delivery::deps::RecentIds;
 use crate::delivery::inflight::InFlight;
 use crate::heartbeat::keeper::Keeper;
-use crate::http::routes::Door;
+use crate::http::routes::AgentEndpoint;
 use crate::metrics::{Metrics, Via};
 use crate::roster::Team;
 use mcr_clients::mission::Mission;
 use mcr_core::delivery::journal::Journal;
-use mcr_core::heartbeat::ask::Ask;
-use mcr_core::tools::table::Whom;
+use mcr_core::heartbeat::wake_body::WakeBody;
+use mcr_core::tools::table::Audience;
 use mcr_core::tools::{ToolRequest, decode, guard};
 use mcr_http::message::{Reply, Request};
 use mcr_model::SessionScope;
@@ -58,7 +58,7 @@ pub const DOCUMENT_BYTES: usize = 8 * 1024 * 1024;
 const NAME_CHARS: usize = 255;
 
 /// What the endpoints are made of.
-pub struct Setup {
+pub struct AgentApiSetup {
     /// The backend.
     pub mission: Mission,
     /// Who there is.
@@ -70,7 +70,7 @@ pub struct Setup {
     /// Where their calls are noted.
     pub journal: Arc<dyn Journal>,
     /// What was made lately, by whomever.
-    pub made: Arc<Made>,
+    pub made: Arc<RecentIds>,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
     /// To be called when something was written that makes notifications.
@@ -78,7 +78,7 @@ pub struct Setup {
     /// Waits.
     pub wait: Box<dyn Fn(Duration) + Send + Sync>,
     /// Whom to let in.
-    pub near: Near,
+    pub guard: NetworkGuard,
     /// Whether a session's secret must be shown besides its key.
     pub tokens: bool,
     /// How many writing calls one delivery may make.
@@ -97,7 +97,7 @@ pub struct Setup {
 
 /// The endpoints. Shared by all connections.
 pub struct AgentApi {
-    setup: Setup,
+    setup: AgentApiSetup,
     buckets: Mutex<Buckets>,
     repeats: Mutex<Repeats>,
     /// When the roster was last read because somebody would have been refused by it.
@@ -110,13 +110,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl AgentApi {
     /// Open for calls.
-    pub fn new(setup: Setup) -> Self {
+    pub fn new(setup: AgentApiSetup) -> Self {
         Self { setup, buckets: Mutex::default(), repeats: Mutex::default(), looked: Mutex::default() }
     }
 
     /// Decides by the head alone whether the call's body is read: the answer to a caller that is not let in.
     pub fn refuse(&self, request: &Request) -> Option<Reply> {
-        let refused = match self.setup.near.refuses(request) {
+        let refused = match self.setup.guard.refuses(request) {
             Some(why) => Refusal::new(403, why),
             None => self.session(request).err()?,
         };
@@ -124,7 +124,7 @@ impl AgentApi {
     }
 
     /// Answers a call at this door.
-    pub fn answer(&self, door: Door, request: &Request) -> Reply {
+    pub fn answer(&self, door: AgentEndpoint, request: &Request) -> Reply {
         let began = Instant::now();
         let answered = self.walk(door, request, began);
         answered.unwrap_or_else(|refused| self.refused(&refused))
@@ -135,13 +135,13 @@ impl AgentApi {
         Refusal { error, ..refused.clone() }.reply()
     }
 
-    fn walk(&self, door: Door, request: &Request, began: Instant) -> Result<Reply, Refusal> {
-        if let Some(why) = self.setup.near.refuses(request) {
+    fn walk(&self, door: AgentEndpoint, request: &Request, began: Instant) -> Result<Reply, Refusal> {
+        if let Some(why) = self.setup.guard.refuses(request) {
             return Err(Refusal::new(403, why));
         }
         let session = self.session(request)?;
         let answered = self.walk_as(door, request, session, began);
-        if let Door::Tool(row) = door {
+        if let AgentEndpoint::Tool(row) = door {
             let failed = match &answered {
                 Ok(reply) => failed(reply.status(), true),
                 Err(refused) => failed(refused.status, refused.retryable),
@@ -153,7 +153,7 @@ impl AgentApi {
 
     fn walk_as(
         &self,
-        door: Door,
+        door: AgentEndpoint,
         request: &Request,
         session: Session,
         began: Instant,
@@ -176,9 +176,9 @@ impl AgentApi {
                 return Err(stopped());
             }
             self.setup.inflight.beat(&held.work().id);
-            held.hears(self.pen());
+            held.hears(self.handle());
         }
-        if row.whom == Whom::Leader {
+        if row.whom == Audience::Leader {
             speaker.leads = self.leads(&speaker, row)?;
             if !speaker.leads {
                 return Err(leaders_only(row));
@@ -186,7 +186,7 @@ impl AgentApi {
         }
         let arguments = body(request)?;
         let result = match door {
-            Door::Tool(_) => {
+            AgentEndpoint::Tool(_) => {
                 let current = speaker.session.task.as_ref();
                 // As in a turn: a token in a document or a message would open this API to its readers.
                 let arguments = &without_our_tokens(arguments);
@@ -206,8 +206,8 @@ impl AgentApi {
                     Ok(()) => self.read(row, &asked, &speaker, began),
                 }
             }
-            Door::Tell(errand) => {
-                let ask = Ask::read(errand, arguments).map_err(|error| refusal(&error))?;
+            AgentEndpoint::Tell(errand) => {
+                let ask = WakeBody::read(errand, arguments).map_err(|error| refusal(&error))?;
                 if ask.is_for_another(&speaker.slug) {
                     speaker.leads = self.leads(&speaker, row)?;
                 }
@@ -224,15 +224,15 @@ impl AgentApi {
         result
     }
 
-    fn pen(&self) -> Pen<'_> {
-        Pen { journal: &*self.setup.journal, clock: &*self.setup.clock }
+    fn handle(&self) -> JournalHandle<'_> {
+        JournalHandle { journal: &*self.setup.journal, clock: &*self.setup.clock }
     }
 
     /// A call that changes something: once under its name. `call` tells it from others.
     fn once_named(
         &self,
         request: &Request,
-        speaker: &Speaker,
+        speaker: &CallingAgent,
         call: &str,
         make: impl FnOnce(Option<&str>) -> Result<Reply, Refusal>,
     ) -> Result<Reply, Refusal> {

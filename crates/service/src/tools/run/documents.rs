@@ -2,12 +2,12 @@
 
 use super::{Done, Job};
 use mcr_clients::mission::{ListDocuments, WriteDocument};
-use mcr_core::tools::{Outcome, Paper, ToolError};
+use mcr_core::tools::{Paper, ToolError, ToolOutcome};
 use mcr_model::{DocumentEntry, DocumentId, TaskId, limits};
 
 /// What is said of a document.
 pub(super) fn written(id: &DocumentId) -> Done {
-    let outcome = Outcome { document_id: Some(id.to_string()), ..Outcome::default() };
+    let outcome = ToolOutcome { document_id: Some(id.to_string()), ..ToolOutcome::default() };
     Done { made: vec![id.to_string()], ..Done::quiet(outcome) }
 }
 

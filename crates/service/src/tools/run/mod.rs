@@ -26,14 +26,14 @@ use mcr_clients::mission::{
     LoadTask, Mission, PostMessageAsOrchestrator, Request, SearchTasks,
 };
 use mcr_core::gateway::ToolCall;
-use mcr_core::tools::table::Row;
-use mcr_core::tools::{Caller, Kind, Offer, Outcome, ToolError, ToolRequest, prepare, render};
+use mcr_core::tools::table::ToolSpec;
+use mcr_core::tools::{Caller, Offer, ToolError, ToolErrorKind, ToolOutcome, ToolRequest, prepare, render};
 use mcr_model::{MessageId, Roster, Task, TaskId};
 
 pub use settle::{Doubt, GRACE, NotNow, settle, unsettled};
 
 /// What a call is carried out with.
-pub struct Hands<'a> {
+pub struct ToolBackend<'a> {
     /// The backend.
     pub mission: &'a Mission,
     /// Everybody, as last known.
@@ -63,7 +63,7 @@ pub struct Ran {
 #[derive(Clone, Debug)]
 pub struct Performed {
     /// What it brought.
-    pub result: Result<Outcome, ToolError>,
+    pub result: Result<ToolOutcome, ToolError>,
     /// Whether agents may have been told of something.
     pub stirs: bool,
     /// The rows that it made or wrote: tasks, documents, messages, requests. No other call has made them.
@@ -79,9 +79,9 @@ impl Performed {
 }
 
 /// Makes a call, if the caller may.
-pub fn run(call: &ToolCall, caller: &Caller<'_>, offer: &Offer, hands: &Hands<'_>) -> Ran {
+pub fn run(call: &ToolCall, caller: &Caller<'_>, offer: &Offer, backend: &ToolBackend<'_>) -> Ran {
     let performed = match prepare(call, caller, offer) {
-        Ok(request) => perform(&request, caller, hands),
+        Ok(request) => perform(&request, caller, backend),
         Err(error) => Performed::refused(error),
     };
     if let Err(error) = &performed.result {
@@ -102,18 +102,18 @@ impl From<Performed> for Ran {
 }
 
 /// Carries out a request that the caller may make. Whether it may close *this* task is found out here.
-pub fn perform(request: &ToolRequest, caller: &Caller<'_>, hands: &Hands<'_>) -> Performed {
-    Job::new(request, caller, hands).carry_out(request)
+pub fn perform(request: &ToolRequest, caller: &Caller<'_>, backend: &ToolBackend<'_>) -> Performed {
+    Job::new(request, caller, backend).carry_out(request)
 }
 
 /// What an agent should hear of a call of the backend that failed, made for this row.
-pub fn refused(error: &CallError, row: &Row) -> ToolError {
+pub fn refused(error: &CallError, row: &ToolSpec) -> ToolError {
     refusal::of(error, row)
 }
 
 /// What came of a request.
 struct Done {
-    outcome: Outcome,
+    outcome: ToolOutcome,
     stirs: bool,
     /// The rows that it made or wrote.
     made: Vec<String>,
@@ -121,22 +121,22 @@ struct Done {
 
 impl Done {
     /// Nobody is told of it.
-    fn quiet(outcome: Outcome) -> Self {
+    fn quiet(outcome: ToolOutcome) -> Self {
         Self { outcome, stirs: false, made: Vec::new() }
     }
 
     /// Agents may be told of it.
-    fn stirring(outcome: Outcome) -> Self {
+    fn stirring(outcome: ToolOutcome) -> Self {
         Self { stirs: true, ..Self::quiet(outcome) }
     }
 
     fn posted(id: &MessageId) -> Self {
-        let outcome = Outcome { message_id: Some(id.to_string()), ..Outcome::default() };
+        let outcome = ToolOutcome { message_id: Some(id.to_string()), ..ToolOutcome::default() };
         Self { made: vec![id.to_string()], ..Self::stirring(outcome) }
     }
 
     fn data(data: Value) -> Self {
-        Self::quiet(Outcome { data: Some(data), ..Outcome::default() })
+        Self::quiet(ToolOutcome { data: Some(data), ..ToolOutcome::default() })
     }
 }
 
@@ -150,8 +150,8 @@ impl From<Done> for Performed {
 /// One request on its way.
 struct Job<'a> {
     caller: &'a Caller<'a>,
-    hands: &'a Hands<'a>,
-    row: &'static Row,
+    backend: &'a ToolBackend<'a>,
+    row: &'static ToolSpec,
     /// Whether this is not the first time, or may not be: then what is there already is no news.
     again: bool,
     /// Whether agents may have been told of something, although the request failed in the end.
@@ -163,10 +163,10 @@ struct Job<'a> {
 }
 
 impl<'a> Job<'a> {
-    fn new(request: &ToolRequest, caller: &'a Caller<'a>, hands: &'a Hands<'a>) -> Self {
+    fn new(request: &ToolRequest, caller: &'a Caller<'a>, backend: &'a ToolBackend<'a>) -> Self {
         Self {
             caller,
-            hands,
+            backend,
             row: request.row(),
             again: false,
             stirred: Cell::new(false),
@@ -190,7 +190,7 @@ impl Job<'_> {
 
     /// Asks, and notes what a failure means.
     fn call<R: Request>(&self, request: &R) -> Result<R::Answer, CallError> {
-        self.hands.mission.ask(request).inspect_err(|error| {
+        self.backend.mission.ask(request).inspect_err(|error| {
             let may_have_run = error.ran != FunctionRan::No;
             let lost = match error.class {
                 Class::Ambiguous => true,
@@ -235,7 +235,7 @@ impl Job<'_> {
             }
             ToolRequest::TaskDelete { task_id, reason } => {
                 self.ask(&DeleteTask { task_id, agent_id: self.caller.agent, reason })?;
-                Ok(Done::quiet(Outcome::default()))
+                Ok(Done::quiet(ToolOutcome::default()))
             }
             ToolRequest::TaskLinkPr { task_id, pr_number } => {
                 self.ask(&LinkTaskToPr { agent_id: self.caller.agent, task_id, pr_number: *pr_number })?;
@@ -279,7 +279,7 @@ impl Job<'_> {
             ToolRequest::TaskGet { task_id } => {
                 // For the backend no task is an answer, too; for an agent it is a wrong id.
                 let task = self.ask(&GetTask { agent_id, task_id })?;
-                let none = || ToolError::new(Kind::NotFound, "Not found: Task does not exist");
+                let none = || ToolError::new(ToolErrorKind::NotFound, "Not found: Task does not exist");
                 json!({"task": task.ok_or_else(none)?})
             }
             ToolRequest::TaskThread { task_id, limit } => {

@@ -13,9 +13,9 @@ use std::time::Duration;
 
 use super::refusal::kind_of;
 use super::trace::Trace;
-use super::{Caller, Hands, Job, Performed};
+use super::{Caller, Job, Performed, ToolBackend};
 use mcr_clients::convex::{CallError, Class, Why};
-use mcr_core::tools::{Kind, ToolError, ToolRequest};
+use mcr_core::tools::{ToolError, ToolErrorKind, ToolRequest};
 use mcr_model::clock::Millis;
 use mcr_model::{Notification, TaskId};
 
@@ -68,12 +68,12 @@ pub fn settle(
     request: &ToolRequest,
     doubt: &Doubt<'_>,
     caller: &Caller<'_>,
-    hands: &Hands<'_>,
+    backend: &ToolBackend<'_>,
 ) -> Result<Performed, NotNow> {
     let mut age = doubt.age;
     let mut lost = None;
     for _ in 0..ROUNDS {
-        let job = Job { again: true, ..Job::new(request, caller, hands) };
+        let job = Job { again: true, ..Job::new(request, caller, backend) };
         match job.trace(request, doubt) {
             Ok(Trace::Found(done)) => return Ok(done.into()),
             Ok(Trace::Unclear(why)) => return Ok(unsettled(request, &why)),
@@ -105,12 +105,9 @@ pub fn settle(
         return match failed {
             Some(failed) if lost.is_some() => Err(NotNow::LostAgain(Box::new(failed))),
             Some(failed) => Err(NotNow::Away(Box::new(failed))),
-            None if error.kind == Kind::Unavailable && !asked => Err(NotNow::Away(Box::new(CallError::new(
-                Class::Transient,
-                Why::Unreachable,
-                "",
-                &error.message,
-            )))),
+            None if error.kind == ToolErrorKind::Unavailable && !asked => Err(NotNow::Away(Box::new(
+                CallError::new(Class::Transient, Why::Unreachable, "", &error.message),
+            ))),
             None => Ok(performed),
         };
     }
@@ -138,7 +135,7 @@ pub fn unsettled(request: &ToolRequest, why: &str) -> Performed {
         "It is not known whether {name} happened: its answer was lost, and {why}. It was not repeated. Before you \
          call it again, {look}"
     );
-    Performed { stirs: true, ..Performed::refused(ToolError::new(Kind::Unsettled, &words)) }
+    Performed { stirs: true, ..Performed::refused(ToolError::new(ToolErrorKind::Unsettled, &words)) }
 }
 
 /// Whether a second time adds a row of any kind; the history of a task or a document counts. The others only bring about
@@ -161,5 +158,6 @@ fn is_away(error: &CallError) -> bool {
             | Why::OurRequest
     );
     let kind = kind_of(error);
-    kind == Kind::Unsettled || matches!(kind, Kind::Throttled | Kind::Unavailable) && !stays
+    kind == ToolErrorKind::Unsettled
+        || matches!(kind, ToolErrorKind::Throttled | ToolErrorKind::Unavailable) && !stays
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::{Done, Job};
 use mcr_clients::convex::{CallError, Why};
 use mcr_clients::mission::UpdateTaskStatus;
-use mcr_core::tools::{Kind, Outcome, ToolError, guard};
+use mcr_core::tools::{ToolError, ToolErrorKind, ToolOutcome, guard};
 use mcr_model::TaskStatus::{self, InProgress};
 use mcr_model::{Assignees, Task, TaskId, WorkflowError, plan_for_agent, requirement};
 
@@ -28,14 +28,14 @@ impl Job<'_> {
         // Where it is made again, it may be its own doing that it stands there.
         let changed = moved.changed || self.again;
         let words = if changed { "is now" } else { "already was" };
-        let outcome = Outcome {
+        let outcome = ToolOutcome {
             task_id: Some(task_id.to_string()),
             message: Some(format!("The task {words} {}", moved.status)),
             data: Some(json!({
                 "requestedStatus": status, "status": moved.status, "changed": changed,
                 "updatedAt": moved.updated_at,
             })),
-            ..Outcome::default()
+            ..ToolOutcome::default()
         };
         Ok(Done { stirs: changed, ..Done::quiet(outcome) })
     }
@@ -55,7 +55,7 @@ impl Job<'_> {
             Ok(task) => target
                 .and_then(|target| in_the_way(&task, target))
                 .unwrap_or_else(|| said(&plain, &format!("It is {} now", task.status))),
-            Err(seen) if matches!(seen.kind, Kind::Refused | Kind::NotFound) => {
+            Err(seen) if matches!(seen.kind, ToolErrorKind::Refused | ToolErrorKind::NotFound) => {
                 said(&plain, "The task could not be read either: is its id right?")
             }
             Err(_) => plain,
@@ -81,8 +81,8 @@ fn in_the_way(task: &Task, target: TaskStatus) -> Option<ToolError> {
         Ok(steps) => steps,
         Err(reason) => {
             let kind = match reason {
-                WorkflowError::NotInReview => Kind::Forbidden,
-                WorkflowError::NotForAgents | WorkflowError::NoPath(..) => Kind::Conflict,
+                WorkflowError::NotInReview => ToolErrorKind::Forbidden,
+                WorkflowError::NotForAgents | WorkflowError::NoPath(..) => ToolErrorKind::Conflict,
             };
             return Some(ToolError::new(kind, &reason.to_string()));
         }
@@ -90,5 +90,5 @@ fn in_the_way(task: &Task, target: TaskStatus) -> Option<ToolError> {
     let somebody = !task.assigned_agent_ids.is_empty() || !task.assigned_user_ids.is_empty();
     let assignees = if somebody { Assignees::Some } else { Assignees::None };
     let wanting = steps.contains(&InProgress).then(|| requirement(InProgress, assignees, ""))??;
-    Some(ToolError::new(Kind::Conflict, &format!("Invalid status change: {wanting}")))
+    Some(ToolError::new(ToolErrorKind::Conflict, &format!("Invalid status change: {wanting}")))
 }

@@ -7,7 +7,7 @@ use super::status::said;
 use super::{Done, Job};
 use mcr_clients::convex::Class;
 use mcr_clients::mission::{AssignTask, CreateTask, TaskChanges, UpdateTask};
-use mcr_core::tools::{Changes, Draft, Outcome, ToolError, guard};
+use mcr_core::tools::{Changes, Draft, ToolError, ToolOutcome, guard};
 use mcr_model::TaskStatus::{self, Assigned, InProgress, Inbox};
 use mcr_model::{AgentId, Task, TaskId};
 
@@ -24,13 +24,13 @@ fn beginning(asked: Option<TaskStatus>, leads: bool) -> Option<TaskStatus> {
 pub(super) fn created_task(id: &TaskId, named: &[AgentId], agents: &[AgentId]) -> Done {
     let message = (agents.len() < named.len())
         .then(|| "You were not put on the task: the orchestrator hands work out".to_owned());
-    let outcome = Outcome { task_id: Some(id.to_string()), message, ..Outcome::default() };
+    let outcome = ToolOutcome { task_id: Some(id.to_string()), message, ..ToolOutcome::default() };
     Done { made: vec![id.to_string()], ..Done::stirring(outcome) }
 }
 
 /// What is said of an assignment.
 pub(super) fn assigned(id: &TaskId) -> Done {
-    Done::stirring(Outcome { task_id: Some(id.to_string()), ..Outcome::default() })
+    Done::stirring(ToolOutcome { task_id: Some(id.to_string()), ..ToolOutcome::default() })
 }
 
 impl Job<'_> {
@@ -136,11 +136,11 @@ impl Job<'_> {
         } else if left_inbox {
             message.push_str(" The task has left the inbox, because agents were put on it.");
         }
-        let outcome = Outcome {
+        let outcome = ToolOutcome {
             task_id: Some(task_id.to_string()),
             message: Some(message),
             data: Some(json!({"changedFields": changed})),
-            ..Outcome::default()
+            ..ToolOutcome::default()
         };
         Done::stirring(outcome)
     }

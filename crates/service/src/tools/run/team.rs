@@ -7,7 +7,7 @@ use super::{Done, Job};
 use mcr_clients::convex::{CallError, Class, Why};
 use mcr_clients::mission::{ListUndelivered, RequestResponses};
 use mcr_core::tools::decode::bare;
-use mcr_core::tools::{Kind, Outcome, ToolError};
+use mcr_core::tools::{ToolError, ToolErrorKind, ToolOutcome};
 use mcr_model::{AgentId, Notification, NotificationId, NotificationType, Roster, TaskId, limits};
 
 use serde_json::json;
@@ -51,7 +51,7 @@ impl Found {
             ));
         }
         let words = format!("{words}: {names} (as far as known: Mission Control cannot be asked now)");
-        Err(ToolError { field: Some(field), ..ToolError::new(Kind::Unavailable, &words) })
+        Err(ToolError { field: Some(field), ..ToolError::new(ToolErrorKind::Unavailable, &words) })
     }
 }
 
@@ -81,11 +81,11 @@ fn find(roster: &Roster, names: &[&str], sure: bool) -> Found {
 
 impl Job<'_> {
     pub(super) fn find(&self, names: &[&str]) -> Found {
-        let found = find(self.hands.roster, names, false);
+        let found = find(self.backend.roster, names, false);
         if found.unknown.is_empty() {
             return found;
         }
-        match (self.hands.refresh)() {
+        match (self.backend.refresh)() {
             Some(fresh) => find(&fresh, names, true),
             None => found,
         }
@@ -104,7 +104,7 @@ impl Job<'_> {
     pub(super) fn one_agent(&self, name: &str) -> Result<AgentId, ToolError> {
         self.only(bare(name), "agentId", "Not found: Target agent does not exist").map_err(
             |error| match error.kind {
-                Kind::Invalid => ToolError { kind: Kind::NotFound, ..error },
+                ToolErrorKind::Invalid => ToolError { kind: ToolErrorKind::NotFound, ..error },
                 _ => error,
             },
         )
@@ -172,7 +172,7 @@ impl Job<'_> {
         };
         // The list comes first: a row that is delivered in between is then known to the second source.
         let limit = limits::UNDELIVERED_ROWS;
-        let listed = self.hands.mission.ask(&ListUndelivered { limit })?;
+        let listed = self.backend.mission.ask(&ListUndelivered { limit })?;
         let is_full = listed.rows.len() + listed.spoilt.len() >= limit as usize;
         let (mut asked, mut reached) = (Vec::new(), Vec::new());
         for row in listed.rows.into_iter().chain((doubt.requests)(task_id)).filter(is_ours) {
@@ -203,7 +203,8 @@ fn requested(asked: &[NotificationId], left_out: Option<String>) -> Done {
             "{who}: {left_out} had been asked about this task before and have not answered yet. Wait for their answer"
         )
     });
-    let outcome = Outcome { message, data: Some(json!({"notificationIds": asked})), ..Outcome::default() };
+    let outcome =
+        ToolOutcome { message, data: Some(json!({"notificationIds": asked})), ..ToolOutcome::default() };
     let made = asked.iter().map(ToString::to_string).collect();
     Done { stirs: !asked.is_empty(), made, ..Done::quiet(outcome) }
 }

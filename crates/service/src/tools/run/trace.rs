@@ -12,7 +12,7 @@ use super::tasks::{assigned, created_task};
 use super::{Done, Job};
 use mcr_clients::convex::{CallError, Why};
 use mcr_clients::mission::{ListDocuments, ListTasksByStatus, LoadTask, LoadedTask};
-use mcr_core::tools::{Changes, Draft, Outcome, Paper, ToolRequest};
+use mcr_core::tools::{Changes, Draft, Paper, ToolOutcome, ToolRequest};
 use mcr_model::clock::Millis;
 use mcr_model::{
     AgentId, AuthorType, DocumentEntry, DocumentId, MessageId, Task, TaskId, TaskStatus, ThreadItem, limits,
@@ -157,7 +157,9 @@ impl Job<'_> {
             doubt.since,
             &ROWS,
             |task: &Task| task.updated_at,
-            |limit| self.hands.mission.ask(&ListTasksByStatus { statuses: &EVERYWHERE, limit: Some(limit) }),
+            |limit| {
+                self.backend.mission.ask(&ListTasksByStatus { statuses: &EVERYWHERE, limit: Some(limit) })
+            },
         )?;
         let candidates = rows.iter().map(|task| {
             let like = self.likeness(task, draft, agents.as_deref());
@@ -252,7 +254,7 @@ impl Job<'_> {
             |limit| {
                 // Not by type: the backend leaves other types out only after it has read so many.
                 let list = ListDocuments { task_id, kind: None, limit: Some(limit) };
-                self.hands.mission.ask(&list).map(|found| found.documents)
+                self.backend.mission.ask(&list).map(|found| found.documents)
             },
         )
     }
@@ -277,7 +279,7 @@ impl Job<'_> {
 
     fn load(&self, task_id: &TaskId, messages: u32) -> Result<LoadedTask, CallError> {
         let request = LoadTask { agent_id: self.caller.agent, task_id, message_limit: Some(messages) };
-        self.hands.mission.ask(&request)
+        self.backend.mission.ask(&request)
     }
 
     /// Whether the task stands as it was wanted. Where it does not, the whole update is made again, of which the steps
@@ -314,7 +316,7 @@ impl Job<'_> {
 
     fn trace_archived(&self, task_id: &TaskId) -> Result<Trace, CallError> {
         let archived = self.load(task_id, 1)?.task.status == TaskStatus::Archived;
-        Ok(if archived { Trace::Found(Done::quiet(Outcome::default())) } else { Trace::Absent })
+        Ok(if archived { Trace::Found(Done::quiet(ToolOutcome::default())) } else { Trace::Absent })
     }
 
     /// Agents who are on the task need no assignment; a second one would only add to the task's history.

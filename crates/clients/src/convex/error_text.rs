@@ -1,0 +1,265 @@
+//! The words of a failed function: finding the reason in them, and reducing them to one line.
+//!
+//! The texts are searched and never compared: they come wrapped (`Uncaught Error: Uncaught Error: …`), with stack
+//! traces, and with the whole argument object, token included, where the arguments do not fit. A deployment that
+//! hides its errors sends only the first line; then nothing is known.
+
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::error::Why;
+
+/// The family of a failure, and the line to show.
+pub(super) struct ErrorText {
+    pub(super) why: Why,
+    /// The function's own words.
+    pub(super) literal: Option<String>,
+    /// The code of a structured error.
+    pub(super) code: Option<String>,
+}
+
+/// What the platform says itself: words (in lower case) that all must appear, and what they mean.
+const PLATFORM: [(&[&str], Why); 10] = [
+    // A value of ours does not fit: an id that somebody made up, say. Only the shape tells of another version.
+    (&["argumentvalidationerror", "value does not match validator"], Why::Invalid),
+    (&["argumentvalidationerror", "found id"], Why::Invalid),
+    (&["argumentvalidationerror"], Why::BadArguments),
+    (&["could not find public function for"], Why::NoSuchFunction),
+    (&["could not find function for"], Why::NoSuchFunction),
+    (&["trying to execute", "but it is defined as"], Why::WrongKind),
+    (&["function execution timed out"], Why::FunctionTimedOut),
+    (&["timed out performing too many system operations"], Why::DatabaseTimedOut),
+    (&["return value is too large"], Why::ResultTooLarge),
+    (&["arguments for", "are too large"], Why::TooLarge),
+];
+
+/// The families of the Mission Control backend; the marker that stands first in the line decides, so that
+/// `Forbidden: … not found …` is forbidden.
+const FAMILIES: [(&str, Why); 13] = [
+    // A missing account must not look like a missing row: the work would be thrown away.
+    ("not found: account does not exist", Why::TokenRefused),
+    ("invalid service token", Why::TokenRefused),
+    ("forbidden: account has no service token", Why::TokenRefused),
+    ("forbidden: service token does not match", Why::TokenRefused),
+    ("unauthorized", Why::Unauthorised),
+    ("unauthenticated", Why::Unauthorised),
+    ("forbidden", Why::Forbidden),
+    ("not found", Why::NotFound),
+    ("invalid ", Why::Invalid),
+    ("too long", Why::Invalid),
+    ("too many recipients", Why::Invalid),
+    ("unknown recipient slugs", Why::Invalid),
+    ("no valid recipients", Why::Invalid),
+];
+
+/// Validation texts without a family name begin like this.
+const VALIDATION_STARTS: [&str; 3] = ["blockedreason ", "message ", "title "];
+
+/// Reads the text and, if the function threw one, the structured data of an application error.
+pub(super) fn read(text: &str, data: Option<&RawValue>) -> ErrorText {
+    if let Some(said) = data.and_then(structured) {
+        return said;
+    }
+    let Some(literal) = extract(text) else {
+        return ErrorText { why: Why::Unknown, literal: None, code: None };
+    };
+    let lower = text.to_lowercase();
+    let why = PLATFORM
+        .iter()
+        .find(|(words, _)| words.iter().all(|word| lower.contains(word)))
+        .map_or_else(|| family(&literal), |(_, why)| *why);
+    ErrorText { why, literal: Some(literal), code: None }
+}
+
+/// What a `ConvexError` carries; this gets through on deployments that hide their errors.
+fn structured(data: &RawValue) -> Option<ErrorText> {
+    #[derive(Deserialize)]
+    struct Data {
+        message: Option<String>,
+        /// A word as a rule, a number now and then.
+        code: Option<Value>,
+    }
+    let (literal, code) = if let Ok(text) = serde_json::from_str::<String>(data.get()) {
+        (text, None)
+    } else {
+        let data: Data = serde_json::from_str(data.get()).ok()?;
+        let code = data.code.map(|code| code.as_str().map_or_else(|| code.to_string(), ToOwned::to_owned));
+        (data.message.or_else(|| code.clone())?, code)
+    };
+    let literal = first_line(&literal);
+    Some(ErrorText { why: family(&literal), literal: Some(literal), code })
+}
+
+/// The words of a reason: what stands behind the last `Error: ` of the first line that has one; without such a
+/// line, the first line that is more than the request id.
+fn extract(text: &str) -> Option<String> {
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let named = text.lines().find(|line| line.contains("Error: "));
+    let line = named.or_else(|| lines.find(|line| !is_bare(line)))?;
+    let mut literal = match line.rfind("Error: ") {
+        Some(at) => &line[at + "Error: ".len()..],
+        None => line,
+    };
+    if line.contains("ArgumentValidationError") {
+        // What follows prints the arguments, also on one line.
+        let echo = ["Object:", "Value:", "{"].iter().filter_map(|word| literal.find(word)).min();
+        literal = &literal[..echo.unwrap_or(literal.len())];
+        let place = text.lines().find(|line| line.trim_start().starts_with("Path: "));
+        let mut reduced = literal.trim().to_owned();
+        if let Some(place) = place {
+            reduced.push(' ');
+            reduced.push_str(place.trim());
+        }
+        return Some(reduced);
+    }
+    let literal = literal.trim();
+    (!literal.is_empty()).then(|| literal.to_owned())
+}
+
+/// `[Request ID: …] Server Error` and nothing more.
+fn is_bare(line: &str) -> bool {
+    line.strip_prefix("[Request ID:")
+        .and_then(|rest| rest.split_once(']'))
+        .is_some_and(|(_, rest)| matches!(rest.trim(), "" | "Server Error"))
+        || line == "Server Error"
+}
+
+fn first_line(text: &str) -> String {
+    text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default().to_owned()
+}
+
+/// The family of a literal.
+fn family(literal: &str) -> Why {
+    let lower = literal.to_lowercase();
+    let found = FAMILIES
+        .iter()
+        .filter_map(|(marker, why)| lower.find(marker).map(|at| (at, *why)))
+        // Of two that begin at the same place, the earlier and more special row counts: `min_by_key` keeps the first.
+        .min_by_key(|(at, _)| *at);
+    match found {
+        // Only a line that begins so says that the thing itself is gone; elsewhere it may be part of somebody's text.
+        Some((at, Why::NotFound)) if at > 0 => Why::FunctionFailed,
+        Some((_, why)) => why,
+        None if VALIDATION_STARTS.iter().any(|start| lower.starts_with(start)) => Why::Invalid,
+        None => Why::FunctionFailed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, why: Why, literal: Option<&str>) {
+        let said = read(text, None);
+        assert_eq!((said.why, said.literal.as_deref()), (why, literal), "{text:?}");
+    }
+
+    /// backend-contract §1.3 and §1.4, convex-http-api A.3.
+    #[test]
+    fn the_reason_is_found_in_every_form_of_text() {
+        let id = "[Request ID: 4f1b000000000000] Server Error";
+        let thrown =
+            |words: &str| format!("{id}\nUncaught Error: {words}\n    at handler (../convex/x.ts:1:2)\n");
+        let rows: &[(&str, Why)] = &[
+            ("Forbidden: Task belongs to different account", Why::Forbidden),
+            ("Forbidden: Task not found in this account", Why::Forbidden),
+            ("Not found: Task does not exist", Why::NotFound),
+            ("Not found: Task does not exist or belongs to different account", Why::NotFound),
+            ("Not found: Account does not exist", Why::TokenRefused),
+            ("Invalid service token", Why::TokenRefused),
+            ("Invalid service token format", Why::TokenRefused),
+            ("Invalid service token structure", Why::TokenRefused),
+            ("Forbidden: Account has no service token configured", Why::TokenRefused),
+            ("Forbidden: Service token does not match account", Why::TokenRefused),
+            ("Unauthorized: Must be authenticated", Why::Unauthorised),
+            ("Invalid transition: Cannot move from 'done' to 'inbox'", Why::Invalid),
+            ("Invalid status: nope", Why::Invalid),
+            ("Invalid agent: the name not found: x", Why::Invalid),
+            ("Title too long (max 2000 characters)", Why::Invalid),
+            ("blockedReason is required when moving to blocked", Why::Invalid),
+            ("Message is required", Why::Invalid),
+            ("Message too long: max 1000 characters allowed", Why::Invalid),
+            ("Too many recipients: max 10 allowed per request", Why::Invalid),
+            ("Unknown recipient slugs: a, b", Why::Invalid),
+            ("No valid recipients after filtering", Why::Invalid),
+            ("fetch failed", Why::FunctionFailed),
+            ("the page was not found", Why::FunctionFailed),
+        ];
+        for (words, why) in rows {
+            check(&thrown(words), *why, Some(words));
+            check(&thrown(&format!("Uncaught Error: {words}")), *why, Some(words));
+        }
+        check(
+            &format!("{id}\nUncaught TypeError: x is undefined\n  at y"),
+            Why::FunctionFailed,
+            Some("x is undefined"),
+        );
+        check(
+            &format!("{id}\nCould not find public function for 'x:y'.\n"),
+            Why::NoSuchFunction,
+            Some("Could not find public function for 'x:y'."),
+        );
+        check(
+            &format!("{id}\nTrying to execute x.js:y as Query, but it is defined as Action."),
+            Why::WrongKind,
+            Some("Trying to execute x.js:y as Query, but it is defined as Action."),
+        );
+    }
+
+    #[test]
+    fn a_hidden_reason_is_unknown() {
+        for text in [
+            "[Request ID: 4f1b] Server Error",
+            "[Request ID: 4f1b] Server Error\n\n",
+            "Server Error",
+            "",
+            "  \n",
+        ] {
+            check(text, Why::Unknown, None);
+        }
+    }
+
+    #[test]
+    fn echoed_arguments_are_cut_off() {
+        let id = "[Request ID: 4f1b] Server Error";
+        let words = "Object is missing the required field `taskId`.";
+        let object = "{accountId: \"a\", serviceToken: \"mc_service_a_b\"}";
+        check(
+            &format!("{id}\nArgumentValidationError: {words}\n\nObject: {object}\n"),
+            Why::BadArguments,
+            Some(words),
+        );
+        check(
+            &format!("{id}\nArgumentValidationError: {words} Object: {object}"),
+            Why::BadArguments,
+            Some(words),
+        );
+        check(
+            &format!("{id}\nUncaught ArgumentValidationError: {words} {object}"),
+            Why::BadArguments,
+            Some(words),
+        );
+        check(
+            &format!(
+                "{id}\nArgumentValidationError: Value does not match validator.\nPath: .taskId\nValue: \"abc\""
+            ),
+            Why::Invalid,
+            Some("Value does not match validator. Path: .taskId"),
+        );
+    }
+
+    #[test]
+    fn structured_errors_speak_for_themselves() {
+        let raw = |json: &str| RawValue::from_string(json.to_owned()).unwrap();
+        let hidden = "[Request ID: 4f1b] Server Error";
+        let said = read(hidden, Some(&raw(r#""Not found: Task does not exist""#)));
+        assert_eq!(said.why, Why::NotFound);
+        let said = read(hidden, Some(&raw(r#"{"code":"FORBIDDEN","message":"Forbidden: no","more":[1]}"#)));
+        assert_eq!((said.why, said.code.as_deref()), (Why::Forbidden, Some("FORBIDDEN")));
+        let said = read(hidden, Some(&raw(r#"{"code":404,"message":"Forbidden: no"}"#)));
+        assert_eq!((said.why, said.code.as_deref()), (Why::Forbidden, Some("404")));
+        let said = read(hidden, Some(&raw("[1,2]")));
+        assert_eq!((said.why, said.literal), (Why::Unknown, None));
+    }
+}

@@ -1,0 +1,219 @@
+//! How long a connection may be silent while an answer is awaited.
+//!
+//! The limits of [`Phases`](super::Phases) are for a whole phase, and the library's own limit for one read is fixed
+//! when the request begins. An answer that may take hours, but not be silent for minutes, needs a limit for each
+//! silence; and once the answer is complete, little patience is left for the rest of it. So the limit stands here,
+//! where it can be changed while the answer is read.
+//!
+//! And what sends the answer may live although its connection is silent. Where somebody else can tell, the silence is
+//! that of its [`LifeSigns`], which others may keep beating.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use ureq::Timeout;
+use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
+
+use super::roots::SharedConnector;
+use mcr_core::gateway::LifeSigns;
+
+/// How soon a waiting connection notices what others have found out.
+const NOTICE: Duration = Duration::from_secs(2);
+
+/// The longest silence on the connections of one agent. Clones are the same limit.
+#[derive(Clone, Debug)]
+pub struct IdleTimeout(Arc<Limit>);
+
+#[derive(Debug)]
+struct Limit {
+    /// Milliseconds.
+    most: AtomicU64,
+    /// By what silence is measured, if not by the connection alone.
+    pulse: Mutex<Option<Arc<dyn LifeSigns>>>,
+}
+
+impl IdleTimeout {
+    pub(super) fn new(most: Duration) -> Self {
+        let idle_timeout = Self(Arc::new(Limit { most: AtomicU64::new(0), pulse: Mutex::default() }));
+        idle_timeout.set(most);
+        idle_timeout
+    }
+
+    /// From the next wait on, with every connection.
+    pub fn set(&self, most: Duration) {
+        self.heed(None, most);
+    }
+
+    /// From the next wait on, and for as long as the pulse beats; what comes in makes it beat.
+    pub fn set_by(&self, pulse: &dyn LifeSigns, most: Duration) {
+        self.heed(Some(pulse.share()), most);
+    }
+
+    fn heed(&self, pulse: Option<Arc<dyn LifeSigns>>, most: Duration) {
+        let millis = u64::try_from(most.as_millis()).unwrap_or(u64::MAX);
+        // One thread reads and writes it; nothing else hangs on it.
+        self.0.most.store(millis.max(1), Ordering::Relaxed);
+        *self.0.pulse.lock().unwrap_or_else(PoisonError::into_inner) = pulse;
+    }
+
+    fn most(&self) -> Duration {
+        Duration::from_millis(self.0.most.load(Ordering::Relaxed))
+    }
+
+    fn pulse(&self) -> Option<Arc<dyn LifeSigns>> {
+        self.0.pulse.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Waits for input as long as there is patience.
+    fn wait(
+        &self,
+        timeout: NextTimeout,
+        wait: &mut dyn FnMut(NextTimeout) -> Result<bool, ureq::Error>,
+    ) -> Result<bool, ureq::Error> {
+        let Some(pulse) = self.pulse() else { return wait(shorter(timeout, self.most())) };
+        loop {
+            let left = self.most().saturating_sub(pulse.quiet());
+            if left.is_zero() || pulse.is_over() {
+                return Err(ureq::Error::Timeout(Timeout::PerRead));
+            }
+            match wait(shorter(timeout, left.min(NOTICE))) {
+                // A limit of the whole phase is not ours to stretch.
+                Err(ureq::Error::Timeout(_)) if *timeout.after > left.min(NOTICE) => {}
+                waited => {
+                    pulse.beat();
+                    return waited;
+                }
+            }
+        }
+    }
+}
+
+fn shorter(timeout: NextTimeout, most: Duration) -> NextTimeout {
+    if *timeout.after <= most {
+        return timeout;
+    }
+    NextTimeout { after: most.into(), reason: Timeout::PerRead, ..timeout }
+}
+
+/// Makes connections that heed a limit.
+#[derive(Debug)]
+pub(super) struct PatientConnector {
+    pub(super) below: SharedConnector,
+    pub(super) idle_timeout: IdleTimeout,
+}
+
+impl Connector for PatientConnector {
+    type Out = Box<dyn Transport>;
+
+    fn connect(
+        &self,
+        details: &ConnectionDetails<'_>,
+        chained: Option<()>,
+    ) -> Result<Option<Self::Out>, ureq::Error> {
+        let below = self.below.connect(details, chained)?;
+        let idle_timeout = self.idle_timeout.clone();
+        Ok(below.map(|below| Box::new(PatientTransport { below, idle_timeout }) as Box<dyn Transport>))
+    }
+}
+
+#[derive(Debug)]
+struct PatientTransport {
+    below: Box<dyn Transport>,
+    idle_timeout: IdleTimeout,
+}
+
+impl Transport for PatientTransport {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        self.below.buffers()
+    }
+
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
+        self.below.transmit_output(amount, timeout)
+    }
+
+    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
+        let below = &mut self.below;
+        self.idle_timeout.wait(timeout, &mut |timeout| below.await_input(timeout))
+    }
+
+    fn is_open(&mut self) -> bool {
+        self.below.is_open()
+    }
+
+    fn is_tls(&self) -> bool {
+        self.below.is_tls()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    /// When it was last seen alive; none once it is over.
+    #[derive(Clone, Debug)]
+    struct Seen(Arc<Mutex<Option<Instant>>>);
+
+    impl LifeSigns for Seen {
+        fn beat(&self) {
+            let mut seen = self.0.lock().unwrap();
+            *seen = seen.map(|_| Instant::now());
+        }
+
+        fn quiet(&self) -> Duration {
+            self.0.lock().unwrap().map_or(Duration::ZERO, |seen| seen.elapsed())
+        }
+
+        fn end(&self) {
+            *self.0.lock().unwrap() = None;
+        }
+
+        fn is_over(&self) -> bool {
+            self.0.lock().unwrap().is_none()
+        }
+
+        fn share(&self) -> Arc<dyn LifeSigns> {
+            Arc::new(self.clone())
+        }
+    }
+
+    fn next(secs: u64) -> NextTimeout {
+        NextTimeout { after: Duration::from_secs(secs).into(), ..NextTimeout::default() }
+    }
+
+    #[test]
+    fn the_shorter_limit_counts() {
+        let five = Duration::from_secs(5);
+        assert_eq!(*shorter(next(3), five).after, Duration::from_secs(3));
+        assert_eq!(*shorter(next(30), five).after, five);
+        assert_eq!(*shorter(NextTimeout::default(), five).after, five);
+        let idle_timeout = IdleTimeout::new(Duration::ZERO);
+        assert_eq!(idle_timeout.most(), Duration::from_millis(1), "none at all would stand for ever");
+    }
+
+    /// Nothing comes in, but somebody else sees signs of life: it is waited for until there are none any more.
+    #[test]
+    fn a_pulse_that_beats_is_waited_for() {
+        let idle_timeout = IdleTimeout::new(Duration::from_secs(1));
+        let pulse = Seen(Arc::new(Mutex::new(Some(Instant::now()))));
+        idle_timeout.set_by(&pulse, Duration::from_millis(40));
+        let mut waits = 0;
+        let waited = idle_timeout.wait(NextTimeout::default(), &mut |timeout| {
+            waits += 1;
+            assert!(*timeout.after <= Duration::from_millis(40));
+            std::thread::sleep(*timeout.after / 2);
+            if waits < 10 {
+                pulse.beat();
+            }
+            Err(ureq::Error::Timeout(timeout.reason))
+        });
+        assert!(matches!(waited, Err(ureq::Error::Timeout(Timeout::PerRead))) && waits >= 10, "{waits}");
+        pulse.beat();
+        assert!(matches!(idle_timeout.wait(NextTimeout::default(), &mut |_| Ok(true)), Ok(true)));
+        pulse.end();
+        let over = idle_timeout.wait(NextTimeout::default(), &mut |_| Ok(true));
+        assert!(matches!(over, Err(ureq::Error::Timeout(_))), "nobody waits for what is over");
+    }
+}

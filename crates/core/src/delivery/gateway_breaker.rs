@@ -1,0 +1,218 @@
+//! The breaker for the gateway: open while the gateway runs nothing that we send.
+//!
+//! ```text
+//!         a turn found the gateway away             a probe was answered
+//! closed ─────────────────────────────────► open ────────────────────────► half-open
+//!  ▲                                         ▲                                 │
+//!  │                                         └── the trial found it away ──────┤
+//!  └──────────────────────────────────────────── the trial found it there ─────┘
+//! ```
+//!
+//! While the breaker is open no turn begins, and no row loses an attempt; rows that need no turn are none of its business. One
+//! probe, shared by all, asks whether the gateway is back: every second in the first minute (being early beats the
+//! gateway's own recovery of interrupted turns), then every 15 s. A probe cannot tell everything (a wrong token, say), so
+//! then a single row that needs a turn goes first. If that row ends without having met the gateway, the next one does.
+
+use std::time::Duration;
+
+use mcr_model::clock::Millis;
+
+/// The pace of the probes in the first minute.
+const EARLY: Duration = Duration::from_secs(1);
+/// How long that is.
+const FIRST_MINUTE: Duration = Duration::from_mins(1);
+/// The pace of the probes after it.
+const LATE: Duration = Duration::from_secs(15);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum BreakerState {
+    Closed,
+    Open { since: Millis, probe_at: Millis, probing: bool },
+    HalfOpen { since: Millis, job: Option<u64> },
+}
+
+/// How many turns may begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TurnAllowance {
+    /// As many as there are workers.
+    All,
+    /// One, on trial.
+    One,
+    /// None.
+    None,
+}
+
+#[derive(Debug)]
+pub(super) struct GatewayBreaker {
+    state: BreakerState,
+    why: Option<String>,
+}
+
+impl GatewayBreaker {
+    /// Closed: the first turn shows how the gateway is.
+    pub(super) fn new() -> Self {
+        Self { state: BreakerState::Closed, why: None }
+    }
+
+    /// Why the breaker is open, if it is.
+    pub(super) fn why(&self) -> Option<&str> {
+        self.why.as_deref()
+    }
+
+    /// Whether a single row goes first.
+    pub(super) fn is_on_trial(&self) -> bool {
+        matches!(self.state, BreakerState::HalfOpen { .. })
+    }
+
+    /// How many turns may begin now.
+    pub(super) fn lets_in(&self) -> TurnAllowance {
+        match self.state {
+            BreakerState::Closed => TurnAllowance::All,
+            BreakerState::HalfOpen { job: None, .. } => TurnAllowance::One,
+            BreakerState::Open { .. } | BreakerState::HalfOpen { job: Some(_), .. } => TurnAllowance::None,
+        }
+    }
+
+    /// A turn of this row begins.
+    pub(super) fn begins(&mut self, number: u64) {
+        if let BreakerState::HalfOpen { job, .. } = &mut self.state {
+            *job = Some(number);
+        }
+    }
+
+    /// A turn found that nothing would be run.
+    pub(super) fn found_unreachable(&mut self, why: &str, not_before: Option<Duration>, now: Millis) {
+        let since = match self.state {
+            BreakerState::Open { .. } => return,
+            // A gateway that answers probes and refuses turns is not asked every second for ever.
+            BreakerState::HalfOpen { since, .. } => since,
+            BreakerState::Closed => now,
+        };
+        let probe_at = now + Self::schedule(since, now).max(not_before.unwrap_or_default());
+        self.state = BreakerState::Open { since, probe_at, probing: false };
+        self.why = Some(why.to_owned());
+    }
+
+    /// The gateway has taken the row's turn, or has answered it in some other way.
+    pub(super) fn found_reachable(&mut self, number: u64) {
+        if self.state.is_trial_of(number) {
+            self.state = BreakerState::Closed;
+            self.why = None;
+        }
+    }
+
+    /// The row is done, or rests, and has not met the gateway.
+    pub(super) fn found_nothing(&mut self, number: u64) {
+        if self.state.is_trial_of(number)
+            && let BreakerState::HalfOpen { job, .. } = &mut self.state
+        {
+            *job = None;
+        }
+    }
+
+    fn schedule(since: Millis, now: Millis) -> Duration {
+        if now.since(since) < FIRST_MINUTE { EARLY } else { LATE }
+    }
+
+    /// When the next probe is due.
+    pub(super) fn probe_at(&self) -> Option<Millis> {
+        match self.state {
+            BreakerState::Open { probe_at, probing: false, .. } => Some(probe_at),
+            BreakerState::Closed | BreakerState::Open { .. } | BreakerState::HalfOpen { .. } => None,
+        }
+    }
+
+    /// Begins a probe, if one is due.
+    pub(super) fn probe(&mut self, now: Millis) -> bool {
+        match &mut self.state {
+            BreakerState::Open { probe_at, probing, .. } if !*probing && *probe_at <= now => {
+                *probing = true;
+                true
+            }
+            BreakerState::Closed | BreakerState::Open { .. } | BreakerState::HalfOpen { .. } => false,
+        }
+    }
+
+    /// What the probe found: nothing, or why the gateway is still away.
+    pub(super) fn probed(&mut self, trouble: Option<&str>, now: Millis) {
+        let BreakerState::Open { since, .. } = self.state else { return };
+        match trouble {
+            None => self.state = BreakerState::HalfOpen { since, job: None },
+            Some(why) => {
+                let probe_at = now + Self::schedule(since, now);
+                self.state = BreakerState::Open { since, probe_at, probing: false };
+                self.why = Some(why.to_owned());
+            }
+        }
+    }
+}
+
+impl BreakerState {
+    fn is_trial_of(&self, number: u64) -> bool {
+        matches!(self, Self::HalfOpen { job: Some(job), .. } if *job == number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// At most 60 probes in the first minute after a loss, then one per 15 s.
+    #[test]
+    fn a_gateway_that_stays_away_is_asked_every_second_and_then_every_fifteen() {
+        let mut breaker = GatewayBreaker::new();
+        breaker.found_unreachable("nobody answers", None, Millis(0));
+        let mut probes = Vec::new();
+        let mut now = Millis(0);
+        while now < Millis(600_000) {
+            now = breaker.probe_at().unwrap();
+            assert!(breaker.probe(now) && !breaker.probe(now), "one at a time");
+            probes.push(now);
+            breaker.probed(Some("nobody answers"), now);
+        }
+        let early = probes.iter().filter(|at| **at <= Millis(60_000)).count();
+        assert_eq!(early, 60);
+        assert_eq!(probes.len() - early, 540 / 15);
+        assert_eq!(breaker.lets_in(), TurnAllowance::None);
+    }
+
+    #[test]
+    fn one_row_goes_first_and_the_others_follow_if_it_gets_through() {
+        let mut breaker = GatewayBreaker::new();
+        breaker.found_unreachable("draining", None, Millis(0));
+        breaker.found_unreachable("draining", None, Millis(400));
+        assert_eq!(breaker.probe_at(), Some(Millis(1000)), "the first to find it tells the time");
+        assert!(breaker.probe(Millis(1000)));
+        breaker.probed(None, Millis(1002));
+        assert_eq!(breaker.lets_in(), TurnAllowance::One);
+        breaker.begins(7);
+        assert_eq!(breaker.lets_in(), TurnAllowance::None);
+        breaker.found_reachable(5);
+        breaker.found_nothing(5);
+        assert_eq!(breaker.lets_in(), TurnAllowance::None, "a row that began before tells nothing");
+        breaker.found_nothing(7);
+        assert_eq!(
+            (breaker.lets_in(), breaker.why()),
+            (TurnAllowance::One, Some("draining")),
+            "the next one goes first"
+        );
+        breaker.begins(8);
+        breaker.found_reachable(8);
+        assert_eq!((breaker.lets_in(), breaker.why()), (TurnAllowance::All, None));
+    }
+
+    #[test]
+    fn a_gateway_that_answers_probes_but_no_turns_is_asked_less_and_less() {
+        let mut breaker = GatewayBreaker::new();
+        breaker.found_unreachable("token", None, Millis(0));
+        let mut now = Millis(0);
+        for _ in 0..70 {
+            now = breaker.probe_at().unwrap();
+            assert!(breaker.probe(now));
+            breaker.probed(None, now);
+            breaker.begins(1);
+            breaker.found_unreachable("token", None, now);
+        }
+        assert!(now > Millis(61_000) && breaker.probe_at().unwrap().since(now) == LATE);
+    }
+}

@@ -1,0 +1,59 @@
+//! Notices in a thread that would otherwise stay silent: why there is no answer.
+//!
+//! They are posted in the agent's name, because the backend knows no other way, and say of themselves that they are
+//! automatic. They carry no id of the row and wake no agent.
+
+use super::failure::Trouble;
+use super::{End, Record, Waits, cause, policy};
+use crate::spans::times;
+use mcr_model::{DeliveryContext, NoResponseNote, Notification, NotificationType};
+
+/// Who waits for the answer to this row.
+pub fn who_waits(context: &DeliveryContext) -> Waits {
+    use NotificationType::{Assignment, Mention, ResponseRequest, ThreadUpdate};
+    let by_an_agent = policy::agent_author(context).is_some();
+    match context.notification.kind.known() {
+        Some(Assignment | Mention | ThreadUpdate) if !by_an_agent => Waits::Person,
+        Some(Assignment | Mention | ResponseRequest) => Waits::Agent,
+        _ => Waits::Nobody,
+    }
+}
+
+/// The line for this end, if there is to be one.
+pub fn line(
+    row: &Notification,
+    record: &Record,
+    end: &End,
+    trouble: &Trouble,
+    notes: NoResponseNote,
+) -> Option<String> {
+    // Without a thread there is nowhere to tell it, and of what the agent was not to hear nobody expects an answer.
+    row.task_id.as_ref()?;
+    record.heard.as_ref()?;
+    let what = asked(row);
+    match (end, record.waits, notes) {
+        (End::Dead(_), _, _) => Some(format!(
+            "*(Automatic note: there will be no answer to {what}, because {}. Mention the agent to ask again.)*",
+            trouble.in_public()
+        )),
+        (End::Unanswered(_), Waits::Person, NoResponseNote::People)
+        | (End::Unanswered(_), _, NoResponseNote::All) => {
+            let times = times(record.failures.of(cause::SILENCE));
+            Some(format!(
+                "*(Automatic note: asked {times}, the agent said nothing to {what}. Mention it to ask again.)*"
+            ))
+        }
+        _ => None,
+    }
+}
+
+fn asked(row: &Notification) -> &'static str {
+    use NotificationType::{Assignment, Mention, ResponseRequest, StatusChange};
+    match row.kind.known() {
+        Some(Assignment) => "this assignment",
+        Some(Mention) => "this mention",
+        Some(ResponseRequest) => "this request",
+        Some(StatusChange) => "this change",
+        _ => "this message",
+    }
+}

@@ -1,0 +1,315 @@
+//! What an agent has done with its tools in one delivery, whichever way the calls came.
+//!
+//! A turn that is sent again may make an agent call again what it has called before, under other ids. So every writing
+//! call that was carried out is kept with its result, and the same call (tool, arguments, and the how manieth of its
+//! kind since the turn was last sent again) is answered from here.
+//!
+//! A call over HTTP is an intent from before it is made until it is known what came of it; one that a crash has left is
+//! settled when the agent asks again. A result whose asker may not have heard it, because the process died, is given once
+//! more. While a turn runs, worker and agent both change the log; the service holds the live one then.
+
+use ring::digest::{SHA256, digest};
+use serde::{Deserialize, Serialize};
+
+use super::UnknownFields;
+use crate::tools::ToolRequest;
+use mcr_model::clock::Millis;
+
+/// What was done, in order.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ToolLog {
+    done: Vec<LoggedCall>,
+    /// Ids of tasks, documents and messages that were made.
+    made: Vec<String>,
+    /// Calls over HTTP of which it is not known what came of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    open: Vec<Intent>,
+    /// What only a newer version knows.
+    #[serde(flatten)]
+    extra: UnknownFields,
+}
+
+/// One writing call that was carried out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct LoggedCall {
+    /// Digest of the tool and its arguments.
+    call: String,
+    /// What the agent was told.
+    output: String,
+    /// Whether the agent has called it since the turn was last sent again.
+    called: bool,
+    /// It came over HTTP, and nothing shows yet that the agent has heard the result.
+    #[serde(default, skip_serializing_if = "is_false")]
+    unheard: bool,
+    /// What the agent has named the call, as a digest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    /// What only a newer version knows.
+    #[serde(flatten)]
+    extra: UnknownFields,
+}
+
+impl LoggedCall {
+    fn new(call: String, output: &str) -> Self {
+        let (output, extra) = (output.to_owned(), UnknownFields::default());
+        Self { call, output, called: true, unheard: false, name: None, extra }
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over like this")]
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
+/// A writing call over HTTP that was begun.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Intent {
+    /// Digest of the tool and its arguments.
+    pub call: String,
+    /// What the agent has named it, as a digest.
+    pub name: Option<String>,
+    /// The newest instant of the backend that was known before.
+    pub since: Millis,
+    /// When it was begun, or its answer lost.
+    pub at: Millis,
+    /// What only a newer version knows.
+    #[serde(flatten)]
+    pub extra: UnknownFields,
+}
+
+/// What is known of a call before it is made.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Before {
+    /// It was carried out, and this came of it.
+    Done(String),
+    /// It was begun, and may have been carried out.
+    Begun(Intent),
+    /// Nothing: it is noted as begun now.
+    Nothing,
+}
+
+impl ToolLog {
+    /// The result of the same call of an attempt that came to nothing, once for each time it was made.
+    pub fn recall(&mut self, call: &str) -> Option<String> {
+        self.recall_as(call, None)
+    }
+
+    /// The call was carried out.
+    pub fn keep(&mut self, call: String, output: &str) {
+        self.done.push(LoggedCall::new(call, output));
+    }
+
+    /// The agent calls again: so it has heard what it was told before. Whether that is news.
+    pub fn heard(&mut self) -> bool {
+        let told = self.done.iter_mut().filter(|effect| effect.called && effect.unheard);
+        told.map(|effect| effect.unheard = false).count() > 0
+    }
+
+    /// A call is about to be made over HTTP.
+    pub fn begin(&mut self, intent: Intent) -> Before {
+        let Intent { call, name, .. } = &intent;
+        let named = |other: &Option<String>| name.is_some() && other == name;
+        if let Some(effect) = self.done.iter_mut().find(|effect| named(&effect.name) && effect.call == *call)
+        {
+            effect.called = true;
+            return Before::Done(effect.output.clone());
+        }
+        if let Some(output) = self.recall_as(call, name.as_deref()) {
+            return Before::Done(output);
+        }
+        let may_be = |open: &&Intent| {
+            open.call == *call && (open.name == *name || open.name.is_none() || name.is_none())
+        };
+        if let Some(begun) = self.open.iter().find(may_be) {
+            return Before::Begun(begun.clone());
+        }
+        self.open.push(intent);
+        Before::Nothing
+    }
+
+    /// It was carried out.
+    pub fn carried_out(&mut self, intent: &Intent, output: &str) {
+        self.close(intent);
+        let effect = LoggedCall::new(intent.call.clone(), output);
+        self.done.push(LoggedCall { unheard: true, name: intent.name.clone(), ..effect });
+    }
+
+    /// It certainly did nothing.
+    pub fn came_to_nothing(&mut self, intent: &Intent) {
+        self.close(intent);
+    }
+
+    /// Its answer was lost at this instant.
+    pub fn lost(&mut self, intent: &Intent, at: Millis) {
+        if let Some(open) = self.open.iter_mut().find(|open| *open == intent) {
+            open.at = at;
+        }
+    }
+
+    /// How many calls stand in it.
+    pub fn count(&self) -> usize {
+        self.done.len() + self.open.len()
+    }
+
+    /// Whether the agent has done something over HTTP since the turn was last sent again.
+    pub fn has_acted(&self) -> bool {
+        self.done.iter().any(|effect| effect.called)
+    }
+
+    /// Whether it is not known of some call what came of it.
+    pub fn is_in_doubt(&self) -> bool {
+        !self.open.is_empty()
+    }
+
+    /// The process that noted all this is gone. What its agent may not have heard is told again if it is asked for.
+    pub fn outlived(&mut self) {
+        for effect in self.done.iter_mut().filter(|effect| effect.unheard) {
+            effect.called = false;
+        }
+    }
+
+    /// For a new process: what was under way when the last one ended may still be on its way to the backend.
+    pub(super) fn recalled(&mut self, now: Millis) {
+        self.open.iter_mut().for_each(|intent| intent.at = now);
+    }
+
+    /// This was made, by a call or as a message.
+    pub fn made(&mut self, id: String) {
+        self.made.push(id);
+    }
+
+    /// What was made, without the calls.
+    pub(super) fn only_made(&self) -> Self {
+        Self { made: self.made.clone(), extra: self.extra.clone(), ..Self::default() }
+    }
+
+    /// Whether it was made in this delivery.
+    pub fn has_made(&self, id: &str) -> bool {
+        self.made.iter().any(|made| made == id)
+    }
+
+    /// All that was made in this delivery.
+    pub fn all_made(&self) -> &[String] {
+        &self.made
+    }
+
+    /// A turn is sent again: whatever the agent calls now, it may have called before.
+    pub(super) fn sent_again(&mut self) {
+        for effect in &mut self.done {
+            (effect.called, effect.unheard) = (false, false);
+        }
+    }
+
+    fn recall_as(&mut self, call: &str, name: Option<&str>) -> Option<String> {
+        // Under another name it is another call, unless the whole turn was sent again.
+        let other = |effect: &LoggedCall| {
+            effect.unheard && name.is_some_and(|name| effect.name.as_deref().is_some_and(|kept| kept != name))
+        };
+        let effect =
+            self.done.iter_mut().find(|effect| !effect.called && effect.call == call && !other(effect))?;
+        effect.called = true;
+        Some(effect.output.clone())
+    }
+
+    fn close(&mut self, intent: &Intent) {
+        let same = |open: &Intent| open.call == intent.call && open.name == intent.name;
+        if let Some(at) = self.open.iter().position(same) {
+            self.open.remove(at);
+        }
+    }
+}
+
+/// What tells a call from others: its tool and its arguments in their one spelling. Half of the digest is enough.
+pub fn digest_of(request: &ToolRequest) -> String {
+    half_digest(&format!("{} {}", request.name(), request.arguments()))
+}
+
+/// Half of the digest of a text, in hexadecimal digits.
+pub fn half_digest(text: &str) -> String {
+    let number = digest(&SHA256, text.as_bytes())
+        .as_ref()
+        .iter()
+        .take(16)
+        .fold(0, |sum: u128, byte| sum << 8 | u128::from(*byte));
+    format!("{number:032x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The n-th call of a kind is answered by the n-th effect, and what goes beyond them is new.
+    #[test]
+    fn the_same_call_is_answered_once_for_each_time_it_was_made() {
+        let mut effects = ToolLog::default();
+        assert_eq!(effects.recall("a"), None);
+        effects.keep("a".to_owned(), "first");
+        effects.keep("b".to_owned(), "other");
+        effects.keep("a".to_owned(), "second");
+        assert_eq!(effects.recall("a"), None, "this attempt has called them itself");
+        for _ in 0..2 {
+            effects.sent_again();
+            assert_eq!(effects.recall("a").as_deref(), Some("first"));
+            assert_eq!(effects.recall("a").as_deref(), Some("second"));
+            assert_eq!(effects.recall("a"), None);
+            assert_eq!(effects.recall("b").as_deref(), Some("other"));
+        }
+    }
+
+    fn intent(call: &str, name: Option<&str>) -> Intent {
+        let (call, name) = (call.to_owned(), name.map(str::to_owned));
+        Intent { call, name, since: Millis(1), at: Millis(2), extra: UnknownFields::default() }
+    }
+
+    /// Makes a call; whether it was really made.
+    fn makes(effects: &mut ToolLog, call: &str, name: Option<&str>) -> bool {
+        effects.heard();
+        let intent = intent(call, name);
+        let new = effects.begin(intent.clone()) == Before::Nothing;
+        if new {
+            effects.carried_out(&intent, "output");
+        }
+        new
+    }
+
+    #[test]
+    fn over_http_two_alike_are_two_and_a_lost_answer_is_told_again() {
+        let mut effects = ToolLog::default();
+        assert!(makes(&mut effects, "a", None) && makes(&mut effects, "a", None), "meant twice");
+        effects.outlived();
+        assert!(!makes(&mut effects, "a", None), "only the last may not have been heard");
+        assert!(makes(&mut effects, "a", None));
+        effects.sent_again();
+        for _ in 0..3 {
+            assert!(!makes(&mut effects, "a", None));
+        }
+        assert!(makes(&mut effects, "a", None));
+    }
+
+    #[test]
+    fn a_named_call_is_made_once_under_its_name() {
+        let mut effects = ToolLog::default();
+        assert!(makes(&mut effects, "a", Some("k")) && !makes(&mut effects, "a", Some("k")));
+        assert!(makes(&mut effects, "a", Some("l")), "another name, another call");
+        effects.outlived();
+        assert!(makes(&mut effects, "a", Some("m")) && !makes(&mut effects, "a", Some("l")));
+        effects.sent_again();
+        assert!(!makes(&mut effects, "a", Some("n")), "the same call of the turn that is sent again");
+    }
+
+    #[test]
+    fn what_was_begun_is_found_again_until_it_is_known() {
+        let mut effects = ToolLog::default();
+        assert_eq!(effects.begin(intent("a", None)), Before::Nothing);
+        assert!(effects.is_in_doubt() && !effects.has_acted());
+        assert_eq!(effects.begin(intent("a", None)), Before::Begun(intent("a", None)));
+        assert_eq!(effects.begin(intent("b", None)), Before::Nothing);
+        effects.came_to_nothing(&intent("b", None));
+        let text = serde_json::to_string(&effects).unwrap();
+        let mut back: ToolLog = serde_json::from_str(&text).unwrap();
+        assert!(back == effects && back.begin(intent("a", None)) != Before::Nothing);
+        effects.carried_out(&intent("a", None), "output");
+        assert!(!effects.is_in_doubt() && effects.has_acted() && effects.count() == 1);
+    }
+}

@@ -1,0 +1,179 @@
+//! What `POST /agent/wake` and `POST /agent/event` are told: `{sessionKey?, text, reason?, mainKey?, scope?}`.
+//!
+//! They are no tools, but their bodies are held against a row like those of tools are, so that the same mistake is told in
+//! the same words everywhere.
+
+use serde_json::{Value, json};
+
+use super::session::Naming;
+use super::wake::{
+    Queued, WakeCaller, WakeKind, WakeQueues, WakeRefusal, WakeRequest, When, agent_of, sound, whose,
+};
+use crate::tools::table::{Audience, Field, ToolSpec, Type};
+use crate::tools::{Fields, ToolError, ToolErrorKind};
+use mcr_model::SessionScope;
+use mcr_model::clock::Millis;
+use mcr_model::redact::without_our_tokens;
+
+/// The longest key of a session, and the longest name of main sessions.
+const KEY_BYTES_MAX: usize = 1024;
+
+/// What is said to any other scope.
+const SCOPE: &str = "Invalid scope: must be per-sender or global";
+
+const fn text(name: &'static str, required: bool, says: &'static str) -> Field {
+    Field { name, is: Type::Text, required, says }
+}
+
+static FIELDS: [Field; 5] = [
+    text("sessionKey", false, "The session in which it happened. Left out: the one that is spoken in."),
+    text("text", true, "What the agent is to hear, at most 4096 bytes."),
+    text("reason", false, "Why, in a word."),
+    text("mainKey", false, "The name of main sessions, if it is another than the configured one."),
+    Field {
+        name: "scope",
+        is: Type::OneOf(&["per-sender", "global"]),
+        required: false,
+        says: "Whether each agent has sessions of its own, if it is another than the configured one.",
+    },
+];
+
+const fn row(name: &'static str, does: &'static str) -> ToolSpec {
+    ToolSpec {
+        name,
+        endpoint: name,
+        whom: Audience::Everyone,
+        refusal: "",
+        writes: true,
+        does,
+        says: "",
+        check: "the agent exists",
+        fields: &FIELDS,
+    }
+}
+
+static WAKE: ToolSpec = row("wake", "wake an agent");
+static EVENT: ToolSpec = row("event", "tell an agent what happened");
+
+impl WakeKind {
+    /// The errand of this endpoint.
+    pub fn named(endpoint: &str) -> Option<Self> {
+        [Self::Event, Self::Wake].into_iter().find(|errand| errand.row().endpoint == endpoint)
+    }
+
+    /// What its body is held against.
+    pub fn row(self) -> &'static ToolSpec {
+        match self {
+            Self::Event => &EVENT,
+            Self::Wake => &WAKE,
+        }
+    }
+}
+
+/// A body that was read.
+#[derive(Clone, PartialEq, Eq)]
+pub struct WakeBody {
+    errand: WakeKind,
+    text: String,
+    reason: Option<String>,
+    /// The session in which it happened.
+    session: Option<String>,
+    /// The name of main sessions, if it is another than the usual one.
+    main: Option<String>,
+    /// Whether sessions are global, if it is said.
+    scope: Option<SessionScope>,
+}
+
+impl From<WakeRefusal> for ToolError {
+    fn from(refusal: WakeRefusal) -> Self {
+        let kind = match refusal {
+            WakeRefusal::Empty => ToolErrorKind::Malformed,
+            WakeRefusal::TooLong => ToolErrorKind::Invalid,
+            WakeRefusal::UnknownAgent => ToolErrorKind::NotFound,
+            WakeRefusal::Forbidden => ToolErrorKind::Forbidden,
+        };
+        Self { field: refusal.field(), ..Self::new(kind, refusal.explain()) }
+    }
+}
+
+impl WakeBody {
+    /// Reads a body. `null` counts as absent, and so do blanks, except for a session: whoever sends that has lost a key,
+    /// and would tell the wrong agent.
+    pub fn read(errand: WakeKind, body: &str) -> Result<Self, ToolError> {
+        let fields = Fields::read(errand.row(), body)?;
+        let text = fields.raw("text").unwrap_or_default();
+        sound(text)?;
+        let key = |name: &'static str| match fields.filled(name) {
+            Some(key) if key.len() > KEY_BYTES_MAX => {
+                Err(ToolError::invalid(name, &format!("{name} must be at most {KEY_BYTES_MAX} bytes")))
+            }
+            // As it came: a key that is none of an agent stays as it is.
+            Some(_) => Ok(fields.raw(name).map(str::to_owned)),
+            None => Ok(None),
+        };
+        let session = key("sessionKey")?;
+        if session.is_none() && fields.raw("sessionKey").is_some() {
+            let words = "sessionKey must not be empty: leave it out to mean your own session";
+            return Err(ToolError::malformed("sessionKey", words));
+        }
+        Ok(Self {
+            errand,
+            // Another agent reads them.
+            text: without_our_tokens(text).into_owned(),
+            reason: fields.filled("reason").map(|reason| without_our_tokens(reason).into_owned()),
+            session,
+            main: key("mainKey")?,
+            scope: fields.choice("scope", SCOPE)?,
+        })
+    }
+
+    /// Whether it is about somebody else than the agent with this slug.
+    pub fn is_for_another(&self, slug: &str) -> bool {
+        self.session.as_deref().and_then(agent_of).is_some_and(|agent| agent != slug.to_lowercase())
+    }
+
+    /// For whom it is, if the caller may turn to that agent.
+    pub fn whose(&self, caller: WakeCaller<'_>, knows: &dyn Fn(&str) -> bool) -> Result<String, WakeRefusal> {
+        whose(self.session.as_deref(), caller, knows)
+    }
+
+    /// By what it is told from other calls.
+    pub fn key(&self) -> String {
+        let Self { errand, text, reason, session, main, scope } = self;
+        json!([errand.row().name, text, reason, session, main, scope]).to_string()
+    }
+
+    /// Takes it for this caller, who calls it by this name; what the body does not say of sessions, `usual` says.
+    pub fn take(
+        &self,
+        name: Option<&str>,
+        (wakes, usual): (&mut WakeQueues, Naming<'_>),
+        caller: WakeCaller<'_>,
+        knows: &dyn Fn(&str) -> bool,
+        now: Millis,
+    ) -> Result<Queued, WakeRefusal> {
+        let main = self.main.as_deref().or(usual.main);
+        let wish = WakeRequest {
+            errand: self.errand,
+            text: &self.text,
+            reason: self.reason.as_deref(),
+            session: self.session.as_deref(),
+            naming: Naming { main, scope: self.scope.unwrap_or(usual.scope) },
+            name,
+        };
+        wakes.take(&wish, caller, knows, now)
+    }
+}
+
+/// What the caller is told; `kept` says whether it outlives this process.
+pub fn answer(taken: &Queued, kept: bool) -> Value {
+    let (wake, at) = match taken.when {
+        When::Now => ("now", None),
+        When::At(at) => ("later", Some(at)),
+        When::NextBeat => ("nextBeat", None),
+    };
+    json!({
+        "success": true, "agent": taken.agent, "wake": wake, "wakesAt": at, "waiting": taken.waiting,
+        "dropped": taken.dropped, "kept": kept,
+    })
+}

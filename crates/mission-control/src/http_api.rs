@@ -1,0 +1,249 @@
+//! The platform's HTTP API, the page, and who is behind a request.
+//!
+//! Three kinds of callers. Runtimes and agents show the service token among the arguments; the page shows a cookie and
+//! a proof that the admin key bought; programs of people show the admin key itself (`Authorization: Convex KEY`, as deploy keys are
+//! shown). A page of somebody else's that a browser on this machine has open gets nowhere: its `Origin` is foreign, and
+//! a name that was bent to this machine is not a `Host` that we answer to.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::engine::{Caller, Engine};
+use super::function::Kind;
+use super::logins::{Logins, Streams, random_hex};
+use mcr_http::message::{Method, Reply, Request, Sink};
+use mcr_http::page::page;
+use mcr_model::json;
+use mcr_model::redact::without_credentials;
+use mcr_model::secret::Secret;
+use mcr_model::secret::same;
+
+/// The page, one file.
+const PAGE: &str = include_str!("page.html");
+
+/// The cookie that stands for the admin key in a browser, up to the port: cookies of one port are shown to all others.
+const COOKIE: &str = "mission-control-";
+
+/// The header in which the page proves that it is ours: whoever else was shown the cookie does not know the proof.
+const PROOF: &str = "X-Mission-Control";
+
+/// How often an event stream without news says that it lives, and looks whether anybody is there.
+const QUIET: Duration = Duration::from_secs(1);
+
+/// When a browser whose stream has ended comes again.
+const RETRY_MS: u32 = 1_000;
+
+/// Request bodies: the platform's own limit.
+pub const BODY_BYTES: usize = 16 * 1024 * 1024 + 2_000;
+
+/// The paths that take such bodies.
+pub const API_PATHS: [&str; 3] = ["/api/action", "/api/mutation", "/api/query"];
+
+/// The door of one embedded Mission Control.
+pub struct HttpApi {
+    engine: Arc<Engine>,
+    admin_key: Secret,
+    /// The host name that people gave to listen on, besides this machine's own ones.
+    host: String,
+    logins: Arc<Logins>,
+    streams: Arc<Streams>,
+}
+
+/// A refusal of the platform itself, before any function.
+fn platform_error(status: u16, code: &str, message: &str) -> Reply {
+    Reply::json_of(&json!({"code": code, "message": without_credentials(message)}))
+        .with_status(status)
+        .no_store()
+}
+
+impl HttpApi {
+    /// For this backend, opened to people by this key.
+    pub fn new(engine: Arc<Engine>, admin_key: Secret, host: &str) -> Self {
+        let host = host.to_ascii_lowercase();
+        Self { engine, admin_key, host, logins: Arc::default(), streams: Arc::default() }
+    }
+
+    /// Answers a request.
+    pub fn answer(&self, request: &Request) -> Reply {
+        if let Some(refusal) = self.foreign(request) {
+            return refusal;
+        }
+        let path = request.path();
+        match (request.method(), path.as_ref()) {
+            (Method::Post, "/api/action") => self.call(Kind::Action, request),
+            (Method::Post, "/api/mutation") => self.call(Kind::Mutation, request),
+            (Method::Post, "/api/query") => self.call(Kind::Query, request),
+            (Method::Post, "/login") => self.log_in(request),
+            (Method::Post, "/logout") => self.log_out(request),
+            (Method::Get, "/changes") => self.changes(request),
+            (Method::Get | Method::Head, "/") => page(PAGE, &random_hex()),
+            (Method::Get | Method::Head, "/version") => Reply::text(env!("CARGO_PKG_VERSION")).no_store(),
+            (_, "/api/action" | "/api/mutation" | "/api/query" | "/login" | "/logout") => not_allowed("POST"),
+            (_, "/changes" | "/" | "/version") => not_allowed("GET"),
+            // As the platform answers for a route that it does not have.
+            _ => Reply::empty(404).no_store(),
+        }
+    }
+
+    /// Whoever does not speak to us, or not from us.
+    fn foreign(&self, request: &Request) -> Option<Reply> {
+        let host = request.header("Host").unwrap_or_default().to_ascii_lowercase();
+        let name = host_name(&host);
+        // A name can be bent to any address, an address cannot.
+        let ours = name == "localhost" || name == self.host || name.parse::<IpAddr>().is_ok();
+        if !ours && request.header("Host").is_some() {
+            return Some(platform_error(403, "ForeignHost", "This host name is not one of this server's"));
+        }
+        let origin = request.header("Origin")?.to_ascii_lowercase();
+        let same_site =
+            origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://")) == Some(&host);
+        (!same_site).then(|| platform_error(403, "ForeignOrigin", "Pages of other origins may not ask here"))
+    }
+
+    fn call(&self, kind: Kind, request: &Request) -> Reply {
+        let (body, caller) = match self.read_call(request) {
+            Ok(read) => read,
+            Err(refusal) => return refusal,
+        };
+        let Some(path) = body.get("path").and_then(Value::as_str) else {
+            return platform_error(400, "BadJsonBody", "The field `path` is missing or no text");
+        };
+        let args = match body.get("args") {
+            Some(Value::Array(positional)) if positional.len() == 1 => &positional[0],
+            Some(args) => args,
+            None => return platform_error(400, "BadJsonBody", "The field `args` is missing"),
+        };
+        let id =
+            request.header("Convex-Request-Id").map_or_else(random_hex, |id| id.chars().take(64).collect());
+        let (status, answer) = self.engine.call(kind, path, args, caller, &id);
+        // As on the platform: looked at only after the function has run.
+        match body.get("format").map(|format| format.as_str().unwrap_or_default()) {
+            None | Some("json" | "convex_clean_json" | "convex_encoded_json" | "convex_json") => {}
+            Some(other) => {
+                let message = format!("The format {} is not known", other.escape_debug());
+                return platform_error(400, "BadFormat", &message);
+            }
+        }
+        Reply::json_of(&answer).with_status(status).no_store()
+    }
+
+    /// The body as JSON, and who sent it.
+    fn read_call(&self, request: &Request) -> Result<(Value, Caller), Reply> {
+        let kind = request.header("Content-Type").unwrap_or_default();
+        let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        if kind != "application/json" && !(kind.starts_with("application/") && kind.ends_with("+json")) {
+            return Err(platform_error(400, "BadJsonBody", "Content-Type must be application/json"));
+        }
+        if request.header("Convex-Client").is_some_and(|client| !client.contains('-')) {
+            let message = "The header Convex-Client must be NAME-VERSION";
+            return Err(platform_error(400, "InvalidClientVersion", message));
+        }
+        let caller = self.caller(request)?;
+        let body = serde_json::from_slice::<Value>(&json::bytes(request.body()));
+        let body =
+            body.map_err(|why| platform_error(400, "BadJsonBody", &format!("The body is no JSON: {why}")))?;
+        Ok((body, caller))
+    }
+
+    /// A person, if the admin key is shown, or its cookie with the proof.
+    fn caller(&self, request: &Request) -> Result<Caller, Reply> {
+        match request.header("Authorization") {
+            Some(header) => match header.strip_prefix("Convex ") {
+                Some(key) if self.is_admin_key(key) => Ok(Caller::Person),
+                Some(_) => Err(platform_error(403, "BadDeployKey", "The admin key is not this server's")),
+                None => {
+                    Err(platform_error(401, "InvalidAuthHeader", "Only `Authorization: Convex KEY` is known"))
+                }
+            },
+            None => Ok(match shown(request) {
+                Some((cookie, proof)) if self.logins.proves(cookie, proof) => Caller::Person,
+                _ => Caller::Stranger,
+            }),
+        }
+    }
+
+    fn is_admin_key(&self, key: &str) -> bool {
+        same(key.trim().as_bytes(), self.admin_key.expose().as_bytes())
+    }
+
+    fn log_in(&self, request: &Request) -> Reply {
+        let body: Value = serde_json::from_slice(request.body()).unwrap_or_default();
+        if !self.is_admin_key(body["key"].as_str().unwrap_or_default()) {
+            return Reply::error(401, "This is not the admin key; it was printed when the server started")
+                .no_store();
+        }
+        let login = self.logins.add();
+        let cookie = format!("{}={}; HttpOnly; SameSite=Strict; Path=/", cookie_name(request), login.cookie);
+        Reply::json_of(&json!({"proof": login.proof})).with_header("Set-Cookie", &cookie).no_store()
+    }
+
+    fn log_out(&self, request: &Request) -> Reply {
+        if let Some((cookie, proof)) = shown(request) {
+            self.logins.remove(cookie, proof);
+        }
+        let name = cookie_name(request);
+        let cookie = format!("{name}=; HttpOnly; SameSite=Strict; Path=/; Max-Age=0");
+        Reply::empty(204).with_header("Set-Cookie", &cookie).no_store()
+    }
+
+    /// A stream of the numbers of changes, for the page; the first one comes at once. It runs no longer than its login.
+    fn changes(&self, request: &Request) -> Reply {
+        let Some(login) = cookie(request).filter(|shown| self.logins.has(shown)).map(str::to_owned) else {
+            return Reply::error(401, "Log in first").no_store();
+        };
+        let Some(place) = self.streams.enter() else {
+            return Reply::error(503, "Too many streams").with_header("Retry-After", "1").no_store();
+        };
+        let (engine, logins) = (self.engine.clone(), self.logins.clone());
+        Reply::events(move |sink: &mut dyn Sink| {
+            let mut seen = engine.changes();
+            sink.send(format!("retry: {RETRY_MS}\ndata: {seen}\n\n").as_bytes())?;
+            while sink.is_open() {
+                let last = engine.wait_for_change(seen, QUIET);
+                if !place.is_kept() || !logins.has(&login) {
+                    break;
+                }
+                let line = if last == seen { ":\n\n".to_owned() } else { format!("data: {last}\n\n") };
+                seen = last;
+                sink.send(line.as_bytes())?;
+            }
+            Ok(())
+        })
+    }
+}
+
+fn not_allowed(allowed: &str) -> Reply {
+    Reply::error(405, "Method Not Allowed").with_header("Allow", allowed).no_store()
+}
+
+/// The host without its port, an IPv6 address without its brackets.
+fn host_name(host: &str) -> &str {
+    match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => host.split(':').next().unwrap_or_default(),
+    }
+}
+
+/// The port is the one that the browser knows, which a tunnel may have changed.
+fn cookie_name(request: &Request) -> String {
+    let host = request.header("Host").unwrap_or_default();
+    let port = host.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
+    format!("{COOKIE}{}", port.unwrap_or(80))
+}
+
+fn cookie(request: &Request) -> Option<&str> {
+    let ours = cookie_name(request);
+    let pairs = request.headers_named("Cookie").flat_map(|header| header.split(';'));
+    pairs
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find(|(name, _)| *name == ours)
+        .map(|(_, value)| value)
+}
+
+/// What a login consists of, as far as it is shown.
+fn shown(request: &Request) -> Option<(&str, &str)> {
+    Some((cookie(request)?, request.header(PROOF)?))
+}

@@ -1,0 +1,146 @@
+//! What changed since the start: numbers to wait for, and the rows behind them for pages that ask for changes only.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::{StoreError, Table};
+use crate::vault;
+
+/// How many changed rows are remembered. A page that has missed more loads anew, which is cheaper by then.
+pub(crate) const ROWS: usize = 8_192;
+/// How many different rows one answer may be about.
+const DIFFERENT: usize = 1_000;
+
+/// A row that was added, changed or removed. Notifications have no id here: pages only need to know that there was one.
+pub(crate) type Touched = (Table, String);
+
+/// The changes of one store. A writer publishes before it lets the next writer begin.
+pub(super) struct ChangeFeed {
+    /// Names this run of the program, because the numbers begin anew with each.
+    run: String,
+    inside: Mutex<Inside>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Inside {
+    /// How many calls have changed something since the start.
+    changes: u64,
+    /// How many notifications were added since the start.
+    told: u64,
+    /// The last instant given out: time never runs backwards here, and no two rows are created at the same one.
+    last_instant: f64,
+    /// The changed rows, each with the number of its change; the oldest first.
+    rows: VecDeque<(u64, Touched)>,
+    /// Every row of the changes behind this number is remembered.
+    complete_after: u64,
+}
+
+/// What one transaction changed.
+#[derive(Debug, Default)]
+pub(super) struct Written {
+    /// How many notifications were added.
+    pub(super) told: u64,
+    rows: Vec<Touched>,
+    /// A notification was added, changed or removed.
+    notified: bool,
+    /// There were more rows than are remembered.
+    overflowed: bool,
+}
+
+impl Written {
+    /// Notes a row.
+    pub(super) fn note(&mut self, table: Table, id: &str) {
+        match table {
+            // Pages show nothing of these.
+            Table::Subscriptions | Table::Sessions | Table::Uploads | Table::Storage => {}
+            Table::Notifications => self.notified = true,
+            _ if self.rows.len() >= ROWS => self.overflowed = true,
+            Table::Accounts
+            | Table::Memberships
+            | Table::Agents
+            | Table::Tasks
+            | Table::Messages
+            | Table::Documents
+            | Table::Skills
+            | Table::Activities
+            | Table::Runtimes
+            | Table::ProviderKeys => self.rows.push((table, id.to_owned())),
+        }
+    }
+}
+
+impl ChangeFeed {
+    pub(super) fn new(last_instant: f64) -> Result<Self, StoreError> {
+        let random: [u8; 8] = vault::random().map_err(|why| StoreError::Fault(why.to_string()))?;
+        let inside = Mutex::new(Inside { last_instant, ..Inside::default() });
+        Ok(Self { run: vault::hex(&random), inside, changed: Condvar::new() })
+    }
+
+    /// The number of the last change, and the last instant given out.
+    pub(super) fn state(&self) -> (u64, f64) {
+        let inside = self.lock();
+        (inside.changes, inside.last_instant)
+    }
+
+    /// Makes a committed transaction known.
+    pub(super) fn publish(&self, last_instant: f64, written: Option<Written>) {
+        let mut inside = self.lock();
+        inside.last_instant = last_instant;
+        let Some(written) = written else { return };
+        inside.changes += 1;
+        inside.told += written.told;
+        let number = inside.changes;
+        let notified = written.notified.then(|| (Table::Notifications, String::new()));
+        inside.rows.extend(written.rows.into_iter().chain(notified).map(|row| (number, row)));
+        if written.overflowed {
+            inside.rows.clear();
+            inside.complete_after = number;
+        }
+        while inside.rows.len() > ROWS {
+            if let Some((forgotten, _)) = inside.rows.pop_front() {
+                inside.complete_after = forgotten;
+            }
+        }
+        self.changed.notify_all();
+    }
+
+    /// The revision with this number, as pages know it.
+    pub(super) fn revision(&self, number: u64) -> String {
+        format!("{}-{number}", self.run)
+    }
+
+    /// The rows that changed after a revision, each once. None if that is not known: the revision is of another run,
+    /// too old, or too much has changed.
+    pub(super) fn since(&self, revision: &str) -> Option<Vec<Touched>> {
+        let (run, number) = revision.split_once('-')?;
+        let number: u64 = number.parse().ok().filter(|_| run == self.run)?;
+        let inside = self.lock();
+        if number < inside.complete_after || number > inside.changes {
+            return None;
+        }
+        let first = inside.rows.partition_point(|(change, _)| *change <= number);
+        let mut seen = HashSet::new();
+        let rows = inside.rows.range(first..).map(|(_, row)| row).filter(|row| seen.insert(*row));
+        let rows: Vec<Touched> = rows.take(DIFFERENT + 1).cloned().collect();
+        (rows.len() <= DIFFERENT).then_some(rows)
+    }
+
+    /// Waits until there is a change behind `seen`, or the time is over; the number of the last one.
+    pub(super) fn wait_for_change(&self, seen: u64, patience: Duration) -> u64 {
+        let waited = self.changed.wait_timeout_while(self.lock(), patience, |inside| inside.changes <= seen);
+        waited.unwrap_or_else(PoisonError::into_inner).0.changes
+    }
+
+    /// Waits until there are more than `seen` notifications, or the time is over; how many there were.
+    pub(super) fn wait_for_told(&self, seen: u64, patience: Duration) -> u64 {
+        let waited = self.changed.wait_timeout_while(self.lock(), patience, |inside| inside.told <= seen);
+        waited.unwrap_or_else(PoisonError::into_inner).0.told
+    }
+
+    /// Nothing here is left half-changed by a panic.
+    fn lock(&self) -> MutexGuard<'_, Inside> {
+        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

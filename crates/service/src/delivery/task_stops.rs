@@ -1,0 +1,277 @@
+//! Stops by people (contract §8: `/stop`): when a list has news of a task on which agents are at work, the contexts of
+//! their deliveries are read, and what was stopped is ended.
+//!
+//! The row that tells of a stop waits in its track behind the very turn that it stops, and agents who were only mentioned
+//! get no such row. So any news of a task counts, and each delivery on it is judged by its own context, by the same rule
+//! that a worker applies before it goes on with work that was begun. A delivery whose context was read before the last
+//! news of its task is owed a reading, until one succeeds. That includes deliveries that were about to begin when the
+//! list came.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use log::{debug, info};
+
+use super::active_delivery::{ActiveDelivery, Reading, Stamp};
+use super::inflight::InFlight;
+use mcr_clients::mission::{GetDeliveryContext, Mission};
+use mcr_model::{Notification, NotificationId, TaskId};
+
+/// Contexts that are read for one list: they must not keep the next list waiting.
+const LOOKS_MAX: usize = 16;
+
+/// News is remembered for longer than a worker takes from reading a context to putting the agent to work.
+const REMEMBERED: Duration = Duration::from_mins(2);
+
+/// News of a task.
+struct TaskNews {
+    /// The last list that brought some, and when it came.
+    list: u64,
+    at: Instant,
+    /// The newest of the rows that tell of it.
+    newest: Stamp,
+}
+
+/// What the lists have shown so far.
+#[derive(Default)]
+pub(super) struct TaskStops {
+    /// The rows of the last list.
+    last: HashMap<NotificationId, Stamp>,
+    news: HashMap<TaskId, TaskNews>,
+    /// The last list.
+    list: u64,
+}
+
+impl TaskStops {
+    /// Takes a list.
+    pub(super) fn listed(&mut self, rows: &[Notification], inflight: &InFlight) {
+        self.list = inflight.one_more_list();
+        let now = Instant::now();
+        self.news.retain(|_, news| now.duration_since(news.at) < REMEMBERED);
+        for row in rows {
+            let (Some(task), newest) = (&row.task_id, stamp(row)) else { continue };
+            if self.last.get(&row.id) == Some(&newest) {
+                continue;
+            }
+            let before = self.news.remove(task).map(|news| news.newest);
+            let newest = before.filter(|before| before.1 > newest.1).unwrap_or(newest);
+            self.news.insert(task.clone(), TaskNews { list: self.list, at: now, newest });
+        }
+        self.last = rows.iter().map(|row| (row.id.clone(), stamp(row))).collect();
+    }
+
+    /// Reads the contexts that are owed, and ends what was stopped.
+    pub(super) fn look(&self, inflight: &InFlight, mission: &Mission) {
+        let mut owed: Vec<Arc<ActiveDelivery>> =
+            inflight.held_on_tasks().into_iter().filter(|held| self.owes(held)).collect();
+        // Those that wait longest come first, so that a few that cannot be read keep no others waiting for ever.
+        owed.sort_by_key(|held| held.looked());
+        for held in owed.iter().take(LOOKS_MAX) {
+            self.look_at(held, inflight, mission);
+        }
+    }
+
+    /// Whether there is news of its task that its context cannot contain. In the first list of a process everything is
+    /// news: a stop may have come while none was there.
+    fn owes(&self, held: &ActiveDelivery) -> bool {
+        let reading = held.reading();
+        let news = held.work().track.task().and_then(|task| self.news.get(task));
+        let unknown = news.filter(|news| !reading.shows(&news.newest)).map_or(0, |news| news.list);
+        reading.lists < unknown.max(self.list.min(1))
+    }
+
+    fn look_at(&self, held: &ActiveDelivery, inflight: &InFlight, mission: &Mission) {
+        let Some(row) = held.work().notification() else { return };
+        held.is_looked_at(self.list);
+        match mission.ask(&GetDeliveryContext { notification_id: &row.id }) {
+            Ok(None) => held.is_read(Reading::blind(self.list)),
+            Ok(Some(context)) => match held.is_stopped_in(&context) {
+                Some(true) => {
+                    info!("{}: a person stopped the work on this task", row.id);
+                    inflight.stop(held);
+                }
+                Some(false) => held.is_read(Reading::of(&context, self.list)),
+                // Its agent has not been asked yet.
+                None => {}
+            },
+            Err(error) => debug!("{}: it is not known yet whether a person has stopped it: {error}", row.id),
+        }
+    }
+}
+
+fn stamp(row: &Notification) -> Stamp {
+    (row.message_id.clone(), row.created_at)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use serde_json::json;
+    use serde_json::value::{RawValue, to_raw_value};
+
+    use super::*;
+    use crate::delivery::active_delivery::Standing;
+    use crate::delivery::recover_turn;
+    use mcr_clients::convex::{Call, CallError, Convex};
+    use mcr_core::delivery::Record;
+    use mcr_core::work::Work;
+    use mcr_model::clock::Millis;
+    use mcr_model::secret::Secret;
+    use mcr_model::{AccountId, BehaviorFlags, DeliveryContext, MessageId, SessionKey};
+
+    /// A backend where every task is paused, and whose first answers are lost.
+    struct Paused {
+        losses: usize,
+        reads: AtomicUsize,
+    }
+
+    impl Convex for Paused {
+        fn call(&self, call: &Call<'_>) -> Result<Box<RawValue>, CallError> {
+            if self.reads.fetch_add(1, Ordering::SeqCst) < self.losses {
+                return Err(CallError::before_sending(call.path, "lost"));
+            }
+            let task = json!({"_id": "t1", "title": "T", "status": "blocked", "priority": 3, "createdBy": "u",
+                "createdAt": 1, "updatedAt": 1, "blockedReason": "Paused by user (/stop)"});
+            let context = json!({"notification": row("n1", 1), "task": task});
+            Ok(to_raw_value(&context).unwrap())
+        }
+    }
+
+    fn row(id: &str, at: i64) -> serde_json::Value {
+        json!({"_id": id, "type": "mention", "recipientType": "agent", "recipientId": "a", "taskId": "t1",
+            "title": "", "body": "", "createdAt": at})
+    }
+
+    /// Rows by id, and when a message last came into each.
+    type List = &'static [(&'static str, i64)];
+
+    fn rows(list: List) -> Vec<Notification> {
+        list.iter().map(|(id, at)| serde_json::from_value(row(id, *at)).unwrap()).collect()
+    }
+
+    const OWN: List = &[("n1", 1)];
+    const NEWS: List = &[("n1", 1), ("n2", 2)];
+
+    fn standing() -> Standing {
+        Standing { task: None, flags: BehaviorFlags::default(), leads: false, may_close: false }
+    }
+
+    /// After which lists the contexts were read how often, with one delivery at work on `n1` from before the second list
+    /// on.
+    fn reads(losses: usize, lists: &[List]) -> (Vec<usize>, bool) {
+        reads_from((1, 1), losses, lists)
+    }
+
+    /// The same; so many lists had come when the worker read its context, and when it put the agent to work.
+    fn reads_from((read, begun_at): (u64, usize), losses: usize, lists: &[List]) -> (Vec<usize>, bool) {
+        let backend = Arc::new(Paused { losses, reads: AtomicUsize::new(0) });
+        let mission = Mission::new(backend.clone(), AccountId::new("acc"), Secret::new("token"));
+        let inflight = InFlight::new(crossbeam_channel::bounded(1).0);
+        let mut record = Record { heard: Some((None, Millis(1))), tries: 1, ..Record::default() };
+        recover_turn::begin(&mut record.sent, &SessionKey::new("s"), ("a", 1), Millis(1));
+        let begun = Arc::new(Work::from(rows(OWN).remove(0)));
+        let mut halt = TaskStops::default();
+        let mut counts = Vec::new();
+        for (number, list) in lists.iter().enumerate() {
+            if number == begun_at {
+                inflight.hold(&begun, &record, standing(), Reading::blind(read));
+            }
+            halt.listed(&rows(list), &inflight);
+            halt.look(&inflight, &mission);
+            counts.push(backend.reads.load(Ordering::SeqCst));
+        }
+        (counts, inflight.is_stopped(&begun))
+    }
+
+    #[test]
+    fn contexts_are_read_when_a_list_has_news_of_their_task() {
+        let quiet = reads(0, &[OWN, OWN, OWN]);
+        assert_eq!(quiet, (vec![0, 0, 0], false), "without news nothing is read");
+        let another = reads(0, &[OWN, OWN, NEWS, OWN]);
+        assert_eq!(
+            another,
+            (vec![0, 0, 1, 1], true),
+            "another row of its task; a stopped one is read no more"
+        );
+        assert_eq!(
+            reads(0, &[OWN, OWN, &[("n1", 2)]]),
+            (vec![0, 0, 1], true),
+            "a message was folded into its own row"
+        );
+    }
+
+    #[test]
+    fn what_could_not_be_read_is_read_with_the_next_list() {
+        assert_eq!(reads(2, &[OWN, OWN, NEWS, NEWS, NEWS, NEWS]), (vec![0, 0, 1, 2, 3, 3], true));
+    }
+    /// The stop came between the worker's reading of the context and the beginning of the turn.
+    #[test]
+    fn a_list_that_comes_while_a_turn_is_about_to_begin_counts() {
+        let stopped = reads_from((1, 2), 0, &[OWN, NEWS, NEWS, NEWS]);
+        assert_eq!(stopped, (vec![0, 0, 1, 1], true));
+        let known = reads_from((2, 2), 0, &[OWN, NEWS, NEWS, NEWS]);
+        assert_eq!(known, (vec![0, 0, 0, 0], false), "what the list told is in the context");
+    }
+
+    /// Where there are more rows than a list has room for, the rest comes with later lists.
+    #[test]
+    fn a_message_that_the_context_shows_is_no_news() {
+        let context = |thread: &[(&str, i64)], changed: i64| -> DeliveryContext {
+            let thread: Vec<_> = thread
+                .iter()
+                .map(|(id, at)| {
+                    json!({"messageId": id, "authorType": "user", "authorId": "u", "authorName": "U",
+                        "content": "", "createdAt": at})
+                })
+                .collect();
+            let task = json!({"_id": "t1", "title": "T", "status": "review", "priority": 3, "createdBy": "u",
+                "createdAt": 1, "updatedAt": changed});
+            serde_json::from_value(json!({"notification": row("n1", 1), "task": task, "thread": thread}))
+                .unwrap()
+        };
+        let told = |message: &str, at: i64| (Some(MessageId::new(message)), Millis(at));
+        let reading = Reading::of(&context(&[("m1", 10), ("m2", 20)], 5), 1);
+        for (stamp, shown) in [
+            (told("m1", 11), true),
+            (told("m2", 21), true),
+            (told("m3", 21), false),
+            (told("m3", 20), false),
+            ((None, Millis(19)), true),
+            ((None, Millis(20)), false),
+        ] {
+            assert_eq!(reading.shows(&stamp), shown, "{stamp:?}");
+        }
+        let reading = Reading::of(&context(&[], 5), 1);
+        assert!(reading.shows(&(None, Millis(5))), "a row comes with the change of its task");
+        assert!(!reading.shows(&told("m1", 6)));
+    }
+
+    /// What an earlier process has left is read with the first list: a stop may have come while none was there.
+    #[test]
+    fn in_the_first_list_everything_is_news() {
+        assert_eq!(reads_from((0, 0), 0, &[OWN, OWN]), (vec![1, 1], true));
+    }
+
+    /// The agent is put to work, and what it hears is noted a moment later.
+    #[test]
+    fn a_look_before_the_agent_was_asked_decides_nothing() {
+        let backend = Arc::new(Paused { losses: 0, reads: AtomicUsize::new(0) });
+        let mission = Mission::new(backend, AccountId::new("acc"), Secret::new("token"));
+        let inflight = InFlight::new(crossbeam_channel::bounded(1).0);
+        let begun = Arc::new(Work::from(rows(OWN).remove(0)));
+        let mut halt = TaskStops::default();
+        halt.listed(&rows(OWN), &inflight);
+        let mut record = Record::default();
+        inflight.hold(&begun, &record, standing(), Reading::blind(1));
+        halt.listed(&rows(NEWS), &inflight);
+        halt.look(&inflight, &mission);
+        assert!(!inflight.is_stopped(&begun));
+        (record.heard, record.tries) = (Some((None, Millis(1))), 1);
+        inflight.hold(&begun, &record, standing(), Reading::blind(1));
+        halt.listed(&rows(NEWS), &inflight);
+        halt.look(&inflight, &mission);
+        assert!(inflight.is_stopped(&begun));
+    }
+}

@@ -1,0 +1,220 @@
+//! The turn loop: a turn, its tool calls, their results, and the next turn, until the agent has answered.
+
+use log::warn;
+
+use super::active_delivery::{Reading, Standing};
+use super::calls;
+use super::deps::DeliveryDeps;
+use super::inflight::{Guard, TurnActivity, Vitality};
+use super::recover_turn::{self, marker};
+use crate::clock::Pulse;
+use mcr_core::delivery::journal::{Step, Wait};
+use mcr_core::delivery::policy;
+use mcr_core::delivery::prompt::{self, HttpWay, Scene};
+use mcr_core::delivery::{Job, Record, Stage, Trouble};
+use mcr_core::gateway::{Input, Progress, Reply, Turn, Why};
+use mcr_core::tools::{self, Caller};
+use mcr_model::DeliveryContext;
+use mcr_model::random;
+
+/// The most that an agent is told at once; histories and models have room for several times as much.
+const BRIEFING_CHARS: usize = 60_000;
+
+/// What stands under an answer that the model did not finish.
+const CUT: &str = "\n\n*(The answer ends here because the model reached its limit.)*";
+
+/// What came out of it.
+pub(super) struct Spoken {
+    /// The agent's words.
+    pub(super) text: Option<String>,
+    /// Whether it has done something with its tools.
+    pub(super) acted: bool,
+}
+
+/// Speaks with the agent, from the beginning or from the last results on; or from a reply on that was `found`. The
+/// `reading` is that of the context.
+pub(super) fn talk(
+    job: &mut Job,
+    (context, reading): (&DeliveryContext, Reading),
+    mut found: Option<Reply>,
+    deps: &DeliveryDeps<'_>,
+) -> Result<Spoken, Trouble> {
+    // The policy lets nothing pass that lacks one of them.
+    let (Some(agent), Some(session)) = (&context.agent, &context.delivery_session_key) else {
+        return Err(Trouble::Broken);
+    };
+    let caller = Caller {
+        agent: &agent.id,
+        task: context.task.as_ref(),
+        flags: context.effective_behavior_flags,
+        leads: policy::leads(context),
+        may_close: policy::may_close(context),
+    };
+    let issued = deps.sessions.issue(session, &agent.slug, &job.work.track, deps.clock.now());
+    let standing = Standing {
+        task: context.task.clone(),
+        flags: caller.flags,
+        leads: caller.leads,
+        may_close: caller.may_close,
+    };
+    deps.inflight.hold(&job.work, &job.record, standing, reading);
+    let offer = if deps.rules.client_tools { tools::offer(&caller) } else { tools::offer_http(&caller) };
+    let names: Vec<&str> = offer.tools.iter().map(|tool| tool.name).collect();
+    // What is sent now if it begins anew; results belong to the try before.
+    let attempt = job.record.tries + 1;
+    let briefing = prompt::brief(&Scene {
+        context,
+        labels: &offer.labels,
+        tools: &names,
+        leads: caller.leads,
+        may_close: offer.can_mark_done,
+        http: (!deps.rules.client_tools).then(|| HttpWay {
+            base_url: &deps.rules.base_url,
+            session_key: session.expose(),
+            token: deps.rules.session_tokens.then(|| issued.token.expose()),
+        }),
+        marker: &marker(&job.work.id, attempt),
+        fence: &random::hex::<4>(),
+        now: deps.clock.now(),
+        budget_chars: BRIEFING_CHARS,
+        repeat: job.record.unheard.is_some(),
+    });
+
+    loop {
+        calls::make(job, (&agent.slug, &caller), &offer, deps)?;
+        // A copy, because the record is written while the turn runs.
+        let (outputs, rounds, whom) = match &job.record.stage {
+            Stage::Working(work) => (Some(work.outputs.clone()), work.rounds, work.whom.clone()),
+            _ => (None, 0, None),
+        };
+        // A reply that was found belongs to the turn that was sent.
+        let sent = job.record.sent.as_ref().map(|sent| (sent.session.clone(), sent.agent.clone()));
+        let whom = whom.or_else(|| sent.filter(|_| found.is_some()));
+        let (session, agent) = whom.unwrap_or_else(|| (session.clone(), agent.slug.clone()));
+        let pulse = Pulse::new();
+        let turn = Turn {
+            session: &session,
+            agent: &agent,
+            instructions: &briefing.instructions,
+            input: outputs.as_deref().map_or(Input::Message(&briefing.input), Input::Outputs),
+            // Behind the last round it can only answer.
+            tools: if rounds > deps.rules.rounds_max { &[] } else { &offer.tools },
+            pulse: &pulse,
+        };
+        let reply = if let Some(reply) = found.take() {
+            deps.with_log(job, |record| recover_turn::end(record, None, false, deps.clock.now()));
+            reply
+        } else {
+            if outputs.is_none() {
+                job.record.tries = attempt;
+                // This is what the agent hears of; what is folded into the row later, it does not.
+                let heard = &context.notification;
+                job.record.heard = Some((heard.message_id.clone(), heard.created_at));
+                job.record.began_paused = context.task.as_ref().is_some_and(policy::is_paused);
+            }
+            send(job, &turn, deps)?
+        };
+        job.record.spent += reply.usage.unwrap_or_default();
+        if reply.calls.is_empty() || rounds > deps.rules.rounds_max {
+            return Ok(spoken(reply, job, deps));
+        }
+        job.record.stage =
+            Stage::Working(calls::of(reply, (session, agent), std::mem::take(&mut job.record.stage)));
+    }
+}
+
+/// Sends a turn and waits for its reply.
+fn send(job: &mut Job, turn: &Turn<'_>, deps: &DeliveryDeps<'_>) -> Result<Reply, Trouble> {
+    let (attempt, agent) = (job.record.tries, turn.agent);
+    recover_turn::begin(&mut job.record.sent, turn.session, (agent, attempt), deps.clock.now());
+    // Before it leaves: whoever finds this note after a crash looks for the turn before sending it again.
+    job.record.requests += 1;
+    let noted = deps.must_note(job, Step::TurnSent, &sent_in_words(turn, &job.record));
+    if let Err(trouble) = noted {
+        unsent(&mut job.record, turn);
+        return Err(trouble);
+    }
+    if let Some(held) = deps.inflight.held_of(&job.work) {
+        held.is_sent();
+    }
+    let life = deps.inflight.enter(TurnActivity {
+        work: job.work.id.clone(),
+        agent: agent.to_owned(),
+        session: turn.session.clone(),
+        marker: marker(&job.work.id, attempt),
+        result_of: match turn.input {
+            Input::Message(_) => None,
+            Input::Outputs(outputs) => outputs.first().map(|output| output.call_id.clone()),
+        },
+        run: None,
+        began: deps.clock.now(),
+        pulse: turn.pulse.share(),
+        state: Vitality::default(),
+    });
+    // From here on a stop ends the turn's pulse; one that came before keeps the turn from being sent.
+    if deps.inflight.is_stopped(&job.work) {
+        unsent(&mut job.record, turn);
+        return Err(Trouble::Stopped);
+    }
+    let answer = deps.gateway.turn(turn, &mut |sign| taken(job, sign, &life, deps));
+    drop(life);
+    // A turn whose waiting somebody else has ended was not stuck.
+    let silent = answer.as_ref().is_err_and(|error| error.why == Why::Silent) && !turn.pulse.is_over();
+    if silent {
+        let secs = deps.rules.silence_max.as_secs();
+        warn!("{}: {agent} is stuck: no sign of life for {secs} s", job.work.id);
+        deps.inflight.is_stuck(&job.work.id, deps.clock.now());
+    }
+    let error = answer.as_ref().err();
+    deps.with_log(job, |record| recover_turn::end(record, error, silent, deps.clock.now()));
+    let reply = answer.map_err(Trouble::Gateway)?;
+    deps.answers.one_more();
+    deps.cooldown.ends(&job.work.track.agent);
+    Ok(reply)
+}
+
+/// The turn was not sent after all: the agent was not asked.
+fn unsent(record: &mut Record, turn: &Turn<'_>) {
+    record.sent = None;
+    record.tries -= u32::from(matches!(turn.input, Input::Message(_)));
+    record.requests -= 1;
+}
+
+/// What is sent, for people: which try, and which request of it all.
+fn sent_in_words(turn: &Turn<'_>, record: &Record) -> String {
+    let Record { tries, requests, stage, .. } = record;
+    match (turn.input, stage) {
+        (Input::Outputs(outputs), Stage::Working(work)) => {
+            let (count, round) = (outputs.len(), work.rounds);
+            let results = if count == 1 { "1 result".to_owned() } else { format!("{count} results") };
+            format!("to {}, try {tries}, request {requests}: {results} of round {round}", turn.agent)
+        }
+        _ => format!("to {}, try {tries}, request {requests}", turn.agent),
+    }
+}
+
+/// The gateway has named the run: by this id its items are known in the session's history.
+fn taken(job: &mut Job, sign: Progress<'_>, life: &Guard<'_>, deps: &DeliveryDeps<'_>) {
+    let Progress::TurnAccepted(run) = sign else { return };
+    if let Some(sent) = &mut job.record.sent {
+        sent.run = Some(run.to_owned());
+    }
+    life.is_run(run);
+    deps.note(job, Step::TurnTaken, run, Wait::Not);
+    (deps.taken)(job.number);
+}
+
+/// Its last words; if it says nothing after its calls, what it said beside them.
+fn spoken(reply: Reply, job: &mut Job, deps: &DeliveryDeps<'_>) -> Spoken {
+    let called = deps.with_log(job, |record| record.effects.has_acted());
+    let before = match &job.record.stage {
+        Stage::Working(work) => Some(work),
+        _ => None,
+    };
+    let mut text = reply.text.or_else(|| before.and_then(|work| work.said.clone()));
+    if let Some(text) = text.as_mut().filter(|_| reply.cut) {
+        text.push_str(CUT);
+    }
+    let acted = before.is_some_and(|work| work.acted) || called;
+    Spoken { text, acted }
+}

@@ -1,0 +1,270 @@
+//! The database: one row for each delivery, in SQLite. Opening it checks all of it; writing is one transaction for many.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
+
+use super::commit_marker::CommitMarker;
+use super::entry::{Found, Image, sum_of_id};
+use super::error::LedgerError;
+use super::location::{LedgerLocation, legible};
+use super::step_history::StepHistory;
+use mcr_model::LedgerSync;
+
+/// Marks a database as one of ours (the letters `MCRL`).
+const APPLICATION: i64 = 0x4D43_524C;
+/// The layout that this program knows.
+const LAYOUT: i64 = 1;
+
+/// No index: the whole is read once, and what is in memory knows the numbers. So there is nothing that could
+/// contradict the rows.
+const TABLE: &str = "CREATE TABLE deliveries (
+    number INTEGER PRIMARY KEY, id TEXT NOT NULL, id_sum INTEGER NOT NULL, account TEXT NOT NULL,
+    agent TEXT NOT NULL, task TEXT, row TEXT NOT NULL, record TEXT NOT NULL, first_seen INTEGER NOT NULL,
+    not_before INTEGER, closed INTEGER, ended TEXT, story TEXT NOT NULL, written INTEGER NOT NULL,
+    sum INTEGER NOT NULL) STRICT";
+
+/// The log is taken over into the file after so many pages, and cut to this size.
+const LOG_PAGES: i64 = 500;
+const LOG_BYTES: i64 = 4 * 1024 * 1024;
+/// Empty pages that are kept for what comes next, and how many are given back in one step.
+const SPARE_PAGES: i64 = 256;
+const PAGES_BACK: i64 = 64;
+
+/// The open database.
+#[derive(Debug)]
+pub(super) struct LedgerDatabase {
+    database: Connection,
+    mark: CommitMarker,
+    /// The number of the last commit.
+    commits: i64,
+    /// Whether somebody who waits, waits for the disk.
+    full: bool,
+    /// Whether the next commit would be synced.
+    syncs: bool,
+    slow: Duration,
+}
+
+impl LedgerDatabase {
+    /// Opens the book and reads all of it, in the order of the numbers. Nothing is changed in one that is refused.
+    pub(super) fn open(
+        place: &LedgerLocation,
+        sync: LedgerSync,
+        slow: Duration,
+        hear: impl FnMut(Found),
+    ) -> Result<Self, LedgerError> {
+        let path = place.database()?;
+        let full = sync == LedgerSync::Full;
+        let promised = place.promised();
+        let opened = Self::look_through(&path, promised, hear).map_err(|why| match why {
+            LedgerError::Damaged { what, .. } => LedgerError::Damaged { what, known: legible(&path) },
+            other => other,
+        });
+        let (database, commits) = opened?;
+        let mark = CommitMarker::of(place.mark()?, full);
+        // All of it is on the disk: the commit of the layout was synced.
+        mark.write(commits);
+        Ok(Self { database, mark, commits, full, syncs: true, slow })
+    }
+
+    fn look_through(
+        path: &Path,
+        promised: i64,
+        hear: impl FnMut(Found),
+    ) -> Result<(Connection, i64), LedgerError> {
+        let mut database =
+            Connection::open_with_flags(path, OpenFlags::default() | OpenFlags::SQLITE_OPEN_NOFOLLOW)?;
+        // What is refused is evidence: its log stays as it is.
+        database.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+        // People who read it may be in the way for a moment.
+        database.busy_timeout(Duration::from_secs(1))?;
+        let (is_new, commits) = examine(&database, promised, hear)?;
+        // Before the first page is written.
+        database.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+        database.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+        database.pragma_update(None, "synchronous", "FULL")?;
+        database.pragma_update(None, "cache_size", -1_000)?;
+        database.pragma_update_and_check(None, "wal_autocheckpoint", LOG_PAGES, |_| Ok(()))?;
+        database.pragma_update_and_check(None, "journal_size_limit", LOG_BYTES, |_| Ok(()))?;
+        // Also where nothing is to be made: a file that cannot be written is noticed now.
+        let began = database.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        if is_new {
+            began.execute_batch(TABLE)?;
+            began.pragma_update(None, "application_id", APPLICATION)?;
+        }
+        began.pragma_update(None, "user_version", LAYOUT)?;
+        began.commit()?;
+        database.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
+        Ok((database, commits))
+    }
+
+    /// Writes these rows and removes those, all or nothing. `waited`: it is on the disk when this returns.
+    pub(super) fn commit(
+        &mut self,
+        images: &mut [Image],
+        doomed: &[i64],
+        waited: bool,
+    ) -> Result<(), LedgerError> {
+        // A number without a row would be missed later.
+        if images.is_empty() {
+            return Ok(());
+        }
+        let syncs = waited && self.full;
+        if syncs != self.syncs {
+            self.database.pragma_update(None, "synchronous", if syncs { "FULL" } else { "NORMAL" })?;
+            self.syncs = syncs;
+        }
+        let number = self.commits + 1;
+        let began = self.database.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        {
+            let mut put = began.prepare_cached(&format!(
+                "INSERT OR REPLACE INTO deliveries ({}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                Image::COLUMNS
+            ))?;
+            let mut earlier = began.prepare_cached("SELECT story FROM deliveries WHERE number = ?")?;
+            for image in images.iter_mut() {
+                if image.resumes {
+                    let before = earlier.query_row([image.number], |row| row.get::<_, String>(0)).ok();
+                    let mut story = StepHistory::from_text(before.as_deref().unwrap_or_default());
+                    story.follow(StepHistory::from_text(&image.story));
+                    image.story = story.to_text();
+                    image.resumes = false;
+                }
+                put.execute(params![
+                    image.number,
+                    image.id,
+                    sum_of_id(&image.id),
+                    image.account,
+                    image.agent,
+                    image.task,
+                    &*image.row,
+                    &*image.record,
+                    image.first_seen.0,
+                    image.not_before.map(|at| at.0),
+                    image.closed.map(|at| at.0),
+                    image.end,
+                    image.story,
+                    number,
+                    image.sum(number),
+                ])?;
+            }
+            let mut remove = began.prepare_cached("DELETE FROM deliveries WHERE number = ?")?;
+            for number in doomed {
+                remove.execute([number])?;
+            }
+        }
+        began.commit()?;
+        self.commits = number;
+        if waited {
+            if !self.slow.is_zero() {
+                std::thread::sleep(self.slow);
+            }
+            self.mark.write(number);
+        }
+        Ok(())
+    }
+
+    /// Gives some empty pages back to the disk; whether there may be more.
+    pub(super) fn tidy(&mut self) -> Result<bool, LedgerError> {
+        let spare = |database: &Connection| {
+            database.query_row("PRAGMA freelist_count", [], |row| row.get::<_, i64>(0))
+        };
+        if spare(&self.database)? <= SPARE_PAGES {
+            return Ok(false);
+        }
+        self.database.execute_batch(&format!("PRAGMA incremental_vacuum({PAGES_BACK})"))?;
+        Ok(spare(&self.database)? > SPARE_PAGES)
+    }
+}
+
+/// Checks and reads all of it. Returns whether nothing is there yet, and the number of the last commit.
+fn examine(
+    database: &Connection,
+    promised: i64,
+    hear: impl FnMut(Found),
+) -> Result<(bool, i64), LedgerError> {
+    if refuse_others(database)? {
+        return refuse_emptied(promised).map(|()| (true, 0));
+    }
+    refuse_damaged(database)?;
+    let commits = read_all(database, hear)?;
+    if commits < promised {
+        return Err(LedgerError::damaged(format!(
+            "its end is missing: {promised} commits should be there, the last one that is there is {commits}"
+        )));
+    }
+    Ok((false, commits))
+}
+
+/// Nothing is there: that is an error if the mark counts commits.
+fn refuse_emptied(promised: i64) -> Result<(), LedgerError> {
+    if promised == 0 {
+        return Ok(());
+    }
+    Err(LedgerError::damaged(format!("it is empty, and {promised} commits should be there")))
+}
+
+/// Whether nothing is there yet; another program's and a newer one are refused.
+fn refuse_others(database: &Connection) -> Result<bool, LedgerError> {
+    let number = |name| database.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let (version, application) = (number("user_version")?, number("application_id")?);
+    let tables: i64 = database.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if tables == 0 {
+        Ok(true)
+    } else if application != APPLICATION {
+        Err(LedgerError::damaged("it is another program's database"))
+    } else if version > LAYOUT {
+        Err(LedgerError::Newer { found: version, known: LAYOUT })
+    } else if version < LAYOUT {
+        Err(LedgerError::damaged(format!("layout {version}")))
+    } else {
+        let table: String = database.query_row("SELECT sql FROM sqlite_schema", [], |row| row.get(0))?;
+        if table == TABLE { Ok(false) } else { Err(LedgerError::damaged("its table is another one")) }
+    }
+}
+
+/// Pages that are not what they should be.
+fn refuse_damaged(database: &Connection) -> Result<(), LedgerError> {
+    let verdict: String = database.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if verdict == "ok" {
+        return Ok(());
+    }
+    // The last line is the one that says what.
+    Err(LedgerError::damaged(verdict.lines().last().unwrap_or_default()))
+}
+
+/// All rows in the order of their numbers; the number of the last commit.
+fn read_all(database: &Connection, mut hear: impl FnMut(Found)) -> Result<i64, LedgerError> {
+    let mut select =
+        database.prepare(&format!("SELECT {} FROM deliveries ORDER BY number", Image::COLUMNS))?;
+    let mut rows = select.query([])?;
+    let mut last = 0;
+    let mut ids = std::collections::HashSet::new();
+    while let Some(row) = rows.next()? {
+        let (one, written) = Found::read(row)?;
+        if let Found::Whole(Image { id, .. }) | Found::Damaged { id, .. } = &one
+            && !ids.insert(id.clone())
+        {
+            return Err(LedgerError::damaged(format!("{id} is there twice")));
+        }
+        last = last.max(written);
+        hear(one);
+    }
+    Ok(last)
+}
+
+/// Checks and reads the book without changing it, also beside a process that writes it. The mark must have been read
+/// before: it may count fewer commits than are there, never more.
+pub(super) fn read_only(
+    path: Option<&Path>,
+    promised: i64,
+    hear: impl FnMut(Found),
+) -> Result<(), LedgerError> {
+    let Some(path) = path else { return refuse_emptied(promised) };
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    let database = Connection::open_with_flags(path, flags)?;
+    database.busy_timeout(Duration::from_secs(1))?;
+    examine(&database, promised, hear).map(drop)
+}

@@ -1,0 +1,137 @@
+//! What a process has in hand, in a file of its own: the next process reads it to tell a crash from a stop, and to know
+//! which deliveries were with a worker at that moment.
+//!
+//! ```text
+//! running 00000001765526400123 <id of this start of the machine>      line 0: the process, and since when
+//! n-1 00000001765526400456                                            one line for each place: row, and since when
+//!                                                                     a free place
+//! ```
+//!
+//! Lines have a fixed length and are overwritten in place, without a sync: what is written outlives the process, and what
+//! only a crash of the machine takes away is of no interest, because that is nobody's fault here. A process that is told
+//! to stop empties the file first. A file that cannot be understood says nothing.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::commit_marker::boot;
+use mcr_core::delivery::crash::Crash;
+use mcr_core::delivery::journal::Hand;
+use mcr_core::work::WorkId;
+use mcr_model::clock::Millis;
+
+/// The length of a line, with its end.
+const LINE: usize = 160;
+/// The longest id that is written; a delivery with a longer one is not known to have been in hand.
+const ID_MAX: usize = 100;
+const RUNNING: &str = "running";
+
+/// The file of a process that works.
+#[derive(Debug)]
+pub(super) struct InHandFile {
+    file: File,
+    /// Which places are taken; the first is the line of the process.
+    taken: Mutex<Vec<bool>>,
+}
+
+impl InHandFile {
+    /// This process begins to work.
+    pub(super) fn begin(file: File, now: Millis) -> io::Result<Self> {
+        file.set_len(0)?;
+        write(&file, 0, &format!("{RUNNING} {:020} {}", now.0, boot()))?;
+        Ok(Self { file, taken: Mutex::new(vec![true]) })
+    }
+
+    /// This process is told to stop.
+    pub(super) fn end(&self) {
+        // If that fails, the next process takes the stop for a crash: it retries a little later, and loses nothing.
+        let _ = self.file.set_len(0);
+    }
+
+    /// A worker takes this delivery in hand, until the hand is gone.
+    pub(super) fn take(self: &Arc<Self>, work: &WorkId, now: Millis) -> Hand {
+        if work.as_str().len() > ID_MAX || work.as_str().contains([' ', '\n']) {
+            return Hand::default();
+        }
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = taken.iter().position(|taken| !taken).unwrap_or(taken.len());
+        if place == taken.len() {
+            taken.push(true);
+        }
+        taken[place] = true;
+        drop(taken);
+        // What cannot be written is not held against the delivery.
+        let _ = write(&self.file, place, &format!("{work} {:020}", now.0));
+        let hands = Arc::clone(self);
+        Hand::new(move || {
+            let _ = write(&hands.file, place, "");
+            hands.taken.lock().unwrap_or_else(PoisonError::into_inner)[place] = false;
+        })
+    }
+}
+
+fn write(file: &File, place: usize, words: &str) -> io::Result<()> {
+    let line = format!("{words:<width$}\n", width = LINE - 1);
+    file.write_all_at(line.as_bytes(), (place * LINE) as u64)
+}
+
+/// The crash of the last process, if it has not ended in order and this machine has not been started again since.
+pub(super) fn read(content: &[u8]) -> Option<Crash> {
+    let text = std::str::from_utf8(content).ok()?;
+    let mut lines = text.lines();
+    let mut process = lines.next()?.split_whitespace();
+    let running = process.next()? == RUNNING;
+    let began = Millis(process.next()?.parse().ok()?);
+    let here = boot();
+    if !running || here.is_empty() || process.next()? != here {
+        return None;
+    }
+    let in_hand = lines.filter_map(|line| {
+        let (work, since) = line.trim_end().split_once(' ')?;
+        Some((WorkId::new(work), Millis(since.parse().ok()?)))
+    });
+    Some(Crash { began, in_hand: in_hand.collect() })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_crash_is_told_from_a_stop() {
+        let home = tempfile::TempDir::new().expect("a directory");
+        let path = home.path().join("hands");
+        let read = || read(&fs::read(&path).unwrap_or_default());
+        assert_eq!(read(), None, "there is none");
+        let hands =
+            Arc::new(InHandFile::begin(File::create(&path).expect("a file"), Millis(5)).expect("written"));
+        let crash = |in_hand: &[(&str, i64)]| {
+            let in_hand = in_hand.iter().map(|(id, at)| (WorkId::new(*id), Millis(*at)));
+            Some(Crash { began: Millis(5), in_hand: in_hand.collect() })
+        };
+        assert_eq!(read(), crash(&[]));
+        let one = hands.take(&WorkId::new("n1"), Millis(6));
+        let two = hands.take(&WorkId::new("n2"), Millis(7));
+        assert_eq!(read(), crash(&[("n1", 6), ("n2", 7)]));
+        drop(one);
+        assert_eq!(read(), crash(&[("n2", 7)]));
+        let three = hands.take(&WorkId::new("n3"), Millis(8));
+        let long = hands.take(&WorkId::new("x".repeat(ID_MAX + 1)), Millis(9));
+        assert_eq!(read(), crash(&[("n3", 8), ("n2", 7)]), "a free place is taken again");
+        drop((two, three, long));
+        assert_eq!(read(), crash(&[]));
+        let good = fs::read_to_string(&path).expect("a file");
+        fs::write(&path, good.replace(&boot(), "another-start")).expect("written");
+        assert_eq!(read(), None, "the machine was started again");
+        let _late = hands.take(&WorkId::new("n4"), Millis(9));
+        hands.end();
+        let _later = hands.take(&WorkId::new("n5"), Millis(9));
+        assert_eq!(read(), None, "it was told to stop");
+        fs::write(&path, [0xff, 0, 7]).expect("written");
+        assert_eq!(read(), None, "nonsense");
+    }
+}

@@ -1,0 +1,99 @@
+//! A ledger in memory, for tests of what a crash leaves: notes that somebody waited for are on the disk, with all that
+//! were noted before; the others lie on the table, and a crash may take any number of the last of them.
+//!
+//! What comes back goes through the same texts as in the real one.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::Remembered;
+use super::entry::{LedgerEntry, NoteText};
+use mcr_core::delivery::journal::{Journal, JournalError, Note, Wait};
+use mcr_core::work::WorkId;
+
+/// A ledger on paper.
+#[derive(Debug, Default)]
+pub struct MemoryLedger(Mutex<MemoryState>);
+
+#[derive(Debug, Default)]
+struct MemoryState {
+    disk: HashMap<WorkId, LedgerEntry>,
+    /// As the delivery was after each note, in the order of the notes.
+    table: Vec<LedgerEntry>,
+    next: i64,
+    refusing: bool,
+    waited: u64,
+}
+
+impl MemoryState {
+    fn latest(&self, id: &WorkId) -> Option<&LedgerEntry> {
+        self.table.iter().rev().find(|entry| entry.id == *id).or_else(|| self.disk.get(id))
+    }
+
+    fn settle(&mut self, count: usize) {
+        for entry in self.table.drain(..count) {
+            self.disk.insert(entry.id.clone(), entry);
+        }
+    }
+}
+
+impl MemoryLedger {
+    fn lock(&self) -> MutexGuard<'_, MemoryState> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The process dies, and of the notes that nobody waited for only this many, the first ones, have reached the
+    /// disk. The deliveries that are not over, as a new process finds them.
+    pub fn crash(&self, survive: usize) -> Vec<Remembered> {
+        let mut sheets = self.lock();
+        let count = survive.min(sheets.table.len());
+        sheets.settle(count);
+        sheets.table.clear();
+        let open = sheets.disk.values_mut().filter(|entry| entry.closed.is_none());
+        let by_number: BTreeMap<i64, &mut LedgerEntry> = open.map(|entry| (entry.number, entry)).collect();
+        let read = by_number.into_values().map(|entry| entry.image("").remembered());
+        read.map(|read| read.expect("what was just written is understood")).collect()
+    }
+
+    /// How many notes would vanish in a crash.
+    pub fn on_the_table(&self) -> usize {
+        self.lock().table.len()
+    }
+
+    /// How many notes were waited for.
+    pub fn waited(&self) -> u64 {
+        self.lock().waited
+    }
+
+    /// From now on the disk refuses, or no longer.
+    pub fn refuse(&self, refusing: bool) {
+        self.lock().refusing = refusing;
+    }
+}
+
+impl Journal for MemoryLedger {
+    fn note(&self, note: &Note<'_>, wait: Wait) -> Result<(), JournalError> {
+        let news = NoteText::of(note).map_err(|why| JournalError(why.to_string()))?;
+        let mut sheets = self.lock();
+        let mut entry = sheets
+            .latest(&note.work.id)
+            .cloned()
+            .unwrap_or_else(|| LedgerEntry::new(i64::MAX, note.work.id.clone(), note.at));
+        if entry.number == i64::MAX {
+            entry.number = sheets.next;
+            sheets.next += 1;
+        }
+        entry.take(note, news);
+        sheets.table.push(entry);
+        if wait == Wait::Not {
+            return Ok(());
+        }
+        sheets.waited += 1;
+        if sheets.refusing {
+            return Err(JournalError("the disk is full: nothing more is recorded; make room".to_owned()));
+        }
+        let all = sheets.table.len();
+        sheets.settle(all);
+        Ok(())
+    }
+}

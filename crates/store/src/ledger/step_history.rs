@@ -1,0 +1,120 @@
+//! The history of a delivery: its steps, with their times and a few words, for people who ask why. Bounded: the
+//! beginning and the end are kept, and what was left out in between is counted.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use mcr_core::delivery::journal::{RecordedStep, Step};
+use mcr_model::clock::Millis;
+
+/// So many steps are kept.
+pub(super) const STEPS_MAX: usize = 64;
+/// Of these so many from the beginning.
+pub(super) const STEPS_FIRST: usize = 8;
+/// So many characters of each.
+pub(super) const WORDS_MAX: usize = 320;
+
+/// All of them, each as JSON, so that writing the whole is joining.
+#[derive(Clone, Debug, Default)]
+pub(super) struct StepHistory {
+    steps: VecDeque<String>,
+    left_out: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Whole<T> {
+    left_out: u64,
+    steps: Vec<T>,
+}
+
+impl StepHistory {
+    /// Goes on.
+    pub(super) fn add(&mut self, at: Millis, step: Step, words: &str) {
+        let told = RecordedStep { at, step: step.name().to_owned(), words: short(words) };
+        self.push(json(&told));
+    }
+
+    /// Goes on with what comes after it.
+    pub(super) fn follow(&mut self, later: Self) {
+        self.left_out += later.left_out;
+        later.steps.into_iter().for_each(|step| self.push(step));
+    }
+
+    fn push(&mut self, step: String) {
+        self.steps.push_back(step);
+        if self.steps.len() > STEPS_MAX {
+            self.steps.remove(STEPS_FIRST);
+            self.left_out += 1;
+        }
+    }
+
+    /// As it is kept.
+    pub(super) fn to_text(&self) -> String {
+        let length = 40 + self.steps.iter().map(|step| step.len() + 1).sum::<usize>();
+        let mut text = String::with_capacity(length);
+        text.push_str("{\"left_out\":");
+        text.push_str(&self.left_out.to_string());
+        text.push_str(",\"steps\":[");
+        for (at, step) in self.steps.iter().enumerate() {
+            text.push_str(if at == 0 { "" } else { "," });
+            text.push_str(step);
+        }
+        text.push_str("]}");
+        text
+    }
+
+    /// Back from there. What cannot be told any more is no reason to forget a delivery.
+    pub(super) fn from_text(text: &str) -> Self {
+        let (told, left_out) = tell(text);
+        Self { steps: told.iter().map(json).collect(), left_out }
+    }
+}
+
+/// The steps, and how many were left out.
+pub(super) fn tell(text: &str) -> (Vec<RecordedStep>, u64) {
+    serde_json::from_str::<Whole<RecordedStep>>(text)
+        .map_or((Vec::new(), 0), |whole| (whole.steps, whole.left_out))
+}
+
+fn json(told: &RecordedStep) -> String {
+    serde_json::to_string(told).expect("texts and numbers are always JSON")
+}
+
+/// One line, not a long one.
+fn short(words: &str) -> String {
+    let line = words.lines().next().unwrap_or_default();
+    match line.char_indices().nth(WORDS_MAX) {
+        Some((cut, _)) => format!("{}…", &line[..cut]),
+        None if line.len() < words.trim_end().len() => format!("{line} …"),
+        None => line.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_story_keeps_its_beginning_and_its_end() {
+        let mut story = StepHistory::default();
+        for at in 0..200 {
+            story.add(Millis(at), Step::Rests, &format!("again \"{at}\""));
+        }
+        let (told, left_out) = tell(&story.to_text());
+        assert_eq!((told.len(), left_out), (STEPS_MAX, 200 - STEPS_MAX as u64));
+        let at: Vec<i64> = told.iter().map(|told| told.at.0).collect();
+        assert!(at[..STEPS_FIRST].iter().copied().eq(0..8) && at[STEPS_FIRST..].iter().copied().eq(144..200));
+        assert_eq!(told[0].words, "again \"0\"");
+        assert_eq!(StepHistory::from_text(&story.to_text()).to_text(), story.to_text());
+    }
+
+    #[test]
+    fn words_are_one_line_and_not_a_long_one() {
+        let rows = [("", String::new()), ("a\nb", "a …".to_owned()), ("a\n", "a".to_owned())];
+        let long = (&*"ä".repeat(500), format!("{}…", "ä".repeat(WORDS_MAX)));
+        for (words, told) in rows.into_iter().chain([long]) {
+            assert_eq!(short(words), told);
+        }
+    }
+}

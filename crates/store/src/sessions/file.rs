@@ -1,0 +1,132 @@
+//! The sessions on the disk: a secret, and a line for each session that was issued. Only their owner can read them.
+//!
+//! Lines are added as sessions are issued, and the later one of a session counts; now and then the file is written anew.
+//! A line that is cut or damaged is left out: its agent is unknown until the next delivery.
+
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::sync::Arc;
+
+use ring::rand::{SecureRandom as _, SystemRandom};
+use serde::{Deserialize, Serialize};
+
+use super::{Digest, SessionEntry};
+use mcr_core::work::Track;
+use mcr_files::Folder;
+use mcr_model::base64;
+use mcr_model::clock::Millis;
+use mcr_model::{AccountId, TaskId};
+
+pub(super) const KEY: &str = "sessions.key";
+const LINES: &str = "sessions.lines";
+
+/// A session in the file.
+#[derive(Serialize, Deserialize)]
+struct Line {
+    account: String,
+    agent: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    task: Option<String>,
+    at: i64,
+    digests: Vec<String>,
+}
+
+/// The file, open for more.
+pub(super) struct SessionsFile {
+    folder: Arc<Folder>,
+    file: File,
+    lines: usize,
+}
+
+/// A key that nobody knows.
+pub(super) fn fresh_key() -> Vec<u8> {
+    let mut key = vec![0; 32];
+    SystemRandom::new().fill(&mut key).expect("the system has randomness, which its TLS needs, too");
+    key
+}
+
+impl SessionsFile {
+    /// Opens it in this folder: with its key, and the sessions of this account that it has.
+    #[expect(clippy::type_complexity, reason = "the three things that it is made of")]
+    pub(super) fn open(
+        folder: &Arc<Folder>,
+        account: &AccountId,
+    ) -> Result<(Self, Vec<u8>, Vec<(Track, SessionEntry)>), String> {
+        let failed = |why: io::Error| failed(folder, &why);
+        let text = folder.read(KEY).map_err(failed)?.unwrap_or_default();
+        let known = base64::decode(String::from_utf8_lossy(&text).trim()).filter(|key| key.len() == 32);
+        // Without its key no line means anything.
+        let text = match &known {
+            Some(_) => folder.read(LINES).map_err(failed)?.unwrap_or_default(),
+            None => Vec::new(),
+        };
+        let key = if let Some(key) = known {
+            key
+        } else {
+            let key = fresh_key();
+            folder.write(KEY, format!("{}\n", base64::encode(&key)).as_bytes()).map_err(failed)?;
+            key
+        };
+        let left =
+            String::from_utf8_lossy(&text).lines().filter_map(|line| understand(line, account)).collect();
+        let file = folder.open_for_appending(LINES).map_err(failed)?;
+        Ok((Self { folder: folder.clone(), file, lines: 0 }, key, left))
+    }
+
+    /// One more.
+    pub(super) fn note(
+        &mut self,
+        track: &Track,
+        entry: &SessionEntry,
+        account: &AccountId,
+    ) -> Result<(), String> {
+        self.lines += 1;
+        let written = self.file.write_all(line(track, entry, account).as_bytes());
+        written.map_err(|why| failed(&self.folder, &why))
+    }
+
+    /// Whether most of its lines say nothing any more.
+    pub(super) fn is_long(&self, sessions: usize) -> bool {
+        self.lines > 2 * sessions + 1_000
+    }
+
+    /// These and no others.
+    pub(super) fn write_anew(
+        &mut self,
+        entries: &[(&Track, &SessionEntry)],
+        account: &AccountId,
+    ) -> Result<(), String> {
+        let text: String = entries.iter().map(|(track, entry)| line(track, entry, account)).collect();
+        let written =
+            self.folder.write(LINES, text.as_bytes()).and_then(|()| self.folder.open_for_appending(LINES));
+        self.file = written.map_err(|why| failed(&self.folder, &why))?;
+        self.lines = entries.len();
+        Ok(())
+    }
+}
+
+fn failed(folder: &Folder, why: &io::Error) -> String {
+    format!("sessions in {} cannot be kept ({why})", folder.path().display())
+}
+
+fn line(track: &Track, entry: &SessionEntry, account: &AccountId) -> String {
+    let line = Line {
+        account: account.to_string(),
+        agent: track.agent.clone(),
+        task: track.task().map(ToString::to_string),
+        at: entry.at.0,
+        digests: entry.digests.iter().map(|digest| base64::encode(digest)).collect(),
+    };
+    let mut text = serde_json::to_string(&line).expect("texts and a number are JSON");
+    text.push('\n');
+    text
+}
+
+fn understand(text: &str, account: &AccountId) -> Option<(Track, SessionEntry)> {
+    let line: Line = serde_json::from_str(text).ok()?;
+    let digests: Option<Vec<Digest>> =
+        line.digests.iter().map(|text| base64::decode(text)?.try_into().ok()).collect();
+    let digests = digests.filter(|digests| !digests.is_empty())?;
+    let track = Track::new(line.agent, line.task.map(TaskId::new));
+    (line.account == account.as_str()).then_some((track, SessionEntry { digests, at: Millis(line.at) }))
+}

@@ -1,0 +1,115 @@
+//! The embedded Mission Control while it serves: what `local` and `demo` have in common.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, bounded};
+use log::{error, info, warn};
+
+use mcr_http::message::Request;
+use mcr_http::server::{Server, ServerLimits};
+use mcr_mission_control::http_api::{API_PATHS, BODY_BYTES, HttpApi};
+use mcr_mission_control::refusals::refused;
+use mcr_mission_control::{Data, Engine, Opening};
+use mcr_model::clock::SystemClock;
+use mcr_model::secret::Secret;
+
+/// How often runtimes that have fallen silent are looked for (backend-contract §7.2).
+pub(super) const SWEEP: Duration = Duration::from_secs(30);
+
+/// How long requests that have arrived may take once we were told to stop.
+const LAST_ANSWERS: Duration = Duration::from_secs(5);
+
+/// Opens the data for a server at this address; `option` is what moves it.
+pub(super) fn open(opening: &Opening, listen: &str, option: &str) -> Result<Data, String> {
+    // Before anything is made in the directory: a start that cannot listen should leave nothing behind.
+    TcpListener::bind(listen).map_err(|why| cannot_listen(listen, &why, option))?;
+    Data::open(opening, Box::new(SystemClock)).map_err(|why| why.to_string())
+}
+
+/// A word for each signal that asks for the end. The handler lives as long as the process.
+pub(super) fn signals() -> Result<Receiver<()>, String> {
+    let (told, signals) = bounded(1);
+    let heard = ctrlc::set_handler(move || {
+        // A full channel has the news already.
+        let _ = told.try_send(());
+    });
+    heard.map(|()| signals).map_err(|why| format!("signals cannot be handled: {why}"))
+}
+
+fn cannot_listen(listen: &str, why: &std::io::Error, option: &str) -> String {
+    format!("cannot listen on {listen}: {why}; see {option}")
+}
+
+/// It serves.
+pub(super) struct Board {
+    pub(super) engine: Arc<Engine>,
+    pub(super) account: String,
+    pub(super) url: String,
+    pub(super) admin_key: Secret,
+    /// None if it was made elsewhere.
+    pub(super) service_token: Option<Secret>,
+    server: Server,
+}
+
+impl Board {
+    /// Serves the data and calls `on_login` after each login.
+    pub(super) fn start(
+        data: Data,
+        listen: &str,
+        option: &str,
+        on_login: impl Fn() + Send + Sync + 'static,
+    ) -> Result<Self, String> {
+        let engine = Arc::new(data.engine);
+        let host = listen.rsplit_once(':').map_or(listen, |(host, _)| host).trim_matches(['[', ']']);
+        let door = HttpApi::new(engine.clone(), data.admin_key.clone(), host);
+        let limits = API_PATHS
+            .iter()
+            .fold(ServerLimits::default(), |limits, path| limits.with_body_limit(path, BODY_BYTES));
+        let answer = move |request: Request| {
+            let reply = door.answer(&request);
+            if request.path() == "/login" && reply.status() == 200 {
+                on_login();
+            }
+            reply
+        };
+        let server = Server::bind_refusing(listen, limits, refused, answer)
+            .map_err(|why| cannot_listen(listen, &why, option))?;
+        let url = format!("http://{}", server.local_addr());
+        let (account, admin_key, service_token) = (data.account, data.admin_key, data.service_token);
+        Ok(Self { engine, account, url, admin_key, service_token, server })
+    }
+
+    /// The lines for an env file and for whoever logs in: the one place where secrets are printed, because whoever
+    /// starts it wants to use them.
+    pub(super) fn announcement(&self) -> String {
+        let token = self.service_token.as_ref().map_or_else(
+            || "# SERVICE_TOKEN: made elsewhere; make a new one on the page".to_owned(),
+            |token| format!("SERVICE_TOKEN={}", token.expose()),
+        );
+        format!(
+            "listening on {url}\nACCOUNT_ID={}\nCONVEX_URL={url}\n{token}\nADMIN_KEY={}\n",
+            self.account,
+            self.admin_key.expose(),
+            url = self.url,
+        )
+    }
+
+    /// Looks for runtimes that have fallen silent.
+    pub(super) fn sweep(&self) {
+        if let Err(why) = self.engine.sweep() {
+            error!("silent runtimes could not be looked for: {why}");
+        }
+    }
+
+    /// The end.
+    pub(super) fn stop(self) {
+        let cut_off = self.server.stop(LAST_ANSWERS);
+        // A thread that is just ending may hold the engine longer than this process lives, so nobody waits for its end.
+        if let Err(why) = self.engine.settle() {
+            warn!("the log could not be brought into the database file; the next start does it: {why}");
+        }
+        info!("stopped; requests cut off: {cut_off}");
+    }
+}

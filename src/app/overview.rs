@@ -1,0 +1,146 @@
+//! The overview for the page, read at one moment so that its parts fit together. Of long lists only
+//! the part that people read is told, and how long they are.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::delivery_report::{DeliveryReport, RECENT, is_dead};
+use mcr_core::ops::agents::{Agents, agents, is_at_work};
+use mcr_core::ops::reasons::explain;
+use mcr_core::ops::{self, Brief, Case};
+use mcr_model::Roster;
+use mcr_model::clock::Millis;
+use mcr_service::http::health::{Health, seconds};
+
+/// So many lines of each list are told; of those that ended last as many as elsewhere.
+const LINES: usize = 100;
+
+/// So many agents.
+const AGENTS: usize = 60;
+
+/// What there is to see.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Overview {
+    /// As `/health` says it.
+    health: Health,
+    /// A sentence and a mend for each of its reasons.
+    reasons: Vec<Reason>,
+    /// What stands in everybody's way.
+    blocks: Vec<String>,
+    /// What agents are at work on: what is stuck first, then what has begun first.
+    in_flight: Vec<AtWork>,
+    /// What else is not settled, in its order.
+    unsettled: Vec<Brief>,
+    /// What was given up and nobody has decided on, newest first.
+    dead: Vec<Brief>,
+    /// What else ended last, newest first.
+    recent: Vec<Brief>,
+    /// How long these lists are.
+    counts: Counts,
+    /// Who does what.
+    agents: Agents,
+    /// What each minute of the last hour has brought, oldest first.
+    hour: BTreeMap<&'static str, Vec<u64>>,
+    /// Deliveries whose record cannot be read, each in a sentence.
+    damaged: Vec<String>,
+    /// When a damaged ledger was last set aside.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    set_aside: Option<Millis>,
+}
+
+#[derive(Serialize)]
+struct Reason {
+    name: &'static str,
+    words: &'static str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Counts {
+    in_flight: usize,
+    unsettled: usize,
+    dead: usize,
+}
+
+/// A delivery that is at work, and the turn of it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct AtWork {
+    #[serde(flatten)]
+    brief: Brief,
+    turn: Option<TurnOf>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct TurnOf {
+    state: &'static str,
+    since: Millis,
+    quiet_seconds: f64,
+}
+
+impl DeliveryReport<'_> {
+    /// All of it.
+    pub(super) fn picture(
+        &self,
+        roster: &Roster,
+        health: Health,
+        hour: BTreeMap<&'static str, Vec<u64>>,
+        set_aside: Option<Millis>,
+    ) -> Overview {
+        let brief = |case: &&Case| ops::brief(case, self.house, self.silence, self.now);
+        let (mut at_work, unsettled): (Vec<&Case>, Vec<&Case>) =
+            self.cases.iter().filter(|case| case.closed.is_none()).partition(|case| is_at_work(case));
+        at_work.sort_by_key(|case| {
+            let turn = case.turn.as_ref();
+            (
+                turn.is_none_or(|turn| turn.state != "stuck"),
+                turn.map_or_else(|| case.work.created_at(), |turn| turn.since),
+            )
+        });
+        let mut closed: Vec<&Case> = self.cases.iter().filter(|case| case.closed.is_some()).collect();
+        closed.sort_by_key(|case| Reverse(case.closed.as_ref().map(|(at, _)| *at)));
+        let (dead, recent): (Vec<&Case>, Vec<&Case>) = closed.into_iter().partition(|case| is_dead(case));
+        let counts = Counts { in_flight: at_work.len(), unsettled: unsettled.len(), dead: dead.len() };
+        let with_turn = |case: &&Case| AtWork {
+            brief: brief(case),
+            turn: case.turn.as_ref().map(|turn| TurnOf {
+                state: turn.state,
+                since: turn.since,
+                quiet_seconds: seconds(turn.quiet),
+            }),
+        };
+        Overview {
+            reasons: health.reasons.iter().map(|name| Reason { name, words: explain(name) }).collect(),
+            blocks: self.house.blocks("", "", true).into_iter().chain(self.house.besides()).collect(),
+            in_flight: at_work.iter().take(LINES).map(with_turn).collect(),
+            unsettled: unsettled.iter().take(LINES).map(brief).collect(),
+            dead: dead.iter().take(LINES).map(brief).collect(),
+            recent: recent.iter().take(RECENT).map(brief).collect(),
+            counts,
+            agents: agents(&self.cases, roster, &self.house.paused, AGENTS),
+            hour,
+            damaged: self.unreadable.iter().map(|(_, words)| words.clone()).collect(),
+            set_aside,
+            health,
+        }
+    }
+}
+
+impl Overview {
+    /// With every text as it may be shown.
+    pub(super) fn cleaned(mut self, clean: &dyn Fn(&str) -> String) -> Self {
+        let texts = self.blocks.iter_mut().chain(&mut self.damaged);
+        texts.for_each(|text| *text = clean(text));
+        let at_work = self.in_flight.iter_mut().map(|at_work| &mut at_work.brief);
+        let briefs = at_work.chain(&mut self.unsettled).chain(&mut self.dead).chain(&mut self.recent);
+        briefs.for_each(|brief| brief.clean(clean));
+        for agent in &mut self.agents.shown {
+            (agent.name, agent.role) = (clean(&agent.name), clean(&agent.role));
+        }
+        self
+    }
+}

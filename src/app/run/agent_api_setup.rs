@@ -1,0 +1,90 @@
+//! What agents call over HTTP, and what an earlier process has left for it, put together for the running service.
+
+use std::sync::Arc;
+
+use super::ThreadSetup;
+use mcr_clients::gateway::SessionNaming;
+use mcr_config::Settings;
+use mcr_files::Folder;
+use mcr_http::hosts::Hosts;
+use mcr_http::server::ServerLimits;
+use mcr_model::AccountId;
+use mcr_model::clock::{Clock as _, SystemClock};
+use mcr_model::memory::ByteBudget;
+use mcr_service::delivery::service::View;
+use mcr_service::heartbeat::keeper::Keeper;
+use mcr_service::http::agent_api::network_guard::NetworkGuard;
+use mcr_service::http::agent_api::{AgentApi, AgentApiSetup, DOCUMENT_BYTES};
+use mcr_service::roster::Team;
+use mcr_store::ledger::Ledger;
+use mcr_store::sessions::names;
+
+/// A call of an agent goes as far as TLS and the backend's nested JSON; memory that is not touched costs nothing.
+const STACK_BYTES: usize = 1024 * 1024;
+
+/// What the service's own server allows.
+pub(super) fn limits(memory: &ByteBudget) -> ServerLimits {
+    ServerLimits {
+        stack_bytes: STACK_BYTES,
+        reserved_paths: vec!["/livez", "/health"],
+        bodies: memory.requests.clone(),
+        ..ServerLimits::default()
+    }
+    .with_body_limit("/agent/document", DOCUMENT_BYTES)
+}
+
+/// The host names of the service.
+pub(super) fn hosts_of(settings: &Settings) -> Hosts {
+    // The port plays no part.
+    let base_url = settings.http.base_url(settings.http.port);
+    Hosts::new([settings.http.host.as_str(), base_url.host()])
+}
+
+/// What an earlier process has left that agents are to hear of, where the ledger is; without a place to write it is only
+/// remembered.
+pub(super) fn open_wakes(settings: &Settings, folder: Option<&Arc<Folder>>, ledger: &Ledger) -> Keeper {
+    let account = AccountId::new(&settings.account.id);
+    match (folder, ledger.state().off) {
+        (Some(folder), None) => Keeper::open(folder, &account, SystemClock.now()),
+        (_, why) => Keeper::in_memory(&account, why.unwrap_or_default()),
+    }
+}
+
+/// How conversations are named at the gateway: as an earlier process has chosen, or as the first turn will.
+pub(super) fn open_names(folder: Option<&Arc<Folder>>, ledger: &Ledger) -> SessionNaming {
+    let Some(folder) = folder.filter(|_| ledger.state().off.is_none()) else {
+        return SessionNaming::open(|_| {});
+    };
+    let keeps = folder.clone();
+    let open = || SessionNaming::open(move |chosen| names::keep(&keeps, chosen));
+    names::chosen(folder).map_or_else(open, SessionNaming::made)
+}
+
+impl ThreadSetup<'_> {
+    /// The doors for agents.
+    pub(super) fn doors(&self, team: &Team, view: View) -> AgentApi {
+        let settings = self.settings;
+        let (inflight, stop) = (view.inflight().clone(), self.switches.calls.clone());
+        AgentApi::new(AgentApiSetup {
+            mission: self.ways.patient.mission(settings, &self.switches.calls),
+            team: team.clone(),
+            sessions: self.sessions.clone(),
+            inflight,
+            journal: self.ledger.clone(),
+            made: self.made.clone(),
+            clock: Arc::new(SystemClock),
+            stir: Box::new(move || view.nudge()),
+            wait: Box::new(move |pause| {
+                stop.wait(pause);
+            }),
+            guard: NetworkGuard::new(&settings.http.agents_from, hosts_of(settings)),
+            tokens: settings.http.session_tokens,
+            calls_max: settings.delivery.tool_calls_max,
+            redactor: self.redactor.clone(),
+            metrics: self.state.metrics.clone(),
+            wakes: self.wakes.clone(),
+            main_session: settings.gateway.main_session.clone(),
+            session_scope: settings.gateway.session_scope,
+        })
+    }
+}

@@ -1,0 +1,245 @@
+//! What is done beside the deliveries, each on a thread of its own: the roster is fetched, and the backend is told that
+//! we live.
+
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use log::{debug, info, warn};
+
+use super::state::State;
+use super::status_report::StatusHistory;
+use mcr_clients::convex::{CallError, Class};
+use mcr_clients::gateway::HttpGateway;
+use mcr_clients::mission::{Mission, UpdateAgentHeartbeat, UpdateRuntimeStatus};
+use mcr_clients::wire::Stop;
+use mcr_config::Settings;
+use mcr_http::panics::Panics;
+use mcr_model::clock::{Clock as _, SystemClock};
+use mcr_model::{AgentId, AgentStatus, Roster, RuntimeReport, RuntimeStatus};
+use mcr_service::heartbeat::keeper::Keeper;
+use mcr_service::roster::Team;
+use mcr_store::sessions::Sessions;
+
+/// How soon a backend that did not answer is asked again; doubled with every failure.
+const FIRST_AGAIN: Duration = Duration::from_secs(1);
+
+/// How soon a chore begins anew that has panicked.
+const AFTER_A_PANIC: Duration = Duration::from_secs(1);
+
+/// Starts the thread of a chore, which ends when the switch is closed. After a panic the chore begins anew.
+pub(super) fn spawn(
+    name: &'static str,
+    (panics, stop): (Panics, Stop),
+    mut chore: impl FnMut() + Send + 'static,
+) -> io::Result<()> {
+    let keep_on = move || {
+        while panics.catch(name, &mut chore).is_none() && !stop.is_closed() {
+            stop.wait(AFTER_A_PANIC);
+        }
+    };
+    thread::Builder::new().name(name.to_owned()).spawn(keep_on).map(drop)
+}
+/// How often the gateway is looked at while the backend was told that we are starting.
+const START_LOOK: Duration = Duration::from_secs(1);
+
+/// At most this often the backend is told that an agent is alive: one call for many answers.
+const BEAT_INTERVAL: Duration = Duration::from_mins(5);
+
+/// How long one round may tell of agents, so that the next report is in time; the others follow in the next round.
+const BEATS_ROUND: Duration = Duration::from_secs(5);
+
+/// While it is out of reach, soon at first and then less often; where a person has to act first, seldom.
+fn pause(failures: u32, error: Option<&CallError>, interval: Duration) -> Duration {
+    let patience = error.and_then(|error| error.not_before).unwrap_or_default();
+    let soon = FIRST_AGAIN.saturating_mul(1 << failures.saturating_sub(1).min(16));
+    let usual = if failures == 0 { interval } else { soon.min(interval) };
+    usual.max(patience)
+}
+
+/// Fetches the roster at once and then every interval, until the switch is closed.
+pub(super) fn follow_roster(
+    team: &Team,
+    mission: &Mission,
+    (state, sessions, wakes): (&State, &Sessions, &Keeper),
+    stop: &Stop,
+    interval: Duration,
+) {
+    let mut failures = 0;
+    let mut before = Arc::new(Roster::default());
+    while !stop.is_closed() {
+        let began = Instant::now();
+        let fetched = team.fetch(mission);
+        if stop.is_closed() {
+            return;
+        }
+        failures = if fetched.is_ok() { 0 } else { failures + 1 };
+        let rest = pause(failures, fetched.as_ref().err(), interval);
+        match fetched {
+            Ok(roster) => {
+                state.metrics.operation("agent_sync.run", began.elapsed(), None);
+                let now = SystemClock.now();
+                sessions.follow(&roster, now);
+                wakes.change(|wakes| wakes.tidy(&|slug| roster.by_slug(slug).is_some(), now));
+                note_roster(&before, &roster, state);
+                before = roster;
+                state.heard_roster();
+            }
+            Err(error) => {
+                if failures == 1 {
+                    warn!("the roster cannot be fetched: {error}");
+                }
+                state.backend.failed("agent_sync.run", began.elapsed(), &error);
+                state.roster().last_error = Some(state.excerpt(&error.to_string()));
+            }
+        }
+        stop.wait(rest);
+    }
+}
+
+fn note_roster(before: &Roster, now: &Roster, state: &State) {
+    let ids =
+        |roster: &Roster| roster.agents.iter().map(|agent| agent.id.clone()).collect::<HashSet<AgentId>>();
+    let (old, new) = (ids(before), ids(now));
+    let mut health = state.roster();
+    health.running = true;
+    health.last_sync_at = Some(SystemClock.now());
+    health.last_error = None;
+    health.added_count = new.difference(&old).count();
+    health.removed_count = old.difference(&new).count();
+    health.agents = new.len();
+    if health.added_count + health.removed_count > 0 {
+        info!("the team: {} agents, {} new, {} gone", new.len(), health.added_count, health.removed_count);
+    }
+}
+
+/// What the backend is told of us, and learns from us about itself.
+pub(super) struct Reporter {
+    mission: Mission,
+    /// To ask the gateway how it is and which release; none where none is configured.
+    gateway: Option<HttpGateway>,
+    state: Arc<State>,
+    team: Team,
+    began: Instant,
+    verdict: StatusHistory,
+    /// When the backend was last told of each agent.
+    beats: HashMap<AgentId, Instant>,
+    report: RuntimeReport,
+    /// The gateway's release by the configuration, which rules.
+    told_version: Option<String>,
+    /// Whether the backend answered the last report, and whether it took it.
+    before: Option<(bool, bool)>,
+}
+
+impl Reporter {
+    /// As this machine is configured.
+    pub(super) fn new(
+        mission: Mission,
+        gateway: Option<HttpGateway>,
+        state: Arc<State>,
+        team: Team,
+        settings: &Settings,
+    ) -> Self {
+        let report = RuntimeReport {
+            droplet_id: settings.droplet.id.clone(),
+            ip_address: settings.droplet.ip.clone(),
+            region: Some(settings.droplet.region.clone()),
+            last_health_check: None,
+            openclaw_version: None,
+            runtime_service_version: Some(settings.runtime_version.clone()),
+            last_upgrade_at: None,
+            last_upgrade_status: None,
+        };
+        let told_version = settings.openclaw_version.clone();
+        let (began, verdict, beats) = (Instant::now(), StatusHistory::default(), HashMap::new());
+        Self { mission, gateway, state, team, began, verdict, beats, report, told_version, before: None }
+    }
+
+    /// Reports at once and then every interval, until the switch is closed. `provisioning` is reported once, and its end at
+    /// once: beside another runtime each repetition would announce that one as "back online".
+    pub(super) fn run(&mut self, stop: &Stop, interval: Duration) {
+        let mut failures = 0;
+        let mut due = Instant::now();
+        let mut starting = false;
+        while !stop.is_closed() {
+            let status = self.look();
+            let waits = starting && status == RuntimeStatus::Provisioning;
+            if !waits && (starting || due <= Instant::now()) {
+                let told = self.tell(status);
+                if stop.is_closed() {
+                    return;
+                }
+                failures = if told.is_ok() { 0 } else { failures + 1 };
+                starting = told.is_ok() && status == RuntimeStatus::Provisioning;
+                due = Instant::now() + pause(failures, told.as_ref().err(), interval);
+                self.note(told.err().as_ref());
+            }
+            stop.wait(if starting { START_LOOK } else { due.saturating_duration_since(Instant::now()) });
+        }
+    }
+
+    /// Looks at the gateway and the disk: the status to report.
+    fn look(&mut self) -> RuntimeStatus {
+        self.state.line.probe(self.gateway.as_ref());
+        self.state.look_at_the_disk();
+        self.verdict.next(self.state.condition(), self.began.elapsed())
+    }
+
+    fn tell(&mut self, status: RuntimeStatus) -> Result<(), CallError> {
+        self.report.last_health_check = Some(SystemClock.now());
+        self.report.openclaw_version = self.told_version.clone().or_else(|| self.state.line.version());
+        self.mission.ask(&UpdateRuntimeStatus { status, config: Some(&self.report) })?;
+        self.verdict.reported(status, self.began.elapsed());
+        self.tell_of_agents();
+        Ok(())
+    }
+
+    /// Tells the backend which agents have answered since it was last told of them. A backend in trouble ends the round:
+    /// the report matters more.
+    fn tell_of_agents(&mut self) {
+        let (roster, now) = (self.team.now(), Instant::now());
+        let known = |(slug, answered): (String, Instant)| {
+            let id = roster.by_slug(&slug)?.id.clone();
+            let told = self.beats.get(&id);
+            told.is_none_or(|at| *at < answered && now - *at >= BEAT_INTERVAL).then_some(id)
+        };
+        let due: Vec<AgentId> = self.state.line.answers().into_iter().filter_map(known).collect();
+        for id in due {
+            if now.elapsed() > BEATS_ROUND {
+                return;
+            }
+            let beat =
+                UpdateAgentHeartbeat { agent_id: &id, status: AgentStatus::Online, current_task_id: None };
+            if let Err(error) = self.mission.ask(&beat) {
+                debug!("the backend was not told that agent {id} is online: {error}");
+                if error.class == Class::Transient {
+                    return;
+                }
+            }
+            // A refusal would be repeated, so it is not asked for again at once.
+            self.beats.insert(id, now);
+        }
+    }
+
+    /// Notes the news for `/health`; the log hears only of what has changed.
+    fn note(&mut self, error: Option<&CallError>) {
+        self.state.backend.note_report(error);
+        let now = Some((error.is_none_or(|error| error.status.is_some()), error.is_none()));
+        let changed = std::mem::replace(&mut self.before, now) != now;
+        match error {
+            None if changed => info!("Mission Control answers and knows the account"),
+            Some(error) if changed => warn!("{}", self.state.excerpt(&error.to_string())),
+            None | Some(_) => {}
+        }
+    }
+}
+
+/// The last word: nobody types any more.
+pub(super) fn report_offline(mission: &Mission, within: Duration) {
+    let offline = UpdateRuntimeStatus { status: RuntimeStatus::Offline, config: None };
+    if let Err(error) = mission.ask_within(within, &offline) {
+        warn!("the backend does not know that we stop: {error}");
+    }
+}

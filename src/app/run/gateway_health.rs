@@ -1,0 +1,237 @@
+//! The health of the gateway, as every caller of it finds it, in one place for `/health`.
+
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Instant;
+
+use mcr_clients::gateway::{GatewayEndpoint, HttpGateway};
+use mcr_core::gateway::dialect::{Dialect, ToolShape};
+use mcr_core::gateway::history::Glance;
+use mcr_core::gateway::{
+    Class, Gateway, GatewayError, Progress, Recovered, Reply, ToolOutput, Turn, TurnMark, Why,
+};
+use mcr_model::SessionKey;
+use mcr_model::clock::{Clock as _, Millis, SystemClock};
+use mcr_service::delivery::stall_monitor;
+use mcr_service::http::health::GatewayHealth;
+use mcr_service::metrics::Metrics;
+
+/// So many sessions are told apart; more are not counted.
+const SESSIONS_MAX: usize = 100_000;
+
+/// What is known of the line.
+pub(super) struct GatewayStatus {
+    configured: bool,
+    /// Whether the agents are to call our tools.
+    client_tools: bool,
+    metrics: Arc<Metrics>,
+    /// There once somebody speaks over it.
+    endpoint: OnceLock<GatewayEndpoint>,
+    known: Mutex<GatewayState>,
+}
+
+#[derive(Debug, Default)]
+struct GatewayState {
+    last_reply: Option<Millis>,
+    last_error: Option<String>,
+    version: Option<String>,
+    /// What the last probe found, unless a turn has got through since.
+    trouble: Option<String>,
+    /// Why nothing got through when it last did not.
+    why: Option<Why>,
+    /// Hashes of the sessions' names: the names open the agents' API and are kept nowhere else.
+    sessions: HashSet<u64>,
+    hasher: RandomState,
+    /// When each agent last answered.
+    answers: HashMap<String, Instant>,
+}
+
+impl GatewayStatus {
+    /// To a gateway, or to nowhere.
+    pub(super) fn new(configured: bool, client_tools: bool, metrics: Arc<Metrics>) -> Self {
+        Self { configured, client_tools, metrics, endpoint: OnceLock::new(), known: Mutex::default() }
+    }
+
+    /// From now on this is spoken to.
+    pub(super) fn leads_to(&self, endpoint: &GatewayEndpoint) {
+        // It is set once, by the one who starts.
+        let _ = self.endpoint.set(endpoint.clone());
+    }
+
+    fn dialect(&self) -> Dialect {
+        self.endpoint.get().map(GatewayEndpoint::dialect).unwrap_or_default()
+    }
+
+    /// Notes how a call of the gateway came out.
+    fn count<T>(&self, call: &str, began: Instant, answer: &Result<T, GatewayError>) {
+        let result = match answer.as_ref().map_err(|error| error.class) {
+            Ok(_) => "ok",
+            Err(Class::Closed) => "closed",
+            Err(Class::Transient) => "transient",
+            Err(Class::Refused) => "refused",
+            Err(Class::Lost) => "lost",
+        };
+        self.metrics.gateway.record(call, result, began.elapsed());
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, GatewayState> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// As `/health` shows it; `gate` is why nothing is sent, if nothing is.
+    pub(super) fn health(&self, breaker: Option<&str>, started: bool) -> GatewayHealth {
+        let dialect = self.dialect();
+        let known = self.known();
+        let closed = breaker.or(known.trouble.as_deref());
+        let trouble = match known.why {
+            _ if !self.configured => Some("no_gateway"),
+            _ if closed.is_none() => None,
+            Some(Why::TokenRefused | Why::TooManyLogins) => Some("gateway_refused_token"),
+            Some(Why::EndpointOff) => Some("gateway_endpoint_off"),
+            _ => Some("gateway_unreachable"),
+        };
+        GatewayHealth {
+            configured: self.configured,
+            running: started && closed.is_none(),
+            closed: closed.map(str::to_owned),
+            trouble,
+            breaker_open: breaker.is_some(),
+            version: known.version.clone(),
+            dialect: match dialect.tools {
+                ToolShape::Flat => "flat",
+                ToolShape::Nested => "nested",
+            },
+            too_old: self.configured && self.client_tools && dialect.too_old_for_tools(),
+            sessions: known.sessions.len(),
+            last_send_at: known.last_reply,
+            last_send_error: known.last_error.clone(),
+        }
+    }
+
+    /// The gateway's release, if it has told.
+    pub(super) fn version(&self) -> Option<String> {
+        self.known().version.clone()
+    }
+
+    /// When each agent last answered, by slug.
+    pub(super) fn answers(&self) -> Vec<(String, Instant)> {
+        self.known().answers.iter().map(|(slug, at)| (slug.clone(), *at)).collect()
+    }
+
+    /// Asks the gateway whether it is there: nothing, or why not.
+    pub(super) fn probe(&self, gateway: Option<&HttpGateway>) -> Option<String> {
+        let began = Instant::now();
+        let (trouble, why) = match gateway.map(HttpGateway::probe) {
+            None => {
+                let error = GatewayError::new(Class::Closed, Why::NoGateway, None);
+                (Some(error.to_string()), Some(error.why))
+            }
+            Some(probe) => {
+                let result = if probe.ready { "ok" } else { "closed" };
+                self.metrics.gateway.record("probe", result, began.elapsed());
+                let not_ready = probe.why.filter(|_| !probe.ready);
+                if let Some(version) = probe.version {
+                    self.known().version = Some(version.into());
+                }
+                let closed = |why| GatewayError::new(Class::Closed, why, probe.detail.as_deref()).to_string();
+                let trouble = not_ready.map(closed);
+                (trouble, not_ready)
+            }
+        };
+        let mut known = self.known();
+        known.trouble.clone_from(&trouble);
+        // A probe that finds nothing does not say why a turn was turned away.
+        known.why = why.or(known.why);
+        trouble
+    }
+
+    /// Looks at a turn under way.
+    pub(super) fn look(
+        &self,
+        look: impl FnOnce() -> Result<Option<Glance>, GatewayError>,
+    ) -> Result<Option<Glance>, GatewayError> {
+        let began = Instant::now();
+        let looked = look();
+        self.count("look", began, &looked);
+        looked
+    }
+}
+
+/// How the watch looks at a turn.
+pub(super) fn watched(gateway: Option<HttpGateway>, line: Arc<GatewayStatus>) -> stall_monitor::SessionProbe {
+    Box::new(move |life| {
+        let Some(gateway) = &gateway else { return Ok(None) };
+        let output = |call_id: &String| ToolOutput { call_id: call_id.clone(), output: String::new() };
+        let outputs: Vec<ToolOutput> = life.result_of.iter().map(output).collect();
+        let run = life.run.as_deref();
+        let mark = TurnMark { marker: &life.marker, outputs: &outputs, run, ..TurnMark::default() };
+        line.look(|| gateway.look(&life.session, &life.agent, &mark))
+    })
+}
+
+/// One worker's end of the line.
+pub(super) struct TrackedGateway {
+    /// None where no gateway is configured.
+    pub(super) gateway: Option<HttpGateway>,
+    pub(super) line: Arc<GatewayStatus>,
+}
+
+impl Gateway for TrackedGateway {
+    fn turn(&self, turn: &Turn<'_>, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Reply, GatewayError> {
+        let began = Instant::now();
+        let answer = match &self.gateway {
+            Some(gateway) => gateway.turn(turn, progress),
+            None => Err(GatewayError::new(Class::Closed, Why::NoGateway, None)),
+        };
+        self.line.count("turn", began, &answer);
+        if let Ok(Reply { usage: Some(usage), .. }) = &answer {
+            self.line.metrics.spent(*usage);
+        }
+        let mut known = self.line.known();
+        if known.sessions.len() < SESSIONS_MAX {
+            let name = known.hasher.hash_one(turn.session.expose());
+            known.sessions.insert(name);
+        }
+        match &answer {
+            Ok(_) => {
+                known.last_reply = Some(SystemClock.now());
+                known.last_error = None;
+                (known.trouble, known.why) = (None, None);
+                known.answers.insert(turn.agent.to_owned(), Instant::now());
+            }
+            Err(error) => {
+                known.last_error = Some(error.to_string());
+                if error.class == Class::Closed {
+                    known.why = Some(error.why);
+                }
+            }
+        }
+        answer
+    }
+
+    fn recover(
+        &self,
+        session: &SessionKey,
+        agent: &str,
+        mark: &TurnMark<'_>,
+    ) -> Result<Recovered, GatewayError> {
+        let began = Instant::now();
+        let answer = match &self.gateway {
+            Some(gateway) => gateway.recover(session, agent, mark),
+            None => Err(GatewayError::new(Class::Closed, Why::NoGateway, None)),
+        };
+        self.line.count("recover", began, &answer);
+        answer
+    }
+
+    fn abort(&self, session: &SessionKey, agent: &str, run: Option<&str>) -> Result<bool, GatewayError> {
+        let began = Instant::now();
+        let answer = match &self.gateway {
+            Some(gateway) => gateway.abort(session, agent, run),
+            None => Err(GatewayError::new(Class::Closed, Why::NoGateway, None)),
+        };
+        self.line.count("abort", began, &answer);
+        answer
+    }
+}

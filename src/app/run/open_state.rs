@@ -1,0 +1,143 @@
+//! Opens what is kept in `STATE_DIR`, and says why that cannot be.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use log::{error, info, warn};
+
+use crate::app::exit::Exit;
+use crate::app::state_dir;
+use mcr_config::{LedgerSwitch, Settings};
+use mcr_core::delivery::operator_requests::Hold;
+use mcr_core::delivery::scheduler::RecoveredState;
+use mcr_core::delivery::{End, crash};
+use mcr_files::Folder;
+use mcr_model::AccountId;
+use mcr_model::clock::{Clock as _, SystemClock};
+use mcr_service::delivery::deps::RecentIds;
+use mcr_store::ledger::{self, Ledger, LedgerError};
+use mcr_store::sessions::Sessions;
+
+/// How often, and at what distance, it is looked whether who has the ledger stays: a command of an operator
+/// (`dead retry`) has it for a moment, and whoever leaves because of another runtime does not come back.
+const LOCK_LOOKS: u32 = 10;
+const LOCK_LOOK: Duration = Duration::from_millis(200);
+
+/// What to do where the ledger cannot be written.
+const WITHOUT_A_LEDGER: &str =
+    "; to run all the same, and lose what is under way with a crash, set LEDGER=off";
+
+/// `STATE_DIR`, open; nothing where a service without a ledger cannot use it.
+pub(super) fn open_folder(settings: &Settings) -> Result<Option<Arc<Folder>>, LedgerError> {
+    match state_dir::claim(&settings.state_dir) {
+        Ok(folder) => {
+            if let Some(mode) = folder.narrowed() {
+                let shown = folder.path().display();
+                warn!(
+                    "STATE_DIR {shown} was open to other users (mode {mode:o}): their permissions are withdrawn"
+                );
+            }
+            Ok(Some(folder))
+        }
+        Err(why) if settings.ledger == LedgerSwitch::Off && !why.is_unsafe() => {
+            warn!("nothing is kept across restarts: STATE_DIR {why}");
+            Ok(None)
+        }
+        Err(why) => Err(why.into()),
+    }
+}
+
+/// What an earlier process has left, and where the next one will find what this one leaves. A ledger that is there and
+/// cannot be trusted is no reason to begin afresh.
+pub(super) fn open_ledger(
+    settings: &Settings,
+    folder: Option<&Arc<Folder>>,
+) -> Result<(Arc<Ledger>, RecoveredState, Arc<RecentIds>), LedgerError> {
+    let folder = match (folder, settings.ledger) {
+        (Some(folder), LedgerSwitch::On) => folder,
+        (folder, _) => {
+            let ledger = Ledger::switched_off(folder)?;
+            warn!("nothing will survive a crash: LEDGER=off is set");
+            return Ok((Arc::new(ledger), RecoveredState::default(), Arc::default()));
+        }
+    };
+    let options = ledger::Options::new(AccountId::new(&settings.account.id), settings.ledger_sync);
+    let mut opened = Ledger::open(folder, &options);
+    for look in 0..LOCK_LOOKS {
+        if !matches!(opened, Err(LedgerError::Locked { .. })) {
+            break;
+        }
+        if look == 0 {
+            info!("another process has the ledger; perhaps a command, for a moment");
+        }
+        thread::sleep(LOCK_LOOK);
+        opened = Ledger::open(folder, &options);
+    }
+    let opened = opened?;
+    if !opened.open.is_empty() {
+        let left = match opened.open.len() {
+            1 => "1 delivery".to_owned(),
+            left => format!("{left} deliveries"),
+        };
+        info!("going on with {left} that an earlier process has left");
+    }
+    let made = Arc::<RecentIds>::default();
+    let before = opened.closed.iter().flat_map(|closed| closed.made.clone());
+    let now = opened.open.iter().flat_map(|left| left.record.effects.all_made().to_vec());
+    before.chain(now).for_each(|id| made.add(id));
+    opened
+        .requests
+        .iter()
+        .chain(opened.open.iter().filter_map(|left| left.work.notification()))
+        .for_each(|row| made.begins(row));
+    let damaged = opened.damaged.into_iter().map(|damaged| {
+        error!("what was done for {} cannot be read ({}): it is not begun again", damaged.id, damaged.what);
+        (damaged.id, End::Dead("its record is damaged: what was done for it is not known".to_owned()))
+    });
+    let untouched = opened.newer.into_iter().map(|newer| {
+        error!(
+            "{} is left untouched: {}, so a newer version wrote it; start that version again to deliver it",
+            newer.id, newer.what
+        );
+        newer.id
+    });
+    let closed = opened.closed.into_iter().filter_map(|closed| Some((closed.id, closed.end?)));
+    let now = SystemClock.now();
+    let mut open: Vec<_> = opened.open.into_iter().map(|it| (it.work, it.record, it.not_before)).collect();
+    let crashed = opened.crash.iter().map(|crash| crash.in_hand.len());
+    crashed.for_each(|hands| warn!("the last process crashed (deliveries in hand: {hands})"));
+    opened.ledger.works(now);
+    if let Err(why) = crash::go_on(&mut open, opened.crash.as_ref(), &opened.ledger, now) {
+        warn!("the restart is not noted for the deliveries under way: {why}");
+    }
+    let left = RecoveredState {
+        open,
+        closed: closed.chain(damaged).collect(),
+        untouched: untouched.collect(),
+        dead: opened.dead,
+        hold: Hold::default(),
+    };
+    Ok((Arc::new(opened.ledger), left, made))
+}
+
+/// A second runtime on one ledger is one too many for good.
+pub(super) fn not_opened(why: &LedgerError) -> Exit {
+    let without = if why.is_of_the_place() { WITHOUT_A_LEDGER } else { "" };
+    error!("not started: {why}{without}");
+    if matches!(why, LedgerError::Locked { .. }) { Exit::Foreign } else { Exit::Failed }
+}
+
+/// The sessions that an earlier process has issued, where the ledger is; without a place to write they are only
+/// remembered.
+pub(super) fn open_sessions(settings: &Settings, folder: Option<&Arc<Folder>>, ledger: &Ledger) -> Sessions {
+    let account = AccountId::new(&settings.account.id);
+    let Some(folder) = folder.filter(|_| ledger.state().off.is_none()) else {
+        return Sessions::in_memory(account);
+    };
+    let sessions = Sessions::open(folder, account, SystemClock.now());
+    if let Some(why) = sessions.off() {
+        warn!("agents are unknown after a restart until something is delivered to them: {why}");
+    }
+    sessions
+}

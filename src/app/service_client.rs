@@ -1,0 +1,272 @@
+//! How a command asks the running service; and what it stands on where none runs.
+
+use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::net::{TcpStream, ToSocketAddrs as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use log::LevelFilter;
+use serde_json::Value;
+
+use super::command_env::CommandEnv;
+use super::complain;
+use super::delivery_report::{DeliveryReport, Memory};
+use super::exit::Exit;
+use super::state_dir::StateDir;
+use crate::telemetry;
+use mcr_config::{LogFormat, LogOutput, Settings};
+use mcr_core::ops::ServiceCondition;
+use mcr_core::ops::reasons::STATE_DIR_MOVED;
+use mcr_model::clock::{Clock as _, SystemClock};
+use mcr_model::redact::Redactor;
+use mcr_model::secret::Secret;
+use mcr_model::{AccountId, LedgerSync, Notification, Roster};
+use mcr_store::ledger;
+
+/// How long the service may take, which is on this machine.
+const PATIENCE: Duration = Duration::from_secs(8);
+/// How long whoever listens where a service should may take to say what it is.
+const MOMENT: Duration = Duration::from_secs(2);
+/// How much it may say: an answer shows at most what the ledger keeps.
+const ANSWER_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Where a service keeps its ledger that was started by our systemd unit; a shell beside it is not told.
+const UNIT_STATE_DIR: &str = "/var/lib/mission-control-runtime";
+
+/// What a command stands on. A configuration with mistakes is enough, as long as it says where things are.
+pub(super) struct CommandContext {
+    pub(super) redactor: Arc<Redactor>,
+    pub(super) place: StateDir,
+    pub(super) account: AccountId,
+    pub(super) sync: LedgerSync,
+    silence: Duration,
+    /// Where a service listens by the configuration.
+    listens: Option<String>,
+    /// What of the configuration keeps the service from starting.
+    mistakes: Vec<String>,
+}
+
+impl CommandContext {
+    /// Reads the configuration. The error has been told.
+    pub(super) fn find(env_file: Option<&Path>) -> Result<Self, Exit> {
+        Self::on(&CommandEnv::survey(env_file))
+    }
+
+    /// On this ground. The error has been told.
+    pub(super) fn on(env: &CommandEnv) -> Result<Self, Exit> {
+        // What goes wrong is told in the answer.
+        telemetry::start(LevelFilter::Off, LogFormat::Text, LogOutput::Stderr, env.redactor.clone());
+        Self::of(env).ok_or_else(|| {
+            complain(&env.redactor.clean(&mistakes(env).join("\n")));
+            Exit::Misconfigured
+        })
+    }
+
+    /// Of this ground, if it says where things are.
+    pub(super) fn of(env: &CommandEnv) -> Option<Self> {
+        let (settings, report) = (&env.configuration.settings, &env.configuration.report);
+        let told = |name: &str| report.row(name).and_then(|row| row.value.clone());
+        let directory = settings.as_ref().map(|settings| settings.state_dir.clone());
+        let account = settings.as_ref().map(|settings| settings.account.id.clone());
+        let directory = directory.or_else(|| told("STATE_DIR").map(PathBuf::from))?;
+        let account = account.or_else(|| told("ACCOUNT_ID"))?;
+        Some(Self {
+            place: StateDir::new(&directory),
+            account: AccountId::new(account),
+            sync: settings.as_ref().map_or(LedgerSync::Full, |settings| settings.ledger_sync),
+            silence: settings.as_ref().map_or(Duration::ZERO, |settings| settings.gateway.silence_max),
+            listens: settings.as_ref().map(listens),
+            mistakes: mistakes(env),
+            redactor: env.redactor.clone(),
+        })
+    }
+
+    /// The service that runs on this directory, with our token; nothing where none runs. The error is a sentence: one
+    /// runs that is not to be asked from here, and what would do.
+    pub(super) fn service(&self) -> Result<Option<Service>, String> {
+        if let Some(address) = self.place.running() {
+            return Ok(Some(Service { address, token: self.place.token().ok().flatten() }));
+        }
+        match &self.listens {
+            Some(address) => self.elsewhere(address).map_or(Ok(None), Err),
+            None => Ok(None),
+        }
+    }
+
+    /// Why nothing may be written here as long as no service was found: with a mistake in the configuration it is not
+    /// certain where a service listens, nor that this is its directory.
+    pub(super) fn uncertain(&self) -> Option<String> {
+        if self.mistakes.is_empty() {
+            return None;
+        }
+        let (mistakes, shown) = (self.mistakes.join("\n"), self.place.path().display());
+        Some(format!(
+            "{mistakes}\nNothing was changed: no service has STATE_DIR {shown}, and with these mistakes it is not certain \
+             where one runs. Correct them, or set STATE_DIR to the service's."
+        ))
+    }
+
+    /// Why the running service has lost its directory, if it has.
+    pub(super) fn displaced(&self) -> Option<String> {
+        let address = self.place.running().or_else(|| self.listens.clone())?;
+        displaced(&address, &health(&address)?).map(|why| self.clean(&why))
+    }
+
+    /// Why the service that answers at this address is not the one of this directory, if one does.
+    fn elsewhere(&self, address: &str) -> Option<String> {
+        let health = health(address)?;
+        let shown = self.place.path().display();
+        let why = if let Some(displaced) = displaced(address, &health) {
+            displaced
+        } else if let Some(off) = health["ledger"]["off"].as_str() {
+            format!("A service runs at {address}, but it can keep nothing, no operator token either: {off}")
+        } else if self.place.is_shut() {
+            format!(
+                "A service runs at {address}, but STATE_DIR {shown} is not open to you: ask as its owner, or as root"
+            )
+        } else if self.place.owner().is_some() {
+            format!(
+                "A service runs at {address}, but running.json in STATE_DIR {shown} does not name it: it is just \
+                 starting, or could not write; try again"
+            )
+        } else {
+            format!(
+                "A service runs at {address}, but not on STATE_DIR {shown}: set STATE_DIR to the service's (under the \
+                 systemd unit: {UNIT_STATE_DIR})"
+            )
+        };
+        Some(self.clean(&why))
+    }
+
+    /// Whoever listens where a service should; they are not shown our token.
+    pub(super) fn listener(&self) -> Option<Service> {
+        self.listens.clone().map(Service::at)
+    }
+
+    /// What the ledger alone tells, while no service runs; and of these rows, which Mission Control lists, that they wait.
+    pub(super) fn tell<T>(
+        &self,
+        listed: Vec<Notification>,
+        tell: impl FnOnce(&DeliveryReport<'_>) -> T,
+    ) -> Result<T, String> {
+        let folder = self.place.with_ledger()?;
+        let read = ledger::read(&folder).map_err(|why| self.clean(&why.to_string()))?;
+        let (paused, mistake) = (self.place.paused(), self.mistakes.first().cloned());
+        let house = ServiceCondition { mistake, paused, ..ServiceCondition::default() };
+        let (account, roster) = (&self.account, Roster::default());
+        let now = SystemClock.now();
+        let told = (&house, self.silence);
+        let memory = Memory::waiting(listed, &read);
+        Ok(tell(&DeliveryReport::new(&read, memory, (account, &roster), told, now)))
+    }
+
+    /// The text as it may be shown.
+    pub(super) fn clean(&self, text: &str) -> String {
+        self.redactor.clean(text)
+    }
+}
+
+/// Every mistake of the configuration, as a sentence.
+fn mistakes(env: &CommandEnv) -> Vec<String> {
+    env.configuration.report.mistakes.iter().map(ToString::to_string).collect()
+}
+
+/// The `/health` of the service that answers at this address, if one does.
+fn health(address: &str) -> Option<Value> {
+    match Service::at(address.to_owned()).ask("GET", "/health", "", MOMENT) {
+        Ok((200, health)) if is_health(&health) => Some(health),
+        _ => None,
+    }
+}
+
+/// That the service at this address has lost its directory, if its health says so.
+fn displaced(address: &str, health: &Value) -> Option<String> {
+    let why = health["ledger"]["displaced"].as_str()?;
+    Some(format!("A service runs at {address}, but {STATE_DIR_MOVED} ({why})"))
+}
+
+/// Whether an answer is what `/health` of a service says.
+pub(super) fn is_health(answer: &Value) -> bool {
+    answer["status"].is_string() && answer["delivery"].is_object()
+}
+
+/// Where a service of these settings listens, as far as that is known before it does.
+pub(super) fn listens(settings: &Settings) -> String {
+    address(settings.http.connect_host(), settings.http.port)
+}
+
+/// Host and port in one.
+pub(super) fn address(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
+/// A service that listens.
+pub(super) struct Service {
+    pub(super) address: String,
+    pub(super) token: Option<Secret>,
+}
+
+impl Service {
+    /// Without a token.
+    pub(super) fn at(address: String) -> Self {
+        Self { address, token: None }
+    }
+
+    /// Asks; status and answer. The error is the end of a sentence.
+    pub(super) fn get(&self, path: &str) -> Result<(u16, Value), String> {
+        self.ask("GET", path, "", PATIENCE)
+    }
+
+    /// Has something done.
+    pub(super) fn post(&self, path: &str, body: &str) -> Result<(u16, Value), String> {
+        self.ask("POST", path, body, PATIENCE)
+    }
+
+    /// Asks somebody who may be slow or speak something else.
+    pub(super) fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        body: &str,
+        patience: Duration,
+    ) -> Result<(u16, Value), String> {
+        let asked = self.exchange(method, path, body, patience).map_err(|why| why.to_string())?;
+        let (head, body) = asked.split_once("\r\n\r\n").ok_or("it does not speak HTTP")?;
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+        let body = serde_json::from_str(body).map_err(|_| "it does not answer as this service does")?;
+        Ok((status.ok_or("it does not speak HTTP")?, body))
+    }
+
+    fn exchange(&self, method: &str, path: &str, body: &str, patience: Duration) -> io::Result<String> {
+        let address = self.address.to_socket_addrs()?.next().ok_or(ErrorKind::NotFound)?;
+        let mut stream = TcpStream::connect_timeout(&address, patience)?;
+        stream.set_read_timeout(Some(patience))?;
+        stream.set_write_timeout(Some(patience))?;
+        let token = self
+            .token
+            .as_ref()
+            .map_or(String::new(), |token| format!("Authorization: Bearer {}\r\n", token.expose()));
+        let length =
+            if method == "POST" { format!("Content-Length: {}\r\n", body.len()) } else { String::new() };
+        let host = &self.address;
+        // The oldest form: the answer ends with the connection.
+        let head = format!("{method} {path} HTTP/1.0\r\nHost: {host}\r\n{token}{length}\r\n{body}");
+        stream.write_all(head.as_bytes())?;
+        let mut answer = String::new();
+        stream.take(ANSWER_BYTES).read_to_string(&mut answer)?;
+        Ok(answer)
+    }
+}
+
+/// What an answer says that is no success: its sentence.
+pub(super) fn refusal(answer: &Value) -> &str {
+    answer["error"].as_str().unwrap_or("the service refused it")
+}
+
+/// Whether this can stand in a path: ids and slugs are such words.
+pub(super) fn is_word(id: &str) -> bool {
+    !id.is_empty()
+        && !id.starts_with('.')
+        && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.:".contains(&b))
+}

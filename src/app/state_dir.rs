@@ -1,0 +1,200 @@
+//! What lies in `STATE_DIR` beside the ledger, for people and their commands: the token that lets them ask and act, who
+//! is paused, and where the running service listens.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use mcr_core::ops::Paused;
+use mcr_files::{Access, Folder, FolderError};
+use mcr_model::clock::Millis;
+use mcr_model::random;
+use mcr_model::secret::Secret;
+use mcr_store::ledger;
+
+/// Lets people ask and act; remove it for a new one at the next start.
+const TOKEN: &str = "operator-token";
+/// Who is paused.
+const PAUSED: &str = "paused.json";
+/// Where the service listens that runs now, or ran last.
+const RUNNING: &str = "running.json";
+
+/// A shorter token could be guessed.
+const TOKEN_CHARS: usize = 16;
+
+/// How the names of all files begin that the service reads or writes here.
+pub(super) const OUR_FILES: [&str; 6] = ["ledger.", TOKEN, "paused.", "running.", "sessions.", "wakes."];
+
+/// The folder, for commands and for the service.
+#[derive(Clone, Debug)]
+pub(super) struct StateDir {
+    path: PathBuf,
+    /// The service keeps it open; a command opens it each time.
+    folder: Option<Arc<Folder>>,
+}
+
+/// Opens the folder for the service: its own, with private files only; made where there is none.
+pub(super) fn claim(path: &Path) -> Result<Arc<Folder>, FolderError> {
+    let folder = Folder::make(path, Access::Owner)?;
+    folder.check_all(&OUR_FILES)?;
+    Ok(Arc::new(folder))
+}
+
+/// Where a service listens.
+#[derive(Serialize, Deserialize)]
+struct Running {
+    process: u32,
+    address: String,
+}
+
+impl StateDir {
+    /// The folder at this path.
+    pub(super) fn new(path: &Path) -> Self {
+        Self { path: path.to_owned(), folder: None }
+    }
+
+    /// The folder of the running service.
+    pub(super) fn of(folder: Arc<Folder>) -> Self {
+        Self { path: folder.path().to_owned(), folder: Some(folder) }
+    }
+
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn open(
+        &self,
+        open: fn(&Path, Access) -> Result<Folder, FolderError>,
+    ) -> Result<Arc<Folder>, FolderError> {
+        match &self.folder {
+            Some(folder) => Ok(folder.clone()),
+            None => open(&self.path, Access::OwnerOrRoot).map(Arc::new),
+        }
+    }
+
+    /// The folder, if it is there and may be used.
+    pub(super) fn folder(&self) -> Result<Arc<Folder>, FolderError> {
+        self.open(Folder::open)
+    }
+
+    /// Why nothing can be kept here, if so; a folder that does not exist is made at the first start.
+    pub(super) fn trouble(&self) -> Option<String> {
+        self.folder().err().filter(|why| !why.is_missing()).map(|why| format!("STATE_DIR {why}"))
+    }
+
+    /// Whether only another user may open it.
+    pub(super) fn is_shut(&self) -> bool {
+        self.folder().is_err_and(|why| why.is_closed())
+    }
+
+    /// The folder, in which there is a ledger, or was one that was set aside. The error is a sentence.
+    pub(super) fn with_ledger(&self) -> Result<Arc<Folder>, String> {
+        let shown = self.path.display();
+        match self.folder() {
+            Err(why) if why.is_closed() => {
+                Err(format!("STATE_DIR {shown} is not open to you: ask as its owner, or as root"))
+            }
+            Err(why) if why.is_missing() => Err(format!(
+                "STATE_DIR {shown} is not there: no service has run on it yet, or it is another one"
+            )),
+            Err(why) => Err(format!("STATE_DIR {why}")),
+            Ok(folder) if !ledger::is_in(&folder) && ledger::last_set_aside(&folder).is_none() => {
+                Err(format!(
+                    "there is no ledger in STATE_DIR {shown}: no service has run on it yet, or it is another one"
+                ))
+            }
+            Ok(folder) => Ok(folder),
+        }
+    }
+
+    /// When a ledger was last set aside here.
+    pub(super) fn last_set_aside(&self) -> Option<Millis> {
+        ledger::last_set_aside(&*self.folder().ok()?)
+    }
+
+    /// The process that has the ledger here, if one has it and says so.
+    pub(super) fn owner(&self) -> Option<u32> {
+        ledger::owner(&*self.folder().ok()?)
+    }
+
+    /// A file; nothing if there is none.
+    fn read(&self, name: &str) -> Result<Option<Vec<u8>>, String> {
+        let folder = match self.folder() {
+            Err(why) if why.is_missing() => return Ok(None),
+            opened => opened.map_err(|why| format!("STATE_DIR {why}"))?,
+        };
+        folder.read(name).map_err(|why| self.failed(name, "read", &why))
+    }
+
+    fn write(&self, name: &str, text: &str) -> Result<(), String> {
+        let folder = self.open(Folder::make).map_err(|why| format!("STATE_DIR {why}"))?;
+        folder.write(name, format!("{text}\n").as_bytes()).map_err(|why| self.failed(name, "written", &why))
+    }
+
+    fn failed(&self, name: &str, what: &str, why: &io::Error) -> String {
+        format!("{} could not be {what} ({why})", self.path.join(name).display())
+    }
+
+    /// The operators' token, if there is one that can be read.
+    pub(super) fn token(&self) -> Result<Option<Secret>, String> {
+        let Some(content) = self.read(TOKEN)? else { return Ok(None) };
+        let text = String::from_utf8_lossy(&content);
+        let token = text.trim();
+        if token.len() >= TOKEN_CHARS && token.chars().all(|c| c.is_ascii_graphic()) {
+            return Ok(Some(Secret::new(token)));
+        }
+        Err(format!(
+            "{} holds no operator token; remove the file to get a new one at the next start",
+            self.path.join(TOKEN).display()
+        ))
+    }
+
+    /// The same, made where there is none.
+    pub(super) fn token_or_new(&self) -> Result<Secret, String> {
+        if let Some(token) = self.token()? {
+            return Ok(token);
+        }
+        let digits = random::hex::<32>();
+        if digits.bytes().all(|digit| digit == b'0') {
+            return Err("the machine gives no random numbers".to_owned());
+        }
+        let token = Secret::new(format!("mc_operator_{digits}"));
+        self.write(TOKEN, token.expose())?;
+        Ok(token)
+    }
+
+    /// Who is paused.
+    pub(super) fn paused(&self) -> Paused {
+        let Ok(folder) = self.folder() else { return Paused::default() };
+        match folder.read(PAUSED) {
+            Ok(Some(content)) => Paused::read(&String::from_utf8_lossy(&content)),
+            Ok(None) => Paused::default(),
+            // A pause that cannot be read may be one of everybody.
+            Err(_) => Paused::read(""),
+        }
+    }
+
+    /// From now on, and after a restart, these are paused; even before the first start.
+    pub(super) fn pause(&self, paused: &Paused) -> Result<(), String> {
+        self.write(PAUSED, &paused.to_text())
+    }
+
+    /// This process listens there.
+    pub(super) fn listens(&self, address: String) -> Result<(), String> {
+        let running = Running { process: std::process::id(), address };
+        let text = serde_json::to_string(&running).map_err(io::Error::from).map_err(|why| why.to_string())?;
+        self.write(RUNNING, &text)
+    }
+
+    /// Where the service listens that has this directory, if one has. Only there our token may be shown: whoever listens
+    /// where a service listened once may be anybody.
+    pub(super) fn running(&self) -> Option<String> {
+        let owner = self.owner()?;
+        let content = self.read(RUNNING).ok()??;
+        let running: Running = serde_json::from_slice(&content).ok()?;
+        (running.process == owner).then_some(running.address)
+    }
+}

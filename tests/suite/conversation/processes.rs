@@ -1,0 +1,579 @@
+//! Mission Control, the gateway, and the program between them.
+
+use std::env;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use mission_control_runtime::demo::gateway::{
+    self, BODY_BYTES, Directives, Faults, Observations, Options, Release, ScriptedGateway, ScriptedModel,
+};
+use mission_control_runtime::http::server::{Server, ServerLimits};
+use mission_control_runtime::local;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::board::{Board, agent};
+use crate::support::lossy::Lossy;
+use crate::support::program::{Program, Running, get, text};
+
+/// The longest that anything here may take; far more than it ever does. A real gateway tries a provider in trouble for
+/// minutes.
+const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE_WITH_A_REAL_ONE: Duration = Duration::from_mins(4);
+
+const TOKEN: &str = "the-gateways-token";
+
+/// A backend as it is hosted in production: with its defects, and without its reasons.
+const PRODUCTION: local::Options = local::Options { original: true, redact: true };
+
+/// What the program is pointed at.
+enum Place {
+    /// Ours, with this mind.
+    Ours(Arc<dyn ScriptedModel>, Options),
+    /// An address where nobody answers.
+    Nowhere,
+    /// Somebody else's: address and token.
+    Real(String, String),
+}
+
+/// The gateway in this process.
+struct Ours {
+    gateway: ScriptedGateway,
+    server: Option<Server>,
+}
+
+pub(super) struct House {
+    pub(super) board: Board,
+    agents: Vec<(String, String)>,
+    gateway: Option<Ours>,
+    url: String,
+    /// What loses answers on the way there.
+    lossy: Option<Lossy>,
+    token: String,
+    program: Option<Running>,
+    variables: Vec<(String, String)>,
+    state: TempDir,
+    address: String,
+    nudging: bool,
+    said: AtomicUsize,
+}
+
+impl House {
+    /// Agents with these slugs and this mind. Whatever the person writes is told to the program at once.
+    pub(super) fn new(slugs: &[&str], mind: impl ScriptedModel + 'static) -> Self {
+        Self::built(slugs, Place::Ours(Arc::new(mind), options(slugs)), "1000", None, &[])
+    }
+
+    /// The same at a backend that gives its reasons.
+    pub(super) fn frank(slugs: &[&str], mind: impl ScriptedModel + 'static) -> Self {
+        let place = Place::Ours(Arc::new(mind), options(slugs));
+        let backend = local::Options { redact: false, ..PRODUCTION };
+        Self::built_over(slugs, (place, backend), ("1000", None, &[]), 0)
+    }
+
+    /// The same with these variables.
+    pub(super) fn set(slugs: &[&str], mind: impl ScriptedModel + 'static, more: &[(&str, &str)]) -> Self {
+        Self::built(slugs, Place::Ours(Arc::new(mind), options(slugs)), "1000", None, more)
+    }
+
+    /// The same at a gateway that is not as usual.
+    pub(super) fn played(
+        slugs: &[&str],
+        mind: impl ScriptedModel + 'static,
+        change: impl FnOnce(&mut Options),
+    ) -> Self {
+        let mut options = options(slugs);
+        change(&mut options);
+        Self::built(slugs, Place::Ours(Arc::new(mind), options), "1000", None, &[])
+    }
+
+    /// The same at a gateway that has room for so many turns at once.
+    pub(super) fn narrow(
+        slugs: &[&str],
+        room: usize,
+        more: &[(&str, &str)],
+        mind: impl ScriptedModel + 'static,
+    ) -> Self {
+        let options = Options { max_concurrent: room, ..options(slugs) };
+        Self::built(slugs, Place::Ours(Arc::new(mind), options), "1000", None, more)
+    }
+
+    /// The same with an orchestrator.
+    pub(super) fn led_by(lead: &str, slugs: &[&str], mind: impl ScriptedModel + 'static) -> Self {
+        let house = Self::new(slugs, mind);
+        house.board.set(json!({"orchestratorAgentId": house.agent(lead)}));
+        house
+    }
+
+    /// The same where lists are made once a minute unless there is a reason.
+    pub(super) fn slow_polls(slugs: &[&str], mind: impl ScriptedModel + 'static) -> Self {
+        Self::built(slugs, Place::Ours(Arc::new(mind), options(slugs)), "60000", None, &[])
+    }
+
+    pub(super) fn without_gateway(slugs: &[&str]) -> Self {
+        Self::built(slugs, Place::Nowhere, "1000", None, &[])
+    }
+
+    /// The same at a gateway of these options, which is shown this token in place of its own.
+    pub(super) fn at(
+        slugs: &[&str],
+        change: impl FnOnce(&mut Options),
+        shown: Option<&str>,
+        mind: impl ScriptedModel + 'static,
+    ) -> Self {
+        let mut options = options(slugs);
+        change(&mut options);
+        Self::built(slugs, Place::Ours(Arc::new(mind), options), "1000", shown, &[])
+    }
+
+    /// At the real gateway, if there is one of this release, and else at ours with these agents: there the messages
+    /// say what the agents do. The program shows the gateway's token, or this one.
+    pub(super) fn both(release: Release, agents: &[&str], slugs: &[&str], token: Option<&str>) -> Self {
+        Self::built(slugs, Self::place(release, agents), "1000", token, &[])
+    }
+
+    /// The same over a way that loses so many answers.
+    pub(super) fn lossy(release: Release, agents: &[&str], slugs: &[&str], losses: usize) -> Self {
+        let place = Self::place(release, agents);
+        Self::built_over(slugs, (place, PRODUCTION), ("1000", None, &[]), losses)
+    }
+
+    fn place(release: Release, agents: &[&str]) -> Place {
+        match real(release) {
+            Some((url, token)) => Place::Real(url, token),
+            None => Place::Ours(Arc::new(Directives), Options { release, ..options(agents) }),
+        }
+    }
+
+    fn built(
+        slugs: &[&str],
+        place: Place,
+        interval: &str,
+        shown: Option<&str>,
+        more: &[(&str, &str)],
+    ) -> Self {
+        Self::built_over(slugs, (place, PRODUCTION), (interval, shown, more), 0)
+    }
+
+    fn built_over(
+        slugs: &[&str],
+        (place, backend): (Place, local::Options),
+        (interval, shown, more): (&str, Option<&str>, &[(&str, &str)]),
+        losses: usize,
+    ) -> Self {
+        let board = Board::with(backend);
+        let agents = slugs
+            .iter()
+            .map(|slug| ((*slug).to_owned(), board.agent(slug, &format!("Agent {slug}"), "Works", json!({}))))
+            .collect();
+        let (url, token, gateway) = match place {
+            Place::Real(url, token) => (url, token, None),
+            Place::Nowhere => ("http://127.0.0.1:1".to_owned(), TOKEN.to_owned(), None),
+            Place::Ours(mind, options) => {
+                let gateway = ScriptedGateway::new(options, mind);
+                let server = serve(&gateway, "127.0.0.1:0");
+                let url = format!("http://{}", server.local_addr());
+                (url, TOKEN.to_owned(), Some(Ours { gateway, server: Some(server) }))
+            }
+        };
+        let lossy = (losses > 0).then(|| Lossy::to(&url, losses));
+        let state = tempfile::tempdir().unwrap();
+        let variables = [
+            ("ACCOUNT_ID", board.account.clone()),
+            ("SERVICE_TOKEN", board.token.clone()),
+            ("CONVEX_URL", board.url()),
+            ("OPENCLAW_GATEWAY_URL", lossy.as_ref().map_or_else(|| url.clone(), Lossy::url)),
+            ("OPENCLAW_GATEWAY_TOKEN", shown.unwrap_or(&token).to_owned()),
+            ("DELIVERY_INTERVAL", interval.to_owned()),
+            ("DELIVERY_MAX_CONCURRENT_SESSIONS", "20".to_owned()),
+            ("HEALTH_PORT", "0".to_owned()),
+            ("STATE_DIR", state.path().to_str().unwrap().to_owned()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value));
+        let more = more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let variables: Vec<_> = variables.into_iter().chain(more).collect();
+        let mut program = started(&variables);
+        let address = program.address();
+        program.hear("the team:");
+        Self {
+            board,
+            agents,
+            gateway,
+            url,
+            lossy,
+            token,
+            program: Some(program),
+            variables,
+            state,
+            address,
+            nudging: true,
+            said: AtomicUsize::new(0),
+        }
+    }
+
+    pub(super) fn agent(&self, slug: &str) -> &str {
+        &self.agents.iter().find(|(name, _)| name == slug).unwrap().1
+    }
+
+    /// One more agent joins the account and the gateway, which is restarted with it.
+    pub(super) fn hire(&mut self, slug: &str) {
+        let id = self.board.agent(slug, &format!("Agent {slug}"), "Works", json!({}));
+        self.agents.push((slug.to_owned(), id));
+        let address = self.stop_gateway_for(|options| options.agents.push(slug.to_owned()));
+        self.start_gateway(&address);
+    }
+
+    pub(super) fn task(&self, status: &str, slugs: &[&str]) -> String {
+        let ids: Vec<&str> = slugs.iter().map(|slug| self.agent(slug)).collect();
+        self.board.task(json!({"status": status, "assignedAgentIds": ids}))
+    }
+
+    /// The person names an agent and says this and nothing more.
+    pub(super) fn tell(&self, task: &str, slug: &str, words: &str) {
+        self.board.person_says(task, &format!("@{slug}\n{words}"));
+        assert_eq!(self.ask("POST", "/nudge", ""), 202);
+    }
+
+    /// The person names an agent.
+    pub(super) fn mention(&self, task: &str, slug: &str, words: &str) {
+        let number = self.said.fetch_add(1, Ordering::Relaxed);
+        self.board.person_says(task, &format!("@{slug}, {words} ({number})"));
+        if self.nudging {
+            assert_eq!(self.ask("POST", "/nudge", ""), 202);
+        }
+    }
+
+    fn patience(&self) -> Duration {
+        if self.gateway.is_some() { PATIENCE } else { PATIENCE_WITH_A_REAL_ONE }
+    }
+
+    /// What an agent has written in a thread.
+    pub(super) fn messages_of(&self, slug: &str, task: &str) -> Vec<Value> {
+        let rows = self.board.rows("messages").into_iter();
+        rows.filter(|row| row["authorId"] == self.agent(slug) && row["taskId"] == task).collect()
+    }
+
+    /// The same, as texts.
+    pub(super) fn said_by(&self, slug: &str, task: &str) -> Vec<String> {
+        let texts = self.messages_of(slug, task).into_iter();
+        texts.map(|row| row["content"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Waits until something is so.
+    pub(super) fn until(&self, what: &str, mut is_so: impl FnMut(&Value) -> bool) -> Value {
+        let until = Instant::now() + self.patience();
+        loop {
+            let health = self.health();
+            if is_so(&health) {
+                return health;
+            }
+            assert!(Instant::now() < until, "{what} does not come: {health}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Waits until the account's row is so.
+    pub(super) fn until_account(&self, what: &str, is_so: impl Fn(&Value) -> bool) {
+        let until = Instant::now() + self.patience();
+        let mut seen = self.board.engine.changes();
+        while !is_so(&self.account()) {
+            assert!(Instant::now() < until, "{what} does not come: {}", self.account());
+            seen = self.board.engine.wait_for_change(seen, Duration::from_millis(500));
+        }
+    }
+
+    /// What the gateway remembers of an agent's session about a task.
+    pub(super) fn history(&self, slug: &str, task: &str) -> Vec<Value> {
+        let session = format!("agent:{slug}:task:{task}:{}:v1", self.board.account).to_lowercase();
+        let url = format!("{}/sessions/{session}/history", self.url);
+        let client = agent();
+        let mut looks = 0;
+        loop {
+            let bearer = format!("Bearer {}", self.token);
+            let mut answer = client.get(&url).header("Authorization", &bearer).call().unwrap();
+            let (status, body) = (answer.status().as_u16(), answer.body_mut().read_to_string().unwrap());
+            // A real one answers 500 at a moment when it tidies its database.
+            if status == 500 && self.gateway.is_none() && looks < 3 {
+                looks += 1;
+                std::thread::sleep(Duration::from_millis(500));
+                continue;
+            }
+            assert_eq!(status, 200, "{body}");
+            let history: Value = serde_json::from_str(&body).unwrap();
+            return history["items"].as_array().unwrap().clone();
+        }
+    }
+
+    /// Waits for the one message of an agent in a thread.
+    pub(super) fn answer_of(&self, slug: &str, task: &str) -> String {
+        let until = Instant::now() + self.patience();
+        let mut seen = self.board.engine.changes();
+        loop {
+            let mut found = self.said_by(slug, task);
+            assert!(found.len() < 2, "{slug} said it {} times", found.len());
+            if let Some(message) = found.pop() {
+                return message;
+            }
+            assert!(Instant::now() < until, "{slug} never answered: {}", self.health());
+            seen = self.board.engine.wait_for_change(seen, Duration::from_millis(500));
+        }
+    }
+
+    /// Waits until the program has nothing to do any more.
+    pub(super) fn settled(&self) {
+        let until = Instant::now() + self.patience();
+        let mut seen = self.board.engine.changes();
+        while !self.undelivered().is_empty() || self.health()["delivery"]["waiting"] != 0 {
+            assert!(Instant::now() < until, "never settled: {}", self.health());
+            seen = self.board.engine.wait_for_change(seen, Duration::from_millis(20));
+        }
+    }
+
+    pub(super) fn undelivered(&self) -> Vec<Value> {
+        let rows = self.board.service("listUndeliveredNotifications", json!({"limit": 100})).unwrap();
+        rows.as_array().unwrap().clone()
+    }
+
+    pub(super) fn health(&self) -> Value {
+        serde_json::from_str(&get(&self.address, "/health").1).unwrap()
+    }
+
+    /// Asks the program's own server; the status.
+    pub(super) fn ask(&self, method: &str, path: &str, body: &str) -> u16 {
+        let agent = agent();
+        let url = format!("http://{}{path}", self.address);
+        let answer = match method {
+            "GET" => agent.get(&url).call(),
+            _ => agent.post(&url).send(body),
+        };
+        answer.unwrap().status().as_u16()
+    }
+
+    /// How many lists the program has made, by the log of its health.
+    pub(super) fn lists(&self) -> u64 {
+        self.health()["delivery"]["lists"].as_u64().unwrap()
+    }
+
+    /// How many answers are still to be lost.
+    pub(super) fn losses_left(&self) -> usize {
+        self.lossy.as_ref().map_or(0, Lossy::left)
+    }
+
+    pub(super) fn hear(&mut self, words: &str) {
+        self.program.as_mut().unwrap().hear(words);
+    }
+
+    pub(super) fn account(&self) -> Value {
+        self.board.row("accounts", &self.board.account)
+    }
+
+    pub(super) fn gateway(&self) -> &Observations {
+        self.gateway.as_ref().expect("it is ours").gateway.books()
+    }
+
+    pub(super) fn faults(&self) -> &Faults {
+        self.gateway.as_ref().expect("it is ours").gateway.faults()
+    }
+
+    /// Waits until the program works on something, or has nothing to do.
+    pub(super) fn works(&self) {
+        self.until("work", |health| health["delivery"]["inFlight"] != 0 || self.undelivered().is_empty());
+    }
+
+    /// Waits until the gateway has a turn.
+    pub(super) fn begun(&self) {
+        let until = Instant::now() + PATIENCE;
+        while self.gateway().in_flight() == 0 {
+            assert!(Instant::now() < until, "no turn begins: {}", self.health());
+            self.board.engine.wait_for_change(self.board.engine.changes(), Duration::from_millis(5));
+        }
+    }
+
+    /// Waits until the gateway has had so many turns, and has one of them.
+    pub(super) fn until_posts(&self, count: u64) {
+        self.until("the turn", |_| self.gateway().posts() >= count && self.gateway().in_flight() > 0);
+    }
+
+    /// Kills the gateway, and another one takes its place at the same address.
+    pub(super) fn restart_gateway(&mut self) {
+        let address = self.stop_gateway();
+        self.start_gateway(&address);
+    }
+
+    /// Kills the gateway; its address.
+    pub(super) fn stop_gateway(&mut self) -> String {
+        self.stop_gateway_for(|_| {})
+    }
+
+    /// Kills the gateway; the next one is changed like this.
+    fn stop_gateway_for(&mut self, change: impl FnOnce(&mut Options)) -> String {
+        let ours = self.gateway.as_mut().expect("it is ours");
+        let server = ours.server.take().unwrap();
+        let next = ours.gateway.restarted_as(change);
+        server.stop(Duration::ZERO);
+        // The books go on: what the killed one had in hand must be out of them before the next one begins.
+        let until = Instant::now() + PATIENCE;
+        while next.books().in_flight() > 0 {
+            assert!(Instant::now() < until, "the killed gateway still works");
+            std::thread::yield_now();
+        }
+        ours.gateway = next;
+        server.local_addr().to_string()
+    }
+
+    /// Starts a gateway at the address of the one that was killed.
+    pub(super) fn start_gateway(&mut self, address: &str) {
+        let ours = self.gateway.as_mut().expect("it is ours");
+        ours.server = Some(serve(&ours.gateway, address));
+    }
+
+    /// The program is killed, and another one goes on.
+    pub(super) fn kill_and_start(&mut self) {
+        self.kill();
+        self.start();
+    }
+
+    /// Another one takes the place of the killed one.
+    pub(super) fn start(&mut self) {
+        let mut program = started(&self.variables);
+        self.address = program.address();
+        self.program = Some(program);
+    }
+
+    /// The program is killed, and none takes its place.
+    pub(super) fn kill(&mut self) {
+        self.program.take().unwrap().kill();
+    }
+
+    /// The program at the same board and gateway, as on another machine; it is not ready yet.
+    pub(super) fn another(&self) -> Running {
+        self.another_with(&[])
+    }
+
+    /// The same with these variables.
+    pub(super) fn another_with(&self, more: &[(&str, &str)]) -> Running {
+        let elsewhere = self.variables.iter().filter(|(name, _)| name != "STATE_DIR");
+        let elsewhere =
+            elsewhere.map(|(name, value)| (name.as_str(), value.as_str())).chain(more.iter().copied());
+        elsewhere.fold(Program::new(["run"]), |program, (name, value)| program.with(name, value)).start()
+    }
+
+    /// A command of the program, in its surroundings: its exit code and all that it writes.
+    pub(super) fn command<const N: usize>(&self, args: [&str; N]) -> (Option<i32>, String) {
+        self.command_with(args, &[])
+    }
+
+    /// The same with these variables.
+    pub(super) fn command_with<const N: usize>(
+        &self,
+        args: [&str; N],
+        more: &[(&str, &str)],
+    ) -> (Option<i32>, String) {
+        let variables = self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let variables = variables.chain(more.iter().copied());
+        let program = variables.fold(Program::new(args), |program, (name, value)| program.with(name, value));
+        let output = program.output();
+        (output.status.code(), text(&output))
+    }
+
+    /// From the next start on, and for commands, a variable has this value.
+    pub(super) fn set_variable(&mut self, name: &str, value: &str) {
+        let variable = self.variables.iter_mut().find(|(known, _)| known == name).unwrap();
+        value.clone_into(&mut variable.1);
+    }
+
+    /// What a variable has now.
+    pub(super) fn variable(&self, name: &str) -> String {
+        self.variables.iter().find(|(known, _)| known == name).unwrap().1.clone()
+    }
+
+    /// Where the program keeps what survives a crash.
+    pub(super) fn state_dir(&self) -> &str {
+        self.state.path().to_str().unwrap()
+    }
+
+    /// Where the program listens.
+    pub(super) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The id of its process.
+    pub(super) fn process(&self) -> u32 {
+        self.program.as_ref().unwrap().id()
+    }
+
+    /// The program itself, from now on somebody else's.
+    pub(super) fn give(&mut self) -> Running {
+        self.program.take().unwrap()
+    }
+
+    /// From now on this is the program.
+    pub(super) fn take(&mut self, program: Running, address: String) {
+        self.address = address;
+        self.program = Some(program);
+    }
+
+    /// Tells the program to stop; its log.
+    pub(super) fn stop(&mut self) -> String {
+        self.end(1)
+    }
+
+    /// The same by somebody in a hurry.
+    pub(super) fn stop_twice(&mut self) -> String {
+        self.end(2)
+    }
+
+    fn end(&mut self, signals: usize) -> String {
+        let mut program = self.program.take().unwrap();
+        program.signal("TERM");
+        if signals > 1 {
+            program.hear("stopping");
+            program.signal("TERM");
+        }
+        let (code, log) = program.end();
+        assert_eq!(code, Some(0), "{log}");
+        log
+    }
+}
+
+fn started(variables: &[(String, String)]) -> Running {
+    let program = Program::new(["run"]);
+    variables.iter().fold(program, |program, (name, value)| program.with(name, value)).start()
+}
+
+fn serve(gateway: &ScriptedGateway, address: &str) -> Server {
+    let doors = gateway.clone();
+    let limits = ServerLimits::default().with_body_limit(gateway::PATH, BODY_BYTES);
+    Server::bind_refusing(address, limits, ScriptedGateway::refuse, move |request| doors.answer(&request))
+        .unwrap()
+}
+
+/// The real gateway of this release, if there is one: address and token.
+pub(super) fn real(release: Release) -> Option<(String, String)> {
+    let played = match release {
+        Release::V2026_9_6 => "2026.9.6",
+        Release::V2026_2_19 => "2026.2.19",
+    };
+    let is_it = env::var("CONFORMANCE_GATEWAY_RELEASE").is_ok_and(|given| given == played);
+    let (url, token) =
+        (env::var("CONFORMANCE_GATEWAY_URL").ok()?, env::var("CONFORMANCE_GATEWAY_TOKEN").ok()?);
+    is_it.then_some((url, token))
+}
+
+fn options(agents: &[&str]) -> Options {
+    Options {
+        token: Some(TOKEN.to_owned()),
+        agents: agents.iter().map(|slug| (*slug).to_owned()).collect(),
+        ..Options::default()
+    }
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        self.program = None;
+        if let Some(ours) = &self.gateway {
+            ours.gateway.end();
+        }
+    }
+}

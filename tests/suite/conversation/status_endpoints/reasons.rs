@@ -1,0 +1,282 @@
+//! Each reason of `/health`, brought about for real, with what `/readyz` and `/metrics` say to it. Rows that show only
+//! with the parts themselves (a full disk, workspaces) stand in the last test.
+
+use std::time::Duration;
+
+use mission_control_runtime::clock::Millis;
+use mission_control_runtime::demo::gateway::{Prompt, Release, Thought};
+use mission_control_runtime::http::health::{
+    BackendHealth, DeliveryHealth, DiskHealth, GatewayHealth, LedgerHealth, PanicHealth, Parts, REASONS,
+    RosterHealth, TurnHealth,
+};
+use mission_control_runtime::http::message::Reply;
+use serde_json::{Value, json};
+
+use super::super::processes::House;
+use super::{Meddler, ask, figures, figures_once, restart};
+use crate::support::scripted_http::{Move, Refusing, ScriptedHttp};
+
+fn polite(_: &Prompt) -> Thought {
+    Thought::say("Here I am.")
+}
+
+fn has(health: &Value, reason: &str) -> bool {
+    health["reasons"].as_array().unwrap().contains(&json!(reason))
+}
+
+/// Waits until it is degraded for exactly these reasons, and holds the figures against it.
+fn degraded(house: &House, reasons: &[&str]) -> Value {
+    let health = house.until(&format!("{reasons:?}"), |health| {
+        health["status"] == "degraded" && health["reasons"] == json!(reasons)
+    });
+    figures_once(house, |page| {
+        let told = |reason: &&str| page.value("runtime_reason", &[("reason", reason)]) == Some(1.0);
+        REASONS.into_iter().filter(told).eq(reasons.iter().copied())
+    });
+    health
+}
+
+fn ready(house: &House) -> (u16, String) {
+    let answer = ask(house.address(), "GET", "/readyz", "*/*");
+    (answer.status, answer.body)
+}
+
+#[test]
+fn without_a_gateway_it_is_ready_and_says_so() {
+    let house = House::set(&["ben"], polite, &[("OPENCLAW_GATEWAY_URL", "")]);
+    degraded(&house, &["no_gateway"]);
+    assert_eq!(ready(&house).0, 200, "rows wait well");
+}
+
+#[test]
+fn a_gateway_that_is_away_closes_the_breaker_with_the_first_row() {
+    let house = House::without_gateway(&["ben"]);
+    degraded(&house, &["gateway_unreachable"]);
+    let task = house.task("assigned", &["ben"]);
+    house.mention(&task, "ben", "hello");
+    let health = degraded(&house, &["gateway_unreachable", "breaker_open"]);
+    assert_eq!(
+        (health["gateway"]["running"].clone(), &health["delivery"]["waiting"]),
+        (json!(false), &json!(1))
+    );
+    assert!(health["delivery"]["oldestUnsettledSeconds"].is_number(), "{health}");
+    assert_eq!(ready(&house).0, 200);
+    assert_eq!(figures(&house).value("gateway_breaker_open", &[]), Some(1.0));
+}
+
+#[test]
+fn a_gateway_that_refuses_our_token_is_told_from_one_that_is_away() {
+    let house = House::set(&["ben"], polite, &[("OPENCLAW_GATEWAY_TOKEN", "not-the-gateways-token")]);
+    degraded(&house, &["gateway_refused_token"]);
+    let task = house.task("assigned", &["ben"]);
+    house.mention(&task, "ben", "hello");
+    assert!(house.gateway().posts() == 0, "nothing is sent");
+}
+
+#[test]
+fn a_gateway_without_the_endpoint_is_named() {
+    let house = House::played(&["ben"], polite, |options| options.endpoint = false);
+    degraded(&house, &["gateway_endpoint_off"]);
+}
+
+#[test]
+fn a_gateway_that_is_too_old_for_tools_is_named_once_it_is_known() {
+    let house = House::played(&["ben"], polite, |options| options.release = Release::V2026_2_19);
+    house.until("a judgement", |health| health["status"] == "healthy");
+    let task = house.task("in_progress", &["ben"]);
+    house.mention(&task, "ben", "hello");
+    let health = degraded(&house, &["gateway_too_old"]);
+    assert_eq!(health["gateway"]["dialect"], "nested");
+    assert_eq!(figures(&house).families["runtime_info"].samples[0].labels["gateway_dialect"], "nested");
+}
+
+#[test]
+fn a_backend_that_is_away_leaves_it_alive_and_not_ready() {
+    let mut house = House::new(&["ben"], polite);
+    let nobody = format!("http://{}", Refusing::new().address());
+    restart(&mut house, &[("CONVEX_URL", &nobody)]);
+    let health = house.until("a judgement", |health| health["status"] == "degraded");
+    assert!(has(&health, "backend_unreachable") && has(&health, "roster_stale"), "{health}");
+    assert!(!has(&health, "report_failing"), "the report is not what is wrong: {health}");
+    assert_eq!(health["backend"]["reachable"], json!(false));
+    assert_eq!(ready(&house), (503, "{\"ready\":false,\"missing\":[\"backend\"]}".to_owned()));
+    assert_eq!(ask(house.address(), "GET", "/livez", "*/*").status, 200);
+    house.until("lists that fail", |health| has(health, "delivery_failing"));
+    let page = figures(&house);
+    assert!(page.value("runtime_operation_failure", &[("operation", "delivery.poll")]) >= Some(3.0));
+    let calls = [("function", "listUndeliveredNotifications"), ("result", "transient")];
+    assert!(page.value("backend_calls_total", &calls) >= Some(3.0));
+}
+
+/// With a reason and without one, as a production deployment answers.
+#[test]
+fn a_backend_that_refuses_is_told_from_one_that_refuses_our_token() {
+    let mut house = House::frank(&["ben"], polite);
+    let foreign = format!("mc_service_{}_not-this-one", house.board.account);
+    restart(&mut house, &[("SERVICE_TOKEN", &foreign)]);
+    let health = house.until("a judgement", |health| health["status"] == "degraded");
+    assert!(has(&health, "backend_refused_token") && !has(&health, "backend_refuses_all"), "{health}");
+    assert_eq!(ready(&house).0, 503);
+
+    let hidden = json!({"status": "error", "errorMessage": "[Request ID: 0123456789abcdef] Server Error"});
+    let meddler = Meddler::between(&house, move |_, _| Reply::json_of(&hidden));
+    restart(&mut house, &[("CONVEX_URL", &meddler.url())]);
+    let health = house.until("a judgement", |health| health["status"] == "degraded");
+    assert!(has(&health, "backend_refuses_all") && !has(&health, "backend_refused_token"), "{health}");
+    assert_eq!(
+        (&health["backend"]["reachable"], &health["backend"]["accepted"]),
+        (&json!(true), &json!(false))
+    );
+}
+
+#[test]
+fn a_report_that_is_refused_is_no_trouble_of_the_rest() {
+    let mut house = House::new(&["ben"], polite);
+    let refused = json!({"status": "error", "errorMessage": "[Request ID: 0123456789abcdef] Server Error"});
+    let meddler = Meddler::between(&house, move |request, reply| {
+        let reports = request.body().windows(19).any(|part| part == b"updateRuntimeStatus");
+        if reports { Reply::json_of(&refused) } else { reply }
+    });
+    restart(&mut house, &[("CONVEX_URL", &meddler.url())]);
+    let health = degraded(&house, &["report_failing"]);
+    assert!(health["backend"]["lastReportError"].is_string(), "{health}");
+    assert_eq!(ready(&house).0, 200);
+}
+
+#[test]
+fn clocks_that_differ_are_noticed() {
+    let mut house = House::new(&["ben"], polite);
+    for (date, ahead) in [("Sun, 06 Nov 1994 08:49:37 GMT", false), ("Fri, 01 Jan 2100 00:00:00 GMT", true)] {
+        let meddler = Meddler::between(&house, move |_, reply| reply.with_header("Date", date));
+        restart(&mut house, &[("CONVEX_URL", &meddler.url())]);
+        let health = degraded(&house, &["clock_skew"]);
+        assert_eq!(health["backend"]["clockAheadMs"].as_i64().unwrap() > 0, ahead, "{health}");
+    }
+}
+
+#[test]
+fn failures_in_a_row_and_what_was_given_up_are_named() {
+    let slugs = ["one", "two", "three"];
+    let refused = |_: &Prompt| Thought::fail(400, "no such model");
+    let house = House::set(&slugs, refused, &[("DELIVERY_MAX_ATTEMPTS", "1")]);
+    for slug in slugs {
+        let task = house.task("assigned", &[slug]);
+        house.mention(&task, slug, "hello");
+    }
+    let health = house.until("dead letters", |health| health["delivery"]["dead"] == 3);
+    assert!(has(&health, "dead_letters"), "{health}");
+    assert_eq!(
+        has(&health, "delivery_failing"),
+        health["delivery"]["consecutiveFailures"].as_u64() >= Some(3)
+    );
+    assert_eq!(figures(&house).value("delivery_ended_total", &[("outcome", "dead")]), Some(3.0));
+}
+
+#[test]
+fn without_a_ledger_it_works_and_says_so() {
+    let mut house = House::new(&["ben"], polite);
+    restart(&mut house, &[("STATE_DIR", "/proc/there-is-no-room-here"), ("LEDGER", "off")]);
+    degraded(&house, &["ledger_off"]);
+    assert_eq!(figures(&house).value("ledger_up", &[]), Some(0.0));
+}
+
+/// As long as nobody has answered anything, nothing is known.
+#[test]
+fn it_starts_before_it_judges_and_drains_before_it_ends() {
+    let mut house = House::new(&["ben"], |_: &Prompt| Thought::say("Soon.").after(Duration::from_secs(4)));
+    let silent = ScriptedHttp::start([Move::StallAtOnce]);
+    house.kill();
+    let mut mute = house.another_with(&[("CONVEX_URL", &silent.url())]);
+    let address = mute.address();
+    let health: Value = serde_json::from_str(&ask(&address, "GET", "/health", "*/*").body).unwrap();
+    assert_eq!((&health["status"], &health["reasons"]), (&json!("starting"), &json!([])), "{health}");
+    assert_eq!(ask(&address, "GET", "/readyz", "*/*").status, 503);
+    assert_eq!(ask(&address, "GET", "/livez", "*/*").status, 200);
+    mute.kill();
+
+    house.start();
+    house.until("a judgement", |health| health["status"] == "healthy");
+    let task = house.task("assigned", &["ben"]);
+    house.mention(&task, "ben", "hello");
+    house.begun();
+    let program = house.give();
+    program.signal("TERM");
+    let address = house.address().to_owned();
+    house.take(program, address);
+    house.until("draining", |health| health["status"] == "draining");
+    let (status, body) = ready(&house);
+    assert!(status == 503 && body.contains("draining"), "{status} {body}");
+    assert_eq!(ask(house.address(), "GET", "/livez", "*/*").status, 200);
+    assert_eq!(figures(&house).value("runtime_status", &[("status", "draining")]), Some(1.0));
+}
+
+/// Every reason from the parts that it is made of.
+#[test]
+fn each_reason_has_its_part() {
+    fn parts(change: impl FnOnce(&mut Parts)) -> Parts {
+        let mut parts = Parts {
+            gateway: GatewayHealth { configured: true, running: true, ..GatewayHealth::default() },
+            delivery: DeliveryHealth { running: true, ..DeliveryHealth::default() },
+            roster: RosterHealth { last_sync_at: Some(Millis(1)), ..RosterHealth::default() },
+            backend: BackendHealth {
+                reachable: Some(true),
+                accepted: Some(true),
+                once_accepted: true,
+                checked_at: Some(Millis(1)),
+                ..BackendHealth::default()
+            },
+            ledger: LedgerHealth::default(),
+            disk: DiskHealth { free_bytes: Some(1 << 40) },
+            panics: PanicHealth::default(),
+        };
+        change(&mut parts);
+        parts
+    }
+    let turn = |state| TurnHealth {
+        notification_id: "n".to_owned(),
+        agent: None,
+        state,
+        since: Millis(1),
+        quiet_seconds: 1.0,
+    };
+    let rows: Vec<(Parts, &[&str])> = vec![
+        (parts(|_| {}), &[]),
+        (parts(|p| p.gateway.trouble = Some("gateway_unreachable")), &["gateway_unreachable"]),
+        (parts(|p| p.gateway.trouble = Some("gateway_refused_token")), &["gateway_refused_token"]),
+        (parts(|p| p.gateway.trouble = Some("gateway_endpoint_off")), &["gateway_endpoint_off"]),
+        (parts(|p| p.gateway.too_old = true), &["gateway_too_old"]),
+        (parts(|p| p.gateway.breaker_open = true), &["breaker_open"]),
+        (parts(|p| p.backend.reachable = Some(false)), &["backend_unreachable"]),
+        (
+            parts(|p| (p.backend.accepted, p.backend.token_refused) = (Some(false), true)),
+            &["backend_refused_token"],
+        ),
+        (parts(|p| p.backend.accepted = Some(false)), &["backend_refuses_all"]),
+        (parts(|p| p.delivery.consecutive_failures = 2), &[]),
+        (parts(|p| p.delivery.consecutive_failures = 3), &["delivery_failing"]),
+        (parts(|p| p.delivery.list_failures = 3), &["delivery_failing"]),
+        (parts(|p| p.delivery.dead = 1), &["dead_letters"]),
+        (parts(|p| p.delivery.turns = vec![turn("quiet"), turn("waiting")]), &[]),
+        (parts(|p| p.delivery.turns = vec![turn("quiet"), turn("stuck")]), &["stuck_turns"]),
+        (parts(|p| p.roster.stale = true), &["roster_stale"]),
+        (parts(|p| p.backend.last_report_error = Some("no".to_owned())), &["report_failing"]),
+        (parts(|p| p.ledger.off = Some("no".to_owned())), &["ledger_off"]),
+        (parts(|p| p.disk.free_bytes = Some(100 << 20)), &[]),
+        (parts(|p| p.disk.free_bytes = Some((100 << 20) - 1)), &["disk_low"]),
+        (parts(|p| p.disk.free_bytes = None), &[]),
+        (parts(|p| p.backend.clock_ahead_ms = Some(-30_000)), &[]),
+        (parts(|p| p.backend.clock_ahead_ms = Some(-30_001)), &["clock_skew"]),
+        (parts(|p| p.backend.clock_ahead_ms = Some(30_001)), &["clock_skew"]),
+        (parts(|p| p.delivery.foreign_instance = Some("k1".to_owned())), &["foreign_instance"]),
+        (parts(|p| p.panics.recent = true), &["thread_panicked"]),
+    ];
+    for (number, (parts, expected)) in rows.into_iter().enumerate() {
+        assert_eq!(parts.reasons(), expected, "row {number}");
+        assert!(!parts.is_starting() && parts.missing().is_empty());
+    }
+    assert!(Parts::default().is_starting() && Parts::default().reasons().is_empty(), "nothing is known yet");
+    assert_eq!(Parts::default().missing(), ["backend", "delivery"]);
+    let moved = parts(|p| p.ledger.displaced = Some("no".to_owned()));
+    assert_eq!((moved.reasons(), moved.missing()), (vec!["state_dir_moved"], vec!["ledger"]));
+    assert_eq!(parts(|p| p.ledger.holds = true).missing(), ["ledger"], "what is begun could not be noted");
+}

@@ -1,0 +1,546 @@
+//! Every crash point, and every lost answer: the process dies before and after each call that it makes of anybody, and
+//! another one goes on from what the ledger has; or the call, or its answer, is lost on the way. The oracle is what the
+//! backend and the model have seen, never our own counts.
+
+use std::sync::Arc;
+
+use mission_control_runtime::clock::Clock as _;
+use mission_control_runtime::delivery::Job;
+use mission_control_runtime::gateway::{Reply, ToolCall};
+use mission_control_runtime::ledger::MemoryLedger;
+use mission_control_runtime::local::Options;
+use serde_json::{Value, json};
+
+use super::crashing_process::{Blow, Fate, Life, Meanwhile, Model, Orphan, Recovery, Script, live};
+use super::setup::Office;
+use crate::support::work::{job_of, notification_of};
+
+fn says(text: &str) -> Reply {
+    Reply { text: Some(text.to_owned()), ..Reply::default() }
+}
+
+fn calls(calls: &[(&str, Value)]) -> Reply {
+    let calls = calls.iter().enumerate().map(|(n, (name, arguments))| ToolCall {
+        call_id: format!("{name}-{n}"),
+        name: (*name).to_owned(),
+        arguments: arguments.to_string(),
+    });
+    Reply { calls: calls.collect(), ..Reply::default() }
+}
+
+fn answers(_: &Office, step: usize) -> Reply {
+    says(&format!("Answer {step}."))
+}
+
+fn says_yes(_: &Office, _: usize) -> Reply {
+    says("Yes.")
+}
+
+fn is_silent(_: &Office, _: usize) -> Reply {
+    Reply::default()
+}
+
+fn looks_and_writes(office: &Office, step: usize) -> Reply {
+    match step {
+        0 => calls(&[
+            ("task_load", json!({"taskId": office.task})),
+            ("document_upsert", json!({"title": "one", "content": "…", "type": "note"})),
+        ]),
+        _ => says("Done."),
+    }
+}
+
+/// Three rounds with every tool that must not be carried out twice, one of them meant twice.
+fn does_everything(office: &Office, step: usize) -> Reply {
+    let [other, doomed] = &office.others;
+    let twin = ("task_create", json!({"title": "twin", "description": "the same"}));
+    match step {
+        0 => calls(&[
+            twin.clone(),
+            twin,
+            ("document_upsert", json!({"title": "one", "content": "…", "type": "note"})),
+            ("task_message", json!({"taskId": other, "content": "Hello."})),
+        ]),
+        1 => calls(&[
+            ("task_update", json!({"taskId": other, "title": "renamed", "priority": 1})),
+            (
+                "response_request",
+                json!({"taskId": office.task, "recipientSlugs": ["ada"], "message": "Look."}),
+            ),
+            ("task_load", json!({"taskId": other})),
+            ("task_assign", json!({"taskId": other, "assigneeSlugs": ["ada"]})),
+        ]),
+        2 => calls(&[
+            ("task_delete", json!({"taskId": doomed, "reason": "a twin"})),
+            ("task_link_pr", json!({"taskId": other, "prNumber": 7})),
+            ("task_status", json!({"taskId": office.task, "status": "in_progress"})),
+        ]),
+        _ => says("All done."),
+    }
+}
+
+fn tells_a_long_story(_: &Office, _: usize) -> Reply {
+    let paragraph = |n: u32| format!("{n}{}", "x".repeat(60_000));
+    says(&[paragraph(0), paragraph(1), paragraph(2)].join("\n\n"))
+}
+
+/// A kind of delivery.
+struct Kind {
+    name: &'static str,
+    office: fn(Options) -> Office,
+    begins: fn(&Office) -> Job,
+    script: Script,
+    /// How many turns it takes at most, and how many messages: of what the model says, or as many notes.
+    turns: usize,
+    notes: usize,
+    /// What stands on the board in the end, counted.
+    board: fn(&Office) -> Value,
+    expected: fn() -> Value,
+}
+
+fn nothing(_: &Office) -> Value {
+    Value::Null
+}
+
+fn documents(office: &Office) -> Value {
+    json!(office.team.board.rows("documents").len())
+}
+
+/// Everything that [`does_everything`] does, as the backend's books have it.
+fn everything(office: &Office) -> Value {
+    let board = &office.team.board;
+    let [other, doomed] = &office.others;
+    let count =
+        |table: &str, fits: &dyn Fn(&Value) -> bool| board.rows(table).iter().filter(|row| fits(row)).count();
+    let other_row = board.row("tasks", other);
+    json!({
+        "twins": count("tasks", &|row| row["title"] == "twin"),
+        "documents": count("documents", &|_| true),
+        "hellos": count("messages", &|row| row["content"] == "Hello."),
+        "other": [other_row["title"], other_row["priority"]],
+        "requests": count("notifications", &|row| row["type"] == "response_request"),
+        "assignments": count("notifications", &|row| row["type"] == "assignment" && row["taskId"] == json!(other)),
+        "history": count("activities", &|row| row["type"] == "task_updated" && row["targetId"] == json!(other)),
+        "doomed": board.row("tasks", doomed)["status"],
+        "task": office.task()["status"],
+    })
+}
+
+const KINDS: [Kind; 6] = [
+    Kind {
+        name: "a plain answer",
+        office: Office::on,
+        begins: |office| office.mention("@ben?"),
+        script: answers,
+        turns: 1,
+        notes: 0,
+        board: nothing,
+        expected: || Value::Null,
+    },
+    Kind {
+        name: "an assignment",
+        office: Office::on,
+        begins: Office::assignment,
+        script: answers,
+        turns: 1,
+        notes: 0,
+        board: |office| office.task()["status"].clone(),
+        expected: || json!("in_progress"),
+    },
+    Kind {
+        name: "one round of tools",
+        office: Office::on,
+        begins: |office| office.mention("@ben, write it down"),
+        script: looks_and_writes,
+        turns: 2,
+        notes: 0,
+        board: documents,
+        expected: || json!(1),
+    },
+    Kind {
+        name: "three rounds of tools",
+        office: Office::of_the_lead,
+        begins: |office| office.mention("@lead, do everything"),
+        script: does_everything,
+        turns: 4,
+        notes: 0,
+        board: everything,
+        expected: || {
+            json!({"twins": 2, "documents": 1, "hellos": 1, "other": ["renamed", 1.0], "requests": 1, "assignments": 1,
+                "history": 2, "doomed": "archived", "task": "in_progress"})
+        },
+    },
+    Kind {
+        name: "an answer in three parts",
+        office: Office::on,
+        begins: |office| office.mention("@ben, the whole story"),
+        script: tells_a_long_story,
+        turns: 1,
+        notes: 0,
+        board: nothing,
+        expected: || Value::Null,
+    },
+    Kind {
+        name: "silence until the note",
+        office: Office::on,
+        begins: |office| office.mention("@ben?"),
+        script: is_silent,
+        turns: 3,
+        notes: 1,
+        board: nothing,
+        expected: || Value::Null,
+    },
+];
+
+/// All of [`does_everything`], over HTTP in one turn.
+fn calls_everything(office: &Office) -> Vec<(&'static str, Value)> {
+    let [other, doomed] = &office.others;
+    let twin = ("task-create", json!({"title": "twin", "description": "the same"}));
+    vec![
+        twin.clone(),
+        twin,
+        ("document", json!({"title": "one", "content": "…", "type": "note"})),
+        ("task-message", json!({"taskId": other, "content": "Hello."})),
+        ("task-load", json!({"taskId": other})),
+        ("task-update", json!({"taskId": other, "title": "renamed", "priority": 1})),
+        ("response-request", json!({"recipientSlugs": ["ada"], "message": "Look."})),
+        ("task-assign", json!({"taskId": other, "assigneeSlugs": ["ada"]})),
+        ("task-delete", json!({"taskId": doomed, "reason": "a twin"})),
+        ("task-link-pr", json!({"taskId": other, "prNumber": 7})),
+        ("task-status", json!({"status": "in_progress"})),
+    ]
+}
+
+/// A delivery whose tools come over HTTP.
+const CALLING: Kind = Kind {
+    name: "everything over HTTP",
+    office: Office::of_the_lead,
+    begins: |office| office.mention("@lead, do everything"),
+    script: answers,
+    turns: 1,
+    notes: 0,
+    board: everything,
+    expected: || {
+        json!({"twins": 2, "documents": 1, "hellos": 1, "other": ["renamed", 1.0], "requests": 1, "assignments": 1,
+            "history": 2, "doomed": "archived", "task": "in_progress"})
+    },
+};
+
+/// What a run came to.
+struct Run {
+    office: Arc<Office>,
+    model: Model,
+    job: Job,
+    /// Calls of the first process.
+    calls: usize,
+}
+
+/// What happens to the processes, one after another, and how many of the notes that nobody waited for outlive them.
+struct Story {
+    fates: [Option<Fate>; 2],
+    survive: usize,
+    meanwhile: Option<(usize, Meanwhile)>,
+}
+
+impl Story {
+    fn of(fate: Option<Fate>, survive: usize) -> Self {
+        Self { fates: [fate, None], survive, meanwhile: None }
+    }
+}
+
+/// Meets its fates, and goes on in another process whenever it must.
+fn run((office, begins): (Office, fn(&Office) -> Job), model: Model, story: Story) -> Run {
+    let job = begins(&office);
+    run_job(Arc::new(office), job, model, story)
+}
+
+fn run_job(office: Arc<Office>, mut job: Job, model: Model, story: Story) -> Run {
+    let paper = Arc::new(MemoryLedger::default());
+    let mut row = notification_of(&job).clone();
+    let [first, second] = story.fates;
+    let life = Life::new(first, story.meanwhile);
+    let mut lives = [Life::new(second, None), Life::new(None, None)].into_iter();
+    let mut current = life.clone();
+    while !live(&office, &model, &paper, &mut job, &current) {
+        let left =
+            paper.crash(story.survive).into_iter().find(|left| left.work.id.as_str() == row.id.as_str());
+        let record = left.map(|left| left.record);
+        // What the ledger does not know and the backend no longer lists is nobody's business any more.
+        let Some(mut record) = record.or_else(|| (!office.is_delivered(&job)).then(Default::default)) else {
+            break;
+        };
+        record.recalled(office.team.board.clock().now());
+        // The next process has it as it is listed then.
+        let now = office.team.board.row("notifications", row.id.as_str());
+        row.read_at = serde_json::from_value(now["readAt"].clone()).unwrap();
+        job = job_of(&row, record);
+        current = lives.next().expect("nothing happens to the third one");
+    }
+    Run { office, model, job, calls: life.calls() }
+}
+
+impl Run {
+    /// Nothing is lost, nothing is said twice, no tool has done anything twice, and no turn was paid twice.
+    fn is_right(&self, what: &str, kind: &Kind, turns: usize) {
+        let (paid, wrong) = self.model.turns();
+        assert!(wrong.is_empty() && paid <= turns, "{what}: {paid} turns, {wrong:?}");
+        self.says_it_once(what, kind.notes);
+        assert_eq!((kind.board)(&self.office), (kind.expected)(), "{what}");
+    }
+
+    fn says_it_once(&self, what: &str, notes: usize) {
+        let posted = self.office.messages_of_ben().into_iter();
+        let posted: Vec<String> = posted
+            .filter(|row| row["taskId"] == json!(self.office.task))
+            .map(|row| row["content"].as_str().unwrap().to_owned())
+            .collect();
+        let (told, said): (Vec<_>, Vec<_>) =
+            posted.into_iter().partition(|text| text.starts_with("*(Automatic note"));
+        let parts = self
+            .model
+            .said()
+            .into_iter()
+            .flat_map(|text| text.split("\n\n").map(str::to_owned).collect::<Vec<_>>());
+        let short = |text: &String| text.chars().take(20).collect::<String>();
+        let (said, parts): (Vec<_>, Vec<_>) =
+            (said.iter().map(short).collect(), parts.map(|text| short(&text)).collect());
+        assert_eq!((told.len(), said), (notes, parts), "{what}");
+        assert!(self.office.is_delivered(&self.job), "{what}");
+    }
+}
+
+/// How many calls the process makes that nothing happens to.
+fn length(kind: &Kind, options: Options) -> usize {
+    let run = run(((kind.office)(options), kind.begins), Model::new(kind.script, None), Story::of(None, 0));
+    run.is_right(kind.name, kind, kind.turns);
+    run.calls
+}
+
+/// As the backend is hosted, with its defects; and so that it hides its reasons, too.
+const PLAIN: Options = Options { original: true, redact: false };
+const REDACTED: Options = Options { original: true, redact: true };
+
+#[test]
+fn whoever_dies_when_and_whatever_is_lost_everything_happens_once() {
+    dies_everywhere(PLAIN);
+}
+
+#[test]
+fn the_same_where_reasons_are_hidden() {
+    dies_everywhere(REDACTED);
+}
+
+fn dies_everywhere(options: Options) {
+    let mut points = 0;
+    for kind in &KINDS {
+        for at in 0..length(kind, options) {
+            for blow in Blow::ALL {
+                for survive in [0, 1, usize::MAX] {
+                    let fate = Fate { at, blow };
+                    let what = format!("{}, {fate:?}, {survive} unwaited notes survive", kind.name);
+                    let model = Model::new(kind.script, None);
+                    let story = Story::of(Some(fate), survive);
+                    let run = run(((kind.office)(options), kind.begins), model, story);
+                    run.is_right(&what, kind, kind.turns);
+                    points += 1;
+                    if matches!(blow, Blow::AnswerLost | Blow::CallLost) {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+    assert!(points > 400, "{points} points");
+}
+
+/// The gateway breaks down in the middle of each turn; and then our process, too, at each of its calls.
+#[test]
+fn a_gateway_that_breaks_down_in_the_middle_repeats_nothing() {
+    breaks_down_everywhere(PLAIN);
+}
+
+#[test]
+fn nor_does_it_where_reasons_are_hidden() {
+    breaks_down_everywhere(REDACTED);
+}
+
+fn breaks_down_everywhere(options: Options) {
+    for kind in KINDS.iter().filter(|kind| kind.notes == 0) {
+        for breaks in 1..=kind.turns {
+            for recovery in [Recovery::Itself, Recovery::None] {
+                let model = || Model::new(kind.script, Some((breaks, recovery)));
+                let whole = run(((kind.office)(options), kind.begins), model(), Story::of(None, 0));
+                for at in 0..whole.calls {
+                    for blow in [Blow::DiesBefore, Blow::DiesAfter] {
+                        let fate = Fate { at, blow };
+                        let what = format!("{}, turn {breaks} breaks, {recovery:?}, {fate:?}", kind.name);
+                        let story = Story::of(Some(fate), 0);
+                        let run = run(((kind.office)(options), kind.begins), model(), story);
+                        if recovery == Recovery::Itself {
+                            // The agent answers without its tools: what it had not done by then stays undone.
+                            run.says_it_once(&what, 0);
+                            assert!(run.model.turns().1.is_empty(), "{what}");
+                            continue;
+                        }
+                        // The turn that broke, and what the model does again behind it.
+                        run.is_right(&what, kind, kind.turns + 2);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The same of tools that are called over HTTP: the process dies before and behind each of its calls, those of its
+/// agents' calls among them, or an answer is lost there; and the turn goes on at the gateway, or ends.
+#[test]
+fn tools_over_http_happen_once_whoever_dies_when() {
+    for options in [PLAIN, REDACTED] {
+        for orphan in [Orphan::GoesOn, Orphan::Ends] {
+            let model = || Model::new(CALLING.script, None).calling(calls_everything, orphan);
+            let calls = {
+                let run = run(((CALLING.office)(options), CALLING.begins), model(), Story::of(None, 0));
+                run.is_right(CALLING.name, &CALLING, 1);
+                run.calls
+            };
+            assert!(calls > 20, "{calls} calls");
+            for at in 0..calls {
+                for blow in Blow::ALL {
+                    for survive in [0, 1, usize::MAX] {
+                        let fate = Fate { at, blow };
+                        let what =
+                            format!("{options:?}, {orphan:?}, {fate:?}, {survive} unwaited notes survive");
+                        let story = Story::of(Some(fate), survive);
+                        let run = run(((CALLING.office)(options), CALLING.begins), model(), story);
+                        run.is_right(&what, &CALLING, 2);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The gateway breaks down in the middle of such a turn, and our process, too, at each of its calls.
+#[test]
+fn a_turn_with_calls_over_http_that_breaks_in_the_middle_repeats_nothing() {
+    for options in [PLAIN, REDACTED] {
+        let broken = Some((1, Recovery::None));
+        let model = || Model::new(CALLING.script, broken).calling(calls_everything, Orphan::Ends);
+        let whole = run(((CALLING.office)(options), CALLING.begins), model(), Story::of(None, 0));
+        whole.is_right("nobody dies", &CALLING, 2);
+        for at in 0..whole.calls {
+            for blow in Blow::ALL {
+                let fate = Fate { at, blow };
+                let story = Story::of(Some(fate), 0);
+                let run = run(((CALLING.office)(options), CALLING.begins), model(), story);
+                run.is_right(&format!("{options:?}, {fate:?}"), &CALLING, 3);
+            }
+        }
+    }
+}
+
+/// A person stops the work right before each call of the process, and the process may die at each of its calls. The row
+/// ends: with one answer or with none, and no turn is sent and no tool carried out a second time.
+#[test]
+fn a_stop_at_any_moment_leaves_one_outcome() {
+    for kind in [&KINDS[0], &KINDS[2]] {
+        let calls = length(kind, PLAIN);
+        let mut stopped = 0;
+        for stops in 0..calls {
+            let fates = (0..calls + 2)
+                .flat_map(|at| [Blow::DiesBefore, Blow::DiesAfter].map(|blow| Some(Fate { at, blow })));
+            for (fate, survive) in fates.chain([None]).flat_map(|fate| [(fate, 0), (fate, usize::MAX)]) {
+                let what = format!("{}, stopped before call {stops}, {fate:?}, {survive}", kind.name);
+                let office = Arc::new((kind.office)(PLAIN));
+                let job = (kind.begins)(&office);
+                let board = office.clone();
+                let person: Meanwhile = Arc::new(move || {
+                    board.team.board.person("tasks:pauseAgents", json!({"taskId": board.task})).unwrap();
+                });
+                let story = Story { meanwhile: Some((stops, person)), ..Story::of(fate, survive) };
+                let run = run_job(office.clone(), job, Model::new(kind.script, None), story);
+                let (paid, wrong) = run.model.turns();
+                assert!(wrong.is_empty() && paid <= kind.turns, "{what}: {paid} turns, {wrong:?}");
+                let (said, papers) =
+                    (office.messages_of_ben().len(), office.team.board.rows("documents").len());
+                assert!(said <= 1 && papers <= 1, "{what}: {said} messages, {papers} documents");
+                assert!(office.is_delivered(&run.job), "{what}");
+                stopped += usize::from(said == 0);
+            }
+        }
+        assert!(stopped > 0, "{}: the stop never counted", kind.name);
+    }
+}
+
+/// W-1: a message arrives right before each call of the process, and the process may die at each of its calls. The
+/// message is heard, and whatever is answered to it stands in the thread: the backend's own de-duplication swallows
+/// nothing (contract D1, D2).
+#[test]
+fn a_message_that_arrives_at_any_moment_is_heard_and_answered() {
+    for options in [PLAIN, REDACTED] {
+        a_message_arrives_everywhere(options);
+    }
+}
+
+fn a_message_arrives_everywhere(options: Options) {
+    let begins: fn(&Office) -> Job = |office| office.update("first words");
+    let calls = {
+        let run = run((Office::on(options), begins), Model::new(answers, None), Story::of(None, 0));
+        run.says_it_once("no message arrives", 0);
+        run.calls
+    };
+    let scripts: &[Script] = if options.redact { &[answers] } else { &[answers, looks_and_writes, says_yes] };
+    for script in scripts.iter().copied() {
+        for arrives in 0..calls + 3 {
+            let fates = (0..2 * calls + 4).flat_map(|at| Blow::ALL.map(|blow| Some(Fate { at, blow })));
+            for fate in fates.chain([None]) {
+                let what = format!("a message arrives before call {arrives}, {fate:?}");
+                let office = Arc::new(Office::on(options));
+                let job = begins(&office);
+                let board = office.clone();
+                let person: Meanwhile =
+                    Arc::new(move || drop(board.team.board.person_says(&board.task, "second words")));
+                let model = Model::new(script, None);
+                let story = Story { meanwhile: Some((arrives, person)), ..Story::of(fate, usize::MAX) };
+                let run = run_job(office.clone(), job, model, story);
+                run.says_it_once(&what, 0);
+                assert!(run.model.turns().1.is_empty(), "{what}");
+                let came =
+                    office.team.board.rows("messages").iter().any(|row| row["content"] == "second words");
+                let waits = office.team.board.rows("notifications").iter().any(|row| {
+                    row["type"] == "thread_update"
+                        && row.get("deliveredAt").is_none()
+                        && row["recipientId"] == json!(office.ben)
+                });
+                assert!(!came || waits || run.model.heard().contains("second words"), "{what}");
+            }
+        }
+    }
+}
+
+/// Two blows: one process dies, and so does the next, or it loses an answer. A part of all pairs, spread evenly; a failing
+/// one prints itself.
+#[test]
+fn whoever_dies_twice_everything_happens_once() {
+    const EVERY: usize = 31;
+    let mut pairs = 0;
+    for kind in &KINDS {
+        for at in 0..length(kind, PLAIN) {
+            for blow in [Blow::DiesBefore, Blow::DiesAfter] {
+                for (second_at, second_blow) in (0..9).flat_map(|at| Blow::ALL.map(|blow| (at, blow))) {
+                    pairs += 1;
+                    if pairs % EVERY != 0 {
+                        continue;
+                    }
+                    let fates = [Some(Fate { at, blow }), Some(Fate { at: second_at, blow: second_blow })];
+                    let survive = if pairs % 2 == 0 { 0 } else { usize::MAX };
+                    let what = format!("{}, {fates:?}, {survive} unwaited notes survive", kind.name);
+                    let story = Story { fates, ..Story::of(None, survive) };
+                    let run = run(((kind.office)(PLAIN), kind.begins), Model::new(kind.script, None), story);
+                    run.is_right(&what, kind, kind.turns);
+                }
+            }
+        }
+    }
+    assert!(pairs / EVERY > 100, "{pairs} pairs");
+}

@@ -1,0 +1,471 @@
+//! A process that can die, and lose answers, at each of its calls; and a model whose sessions outlive it.
+
+use mission_control_runtime::convex::{self, Call, CallError, Convex, Ran};
+use mission_control_runtime::delivery::deliver::deliver;
+use mission_control_runtime::delivery::deps::{AnswerCounter, DeliveryDeps, RecentIds, Rules};
+use mission_control_runtime::delivery::inflight::InFlight;
+use mission_control_runtime::delivery::journal::{Journal, JournalError, Note, Wait};
+use mission_control_runtime::delivery::provider_cooldown::ProviderCooldown;
+use mission_control_runtime::delivery::retry::Budget;
+use mission_control_runtime::delivery::{Job, Outcome};
+use mission_control_runtime::gateway::history::{Running, TurnMark, Waiting};
+use mission_control_runtime::gateway::{
+    Class, Gateway, GatewayError, Input, Progress, Recovered, Reply, Turn, Why,
+};
+use mission_control_runtime::heartbeat::keeper::Keeper;
+use mission_control_runtime::http::agent_api::network_guard::NetworkGuard;
+use mission_control_runtime::http::agent_api::{AgentApi, AgentApiSetup};
+use mission_control_runtime::http::message::{Header, Method, Request};
+use mission_control_runtime::http::routes::AgentEndpoint;
+use mission_control_runtime::ledger::MemoryLedger;
+use mission_control_runtime::metrics::Metrics;
+use mission_control_runtime::mission::Mission;
+use mission_control_runtime::model::{AccountId, NoResponseNote, SessionKey, SessionScope};
+use mission_control_runtime::roster;
+use mission_control_runtime::secret::Secret;
+use serde_json::Value;
+use serde_json::value::RawValue;
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use super::setup::Office;
+
+/// What happens at one call of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Blow {
+    /// The process dies before it makes it.
+    DiesBefore,
+    /// The process dies behind it, and has not heard the answer.
+    DiesAfter,
+    /// It is done, and its answer is lost.
+    AnswerLost,
+    /// It is not done, and that cannot be told from the one before.
+    CallLost,
+}
+
+impl Blow {
+    pub(super) const ALL: [Self; 4] = [Self::DiesBefore, Self::DiesAfter, Self::AnswerLost, Self::CallLost];
+}
+
+/// What happens at which call.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fate {
+    pub(super) at: usize,
+    pub(super) blow: Blow,
+}
+
+/// What others do on the board.
+pub(super) type Meanwhile = Arc<dyn Fn() + Send + Sync>;
+
+/// The life of one process: everything it does of the outside passes here.
+pub(super) struct Life {
+    fate: Option<Fate>,
+    /// What happens right before which call.
+    meanwhile: Option<(usize, Meanwhile)>,
+    calls: AtomicUsize,
+}
+
+impl Life {
+    pub(super) fn new(fate: Option<Fate>, meanwhile: Option<(usize, Meanwhile)>) -> Arc<Self> {
+        Arc::new(Self { fate, meanwhile, calls: AtomicUsize::new(0) })
+    }
+
+    /// How many calls it made.
+    pub(super) fn calls(&self) -> usize {
+        self.calls.load(Ordering::SeqCst)
+    }
+
+    fn is_over(&self) -> bool {
+        let deadly = |fate: &Fate| matches!(fate.blow, Blow::DiesBefore | Blow::DiesAfter);
+        self.fate.filter(deadly).is_some_and(|fate| self.calls() > fate.at)
+    }
+
+    /// One call: it is made, unless the process is dead, dies before it, or it gets lost.
+    fn call<T, E>(&self, make: impl FnOnce() -> Result<T, E>, lost: impl FnOnce() -> E) -> Result<T, E> {
+        if self.is_over() {
+            dies("it is dead");
+        }
+        let number = self.calls.fetch_add(1, Ordering::SeqCst);
+        if let Some((at, happens)) = &self.meanwhile
+            && *at == number
+        {
+            happens();
+        }
+        match self.fate.filter(|fate| fate.at == number).map(|fate| fate.blow) {
+            None => make(),
+            Some(Blow::DiesBefore) => dies("before a call"),
+            Some(Blow::DiesAfter) => {
+                drop(make());
+                dies("behind a call")
+            }
+            Some(Blow::AnswerLost) => {
+                drop(make());
+                Err(lost())
+            }
+            Some(Blow::CallLost) => Err(lost()),
+        }
+    }
+}
+
+/// Without a word in the log: thousands die.
+fn dies(when: &'static str) -> ! {
+    std::panic::resume_unwind(Box::new(when))
+}
+
+struct MortalBackend(Arc<Life>, Arc<Office>);
+
+impl Convex for MortalBackend {
+    fn call(&self, call: &Call<'_>) -> Result<Box<RawValue>, CallError> {
+        let Self(life, office) = self;
+        let lost = || {
+            let class = if call.may_repeat { convex::Class::Transient } else { convex::Class::Ambiguous };
+            let mut error = CallError::new(class, convex::Why::LostAnswer, "", "the answer was lost");
+            error.ran = Ran::Maybe;
+            error
+        };
+        office.team.board.pass(1);
+        life.call(|| office.backend.call(call), lost)
+    }
+}
+
+/// What the gateway does of itself after it has lost a turn in the middle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Recovery {
+    /// It resumes the turn, and the agent answers without our tools.
+    Itself,
+    /// It does nothing: what was said is there, and no answer.
+    None,
+}
+
+/// What the model does over HTTP in a turn: endpoints and bodies.
+pub(super) type Errands = fn(&Office) -> Vec<(&'static str, Value)>;
+
+/// What becomes of a turn whose client has died.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Orphan {
+    /// It goes on, and asks again what it was not told.
+    GoesOn,
+    /// It ends, and is sent again as a whole.
+    Ends,
+}
+
+/// What the model says at which of its steps.
+pub(super) type Script = fn(&Office, usize) -> Reply;
+
+/// The model: what it says, and what it has been told.
+pub(super) struct Model {
+    script: Script,
+    /// What it does over HTTP in each of its turns, and what becomes of a turn whose client has died.
+    errands: Option<(Errands, Orphan)>,
+    /// In which of its turns the gateway breaks down.
+    breaks: Option<(usize, Recovery)>,
+    state: Mutex<Memory>,
+}
+
+#[derive(Default)]
+struct Memory {
+    step: usize,
+    turns: usize,
+    /// By what a turn is known in a history, in the order of their coming, and its reply.
+    told: Vec<(String, Option<Reply>)>,
+    resuming: HashMap<String, u32>,
+    wrong: Vec<String>,
+    /// How many of its errands it knows to be done in the turn that runs.
+    errand: usize,
+    /// What was said to people.
+    said: Vec<String>,
+    heard: Vec<String>,
+}
+
+impl Model {
+    pub(super) fn new(script: Script, breaks: Option<(usize, Recovery)>) -> Self {
+        Self { script, breaks, errands: None, state: Mutex::default() }
+    }
+
+    /// The same, and it calls over HTTP in its turns.
+    pub(super) fn calling(self, errands: Errands, orphan: Orphan) -> Self {
+        Self { errands: Some((errands, orphan)), ..self }
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, Memory> {
+        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// What it has said to people, in order.
+    pub(super) fn said(&self) -> Vec<String> {
+        self.state().said.clone()
+    }
+
+    /// What it was told in turns that it has answered.
+    pub(super) fn heard(&self) -> String {
+        self.state().heard.concat()
+    }
+
+    /// Turns that were paid for, and what should not have happened.
+    pub(super) fn turns(&self) -> (usize, Vec<String>) {
+        let state = self.state();
+        (state.turns, state.wrong.clone())
+    }
+
+    fn turn(
+        &self,
+        office: &Office,
+        key: String,
+        input: &str,
+        phone: &Phone<'_>,
+    ) -> Result<Reply, GatewayError> {
+        let mut state = self.state();
+        let before = state.told.iter().rev().find(|(told, _)| *told == key).map(|(_, reply)| reply.is_some());
+        match before {
+            Some(true) => state.wrong.push(format!("{key} was answered and is sent again")),
+            // What was interrupted is begun again: the model repeats its last calls, under other ids.
+            Some(false) => state.step = state.step.saturating_sub(1),
+            None => {}
+        }
+        state.turns += 1;
+        let turn = state.turns;
+        let breaks = self.breaks.is_some_and(|(at, _)| at == turn);
+        if let Some((errands, _)) = self.errands {
+            state.told.push((key.clone(), None));
+            state.errand = 0;
+            drop(state);
+            let errands = errands(office);
+            let most = if breaks { errands.len() / 2 } else { errands.len() };
+            self.run_errands(&errands[..most], phone);
+            state = self.state();
+        }
+        if breaks {
+            state.told.push((key, None));
+            return Err(lost());
+        }
+        let mut reply = (self.script)(office, state.step);
+        state.step += 1;
+        for call in &mut reply.calls {
+            call.call_id = format!("{}-{turn}", call.call_id);
+        }
+        state.heard.push(input.to_owned());
+        state.said.extend(reply.text.clone());
+        state.told.push((key, Some(reply.clone())));
+        Ok(reply)
+    }
+
+    /// Goes on with its errands, as stubborn as a good agent.
+    fn run_errands(&self, errands: &[(&'static str, Value)], phone: &Phone<'_>) {
+        loop {
+            let at = self.state().errand;
+            let Some((endpoint, body)) = errands.get(at) else { return };
+            let said = (0..5).map(|_| phone.call(endpoint, body)).find(|(status, _)| *status < 500);
+            let mut state = self.state();
+            match said {
+                Some((200, _)) => {}
+                other => state.wrong.push(format!("{endpoint} {body}: {other:?}")),
+            }
+            state.errand += 1;
+        }
+    }
+
+    /// A turn whose client has died in the middle goes on, or ends with it.
+    fn recover_orphan(&self, office: &Office, key: &str, phone: &Phone<'_>) -> Option<Recovered> {
+        let (errands, orphan) = self.errands.filter(|_| self.breaks.is_none())?;
+        let is_open = |(told, reply): &(String, Option<Reply>)| told == key && reply.is_none();
+        if !self.state().told.last().is_some_and(is_open) {
+            return None;
+        }
+        if orphan == Orphan::Ends {
+            return Some(Recovered::Absent { marker_seen: true });
+        }
+        self.run_errands(&errands(office), phone);
+        let mut state = self.state();
+        let reply = (self.script)(office, state.step);
+        state.step += 1;
+        state.said.extend(reply.text.clone());
+        state.told.push((key.to_owned(), Some(reply.clone())));
+        Some(Recovered::Answered(reply))
+    }
+
+    fn recover(&self, office: &Office, key: &str, phone: &Phone<'_>) -> Recovered {
+        if let Some(recovered) = self.recover_orphan(office, key, phone) {
+            return recovered;
+        }
+        let mut state = self.state();
+        let known = state.told.iter().rev().find(|(told, _)| told == key).map(|(_, reply)| reply.clone());
+        match known {
+            None => Recovered::Absent { marker_seen: false },
+            Some(Some(reply)) if !reply.calls.is_empty() => Recovered::Calls(reply),
+            Some(Some(reply)) if reply.text.is_some() => Recovered::Answered(reply),
+            Some(Some(_)) => Recovered::Silent,
+            Some(None) if self.breaks.is_some_and(|(_, recovery)| recovery == Recovery::None) => {
+                Recovered::Absent { marker_seen: true }
+            }
+            Some(None) => {
+                let looks = state.resuming.entry(key.to_owned()).or_default();
+                *looks += 1;
+                if *looks < 3 {
+                    let why = Waiting::Resuming;
+                    return Recovered::Running(Running { again_in: Duration::ZERO, why, last: Some(3) });
+                }
+                // The first step in which it only speaks: its tools are gone.
+                let steps = (state.step..).map(|step| (self.script)(office, step));
+                let reply = steps.into_iter().find(|reply| reply.calls.is_empty()).unwrap();
+                if *state.resuming.get(key).unwrap() == 3 {
+                    state.said.extend(reply.text.clone());
+                    state.turns += 1;
+                }
+                Recovered::Elsewhere(reply)
+            }
+        }
+    }
+}
+
+fn lost() -> GatewayError {
+    GatewayError::new(Class::Lost, Why::LostAnswer, None)
+}
+
+struct MortalGateway<'a>(Arc<Life>, &'a Model, &'a Office, &'a AgentApi);
+
+/// How an agent reaches the process that lives now, in one of its sessions.
+struct Phone<'a>(&'a AgentApi, &'a SessionKey);
+
+impl Phone<'_> {
+    fn call(&self, endpoint: &str, body: &Value) -> (u16, String) {
+        let Self(api, session) = self;
+        let headers = ["Host: localhost".to_owned(), format!("x-openclaw-session-key: {}", session.expose())];
+        let request = Request::new(Method::Post, format!("/agent/{endpoint}"))
+            .with_headers(headers.map(|line| line.parse::<Header>().unwrap()))
+            .with_peer(([127, 0, 0, 1], 9).into())
+            .with_body(body.to_string());
+        let reply = api.answer(AgentEndpoint::named(endpoint).unwrap(), &request);
+        (reply.status(), String::from_utf8_lossy(reply.body().unwrap()).into_owned())
+    }
+}
+
+impl Gateway for MortalGateway<'_> {
+    fn turn(&self, turn: &Turn<'_>, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Reply, GatewayError> {
+        let Self(life, model, office, api) = self;
+        let phone = Phone(api, turn.session);
+        let (key, input) = match turn.input {
+            Input::Message(text) => (text[..=text.find(']').unwrap()].to_owned(), text.to_owned()),
+            Input::Outputs(outputs) => {
+                (key_of(outputs.iter().map(|output| output.call_id.as_str())), String::new())
+            }
+        };
+        let reply = life.call(|| model.turn(office, key, &input, &phone), lost)?;
+        progress(Progress::TurnAccepted("resp_1"));
+        Ok(reply)
+    }
+
+    fn recover(&self, session: &SessionKey, _: &str, mark: &TurnMark<'_>) -> Result<Recovered, GatewayError> {
+        let Self(life, model, office, api) = self;
+        let phone = Phone(api, session);
+        let key = match mark.outputs {
+            [] => mark.marker.to_owned(),
+            outputs => key_of(outputs.iter().map(|output| output.call_id.as_str())),
+        };
+        let nobody_looks = || GatewayError::new(Class::Closed, Why::Unreachable, None);
+        life.call(|| Ok(model.recover(office, &key, &phone)), nobody_looks)
+    }
+
+    fn abort(&self, _: &SessionKey, _: &str, _: Option<&str>) -> Result<bool, GatewayError> {
+        // No run outlives its client here.
+        let nobody_ends = || GatewayError::new(Class::Closed, Why::Unreachable, None);
+        self.0.call(|| Ok(false), nobody_ends)
+    }
+}
+
+fn key_of<'a>(ids: impl Iterator<Item = &'a str>) -> String {
+    ids.collect::<Vec<_>>().join(" ")
+}
+
+struct MortalJournal(Arc<Life>, Arc<MemoryLedger>);
+
+impl Journal for MortalJournal {
+    fn note(&self, note: &Note<'_>, wait: Wait) -> Result<(), JournalError> {
+        if self.0.is_over() { Ok(()) } else { self.1.note(note, wait) }
+    }
+}
+
+/// One process works on the job until it is over; whether it comes that far before it dies.
+pub(super) fn live(
+    office: &Arc<Office>,
+    model: &Model,
+    paper: &Arc<MemoryLedger>,
+    job: &mut Job,
+    life: &Arc<Life>,
+) -> bool {
+    let convex = Arc::new(MortalBackend(life.clone(), office.clone()));
+    let board = &office.team.board;
+    let sure = Mission::new(
+        Arc::new(office.backend.clone()),
+        AccountId::new(&board.account),
+        Secret::new(&board.token),
+    );
+    let mission = Mission::new(convex, AccountId::new(&board.account), Secret::new(&board.token));
+    let journal = Arc::new(MortalJournal(life.clone(), paper.clone()));
+    let (made, clock) = (Arc::new(RecentIds::default()), board.clock());
+    let inflight = InFlight::new(crossbeam_channel::bounded(1).0);
+    inflight.resume(&job.work, &mut job.record);
+    job.record.effects.all_made().iter().for_each(|id| made.add(id.clone()));
+    let rules = Rules {
+        client_tools: true,
+        session_tokens: false,
+        base_url: "http://127.0.0.1:1".to_owned(),
+        rounds_max: 8,
+        calls_max: 32,
+        silence_max: Duration::from_mins(15),
+        budget: Budget::default(),
+        notes: NoResponseNote::default(),
+    };
+    let (team, answers) = (roster::Team::default(), AnswerCounter::default());
+    team.fetch(&sure).unwrap();
+    let time = office.clone();
+    let api = AgentApi::new(AgentApiSetup {
+        mission: mission.clone(),
+        team: team.clone(),
+        sessions: office.sessions.clone(),
+        inflight: inflight.clone(),
+        journal: journal.clone(),
+        made: made.clone(),
+        clock: Arc::new(board.clock()),
+        stir: Box::new(|| ()),
+        wait: Box::new(move |pause| time.team.board.pass(i64::try_from(pause.as_millis()).unwrap())),
+        guard: NetworkGuard::default(),
+        tokens: false,
+        calls_max: 32,
+        redactor: Arc::default(),
+        metrics: Arc::new(Metrics::new([])),
+        wakes: Arc::new(Keeper::in_memory(&AccountId::new(&board.account), String::new())),
+        main_session: "main".to_owned(),
+        session_scope: SessionScope::default(),
+    });
+    let gateway = MortalGateway(life.clone(), model, office, &api);
+    let desk = DeliveryDeps {
+        mission: &mission,
+        gateway: &gateway,
+        team: &team,
+        stir: &|| (),
+        taken: &|_| (),
+        answers: &answers,
+        cooldown: &ProviderCooldown::default(),
+        made: &made,
+        clock: &clock,
+        inflight: &inflight,
+        sessions: &office.sessions,
+        journal: &*journal,
+        rules: &rules,
+        metrics: &Metrics::new([]),
+    };
+    for _ in 0..30 {
+        match catch_unwind(AssertUnwindSafe(|| deliver(job, &desk))) {
+            Ok(Outcome::Closed(_)) if !life.is_over() => return true,
+            _ if life.is_over() => return false,
+            Ok(Outcome::Again { pause, .. }) => {
+                board.pass(pause.map_or(0, |pause| i64::try_from(pause.as_millis()).unwrap()));
+            }
+            Ok(Outcome::Closed(_)) | Err(_) => {}
+        }
+    }
+    panic!("it comes to no end: {:?}", job.record);
+}

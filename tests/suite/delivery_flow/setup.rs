@@ -1,0 +1,216 @@
+//! A board with a task and an agent on it, and a desk to deliver from.
+
+use mission_control_runtime::convex::Convex;
+use mission_control_runtime::delivery::deliver::deliver;
+use mission_control_runtime::delivery::deps::{AnswerCounter, DeliveryDeps, RecentIds, Rules};
+use mission_control_runtime::delivery::inflight::InFlight;
+use mission_control_runtime::delivery::journal::Journal;
+use mission_control_runtime::delivery::provider_cooldown::ProviderCooldown;
+use mission_control_runtime::delivery::retry::Budget;
+use mission_control_runtime::delivery::{Job, Outcome, Record};
+use mission_control_runtime::ledger::MemoryLedger;
+use mission_control_runtime::local::Options;
+use mission_control_runtime::metrics::Metrics;
+use mission_control_runtime::mission::Mission;
+use mission_control_runtime::model::{AccountId, NoResponseNote};
+use mission_control_runtime::roster;
+use mission_control_runtime::secret::Secret;
+use mission_control_runtime::sessions::Sessions;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use crate::support::direct::Direct;
+use crate::support::played::Played;
+use crate::support::team::Team;
+use crate::support::work::job_of;
+
+pub(super) struct Office {
+    pub(super) team: Team,
+    pub(super) backend: Direct,
+    pub(super) gateway: Played,
+    /// The agent on the task.
+    pub(super) ben: String,
+    pub(super) task: String,
+    /// Two tasks beside it.
+    pub(super) others: [String; 2],
+    /// How many turns were answered, of whomever.
+    pub(super) answers: AnswerCounter,
+    /// Whose key is refused.
+    cooldown: ProviderCooldown,
+    /// Where every step is noted.
+    pub(super) paper: MemoryLedger,
+    /// The sessions that were issued, in which an agent may call over HTTP.
+    pub(super) sessions: Arc<Sessions>,
+    /// Which turns are under way in this process.
+    inflight: InFlight,
+    stirred: AtomicUsize,
+}
+
+impl Office {
+    pub(super) fn new() -> Self {
+        Self::at(Team::unserved(Options::default()))
+    }
+
+    /// On the backend as it is hosted, with its defects.
+    pub(super) fn original() -> Self {
+        Self::on(Options { original: true, ..Options::default() })
+    }
+
+    /// On such a backend.
+    pub(super) fn on(options: Options) -> Self {
+        Self::at(Team::unserved(options))
+    }
+
+    /// The same, and the orchestrator in Ben's place.
+    pub(super) fn of_the_lead(options: Options) -> Self {
+        let team = Team::unserved(options);
+        let lead = team.lead.clone();
+        Self::with(team, lead)
+    }
+
+    fn at(team: Team) -> Self {
+        let ben = team.ben.clone();
+        Self::with(team, ben)
+    }
+
+    fn with(team: Team, ben: String) -> Self {
+        let others = [team.task("inbox", &[]), team.task("inbox", &[])];
+        let task = team.task("assigned", &[&ben]);
+        team.board.follows(&task, "agent", &ben);
+        let backend = Direct::new(team.board.engine.clone());
+        let sessions = Arc::new(Sessions::in_memory(AccountId::new(&team.board.account)));
+        Self {
+            team,
+            backend,
+            gateway: Played::default(),
+            ben,
+            task,
+            others,
+            answers: AnswerCounter::default(),
+            cooldown: ProviderCooldown::default(),
+            paper: MemoryLedger::default(),
+            sessions,
+            inflight: InFlight::new(crossbeam_channel::bounded(1).0),
+            stirred: AtomicUsize::new(0),
+        }
+    }
+
+    /// The person names Ben.
+    pub(super) fn mention(&self, words: &str) -> Job {
+        self.team.board.person_says(&self.task, words);
+        self.job("mention")
+    }
+
+    /// The person writes in the thread that Ben follows.
+    pub(super) fn update(&self, words: &str) -> Job {
+        self.team.board.person_says(&self.task, words);
+        self.job("thread_update")
+    }
+
+    pub(super) fn assignment(&self) -> Job {
+        self.team.board.notification(&self.ben, json!({"taskId": self.task}));
+        self.job("assignment")
+    }
+
+    /// Something that has no task.
+    pub(super) fn task_less(&self) -> Job {
+        self.team.board.notification(&self.ben, json!({"type": "mention"}));
+        self.job("mention")
+    }
+
+    /// The newest row of this type.
+    fn job(&self, kind: &str) -> Job {
+        let rows = self.team.board.service("listUndeliveredNotifications", json!({"limit": 50})).unwrap();
+        let row = rows.as_array().unwrap().iter().rfind(|row| row["type"] == kind).unwrap();
+        job_of(&serde_json::from_value(row.clone()).unwrap(), Record::default())
+    }
+
+    pub(super) fn context(&self, job: &Job) -> Value {
+        let asked = json!({"notificationId": job.work.id});
+        self.team.board.service("getNotificationForDelivery", asked).unwrap()
+    }
+
+    pub(super) fn outcome(&self, job: &mut Job) -> Outcome {
+        self.outcome_through(job, Arc::new(self.backend.clone()), &self.paper)
+    }
+
+    /// The outcome of an attempt over this way to the backend, with notes in this journal.
+    pub(super) fn outcome_through(
+        &self,
+        job: &mut Job,
+        backend: Arc<dyn Convex>,
+        journal: &dyn Journal,
+    ) -> Outcome {
+        let (account, token) =
+            (AccountId::new(&self.team.board.account), Secret::new(&self.team.board.token));
+        let mission = Mission::new(backend, account, token);
+        let rules = Rules {
+            client_tools: true,
+            session_tokens: false,
+            base_url: "http://127.0.0.1:3001".to_owned(),
+            rounds_max: 8,
+            calls_max: 32,
+            silence_max: Duration::from_mins(15),
+            budget: Budget::default(),
+            notes: NoResponseNote::default(),
+        };
+        let metrics = Metrics::new([]);
+        let people = roster::Team::default();
+        let stir = || {
+            self.stirred.fetch_add(1, Ordering::Relaxed);
+        };
+        let desk = DeliveryDeps {
+            mission: &mission,
+            gateway: &self.gateway,
+            team: &people,
+            stir: &stir,
+            taken: &|_| (),
+            answers: &self.answers,
+            cooldown: &self.cooldown,
+            made: &RecentIds::default(),
+            inflight: &self.inflight,
+            sessions: &self.sessions,
+            journal,
+            clock: &self.team.board.clock(),
+            rules: &rules,
+            metrics: &metrics,
+        };
+        deliver(job, &desk)
+    }
+
+    /// The name of the end, or `again`.
+    pub(super) fn deliver(&self, job: &mut Job) -> &'static str {
+        match self.outcome(job) {
+            Outcome::Closed(end) => end.name(),
+            Outcome::Again { .. } => "again",
+        }
+    }
+
+    pub(super) fn stirred(&self) -> usize {
+        self.stirred.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn is_delivered(&self, job: &Job) -> bool {
+        self.team.board.row("notifications", job.work.id.as_str()).get("deliveredAt").is_some()
+    }
+
+    pub(super) fn task(&self) -> Value {
+        self.team.board.row("tasks", &self.task)
+    }
+
+    /// What Ben has written, oldest first.
+    pub(super) fn messages_of_ben(&self) -> Vec<Value> {
+        let rows = self.team.board.rows("messages").into_iter();
+        let mut rows: Vec<Value> = rows.filter(|row| row["authorId"] == json!(self.ben)).collect();
+        rows.sort_by(|a, b| {
+            a["_creationTime"].as_f64().unwrap().total_cmp(&b["_creationTime"].as_f64().unwrap())
+        });
+        rows
+    }
+
+    pub(super) fn last_message(&self) -> Value {
+        self.messages_of_ben().pop().unwrap()
+    }
+}
