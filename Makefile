@@ -18,19 +18,21 @@ fetch: ## Download the dependencies once; afterwards nothing here needs a networ
 	$(CARGO) fetch --locked
 	$(CARGO) fetch --locked --manifest-path fuzz/Cargo.toml
 
-# The sets of features: none, each alone, all. `demo` includes `mission-control`, so that it is all of them.
+# The sets of features: none, each alone, all, and all with the kind of work for tests. `demo` includes `mission-control`, so that it is all of them.
 check: ## Formatting, lints with each set of features, documentation, floors, committed secrets
 	$(CARGO) fmt --all --check
 	$(CARGO) fmt --check --manifest-path fuzz/Cargo.toml
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	$(CARGO) clippy --locked --all-targets --no-default-features -- -D warnings
 	$(CARGO) clippy --locked --all-targets --no-default-features --features mission-control -- -D warnings
+	$(CARGO) clippy --locked --all-targets --features test-kind -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
 	$(CARGO) test --locked --test suite -- --quiet tidiness
 
 test: ## All tests, offline once the dependencies are there
 	RUST_TEST_THREADS=$(TEST_THREADS) $(CARGO) test --locked
 	$(CARGO) test --locked --no-default-features --package $(BIN) --lib -- --quiet cli::
+	$(CARGO) test --locked --features test-kind --test suite -- test_kind
 
 test-peers: ## The embedded Mission Control against curl and the official npm client; fetches the package
 	$(CARGO) build --locked
