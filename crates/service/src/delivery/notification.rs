@@ -67,7 +67,7 @@ impl Steps for NotificationSteps<'_> {
                 Verdict::Skip(_) | Verdict::Deliver => {
                     job.record.waits = thread_notices::who_waits(&context);
                     self.typing = mark_read(row, deps);
-                    let spoken = talk(job, (&context, Reading::of(&context, lists)), found, deps)?;
+                    let spoken = talk(job, &context, Reading::of(&context, lists), found, deps)?;
                     job.record.stage = meaning(row, &context, &spoken)?;
                     deps.let_go(job);
                     tell_of_doubts(&job.work.id, &job.record.effects);

@@ -161,16 +161,17 @@ mod tests {
     /// After which lists the contexts were read how often, with one delivery at work on `n1` from before the second list
     /// on.
     fn reads(losses: usize, lists: &[List]) -> (Vec<usize>, bool) {
-        reads_from((1, 1), losses, lists)
+        reads_from(1, 1, losses, lists)
     }
 
-    /// The same; so many lists had come when the worker read its context, and when it put the agent to work.
-    fn reads_from((read, begun_at): (u64, usize), losses: usize, lists: &[List]) -> (Vec<usize>, bool) {
+    /// As [`reads`] counts them, where `read` lists had come when the worker read its context, and `begun_at` lists when it
+    /// put the agent to work.
+    fn reads_from(read: u64, begun_at: usize, losses: usize, lists: &[List]) -> (Vec<usize>, bool) {
         let backend = Arc::new(Paused { losses, reads: AtomicUsize::new(0) });
         let mission = Mission::new(backend.clone(), AccountId::new("acc"), Secret::new("token"));
         let inflight = InFlight::new(crossbeam_channel::bounded(1).0);
         let mut record = Record { heard: Some((None, Millis(1))), tries: 1, ..Record::default() };
-        recover_turn::begin(&mut record.sent, &SessionKey::new("s"), ("a", 1), Millis(1));
+        recover_turn::begin(&mut record.sent, &SessionKey::new("s"), "a", 1, Millis(1));
         let begun = Arc::new(Work::from(rows(OWN).remove(0)));
         let mut halt = TaskStops::default();
         let mut counts = Vec::new();
@@ -209,9 +210,9 @@ mod tests {
     /// The stop came between the worker's reading of the context and the beginning of the turn.
     #[test]
     fn a_list_that_comes_while_a_turn_is_about_to_begin_counts() {
-        let stopped = reads_from((1, 2), 0, &[OWN, NEWS, NEWS, NEWS]);
+        let stopped = reads_from(1, 2, 0, &[OWN, NEWS, NEWS, NEWS]);
         assert_eq!(stopped, (vec![0, 0, 1, 1], true));
-        let known = reads_from((2, 2), 0, &[OWN, NEWS, NEWS, NEWS]);
+        let known = reads_from(2, 2, 0, &[OWN, NEWS, NEWS, NEWS]);
         assert_eq!(known, (vec![0, 0, 0, 0], false), "what the list told is in the context");
     }
 
@@ -251,7 +252,7 @@ mod tests {
     /// What an earlier process has left is read with the first list: a stop may have come while none was there.
     #[test]
     fn in_the_first_list_everything_is_news() {
-        assert_eq!(reads_from((0, 0), 0, &[OWN, OWN]), (vec![1, 1], true));
+        assert_eq!(reads_from(0, 0, 0, &[OWN, OWN]), (vec![1, 1], true));
     }
 
     /// The agent is put to work, and what it hears is noted a moment later.
