@@ -11,7 +11,7 @@ use crate::clock::Pulse;
 use mcr_core::delivery::journal::{Step, Wait};
 use mcr_core::delivery::policy;
 use mcr_core::delivery::prompt::{self, HttpWay, Scene};
-use mcr_core::delivery::{Job, Record, Stage, Trouble};
+use mcr_core::delivery::{Job, Record, Stage, Stamp, Trouble};
 use mcr_core::gateway::{Input, Progress, Reply, Turn, Why};
 use mcr_core::tools::{self, Caller};
 use mcr_model::DeliveryContext;
@@ -109,8 +109,7 @@ pub(super) fn talk(
             if outputs.is_none() {
                 job.record.tries = attempt;
                 // This is what the agent hears of; what is folded into the row later, it does not.
-                let heard = &context.notification;
-                job.record.heard = Some((heard.message_id.clone(), heard.created_at));
+                job.record.heard = Some(Stamp::of(&context.notification));
                 job.record.began_paused = context.task.as_ref().is_some_and(policy::is_paused);
             }
             send(job, &turn, deps)?
