@@ -27,7 +27,7 @@ fn account() -> AccountId {
 }
 
 fn take(wakes: &mut WakeQueues, ask: &WakeBody, usual: Naming<'_>) -> Result<Queued, ToolError> {
-    Ok(ask.take(None, (wakes, usual), BEN, &|_| true, NOW)?)
+    Ok(wakes.take(&ask.request(None, usual), BEN, &|_| true, NOW)?)
 }
 
 /// What is wrong: the kind, the field, some words.
@@ -86,7 +86,7 @@ fn each_field_is_read_or_named() {
     let lead = WakeCaller { slug: "lead", session: "system:agent:lead:acc:v1", leads: true };
     let ask = WakeBody::read(WakeKind::Wake, r#"{"text":"x","sessionKey":"agent:nobody:main"}"#).unwrap();
     let mut wakes = WakeQueues::of(&account());
-    let refused = ask.take(None, (&mut wakes, Naming::default()), lead, &|_| false, NOW);
+    let refused = wakes.take(&ask.request(None, Naming::default()), lead, &|_| false, NOW);
     assert_eq!(refused.map_err(|why| ToolError::from(why).kind), Err(ToolErrorKind::NotFound));
 }
 

@@ -6,13 +6,10 @@
 use serde_json::{Value, json};
 
 use super::session::Naming;
-use super::wake::{
-    Queued, WakeCaller, WakeKind, WakeQueues, WakeRefusal, WakeRequest, When, agent_of, sound, whose,
-};
+use super::wake::{Queued, WakeCaller, WakeKind, WakeRefusal, WakeRequest, When, agent_of, sound, whose};
 use crate::tools::table::{Audience, Field, ToolSpec, Type};
 use crate::tools::{Fields, ToolError, ToolErrorKind};
 use mcr_model::SessionScope;
-use mcr_model::clock::Millis;
 use mcr_model::redact::without_our_tokens;
 
 /// The longest key of a session, and the longest name of main sessions.
@@ -143,25 +140,18 @@ impl WakeBody {
         json!([errand.row().name, text, reason, session, main, scope]).to_string()
     }
 
-    /// Takes it for this caller, who calls it by this name; what the body does not say of sessions, `usual` says.
-    pub fn take(
-        &self,
-        name: Option<&str>,
-        (wakes, usual): (&mut WakeQueues, Naming<'_>),
-        caller: WakeCaller<'_>,
-        knows: &dyn Fn(&str) -> bool,
-        now: Millis,
-    ) -> Result<Queued, WakeRefusal> {
+    /// The request for the wake queues, under the caller's `name` for it. What the body does not say of sessions, `usual`
+    /// says.
+    pub fn request<'a>(&'a self, name: Option<&'a str>, usual: Naming<'a>) -> WakeRequest<'a> {
         let main = self.main.as_deref().or(usual.main);
-        let wish = WakeRequest {
+        WakeRequest {
             errand: self.errand,
             text: &self.text,
             reason: self.reason.as_deref(),
             session: self.session.as_deref(),
             naming: Naming { main, scope: self.scope.unwrap_or(usual.scope) },
             name,
-        };
-        wakes.take(&wish, caller, knows, now)
+        }
     }
 }
 

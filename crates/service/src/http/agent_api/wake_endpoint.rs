@@ -33,8 +33,8 @@ impl AgentApi {
             let usual = Naming { main: Some(&setup.main_session), scope: setup.session_scope };
             let knows = |slug: &str| roster.by_slug(slug).is_some();
             let now = setup.clock.now();
-            let (taken, kept) =
-                setup.wakes.change(|wakes| ask.take(name, (wakes, usual), caller, &knows, now));
+            let wanted = ask.request(name, usual);
+            let (taken, kept) = setup.wakes.change(|wakes| wakes.take(&wanted, caller, &knows, now));
             Ok(Reply::json_of(&answer(&taken.map_err(refuse)?, kept)).no_store())
         })
     }
