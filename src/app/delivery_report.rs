@@ -53,6 +53,23 @@ impl Memory {
     }
 }
 
+/// What a report on an account's deliveries is put together from.
+pub(super) struct ReportSources<'a> {
+    /// Whose deliveries are reported.
+    pub(super) account: &'a AccountId,
+    /// The names of agents.
+    pub(super) roster: &'a Roster,
+    /// The ledger.
+    pub(super) read: &'a Read,
+    /// The running service.
+    pub(super) memory: Memory,
+    /// What concerns all deliveries alike.
+    pub(super) condition: &'a ServiceCondition,
+    /// The longest silence of a turn.
+    pub(super) silence: Duration,
+    pub(super) now: Millis,
+}
+
 /// All cases, and what is needed to tell them.
 pub(super) struct DeliveryReport<'a> {
     pub(super) cases: Vec<Case>,
@@ -85,14 +102,9 @@ pub(super) struct DeliverySummary {
 }
 
 impl<'a> DeliveryReport<'a> {
-    /// Of this account.
-    pub(super) fn new(
-        read: &Read,
-        memory: Memory,
-        (account, roster): (&AccountId, &Roster),
-        (house, silence): (&'a ServiceCondition, Duration),
-        now: Millis,
-    ) -> Self {
+    /// The report on the account that the sources name.
+    pub(super) fn new(sources: ReportSources<'a>) -> Self {
+        let ReportSources { account, roster, read, memory, condition, silence, now } = sources;
         let names = names(read, roster);
         let name = |work: &Work| {
             let agent = &*work.track.agent;
@@ -130,7 +142,7 @@ impl<'a> DeliveryReport<'a> {
             );
             (id.clone(), words)
         });
-        Self { cases, unreadable: damaged.chain(newer).collect(), house, silence, now }
+        Self { cases, unreadable: damaged.chain(newer).collect(), house: condition, silence, now }
     }
 
     /// The answer for a notification, a task or an agent.

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::command_env::CommandEnv;
 use super::complain;
-use super::delivery_report::{DeliveryReport, Memory};
+use super::delivery_report::{DeliveryReport, Memory, ReportSources};
 use super::exit::Exit;
 use super::state_dir::StateDir;
 use crate::telemetry;
@@ -153,12 +153,15 @@ impl CommandContext {
         let folder = self.place.with_ledger()?;
         let read = ledger::read(&folder).map_err(|why| self.clean(&why.to_string()))?;
         let (paused, mistake) = (self.place.paused(), self.mistakes.first().cloned());
-        let house = ServiceCondition { mistake, paused, ..ServiceCondition::default() };
-        let (account, roster) = (&self.account, Roster::default());
-        let now = SystemClock.now();
-        let told = (&house, self.silence);
-        let memory = Memory::waiting(listed, &read);
-        Ok(tell(&DeliveryReport::new(&read, memory, (account, &roster), told, now)))
+        Ok(tell(&DeliveryReport::new(ReportSources {
+            account: &self.account,
+            roster: &Roster::default(),
+            read: &read,
+            memory: Memory::waiting(listed, &read),
+            condition: &ServiceCondition { mistake, paused, ..ServiceCondition::default() },
+            silence: self.silence,
+            now: SystemClock.now(),
+        })))
     }
 
     /// The text as it may be shown.

@@ -32,7 +32,8 @@ const AFTER_A_PANIC: Duration = Duration::from_secs(1);
 /// Starts the thread of a chore, which ends when the switch is closed. After a panic the chore begins anew.
 pub(super) fn spawn(
     name: &'static str,
-    (panics, stop): (Panics, Stop),
+    panics: Panics,
+    stop: Stop,
     mut chore: impl FnMut() + Send + 'static,
 ) -> io::Result<()> {
     let keep_on = move || {
@@ -59,43 +60,49 @@ fn pause(failures: u32, error: Option<&CallError>, interval: Duration) -> Durati
     usual.max(patience)
 }
 
-/// Fetches the roster at once and then every interval, until the switch is closed.
-pub(super) fn follow_roster(
-    team: &Team,
-    mission: &Mission,
-    (state, sessions, wakes): (&State, &Sessions, &Keeper),
-    stop: &Stop,
-    interval: Duration,
-) {
-    let mut failures = 0;
-    let mut before = Arc::new(Roster::default());
-    while !stop.is_closed() {
-        let began = Instant::now();
-        let fetched = team.fetch(mission);
-        if stop.is_closed() {
-            return;
-        }
-        failures = if fetched.is_ok() { 0 } else { failures + 1 };
-        let rest = pause(failures, fetched.as_ref().err(), interval);
-        match fetched {
-            Ok(roster) => {
-                state.metrics.operation("agent_sync.run", began.elapsed(), None);
-                let now = SystemClock.now();
-                sessions.follow(&roster, now);
-                wakes.change(|wakes| wakes.tidy(&|slug| roster.by_slug(slug).is_some(), now));
-                note_roster(&before, &roster, state);
-                before = roster;
-                state.heard_roster();
+/// Keeps the roster up to date, and with it what is kept for its agents.
+pub(super) struct RosterSync {
+    pub(super) mission: Mission,
+    pub(super) state: Arc<State>,
+    pub(super) team: Team,
+    pub(super) sessions: Arc<Sessions>,
+    pub(super) wakes: Arc<Keeper>,
+}
+
+impl RosterSync {
+    /// Fetches the roster at once and then every interval, until the switch is closed.
+    pub(super) fn run(&self, stop: &Stop, interval: Duration) {
+        let Self { mission, state, team, sessions, wakes } = self;
+        let mut failures = 0;
+        let mut before = Arc::new(Roster::default());
+        while !stop.is_closed() {
+            let began = Instant::now();
+            let fetched = team.fetch(mission);
+            if stop.is_closed() {
+                return;
             }
-            Err(error) => {
-                if failures == 1 {
-                    warn!("the roster cannot be fetched: {error}");
+            failures = if fetched.is_ok() { 0 } else { failures + 1 };
+            let rest = pause(failures, fetched.as_ref().err(), interval);
+            match fetched {
+                Ok(roster) => {
+                    state.metrics.operation("agent_sync.run", began.elapsed(), None);
+                    let now = SystemClock.now();
+                    sessions.follow(&roster, now);
+                    wakes.change(|wakes| wakes.tidy(&|slug| roster.by_slug(slug).is_some(), now));
+                    note_roster(&before, &roster, state);
+                    before = roster;
+                    state.heard_roster();
                 }
-                state.backend.failed("agent_sync.run", began.elapsed(), &error);
-                state.roster().last_error = Some(state.excerpt(&error.to_string()));
+                Err(error) => {
+                    if failures == 1 {
+                        warn!("the roster cannot be fetched: {error}");
+                    }
+                    state.backend.failed("agent_sync.run", began.elapsed(), &error);
+                    state.roster().last_error = Some(state.excerpt(&error.to_string()));
+                }
             }
+            stop.wait(rest);
         }
-        stop.wait(rest);
     }
 }
 

@@ -50,7 +50,7 @@ use mcr_store::ledger::Ledger;
 use mcr_store::sessions::Sessions;
 
 use backend_health::tapped;
-use background::{Reporter, follow_roster, report_offline};
+use background::{Reporter, RosterSync, report_offline};
 use gateway_health::{TrackedGateway, watched};
 use open_state::{not_opened, open_folder, open_ledger, open_sessions};
 use shutdown::{Cause, Shutdown};
@@ -271,20 +271,20 @@ impl ThreadSetup<'_> {
         let gateway = self.gateway.as_ref().map(|gateway| gateway.client(stop));
         let mut reporter = Reporter::new(mission, gateway, self.state.clone(), team.clone(), self.settings);
         let (interval, switch, living) = (self.settings.report_interval, stop.clone(), alive.clone());
-        background::spawn("reporter", (self.state.panics.clone(), stop.clone()), move || {
+        background::spawn("reporter", self.state.panics.clone(), stop.clone(), move || {
             let _living = &living;
             reporter.run(&switch, interval);
         })?;
         let mission = tapped(&self.ways.once, self.settings, stop, &self.state.backend);
-        let (interval, switch, state) =
-            (self.settings.agents.sync_interval, stop.clone(), self.state.clone());
-        let (sessions, wakes, living) = (self.sessions.clone(), self.wakes.clone(), alive.clone());
-        background::spawn("roster", (self.state.panics.clone(), stop.clone()), move || {
+        let (state, sessions, wakes) = (self.state.clone(), self.sessions.clone(), self.wakes.clone());
+        let roster = RosterSync { mission, state, team, sessions, wakes };
+        let (interval, switch, living) = (self.settings.agents.sync_interval, stop.clone(), alive.clone());
+        background::spawn("roster", self.state.panics.clone(), stop.clone(), move || {
             let _living = &living;
-            follow_roster(&team, &mission, (&state, &sessions, &wakes), &switch, interval);
+            roster.run(&switch, interval);
         })?;
         let (view, switch, state) = (service.view(), stop.clone(), self.state.clone());
-        background::spawn("state-dir", (self.state.panics.clone(), stop.clone()), move || {
+        background::spawn("state-dir", self.state.panics.clone(), stop.clone(), move || {
             let _living = &alive;
             displaced::watch(&state, &view, &switch);
         })?;

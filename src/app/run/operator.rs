@@ -9,7 +9,7 @@ use std::time::Duration;
 use log::{info, warn};
 use serde_json::json;
 
-use crate::app::delivery_report::{DeliveryReport, Memory};
+use crate::app::delivery_report::{DeliveryReport, Memory, ReportSources};
 use crate::app::state_dir::StateDir;
 use crate::app::why::unknown;
 use mcr_config::Settings;
@@ -157,10 +157,10 @@ impl Operator {
                 let picture = book.picture(&self.roster(), (env.health)(), (env.hour)(), set_aside);
                 Reply::json_of(&picture.cleaned(&|text| self.redactor.clean(text)))
             }),
-            Wanted::Retry(id) => self.act(OperatorRequest::Retry, ("retries", &id), "it begins again", env),
-            Wanted::Drop(id) => self.act(OperatorRequest::Drop, ("drops", &id), "it is closed for good", env),
+            Wanted::Retry(id) => self.act(OperatorRequest::Retry, &id, "retries", "it begins again", env),
+            Wanted::Drop(id) => self.act(OperatorRequest::Drop, &id, "drops", "it is closed for good", env),
             Wanted::GiveUp(id) => {
-                self.act(OperatorRequest::GiveUp, ("gives up", &id), "nobody waits for it any longer", env)
+                self.act(OperatorRequest::GiveUp, &id, "gives up", "nobody waits for it any longer", env)
             }
             Wanted::Pause(agent) => self.change(agent.as_deref(), true, env),
             Wanted::Resume(agent) => self.change(agent.as_deref(), false, env),
@@ -221,7 +221,15 @@ impl Operator {
         };
         let now = SystemClock.now();
         let roster = self.roster();
-        tell(&DeliveryReport::new(&read, memory, (&self.account, &roster), (&env.house, self.silence), now))
+        tell(&DeliveryReport::new(ReportSources {
+            account: &self.account,
+            roster: &roster,
+            read: &read,
+            memory,
+            condition: &env.house,
+            silence: self.silence,
+            now,
+        }))
     }
 
     /// The ledger, read anew only if something was written since.
@@ -244,10 +252,13 @@ impl Operator {
         Ok(read)
     }
 
+    /// Asks the dispatcher for one change of the work `id`. The log says what the operator `does`, the answer what is
+    /// `done`.
     fn act(
         &self,
         ask: fn(WorkId) -> OperatorRequest,
-        (does, id): (&str, &str),
+        id: &str,
+        does: &str,
         done: &str,
         env: &ServiceState<'_>,
     ) -> Reply {
