@@ -86,8 +86,8 @@ fn understood(
     caller: &Caller<'_>,
     offer: &Offer,
 ) -> Result<ToolRequest, ToolError> {
-    match (work.doubt, tools::table::row(&call.name)) {
-        (Some(_), Some(row)) => tools::decode(row.name, &call.arguments, caller.task.map(|task| &task.id)),
+    match (work.doubt, call.name.parse()) {
+        (Some(_), Ok(tool)) => tools::decode_call(tool, &call.arguments, caller.task.map(|task| &task.id)),
         _ => tools::prepare(call, caller, offer),
     }
 }
@@ -114,7 +114,7 @@ fn one(
         Some(since) => settled(job, request, since, (caller, backend), deps)?,
         None => carried_out(job, request, (caller, backend), deps)?,
     };
-    deps.metrics.tool(Via::Turn, tool, ran.error.as_ref().map(|error| error.kind), began.elapsed());
+    deps.metrics.tool(Via::Turn, tool.as_str(), ran.error.as_ref().map(|error| error.kind), began.elapsed());
     match &ran.error {
         None => info!("{name} ({}): called {tool}", job.work.id),
         Some(error) => info!("{name} ({}): called {tool}: {error}", job.work.id),
@@ -150,7 +150,7 @@ fn carried_out(
     // What only looks may be done again.
     if request.writes() {
         in_doubt(job, deps.clock.now());
-        if let Err(trouble) = deps.must_note(job, Step::ToolIntent, request.name()) {
+        if let Err(trouble) = deps.must_note(job, Step::ToolIntent, request.name().as_str()) {
             if let Some(work) = work(job) {
                 work.calls -= 1;
                 work.doubt = None;
