@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use mission_control_runtime::http::agent_api::network_guard::NetworkGuard;
 use mission_control_runtime::http::hosts::Hosts;
 use mission_control_runtime::http::message::{Method, Request};
-use mission_control_runtime::http::routes::{Route, route};
+use mission_control_runtime::http::routes::{AgentEndpoint, Route, route};
 use mission_control_runtime::http::server::{DryRun, Ending, ServerLimits, rehearse};
 
 use super::pieces::{cut, dice_of};
@@ -125,7 +125,13 @@ fn routed(request: &Request, dice: &mut Dice) {
         }
         Route::Operator(_) => assert!(reads || posts),
         Route::Nudge => assert!(posts && is_near && path == "/nudge" && request.body().is_empty()),
-        Route::Agent(door) => assert!(posts && path.strip_prefix("/agent/") == Some(door.row().endpoint)),
+        Route::Agent(door) => {
+            let name = match door {
+                AgentEndpoint::Tool(row) => row.endpoint,
+                AgentEndpoint::Tell(kind) => kind.call().name,
+            };
+            assert!(posts && path.strip_prefix("/agent/") == Some(name));
+        }
         Route::Refused(reply) => assert!([400, 403, 404, 405].contains(&reply.status())),
     }
     if !is_near {

@@ -5,9 +5,9 @@ use std::sync::LazyLock;
 use mission_control_runtime::gateway::ToolCall;
 use mission_control_runtime::json;
 use mission_control_runtime::model::{AgentId, BehaviorFlags, Task, TaskId, limits};
-use mission_control_runtime::tools::table::{Audience, ROWS, ToolSpec, Type, row};
+use mission_control_runtime::tools::table::{Audience, ROWS, ToolSpec, Type};
 use mission_control_runtime::tools::{
-    Caller, Offer, ToolError, ToolErrorKind, ToolRequest, decode, guard, offer, prepare,
+    Caller, Offer, ToolError, ToolErrorKind, ToolName, ToolRequest, decode, guard, offer, prepare,
 };
 use serde_json::{Map, Value, json};
 
@@ -49,8 +49,8 @@ pub(crate) fn check(bytes: &[u8]) {
 
 /// A request is within the table and the limits, means the same however it was spelled, and can be noted.
 fn understood(name: &str, arguments: &str, request: &ToolRequest, current: Option<&TaskId>) {
-    assert_eq!(request.name(), name);
-    let row = row(name).expect("a call that was understood is of a tool");
+    assert_eq!(request.name().as_str(), name);
+    let row = request.row();
     let noted = request.arguments();
     let again = ToolRequest::noted(name, &noted);
     assert_eq!(again.as_ref(), Some(request), "what is noted is read as the same: {noted}");
@@ -105,7 +105,7 @@ fn within(name: &str, value: &Value) {
 fn refused(name: &str, arguments: &str, error: &ToolError) {
     let sentence = &error.message;
     assert!(!sentence.trim().is_empty() && sentence.chars().count() <= SENTENCE_CHARS, "{sentence}");
-    let Some(row) = row(name) else {
+    let Ok(row) = name.parse().map(ToolName::row) else {
         assert_eq!((error.kind, error.field), (ToolErrorKind::UnknownTool, None));
         return;
     };
@@ -145,7 +145,7 @@ fn prepared(call: &ToolCall, caller: &Caller<'_>, offer: &Offer) {
         Ok(request) => {
             assert!(offer.has(request.name()));
             assert_eq!(guard::rights(&request, caller), Ok(()));
-            let row = row(request.name()).expect("it was offered");
+            let row = request.row();
             assert!(row.whom != Audience::Leader || caller.leads, "only the orchestrator may {}", row.does);
             let closes = guard::closes(&request).is_some();
             assert!(!closes || caller.flags.can_mark_done, "only who may close tasks closes one");
@@ -159,7 +159,7 @@ fn misfit(row: &ToolSpec, given: &Map<String, Value>) -> Option<String> {
     static SCHEMAS: LazyLock<Vec<Value>> = LazyLock::new(|| {
         let everybody = Person::of(255);
         let offer = offer(&everybody.caller());
-        let schema = |row: &ToolSpec| offer.tools.iter().find(|tool| tool.name == row.name);
+        let schema = |row: &ToolSpec| offer.tools.iter().find(|tool| tool.name == row.name.as_str());
         ROWS.iter().map(|row| schema(row).map_or(Value::Null, |tool| tool.parameters.clone())).collect()
     });
     let schema = &SCHEMAS[ROWS.iter().position(|other| other.name == row.name)?];

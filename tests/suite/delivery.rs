@@ -16,6 +16,7 @@ mod retry;
 
 use mission_control_runtime::delivery::prompt::{Briefing, HttpWay, Scene, brief};
 use mission_control_runtime::model::{DeliveryContext, TaskStatus, Word};
+use mission_control_runtime::tools::ToolName;
 use serde_json::{Value, json};
 
 /// An engineer is told of another agent's message on its task.
@@ -55,35 +56,17 @@ fn context_json() -> Value {
 }
 
 /// All tools, as an agent with every right is offered them.
-const TOOLS: [&str; 17] = [
-    "task_status",
-    "task_update",
-    "task_create",
-    "document_upsert",
-    "document_list",
-    "response_request",
-    "get_agent_skills",
-    "task_load",
-    "task_history",
-    "task_assign",
-    "task_message",
-    "task_list",
-    "task_get",
-    "task_thread",
-    "task_search",
-    "task_delete",
-    "task_link_pr",
-];
+const TOOLS: &[ToolName] = ToolName::ALL;
 /// What an agent without special rights is offered on a task.
-const USUAL: [&str; 8] = [
-    "task_status",
-    "task_update",
-    "document_upsert",
-    "document_list",
-    "response_request",
-    "get_agent_skills",
-    "task_load",
-    "task_history",
+const USUAL: [ToolName; 8] = [
+    ToolName::TaskStatus,
+    ToolName::TaskUpdate,
+    ToolName::DocumentUpsert,
+    ToolName::DocumentList,
+    ToolName::ResponseRequest,
+    ToolName::GetAgentSkills,
+    ToolName::TaskLoad,
+    ToolName::TaskHistory,
 ];
 const LABELS: [&str; 3] = [
     "change a task's status (`task_status`)",

@@ -52,6 +52,7 @@ impl<T: fmt::Display> Serialize for Word<T> {
 }
 
 /// A closed list: the enum, its words on the wire, and the way there and back.
+#[macro_export]
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:literal),* $(,)? }) => {
         $(#[$doc])*

@@ -1,6 +1,6 @@
 //! What stands in a body (§4, §9.10): wrong types in every field, bodies that are none, values that are not acceptable.
 
-use mission_control_runtime::tools::decode;
+use mission_control_runtime::tools::decode_call;
 use mission_control_runtime::tools::table::{self, ROWS, Type};
 use serde_json::{Value, json};
 
@@ -157,7 +157,7 @@ fn fields_are_checked_in_the_words_of_the_tools() {
         let refused = stand.post(endpoint, &stand.own("lead"), body);
         // As a function tool it is refused in the same words.
         let tool = table::endpoint(endpoint).unwrap().name;
-        let error = decode(tool, &body.to_string(), None).expect_err(endpoint);
+        let error = decode_call(tool, &body.to_string(), None).expect_err(endpoint);
         assert_eq!(refused.error(), error.message, "{endpoint} {body}");
         let body: String = body.to_string().chars().take(80).collect();
         assert_eq!(refused.status, *status, "{endpoint} {body}: {refused:?}");

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use mission_control_runtime::delivery::prompt::{Scene, brief};
 use mission_control_runtime::model::DeliveryContext;
+use mission_control_runtime::tools::ToolName;
 use serde_json::{Value, json};
 
 use super::{HTTP, TOOLS, context_json, scene};
@@ -116,7 +117,7 @@ fn a_person_talks_with_the_orchestrator() {
     });
     let labels: Vec<String> = TOOLS.iter().map(|tool| format!("`{tool}`")).collect();
     let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
-    check("orchestrator-chat", &Scene { labels: &labels, tools: &TOOLS, ..scene(&context) });
+    check("orchestrator-chat", &Scene { labels: &labels, tools: TOOLS, ..scene(&context) });
 }
 
 #[test]
@@ -141,7 +142,11 @@ fn a_reviewer_hears_of_a_long_thread() {
             json!({"canMarkDone": true, "canReviewTasks": true, "canMentionAgents": false});
     });
     let labels = ["change a task's status: `task_status`", "load a task with its thread: `task_load`"];
-    let scene =
-        Scene { labels: &labels, tools: &["task_status", "task_load"], may_close: true, ..scene(&context) };
+    let scene = Scene {
+        labels: &labels,
+        tools: &[ToolName::TaskStatus, ToolName::TaskLoad],
+        may_close: true,
+        ..scene(&context)
+    };
     check("review", &scene);
 }

@@ -4,6 +4,7 @@
 use mission_control_runtime::delivery::policy::leads;
 use mission_control_runtime::delivery::prompt::{HttpWay, Scene, brief};
 use mission_control_runtime::model::{DeliveryContext, limits};
+use mission_control_runtime::tools::ToolName;
 use serde_json::{Value, json};
 
 use super::{HTTP, LABELS, context_json, scene, told};
@@ -12,7 +13,7 @@ use super::{HTTP, LABELS, context_json, scene, told};
 struct Case {
     context: DeliveryContext,
     http: Option<HttpWay<'static>>,
-    tools: Vec<&'static str>,
+    tools: Vec<ToolName>,
     labels: &'static [&'static str],
     may_close: bool,
     repeat: bool,
@@ -102,17 +103,26 @@ impl Case {
 }
 
 /// Appendix B.
-fn offered(context: &DeliveryContext) -> Vec<&'static str> {
+fn offered(context: &DeliveryContext) -> Vec<ToolName> {
     let flags = context.effective_behavior_flags;
     let task = context.task.is_some();
-    let all: [(bool, &[&str]); 7] = [
-        (task && flags.can_modify_task_status, &["task_status", "task_update"]),
-        (flags.can_create_tasks, &["task_create"]),
-        (flags.can_create_documents, &["document_upsert"]),
-        (task && flags.can_mention_agents, &["response_request"]),
-        (true, &["get_agent_skills", "task_load"]),
-        (task, &["task_history"]),
-        (leads(context), &["task_assign", "task_message", "task_list", "task_get", "task_thread"]),
+    let all: [(bool, &[ToolName]); 7] = [
+        (task && flags.can_modify_task_status, &[ToolName::TaskStatus, ToolName::TaskUpdate]),
+        (flags.can_create_tasks, &[ToolName::TaskCreate]),
+        (flags.can_create_documents, &[ToolName::DocumentUpsert]),
+        (task && flags.can_mention_agents, &[ToolName::ResponseRequest]),
+        (true, &[ToolName::GetAgentSkills, ToolName::TaskLoad]),
+        (task, &[ToolName::TaskHistory]),
+        (
+            leads(context),
+            &[
+                ToolName::TaskAssign,
+                ToolName::TaskMessage,
+                ToolName::TaskList,
+                ToolName::TaskGet,
+                ToolName::TaskThread,
+            ],
+        ),
     ];
     all.iter().filter(|(is_offered, _)| *is_offered).flat_map(|(_, names)| names.iter().copied()).collect()
 }

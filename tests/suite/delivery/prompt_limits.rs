@@ -158,7 +158,7 @@ proptest! {
         let mut context = long(&lengths, &message);
         context.effective_behavior_flags.can_create_tasks = rights;
         let labels = [LABELS[0]; 17];
-        let tools = if rights { &TOOLS[..] } else { &TOOLS[..1] };
+        let tools = if rights { TOOLS } else { &TOOLS[..1] };
         let scene = Scene { budget_chars: budget, labels: &labels, tools, leads: rights, repeat: true, ..scene(&context) };
         let allowed = budget.max(LEAST_BUDGET);
         prop_assert!(total(&scene) <= allowed, "{} of {allowed}", total(&scene));

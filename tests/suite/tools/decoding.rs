@@ -2,7 +2,7 @@
 
 use mission_control_runtime::model::{Task, TaskId};
 use mission_control_runtime::tools::table::{ROWS, ToolSpec, Type};
-use mission_control_runtime::tools::{ToolErrorKind, ToolRequest, decode};
+use mission_control_runtime::tools::{ToolErrorKind, ToolName, ToolRequest, decode};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -25,7 +25,7 @@ fn wrong(name: &str, args: &Value) -> (ToolErrorKind, String) {
 /// What is understood, in its fixed spelling.
 fn understood(name: &str, args: &Value) -> Value {
     let request = read(name, args).unwrap_or_else(|error| panic!("{name} {args}: {error}"));
-    assert_eq!(request.name(), name);
+    assert_eq!(request.name().as_str(), name);
     serde_json::from_str(&request.arguments()).unwrap()
 }
 
@@ -393,15 +393,18 @@ fn what_else_is_said_is_trimmed_cut_and_filled_in() {
 #[test]
 fn a_field_that_a_writing_tool_does_not_have_is_refused() {
     for row in &ROWS {
-        let args = merged(arguments(row.name), &json!({"task_id": "t"}));
+        let args = merged(arguments(row.name.as_str()), &json!({"task_id": "t"}));
         if row.writes {
-            let (kind, message) = wrong(row.name, &args);
+            let (kind, message) = wrong(row.name.as_str(), &args);
             assert_eq!(kind, ToolErrorKind::Malformed);
             assert!(message.starts_with("Unknown field: task_id. "), "{message}");
             assert!(row.fields.iter().all(|field| message.contains(field.name)), "{message}");
-            assert!(read(row.name, &merged(arguments(row.name), &json!({"note": null}))).is_ok());
+            assert!(
+                read(row.name.as_str(), &merged(arguments(row.name.as_str()), &json!({"note": null})))
+                    .is_ok()
+            );
         } else {
-            assert!(read(row.name, &args).is_ok(), "{}", row.name);
+            assert!(read(row.name.as_str(), &args).is_ok(), "{}", row.name);
         }
     }
 }
@@ -410,14 +413,19 @@ fn a_field_that_a_writing_tool_does_not_have_is_refused() {
 fn whatever_is_no_object_is_refused_with_a_hint() {
     for row in &ROWS {
         for text in ["null", "[]", "5", "\"x\"", "true", "{", "{\"taskId\":}", "nonsense", "{} {}"] {
-            let error = decode(row.name, text, Some(&here())).unwrap_err();
+            let error = decode(row.name.as_str(), text, Some(&here())).unwrap_err();
             assert_eq!(error.kind, ToolErrorKind::Malformed);
             assert!(error.message.starts_with("Invalid JSON arguments"), "{}: {error}", row.name);
             assert!(error.message.contains(row.fields[0].name), "{}: {error}", row.name);
         }
         // No text is an empty object.
         for blank in ["", "  \n"] {
-            assert_eq!(decode(row.name, blank, None), decode(row.name, "{}", None), "{}", row.name);
+            assert_eq!(
+                decode(row.name.as_str(), blank, None),
+                decode(row.name.as_str(), "{}", None),
+                "{}",
+                row.name
+            );
         }
     }
 }
@@ -441,8 +449,8 @@ fn every_field_of_every_tool_is_held_against_its_type() {
     for row in &ROWS {
         for field in row.fields {
             for value in others(field.is) {
-                let args = merged(arguments(row.name), &json!({field.name: value}));
-                let error = read(row.name, &args).expect_err(&args.to_string());
+                let args = merged(arguments(row.name.as_str()), &json!({field.name: value}));
+                let error = read(row.name.as_str(), &args).expect_err(&args.to_string());
                 assert_eq!(
                     (error.kind, error.field),
                     (ToolErrorKind::Malformed, Some(field.name)),
@@ -467,29 +475,30 @@ fn every_field_of_every_tool_is_held_against_its_type() {
 /// Rows that take what is offered in their schema, and requests that say all of themselves.
 #[test]
 fn a_request_is_its_name_and_its_arguments() {
-    let again = |request: &ToolRequest| decode(request.name(), &request.arguments(), None).unwrap();
+    let again = |request: &ToolRequest| decode(request.name().as_str(), &request.arguments(), None).unwrap();
     for row in &ROWS {
-        let mut full = arguments(row.name);
+        let mut full = arguments(row.name.as_str());
         for field in row.fields {
             full[field.name] = sample(row, field.name, field.is);
         }
-        for args in [arguments(row.name), full] {
-            let request = read(row.name, &args).unwrap();
+        for args in [arguments(row.name.as_str()), full] {
+            let request = read(row.name.as_str(), &args).unwrap();
             assert_eq!(again(&request), request, "{args}");
             assert_eq!(request.writes(), row.writes);
             assert_eq!(again(&request).arguments(), request.arguments());
-            let noted = ToolRequest::noted(request.name(), &request.arguments());
+            let noted = ToolRequest::noted(request.name().as_str(), &request.arguments());
             assert_eq!(noted.as_ref().map(ToolRequest::key), Some(request.key()));
             assert_eq!(noted, Some(request));
         }
     }
-    let once = |row: &&ToolSpec| !read(row.name, &arguments(row.name)).unwrap().may_repeat();
-    let once: Vec<&str> = ROWS.iter().filter(once).map(|row| row.name).collect();
+    let once =
+        |row: &&ToolSpec| !read(row.name.as_str(), &arguments(row.name.as_str())).unwrap().may_repeat();
+    let once: Vec<&str> = ROWS.iter().filter(once).map(|row| row.name.as_str()).collect();
     assert_eq!(
         once,
         ["task_update", "task_create", "document_upsert", "response_request", "task_message", "task_delete"]
     );
-    let reading: Vec<&str> = ROWS.iter().filter(|row| !row.writes).map(|row| row.name).collect();
+    let reading: Vec<&str> = ROWS.iter().filter(|row| !row.writes).map(|row| row.name.as_str()).collect();
     assert_eq!(
         reading,
         [
@@ -512,7 +521,7 @@ fn sample(row: &ToolSpec, name: &str, is: Type) -> Value {
         Type::Number | Type::Range(..) | Type::Priority => json!(3),
         Type::Count { most, .. } => json!(most),
         Type::Texts => json!(["one", "two"]),
-        Type::OneOf(words) if row.name == "document_upsert" => json!(words[0]),
+        Type::OneOf(words) if row.name == ToolName::DocumentUpsert => json!(words[0]),
         Type::OneOf(words) => json!(words[words.len() - 1]),
     }
 }
@@ -537,19 +546,19 @@ proptest! {
     #[test]
     fn nothing_that_comes_is_too_much(at in 0..17_usize, values in prop::collection::vec(any_json(), 12)) {
         let row = &ROWS[at];
-        let mut args = arguments(row.name);
+        let mut args = arguments(row.name.as_str());
         for (field, value) in row.fields.iter().zip(values) {
             args[field.name] = value;
         }
-        if let Ok(request) = read(row.name, &args) {
-            prop_assert_eq!(decode(row.name, &request.arguments(), None).unwrap(), request);
+        if let Ok(request) = read(row.name.as_str(), &args) {
+            prop_assert_eq!(decode(row.name.as_str(), &request.arguments(), None).unwrap(), request);
         }
     }
 
     #[test]
     fn no_text_is_too_strange(text in "\\PC{0,60}") {
         for row in &ROWS {
-            let _ = decode(row.name, &text, None);
+            let _ = decode(row.name.as_str(), &text, None);
         }
     }
 }

@@ -111,8 +111,13 @@ fn every_combination_of_rights_has_its_tools() {
             assert!(label.ends_with(&format!("({name} tool)")), "{label}");
         }
         for row in &ROWS {
-            assert_eq!(offered.has(row.name), expected.contains(&row.name), "{inputs:?} {}", row.name);
-            assert_eq!(offered.grants(row.name), expected.contains(&row.name));
+            assert_eq!(
+                offered.has(row.name),
+                expected.contains(&row.name.as_str()),
+                "{inputs:?} {}",
+                row.name
+            );
+            assert_eq!(offered.grants(row.name), expected.contains(&row.name.as_str()));
         }
         assert_eq!(offered.can_mark_done, inputs.done && inputs.context, "{inputs:?}");
         if let Some(tool) = offered.tools.iter().find(|tool| tool.name == "task_status") {
@@ -147,7 +152,7 @@ fn without_client_tools_the_same_rights_name_endpoints() {
         }
         for row in &ROWS {
             assert!(!offered.has(row.name));
-            assert_eq!(offered.grants(row.name), inputs.expected().contains(&row.name));
+            assert_eq!(offered.grants(row.name), inputs.expected().contains(&row.name.as_str()));
         }
     }
 }
@@ -232,7 +237,7 @@ fn every_tool_has_its_fields() {
     ];
     assert_eq!(ROWS.len(), rows.len());
     for (row, (name, fields)) in ROWS.iter().zip(rows) {
-        assert_eq!(row.name, name);
+        assert_eq!(row.name.as_str(), name);
         let spelled: Vec<String> = row
             .fields
             .iter()
@@ -272,8 +277,8 @@ fn only_what_is_offered_runs() {
     for inputs in Inputs::all() {
         let who = inputs.somebody();
         for row in &ROWS {
-            let expected = inputs.expected().contains(&row.name);
-            let answer = prepared(&who, row.name);
+            let expected = inputs.expected().contains(&row.name.as_str());
+            let answer = prepared(&who, row.name.as_str());
             assert_eq!(answer.is_ok(), expected, "{inputs:?} {}: {answer:?}", row.name);
             if row.whom == Audience::Leader && !inputs.leads {
                 assert!(answer.unwrap_err().message.starts_with("Forbidden: Only the orchestrator can "));

@@ -1,7 +1,7 @@
 //! What the backend is asked, call by call (http-and-tools §9.6–9.9).
 
 use mission_control_runtime::convex::Why;
-use mission_control_runtime::tools::ToolErrorKind;
+use mission_control_runtime::tools::{ToolErrorKind, ToolName};
 use serde_json::{Value, json};
 
 use super::{Somebody, call, make, make_against, make_with, refusal, task, task_json};
@@ -535,9 +535,14 @@ fn calls_without_arguments_or_of_other_shapes_end_nothing() {
                 ("listTasksForAgentTool", json!([])),
                 ("getAgentSkillsForTool", json!([])),
             ];
-            let made = make_against(&who, &call(row.name, text), answers, None);
-            let reads = ["get_agent_skills", "task_list"].contains(&row.name) && text.starts_with("{\"");
-            assert!(reads || row.name == "task_search" || made.asked.is_empty(), "{} {text}", row.name);
+            let made = make_against(&who, &call(row.name.as_str(), text), answers, None);
+            let reads =
+                ["get_agent_skills", "task_list"].contains(&row.name.as_str()) && text.starts_with("{\"");
+            assert!(
+                reads || row.name == ToolName::TaskSearch || made.asked.is_empty(),
+                "{} {text}",
+                row.name
+            );
             assert_eq!(made.ran.ok, reads, "{} {text}: {}", row.name, made.output);
         }
     }

@@ -21,7 +21,7 @@ use crate::support::direct::Fault;
 #[test]
 fn every_writing_tool_is_in_the_table() {
     for row in ROWS.iter().filter(|row| row.writes) {
-        assert!(TOOLS.iter().any(|tool| tool.name == row.name), "{}", row.name);
+        assert!(TOOLS.iter().any(|tool| tool.name == row.name.as_str()), "{}", row.name);
     }
 }
 

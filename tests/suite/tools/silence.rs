@@ -119,7 +119,7 @@ fn every_tool_lives_through_every_trouble() {
     let who = Somebody::everybody("in_progress");
     for (class, why, kind, words) in rows {
         for row in &ROWS {
-            let call = call(row.name, &arguments(row.name).to_string());
+            let call = call(row.name.as_str(), &arguments(row.name.as_str()).to_string());
             let made = make_against(&who, &call, Vec::new(), Some(error(class, why)));
             assert!(made.error().contains(words), "{} {why:?}: {}", row.name, made.error());
             let error = made.ran.error.as_ref().unwrap();

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::session::Naming;
 use super::wake::{Queued, WakeCaller, WakeKind, WakeRefusal, WakeRequest, When, agent_of, sound, whose};
-use crate::tools::table::{Audience, Field, ToolSpec, Type};
+use crate::tools::table::{CallSpec, Field, Type};
 use crate::tools::{Fields, ToolError, ToolErrorKind};
 use mcr_model::SessionScope;
 use mcr_model::redact::without_our_tokens;
@@ -35,35 +35,19 @@ static FIELDS: [Field; 5] = [
     },
 ];
 
-const fn row(name: &'static str, does: &'static str) -> ToolSpec {
-    ToolSpec {
-        name,
-        endpoint: name,
-        whom: Audience::Everyone,
-        refusal: "",
-        writes: true,
-        does,
-        says: "",
-        check: "the agent exists",
-        fields: &FIELDS,
-    }
-}
-
-static WAKE: ToolSpec = row("wake", "wake an agent");
-static EVENT: ToolSpec = row("event", "tell an agent what happened");
-
 impl WakeKind {
     /// The errand of this endpoint.
     pub fn named(endpoint: &str) -> Option<Self> {
-        [Self::Event, Self::Wake].into_iter().find(|errand| errand.row().endpoint == endpoint)
+        [Self::Event, Self::Wake].into_iter().find(|errand| errand.call().name == endpoint)
     }
 
     /// What its body is held against.
-    pub fn row(self) -> &'static ToolSpec {
-        match self {
-            Self::Event => &EVENT,
-            Self::Wake => &WAKE,
-        }
+    pub fn call(self) -> CallSpec {
+        let name = match self {
+            Self::Event => "event",
+            Self::Wake => "wake",
+        };
+        CallSpec { name, writes: true, check: "the agent exists", fields: &FIELDS }
     }
 }
 
@@ -97,7 +81,7 @@ impl WakeBody {
     /// Reads a body. `null` counts as absent, and so do blanks, except for a session: whoever sends that has lost a key,
     /// and would tell the wrong agent.
     pub fn read(errand: WakeKind, body: &str) -> Result<Self, ToolError> {
-        let fields = Fields::read(errand.row(), body)?;
+        let fields = Fields::read(errand.call(), body)?;
         let text = fields.raw("text").unwrap_or_default();
         sound(text)?;
         let key = |name: &'static str| match fields.filled(name) {
@@ -137,7 +121,7 @@ impl WakeBody {
     /// By what it is told from other calls.
     pub fn key(&self) -> String {
         let Self { errand, text, reason, session, main, scope } = self;
-        json!([errand.row().name, text, reason, session, main, scope]).to_string()
+        json!([errand.call().name, text, reason, session, main, scope]).to_string()
     }
 
     /// The request for the wake queues, under the caller's `name` for it. What the body does not say of sessions, `usual`

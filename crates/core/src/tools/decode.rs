@@ -9,8 +9,7 @@ mod fields;
 pub use fields::Fields;
 
 use super::request::{Changes, Draft, Paper, ToolRequest};
-use super::table;
-use super::{ToolError, ToolErrorKind};
+use super::{ToolError, ToolErrorKind, ToolName};
 use mcr_model::TaskStatus::{self, Blocked};
 use mcr_model::{AgentId, DocumentId, TaskId, UserId, limits};
 
@@ -22,38 +21,47 @@ const NO_FIELD: &str = "At least one field (title, description, priority, labels
 /// The request behind a tool's name and its arguments as JSON text. `current` is the task that the conversation is
 /// about; some tools mean it where they name none.
 pub fn decode(name: &str, arguments: &str, current: Option<&TaskId>) -> Result<ToolRequest, ToolError> {
-    let Some(row) = table::row(name) else {
+    let Ok(tool) = name.parse() else {
         return Err(ToolError::new(ToolErrorKind::UnknownTool, &format!("Unknown tool: {name}")));
     };
-    let fields = Fields::read(row, arguments)?;
-    match row.name {
-        "task_status" => task_status(&fields, current),
-        "task_update" => task_update(&fields, current),
-        "task_create" => task_create(&fields),
-        "document_upsert" => document_upsert(&fields, current),
-        "response_request" => response_request(&fields, current),
-        "document_list" => Ok(ToolRequest::DocumentList {
+    decode_call(tool, arguments, current)
+}
+
+/// The request behind the arguments of a call of this tool; `current` is as for [`decode`].
+pub fn decode_call(
+    tool: ToolName,
+    arguments: &str,
+    current: Option<&TaskId>,
+) -> Result<ToolRequest, ToolError> {
+    let fields = Fields::read(tool.row().call(), arguments)?;
+    match tool {
+        ToolName::TaskStatus => task_status(&fields, current),
+        ToolName::TaskUpdate => task_update(&fields, current),
+        ToolName::TaskCreate => task_create(&fields),
+        ToolName::DocumentUpsert => document_upsert(&fields, current),
+        ToolName::ResponseRequest => response_request(&fields, current),
+        ToolName::DocumentList => Ok(ToolRequest::DocumentList {
             task_id: fields.filled("taskId").map(TaskId::new),
             kind: fields.choice("type", "Invalid type: must be deliverable, note, template, or reference")?,
             limit: fields.count("limit")?,
         }),
-        "get_agent_skills" => {
+        ToolName::GetAgentSkills => {
             Ok(ToolRequest::GetAgentSkills { agent_id: fields.filled("agentId").map(ToOwned::to_owned) })
         }
-        "task_load" => Ok(ToolRequest::TaskLoad {
+        ToolName::TaskLoad => Ok(ToolRequest::TaskLoad {
             task_id: task_named(&fields)?,
             message_limit: fields.count("messageLimit")?,
         }),
-        "task_history" => Ok(ToolRequest::TaskHistory {
+        ToolName::TaskHistory => Ok(ToolRequest::TaskHistory {
             task_id: task_named(&fields)?,
             message_limit: fields.count("messageLimit")?,
             activity_limit: fields.count("activityLimit")?,
         }),
-        "task_assign" => Ok(ToolRequest::TaskAssign {
+        ToolName::TaskAssign => Ok(ToolRequest::TaskAssign {
             task_id: task_named(&fields)?,
             assignee_slugs: some_slugs(&fields, "assigneeSlugs", str::to_lowercase)?,
         }),
-        "task_message" => {
+        ToolName::TaskMessage => {
             let (task_id, content) = both(&fields, "content", "content is required")?;
             within(
                 content,
@@ -63,7 +71,7 @@ pub fn decode(name: &str, arguments: &str, current: Option<&TaskId>) -> Result<T
             )?;
             Ok(ToolRequest::TaskMessage { task_id, content: content.to_owned() })
         }
-        "task_list" => Ok(ToolRequest::TaskList {
+        ToolName::TaskList => Ok(ToolRequest::TaskList {
             status: fields.choice(
                 "status",
                 "Invalid status: must be inbox, assigned, in_progress, review, done, blocked, or archived",
@@ -71,20 +79,20 @@ pub fn decode(name: &str, arguments: &str, current: Option<&TaskId>) -> Result<T
             assignee_slug: fields.filled("assigneeSlug").map(|slug| bare(slug).to_lowercase()),
             limit: fields.count("limit")?,
         }),
-        "task_get" => Ok(ToolRequest::TaskGet { task_id: task_named(&fields)? }),
-        "task_thread" => {
+        ToolName::TaskGet => Ok(ToolRequest::TaskGet { task_id: task_named(&fields)? }),
+        ToolName::TaskThread => {
             Ok(ToolRequest::TaskThread { task_id: task_named(&fields)?, limit: fields.count("limit")? })
         }
-        "task_search" => {
+        ToolName::TaskSearch => {
             let query = fields.needed("query", "query is required")?.to_owned();
             Ok(ToolRequest::TaskSearch { query, limit: fields.count("limit")? })
         }
-        "task_delete" => {
+        ToolName::TaskDelete => {
             let (task_id, reason) = both(&fields, "reason", "reason is required for archival")?;
             within(reason, "reason", limits::REASON_CHARS, "reason must be at most 2000 characters")?;
             Ok(ToolRequest::TaskDelete { task_id, reason: reason.to_owned() })
         }
-        "task_link_pr" => {
+        ToolName::TaskLinkPr => {
             let task_id = task_named(&fields)?;
             let number = fields.number("prNumber").ok_or_else(|| {
                 ToolError::malformed("prNumber", "prNumber is required and must be numeric")
@@ -94,12 +102,10 @@ pub fn decode(name: &str, arguments: &str, current: Option<&TaskId>) -> Result<T
                 .ok_or_else(|| ToolError::invalid("prNumber", "prNumber must be a positive whole number"))?;
             Ok(ToolRequest::TaskLinkPr { task_id, pr_number })
         }
-        // A row without rules would be a mistake of ours; a test calls every row.
-        other => Err(ToolError::new(ToolErrorKind::UnknownTool, &format!("Unknown tool: {other}"))),
     }
 }
 
-fn task_status(fields: &Fields<'_>, current: Option<&TaskId>) -> Result<ToolRequest, ToolError> {
+fn task_status(fields: &Fields, current: Option<&TaskId>) -> Result<ToolRequest, ToolError> {
     let task_id = task_or_current(fields, current)?;
     let Some(status) = fields.choice::<TaskStatus>("status", STATUS)? else {
         return Err(ToolError::malformed("status", STATUS));
@@ -109,7 +115,7 @@ fn task_status(fields: &Fields<'_>, current: Option<&TaskId>) -> Result<ToolRequ
     Ok(ToolRequest::TaskStatus { task_id, status, blocked_reason })
 }
 
-fn task_update(fields: &Fields<'_>, current: Option<&TaskId>) -> Result<ToolRequest, ToolError> {
+fn task_update(fields: &Fields, current: Option<&TaskId>) -> Result<ToolRequest, ToolError> {
     let task_id = task_or_current(fields, current)?;
     let ids = |name| fields.list(name).map(|list| fields::once(list, |id| bare(id).to_owned()));
     let changes = Changes {
@@ -131,7 +137,7 @@ fn task_update(fields: &Fields<'_>, current: Option<&TaskId>) -> Result<ToolRequ
     Ok(ToolRequest::TaskUpdate { task_id, changes: Box::new(Changes { blocked_reason, ..changes }) })
 }
 
-fn task_create(fields: &Fields<'_>) -> Result<ToolRequest, ToolError> {
+fn task_create(fields: &Fields) -> Result<ToolRequest, ToolError> {
     fields.needed("title", "title is required")?;
     let status = fields
         .choice("status", "Invalid status: must be inbox, assigned, in_progress, review, done, or blocked")?;
@@ -147,7 +153,7 @@ fn task_create(fields: &Fields<'_>) -> Result<ToolRequest, ToolError> {
     })))
 }
 
-fn document_upsert(fields: &Fields<'_>, current: Option<&TaskId>) -> Result<ToolRequest, ToolError> {
+fn document_upsert(fields: &Fields, current: Option<&TaskId>) -> Result<ToolRequest, ToolError> {
     const WORDS: &str = "title, content, and type (deliverable|note|template|reference) are required";
     let missing = |name| ToolError::malformed(name, WORDS);
     if fields.filled("title").is_none() {
@@ -180,7 +186,7 @@ fn document_upsert(fields: &Fields<'_>, current: Option<&TaskId>) -> Result<Tool
 /// The backend keeps a document in one row of at most 1 MiB, its other fields included.
 const DOCUMENT_BYTES: usize = 1_040_000;
 
-fn response_request(fields: &Fields<'_>, current: Option<&TaskId>) -> Result<ToolRequest, ToolError> {
+fn response_request(fields: &Fields, current: Option<&TaskId>) -> Result<ToolRequest, ToolError> {
     let task_id = task_or_current(fields, current)?;
     let recipient_slugs = some_slugs(fields, "recipientSlugs", ToOwned::to_owned)?;
     let message = fields.needed("message", "message is required")?;
@@ -195,19 +201,19 @@ fn response_request(fields: &Fields<'_>, current: Option<&TaskId>) -> Result<Too
 }
 
 /// The task that is named, or the current one where none is. A blank name is none, but it was meant to be one.
-fn task_or_current(fields: &Fields<'_>, current: Option<&TaskId>) -> Result<TaskId, ToolError> {
+fn task_or_current(fields: &Fields, current: Option<&TaskId>) -> Result<TaskId, ToolError> {
     match (fields.text("taskId"), current) {
         (None, Some(current)) => Ok(current.clone()),
         _ => task_named(fields),
     }
 }
 
-fn task_named(fields: &Fields<'_>) -> Result<TaskId, ToolError> {
+fn task_named(fields: &Fields) -> Result<TaskId, ToolError> {
     fields.needed("taskId", "taskId is required").map(TaskId::new)
 }
 
 /// A task and a text, where the tool's own sentence names them together.
-fn both<'a>(fields: &'a Fields<'_>, name: &'static str, words: &str) -> Result<(TaskId, &'a str), ToolError> {
+fn both<'a>(fields: &'a Fields, name: &'static str, words: &str) -> Result<(TaskId, &'a str), ToolError> {
     let missing =
         |field, words| ToolError::malformed(field, &format!("taskId and {name} are required: {words}"));
     let task = fields.filled("taskId").ok_or_else(|| missing("taskId", "taskId is required"))?;
@@ -215,7 +221,7 @@ fn both<'a>(fields: &'a Fields<'_>, name: &'static str, words: &str) -> Result<(
     Ok((TaskId::new(task), text))
 }
 
-fn title(fields: &Fields<'_>) -> Result<Option<String>, ToolError> {
+fn title(fields: &Fields) -> Result<Option<String>, ToolError> {
     let Some(title) = fields.text("title") else { return Ok(None) };
     if title.is_empty() {
         return Err(ToolError::invalid("title", "title must not be blank"));
@@ -224,7 +230,7 @@ fn title(fields: &Fields<'_>) -> Result<Option<String>, ToolError> {
     Ok(Some(title.to_owned()))
 }
 
-fn description(fields: &Fields<'_>) -> Result<Option<String>, ToolError> {
+fn description(fields: &Fields) -> Result<Option<String>, ToolError> {
     // Blank counts as left out: it is far more often a model that fills in every field than one that wants it gone.
     let Some(text) = fields.filled("description") else { return Ok(None) };
     within(text, "description", limits::DESCRIPTION_CHARS, "Description too long (max 100000 characters)")?;
@@ -232,7 +238,7 @@ fn description(fields: &Fields<'_>) -> Result<Option<String>, ToolError> {
 }
 
 /// Labels are free, but for the one by which the backend knows the talk with the orchestrator (contract D25).
-fn labels(fields: &Fields<'_>) -> Result<Option<Vec<String>>, ToolError> {
+fn labels(fields: &Fields) -> Result<Option<Vec<String>>, ToolError> {
     let Some(list) = fields.list("labels") else { return Ok(None) };
     let labels = fields::once(list, ToOwned::to_owned);
     let reserved = mcr_model::Task::ORCHESTRATOR_CHAT;
@@ -243,11 +249,7 @@ fn labels(fields: &Fields<'_>) -> Result<Option<Vec<String>>, ToolError> {
 }
 
 /// The reason, where it counts: with `blocked` it must be there, with anything else it means nothing.
-fn reason_for(
-    status: Option<TaskStatus>,
-    fields: &Fields<'_>,
-    words: &str,
-) -> Result<Option<String>, ToolError> {
+fn reason_for(status: Option<TaskStatus>, fields: &Fields, words: &str) -> Result<Option<String>, ToolError> {
     let reason = fields.text("blockedReason").unwrap_or_default();
     within(reason, "blockedReason", limits::REASON_CHARS, "blockedReason must be at most 2000 characters")?;
     match status {
@@ -262,12 +264,12 @@ pub fn bare(slug: &str) -> &str {
     slug.trim_start_matches(|letter: char| letter == '@' || letter.is_whitespace()).trim_end()
 }
 
-fn slugs(fields: &Fields<'_>, name: &str, case: fn(&str) -> String) -> Vec<String> {
+fn slugs(fields: &Fields, name: &str, case: fn(&str) -> String) -> Vec<String> {
     fields.list(name).map_or_else(Vec::new, |list| fields::once(list, |slug| case(bare(slug))))
 }
 
 fn some_slugs(
-    fields: &Fields<'_>,
+    fields: &Fields,
     name: &'static str,
     case: fn(&str) -> String,
 ) -> Result<Vec<String>, ToolError> {

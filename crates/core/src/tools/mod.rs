@@ -12,6 +12,7 @@
 pub mod decode;
 mod error;
 pub mod guard;
+mod name;
 mod offer;
 mod outcome;
 mod request;
@@ -22,8 +23,9 @@ use crate::gateway::ToolCall;
 use mcr_model::redact::Redactor;
 use mcr_model::{AgentId, BehaviorFlags, Task};
 
-pub use decode::{Fields, decode};
+pub use decode::{Fields, decode, decode_call};
 pub use error::{ToolError, ToolErrorKind};
+pub use name::ToolName;
 pub use offer::{Offer, offer, offer_http};
 pub use outcome::{ToolOutcome, render};
 pub use request::{Changes, Draft, Paper, ToolRequest};
@@ -47,8 +49,8 @@ pub struct Caller<'a> {
 ///
 /// The fields come first and the rights second: an agent that gets both wrong learns first how the call should look.
 pub fn prepare(call: &ToolCall, caller: &Caller<'_>, offer: &Offer) -> Result<ToolRequest, ToolError> {
-    let Some(row) = table::row(&call.name) else {
-        let names: Vec<&str> = offer.tools.iter().map(|tool| tool.name).collect();
+    let Ok(tool) = call.name.parse::<ToolName>() else {
+        let names: Vec<&str> = offer.names().iter().map(|tool| tool.as_str()).collect();
         let hint = if names.is_empty() {
             "no tools are offered here".to_owned()
         } else {
@@ -57,10 +59,10 @@ pub fn prepare(call: &ToolCall, caller: &Caller<'_>, offer: &Offer) -> Result<To
         let name = Redactor::default().excerpt(&call.name, 60);
         return Err(ToolError::new(ToolErrorKind::UnknownTool, &format!("Unknown tool: {name} ({hint})")));
     };
-    let request = decode(row.name, &call.arguments, caller.task.map(|task| &task.id))?;
+    let request = decode_call(tool, &call.arguments, caller.task.map(|task| &task.id))?;
     guard::rights(&request, caller)?;
-    if !offer.has(row.name) {
-        return Err(guard::not_offered(row, caller));
+    if !offer.has(tool) {
+        return Err(guard::not_offered(tool.row(), caller));
     }
     Ok(request)
 }

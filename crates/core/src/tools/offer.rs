@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use serde_json::{Map, Value, json};
 
 use super::table::{Field, ROWS, ToolSpec, Type};
-use super::{Caller, guard};
+use super::{Caller, ToolName, guard};
 use crate::gateway::Tool;
 
 /// What one caller is offered, in the order of the table.
@@ -17,18 +17,23 @@ pub struct Offer {
     pub labels: Vec<&'static str>,
     /// Whether `done` is among the words for a status.
     pub can_mark_done: bool,
-    names: Vec<&'static str>,
+    granted: Vec<ToolName>,
 }
 
 impl Offer {
     /// Whether the agent may call this tool here.
-    pub fn has(&self, name: &str) -> bool {
-        self.tools.iter().any(|tool| tool.name == name)
+    pub fn has(&self, name: ToolName) -> bool {
+        self.names().contains(&name)
+    }
+
+    /// The tools that the agent may call here; none where it calls over HTTP.
+    pub fn names(&self) -> &[ToolName] {
+        if self.tools.is_empty() { &[] } else { &self.granted }
     }
 
     /// Whether the agent may do this by tool or over HTTP: for the briefing.
-    pub fn grants(&self, name: &str) -> bool {
-        self.names.contains(&name)
+    pub fn grants(&self, name: ToolName) -> bool {
+        self.granted.contains(&name)
     }
 }
 
@@ -51,7 +56,11 @@ static WITHOUT_DONE: LazyLock<Vec<OfferedTool>> =
 fn shelf(row: &'static ToolSpec, done: bool) -> OfferedTool {
     OfferedTool {
         row,
-        tool: Tool { name: row.name, description: row.says.to_owned(), parameters: schema(row, done) },
+        tool: Tool {
+            name: row.name.as_str(),
+            description: row.says.to_owned(),
+            parameters: schema(row, done),
+        },
         label: format!("{} ({} tool)", row.does, row.name),
         http_label: format!("{} via HTTP (POST /agent/{}; {})", row.does, row.endpoint, fields_of(row)),
     }
@@ -72,7 +81,7 @@ pub fn offer(caller: &Caller<'_>) -> Offer {
     Offer {
         tools: shelves.iter().map(|shelf| &shelf.tool).collect(),
         labels: shelves.iter().map(|shelf| shelf.label.as_str()).collect(),
-        names: shelves.iter().map(|shelf| shelf.row.name).collect(),
+        granted: shelves.iter().map(|shelf| shelf.row.name).collect(),
         can_mark_done,
     }
 }
@@ -84,7 +93,7 @@ pub fn offer_http(caller: &Caller<'_>) -> Offer {
     Offer {
         tools: Vec::new(),
         labels: shelves.iter().map(|shelf| shelf.http_label.as_str()).collect(),
-        names: shelves.iter().map(|shelf| shelf.row.name).collect(),
+        granted: shelves.iter().map(|shelf| shelf.row.name).collect(),
         can_mark_done,
     }
 }
@@ -123,7 +132,7 @@ fn property(row: &ToolSpec, field: &Field, done: bool) -> Value {
         Type::Texts => json!({"type": "array", "items": {"type": "string"}, "description": says}),
         Type::OneOf(words) => {
             // Only the tool made for it: an update may also name the status that a task has already.
-            let hidden = !done && row.name == "task_status";
+            let hidden = !done && row.name == ToolName::TaskStatus;
             let words: Vec<&str> =
                 words.iter().copied().filter(|word| !(hidden && *word == "done")).collect();
             json!({"type": "string", "enum": words, "description": says})

@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::decode;
-use super::table::{self, ToolSpec};
+use super::table::ToolSpec;
+use super::{ToolName, decode};
 use mcr_model::clock::Millis;
 use mcr_model::{AgentId, DocumentId, DocumentType, TaskId, TaskStatus, UserId};
 
@@ -266,32 +266,31 @@ impl ToolRequest {
     }
 
     /// The tool.
-    pub fn name(&self) -> &'static str {
+    pub fn name(&self) -> ToolName {
         match self {
-            Self::TaskStatus { .. } => "task_status",
-            Self::TaskUpdate { .. } => "task_update",
-            Self::TaskCreate(_) => "task_create",
-            Self::DocumentUpsert(_) => "document_upsert",
-            Self::DocumentList { .. } => "document_list",
-            Self::ResponseRequest { .. } => "response_request",
-            Self::GetAgentSkills { .. } => "get_agent_skills",
-            Self::TaskLoad { .. } => "task_load",
-            Self::TaskHistory { .. } => "task_history",
-            Self::TaskAssign { .. } => "task_assign",
-            Self::TaskMessage { .. } => "task_message",
-            Self::TaskList { .. } => "task_list",
-            Self::TaskGet { .. } => "task_get",
-            Self::TaskThread { .. } => "task_thread",
-            Self::TaskSearch { .. } => "task_search",
-            Self::TaskDelete { .. } => "task_delete",
-            Self::TaskLinkPr { .. } => "task_link_pr",
+            Self::TaskStatus { .. } => ToolName::TaskStatus,
+            Self::TaskUpdate { .. } => ToolName::TaskUpdate,
+            Self::TaskCreate(_) => ToolName::TaskCreate,
+            Self::DocumentUpsert(_) => ToolName::DocumentUpsert,
+            Self::DocumentList { .. } => ToolName::DocumentList,
+            Self::ResponseRequest { .. } => ToolName::ResponseRequest,
+            Self::GetAgentSkills { .. } => ToolName::GetAgentSkills,
+            Self::TaskLoad { .. } => ToolName::TaskLoad,
+            Self::TaskHistory { .. } => ToolName::TaskHistory,
+            Self::TaskAssign { .. } => ToolName::TaskAssign,
+            Self::TaskMessage { .. } => ToolName::TaskMessage,
+            Self::TaskList { .. } => ToolName::TaskList,
+            Self::TaskGet { .. } => ToolName::TaskGet,
+            Self::TaskThread { .. } => ToolName::TaskThread,
+            Self::TaskSearch { .. } => ToolName::TaskSearch,
+            Self::TaskDelete { .. } => ToolName::TaskDelete,
+            Self::TaskLinkPr { .. } => ToolName::TaskLinkPr,
         }
     }
 
     /// Its row of the table.
     pub fn row(&self) -> &'static ToolSpec {
-        table::row(self.name())
-            .expect("each request is named after a row, which a test holds against the table")
+        self.name().row()
     }
 
     /// Whether it changes anything: then it is noted before and after.

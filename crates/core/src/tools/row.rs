@@ -1,10 +1,12 @@
 //! What a row of the table is made of.
 
+use super::ToolName;
+
 /// A tool.
 #[derive(Debug)]
 pub struct ToolSpec {
     /// Its name as a function tool.
-    pub name: &'static str,
+    pub name: ToolName,
     /// Its name below `/agent/` over HTTP.
     pub endpoint: &'static str,
     /// To whom it is open.
@@ -20,6 +22,19 @@ pub struct ToolSpec {
     /// What an agent can look at where Mission Control refuses and does not say why.
     pub check: &'static str,
     /// Its arguments.
+    pub fields: &'static [Field],
+}
+
+/// The part of a row that a call is checked against. Endpoints that are no tools have one too.
+#[derive(Clone, Copy, Debug)]
+pub struct CallSpec {
+    /// The name of the tool or endpoint.
+    pub name: &'static str,
+    /// Whether a call changes anything.
+    pub writes: bool,
+    /// What an agent can look at where Mission Control refuses and does not say why.
+    pub check: &'static str,
+    /// The arguments.
     pub fields: &'static [Field],
 }
 
@@ -82,6 +97,18 @@ pub enum Type {
 }
 
 impl ToolSpec {
+    /// What a call of this tool is checked against.
+    pub fn call(&self) -> CallSpec {
+        CallSpec { name: self.name.as_str(), writes: self.writes, check: self.check, fields: self.fields }
+    }
+
+    /// The argument of this name.
+    pub fn field(&self, name: &str) -> Option<&'static Field> {
+        self.call().field(name)
+    }
+}
+
+impl CallSpec {
     /// The argument of this name.
     pub fn field(&self, name: &str) -> Option<&'static Field> {
         self.fields.iter().find(|field| field.name == name)

@@ -1,13 +1,9 @@
 //! The table: one row for each tool. What it says is read by language models; it should teach them when to call and
 //! what comes of it.
 
-pub use super::row::{Audience, Field, ToolSpec, Type};
+use super::ToolName;
+pub use super::row::{Audience, CallSpec, Field, ToolSpec, Type};
 use mcr_model::limits;
-
-/// The row of this name.
-pub fn row(name: &str) -> Option<&'static ToolSpec> {
-    ROWS.iter().find(|row| row.name == name)
-}
 
 /// The row of this endpoint.
 pub fn endpoint(name: &str) -> Option<&'static ToolSpec> {
@@ -41,10 +37,10 @@ const REASON: &str = "Why the task cannot go on and what would help. Required wi
                       characters.";
 const DUE: &str = "When it should be finished: milliseconds since 1970-01-01 UTC.";
 
-/// All of them, in the order in which they are offered.
+/// All of them, in the order in which they are offered, which is the order of [`ToolName`].
 pub static ROWS: [ToolSpec; 17] = [
     ToolSpec {
-        name: "task_status",
+        name: ToolName::TaskStatus,
         endpoint: "task-status",
         whom: Audience::Modifiers,
         refusal: "Forbidden: Agent is not allowed to modify task status",
@@ -63,7 +59,7 @@ pub static ROWS: [ToolSpec; 17] = [
         ],
     },
     ToolSpec {
-        name: "task_update",
+        name: ToolName::TaskUpdate,
         endpoint: "task-update",
         whom: Audience::Modifiers,
         refusal: "Forbidden: Agent is not allowed to modify tasks",
@@ -96,7 +92,7 @@ pub static ROWS: [ToolSpec; 17] = [
         ],
     },
     ToolSpec {
-        name: "task_create",
+        name: ToolName::TaskCreate,
         endpoint: "task-create",
         whom: Audience::Creators,
         refusal: "Forbidden: Agent is not allowed to create tasks",
@@ -127,7 +123,7 @@ pub static ROWS: [ToolSpec; 17] = [
         ],
     },
     ToolSpec {
-        name: "document_upsert",
+        name: ToolName::DocumentUpsert,
         endpoint: "document",
         whom: Audience::Writers,
         refusal: "Forbidden: Agent is not allowed to create documents",
@@ -152,7 +148,7 @@ pub static ROWS: [ToolSpec; 17] = [
         ],
     },
     ToolSpec {
-        name: "document_list",
+        name: ToolName::DocumentList,
         endpoint: "document-list",
         whom: Audience::WritersOrOnTask,
         refusal: "Forbidden: Agent may not list documents",
@@ -168,7 +164,7 @@ pub static ROWS: [ToolSpec; 17] = [
         ],
     },
     ToolSpec {
-        name: "response_request",
+        name: ToolName::ResponseRequest,
         endpoint: "response-request",
         whom: Audience::Askers,
         refusal: "Forbidden: Agent may not request responses",
@@ -185,7 +181,7 @@ pub static ROWS: [ToolSpec; 17] = [
         ],
     },
     ToolSpec {
-        name: "get_agent_skills",
+        name: ToolName::GetAgentSkills,
         endpoint: "get-agent-skills",
         whom: Audience::Everyone,
         refusal: "Forbidden: Agent may not query skills",
@@ -196,7 +192,7 @@ pub static ROWS: [ToolSpec; 17] = [
         fields: &[may("agentId", Type::Text, "Slug or id of one agent; left out: all agents.")],
     },
     ToolSpec {
-        name: "task_load",
+        name: ToolName::TaskLoad,
         endpoint: "task-load",
         whom: Audience::Everyone,
         refusal: "Forbidden: Agent may not load tasks",
@@ -214,7 +210,7 @@ pub static ROWS: [ToolSpec; 17] = [
         ],
     },
     ToolSpec {
-        name: "task_history",
+        name: ToolName::TaskHistory,
         endpoint: "task-history",
         whom: Audience::OnTask,
         refusal: "Forbidden: Agent may not read histories",
@@ -238,7 +234,7 @@ pub static ROWS: [ToolSpec; 17] = [
         ],
     },
     ToolSpec {
-        name: "task_assign",
+        name: ToolName::TaskAssign,
         endpoint: "task-assign",
         whom: Audience::Leader,
         refusal: "Forbidden: Only the orchestrator can assign agents",
@@ -250,7 +246,7 @@ pub static ROWS: [ToolSpec; 17] = [
         fields: &[TASK, must("assigneeSlugs", Type::Texts, "Slugs of the agents to add.")],
     },
     ToolSpec {
-        name: "task_message",
+        name: ToolName::TaskMessage,
         endpoint: "task-message",
         whom: Audience::Leader,
         refusal: "Forbidden: Only the orchestrator can post task messages",
@@ -261,7 +257,7 @@ pub static ROWS: [ToolSpec; 17] = [
         fields: &[TASK, must("content", Type::Text, "The message, in Markdown, at most 100000 characters.")],
     },
     ToolSpec {
-        name: "task_list",
+        name: ToolName::TaskList,
         endpoint: "task-list",
         whom: Audience::Leader,
         refusal: "Forbidden: Only the orchestrator can list tasks",
@@ -277,7 +273,7 @@ pub static ROWS: [ToolSpec; 17] = [
         ],
     },
     ToolSpec {
-        name: "task_get",
+        name: ToolName::TaskGet,
         endpoint: "task-get",
         whom: Audience::Leader,
         refusal: "Forbidden: Only the orchestrator can get tasks",
@@ -288,7 +284,7 @@ pub static ROWS: [ToolSpec; 17] = [
         fields: &[TASK],
     },
     ToolSpec {
-        name: "task_thread",
+        name: ToolName::TaskThread,
         endpoint: "task-thread",
         whom: Audience::Leader,
         refusal: "Forbidden: Only the orchestrator can read task threads",
@@ -302,7 +298,7 @@ pub static ROWS: [ToolSpec; 17] = [
         ],
     },
     ToolSpec {
-        name: "task_search",
+        name: ToolName::TaskSearch,
         endpoint: "task-search",
         whom: Audience::Leader,
         refusal: "Forbidden: Only the orchestrator can search tasks",
@@ -317,7 +313,7 @@ pub static ROWS: [ToolSpec; 17] = [
         ],
     },
     ToolSpec {
-        name: "task_delete",
+        name: ToolName::TaskDelete,
         endpoint: "task-delete",
         whom: Audience::Leader,
         refusal: "Forbidden: Only the orchestrator can delete/archive tasks",
@@ -329,7 +325,7 @@ pub static ROWS: [ToolSpec; 17] = [
         fields: &[TASK, must("reason", Type::Text, "Why, for people; at most 2000 characters.")],
     },
     ToolSpec {
-        name: "task_link_pr",
+        name: ToolName::TaskLinkPr,
         endpoint: "task-link-pr",
         whom: Audience::Leader,
         refusal: "Forbidden: Only the orchestrator can link tasks to PRs",

@@ -14,7 +14,7 @@ use log::{debug, info};
 use mcr_core::delivery::journal::{Journal, JournalError, Note, Step, Wait};
 use mcr_core::delivery::tool_log::{Before, Intent, ToolLog, digest_of, half_digest};
 use mcr_core::delivery::{Record, Stamp, UnknownFields, policy};
-use mcr_core::tools::ToolRequest;
+use mcr_core::tools::{ToolName, ToolRequest};
 use mcr_core::work::{Work, WorkId};
 use mcr_model::clock::{Clock, Millis};
 use mcr_model::{BehaviorFlags, DeliveryContext, MessageId, Task};
@@ -119,7 +119,7 @@ pub struct Making<'a> {
     held: &'a ActiveDelivery,
     handle: JournalHandle<'a>,
     intent: Intent,
-    tool: &'static str,
+    tool: ToolName,
     /// Whether it was begun before, and may have been carried out then.
     pub again: bool,
     _alone: MutexGuard<'a, ()>,

@@ -97,8 +97,8 @@ fn understood(
     caller: &Caller<'_>,
     offer: &Offer,
 ) -> Result<ToolRequest, ToolError> {
-    match (work.doubt, tools::table::row(&call.name)) {
-        (Some(_), Some(row)) => tools::decode(row.name, &call.arguments, caller.task.map(|task| &task.id)),
+    match (work.doubt, call.name.parse()) {
+        (Some(_), Ok(tool)) => tools::decode_call(tool, &call.arguments, caller.task.map(|task| &task.id)),
         _ => tools::prepare(call, caller, offer),
     }
 }
@@ -124,7 +124,7 @@ fn one(
         Some(since) => settled(job, request, since, context, deps)?,
         None => carried_out(job, request, context, deps)?,
     };
-    deps.metrics.tool(Via::Turn, tool, ran.error.as_ref().map(|error| error.kind), began.elapsed());
+    deps.metrics.tool(Via::Turn, tool.as_str(), ran.error.as_ref().map(|error| error.kind), began.elapsed());
     match &ran.error {
         None => info!("{name} ({}): called {tool}", job.work.id),
         Some(error) => info!("{name} ({}): called {tool}: {error}", job.work.id),
@@ -160,7 +160,7 @@ fn carried_out(
     // What only looks may be done again.
     if request.writes() {
         in_doubt(job, deps.clock.now());
-        if let Err(trouble) = deps.must_note(job, Step::ToolIntent, request.name()) {
+        if let Err(trouble) = deps.must_note(job, Step::ToolIntent, request.name().as_str()) {
             if let Some(work) = work(job) {
                 work.calls -= 1;
                 work.doubt = None;

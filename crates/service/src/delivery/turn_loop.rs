@@ -60,13 +60,12 @@ pub(super) fn talk(
     };
     deps.inflight.hold(&job.work, &job.record, standing, reading);
     let offer = if deps.rules.client_tools { tools::offer(&caller) } else { tools::offer_http(&caller) };
-    let names: Vec<&str> = offer.tools.iter().map(|tool| tool.name).collect();
     // What is sent now if it begins anew; results belong to the try before.
     let attempt = job.record.tries + 1;
     let briefing = prompt::brief(&Scene {
         context,
         labels: &offer.labels,
-        tools: &names,
+        tools: offer.names(),
         leads: caller.leads,
         may_close: offer.can_mark_done,
         http: (!deps.rules.client_tools).then(|| HttpWay {

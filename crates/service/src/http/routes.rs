@@ -2,7 +2,7 @@
 
 use super::operator::{self, Wanted};
 use mcr_core::heartbeat::wake::WakeKind;
-use mcr_core::tools::table::{self, ToolSpec};
+use mcr_core::tools::table::{self, CallSpec, ToolSpec};
 use mcr_http::message::{Method, Reply, Request};
 
 /// What a request asks for.
@@ -48,10 +48,10 @@ impl AgentEndpoint {
     }
 
     /// What its body is held against.
-    pub fn row(self) -> &'static ToolSpec {
+    pub fn call(self) -> CallSpec {
         match self {
-            Self::Tool(row) => row,
-            Self::Tell(errand) => errand.row(),
+            Self::Tool(row) => row.call(),
+            Self::Tell(errand) => errand.call(),
         }
     }
 }

@@ -18,8 +18,8 @@ pub use operation::{OPERATIONS, Operation};
 
 use mcr_core::delivery::End;
 use mcr_core::gateway::Usage;
-use mcr_core::tools::ToolErrorKind;
 use mcr_core::tools::table::ROWS;
+use mcr_core::tools::{ToolErrorKind, ToolName};
 use mcr_model::clock::Millis;
 use operation::Operations;
 
@@ -124,7 +124,7 @@ struct Tokens {
 impl Metrics {
     /// Nothing yet; the backend has these functions.
     pub fn new(functions: impl IntoIterator<Item = &'static str>) -> Self {
-        let tools = || Family::new(ROWS.iter().map(|row| row.name), TOOL_RESULTS, LONG);
+        let tools = || Family::new(ToolName::ALL.iter().map(|tool| tool.as_str()), TOOL_RESULTS, LONG);
         let endpoints = ROWS.iter().map(|row| row.endpoint);
         Self {
             backend: Family::new(functions.into_iter().map(short), BACKEND_RESULTS, SHORT),

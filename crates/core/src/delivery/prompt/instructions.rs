@@ -3,6 +3,7 @@
 use super::Scene;
 use super::fence::PromptFence;
 use super::rules;
+use crate::tools::ToolName;
 
 const NAME_CHARS: usize = 80;
 const TITLE_CHARS: usize = 120;
@@ -102,7 +103,7 @@ fn capabilities(scene: &Scene<'_>) -> String {
             .to_owned(),
     };
     let mut text = format!("Exactly this:\n{}\n{failure}\n{access}", bullets(&labels));
-    if let Some(load) = scene.way_and_body("task_load").filter(|_| scene.context.task.is_some()) {
+    if let Some(load) = scene.way_and_body(ToolName::TaskLoad).filter(|_| scene.context.task.is_some()) {
         text.push_str("\nTo get what is cut or left out in the input, use ");
         text.push_str(&load);
         text.push('.');

@@ -43,6 +43,7 @@ mod status;
 mod thread;
 mod tool_access;
 
+use crate::tools::ToolName;
 use mcr_model::clock::Millis;
 use mcr_model::{DeliveryContext, NotificationType, limits};
 
@@ -57,7 +58,7 @@ pub struct Scene<'a> {
     /// What the agent can do on the board, one line for each tool or endpoint.
     pub labels: &'a [&'a str],
     /// The names of the tools offered; none where the agent calls over HTTP.
-    pub tools: &'a [&'a str],
+    pub tools: &'a [ToolName],
     /// Whether the agent is the orchestrator ([`super::policy::leads`]).
     pub leads: bool,
     /// Whether it may set this task to done, now ([`may_mark_done`](crate::tools::guard::may_mark_done)).

@@ -6,6 +6,7 @@ use super::people::handle;
 use super::status;
 use crate::delivery::policy;
 use crate::delivery::reply::SILENCE;
+use crate::tools::ToolName;
 
 /// What to answer, and what not (§4.3).
 pub(super) fn scope(scene: &Scene<'_>) -> Vec<String> {
@@ -87,11 +88,13 @@ pub(super) fn work(scene: &Scene<'_>, fence: PromptFence<'_>) -> Vec<String> {
 fn making(scene: &Scene<'_>, fence: PromptFence<'_>) -> Vec<String> {
     let flags = scene.context.effective_behavior_flags;
     let mut rules = Vec::new();
-    let create = scene.way_and_body("task_create").filter(|_| flags.can_create_tasks);
+    let create = scene.way_and_body(ToolName::TaskCreate).filter(|_| flags.can_create_tasks);
     if let Some(create) = &create {
         rules.push(format!("Follow-up tasks are made with {create}."));
     }
-    if let Some(document) = scene.way_and_body("document_upsert").filter(|_| flags.can_create_documents) {
+    if let Some(document) =
+        scene.way_and_body(ToolName::DocumentUpsert).filter(|_| flags.can_create_documents)
+    {
         rules.push(format!(
             "Put anything long into a document, with {document}, and link it in your reply as \
              [Document](/document/<documentId>). Do not send it in any other way: no sharing, no channel, no web chat."
@@ -118,7 +121,7 @@ fn asking(scene: &Scene<'_>) -> Vec<String> {
         return Vec::new();
     }
     let may = scene.context.effective_behavior_flags.can_mention_agents;
-    let ask = scene.way_to_ask().and_then(|_| scene.way_and_body("response_request"));
+    let ask = scene.way_to_ask().and_then(|_| scene.way_and_body(ToolName::ResponseRequest));
     let rule = match (may, ask, scene.is_chat()) {
         (_, Some(ask), true) => format!(
             "No other agent reads this thread: neither a mention nor a request on it reaches one. Ask with {ask}, \
@@ -149,7 +152,7 @@ fn leading(scene: &Scene<'_>) -> Vec<String> {
     if !scene.leads {
         return rules;
     }
-    if let Some(assign) = scene.way_and_body("task_assign") {
+    if let Some(assign) = scene.way_and_body(ToolName::TaskAssign) {
         rules.push(format!(
             "You are the orchestrator: you see all tasks, and assign them with {assign}. What you can do beyond other \
              agents is listed above."
@@ -162,9 +165,10 @@ fn leading(scene: &Scene<'_>) -> Vec<String> {
         ));
     }
     if scene.is_chat() {
-        let create =
-            scene.way("task_create").filter(|_| scene.context.effective_behavior_flags.can_create_tasks);
-        let assign = scene.way("task_assign");
+        let create = scene
+            .way(ToolName::TaskCreate)
+            .filter(|_| scene.context.effective_behavior_flags.can_create_tasks);
+        let assign = scene.way(ToolName::TaskAssign);
         let how = match (assign, create) {
             (Some(assign), Some(create)) => {
                 format!("assign the task with {assign}, or make one with {create} and `assigneeSlugs`")
@@ -183,13 +187,14 @@ fn leading(scene: &Scene<'_>) -> Vec<String> {
 
 /// Where the questions about an assignment go (O-14).
 fn questions(scene: &Scene<'_>, fence: PromptFence<'_>) -> String {
-    let target = match (scene.orchestrator_to_ask(), scene.way("response_request"), scene.person(fence)) {
-        (Some(lead), Some(ask), _) => {
-            format!(" and send them to the orchestrator, {}, with {ask}", handle(fence, lead))
-        }
-        (_, _, Some(person)) => format!(" and mention {person}"),
-        _ => String::new(),
-    };
+    let target =
+        match (scene.orchestrator_to_ask(), scene.way(ToolName::ResponseRequest), scene.person(fence)) {
+            (Some(lead), Some(ask), _) => {
+                format!(" and send them to the orchestrator, {}, with {ask}", handle(fence, lead))
+            }
+            (_, _, Some(person)) => format!(" and mention {person}"),
+            _ => String::new(),
+        };
     format!("If something is unclear, ask now: put the questions into your acknowledgement{target}.")
 }
 

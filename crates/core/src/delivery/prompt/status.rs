@@ -4,6 +4,7 @@ use super::Scene;
 use super::fence::PromptFence;
 use super::people::handle;
 use crate::delivery::policy;
+use crate::tools::ToolName;
 use mcr_model::TaskStatus::{self, Assigned, Blocked, Done, InProgress, Review};
 use mcr_model::{allowed_next, plan_for_agent};
 
@@ -21,7 +22,7 @@ pub(super) fn rules(scene: &Scene<'_>, fence: PromptFence<'_>) -> Vec<String> {
         return Vec::new();
     }
     let may = scene.context.effective_behavior_flags.can_modify_task_status;
-    let way = scene.way_and_body("task_status").filter(|_| may);
+    let way = scene.way_and_body(ToolName::TaskStatus).filter(|_| may);
     let mut rules = Vec::new();
     match status(scene).filter(|_| !scene.is_chat()) {
         Some(Done) => rules.push(
@@ -84,7 +85,7 @@ fn changing(scene: &Scene<'_>, fence: PromptFence<'_>, way: &str) -> Vec<String>
     };
     let mut change =
         format!("If the status is to change, change it before you reply, with {way}. {}", moves(scene));
-    if let Some(update) = scene.way_and_body("task_update") {
+    if let Some(update) = scene.way_and_body(ToolName::TaskUpdate) {
         let update = format!(" Change other fields with {update}; if both change, the status first.");
         change.push_str(&update);
     }

@@ -1,10 +1,10 @@
-//! The arguments of a call, held against the fields of its row: what is read here has the right type.
+//! The arguments of a call, held against the fields of its tool: what is read here has the right type.
 
 use std::str::FromStr;
 
 use serde_json::{Map, Value};
 
-use crate::tools::table::{Field, ToolSpec, Type};
+use crate::tools::table::{CallSpec, Field, Type};
 use crate::tools::{ToolError, ToolErrorKind};
 use mcr_model::clock::Millis;
 use mcr_model::json;
@@ -20,18 +20,18 @@ const SECONDS: f64 = 100_000_000_000.0;
 const LAST_INSTANT: f64 = 8_640_000_000_000_000.0;
 
 /// The arguments, each of the type that its field wants.
-pub struct Fields<'a> {
-    row: &'a ToolSpec,
+pub struct Fields {
+    spec: CallSpec,
     given: Map<String, Value>,
 }
 
-impl<'a> Fields<'a> {
+impl Fields {
     /// Reads the arguments and holds each against its field.
-    pub fn read(row: &'a ToolSpec, arguments: &str) -> Result<Self, ToolError> {
-        let given = object(row, arguments)?;
-        let fields = Self { row, given };
+    pub fn read(spec: CallSpec, arguments: &str) -> Result<Self, ToolError> {
+        let given = object(spec, arguments)?;
+        let fields = Self { spec, given };
         fields.refuse_strangers()?;
-        for field in row.fields {
+        for field in spec.fields {
             if let Some(value) = fields.value(field.name) {
                 check(field, value)?;
             }
@@ -42,13 +42,13 @@ impl<'a> Fields<'a> {
     /// A field that the tool does not have is refused where the call would write: what was meant by it would be
     /// missing from what is written. Where it only reads, nothing is lost but the filter.
     fn refuse_strangers(&self) -> Result<(), ToolError> {
-        if !self.row.writes {
+        if !self.spec.writes {
             return Ok(());
         }
-        let strange = |(name, value): &(&String, &Value)| self.row.field(name).is_none() && !value.is_null();
+        let strange = |(name, value): &(&String, &Value)| self.spec.field(name).is_none() && !value.is_null();
         let Some((name, _)) = self.given.iter().find(strange) else { return Ok(()) };
         let name = Redactor::default().excerpt(name, 40);
-        let words = format!("Unknown field: {name}. {} takes {}", self.row.name, names(self.row));
+        let words = format!("Unknown field: {name}. {} takes {}", self.spec.name, names(self.spec));
         Err(ToolError::new(ToolErrorKind::Malformed, &words))
     }
 
@@ -90,7 +90,7 @@ impl<'a> Fields<'a> {
     /// One of the words of the field; `words` is what is said to another one.
     pub fn choice<T: FromStr>(&self, name: &'static str, words: &str) -> Result<Option<T>, ToolError> {
         let Some(word) = self.filled(name) else { return Ok(None) };
-        let known = match self.row.field(name).map(|field| field.is) {
+        let known = match self.spec.field(name).map(|field| field.is) {
             Some(Type::OneOf(words)) => words.contains(&word),
             _ => false,
         };
@@ -100,7 +100,7 @@ impl<'a> Fields<'a> {
 
     /// How many; more than the backend gives is as much as it gives.
     pub(super) fn count(&self, name: &'static str) -> Result<Option<u32>, ToolError> {
-        let (Some(number), Some(field)) = (self.number(name), self.row.field(name)) else { return Ok(None) };
+        let (Some(number), Some(field)) = (self.number(name), self.spec.field(name)) else { return Ok(None) };
         let Type::Count { least, most } = field.is else { return Ok(None) };
         if number > f64::from(most) {
             return Ok(Some(most));
@@ -144,7 +144,7 @@ impl<'a> Fields<'a> {
 }
 
 /// The arguments as an object; no text at all is an empty one.
-fn object(row: &ToolSpec, arguments: &str) -> Result<Map<String, Value>, ToolError> {
+fn object(spec: CallSpec, arguments: &str) -> Result<Map<String, Value>, ToolError> {
     if arguments.trim().is_empty() {
         return Ok(Map::new());
     }
@@ -154,12 +154,12 @@ fn object(row: &ToolSpec, arguments: &str) -> Result<Map<String, Value>, ToolErr
         Err(error) => format!("line {}, column {}", error.line(), error.column()),
     };
     let words =
-        format!("Invalid JSON arguments ({words}): send one JSON object with the fields {}", names(row));
+        format!("Invalid JSON arguments ({words}): send one JSON object with the fields {}", names(spec));
     Err(ToolError::new(ToolErrorKind::Malformed, &words))
 }
 
-fn names(row: &ToolSpec) -> String {
-    let names: Vec<&str> = row.fields.iter().map(|field| field.name).collect();
+fn names(spec: CallSpec) -> String {
+    let names: Vec<&str> = spec.fields.iter().map(|field| field.name).collect();
     names.join(", ")
 }
 

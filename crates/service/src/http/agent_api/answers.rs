@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use mcr_core::tools::table::ToolSpec;
-use mcr_core::tools::{ToolError, ToolErrorKind};
+use mcr_core::tools::{ToolError, ToolErrorKind, ToolName};
 use mcr_http::message::Reply;
 
 /// Where an agent that asks too much is not told when to come again.
@@ -101,19 +101,51 @@ pub fn failed(status: u16, retryable: bool) -> Option<ToolErrorKind> {
 
 /// The result object of a tool in the shape of its endpoint: some endpoints have in their own object what a tool has in
 /// `data`, and say how long it took.
-pub fn success(row: &ToolSpec, output: &str, took: Duration) -> Reply {
+pub fn success(tool: ToolName, output: &str, elapsed: Duration) -> Reply {
     let mut object: Map<String, Value> = serde_json::from_str(output).unwrap_or_default();
-    let lifts = matches!(row.name, "task_status" | "task_update" | "response_request");
-    if lifts && let Some(Value::Object(data)) = object.remove("data") {
+    let shape = shape(tool);
+    if shape.lifts_data
+        && let Some(Value::Object(data)) = object.remove("data")
+    {
         object.extend(data);
     }
-    if matches!(row.name, "task_status" | "task_update") {
+    if shape.has_duration {
         object.insert(
             "durationMs".to_owned(),
-            Value::from(u64::try_from(took.as_millis()).unwrap_or(u64::MAX)),
+            Value::from(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)),
         );
     }
     Reply::json_of(&object).no_store()
+}
+
+/// How the answer of an endpoint differs from the result of its tool.
+#[derive(Default)]
+struct AnswerShape {
+    /// Whether the fields of `data` stand in the answer itself.
+    lifts_data: bool,
+    /// Whether the answer says how long the call took.
+    has_duration: bool,
+}
+
+fn shape(tool: ToolName) -> AnswerShape {
+    match tool {
+        ToolName::TaskStatus | ToolName::TaskUpdate => AnswerShape { lifts_data: true, has_duration: true },
+        ToolName::ResponseRequest => AnswerShape { lifts_data: true, has_duration: false },
+        ToolName::TaskCreate
+        | ToolName::DocumentUpsert
+        | ToolName::DocumentList
+        | ToolName::GetAgentSkills
+        | ToolName::TaskLoad
+        | ToolName::TaskHistory
+        | ToolName::TaskAssign
+        | ToolName::TaskMessage
+        | ToolName::TaskList
+        | ToolName::TaskGet
+        | ToolName::TaskThread
+        | ToolName::TaskSearch
+        | ToolName::TaskDelete
+        | ToolName::TaskLinkPr => AnswerShape::default(),
+    }
 }
 
 /// What those hear over HTTP who do not lead; it differs from the tool's sentence in one place.
@@ -124,7 +156,6 @@ pub fn leaders_only(row: &ToolSpec) -> Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mcr_core::tools::table;
 
     /// Http-and-tools §4, the mapping of errors.
     #[test]
@@ -159,14 +190,14 @@ mod tests {
         let output = r#"{"success":true,"taskId":"t","data":{"status":"review","changed":true}}"#;
         let rows = [
             (
-                "task_status",
+                ToolName::TaskStatus,
                 r#"{"success":true,"taskId":"t","status":"review","changed":true,"durationMs":7}"#,
             ),
-            ("response_request", r#"{"success":true,"taskId":"t","status":"review","changed":true}"#),
-            ("task_load", output),
+            (ToolName::ResponseRequest, r#"{"success":true,"taskId":"t","status":"review","changed":true}"#),
+            (ToolName::TaskLoad, output),
         ];
         for (tool, expected) in rows {
-            let reply = success(table::row(tool).unwrap(), output, Duration::from_millis(7));
+            let reply = success(tool, output, Duration::from_millis(7));
             let body: Value = serde_json::from_slice(reply.body().unwrap()).unwrap();
             assert_eq!(body, serde_json::from_str::<Value>(expected).unwrap(), "{tool}");
         }

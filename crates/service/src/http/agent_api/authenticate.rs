@@ -10,8 +10,8 @@ use crate::tools::run;
 use mcr_clients::convex::CallError;
 use mcr_clients::mission::{GetOrchestrator, LoadTask};
 use mcr_core::delivery::policy;
-use mcr_core::tools::table::{self, ToolSpec};
-use mcr_core::tools::{Caller, ToolErrorKind};
+use mcr_core::tools::table::CallSpec;
+use mcr_core::tools::{Caller, ToolErrorKind, ToolName};
 use mcr_http::message::Request;
 use mcr_model::{AgentId, BehaviorFlags, Roster, Task};
 use mcr_store::sessions::Session;
@@ -88,8 +88,8 @@ impl AgentApi {
 
     pub(super) fn fetch(&self) -> Result<Arc<Roster>, Refusal> {
         let fetched = self.setup.team.fetch(&self.setup.mission);
-        let row = table::row("get_agent_skills").expect("this tool is in the table");
-        let roster = fetched.map_err(|error| away(&error, row))?;
+        let call = ToolName::GetAgentSkills.row().call();
+        let roster = fetched.map_err(|error| away(&error, call))?;
         self.setup.sessions.follow(&roster, self.setup.clock.now());
         Ok(roster)
     }
@@ -160,8 +160,7 @@ impl AgentApi {
             }
             Ok(loaded) => Ok(Some(loaded.task)),
             Err(error) => {
-                let row = table::row("task_load").expect("this tool is in the table");
-                let refused = run::refused(&error, row);
+                let refused = run::refused(&error, ToolName::TaskLoad.row().call());
                 // A backend that hides its reasons refuses what is not there like everything else.
                 match refused.kind {
                     ToolErrorKind::NotFound => Err(over("does not exist any more")),
@@ -175,9 +174,9 @@ impl AgentApi {
     }
 
     /// Whether it leads, asked now.
-    pub(super) fn leads(&self, speaker: &CallingAgent, row: &ToolSpec) -> Result<bool, Refusal> {
+    pub(super) fn leads(&self, speaker: &CallingAgent, call: CallSpec) -> Result<bool, Refusal> {
         let asked = self.setup.mission.ask(&GetOrchestrator {});
-        let leader: Option<AgentId> = asked.map_err(|error| away(&error, row))?.orchestrator_agent_id;
+        let leader: Option<AgentId> = asked.map_err(|error| away(&error, call))?.orchestrator_agent_id;
         Ok(leader.as_ref() == Some(&speaker.session.agent))
     }
 }
@@ -188,8 +187,8 @@ pub(super) fn stopped() -> Refusal {
 }
 
 /// It cannot be found out who calls.
-fn away(error: &CallError, row: &ToolSpec) -> Refusal {
-    let refused = run::refused(error, row);
+fn away(error: &CallError, call: CallSpec) -> Refusal {
+    let refused = run::refused(error, call);
     let status = if refused.late { 504 } else { 502 };
     match refused.kind {
         ToolErrorKind::Throttled => refusal(&refused),

@@ -7,7 +7,6 @@ use super::answers::{Refusal, refusal, success};
 use super::authenticate::{CallingAgent, stopped};
 use crate::delivery::active_delivery::{Making, Turnout};
 use crate::tools::run::{Doubt, NotNow, Performed, ToolBackend, perform, settle};
-use mcr_core::tools::table::ToolSpec;
 use mcr_core::tools::{ToolError, ToolErrorKind, ToolRequest, render};
 use mcr_http::message::Reply;
 use mcr_model::TaskId;
@@ -19,20 +18,18 @@ impl AgentApi {
     /// A call that changes nothing.
     pub(super) fn read(
         &self,
-        row: &ToolSpec,
         asked: &ToolRequest,
         speaker: &CallingAgent,
         began: Instant,
     ) -> Result<Reply, Refusal> {
         let performed = self.with_backend(|backend| perform(asked, &speaker.caller(), backend));
-        output(&performed).map(|output| success(row, &output, began.elapsed()))
+        output(&performed).map(|output| success(asked.name(), &output, began.elapsed()))
     }
 
     /// A call that changes the board. While its agent is at work on a delivery it belongs to that, and is answered from
     /// its record where it was made before.
     pub(super) fn make(
         &self,
-        row: &ToolSpec,
         asked: &ToolRequest,
         speaker: &CallingAgent,
         name: Option<&str>,
@@ -63,7 +60,7 @@ impl AgentApi {
                 output(&performed)?
             }
         };
-        Ok(success(row, &output, began.elapsed()))
+        Ok(success(asked.name(), &output, began.elapsed()))
     }
 
     /// Makes it, or finds out what became of it where it may have been made.

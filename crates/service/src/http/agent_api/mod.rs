@@ -37,7 +37,7 @@ use mcr_clients::mission::Mission;
 use mcr_core::delivery::journal::Journal;
 use mcr_core::heartbeat::wake_body::WakeBody;
 use mcr_core::tools::table::Audience;
-use mcr_core::tools::{ToolRequest, decode, guard};
+use mcr_core::tools::{ToolRequest, decode_call, guard};
 use mcr_http::message::{Reply, Request};
 use mcr_model::SessionScope;
 use mcr_model::clock::{Clock, Millis};
@@ -146,7 +146,7 @@ impl AgentApi {
                 Ok(reply) => failed(reply.status(), true),
                 Err(refused) => failed(refused.status, refused.retryable),
             };
-            self.setup.metrics.tool(Via::Http, row.name, failed, began.elapsed());
+            self.setup.metrics.tool(Via::Http, row.name.as_str(), failed, began.elapsed());
         }
         answered
     }
@@ -158,7 +158,7 @@ impl AgentApi {
         session: Session,
         began: Instant,
     ) -> Result<Reply, Refusal> {
-        let row = door.row();
+        let call = door.call();
         let agent = session.agent.to_string();
         let began_it = lock(&self.buckets).begin(&agent, self.setup.clock.now());
         began_it.map_err(|much| match much {
@@ -178,21 +178,23 @@ impl AgentApi {
             self.setup.inflight.beat(&held.work().id);
             held.hears(self.handle());
         }
-        if row.whom == Audience::Leader {
-            speaker.leads = self.leads(&speaker, row)?;
+        if let AgentEndpoint::Tool(row) = door
+            && row.whom == Audience::Leader
+        {
+            speaker.leads = self.leads(&speaker, call)?;
             if !speaker.leads {
                 return Err(leaders_only(row));
             }
         }
         let arguments = body(request)?;
         let result = match door {
-            AgentEndpoint::Tool(_) => {
+            AgentEndpoint::Tool(row) => {
                 let current = speaker.session.task.as_ref();
                 // As in a turn: a token in a document or a message would open this API to its readers.
                 let arguments = &without_our_tokens(arguments);
-                let asked = decode(row.name, arguments, current).map_err(|error| refusal(&error))?;
+                let asked = decode_call(row.name, arguments, current).map_err(|error| refusal(&error))?;
                 if matches!(asked, ToolRequest::TaskCreate(_)) {
-                    speaker.leads = self.leads(&speaker, row)?;
+                    speaker.leads = self.leads(&speaker, call)?;
                 }
                 let mut allowed = guard::rights(&asked, &speaker.caller());
                 if allowed.is_err() && self.look_again(&mut speaker) {
@@ -201,24 +203,24 @@ impl AgentApi {
                 match allowed {
                     Err(error) => Err(refusal(&error)),
                     Ok(()) if row.writes => self.once_named(request, &speaker, &asked.key(), |name| {
-                        self.make(row, &asked, &speaker, name, began)
+                        self.make(&asked, &speaker, name, began)
                     }),
-                    Ok(()) => self.read(row, &asked, &speaker, began),
+                    Ok(()) => self.read(&asked, &speaker, began),
                 }
             }
             AgentEndpoint::Tell(errand) => {
                 let ask = WakeBody::read(errand, arguments).map_err(|error| refusal(&error))?;
                 if ask.is_for_another(&speaker.slug) {
-                    speaker.leads = self.leads(&speaker, row)?;
+                    speaker.leads = self.leads(&speaker, call)?;
                 }
                 self.tell(&ask, &speaker, request)
             }
         };
         match &result {
-            Ok(_) => info!("{}: called {} over HTTP", speaker.slug, row.name),
+            Ok(_) => info!("{}: called {} over HTTP", speaker.slug, call.name),
             Err(refused) => {
                 let error = self.setup.redactor.clean(&refused.error);
-                info!("{}: called {} over HTTP: {} {error}", speaker.slug, row.name, refused.status);
+                info!("{}: called {} over HTTP: {} {error}", speaker.slug, call.name, refused.status);
             }
         }
         result

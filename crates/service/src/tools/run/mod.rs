@@ -26,7 +26,7 @@ use mcr_clients::mission::{
     LoadTask, Mission, PostMessageAsOrchestrator, Request, SearchTasks,
 };
 use mcr_core::gateway::ToolCall;
-use mcr_core::tools::table::ToolSpec;
+use mcr_core::tools::table::{CallSpec, ToolSpec};
 use mcr_core::tools::{Caller, Offer, ToolError, ToolErrorKind, ToolOutcome, ToolRequest, prepare, render};
 use mcr_model::{MessageId, Roster, Task, TaskId};
 
@@ -106,9 +106,9 @@ pub fn perform(request: &ToolRequest, caller: &Caller<'_>, backend: &ToolBackend
     Job::new(request, caller, backend).carry_out(request)
 }
 
-/// What an agent should hear of a call of the backend that failed, made for this row.
-pub fn refused(error: &CallError, row: &ToolSpec) -> ToolError {
-    refusal::of(error, row)
+/// What an agent should hear of a call of the backend that failed, made for this tool or endpoint.
+pub fn refused(error: &CallError, call: CallSpec) -> ToolError {
+    refusal::of(error, call)
 }
 
 /// What came of a request.
@@ -208,7 +208,7 @@ impl Job<'_> {
     }
 
     fn refused(&self, error: &CallError) -> ToolError {
-        refusal::of(error, self.row)
+        refusal::of(error, self.row.call())
     }
 
     /// The task as it stands now.

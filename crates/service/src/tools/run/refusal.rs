@@ -2,14 +2,14 @@
 //! insides, and an honest sentence where it is silent.
 
 use mcr_clients::convex::{CallError, Class, Ran, Why};
-use mcr_core::tools::table::{Field, ToolSpec};
+use mcr_core::tools::table::{CallSpec, Field};
 use mcr_core::tools::{ToolError, ToolErrorKind};
 
 /// What the agent hears.
-pub(super) fn of(error: &CallError, row: &ToolSpec) -> ToolError {
+pub(super) fn of(error: &CallError, call: CallSpec) -> ToolError {
     let kind = kind_of(error);
     let own = error.literal.as_deref().filter(|words| !words.trim().is_empty());
-    let misfit = own.and_then(|words| misfit(words, row));
+    let misfit = own.and_then(|words| misfit(words, call));
     let message = match kind {
         ToolErrorKind::Throttled => {
             "Mission Control gets too many calls: call fewer tools, and this one later".to_owned()
@@ -18,7 +18,7 @@ pub(super) fn of(error: &CallError, row: &ToolSpec) -> ToolError {
             "The answer of Mission Control was lost ({}): {} may have happened. Look whether it did before you call \
              it again",
             error.why.explain(),
-            row.name
+            call.name
         ),
         ToolErrorKind::Unavailable => {
             let done = if error.ran == Ran::No {
@@ -33,7 +33,7 @@ pub(super) fn of(error: &CallError, row: &ToolSpec) -> ToolError {
             )
         }
         _ if let Some(field) = misfit => {
-            format!("{} is nothing that Mission Control takes: check that {}", field.name, row.check)
+            format!("{} is nothing that Mission Control takes: check that {}", field.name, call.check)
         }
         ToolErrorKind::Forbidden
         | ToolErrorKind::NotFound
@@ -41,7 +41,7 @@ pub(super) fn of(error: &CallError, row: &ToolSpec) -> ToolError {
         | ToolErrorKind::Conflict
         | ToolErrorKind::Refused
         | ToolErrorKind::UnknownTool
-        | ToolErrorKind::Malformed => own.map_or_else(|| silent(row), ToOwned::to_owned),
+        | ToolErrorKind::Malformed => own.map_or_else(|| silent(call), ToOwned::to_owned),
     };
     let late = matches!(error.why, Why::TimedOut | Why::FunctionTimedOut | Why::DatabaseTimedOut);
     let field = misfit.map(|field| field.name);
@@ -50,13 +50,13 @@ pub(super) fn of(error: &CallError, row: &ToolSpec) -> ToolError {
 
 /// The argument that has not the form of what it should be, such as an id that is none: the backend names its place, and
 /// not what would be right.
-fn misfit(words: &str, row: &ToolSpec) -> Option<&'static Field> {
+fn misfit(words: &str, call: CallSpec) -> Option<&'static Field> {
     let (_, place) = words.strip_prefix("Value does not match validator.")?.split_once("Path: .")?;
-    row.field(place.split(['.', '[', ' ']).next()?)
+    call.field(place.split(['.', '[', ' ']).next()?)
 }
 
-fn silent(row: &ToolSpec) -> String {
-    format!("Mission Control refused it and does not say why. Check that {}", row.check)
+fn silent(call: CallSpec) -> String {
+    format!("Mission Control refused it and does not say why. Check that {}", call.check)
 }
 
 pub(super) fn kind_of(error: &CallError) -> ToolErrorKind {
