@@ -8,7 +8,6 @@ use serde::Serialize;
 
 use super::delivery_report::{DeliveryReport, RECENT, is_dead};
 use mcr_core::ops::agents::{Agents, agents, is_at_work};
-use mcr_core::ops::reasons::explain;
 use mcr_core::ops::{self, Brief, Case};
 use mcr_model::Roster;
 use mcr_model::clock::Millis;
@@ -114,7 +113,11 @@ impl DeliveryReport<'_> {
             }),
         };
         Overview {
-            reasons: health.reasons.iter().map(|name| Reason { name, words: explain(name) }).collect(),
+            reasons: health
+                .reasons
+                .iter()
+                .map(|reason| Reason { name: reason.as_str(), words: reason.advice() })
+                .collect(),
             blocks: self.house.blocks("", "", true).into_iter().chain(self.house.besides()).collect(),
             in_flight: at_work.iter().take(LINES).map(with_turn).collect(),
             unsettled: unsettled.iter().take(LINES).map(brief).collect(),

@@ -12,10 +12,11 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use self::page::{Kind, Page};
-use super::health::{Health, Memory, REASONS, Status};
+use super::health::{Health, Memory, Status};
 use crate::metrics::{Metrics, Operation};
 use mcr_core::delivery::End;
 use mcr_core::gateway::Dollars;
+use mcr_core::ops::HealthReason;
 use mcr_model::clock::Millis;
 
 /// The form of the text.
@@ -84,8 +85,8 @@ fn service(page: &mut Page, health: &Health) {
         page.sample(&[("status", status.name())], u8::from(status == health.status));
     }
     page.family(Kind::Gauge, "runtime_reason", "1 for each reason that /health shows.");
-    for reason in REASONS {
-        page.sample(&[("reason", reason)], u8::from(health.reasons.contains(&reason)));
+    for reason in HealthReason::ALL {
+        page.sample(&[("reason", reason.as_str())], u8::from(health.reasons.contains(reason)));
     }
     page.maybe("runtime_disk_free_bytes", "Room on the disk of STATE_DIR.", health.disk.free_bytes);
     let ahead = health.backend.clock_ahead_ms.map(seconds_of);
