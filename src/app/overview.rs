@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::delivery_report::{DeliveryReport, RECENT, is_dead};
 use mcr_core::ops::agents::{Agents, agents, is_at_work};
-use mcr_core::ops::{self, Brief, Case};
+use mcr_core::ops::{self, Brief, Case, TurnState};
 use mcr_model::Roster;
 use mcr_model::clock::Millis;
 use mcr_service::http::health::{Health, seconds};
@@ -76,7 +76,7 @@ struct AtWork {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct TurnOf {
-    state: &'static str,
+    state: TurnState,
     since: Millis,
     quiet_seconds: f64,
 }
@@ -96,7 +96,7 @@ impl DeliveryReport<'_> {
         at_work.sort_by_key(|case| {
             let turn = case.turn.as_ref();
             (
-                turn.is_none_or(|turn| turn.state != "stuck"),
+                turn.is_none_or(|turn| turn.state != TurnState::Stuck),
                 turn.map_or_else(|| case.work.created_at(), |turn| turn.since),
             )
         });

@@ -10,10 +10,12 @@ pub mod finding;
 pub mod pause;
 pub mod reasons;
 pub mod service_condition;
+mod turn_state;
 pub mod why;
 
 pub use finding::{Brief, Finding};
 pub use pause::Paused;
 pub use reasons::HealthReason;
 pub use service_condition::ServiceCondition;
+pub use turn_state::TurnState;
 pub use why::{Case, TurnStatus, brief, many, one, unreadable};

@@ -18,7 +18,7 @@ pub use process::{Infrastructure, Memory, PanicHealth, Versions};
 pub use ready::Ready;
 pub use storage::{DiskHealth, LedgerHealth};
 
-use mcr_core::ops::{HealthReason, Paused};
+use mcr_core::ops::{HealthReason, Paused, TurnState};
 use mcr_model::clock::Millis;
 
 /// `GET /version`.
@@ -191,8 +191,8 @@ pub struct TurnHealth {
     pub notification_id: String,
     /// Whose; none of one that is no longer waited for.
     pub agent: Option<String>,
-    /// `working`, `waiting`, `quiet` or `stuck`.
-    pub state: &'static str,
+    /// How it does.
+    pub state: TurnState,
     /// When it was sent, or found to be stuck.
     pub since: Millis,
     /// How many seconds ago it showed the last sign of life.
@@ -300,7 +300,7 @@ impl Parts {
             }
             HealthReason::BreakerOpen => gateway.configured && gateway.breaker_open,
             HealthReason::DeadLetters => delivery.dead > 0,
-            HealthReason::StuckTurns => delivery.turns.iter().any(|turn| turn.state == "stuck"),
+            HealthReason::StuckTurns => delivery.turns.iter().any(|turn| turn.state == TurnState::Stuck),
             HealthReason::RosterStale => roster.stale,
             // Where nothing gets through, the report is not what is wrong.
             HealthReason::ReportFailing => {

@@ -16,7 +16,7 @@ use super::health::{Health, Memory, Status};
 use crate::metrics::{Metrics, Operation};
 use mcr_core::delivery::End;
 use mcr_core::gateway::Dollars;
-use mcr_core::ops::HealthReason;
+use mcr_core::ops::{HealthReason, TurnState};
 use mcr_model::clock::Millis;
 
 /// The form of the text.
@@ -143,9 +143,9 @@ fn delivery(page: &mut Page, health: &Health, metrics: &Metrics) {
         delivery.oldest_unsettled_seconds.unwrap_or_default(),
     );
     page.family(Gauge, "delivery_turns", "Turns under way.");
-    for state in ["working", "waiting", "quiet", "stuck"] {
-        let turns = delivery.turns.iter().filter(|turn| turn.state == state);
-        page.sample(&[("state", state)], turns.count());
+    for state in TurnState::ALL {
+        let turns = delivery.turns.iter().filter(|turn| turn.state == *state);
+        page.sample(&[("state", state.as_str())], turns.count());
     }
     let quiet = delivery.turns.iter().map(|turn| turn.quiet_seconds).fold(0.0, f64::max);
     page.one(Gauge, "delivery_turn_quiet_seconds", "The longest silence of a turn under way.", quiet);

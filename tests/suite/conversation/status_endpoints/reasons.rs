@@ -10,7 +10,7 @@ use mission_control_runtime::http::health::{
     TurnHealth,
 };
 use mission_control_runtime::http::message::Reply;
-use mission_control_runtime::ops::HealthReason;
+use mission_control_runtime::ops::{HealthReason, TurnState};
 use serde_json::{Value, json};
 
 use super::super::processes::House;
@@ -261,9 +261,9 @@ fn each_reason_has_its_part() {
         (parts(|p| p.delivery.consecutive_failures = 3), &["delivery_failing"]),
         (parts(|p| p.delivery.list_failures = 3), &["delivery_failing"]),
         (parts(|p| p.delivery.dead = 1), &["dead_letters"]),
-        (parts(|p| p.delivery.turns = vec![turn("quiet"), turn("waiting")]), &[]),
+        (parts(|p| p.delivery.turns = vec![turn(TurnState::Quiet), turn(TurnState::Waiting)]), &[]),
         (
-            parts(|p| p.delivery.turns = vec![turn("quiet"), turn("stuck")]),
+            parts(|p| p.delivery.turns = vec![turn(TurnState::Quiet), turn(TurnState::Stuck)]),
             &["stuck_turns"],
         ),
         (parts(|p| p.roster.stale = true), &["roster_stale"]),
