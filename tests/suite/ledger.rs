@@ -23,7 +23,7 @@ use mission_control_runtime::delivery::policy::Skip;
 use mission_control_runtime::delivery::reply::Silence;
 use mission_control_runtime::delivery::tool_log::ToolLog;
 use mission_control_runtime::delivery::{
-    End, Notice, PendingAnswer, Record, Sent, Stage, ToolRounds, UnknownFields, Waits, dead_letters,
+    End, Notice, PendingAnswer, Record, Sent, Stage, Stamp, ToolRounds, UnknownFields, Waits, dead_letters,
     from_form_1,
 };
 use mission_control_runtime::files::{Access, Folder, FolderError};
@@ -215,7 +215,7 @@ fn any_record() -> impl Strategy<Value = Record> {
                 interrupted: lost % 2 == 0,
                 extra: extra(doubts),
             }),
-            heard: Some((Some(MessageId::new("m")), NOW)),
+            heard: Some(Stamp { message: Some(MessageId::new("m")), at: NOW }),
             began_paused: lost % 5 == 0,
             answered: lost % 2 == 0,
             answered_then: u64::from(failures),

@@ -38,6 +38,7 @@ mod record;
 pub mod reply;
 pub mod retry;
 pub mod scheduler;
+mod stamp;
 pub mod thread_notices;
 pub mod tool_log;
 
@@ -52,6 +53,7 @@ pub use failure::{Trouble, Unsettled};
 pub use record::{
     FORM, Notice, PendingAnswer, Record, Sent, Stage, ToolRounds, UnknownFields, Waits, from_form_1,
 };
+pub use stamp::Stamp;
 
 use policy::Skip;
 use reply::Silence;

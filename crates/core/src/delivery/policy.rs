@@ -16,10 +16,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use mcr_model::clock::Millis;
+use super::Stamp;
 use mcr_model::{
-    AgentId, AuthorType, BehaviorFlags, DeliveryContext, MessageId, NotificationType, RecipientType, Task,
-    TaskStatus, ThreadItem, Word, is_quality,
+    AgentId, AuthorType, BehaviorFlags, DeliveryContext, NotificationType, RecipientType, Task, TaskStatus,
+    ThreadItem, Word, is_quality,
 };
 
 /// What becomes of a notification.
@@ -249,18 +249,14 @@ pub fn ends_with_stop(thread: &[ThreadItem]) -> bool {
 
 /// Whether a person has stopped the work that began with what the agent has `heard`. An agent that was told of a
 /// paused task (`began_paused`) was asked all the same, and only a later `/stop` counts.
-pub fn is_stopped(
-    context: &DeliveryContext,
-    (message, at): &(Option<MessageId>, Millis),
-    began_paused: bool,
-) -> bool {
+pub fn is_stopped(context: &DeliveryContext, heard: &Stamp, began_paused: bool) -> bool {
     if !began_paused && context.task.as_ref().is_some_and(is_paused) {
         return true;
     }
-    let heard = context.thread.iter().position(|item| Some(&item.message_id) == message.as_ref());
-    let later = context.thread.iter().enumerate().filter(|(place, item)| match heard {
-        Some(heard) => *place > heard,
-        None => item.created_at > *at,
+    let last = context.thread.iter().position(|item| Some(&item.message_id) == heard.message.as_ref());
+    let later = context.thread.iter().enumerate().filter(|(place, item)| match last {
+        Some(last) => *place > last,
+        None => item.created_at > heard.at,
     });
     later.into_iter().any(|(_, item)| is_stop(&item.author_type, &item.content))
 }

@@ -11,10 +11,11 @@ pub use stage::{Notice, PendingAnswer, Stage, ToolRounds};
 
 use super::End;
 use super::cause::Failures;
+use super::stamp::Stamp;
 use super::tool_log::ToolLog;
 use crate::gateway::Usage;
+use mcr_model::SessionKey;
 use mcr_model::clock::Millis;
-use mcr_model::{MessageId, SessionKey};
 
 /// The form of records, as this program writes them. Form 1 is imported ([`from_form_1`]).
 pub const FORM: u32 = 2;
@@ -63,7 +64,7 @@ pub struct Record {
     pub parted: Option<u32>,
     /// What the agent has heard: the message of the row and its time, as they were when the agent was told.
     #[serde(skip_serializing_if = "is_default")]
-    pub heard: Option<(Option<MessageId>, Millis)>,
+    pub heard: Option<Stamp>,
     /// Whether the task was paused by a person when the agent was told: it was asked all the same.
     #[serde(skip_serializing_if = "is_default")]
     pub began_paused: bool,

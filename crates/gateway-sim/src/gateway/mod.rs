@@ -13,10 +13,10 @@
 //! ```
 //! use std::sync::Arc;
 //! use mcr_gateway_sim::gateway::{self, Options, Prompt, ScriptedGateway, Thought};
-//! use mcr_http::server::{Limits, Server};
+//! use mcr_http::server::{ServerLimits, Server};
 //! let mind = Arc::new(|prompt: &Prompt| Thought::say(format!("{} heard: {}", prompt.agent, prompt.text)));
 //! let scripted = ScriptedGateway::new(Options::default(), mind);
-//! let limits = Limits::default().with_body_limit(gateway::PATH, gateway::BODY_BYTES);
+//! let limits = ServerLimits::default().with_body_limit(gateway::PATH, gateway::BODY_BYTES);
 //! let doors = scripted.clone();
 //! let server = Server::bind_refusing("127.0.0.1:0", limits, ScriptedGateway::refuse, move |r| doors.answer(&r))?;
 //! # std::io::Result::Ok(())

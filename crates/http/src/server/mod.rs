@@ -8,8 +8,8 @@
 //!
 //! ```no_run
 //! use mcr_http::message::Reply;
-//! use mcr_http::server::{Limits, Server};
-//! let server = Server::bind("127.0.0.1:0", Limits::default(), |request| match request.path().as_ref() {
+//! use mcr_http::server::{ServerLimits, Server};
+//! let server = Server::bind("127.0.0.1:0", ServerLimits::default(), |request| match request.path().as_ref() {
 //!     "/health" => Reply::json(r#"{"status":"ok"}"#).no_store(),
 //!     _ => Reply::error(404, "Not Found"),
 //! })?;

@@ -13,7 +13,7 @@ use log::{debug, info};
 
 use mcr_core::delivery::journal::{Journal, JournalError, Note, Step, Wait};
 use mcr_core::delivery::tool_log::{Before, Intent, ToolLog, digest_of, half_digest};
-use mcr_core::delivery::{Record, UnknownFields, policy};
+use mcr_core::delivery::{Record, Stamp, UnknownFields, policy};
 use mcr_core::tools::{ToolName, ToolRequest};
 use mcr_core::work::{Work, WorkId};
 use mcr_model::clock::{Clock, Millis};
@@ -31,9 +31,6 @@ pub struct Standing {
     /// Whether the backend lets it close tasks.
     pub may_close: bool,
 }
-
-/// What of a row changes when a later message is folded into it.
-pub(super) type Stamp = (Option<MessageId>, Millis);
 
 /// A delivery that an agent is at work on.
 #[derive(Debug)]
@@ -73,9 +70,9 @@ impl Reading {
 
     /// Whether it shows what a row tells of, or something later: a row that waited behind the end of a list is listed
     /// long after its message was written or its task was changed.
-    pub(super) fn shows(&self, (message, created): &Stamp) -> bool {
-        let told = |(id, at): &(MessageId, Millis)| message.as_ref() == Some(id) || created < at;
-        self.latest.as_ref().is_some_and(told) || self.changed.is_some_and(|at| *created <= at)
+    pub(super) fn shows(&self, stamp: &Stamp) -> bool {
+        let told = |(id, at): &(MessageId, Millis)| stamp.message.as_ref() == Some(id) || stamp.at < *at;
+        self.latest.as_ref().is_some_and(told) || self.changed.is_some_and(|at| stamp.at <= at)
     }
 }
 

@@ -18,15 +18,24 @@ use mcr_model::{SessionKey, TaskId};
 /// The longest result that an agent gets: some ten thousand words.
 const OUTPUT_BYTES_MAX: usize = 64 * 1024;
 
+/// The agent whose calls are made, and the backend that carries them out.
+#[derive(Clone, Copy)]
+struct CallContext<'a> {
+    /// The slug of the agent, for the log.
+    name: &'a str,
+    caller: &'a Caller<'a>,
+    backend: &'a ToolBackend<'a>,
+}
+
 /// What follows from a reply with calls: they are to be made, and then their results go back.
-/// They go to `whom` the calls came from, whatever the session and the agent are called by then.
-pub(super) fn of(reply: Reply, whom: (SessionKey, String), before: Stage) -> ToolRounds {
+/// The results go to the `session` and the `agent` that the calls came from, even if both have other names by then.
+pub(super) fn of(reply: Reply, session: SessionKey, agent: String, before: Stage) -> ToolRounds {
     let before = match before {
         Stage::Working(work) => work,
         Stage::Fresh | Stage::Answered(_) | Stage::Notice(_) | Stage::Ended(_) => ToolRounds::default(),
     };
     ToolRounds {
-        whom: before.whom.or(Some(whom)),
+        whom: before.whom.or(Some((session, agent))),
         pending: reply.calls.into(),
         doubt: None,
         outputs: Vec::new(),
@@ -39,13 +48,15 @@ pub(super) fn of(reply: Reply, whom: (SessionKey, String), before: Stage) -> Too
 /// Makes the calls that are still to be made.
 pub(super) fn make(
     job: &mut Job,
-    (name, caller): (&str, &Caller<'_>),
+    name: &str,
+    caller: &Caller<'_>,
     offer: &Offer,
     deps: &DeliveryDeps<'_>,
 ) -> Result<(), Trouble> {
     let roster = deps.team.now();
     let refresh = || deps.team.fetch(deps.mission).ok();
     let backend = ToolBackend { mission: deps.mission, roster: &roster, refresh: &refresh };
+    let context = CallContext { name, caller, backend: &backend };
     while let Stage::Working(work) = &mut job.record.stage
         && let Some(call) = work.pending.front().cloned()
     {
@@ -67,7 +78,7 @@ pub(super) fn make(
                     info!("{name} ({}): called {}: {error}", job.work.id, call.name);
                     refused(&error)
                 }
-                Ok(request) => one(job, name, &request, (caller, &backend), deps)?,
+                Ok(request) => one(job, &request, context, deps)?,
             },
         };
         if let Stage::Working(work) = &mut job.record.stage {
@@ -95,12 +106,11 @@ fn understood(
 /// Makes one call: what only looks is done anew each time, what changes the board is done once.
 fn one(
     job: &mut Job,
-    name: &str,
     request: &ToolRequest,
-    (caller, backend): (&Caller<'_>, &ToolBackend<'_>),
+    context: CallContext<'_>,
     deps: &DeliveryDeps<'_>,
 ) -> Result<String, Trouble> {
-    let (tool, began) = (request.name(), Instant::now());
+    let (name, tool, began) = (context.name, request.name(), Instant::now());
     let call = request.writes().then(|| tool_log::digest_of(request));
     let doubt = work(job).and_then(|work| work.doubt);
     if let (None, Some(call)) = (doubt, &call)
@@ -111,8 +121,8 @@ fn one(
         return Ok(output);
     }
     let ran = match doubt {
-        Some(since) => settled(job, request, since, (caller, backend), deps)?,
-        None => carried_out(job, request, (caller, backend), deps)?,
+        Some(since) => settled(job, request, since, context, deps)?,
+        None => carried_out(job, request, context, deps)?,
     };
     deps.metrics.tool(Via::Turn, tool.as_str(), ran.error.as_ref().map(|error| error.kind), began.elapsed());
     match &ran.error {
@@ -141,7 +151,7 @@ fn one(
 fn carried_out(
     job: &mut Job,
     request: &ToolRequest,
-    (caller, backend): (&Caller<'_>, &ToolBackend<'_>),
+    context: CallContext<'_>,
     deps: &DeliveryDeps<'_>,
 ) -> Result<Ran, Trouble> {
     if let Some(work) = work(job) {
@@ -158,14 +168,14 @@ fn carried_out(
             return Err(trouble);
         }
     }
-    let performed = perform(request, caller, backend);
+    let performed = perform(request, context.caller, context.backend);
     if !performed.in_doubt {
         return Ok(performed.into());
     }
     info!("{}: the answer to {} was lost", job.work.id, request.name());
     let since = deps.clock.now();
     in_doubt(job, since);
-    settled(job, request, since, (caller, backend), deps)
+    settled(job, request, since, context, deps)
 }
 
 /// What became of a call of which it is not known since then whether it was carried out; made, if it was not.
@@ -173,14 +183,14 @@ fn settled(
     job: &mut Job,
     request: &ToolRequest,
     since: Millis,
-    (caller, backend): (&Caller<'_>, &ToolBackend<'_>),
+    context: CallContext<'_>,
     deps: &DeliveryDeps<'_>,
 ) -> Result<Ran, Trouble> {
     let record = &job.record;
     let is_known = |id: &str| deps.knows(record, id);
     let requests = |task: &TaskId| deps.made.requests(task);
     let doubt = Doubt { since: record.since, age: deps.age(since), is_known: &is_known, requests: &requests };
-    match settle(request, &doubt, caller, backend) {
+    match settle(request, &doubt, context.caller, context.backend) {
         Ok(performed) => Ok(performed.into()),
         Err(NotNow::Away(error)) => Err(setback(*error)),
         Err(NotNow::LostAgain(error)) => {

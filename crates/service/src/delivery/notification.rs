@@ -13,7 +13,7 @@ use mcr_clients::mission::{GetDeliveryContext, MarkDelivered, MarkDeliveryEnded,
 use mcr_core::delivery::journal::{Step, Wait};
 use mcr_core::delivery::policy::{self, OnSilence, Skip, Verdict};
 use mcr_core::delivery::reply::{self, AgentReply, Silence};
-use mcr_core::delivery::{End, Job, PendingAnswer, Record, Stage, Trouble, thread_notices};
+use mcr_core::delivery::{End, Job, PendingAnswer, Record, Stage, Stamp, Trouble, thread_notices};
 use mcr_model::clock::Millis;
 use mcr_model::limits::MESSAGE_CHARS;
 use mcr_model::{DeliveryContext, Notification, NotificationType, TaskStatus};
@@ -58,8 +58,7 @@ impl Steps for NotificationSteps<'_> {
             }
             match policy::judge(&context) {
                 Verdict::Skip(why) if is_final(why) || (is_fresh(job) && found.is_none()) => {
-                    let heard = &context.notification;
-                    job.record.heard = Some((heard.message_id.clone(), heard.created_at));
+                    job.record.heard = Some(Stamp::of(&context.notification));
                     job.record.stage = Stage::Ended(End::Skipped(why));
                     deps.let_go(job);
                 }
@@ -67,7 +66,7 @@ impl Steps for NotificationSteps<'_> {
                 Verdict::Skip(_) | Verdict::Deliver => {
                     job.record.waits = thread_notices::who_waits(&context);
                     self.typing = mark_read(row, deps);
-                    let spoken = talk(job, (&context, Reading::of(&context, lists)), found, deps)?;
+                    let spoken = talk(job, &context, Reading::of(&context, lists), found, deps)?;
                     job.record.stage = meaning(row, &context, &spoken)?;
                     deps.let_go(job);
                     tell_of_doubts(&job.work.id, &job.record.effects);
@@ -157,7 +156,7 @@ fn has_moved(row: &Notification, record: &Record, deps: &DeliveryDeps<'_>) -> Re
     let asked = GetDeliveryContext { notification_id: &row.id };
     // `/stop` starts nobody, so it needs no delivery of its own.
     let now = deps.mission.ask(&asked).map_err(setback)?.filter(|now| !policy::is_stop_command(now));
-    let moved = now.map(|now| now.notification).is_some_and(|now| (now.message_id, now.created_at) != *heard);
+    let moved = now.is_some_and(|now| Stamp::of(&now.notification) != *heard);
     if moved {
         info!("{}: a later message has come into it", row.id);
     }

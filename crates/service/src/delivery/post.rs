@@ -18,15 +18,16 @@ pub(super) fn post(job: &mut Job, deps: &DeliveryDeps<'_>) -> Result<(), Trouble
     let Some(task) = job.work.track.task().cloned() else { return Ok(()) };
     let agent = AgentId::new(&job.work.track.agent);
     match &job.record.stage {
-        Stage::Answered(_) => post_answer(job, (&agent, &task), deps),
-        Stage::Notice(_) => post_notice(job, (&agent, &task), deps),
+        Stage::Answered(_) => post_answer(job, &agent, &task, deps),
+        Stage::Notice(_) => post_notice(job, &agent, &task, deps),
         Stage::Fresh | Stage::Working(_) | Stage::Ended(_) => Ok(()),
     }
 }
 
 fn post_answer(
     job: &mut Job,
-    (agent, task): (&AgentId, &TaskId),
+    agent: &AgentId,
+    task: &TaskId,
     deps: &DeliveryDeps<'_>,
 ) -> Result<(), Trouble> {
     while let Stage::Answered(answer) = &job.record.stage
@@ -78,7 +79,8 @@ fn post_answer(
 /// Tells people of an end. Nothing depends on it: what the backend refuses is left out.
 fn post_notice(
     job: &mut Job,
-    (agent, task): (&AgentId, &TaskId),
+    agent: &AgentId,
+    task: &TaskId,
     deps: &DeliveryDeps<'_>,
 ) -> Result<(), Trouble> {
     let Stage::Notice(notice) = job.record.stage.clone() else { return Ok(()) };

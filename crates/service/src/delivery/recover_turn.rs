@@ -27,7 +27,8 @@ pub(super) fn marker(work: &WorkId, attempt: u32) -> String {
 pub(super) fn begin<'a>(
     sent: &'a mut Option<Sent>,
     session: &SessionKey,
-    (agent, attempt): (&str, u32),
+    agent: &str,
+    attempt: u32,
     now: Millis,
 ) -> &'a mut Sent {
     sent.insert(Sent {

@@ -185,7 +185,7 @@ impl Service {
         threads.push(spawn("prober", move || prober(&*probe, &probe_orders, &to, &noted))?);
         let ((rhythm, look), table, until) = (setup.watch, inflight.clone(), ended.clone());
         let noted = panics.clone();
-        threads.push(spawn("watch", move || watch(&table, &look, rhythm, (&entered, &until), &noted))?);
+        threads.push(spawn("watch", move || watch(&table, &look, rhythm, &entered, &until, &noted))?);
         let (on_trial, answers) = (Arc::<AtomicBool>::default(), Arc::default());
         let cooldown = Arc::default();
         for (number, worker) in (1..).zip(setup.workers) {

@@ -86,12 +86,14 @@ impl QuietTurn {
     }
 }
 
-/// Watches until the deliveries have ended.
+/// Watches until the deliveries have `ended`. While no turn is under way it waits for the `bell`, which rings when one
+/// begins.
 pub(super) fn watch(
     table: &InFlight,
     look: &SessionProbe,
     rhythm: StallLimits,
-    (bell, ended): (&Receiver<()>, &Receiver<()>),
+    bell: &Receiver<()>,
+    ended: &Receiver<()>,
     panics: &Panics,
 ) {
     let mut memories: HashMap<u64, QuietTurn> = HashMap::new();
@@ -294,7 +296,7 @@ mod tests {
         let (end, ended) = crossbeam_channel::bounded::<()>(0);
         let other = table.clone();
         let watcher =
-            std::thread::spawn(move || watch(&other, &look, rhythm, (&entered, &ended), &Panics::default()));
+            std::thread::spawn(move || watch(&other, &look, rhythm, &entered, &ended, &Panics::default()));
         let _one = table.enter(life("one", &pulses[0]));
         std::thread::sleep(Duration::from_millis(200));
         pulses[1].beat();

@@ -13,9 +13,10 @@ use std::time::{Duration, Instant};
 
 use log::{debug, info};
 
-use super::active_delivery::{ActiveDelivery, Reading, Stamp};
+use super::active_delivery::{ActiveDelivery, Reading};
 use super::inflight::InFlight;
 use mcr_clients::mission::{GetDeliveryContext, Mission};
+use mcr_core::delivery::Stamp;
 use mcr_model::{Notification, NotificationId, TaskId};
 
 /// Contexts that are read for one list: they must not keep the next list waiting.
@@ -50,15 +51,15 @@ impl TaskStops {
         let now = Instant::now();
         self.news.retain(|_, news| now.duration_since(news.at) < REMEMBERED);
         for row in rows {
-            let (Some(task), newest) = (&row.task_id, stamp(row)) else { continue };
+            let (Some(task), newest) = (&row.task_id, Stamp::of(row)) else { continue };
             if self.last.get(&row.id) == Some(&newest) {
                 continue;
             }
             let before = self.news.remove(task).map(|news| news.newest);
-            let newest = before.filter(|before| before.1 > newest.1).unwrap_or(newest);
+            let newest = before.filter(|before| before.at > newest.at).unwrap_or(newest);
             self.news.insert(task.clone(), TaskNews { list: self.list, at: now, newest });
         }
-        self.last = rows.iter().map(|row| (row.id.clone(), stamp(row))).collect();
+        self.last = rows.iter().map(|row| (row.id.clone(), Stamp::of(row))).collect();
     }
 
     /// Reads the contexts that are owed, and ends what was stopped.
@@ -98,10 +99,6 @@ impl TaskStops {
             Err(error) => debug!("{}: it is not known yet whether a person has stopped it: {error}", row.id),
         }
     }
-}
-
-fn stamp(row: &Notification) -> Stamp {
-    (row.message_id.clone(), row.created_at)
 }
 
 #[cfg(test)]
@@ -161,16 +158,18 @@ mod tests {
     /// After which lists the contexts were read how often, with one delivery at work on `n1` from before the second list
     /// on.
     fn reads(losses: usize, lists: &[List]) -> (Vec<usize>, bool) {
-        reads_from((1, 1), losses, lists)
+        reads_from(1, 1, losses, lists)
     }
 
-    /// The same; so many lists had come when the worker read its context, and when it put the agent to work.
-    fn reads_from((read, begun_at): (u64, usize), losses: usize, lists: &[List]) -> (Vec<usize>, bool) {
+    /// As [`reads`] counts them, where `read` lists had come when the worker read its context, and `begun_at` lists when it
+    /// put the agent to work.
+    fn reads_from(read: u64, begun_at: usize, losses: usize, lists: &[List]) -> (Vec<usize>, bool) {
         let backend = Arc::new(Paused { losses, reads: AtomicUsize::new(0) });
         let mission = Mission::new(backend.clone(), AccountId::new("acc"), Secret::new("token"));
         let inflight = InFlight::new(crossbeam_channel::bounded(1).0);
-        let mut record = Record { heard: Some((None, Millis(1))), tries: 1, ..Record::default() };
-        recover_turn::begin(&mut record.sent, &SessionKey::new("s"), ("a", 1), Millis(1));
+        let mut record =
+            Record { heard: Some(Stamp { message: None, at: Millis(1) }), tries: 1, ..Record::default() };
+        recover_turn::begin(&mut record.sent, &SessionKey::new("s"), "a", 1, Millis(1));
         let begun = Arc::new(Work::from(rows(OWN).remove(0)));
         let mut halt = TaskStops::default();
         let mut counts = Vec::new();
@@ -209,9 +208,9 @@ mod tests {
     /// The stop came between the worker's reading of the context and the beginning of the turn.
     #[test]
     fn a_list_that_comes_while_a_turn_is_about_to_begin_counts() {
-        let stopped = reads_from((1, 2), 0, &[OWN, NEWS, NEWS, NEWS]);
+        let stopped = reads_from(1, 2, 0, &[OWN, NEWS, NEWS, NEWS]);
         assert_eq!(stopped, (vec![0, 0, 1, 1], true));
-        let known = reads_from((2, 2), 0, &[OWN, NEWS, NEWS, NEWS]);
+        let known = reads_from(2, 2, 0, &[OWN, NEWS, NEWS, NEWS]);
         assert_eq!(known, (vec![0, 0, 0, 0], false), "what the list told is in the context");
     }
 
@@ -231,27 +230,28 @@ mod tests {
             serde_json::from_value(json!({"notification": row("n1", 1), "task": task, "thread": thread}))
                 .unwrap()
         };
-        let told = |message: &str, at: i64| (Some(MessageId::new(message)), Millis(at));
+        let told = |message: &str, at: i64| Stamp { message: Some(MessageId::new(message)), at: Millis(at) };
+        let without_message = |at: i64| Stamp { message: None, at: Millis(at) };
         let reading = Reading::of(&context(&[("m1", 10), ("m2", 20)], 5), 1);
         for (stamp, shown) in [
             (told("m1", 11), true),
             (told("m2", 21), true),
             (told("m3", 21), false),
             (told("m3", 20), false),
-            ((None, Millis(19)), true),
-            ((None, Millis(20)), false),
+            (without_message(19), true),
+            (without_message(20), false),
         ] {
             assert_eq!(reading.shows(&stamp), shown, "{stamp:?}");
         }
         let reading = Reading::of(&context(&[], 5), 1);
-        assert!(reading.shows(&(None, Millis(5))), "a row comes with the change of its task");
+        assert!(reading.shows(&without_message(5)), "a row comes with the change of its task");
         assert!(!reading.shows(&told("m1", 6)));
     }
 
     /// What an earlier process has left is read with the first list: a stop may have come while none was there.
     #[test]
     fn in_the_first_list_everything_is_news() {
-        assert_eq!(reads_from((0, 0), 0, &[OWN, OWN]), (vec![1, 1], true));
+        assert_eq!(reads_from(0, 0, 0, &[OWN, OWN]), (vec![1, 1], true));
     }
 
     /// The agent is put to work, and what it hears is noted a moment later.
@@ -268,7 +268,7 @@ mod tests {
         halt.listed(&rows(NEWS), &inflight);
         halt.look(&inflight, &mission);
         assert!(!inflight.is_stopped(&begun));
-        (record.heard, record.tries) = (Some((None, Millis(1))), 1);
+        (record.heard, record.tries) = (Some(Stamp { message: None, at: Millis(1) }), 1);
         inflight.hold(&begun, &record, standing(), Reading::blind(1));
         halt.listed(&rows(NEWS), &inflight);
         halt.look(&inflight, &mission);

@@ -11,7 +11,7 @@ use crate::clock::Pulse;
 use mcr_core::delivery::journal::{Step, Wait};
 use mcr_core::delivery::policy;
 use mcr_core::delivery::prompt::{self, HttpWay, Scene};
-use mcr_core::delivery::{Job, Record, Stage, Trouble};
+use mcr_core::delivery::{Job, Record, Stage, Stamp, Trouble};
 use mcr_core::gateway::{Input, Progress, Reply, Turn, Why};
 use mcr_core::ops::TurnState;
 use mcr_core::tools::{self, Caller};
@@ -36,7 +36,8 @@ pub(super) struct Spoken {
 /// `reading` is that of the context.
 pub(super) fn talk(
     job: &mut Job,
-    (context, reading): (&DeliveryContext, Reading),
+    context: &DeliveryContext,
+    reading: Reading,
     mut found: Option<Reply>,
     deps: &DeliveryDeps<'_>,
 ) -> Result<Spoken, Trouble> {
@@ -81,7 +82,7 @@ pub(super) fn talk(
     });
 
     loop {
-        calls::make(job, (&agent.slug, &caller), &offer, deps)?;
+        calls::make(job, &agent.slug, &caller, &offer, deps)?;
         // A copy, because the record is written while the turn runs.
         let (outputs, rounds, whom) = match &job.record.stage {
             Stage::Working(work) => (Some(work.outputs.clone()), work.rounds, work.whom.clone()),
@@ -108,8 +109,7 @@ pub(super) fn talk(
             if outputs.is_none() {
                 job.record.tries = attempt;
                 // This is what the agent hears of; what is folded into the row later, it does not.
-                let heard = &context.notification;
-                job.record.heard = Some((heard.message_id.clone(), heard.created_at));
+                job.record.heard = Some(Stamp::of(&context.notification));
                 job.record.began_paused = context.task.as_ref().is_some_and(policy::is_paused);
             }
             send(job, &turn, deps)?
@@ -119,14 +119,14 @@ pub(super) fn talk(
             return Ok(spoken(reply, job, deps));
         }
         job.record.stage =
-            Stage::Working(calls::of(reply, (session, agent), std::mem::take(&mut job.record.stage)));
+            Stage::Working(calls::of(reply, session, agent, std::mem::take(&mut job.record.stage)));
     }
 }
 
 /// Sends a turn and waits for its reply.
 fn send(job: &mut Job, turn: &Turn<'_>, deps: &DeliveryDeps<'_>) -> Result<Reply, Trouble> {
     let (attempt, agent) = (job.record.tries, turn.agent);
-    recover_turn::begin(&mut job.record.sent, turn.session, (agent, attempt), deps.clock.now());
+    recover_turn::begin(&mut job.record.sent, turn.session, agent, attempt, deps.clock.now());
     // Before it leaves: whoever finds this note after a crash looks for the turn before sending it again.
     job.record.requests += 1;
     let noted = deps.must_note(job, Step::TurnSent, &sent_in_words(turn, &job.record));

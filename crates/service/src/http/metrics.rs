@@ -112,13 +112,17 @@ fn delivery(page: &mut Page, health: &Health, metrics: &Metrics) {
     // Each end has its line from the start.
     counted(
         page,
-        ("delivery_ended_total", "How notifications ended.", "outcome"),
+        "delivery_ended_total",
+        "How notifications ended.",
+        "outcome",
         &delivery.ended,
         &End::NAMES,
     );
     counted(
         page,
-        ("delivery_skipped_total", "Why agents did not hear of them.", "reason"),
+        "delivery_skipped_total",
+        "Why agents did not hear of them.",
+        "reason",
         &delivery.skipped,
         &[],
     );
@@ -171,7 +175,9 @@ fn delivery(page: &mut Page, health: &Health, metrics: &Metrics) {
 
 fn counted(
     page: &mut Page,
-    (name, help, label): (&'static str, &str, &str),
+    name: &'static str,
+    help: &str,
+    label: &str,
     counts: &BTreeMap<&'static str, u64>,
     always: &[&'static str],
 ) {

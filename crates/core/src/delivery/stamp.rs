@@ -1,0 +1,37 @@
+//! Which message a notification tells of.
+
+use serde::{Deserialize, Serialize};
+
+use mcr_model::clock::Millis;
+use mcr_model::{MessageId, Notification};
+
+/// The message that a notification tells of, and its time. Both change when a later message is folded into the row.
+///
+/// Records keep it as an array of the two.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "(Option<MessageId>, Millis)", into = "(Option<MessageId>, Millis)")]
+pub struct Stamp {
+    /// The message; none where the notification tells of something else.
+    pub message: Option<MessageId>,
+    /// When the notification was created, or last took in a message.
+    pub at: Millis,
+}
+
+impl Stamp {
+    /// The stamp of this row.
+    pub fn of(row: &Notification) -> Self {
+        Self { message: row.message_id.clone(), at: row.created_at }
+    }
+}
+
+impl From<(Option<MessageId>, Millis)> for Stamp {
+    fn from((message, at): (Option<MessageId>, Millis)) -> Self {
+        Self { message, at }
+    }
+}
+
+impl From<Stamp> for (Option<MessageId>, Millis) {
+    fn from(stamp: Stamp) -> Self {
+        (stamp.message, stamp.at)
+    }
+}
