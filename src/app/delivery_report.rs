@@ -214,7 +214,7 @@ fn spoken_to(told: &[RecordedStep]) -> Option<&str> {
 }
 
 fn turns(seen: &[Seen]) -> HashMap<&str, TurnStatus> {
-    let turn = |seen: &Seen| TurnStatus { state: seen.state.name(), since: seen.since, quiet: seen.quiet };
+    let turn = |seen: &Seen| TurnStatus { state: seen.state, since: seen.since, quiet: seen.quiet };
     seen.iter().map(|seen| (seen.work.as_str(), turn(seen))).collect()
 }
 

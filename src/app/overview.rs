@@ -8,8 +8,7 @@ use serde::Serialize;
 
 use super::delivery_report::{DeliveryReport, RECENT, is_dead};
 use mcr_core::ops::agents::{Agents, agents, is_at_work};
-use mcr_core::ops::reasons::explain;
-use mcr_core::ops::{self, Brief, Case};
+use mcr_core::ops::{self, Brief, Case, TurnState};
 use mcr_model::Roster;
 use mcr_model::clock::Millis;
 use mcr_service::http::health::{Health, seconds};
@@ -77,7 +76,7 @@ struct AtWork {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct TurnOf {
-    state: &'static str,
+    state: TurnState,
     since: Millis,
     quiet_seconds: f64,
 }
@@ -97,7 +96,7 @@ impl DeliveryReport<'_> {
         at_work.sort_by_key(|case| {
             let turn = case.turn.as_ref();
             (
-                turn.is_none_or(|turn| turn.state != "stuck"),
+                turn.is_none_or(|turn| turn.state != TurnState::Stuck),
                 turn.map_or_else(|| case.work.created_at(), |turn| turn.since),
             )
         });
@@ -114,7 +113,11 @@ impl DeliveryReport<'_> {
             }),
         };
         Overview {
-            reasons: health.reasons.iter().map(|name| Reason { name, words: explain(name) }).collect(),
+            reasons: health
+                .reasons
+                .iter()
+                .map(|reason| Reason { name: reason.as_str(), words: reason.advice() })
+                .collect(),
             blocks: self.house.blocks("", "", true).into_iter().chain(self.house.besides()).collect(),
             in_flight: at_work.iter().take(LINES).map(with_turn).collect(),
             unsettled: unsettled.iter().take(LINES).map(brief).collect(),

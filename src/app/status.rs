@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::exit::Exit;
 use super::service_client::{CommandContext, Service, is_health};
 use super::{complain, print};
+use mcr_core::ops::HealthReason;
 use mcr_core::ops::reasons::explain;
 use mcr_core::spans::{ago, span};
 use mcr_model::clock::{Clock as _, Millis, SystemClock};
@@ -135,14 +136,15 @@ fn text(health: &Value, address: &str, is_ready: bool) -> String {
 /// What speaks against being healthy. An open breaker follows from what is wrong with the gateway, and adds only its
 /// name to that line.
 fn reasons(health: &Value) -> Vec<String> {
-    const BREAKER: &str = "breaker_open";
+    let breaker = HealthReason::BreakerOpen.as_str();
     let reasons = health["reasons"].as_array().into_iter().flatten().filter_map(Value::as_str);
     let reasons: Vec<&str> = reasons.collect();
-    let of_gateway = |reason: &str| reason.starts_with("gateway_") && reason != "gateway_too_old";
-    let cause = reasons.iter().position(|reason| of_gateway(reason)).filter(|_| reasons.contains(&BREAKER));
+    let of_gateway =
+        |reason: &str| reason.starts_with("gateway_") && reason != HealthReason::GatewayTooOld.as_str();
+    let cause = reasons.iter().position(|reason| of_gateway(reason)).filter(|_| reasons.contains(&breaker));
     let line = |(at, reason): (usize, &&str)| match cause {
-        Some(cause) if cause == at => Some(format!("{reason}, {BREAKER}: {}", explain(reason))),
-        Some(_) if *reason == BREAKER => None,
+        Some(cause) if cause == at => Some(format!("{reason}, {breaker}: {}", explain(reason))),
+        Some(_) if *reason == breaker => None,
         _ => Some(format!("{reason}: {}", explain(reason))),
     };
     reasons.iter().enumerate().filter_map(line).collect()

@@ -13,7 +13,7 @@ use mission_control_runtime::delivery::policy::Skip;
 use mission_control_runtime::delivery::reply::Silence;
 use mission_control_runtime::delivery::{End, PendingAnswer, Record, Stage, ToolRounds};
 use mission_control_runtime::model::Notification;
-use mission_control_runtime::ops::{Case, Paused, ServiceCondition, TurnStatus, many, one};
+use mission_control_runtime::ops::{Case, Paused, ServiceCondition, TurnState, TurnStatus, many, one};
 use mission_control_runtime::work::{self, WorkId};
 use serde_json::{Value, json};
 
@@ -60,7 +60,7 @@ fn runs() -> ServiceCondition {
     ServiceCondition { runs: true, ..ServiceCondition::default() }
 }
 
-fn turn(state: &'static str, quiet: u64) -> TurnStatus {
+fn turn(state: TurnState, quiet: u64) -> TurnStatus {
     TurnStatus { state, since: NOW - secs(200), quiet: secs(quiet) }
 }
 
@@ -172,22 +172,22 @@ fn whatever_is_not_over_is_told() {
     let trouble = |case: Case, words: &str| Case { trouble: Some(words.to_owned()), ..case };
     let rows: Vec<Row> = vec![
         (
-            Case { turn: Some(turn("working", 3)), ..at(Place::Running) },
+            Case { turn: Some(turn(TurnState::Working, 3)), ..at(Place::Running) },
             "working",
             ["at work on it for 3 min", "last sign of life was 3 s ago", "looked for in 14 min"],
         ),
         (
-            Case { turn: Some(turn("waiting", 3)), ..at(Place::Running) },
+            Case { turn: Some(turn(TurnState::Waiting, 3)), ..at(Place::Running) },
             "working",
             ["at work", "busy with other turns", "posted when it comes"],
         ),
         (
-            Case { turn: Some(turn("quiet", 100)), ..at(Place::Running) },
+            Case { turn: Some(turn(TurnState::Quiet, 100)), ..at(Place::Running) },
             "working",
             ["at work", "no sign of life for 100 s", "in 13 min"],
         ),
         (
-            Case { turn: Some(turn("stuck", 900)), ..at(Place::Running) },
+            Case { turn: Some(turn(TurnState::Stuck, 900)), ..at(Place::Running) },
             "working",
             ["at work", "stuck: no sign of life for 15 min", "now"],
         ),

@@ -18,6 +18,7 @@ use mission_control_runtime::local::Options;
 use mission_control_runtime::metrics::Metrics;
 use mission_control_runtime::mission::Mission;
 use mission_control_runtime::model::{AccountId, NoResponseNote, SessionKey};
+use mission_control_runtime::ops::HealthReason;
 use mission_control_runtime::panics::Panics;
 use mission_control_runtime::roster;
 use mission_control_runtime::secret::Secret;
@@ -225,7 +226,7 @@ impl Shop {
         let health = PanicHealth::of(self.noted.last().as_ref());
         assert_eq!(health.last_thread, Some(thread), "{health:?}");
         let parts = Parts { panics: health, ..Parts::default() };
-        assert_eq!(parts.reasons(), ["thread_panicked"]);
+        assert_eq!(parts.reasons(), [HealthReason::ThreadPanicked]);
     }
 
     fn stop(&mut self) {

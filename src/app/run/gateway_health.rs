@@ -11,6 +11,7 @@ use mcr_core::gateway::history::Glance;
 use mcr_core::gateway::{
     Class, Gateway, GatewayError, Progress, Recovered, Reply, ToolOutput, Turn, TurnMark, Why,
 };
+use mcr_core::ops::HealthReason;
 use mcr_model::SessionKey;
 use mcr_model::clock::{Clock as _, Millis, SystemClock};
 use mcr_service::delivery::stall_monitor;
@@ -85,11 +86,11 @@ impl GatewayStatus {
         let known = self.known();
         let closed = breaker.or(known.trouble.as_deref());
         let trouble = match known.why {
-            _ if !self.configured => Some("no_gateway"),
+            _ if !self.configured => Some(HealthReason::NoGateway),
             _ if closed.is_none() => None,
-            Some(Why::TokenRefused | Why::TooManyLogins) => Some("gateway_refused_token"),
-            Some(Why::EndpointOff) => Some("gateway_endpoint_off"),
-            _ => Some("gateway_unreachable"),
+            Some(Why::TokenRefused | Why::TooManyLogins) => Some(HealthReason::GatewayRefusedToken),
+            Some(Why::EndpointOff) => Some(HealthReason::GatewayEndpointOff),
+            _ => Some(HealthReason::GatewayUnreachable),
         };
         GatewayHealth {
             configured: self.configured,

@@ -44,7 +44,7 @@ fn turn_health(turn: Seen) -> TurnHealth {
     TurnHealth {
         notification_id: turn.work.to_string(),
         agent: turn.agent,
-        state: turn.state.name(),
+        state: turn.state,
         since: turn.since,
         quiet_seconds: seconds(turn.quiet),
     }

@@ -4,8 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
 use mission_control_runtime::cli::parse;
-use mission_control_runtime::http::health::REASONS;
-use mission_control_runtime::ops::reasons::explain;
+use mission_control_runtime::ops::HealthReason;
 use serde_json::json;
 
 use super::{TOKEN, good_backend};
@@ -122,7 +121,7 @@ fn doctor_names_the_address_of_an_absent_gateway_once() {
 #[test]
 fn status_says_its_advice_whole() {
     let error = format!("refused {TOKEN}");
-    let health = json!({"status": "degraded", "reasons": REASONS, "uptime": 1.0,
+    let health = json!({"status": "degraded", "reasons": HealthReason::ALL, "uptime": 1.0,
         "gateway": {"lastSendError": error}, "versions": {"openclaw": "unknown"},
         "backend": {"accepted": true}, "delivery": {"ended": {}}, "ledger": {}});
     let service = ScriptedHttp::start([Move::SendAndCut(answer(200, &health.to_string()))]);
@@ -131,10 +130,10 @@ fn status_says_its_advice_whole() {
     let (code, said) = told(["status"], path("s").to_str().unwrap(), &[("HEALTH_PORT", &port)]);
     assert_eq!(code, Some(0), "{said}");
     // An open breaker follows from the gateway's trouble and shares its line.
-    for reason in REASONS.into_iter().filter(|reason| *reason != "breaker_open") {
-        let names =
-            if reason == "gateway_unreachable" { "gateway_unreachable, breaker_open" } else { reason };
-        let line = format!("{:<11} {names}: {}", "", explain(reason));
+    for reason in HealthReason::ALL.iter().filter(|reason| **reason != HealthReason::BreakerOpen) {
+        let (word, advice) = (reason.as_str(), reason.advice());
+        let names = if word == "gateway_unreachable" { "gateway_unreachable, breaker_open" } else { word };
+        let line = format!("{:<11} {names}: {}", "", advice);
         assert!(said.lines().any(|said| said == line), "{line}\n{said}");
     }
     assert!(said.contains("gateway     open, version unknown\n"), "{said}");

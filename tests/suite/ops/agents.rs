@@ -6,7 +6,7 @@ use mission_control_runtime::delivery::{End, Record};
 use mission_control_runtime::gateway::Usage;
 use mission_control_runtime::model::Roster;
 use mission_control_runtime::ops::agents::{AgentFigures, agents};
-use mission_control_runtime::ops::{Case, Paused, TurnStatus};
+use mission_control_runtime::ops::{Case, Paused, TurnState, TurnStatus};
 use serde_json::json;
 
 use super::{NOW, secs};
@@ -39,7 +39,7 @@ fn slugs(shown: &[AgentFigures]) -> Vec<&str> {
 
 #[test]
 fn figures_are_added_up_for_each_agent() {
-    let turn = TurnStatus { state: "working", since: NOW - secs(3), quiet: secs(1) };
+    let turn = TurnStatus { state: TurnState::Working, since: NOW - secs(3), quiet: secs(1) };
     let cases = [
         ended(case("n1", "ben", 2, 100), NOW - secs(50), End::Answered(1)),
         ended(case("n2", "ben", 1, 50), NOW - secs(40), End::Answered(2)),

@@ -1,4 +1,6 @@
-//! The words of `/health`, each with a sentence and what can be done.
+//! The reasons in `/health`, each with its word and with what it means and what to do.
+
+use mcr_model::words;
 
 /// What it means that a backend that hides its reasons does nothing that it is asked for.
 pub const REFUSES_ALL: &str = "Mission Control refuses every call and hides why: most likely SERVICE_TOKEN was renewed or is of another deployment; \
@@ -8,34 +10,111 @@ pub const REFUSES_ALL: &str = "Mission Control refuses every call and hides why:
 pub const STATE_DIR_MOVED: &str = "STATE_DIR was moved, deleted or replaced under the running service: move it back; a restart without it begins \
      with an empty ledger and forgets pauses, what was given up, and how far each delivery had come";
 
-/// What a reason means and what to do, for people; the word itself where a newer version has more of them.
-pub fn explain(reason: &str) -> &str {
-    match reason {
-        "no_gateway" => "no gateway is configured: set OPENCLAW_GATEWAY_URL",
-        "gateway_unreachable" => "nothing is sent to agents; see the line `gateway`, and `doctor`",
-        "gateway_refused_token" => "OPENCLAW_GATEWAY_TOKEN must equal the gateway's gateway.auth.token",
-        "gateway_endpoint_off" => "switch gateway.http.endpoints.responses.enabled on at the gateway",
-        "gateway_too_old" => "the gateway never shows tools to agents: 2026.3.31 is the oldest that can work",
-        "backend_unreachable" => {
-            "Mission Control does not answer: check CONVEX_URL and the network, and `doctor`"
+words! {
+    /// A reason why the service is not healthy, with the word that dashboards count.
+    HealthReason {
+        /// The gateway does not answer as it should.
+        GatewayUnreachable = "gateway_unreachable",
+        /// The gateway does not accept our token.
+        GatewayRefusedToken = "gateway_refused_token",
+        /// The gateway's endpoint for turns is switched off.
+        GatewayEndpointOff = "gateway_endpoint_off",
+        /// The gateway's agents cannot call our tools.
+        GatewayTooOld = "gateway_too_old",
+        /// No gateway is configured.
+        NoGateway = "no_gateway",
+        /// Mission Control does not answer.
+        BackendUnreachable = "backend_unreachable",
+        /// Mission Control does not accept our token.
+        BackendRefusedToken = "backend_refused_token",
+        /// Mission Control refuses every call and hides why.
+        BackendRefusesAll = "backend_refuses_all",
+        /// The last attempts or lists failed one after another.
+        DeliveryFailing = "delivery_failing",
+        /// No turn begins until the gateway is back.
+        BreakerOpen = "breaker_open",
+        /// A delivery was given up and waits for a person.
+        DeadLetters = "dead_letters",
+        /// A turn shows no sign of life.
+        StuckTurns = "stuck_turns",
+        /// The roster is old.
+        RosterStale = "roster_stale",
+        /// Mission Control does not take our report.
+        ReportFailing = "report_failing",
+        /// The ledger cannot be written.
+        LedgerOff = "ledger_off",
+        /// The state folder was moved, deleted or replaced.
+        StateDirMoved = "state_dir_moved",
+        /// The disk of the state folder is almost full.
+        DiskLow = "disk_low",
+        /// Mission Control's clock differs from ours.
+        ClockSkew = "clock_skew",
+        /// The agents' workspaces cannot be written.
+        ProfilesUnwritable = "profiles_unwritable",
+        /// Another runtime works on the account.
+        ForeignInstance = "foreign_instance",
+        /// A thread panicked lately.
+        ThreadPanicked = "thread_panicked",
+    }
+}
+
+impl HealthReason {
+    /// What it means and what to do, for people.
+    pub fn advice(self) -> &'static str {
+        match self {
+            Self::NoGateway => "no gateway is configured: set OPENCLAW_GATEWAY_URL",
+            Self::GatewayUnreachable => "nothing is sent to agents; see the line `gateway`, and `doctor`",
+            Self::GatewayRefusedToken => "OPENCLAW_GATEWAY_TOKEN must equal the gateway's gateway.auth.token",
+            Self::GatewayEndpointOff => "switch gateway.http.endpoints.responses.enabled on at the gateway",
+            Self::GatewayTooOld => {
+                "the gateway never shows tools to agents: 2026.3.31 is the oldest that can work"
+            }
+            Self::BackendUnreachable => {
+                "Mission Control does not answer: check CONVEX_URL and the network, and `doctor`"
+            }
+            Self::BackendRefusedToken => {
+                "Mission Control does not let us in: check ACCOUNT_ID and SERVICE_TOKEN"
+            }
+            Self::BackendRefusesAll => REFUSES_ALL,
+            Self::DeliveryFailing => "the last attempts failed one after another; see the last error below",
+            Self::BreakerOpen => "nothing is begun until the gateway is back",
+            Self::DeadLetters => "something was given up: `dead list`",
+            Self::StuckTurns => "an agent shows no sign of life; `why` with its slug",
+            Self::RosterStale => "the list of agents is old: Mission Control does not tell it",
+            Self::ReportFailing => "Mission Control does not hear that we live",
+            Self::LedgerOff => "what is done cannot be written down: see the line `ledger`, and `doctor`",
+            Self::StateDirMoved => STATE_DIR_MOVED,
+            Self::DiskLow => "make room on the disk of STATE_DIR",
+            Self::ClockSkew => "our clock and Mission Control's differ: set the clock",
+            Self::ThreadPanicked => {
+                "a part of the service panicked and goes on: report it as a bug, with the log"
+            }
+            Self::ProfilesUnwritable => "the agents' workspaces cannot be written",
+            Self::ForeignInstance => "another runtime works on this account: stop one of the two",
         }
-        "backend_refuses" | "backend_refused_token" => {
-            "Mission Control does not let us in: check ACCOUNT_ID and SERVICE_TOKEN"
+    }
+}
+
+/// The advice for a word out of `/health`, which may be of another version: a word that is not known is its own advice.
+pub fn explain(word: &str) -> &str {
+    match word.parse() {
+        Ok(reason) => HealthReason::advice(reason),
+        // Earlier versions had one word for both refusals.
+        Err(()) if word == "backend_refuses" => HealthReason::BackendRefusedToken.advice(),
+        Err(()) => word,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_word_has_its_advice_and_an_unknown_word_stays_as_it_is() {
+        for reason in HealthReason::ALL {
+            assert_eq!(explain(reason.as_str()), reason.advice());
         }
-        "backend_refuses_all" => REFUSES_ALL,
-        "delivery_failing" => "the last attempts failed one after another; see the last error below",
-        "breaker_open" => "nothing is begun until the gateway is back",
-        "dead_letters" => "something was given up: `dead list`",
-        "stuck_turns" => "an agent shows no sign of life; `why` with its slug",
-        "roster_stale" => "the list of agents is old: Mission Control does not tell it",
-        "report_failing" => "Mission Control does not hear that we live",
-        "ledger_off" => "what is done cannot be written down: see the line `ledger`, and `doctor`",
-        "state_dir_moved" => STATE_DIR_MOVED,
-        "disk_low" => "make room on the disk of STATE_DIR",
-        "clock_skew" => "our clock and Mission Control's differ: set the clock",
-        "thread_panicked" => "a part of the service panicked and goes on: report it as a bug, with the log",
-        "profiles_unwritable" => "the agents' workspaces cannot be written",
-        "foreign_instance" => "another runtime works on this account: stop one of the two",
-        other => other,
+        assert_eq!(explain("backend_refuses"), HealthReason::BackendRefusedToken.advice());
+        assert_eq!(explain("of_a_newer_version"), "of_a_newer_version");
     }
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::cost::{asked, attempts, cost, cost_of_all};
 use super::finding::{Brief, Finding};
 use super::service_condition::{ServiceCondition, dotted, sentence};
+use super::turn_state::TurnState;
 use crate::delivery::journal::{RecordedStep, Step};
 use crate::delivery::operator_requests::Place;
 use crate::delivery::{End, Record, Stage, cause};
@@ -47,8 +48,8 @@ pub struct Case {
 /// A turn under way.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TurnStatus {
-    /// `working`, `waiting`, `quiet` or `stuck`.
-    pub state: &'static str,
+    /// How it does.
+    pub state: TurnState,
     /// When it was sent, or found to be stuck.
     pub since: Millis,
     /// How long there has been no sign of life.
@@ -161,7 +162,7 @@ pub fn brief(case: &Case, house: &ServiceCondition, silence: Duration, now: Mill
 /// A turn that is stuck tells more than a row that waits behind it.
 fn order(case: &Case) -> u8 {
     match (&case.place, case.turn.as_ref().map(|turn| turn.state)) {
-        (_, Some("stuck")) => 0,
+        (_, Some(TurnState::Stuck)) => 0,
         (Some(Place::Behind(_)), _) => 2,
         _ => 1,
     }
@@ -271,10 +272,12 @@ fn at_work(case: &Case, house: &ServiceCondition, silence: Duration, now: Millis
     let quiet = span(turn.quiet);
     let what = format!("the agent has been at work on it for {}.", span(now.since(turn.since)));
     let why = match turn.state {
-        "waiting" => "The gateway has not begun its turn: it is busy with other turns of ours.".to_owned(),
-        "quiet" => format!("It has shown no sign of life for {quiet}; that may be a long thought."),
-        "stuck" => format!("Its turn is stuck: no sign of life for {quiet}."),
-        _ => format!("Its last sign of life was {quiet} ago."),
+        TurnState::Waiting => {
+            "The gateway has not begun its turn: it is busy with other turns of ours.".to_owned()
+        }
+        TurnState::Quiet => format!("It has shown no sign of life for {quiet}; that may be a long thought."),
+        TurnState::Stuck => format!("Its turn is stuck: no sign of life for {quiet}."),
+        TurnState::Working => format!("Its last sign of life was {quiet} ago."),
     };
     let next = format!(
         "Its answer is posted when it comes; without a sign of life its turn is looked for {}.",

@@ -12,6 +12,7 @@ use super::active_delivery::{ActiveDelivery, Reading, Standing};
 use mcr_core::delivery::Record;
 use mcr_core::delivery::tool_log::ToolLog;
 use mcr_core::gateway::LifeSigns;
+use mcr_core::ops::TurnState;
 use mcr_core::work::{Track, Work, WorkId};
 use mcr_model::SessionKey;
 use mcr_model::clock::Millis;
@@ -58,33 +59,7 @@ pub struct TurnActivity {
     /// Its signs of life.
     pub pulse: Arc<dyn LifeSigns>,
     /// What is known of it.
-    pub state: Vitality,
-}
-
-/// How a turn does.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Vitality {
-    /// It has shown a sign of life lately.
-    #[default]
-    Working,
-    /// The gateway has not begun it, and is busy with others of ours.
-    Waiting,
-    /// It has not shown one for a while; that may be a long thought.
-    Quiet,
-    /// For longer than anything takes.
-    Stuck,
-}
-
-impl Vitality {
-    /// Its name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Working => "working",
-            Self::Waiting => "waiting",
-            Self::Quiet => "quiet",
-            Self::Stuck => "stuck",
-        }
-    }
+    pub state: TurnState,
 }
 
 /// What others may see of a turn.
@@ -99,7 +74,7 @@ pub struct Seen {
     /// How long there has been no sign of life.
     pub quiet: Duration,
     /// How it does.
-    pub state: Vitality,
+    pub state: TurnState,
 }
 
 impl InFlight {
@@ -131,7 +106,7 @@ impl InFlight {
     }
 
     /// What was found out of one.
-    pub(super) fn is(&self, number: u64, state: Vitality) {
+    pub(super) fn is(&self, number: u64, state: TurnState) {
         if let Some(life) = self.lock().turns.get_mut(&number) {
             life.state = state;
         }
@@ -280,7 +255,7 @@ impl InFlight {
             agent: None,
             since: *since,
             quiet: now.since(*since),
-            state: Vitality::Stuck,
+            state: TurnState::Stuck,
         });
         turns.chain(stuck).collect()
     }
@@ -297,7 +272,7 @@ impl Guard<'_> {
     pub fn is_run(&self, run: &str) {
         if let Some(life) = self.table.lock().turns.get_mut(&self.number) {
             life.run = Some(run.to_owned());
-            life.state = Vitality::Working;
+            life.state = TurnState::Working;
         }
     }
 }

@@ -11,9 +11,10 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, select};
 use log::{debug, info};
 
-use super::inflight::{InFlight, TurnActivity, Vitality};
+use super::inflight::{InFlight, TurnActivity};
 use mcr_core::gateway::history::Glance;
 use mcr_core::gateway::{GatewayError, Why};
+use mcr_core::ops::TurnState;
 use mcr_http::panics::Panics;
 
 /// Looks at a turn's session; nothing where the gateway does not show it.
@@ -118,8 +119,8 @@ fn round(
     for (number, life) in &turns {
         if life.pulse.quiet() < rhythm.quiet {
             // Who waits is kept alive by us; its state changes when it begins.
-            if life.state != Vitality::Waiting {
-                table.is(*number, Vitality::Working);
+            if life.state != TurnState::Waiting {
+                table.is(*number, TurnState::Working);
             }
             continue;
         }
@@ -131,7 +132,7 @@ fn round(
         let looked = look(life);
         // Who waits is kept alive by us, and so is no sign of anything.
         let lives = |(other, life): &(u64, TurnActivity)| {
-            other != number && life.state != Vitality::Waiting && life.pulse.quiet() < rhythm.quiet
+            other != number && life.state != TurnState::Waiting && life.pulse.quiet() < rhythm.quiet
         };
         let sign = memory.judge(&looked, turns.iter().any(lives));
         table.is(*number, heed(sign, life));
@@ -139,23 +140,23 @@ fn round(
     turns.is_empty()
 }
 
-fn heed(sign: Sign, life: &TurnActivity) -> Vitality {
+fn heed(sign: Sign, life: &TurnActivity) -> TurnState {
     match sign {
         Sign::Life => {
             debug!("{}: {} is at work", life.work, life.agent);
             life.pulse.beat();
-            Vitality::Working
+            TurnState::Working
         }
         Sign::Waiting => {
             // It has not begun, so it cannot be stuck.
             life.pulse.beat();
-            Vitality::Waiting
+            TurnState::Waiting
         }
-        Sign::Quiet => Vitality::Quiet,
+        Sign::Quiet => TurnState::Quiet,
         Sign::Over => {
             info!("{}: the turn of {} is over, and its connection does not say so", life.work, life.agent);
             life.pulse.end();
-            Vitality::Quiet
+            TurnState::Quiet
         }
     }
 }
@@ -279,7 +280,7 @@ mod tests {
             run: None,
             began: Millis(0),
             pulse: pulse.share(),
-            state: Vitality::default(),
+            state: TurnState::Working,
         };
         let pulses = [Pulse::new(), Pulse::new(), Pulse::new()];
         let look: SessionProbe = Box::new(|_| {

@@ -5,7 +5,7 @@ use log::warn;
 use super::active_delivery::{Reading, Standing};
 use super::calls;
 use super::deps::DeliveryDeps;
-use super::inflight::{Guard, TurnActivity, Vitality};
+use super::inflight::{Guard, TurnActivity};
 use super::recover_turn::{self, marker};
 use crate::clock::Pulse;
 use mcr_core::delivery::journal::{Step, Wait};
@@ -13,6 +13,7 @@ use mcr_core::delivery::policy;
 use mcr_core::delivery::prompt::{self, HttpWay, Scene};
 use mcr_core::delivery::{Job, Record, Stage, Stamp, Trouble};
 use mcr_core::gateway::{Input, Progress, Reply, Turn, Why};
+use mcr_core::ops::TurnState;
 use mcr_core::tools::{self, Caller};
 use mcr_model::DeliveryContext;
 use mcr_model::random;
@@ -148,7 +149,7 @@ fn send(job: &mut Job, turn: &Turn<'_>, deps: &DeliveryDeps<'_>) -> Result<Reply
         run: None,
         began: deps.clock.now(),
         pulse: turn.pulse.share(),
-        state: Vitality::default(),
+        state: TurnState::Working,
     });
     // From here on a stop ends the turn's pulse; one that came before keeps the turn from being sent.
     if deps.inflight.is_stopped(&job.work) {

@@ -18,7 +18,7 @@ pub use process::{Infrastructure, Memory, PanicHealth, Versions};
 pub use ready::Ready;
 pub use storage::{DiskHealth, LedgerHealth};
 
-use mcr_core::ops::Paused;
+use mcr_core::ops::{HealthReason, Paused, TurnState};
 use mcr_model::clock::Millis;
 
 /// `GET /version`.
@@ -40,8 +40,8 @@ pub struct Version {
 pub struct Health {
     /// How it is, in a word.
     pub status: Status,
-    /// Why it is not healthy, each a word out of [`REASONS`].
-    pub reasons: Vec<&'static str>,
+    /// Why it is not healthy.
+    pub reasons: Vec<HealthReason>,
     /// In seconds.
     pub uptime: f64,
     /// Ours and the gateway's.
@@ -114,9 +114,9 @@ pub struct GatewayHealth {
     pub running: bool,
     /// Why not, if not.
     pub closed: Option<String>,
-    /// The same as one of [`REASONS`].
+    /// The reason for that.
     #[serde(skip)]
-    pub trouble: Option<&'static str>,
+    pub trouble: Option<HealthReason>,
     /// Whether nothing is sent until it is back.
     pub breaker_open: bool,
     /// Its release, if it has told.
@@ -191,8 +191,8 @@ pub struct TurnHealth {
     pub notification_id: String,
     /// Whose; none of one that is no longer waited for.
     pub agent: Option<String>,
-    /// `working`, `waiting`, `quiet` or `stuck`.
-    pub state: &'static str,
+    /// How it does.
+    pub state: TurnState,
     /// When it was sent, or found to be stuck.
     pub since: Millis,
     /// How many seconds ago it showed the last sign of life.
@@ -273,32 +273,6 @@ const DISK_LOW_BYTES: u64 = 100 * 1024 * 1024;
 /// The backend counts a runtime whose report is 90 s old, by our clock, as gone.
 const SKEW_MS: u64 = 30_000;
 
-/// Everything that can speak against being healthy, in words that dashboards can count.
-pub const REASONS: [&str; 21] = [
-    "gateway_unreachable",
-    "gateway_refused_token",
-    "gateway_endpoint_off",
-    "gateway_too_old",
-    "no_gateway",
-    "backend_unreachable",
-    "backend_refused_token",
-    "backend_refuses_all",
-    "delivery_failing",
-    "breaker_open",
-    "dead_letters",
-    "stuck_turns",
-    "roster_stale",
-    "report_failing",
-    "ledger_off",
-    "state_dir_moved",
-    "disk_low",
-    "clock_skew",
-    // Of the rooms that write workspaces.
-    "profiles_unwritable",
-    "foreign_instance",
-    "thread_panicked",
-];
-
 /// What is known of the parts.
 #[derive(Clone, Debug, Default)]
 #[expect(missing_docs, reason = "as in `Health`")]
@@ -314,30 +288,39 @@ pub struct Parts {
 
 impl Parts {
     /// What speaks against being healthy; of what is not known yet, nothing.
-    pub fn reasons(&self) -> Vec<&'static str> {
+    pub fn reasons(&self) -> Vec<HealthReason> {
         let Self { gateway, delivery, roster, backend, ledger, disk, panics } = self;
-        let holds = |reason: &str| match reason {
-            "gateway_too_old" => gateway.too_old,
-            "backend_unreachable" => backend.reachable == Some(false),
-            "backend_refused_token" => backend.accepted == Some(false) && backend.token_refused,
-            "backend_refuses_all" => backend.accepted == Some(false) && !backend.token_refused,
-            "delivery_failing" => delivery.consecutive_failures.max(delivery.list_failures.into()) >= FAILING,
-            "breaker_open" => gateway.configured && gateway.breaker_open,
-            "dead_letters" => delivery.dead > 0,
-            "stuck_turns" => delivery.turns.iter().any(|turn| turn.state == "stuck"),
-            "roster_stale" => roster.stale,
+        let holds = |reason: HealthReason| match reason {
+            HealthReason::GatewayTooOld => gateway.too_old,
+            HealthReason::BackendUnreachable => backend.reachable == Some(false),
+            HealthReason::BackendRefusedToken => backend.accepted == Some(false) && backend.token_refused,
+            HealthReason::BackendRefusesAll => backend.accepted == Some(false) && !backend.token_refused,
+            HealthReason::DeliveryFailing => {
+                delivery.consecutive_failures.max(delivery.list_failures.into()) >= FAILING
+            }
+            HealthReason::BreakerOpen => gateway.configured && gateway.breaker_open,
+            HealthReason::DeadLetters => delivery.dead > 0,
+            HealthReason::StuckTurns => delivery.turns.iter().any(|turn| turn.state == TurnState::Stuck),
+            HealthReason::RosterStale => roster.stale,
             // Where nothing gets through, the report is not what is wrong.
-            "report_failing" => backend.accepted == Some(true) && backend.last_report_error.is_some(),
-            "ledger_off" => ledger.off.is_some(),
-            "state_dir_moved" => ledger.displaced.is_some(),
-            "disk_low" => disk.free_bytes.is_some_and(|free| free < DISK_LOW_BYTES),
-            "clock_skew" => backend.clock_ahead_ms.is_some_and(|ahead| ahead.unsigned_abs() > SKEW_MS),
-            "foreign_instance" => delivery.foreign_instance.is_some(),
-            "thread_panicked" => panics.recent,
-            "profiles_unwritable" => false,
-            of_the_gateway => gateway.trouble == Some(of_the_gateway),
+            HealthReason::ReportFailing => {
+                backend.accepted == Some(true) && backend.last_report_error.is_some()
+            }
+            HealthReason::LedgerOff => ledger.off.is_some(),
+            HealthReason::StateDirMoved => ledger.displaced.is_some(),
+            HealthReason::DiskLow => disk.free_bytes.is_some_and(|free| free < DISK_LOW_BYTES),
+            HealthReason::ClockSkew => {
+                backend.clock_ahead_ms.is_some_and(|ahead| ahead.unsigned_abs() > SKEW_MS)
+            }
+            HealthReason::ForeignInstance => delivery.foreign_instance.is_some(),
+            HealthReason::ThreadPanicked => panics.recent,
+            HealthReason::ProfilesUnwritable => false,
+            HealthReason::GatewayUnreachable
+            | HealthReason::GatewayRefusedToken
+            | HealthReason::GatewayEndpointOff
+            | HealthReason::NoGateway => gateway.trouble == Some(reason),
         };
-        REASONS.into_iter().filter(|reason| holds(reason)).collect()
+        HealthReason::ALL.iter().copied().filter(|reason| holds(*reason)).collect()
     }
 
     /// Whether it is too early for a judgement.

@@ -12,10 +12,11 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use self::page::{Kind, Page};
-use super::health::{Health, Memory, REASONS, Status};
+use super::health::{Health, Memory, Status};
 use crate::metrics::{Metrics, Operation};
 use mcr_core::delivery::End;
 use mcr_core::gateway::Dollars;
+use mcr_core::ops::{HealthReason, TurnState};
 use mcr_model::clock::Millis;
 
 /// The form of the text.
@@ -84,8 +85,8 @@ fn service(page: &mut Page, health: &Health) {
         page.sample(&[("status", status.name())], u8::from(status == health.status));
     }
     page.family(Kind::Gauge, "runtime_reason", "1 for each reason that /health shows.");
-    for reason in REASONS {
-        page.sample(&[("reason", reason)], u8::from(health.reasons.contains(&reason)));
+    for reason in HealthReason::ALL {
+        page.sample(&[("reason", reason.as_str())], u8::from(health.reasons.contains(reason)));
     }
     page.maybe("runtime_disk_free_bytes", "Room on the disk of STATE_DIR.", health.disk.free_bytes);
     let ahead = health.backend.clock_ahead_ms.map(seconds_of);
@@ -146,9 +147,9 @@ fn delivery(page: &mut Page, health: &Health, metrics: &Metrics) {
         delivery.oldest_unsettled_seconds.unwrap_or_default(),
     );
     page.family(Gauge, "delivery_turns", "Turns under way.");
-    for state in ["working", "waiting", "quiet", "stuck"] {
-        let turns = delivery.turns.iter().filter(|turn| turn.state == state);
-        page.sample(&[("state", state)], turns.count());
+    for state in TurnState::ALL {
+        let turns = delivery.turns.iter().filter(|turn| turn.state == *state);
+        page.sample(&[("state", state.as_str())], turns.count());
     }
     let quiet = delivery.turns.iter().map(|turn| turn.quiet_seconds).fold(0.0, f64::max);
     page.one(Gauge, "delivery_turn_quiet_seconds", "The longest silence of a turn under way.", quiet);

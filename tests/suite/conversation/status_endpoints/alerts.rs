@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use mission_control_runtime::http::health::REASONS;
+use mission_control_runtime::ops::HealthReason;
 
 use super::super::processes::House;
 use super::exposition::Page;
@@ -111,7 +111,7 @@ fn every_reason_that_matters_has_an_alert_that_says_what_to_do() {
             assert!(holds(&page, &name, &labels), "{}: {name} {labels:?} is not in /metrics", rule.alert);
         }
     }
-    for reason in REASONS {
+    for reason in HealthReason::ALL {
         let of = |rule: &&Rule| rule.expr.contains(&format!("reason=\"{reason}\""));
         assert_eq!(rules.iter().filter(of).count(), 1, "{reason}");
     }

@@ -6,10 +6,11 @@ use std::time::Duration;
 use mission_control_runtime::clock::Millis;
 use mission_control_runtime::demo::gateway::{Prompt, Release, Thought};
 use mission_control_runtime::http::health::{
-    BackendHealth, DeliveryHealth, DiskHealth, GatewayHealth, LedgerHealth, PanicHealth, Parts, REASONS,
-    RosterHealth, TurnHealth,
+    BackendHealth, DeliveryHealth, DiskHealth, GatewayHealth, LedgerHealth, PanicHealth, Parts, RosterHealth,
+    TurnHealth,
 };
 use mission_control_runtime::http::message::Reply;
+use mission_control_runtime::ops::{HealthReason, TurnState};
 use serde_json::{Value, json};
 
 use super::super::processes::House;
@@ -18,6 +19,10 @@ use crate::support::scripted_http::{Move, Refusing, ScriptedHttp};
 
 fn polite(_: &Prompt) -> Thought {
     Thought::say("Here I am.")
+}
+
+fn words(parts: &Parts) -> Vec<&'static str> {
+    parts.reasons().into_iter().map(HealthReason::as_str).collect()
 }
 
 fn has(health: &Value, reason: &str) -> bool {
@@ -31,7 +36,7 @@ fn degraded(house: &House, reasons: &[&str]) -> Value {
     });
     figures_once(house, |page| {
         let told = |reason: &&str| page.value("runtime_reason", &[("reason", reason)]) == Some(1.0);
-        REASONS.into_iter().filter(told).eq(reasons.iter().copied())
+        HealthReason::ALL.iter().map(|reason| reason.as_str()).filter(told).eq(reasons.iter().copied())
     });
     health
 }
@@ -241,9 +246,9 @@ fn each_reason_has_its_part() {
     };
     let rows: Vec<(Parts, &[&str])> = vec![
         (parts(|_| {}), &[]),
-        (parts(|p| p.gateway.trouble = Some("gateway_unreachable")), &["gateway_unreachable"]),
-        (parts(|p| p.gateway.trouble = Some("gateway_refused_token")), &["gateway_refused_token"]),
-        (parts(|p| p.gateway.trouble = Some("gateway_endpoint_off")), &["gateway_endpoint_off"]),
+        (parts(|p| p.gateway.trouble = Some(HealthReason::GatewayUnreachable)), &["gateway_unreachable"]),
+        (parts(|p| p.gateway.trouble = Some(HealthReason::GatewayRefusedToken)), &["gateway_refused_token"]),
+        (parts(|p| p.gateway.trouble = Some(HealthReason::GatewayEndpointOff)), &["gateway_endpoint_off"]),
         (parts(|p| p.gateway.too_old = true), &["gateway_too_old"]),
         (parts(|p| p.gateway.breaker_open = true), &["breaker_open"]),
         (parts(|p| p.backend.reachable = Some(false)), &["backend_unreachable"]),
@@ -256,8 +261,11 @@ fn each_reason_has_its_part() {
         (parts(|p| p.delivery.consecutive_failures = 3), &["delivery_failing"]),
         (parts(|p| p.delivery.list_failures = 3), &["delivery_failing"]),
         (parts(|p| p.delivery.dead = 1), &["dead_letters"]),
-        (parts(|p| p.delivery.turns = vec![turn("quiet"), turn("waiting")]), &[]),
-        (parts(|p| p.delivery.turns = vec![turn("quiet"), turn("stuck")]), &["stuck_turns"]),
+        (parts(|p| p.delivery.turns = vec![turn(TurnState::Quiet), turn(TurnState::Waiting)]), &[]),
+        (
+            parts(|p| p.delivery.turns = vec![turn(TurnState::Quiet), turn(TurnState::Stuck)]),
+            &["stuck_turns"],
+        ),
         (parts(|p| p.roster.stale = true), &["roster_stale"]),
         (parts(|p| p.backend.last_report_error = Some("no".to_owned())), &["report_failing"]),
         (parts(|p| p.ledger.off = Some("no".to_owned())), &["ledger_off"]),
@@ -271,12 +279,12 @@ fn each_reason_has_its_part() {
         (parts(|p| p.panics.recent = true), &["thread_panicked"]),
     ];
     for (number, (parts, expected)) in rows.into_iter().enumerate() {
-        assert_eq!(parts.reasons(), expected, "row {number}");
+        assert_eq!(words(&parts), expected, "row {number}");
         assert!(!parts.is_starting() && parts.missing().is_empty());
     }
     assert!(Parts::default().is_starting() && Parts::default().reasons().is_empty(), "nothing is known yet");
     assert_eq!(Parts::default().missing(), ["backend", "delivery"]);
     let moved = parts(|p| p.ledger.displaced = Some("no".to_owned()));
-    assert_eq!((moved.reasons(), moved.missing()), (vec!["state_dir_moved"], vec!["ledger"]));
+    assert_eq!((words(&moved), moved.missing()), (vec!["state_dir_moved"], vec!["ledger"]));
     assert_eq!(parts(|p| p.ledger.holds = true).missing(), ["ledger"], "what is begun could not be noted");
 }

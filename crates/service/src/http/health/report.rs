@@ -1,31 +1,55 @@
 //! What the backend is told of the reasons (backend-contract §2.1).
 
 use super::Parts;
+use mcr_core::ops::HealthReason;
 
-/// With one of these no delivery can run.
-const CLOSED: [&str; 6] = [
-    "gateway_unreachable",
-    "gateway_refused_token",
-    "gateway_endpoint_off",
-    "no_gateway",
-    "breaker_open",
-    "foreign_instance",
-];
+/// What a reason means for the report to the backend.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Impact {
+    /// No delivery can run, and the account is impaired.
+    StopsDeliveries,
+    /// The account is impaired.
+    Impairs,
+    /// It does not concern the account as a whole, and deliveries run.
+    NotReported,
+}
 
-/// These do not concern the account as a whole: a dead letter is one delivery that waits for a person, and the others
-/// are disproved by the report that the backend takes.
-const NOT_REPORTED: [&str; 5] =
-    ["dead_letters", "backend_unreachable", "backend_refused_token", "backend_refuses_all", "report_failing"];
+fn impact(reason: HealthReason) -> Impact {
+    match reason {
+        HealthReason::GatewayUnreachable
+        | HealthReason::GatewayRefusedToken
+        | HealthReason::GatewayEndpointOff
+        | HealthReason::NoGateway
+        | HealthReason::BreakerOpen
+        | HealthReason::ForeignInstance => Impact::StopsDeliveries,
+        HealthReason::GatewayTooOld
+        | HealthReason::DeliveryFailing
+        | HealthReason::StuckTurns
+        | HealthReason::RosterStale
+        | HealthReason::LedgerOff
+        | HealthReason::StateDirMoved
+        | HealthReason::DiskLow
+        | HealthReason::ClockSkew
+        | HealthReason::ProfilesUnwritable
+        | HealthReason::ThreadPanicked => Impact::Impairs,
+        // A dead letter is one delivery that waits for a person. The report that the backend takes disproves the others.
+        HealthReason::DeadLetters
+        | HealthReason::BackendUnreachable
+        | HealthReason::BackendRefusedToken
+        | HealthReason::BackendRefusesAll
+        | HealthReason::ReportFailing => Impact::NotReported,
+    }
+}
 
 impl Parts {
     /// Whether deliveries can run, as far as is known, if the backend answers.
     pub fn delivers(&self) -> bool {
-        let open = !self.reasons().iter().any(|reason| CLOSED.contains(reason));
+        let open = !self.reasons().into_iter().any(|reason| impact(reason) == Impact::StopsDeliveries);
         open && self.delivery.running && !self.ledger.holds
     }
 
     /// Whether the account as a whole is impaired, as the backend is told.
     pub fn is_impaired(&self) -> bool {
-        self.ledger.holds || self.reasons().iter().any(|reason| !NOT_REPORTED.contains(reason))
+        self.ledger.holds || self.reasons().into_iter().any(|reason| impact(reason) != Impact::NotReported)
     }
 }
