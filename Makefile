@@ -19,7 +19,7 @@ fetch: ## Download the dependencies once; afterwards nothing here needs a networ
 	$(CARGO) fetch --locked --manifest-path fuzz/Cargo.toml
 
 # The sets of features: none, each alone, all, and all with the kind of work for tests. `demo` includes `mission-control`, so that it is all of them.
-check: ## Formatting, lints with each set of features, documentation, floors, committed secrets
+check: ## Formatting, lints with each set of features, documentation, layers, committed secrets
 	$(CARGO) fmt --all --check
 	$(CARGO) fmt --check --manifest-path fuzz/Cargo.toml
 	$(CARGO) clippy --locked --all-targets -- -D warnings

@@ -28,10 +28,10 @@
 //!
 //! ```text
 //!  signals ─► main                                   ┌─ jobs ─► worker-1 … worker-N ─┐  N = DELIVERY_MAX_CONCURRENT_SESSIONS
-//!  scout ───Listed──┐                                │          (backend, gateway)   │
+//!  poller ──Listed──┐                                │          (backend, gateway)   │
 //!  prober ──Probed──┼─► inbox ─► dispatcher ─────────┘                               │
 //!  http ────nudge───┘    (owns all rows; no IO) ◄─────────── Finished, nudge ────────┘
-//!  roster   reporter   watch (quiet turns)   http acceptor, one thread for each connection
+//!  roster   reporter   stall monitor         http acceptor, one thread for each connection
 //! ```
 //!
 //! ## The words
@@ -40,11 +40,13 @@
 //! **Call**: one function of the backend, asked once ([`convex::Call`]). **Class**: what a failed call or turn
 //! means for the caller ([`convex::Class`], [`gateway::Class`]). **Secret**: a value that cannot be printed
 //! ([`secret::Secret`]). **Work**: a unit that the dispatcher schedules ([`work::Work`]). **Row**: a notification
-//! that is not settled. **Track**: the strict order of one agent and one task, or none ([`work::Track`]). **Turn**: one request to the gateway and its reply ([`gateway::Turn`]).
-//! **Delivery**: all turns and effects for one row; its **record** is what has been done ([`delivery::Record`]),
-//! its **end** how it came out ([`delivery::End`]). **Finding**: why, in three sentences ([`ops::Finding`]). **Ledger**: the records of all deliveries, on the disk
-//! ([`ledger::Ledger`]). **Dialect**: what a gateway release understands ([`gateway::dialect`]). **Roster**: all
-//! agents at one moment ([`model::Roster`]). **Rival**: another runtime on the same account ([`delivery::ForeignRuntime`]).
+//! that is not settled. **Track**: the strict order of one agent and one task, or none ([`work::Track`]).
+//! **Turn**: one request to the gateway and its reply ([`gateway::Turn`]). **Delivery**: all turns and effects for
+//! one unit of work; its **record** is what has been done ([`delivery::Record`]), its **end** how it came out
+//! ([`delivery::End`]). **Finding**: why, in three sentences ([`ops::Finding`]). **Ledger**: the records of all
+//! deliveries, on the disk ([`ledger::Ledger`]). **Dialect**: what a gateway release understands
+//! ([`gateway::dialect`]). **Roster**: all agents at one moment ([`model::Roster`]). **Duplicate runtime**: another
+//! runtime on the same account ([`delivery::ForeignRuntime`]).
 
 pub mod app;
 pub mod cli;

@@ -51,7 +51,7 @@ mod secrets;
 mod service_calls;
 /// The threads of the delivery, with doubles that panic.
 mod threads;
-/// The house keeps its floors, its documents and its secrets.
+/// The layers, the lengths of files, the documents and the secrets.
 mod tidiness;
 /// Certificates: good ones work, bad ones are named.
 mod tls;
