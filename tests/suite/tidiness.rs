@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use mission_control_runtime::redact::credentials_in;
 
-/// What each layer may use, as `docs/architecture.md` draws it; the manifests list it, so that the compiler keeps it.
+/// What each layer may use, as the table in `src/lib.rs` has it; the manifests list it, so that the compiler keeps it.
 const LAYERS: [(&str, &[&str]); 10] = [
     ("model", &[]),
     ("files", &[]),

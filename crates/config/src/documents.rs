@@ -11,7 +11,7 @@ pub fn env_example() -> String {
     comment(
         &mut text,
         "Configuration of mission-control-runtime, with every default. Written by `make docs` from the table in \
-         src/config/table.rs; do not edit by hand.",
+         crates/config/src/table.rs; do not edit by hand.",
     );
     text.push_str("#\n");
     comment(

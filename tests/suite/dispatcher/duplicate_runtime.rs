@@ -101,7 +101,7 @@ impl Watch {
             Effect::Start(job) => self.begun.push(*job),
             Effect::Leave => self.left += 1,
             Effect::List { .. } => panic!("a list that nobody waits for"),
-            Effect::Probe | Effect::Forget(_) | Effect::Wish(_) => {}
+            Effect::Probe | Effect::Forget(_) | Effect::Operator(_) => {}
         }
     }
 

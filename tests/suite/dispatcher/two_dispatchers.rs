@@ -280,7 +280,7 @@ impl Duel {
                 Effect::List { list, limit } => self.later(way, who, Next::List { list, limit }),
                 Effect::Start(job) => self.later(way, who, Next::Context(job)),
                 Effect::Probe => self.later(way, who, Next::Tell(Event::Probed(None))),
-                Effect::Forget(_) | Effect::Wish(_) => {}
+                Effect::Forget(_) | Effect::Operator(_) => {}
                 Effect::Leave => {
                     self.later(DRAIN, who, Next::Cut);
                     self.later(Duration::ZERO, who, Next::Tell(Event::Stop));

@@ -83,8 +83,8 @@ pub(super) fn row(track: &str, kind: &str, id: &str, at: Millis) -> Notification
 }
 
 /// There is no journal; whoever asked is told.
-fn grant(wish: OperatorEffect) {
-    if let OperatorEffect::Tell(reply_to, answer) = wish {
+fn carry_out(wanted: OperatorEffect) {
+    if let OperatorEffect::Tell(reply_to, answer) = wanted {
         reply_to.tell(answer);
     }
 }
@@ -342,7 +342,7 @@ impl World {
             }
             Effect::Start(job) => self.start(job),
             Effect::Leave => panic!("there is nobody else"),
-            Effect::Wish(wish) => grant(wish),
+            Effect::Operator(wanted) => carry_out(wanted),
             Effect::Forget(row) => self.forgotten.push(row.id.as_str().to_owned()),
         }
     }

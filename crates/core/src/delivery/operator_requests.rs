@@ -140,6 +140,6 @@ impl ReplyTo {
 
 impl fmt::Debug for ReplyTo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Ear")
+        f.write_str("ReplyTo")
     }
 }

@@ -45,7 +45,7 @@ const LATELY: Duration = Duration::from_secs(10);
 /// What to do.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Next {
-    /// Again, after this pause; without one as soon as the gate lets it in.
+    /// Again, after this pause; without one as soon as the breaker lets it in.
     Again(Option<Duration>),
     /// No more.
     End(End),
@@ -109,7 +109,17 @@ fn uncounted(trouble: &Trouble) -> Next {
         // Before anything else it is settled what became of it.
         Trouble::Gateway(error) if error.class == gateway::Class::Lost => Next::Again(Some(Duration::ZERO)),
         Trouble::Stopped => Next::End(End::Stopped),
-        _ => Next::End(End::Dead(trouble.to_string())),
+        Trouble::Backend(_)
+        | Trouble::Gateway(_)
+        | Trouble::Aside(_)
+        | Trouble::Unsettled(_)
+        | Trouble::Silence(_)
+        | Trouble::NoContext
+        | Trouble::Foreign
+        | Trouble::Undecided
+        | Trouble::GivenUp
+        | Trouble::Crashes(_)
+        | Trouble::Broken => Next::End(End::Dead(trouble.to_string())),
     }
 }
 

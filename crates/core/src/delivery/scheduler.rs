@@ -67,7 +67,7 @@ impl Scheduler {
                 let look = self.notifications.finished(&job, &outcome, now);
                 self.dispatcher.finished(job, outcome, look, now);
             }
-            Some(Event::Taken(number)) => self.dispatcher.turn_accepted(number),
+            Some(Event::TurnAccepted(number)) => self.dispatcher.turn_accepted(number),
             Some(Event::Nudged) => self.notifications.nudged(now),
             Some(Event::Probed(trouble)) => self.dispatcher.probed(trouble.as_deref(), now),
             Some(Event::Asked(ask, reply_to)) => self.asked(ask, reply_to, now),
@@ -88,7 +88,7 @@ impl Scheduler {
             self.notifications.expect_traffic(now);
         }
         // The answer comes last, so that its effects are in the journal when the person reads it.
-        self.dispatcher.effects.push(Effect::Wish(OperatorEffect::Tell(reply_to, answer)));
+        self.dispatcher.effects.push(Effect::Operator(OperatorEffect::Tell(reply_to, answer)));
     }
 
     fn effects(&mut self, now: Millis) -> Vec<Effect> {

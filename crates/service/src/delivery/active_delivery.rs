@@ -35,7 +35,6 @@ pub struct Standing {
 /// A delivery that an agent is at work on.
 #[derive(Debug)]
 pub struct ActiveDelivery {
-    work: Arc<Work>,
     /// Whoever makes a writing call has it.
     calls: Mutex<()>,
     /// A person has stopped the work on its task.
@@ -78,6 +77,7 @@ impl Reading {
 
 #[derive(Debug)]
 struct ActiveState {
+    work: Arc<Work>,
     /// As it was last noted; its tool log is the live one.
     record: Record,
     /// When this process sent the turn that is not settled, by the monotonic clock.
@@ -128,10 +128,16 @@ pub struct Making<'a> {
 impl ActiveDelivery {
     pub(super) fn new(work: Arc<Work>, record: Record) -> Self {
         let reading = Reading::default();
-        let inside =
-            ActiveState { record, sent: None, reading, not_before: None, standing: None, closed: false };
-        Self {
+        let inside = ActiveState {
             work,
+            record,
+            sent: None,
+            reading,
+            not_before: None,
+            standing: None,
+            closed: false,
+        };
+        Self {
             calls: Mutex::default(),
             stopped: AtomicBool::new(false),
             looked: AtomicU64::new(0),
@@ -145,8 +151,8 @@ impl ActiveDelivery {
     }
 
     /// What the agent is at work on.
-    pub fn work(&self) -> &Work {
-        &self.work
+    pub fn work(&self) -> Arc<Work> {
+        Arc::clone(&self.lock().work)
     }
 
     /// What the agent may do in it; none where no context was read since the process began.
@@ -192,9 +198,11 @@ impl ActiveDelivery {
         Some(policy::is_stopped(context, heard, inside.record.began_paused))
     }
 
-    /// The agent is put to work on it, perhaps once more after another delivery had taken its place.
-    pub(super) fn stands(&self, record: &Record, standing: Standing, reading: Reading) {
+    /// The agent is put to work on it, perhaps once more after another delivery had taken its place. A later list may
+    /// have renewed the work since.
+    pub(super) fn stands(&self, work: &Arc<Work>, record: &Record, standing: Standing, reading: Reading) {
         let mut inside = self.lock();
+        inside.work.clone_from(work);
         inside.follow(record);
         (inside.standing, inside.reading, inside.closed) = (Some(standing), reading, false);
         self.over.store(false, Ordering::Release);
@@ -265,7 +273,7 @@ impl ActiveDelivery {
         if inside.closed || !inside.record.effects.heard() {
             return;
         }
-        let note = Note::of(&self.work, handle.clock.now()).record(&inside.record);
+        let note = Note::of(&inside.work, handle.clock.now()).record(&inside.record);
         write(&note.rests(inside.not_before), handle.journal, Wait::ForDisk);
     }
 
@@ -368,7 +376,7 @@ impl Making<'_> {
     fn note(&self, step: Step) {
         if let Err(error) = self.noted(step) {
             // A ledger that cannot be written says so of itself; the work goes on without it.
-            debug!("{}: not noted: {error}", self.held.work.id);
+            debug!("{}: not noted: {error}", self.held.work().id);
         }
     }
 
@@ -378,8 +386,7 @@ impl Making<'_> {
             return Ok(());
         }
         let words = format!("{} over HTTP", self.tool);
-        let note =
-            Note::of(&self.held.work, self.handle.clock.now()).record(&inside.record).step(step, &words);
+        let note = Note::of(&inside.work, self.handle.clock.now()).record(&inside.record).step(step, &words);
         self.handle.journal.note(&note.rests(inside.not_before), Wait::ForDisk)
     }
 }

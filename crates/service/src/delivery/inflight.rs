@@ -125,7 +125,7 @@ impl InFlight {
     /// An agent is put to work on this, with this standing. `lists` is how many lists had come before the context was
     /// read: what those told is in it.
     pub(super) fn hold(&self, work: &Arc<Work>, record: &Record, standing: Standing, reading: Reading) {
-        self.put(work, record).stands(record, standing, reading);
+        self.put(work, record).stands(work, record, standing, reading);
     }
 
     /// How many lists have come.
@@ -339,6 +339,18 @@ mod tests {
         let effects = inflight.let_go(&work).unwrap();
         assert_eq!(effects, left[0].record.effects, "and it is handed over at the end");
         assert!(inflight.held(&work.track).is_none() && inflight.let_go(&work).is_none());
+    }
+
+    /// A later list renews a notification that waits for its next attempt.
+    #[test]
+    fn a_note_of_a_call_has_the_work_of_the_last_attempt() {
+        let (inflight, journal) = (InFlight::new(crossbeam_channel::bounded(1).0), MemoryLedger::default());
+        let (first, record) = (work("n1"), Record::default());
+        let later = Notification { created_at: Millis(9), ..first.notification().unwrap().clone() };
+        inflight.hold(&first, &record, standing(), Reading::default());
+        inflight.hold(&Arc::new(later.into()), &record, standing(), Reading::default());
+        assert_eq!(calls(&inflight.held_of(&first).unwrap(), &journal), None);
+        assert_eq!(journal.crash(0)[0].work.created_at(), Millis(9));
     }
 
     /// Another delivery of the same track begins while the first one rests: calls belong to the new one. When the first one

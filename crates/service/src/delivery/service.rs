@@ -353,8 +353,8 @@ impl DispatcherThread {
                 let _ = self.journal.note(&note, Wait::Not);
                 true
             }
-            Effect::Wish(wish) => {
-                self.grant(wish);
+            Effect::Operator(wanted) => {
+                self.serve_operator(wanted);
                 true
             }
         };
@@ -364,10 +364,10 @@ impl DispatcherThread {
     }
 
     /// What a person wants is noted, and whoever asked is told.
-    fn grant(&self, wish: OperatorEffect) {
+    fn serve_operator(&self, wanted: OperatorEffect) {
         let now = SystemClock.now();
         // Nobody waits for the notes, so they bring no errors.
-        match wish {
+        match wanted {
             OperatorEffect::Reopen(again) => {
                 let (work, record) = &*again;
                 let _ = self.journal.note(&dead_letters::retried(work, record, now), Wait::Not);

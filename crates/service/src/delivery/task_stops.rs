@@ -77,13 +77,15 @@ impl TaskStops {
     /// news: a stop may have come while none was there.
     fn owes(&self, held: &ActiveDelivery) -> bool {
         let reading = held.reading();
-        let news = held.work().track.task().and_then(|task| self.news.get(task));
+        let work = held.work();
+        let news = work.track.task().and_then(|task| self.news.get(task));
         let unknown = news.filter(|news| !reading.shows(&news.newest)).map_or(0, |news| news.list);
         reading.lists < unknown.max(self.list.min(1))
     }
 
     fn look_at(&self, held: &ActiveDelivery, inflight: &InFlight, mission: &Mission) {
-        let Some(row) = held.work().notification() else { return };
+        let work = held.work();
+        let Some(row) = work.notification() else { return };
         held.is_looked_at(self.list);
         match mission.ask(&GetDeliveryContext { notification_id: &row.id }) {
             Ok(None) => held.is_read(Reading::blind(self.list)),

@@ -96,7 +96,7 @@ impl Worker {
         let taken = |number: u64| {
             if ends.on_trial.load(Ordering::Relaxed) {
                 // The dispatcher outlives its workers; if it is gone all the same, nothing waits for this.
-                let _ = ends.inbox.send(Event::Taken(number));
+                let _ = ends.inbox.send(Event::TurnAccepted(number));
             }
         };
         let deps = DeliveryDeps {

@@ -38,7 +38,7 @@ impl Dispatcher {
             return OperatorReply::Refused(Refused::NotDead);
         };
         let record = record.retried();
-        self.effects.push(Effect::Wish(OperatorEffect::Reopen(Box::new((work.clone(), record.clone())))));
+        self.effects.push(Effect::Operator(OperatorEffect::Reopen(Box::new((work.clone(), record.clone())))));
         self.queue.recall(work, record, None, now);
         OperatorReply::Done
     }
@@ -50,7 +50,7 @@ impl Dispatcher {
             return OperatorReply::Refused(refused);
         };
         *self.stats.ended.entry(End::Dropped(String::new()).name()).or_default() += 1;
-        self.effects.push(Effect::Wish(OperatorEffect::Dropped(Box::new((work, record)), why)));
+        self.effects.push(Effect::Operator(OperatorEffect::Dropped(Box::new((work, record)), why)));
         OperatorReply::Done
     }
 
@@ -58,7 +58,7 @@ impl Dispatcher {
         if !self.queue.hurry(id, now) {
             return OperatorReply::Refused(Refused::NotUnderWay);
         }
-        self.effects.push(Effect::Wish(OperatorEffect::GiveUp(id.clone())));
+        self.effects.push(Effect::Operator(OperatorEffect::GiveUp(id.clone())));
         OperatorReply::Done
     }
 }

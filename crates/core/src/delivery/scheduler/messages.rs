@@ -43,7 +43,7 @@ pub enum Event {
     /// longer than until the next list.
     Offered(Arc<Work>),
     /// The gateway has taken the turn of this job; told while one goes first.
-    Taken(u64),
+    TurnAccepted(u64),
     /// A worker is free again.
     Finished(Box<Job>, Outcome),
     /// There may be new rows.
@@ -73,7 +73,7 @@ pub enum Effect {
     /// Note that this work is gone: its source no longer has it, and it was not begun.
     Forget(Arc<Work>),
     /// What a person wants.
-    Wish(OperatorEffect),
+    Operator(OperatorEffect),
     /// Another runtime lives on the account: stop and leave it alone. Said once.
     Leave,
 }
