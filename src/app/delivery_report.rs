@@ -35,7 +35,8 @@ impl Memory {
     /// While no service runs: these rows, as Mission Control lists them, are not begun. Those that the ledger has, it
     /// tells better.
     pub(super) fn waiting(listed: Vec<Notification>, read: &Read) -> Self {
-        let noted: HashSet<&WorkId> = read.tales.iter().map(|tale| &tale.id).collect();
+        let untouched = read.newer.iter().chain(&read.damaged).map(|row| &row.id);
+        let noted: HashSet<&WorkId> = read.tales.iter().map(|tale| &tale.id).chain(untouched).collect();
         let open = read.tales.iter().filter(|tale| tale.closed.is_none());
         let mut first: HashMap<Track, WorkId> =
             open.map(|tale| (tale.work.track.clone(), tale.id.clone())).collect();

@@ -175,6 +175,7 @@ fn a_row_of_a_newer_version_is_left_untouched_and_said() {
     );
     let log = house.stop();
     assert!(log.contains(&format!("{id} is left untouched: its record is of an unknown shape")), "{log}");
+    assert_eq!(why(&house, &id)["state"], "unreadable", "also while no service runs");
     stage(json!("fresh"));
     house.start();
     assert_eq!(house.answer_of("ben", &task), "ben answers.");
