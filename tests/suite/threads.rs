@@ -338,7 +338,7 @@ fn a_list_that_panics_is_made_again() {
     shop.start(1);
     let task = shop.mention("ben");
     shop.answered(&task);
-    shop.names("scout");
+    shop.names("poller");
     shop.stop();
 }
 
@@ -353,7 +353,7 @@ fn a_look_at_a_quiet_turn_that_panics_is_made_again() {
     shop.until("looks behind the panics", |shop| shop.looks.1.load(Ordering::SeqCst) > 3);
     open.send(()).unwrap();
     shop.answered(&task);
-    shop.names("watch");
+    shop.names("stall-monitor");
     shop.stop();
 }
 

@@ -244,12 +244,12 @@ impl Backend {
 }
 
 /// A way to the backend that notes what it carries.
-struct Tap<C> {
+struct ObservedClient<C> {
     inner: C,
     backend: Arc<Backend>,
 }
 
-impl<C: Convex> Convex for Tap<C> {
+impl<C: Convex> Convex for ObservedClient<C> {
     fn call(&self, call: &Call<'_>) -> Result<Box<RawValue>, CallError> {
         let begun = Instant::now();
         let answer = self.inner.call(call);
@@ -259,15 +259,15 @@ impl<C: Convex> Convex for Tap<C> {
 }
 
 /// The backend as this account sees it, for one thread, with everything noted; `stop` ends its calls.
-pub(super) fn tapped(
+pub(super) fn observed(
     way: &BackendConnection,
     settings: &Settings,
     stop: &Stop,
     backend: &Arc<Backend>,
 ) -> Mission {
-    let tap = Tap { inner: way.endpoint.client(stop), backend: backend.clone() };
+    let client = ObservedClient { inner: way.endpoint.client(stop), backend: backend.clone() };
     let account = AccountId::new(&settings.account.id);
-    Mission::new(Arc::new(tap), account, settings.account.service_token.clone())
+    Mission::new(Arc::new(client), account, settings.account.service_token.clone())
 }
 
 /// By how many milliseconds the backend's clock is ahead of ours, as any of the ways has last heard.

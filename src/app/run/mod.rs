@@ -49,7 +49,7 @@ use mcr_service::roster::Team;
 use mcr_store::ledger::Ledger;
 use mcr_store::sessions::Sessions;
 
-use backend_health::tapped;
+use backend_health::observed;
 use background::{Reporter, RosterSync, report_offline};
 use gateway_health::{TrackedGateway, watched};
 use open_state::{not_opened, open_folder, open_ledger, open_sessions};
@@ -161,7 +161,7 @@ fn serve(settings: &Settings, ways: &BackendConnections, redactor: &Arc<Redactor
     }
     ledger.stops();
     let (view, drain) = (service.view(), settings.delivery.drain);
-    let ladder = Shutdown::begin(signals, drain, cause.exit());
+    let shutdown = Shutdown::begin(signals, drain, cause.exit());
     state.drains();
     match view.standing().running {
         0 => info!("stopping"),
@@ -172,19 +172,22 @@ fn serve(settings: &Settings, ways: &BackendConnections, redactor: &Arc<Redactor
         ),
     }
     switches.chores.close();
-    service.stop(drain, &ladder.hurry, &switches.turns);
+    service.stop(drain, &shutdown.hurry, &switches.turns);
     // To say "offline" beside another runtime would take its agents from the board. If there is none after all, the
     // backend notices by itself that nobody reports any more.
     if state.backend.health(None).accepted == Some(true) && view.standing().foreign.is_none() {
-        report_offline(&tapped(&ways.once, settings, &switches.calls, &state.backend), ladder.last_word());
+        report_offline(
+            &observed(&ways.once, settings, &switches.calls, &state.backend),
+            shutdown.last_word(),
+        );
     }
     switches.calls.close();
     ledger.close();
-    let cut_off = server.stop(ladder.last_answers());
+    let cut_off = server.stop(shutdown.last_answers());
     if cut_off > 0 {
         warn!("{} cut off in the middle", count(cut_off, "request"));
     }
-    if chores.recv_timeout(ladder.farewell()) == Err(RecvTimeoutError::Timeout) {
+    if chores.recv_timeout(shutdown.farewell()) == Err(RecvTimeoutError::Timeout) {
         warn!("not every thread ended in time");
     }
     info!("stopped");
@@ -267,7 +270,7 @@ impl ThreadSetup<'_> {
         // Nothing is ever sent: the threads hold one end as long as they live, on whichever way they end.
         let (alive, ended) = crossbeam_channel::bounded::<()>(0);
         let stop = &self.switches.chores;
-        let mission = tapped(&self.ways.once, self.settings, stop, &self.state.backend);
+        let mission = observed(&self.ways.once, self.settings, stop, &self.state.backend);
         let gateway = self.gateway.as_ref().map(|gateway| gateway.client(stop));
         let mut reporter = Reporter::new(mission, gateway, self.state.clone(), team.clone(), self.settings);
         let (interval, switch, living) = (self.settings.report_interval, stop.clone(), alive.clone());
@@ -275,7 +278,7 @@ impl ThreadSetup<'_> {
             let _living = &living;
             reporter.run(&switch, interval);
         })?;
-        let mission = tapped(&self.ways.once, self.settings, stop, &self.state.backend);
+        let mission = observed(&self.ways.once, self.settings, stop, &self.state.backend);
         let (state, sessions, wakes) = (self.state.clone(), self.sessions.clone(), self.wakes.clone());
         let roster = RosterSync { mission, state, team, sessions, wakes };
         let (interval, switch, living) = (self.settings.agents.sync_interval, stop.clone(), alive.clone());
@@ -306,7 +309,7 @@ impl ThreadSetup<'_> {
         });
 
         let worker = |_| Worker {
-            mission: tapped(&self.ways.patient, settings, &self.switches.calls, &self.state.backend),
+            mission: observed(&self.ways.patient, settings, &self.switches.calls, &self.state.backend),
             gateway: Box::new(TrackedGateway {
                 gateway: self.gateway.as_ref().map(|gateway| gateway.client(&self.switches.turns)),
                 line: self.state.line.clone(),
@@ -326,7 +329,7 @@ impl ThreadSetup<'_> {
         let line = self.state.line.clone();
         let prober = self.gateway.as_ref().map(|gateway| gateway.client(&self.switches.chores));
         let workers = (0..plan.workers).map(worker).collect();
-        let mission = tapped(&self.ways.once, settings, &self.switches.chores, &self.state.backend);
+        let mission = observed(&self.ways.once, settings, &self.switches.chores, &self.state.backend);
         let journal = self.ledger.clone();
         let watcher = self.gateway.as_ref().map(|gateway| gateway.client(&self.switches.turns));
         let watch = (

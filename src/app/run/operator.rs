@@ -148,13 +148,13 @@ impl Operator {
                 self.wait_for_the_ledger(&id, env);
                 self.why(&id, env)
             }
-            Wanted::Deliveries => self.casebook(env, |book| {
+            Wanted::Deliveries => self.with_report(env, |report| {
                 let set_aside = self.place.last_set_aside();
-                Reply::json_of(&book.overview(set_aside).cleaned(&|text| self.redactor.clean(text)))
+                Reply::json_of(&report.overview(set_aside).cleaned(&|text| self.redactor.clean(text)))
             }),
-            Wanted::Overview => self.casebook(env, |book| {
+            Wanted::Overview => self.with_report(env, |report| {
                 let set_aside = self.place.last_set_aside();
-                let picture = book.picture(&self.roster(), (env.health)(), (env.hour)(), set_aside);
+                let picture = report.picture(&self.roster(), (env.health)(), (env.hour)(), set_aside);
                 Reply::json_of(&picture.cleaned(&|text| self.redactor.clean(text)))
             }),
             Wanted::Retry(id) => self.act(OperatorRequest::Retry, &id, "retries", "it begins again", env),
@@ -171,8 +171,8 @@ impl Operator {
     fn wait_for_the_ledger(&self, id: &str, env: &ServiceState<'_>) {
         for _ in 0..LOOKS {
             let mut closing = false;
-            self.casebook(env, |book| {
-                closing = book.find(id).is_some_and(|finding| finding.state == CLOSING);
+            self.with_report(env, |report| {
+                closing = report.find(id).is_some_and(|finding| finding.state == CLOSING);
                 Reply::empty(200)
             });
             if !closing {
@@ -184,27 +184,27 @@ impl Operator {
 
     fn why(&self, id: &str, env: &ServiceState<'_>) -> Reply {
         let clean = |text: &str| self.redactor.clean(text);
-        self.casebook(env, |book| {
-            if let Some(finding) = book.find(id) {
+        self.with_report(env, |report| {
+            if let Some(finding) = report.find(id) {
                 return Reply::json_of(&finding.cleaned(&clean));
             }
             let roster = self.roster();
             let agent = find(&roster, id);
             let (slug, key) = agent.map_or(("", ""), |agent| (agent.slug.as_str(), agent.id.as_str()));
-            let blocks = book.house.blocks(slug, key, true).into_iter().chain(book.house.besides());
+            let blocks = report.house.blocks(slug, key, true).into_iter().chain(report.house.besides());
             let blocks: Vec<String> = blocks.map(|block| clean(&block)).collect();
             if agent.is_some() {
                 return Reply::json_of(&Finding::idle(slug, &blocks).cleaned(&clean));
             }
             let shown = self.place.path().display();
             let asked = format!("neither the running service nor the ledger in {shown} has it");
-            let error = unknown(&clean(id), &asked, book.cases.len());
+            let error = unknown(&clean(id), &asked, report.cases.len());
             Reply::json_of(&json!({"success": false, "error": error, "blocks": blocks})).with_status(404)
         })
     }
 
     /// Everything that is known now.
-    fn casebook(&self, env: &ServiceState<'_>, tell: impl FnOnce(&DeliveryReport<'_>) -> Reply) -> Reply {
+    fn with_report(&self, env: &ServiceState<'_>, tell: impl FnOnce(&DeliveryReport<'_>) -> Reply) -> Reply {
         let mut memory = Memory::default();
         if let Some(view) = env.view {
             let Some(OperatorReply::Rows(pending, shelved)) = view.ask(OperatorRequest::Look) else {

@@ -1,7 +1,7 @@
 //! A conversation: from a notification to the posted answer.
 //!
 //! ```text
-//! scout ──Listed──► dispatcher ──Job──► worker ──► deliver: context → policy → turn ⇄ tools → post → mark
+//! poller ─Listed──► dispatcher ──Job──► worker ──► deliver: context → policy → turn ⇄ tools → post → mark
 //!    ▲                  │ ▲                                                    │
 //!    └──List, Probe─────┘ └───────────────────Finished, Nudge─────────────────┘
 //! ```

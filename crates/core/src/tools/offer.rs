@@ -46,14 +46,14 @@ struct OfferedTool {
 }
 
 /// Made once; the schemas are the same for everybody, but for one word.
-static SHELVES: LazyLock<Vec<OfferedTool>> =
-    LazyLock::new(|| ROWS.iter().map(|row| shelf(row, true)).collect());
+static WITH_DONE: LazyLock<Vec<OfferedTool>> =
+    LazyLock::new(|| ROWS.iter().map(|row| offered(row, true)).collect());
 
 /// The same without `done`.
 static WITHOUT_DONE: LazyLock<Vec<OfferedTool>> =
-    LazyLock::new(|| ROWS.iter().map(|row| shelf(row, false)).collect());
+    LazyLock::new(|| ROWS.iter().map(|row| offered(row, false)).collect());
 
-fn shelf(row: &'static ToolSpec, done: bool) -> OfferedTool {
+fn offered(row: &'static ToolSpec, done: bool) -> OfferedTool {
     OfferedTool {
         row,
         tool: Tool {
@@ -77,11 +77,11 @@ fn fields_of(row: &ToolSpec) -> String {
 /// What the caller is offered as tools.
 pub fn offer(caller: &Caller<'_>) -> Offer {
     let can_mark_done = guard::can_mark_done(caller);
-    let shelves = open(caller, can_mark_done);
+    let offered = open(caller, can_mark_done);
     Offer {
-        tools: shelves.iter().map(|shelf| &shelf.tool).collect(),
-        labels: shelves.iter().map(|shelf| shelf.label.as_str()).collect(),
-        granted: shelves.iter().map(|shelf| shelf.row.name).collect(),
+        tools: offered.iter().map(|offered| &offered.tool).collect(),
+        labels: offered.iter().map(|offered| offered.label.as_str()).collect(),
+        granted: offered.iter().map(|offered| offered.row.name).collect(),
         can_mark_done,
     }
 }
@@ -89,22 +89,22 @@ pub fn offer(caller: &Caller<'_>) -> Offer {
 /// What the caller is offered where client tools are switched off: the same rows, each with its endpoint.
 pub fn offer_http(caller: &Caller<'_>) -> Offer {
     let can_mark_done = guard::can_mark_done(caller);
-    let shelves = open(caller, can_mark_done);
+    let offered = open(caller, can_mark_done);
     Offer {
         tools: Vec::new(),
-        labels: shelves.iter().map(|shelf| shelf.http_label.as_str()).collect(),
-        granted: shelves.iter().map(|shelf| shelf.row.name).collect(),
+        labels: offered.iter().map(|offered| offered.http_label.as_str()).collect(),
+        granted: offered.iter().map(|offered| offered.row.name).collect(),
         can_mark_done,
     }
 }
 
 fn open(caller: &Caller<'_>, can_mark_done: bool) -> Vec<&'static OfferedTool> {
-    let shelves: &'static [OfferedTool] = if can_mark_done { &SHELVES } else { &WITHOUT_DONE };
-    let open = |shelf: &&OfferedTool| {
-        let whom = shelf.row.whom;
+    let offered: &'static [OfferedTool] = if can_mark_done { &WITH_DONE } else { &WITHOUT_DONE };
+    let open = |offered: &&OfferedTool| {
+        let whom = offered.row.whom;
         guard::entitled(whom, caller) && guard::in_place(whom, caller)
     };
-    shelves.iter().filter(open).collect()
+    offered.iter().filter(open).collect()
 }
 
 /// The row's fields as a JSON schema. Some back ends of gateways refuse everything beyond the plainest words, so

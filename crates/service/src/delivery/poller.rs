@@ -14,7 +14,7 @@ use mcr_core::delivery::scheduler::Event;
 use mcr_http::panics::Panics;
 use mcr_model::random;
 
-/// One order to the scout.
+/// One order to the poller.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Order {
     pub(super) list: u64,
@@ -22,7 +22,7 @@ pub(super) struct Order {
 }
 
 /// Lists as ordered, until there are no more orders to come.
-pub(super) fn scout(
+pub(super) fn poll(
     mission: &Mission,
     orders: &Receiver<Order>,
     inbox: &Sender<Event>,
@@ -33,7 +33,7 @@ pub(super) fn scout(
     let mut halt = TaskStops::default();
     let mut spoilt = Vec::new();
     for Order { list, limit } in orders {
-        let event = match panics.catch("scout", || mission.ask(&ListUndelivered { limit })) {
+        let event = match panics.catch("poller", || mission.ask(&ListUndelivered { limit })) {
             Some(Ok(found)) => {
                 if failing {
                     info!("notifications are listed again");
@@ -65,7 +65,7 @@ pub(super) fn scout(
             return;
         }
         // Behind the list, which the workers wait for.
-        panics.catch("scout", || halt.look(inflight, mission));
+        panics.catch("poller", || halt.look(inflight, mission));
     }
 }
 

@@ -1,8 +1,8 @@
-//! The threads of the delivery: the dispatcher's own, the scout, the prober, the watch, the workers; and the channels
+//! The threads of the delivery: the dispatcher's own, the poller, the prober, the stall monitor, the workers; and the channels
 //! between.
 //!
 //! The dispatcher's thread is the only one that touches the dispatcher. It waits for an event, for a nudge, or until
-//! the instant that the dispatcher named, and carries out what it says. It never blocks on a send: an order to scout or
+//! the instant that the dispatcher named, and carries out what it says. It never blocks on a send: an order to poller or
 //! prober is given only when the last one was answered, a job only when a worker is free, and each channel has room
 //! for that many.
 
@@ -15,8 +15,8 @@ use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded, select};
 use log::{error, info, warn};
 
 use super::inflight::{InFlight, Seen};
-use super::poller::{Order, prober, scout};
-use super::stall_monitor::{SessionProbe, StallLimits, watch};
+use super::poller::{Order, poll, prober};
+use super::stall_monitor::{SessionProbe, StallLimits, monitor};
 use super::worker::{Worker, WorkerChannels};
 use crate::clock::SteadyClock;
 use mcr_clients::mission::Mission;
@@ -58,7 +58,7 @@ fn stand_back() -> Duration {
 pub struct DeliverySetup {
     /// What it is set to.
     pub plan: SchedulerConfig,
-    /// For the scout.
+    /// For the poller.
     pub mission: Mission,
     /// One for each worker.
     pub workers: Vec<Worker>,
@@ -175,7 +175,7 @@ impl Service {
         }
         let (mission, to) = (setup.mission, inbox.clone());
         let (table, noted) = (inflight.clone(), panics.clone());
-        threads.push(spawn("scout", move || scout(&mission, &list_orders, &to, &table, &noted))?);
+        threads.push(spawn("poller", move || poll(&mission, &list_orders, &to, &table, &noted))?);
         #[cfg(feature = "test-kind")]
         {
             let to = inbox.clone();
@@ -185,7 +185,8 @@ impl Service {
         threads.push(spawn("prober", move || prober(&*probe, &probe_orders, &to, &noted))?);
         let ((rhythm, look), table, until) = (setup.watch, inflight.clone(), ended.clone());
         let noted = panics.clone();
-        threads.push(spawn("watch", move || watch(&table, &look, rhythm, &entered, &until, &noted))?);
+        threads
+            .push(spawn("stall-monitor", move || monitor(&table, &look, rhythm, &entered, &until, &noted))?);
         let (on_trial, answers) = (Arc::<AtomicBool>::default(), Arc::default());
         let cooldown = Arc::default();
         for (number, worker) in (1..).zip(setup.workers) {

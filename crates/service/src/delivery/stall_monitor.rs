@@ -88,7 +88,7 @@ impl QuietTurn {
 
 /// Watches until the deliveries have `ended`. While no turn is under way it waits for the `bell`, which rings when one
 /// begins.
-pub(super) fn watch(
+pub(super) fn monitor(
     table: &InFlight,
     look: &SessionProbe,
     rhythm: StallLimits,
@@ -99,7 +99,7 @@ pub(super) fn watch(
     let mut memories: HashMap<u64, QuietTurn> = HashMap::new();
     loop {
         // What a panic cuts off is looked at in the next round.
-        let is_idle = panics.catch("watch", || round(table, look, rhythm, &mut memories));
+        let is_idle = panics.catch("stall-monitor", || round(table, look, rhythm, &mut memories));
         if is_idle == Some(true) {
             select! { recv(bell) -> _ => {}, recv(ended) -> _ => return }
         }
@@ -296,7 +296,7 @@ mod tests {
         let (end, ended) = crossbeam_channel::bounded::<()>(0);
         let other = table.clone();
         let watcher =
-            std::thread::spawn(move || watch(&other, &look, rhythm, &entered, &ended, &Panics::default()));
+            std::thread::spawn(move || monitor(&other, &look, rhythm, &entered, &ended, &Panics::default()));
         let _one = table.enter(life("one", &pulses[0]));
         std::thread::sleep(Duration::from_millis(200));
         pulses[1].beat();
