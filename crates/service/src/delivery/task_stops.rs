@@ -25,13 +25,12 @@ const LOOKS_MAX: usize = 16;
 /// News is remembered for longer than a worker takes from reading a context to putting the agent to work.
 const REMEMBERED: Duration = Duration::from_mins(2);
 
-/// News of a task.
+/// A row that tells of a task.
 struct TaskNews {
-    /// The last list that brought some, and when it came.
+    /// The list that brought it, and when the list came.
     list: u64,
     at: Instant,
-    /// The newest of the rows that tell of it.
-    newest: Stamp,
+    row: Stamp,
 }
 
 /// What the lists have shown so far.
@@ -39,7 +38,7 @@ struct TaskNews {
 pub(super) struct TaskStops {
     /// The rows of the last list.
     last: HashMap<NotificationId, Stamp>,
-    news: HashMap<TaskId, TaskNews>,
+    news: HashMap<TaskId, Vec<TaskNews>>,
     /// The last list.
     list: u64,
 }
@@ -49,17 +48,18 @@ impl TaskStops {
     pub(super) fn listed(&mut self, rows: &[Notification], inflight: &InFlight) {
         self.list = inflight.one_more_list();
         let now = Instant::now();
-        self.news.retain(|_, news| now.duration_since(news.at) < REMEMBERED);
-        for row in rows {
-            let (Some(task), newest) = (&row.task_id, Stamp::of(row)) else { continue };
-            if self.last.get(&row.id) == Some(&newest) {
-                continue;
+        self.news.retain(|_, news| {
+            news.retain(|news| now.duration_since(news.at) < REMEMBERED);
+            !news.is_empty()
+        });
+        let stamps = rows.iter().map(|row| (row, Stamp::of(row)));
+        for (row, stamp) in stamps.clone().filter(|(row, stamp)| self.last.get(&row.id) != Some(stamp)) {
+            if let Some(task) = &row.task_id {
+                let news = TaskNews { list: self.list, at: now, row: stamp };
+                self.news.entry(task.clone()).or_default().push(news);
             }
-            let before = self.news.remove(task).map(|news| news.newest);
-            let newest = before.filter(|before| before.at > newest.at).unwrap_or(newest);
-            self.news.insert(task.clone(), TaskNews { list: self.list, at: now, newest });
         }
-        self.last = rows.iter().map(|row| (row.id.clone(), Stamp::of(row))).collect();
+        self.last = stamps.map(|(row, stamp)| (row.id.clone(), stamp)).collect();
     }
 
     /// Reads the contexts that are owed, and ends what was stopped.
@@ -78,9 +78,9 @@ impl TaskStops {
     fn owes(&self, held: &ActiveDelivery) -> bool {
         let reading = held.reading();
         let work = held.work();
-        let news = work.track.task().and_then(|task| self.news.get(task));
-        let unknown = news.filter(|news| !reading.shows(&news.newest)).map_or(0, |news| news.list);
-        reading.lists < unknown.max(self.list.min(1))
+        let news = work.track.task().and_then(|task| self.news.get(task)).into_iter().flatten();
+        let unknown = news.filter(|news| !reading.shows(&news.row)).map(|news| news.list).max();
+        reading.lists < unknown.unwrap_or_default().max(self.list.min(1))
     }
 
     fn look_at(&self, held: &ActiveDelivery, inflight: &InFlight, mission: &Mission) {
@@ -248,6 +248,29 @@ mod tests {
         let reading = Reading::of(&context(&[], 5), 1);
         assert!(reading.shows(&without_message(5)), "a row comes with the change of its task");
         assert!(!reading.shows(&told("m1", 6)));
+    }
+
+    /// The row of an earlier message may be created after that of a later one.
+    #[test]
+    fn a_row_that_is_known_hides_no_other() {
+        let inflight = InFlight::new(crossbeam_channel::bounded(1).0);
+        let work = Arc::new(Work::from(rows(OWN).remove(0)));
+        let mut stops = TaskStops::default();
+        stops.listed(&rows(OWN), &inflight);
+        let item = json!({"messageId": "m2", "authorType": "user", "authorId": "u", "authorName": "U", "content": "",
+            "createdAt": 20});
+        let context: DeliveryContext =
+            serde_json::from_value(json!({"notification": row("n1", 1), "thread": [item]})).unwrap();
+        inflight.hold(&work, &Record::default(), standing(), Reading::of(&context, 1));
+        let told = |id, message: &str, at| Notification {
+            message_id: Some(MessageId::new(message)),
+            ..serde_json::from_value(row(id, at)).unwrap()
+        };
+        let held = inflight.held_of(&work).unwrap();
+        stops.listed(&[told("n2", "m2", 26)], &inflight);
+        assert!(!stops.owes(&held));
+        stops.listed(&[told("n3", "m3", 25), told("n2", "m2", 26), told("n4", "m2", 26)], &inflight);
+        assert!(stops.owes(&held));
     }
 
     /// What an earlier process has left is read with the first list: a stop may have come while none was there.
