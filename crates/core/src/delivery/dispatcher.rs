@@ -191,6 +191,7 @@ impl Dispatcher {
     }
 
     /// The number of items in the queue, running ones included.
+    #[cfg(test)]
     pub(super) fn known(&self) -> usize {
         self.queue.len()
     }
