@@ -1,16 +1,16 @@
-//! The time, as a value: the one place where the house reads the clock.
+//! Time as a value. [`SystemClock`] alone reads the machine's clock.
 //!
 //! Decisions take a [`Millis`] as an argument; only edges and workers hold a [`Clock`].
 
 use std::fmt;
 use std::ops::{Add, Sub};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 /// Milliseconds since the Unix epoch, as the backend counts time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Millis(pub i64);
 
-/// Whoever can say what time it is.
+/// A source of the present time.
 pub trait Clock: Send + Sync {
     /// The present instant.
     fn now(&self) -> Millis;
@@ -21,7 +21,10 @@ pub trait Clock: Send + Sync {
 pub struct SystemClock;
 
 impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "the one reading of the clock")]
     fn now(&self) -> Millis {
+        use std::time::{SystemTime, UNIX_EPOCH};
+
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
     }

@@ -5,12 +5,10 @@
 //!
 //! What a gateway release understands is its dialect (`dialect`), what goes over the wire is the codec's business
 //! (`codec`), and [`Gateway`] hides both: above it there are only the words of this file. Below it stands HTTP
-//! (`client`), or a double in tests. What became of a turn whose answer was lost is told from its session (`history`);
-//! what an answer would be taken for is shown by [`dry_run`].
+//! (`client`), or a double in tests. What became of a turn whose answer was lost is told from its session (`history`).
 
 pub mod codec;
 pub mod dialect;
-pub mod dry_run;
 pub mod history;
 mod signs;
 

@@ -1,15 +1,15 @@
 //! What goes over the wire to the gateway and what comes back, as bytes: no sockets here.
 //!
 //! `request` writes the body of a turn in a dialect, and the session key by which the gateway knows the
-//! conversation. `accepted_answer` reads an answer: `events` cuts a stream into events, `reply` puts the reply
+//! conversation. `reply_stream` reads an answer: `events` cuts a stream into events, `reply` puts the reply
 //! together from them, or from one JSON body, and `failure` reads every refusal; `socket_messages` is what goes over the WebSocket. All of it follows the measured contract; where that says nothing, the
 //! rule is: nothing may run twice, nothing that was paid for is thrown away, and nothing is said to people that the
 //! agent did not mean for them.
 
-mod accepted_answer;
 mod events;
 mod failure;
 mod reply;
+mod reply_stream;
 mod request;
 mod socket_messages;
 mod texts;
@@ -21,8 +21,9 @@ use mcr_model::redact::Redactor;
 
 pub use request::{SessionNames, session_key};
 
-pub use accepted_answer::AcceptedAnswer;
 pub use failure::{ErrorResponse, error_as_text, refusal};
+pub use reply::from_json;
+pub use reply_stream::{EVENT_BYTES_MAX, ReplyStream, check_start};
 pub use request::{agent_id, body};
 pub use socket_messages::{
     Heard, abort_params, connect, hear, in_flight_params, message_params, read_aborted, read_in_flight,

@@ -3,11 +3,13 @@
 use std::io::Read;
 use std::time::Duration;
 
-use super::codec::{AcceptedAnswer, ErrorResponse, TurnFailure, refusal};
-use super::dialect::{Dialect, ToolShape};
-use super::{Class, GatewayError, Progress, Reply, Why};
+use mcr_core::gateway::codec::{ErrorResponse, TurnFailure, refusal};
+use mcr_core::gateway::dialect::{Dialect, ToolShape};
+use mcr_core::gateway::{Class, GatewayError, Progress, Reply, Why};
 use mcr_model::memory::ByteBudget;
 use mcr_model::redact::Redactor;
+
+use super::accepted_answer::AcceptedAnswer;
 
 /// An answer as it comes: its head, and where its body comes from.
 pub struct Raw<'a> {
