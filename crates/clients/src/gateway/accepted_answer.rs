@@ -1,4 +1,4 @@
-//! The answer of a turn that was taken, from wherever its bytes come: a stream of events, or one JSON body.
+//! Reads the answer to an accepted turn from any source of bytes: a stream of events, or one JSON body.
 
 use std::io::{self, ErrorKind, Read};
 use std::time::Duration;
@@ -7,30 +7,30 @@ use mcr_core::gateway::codec::{EVENT_BYTES_MAX, ReplyStream, TurnFailure, check_
 use mcr_core::gateway::{Class, Progress, Reply, Why};
 use mcr_model::memory::{FREE_BYTES, Pool, STEP_BYTES};
 
-/// Bytes that are read at once.
+/// Bytes per read.
 const BUFFER_BYTES: usize = 16 * 1024;
 
-/// How an answer with status 200 is read.
+/// How to read an answer with status 200.
 pub(super) struct AcceptedAnswer<'a> {
-    /// What it calls itself, in lower case.
+    /// The `Content-Type`, in lower case.
     pub(super) kind: &'a str,
-    /// So many bytes are taken, at most.
+    /// The most bytes that are accepted.
     pub(super) most: usize,
-    /// So many bytes are announced, at most as many as are taken.
+    /// The announced length, at most the accepted one.
     pub(super) announced: Option<u64>,
-    /// Whether a text may be an error in disguise.
+    /// Whether a text may be an error.
     pub(super) errors_may_be_texts: bool,
-    /// The memory for large events and bodies, and how long it is waited for.
+    /// The memory for large events and bodies, and how long to wait for a share of it.
     pub(super) memory: (&'a Pool, Duration),
-    /// Asked before every read, with the memory held: a large message must go on coming.
+    /// Called before every read with the bytes held. It fails if a large message stops arriving.
     pub(super) pace: &'a dyn Fn(usize) -> io::Result<()>,
-    /// What it means that no more can be read.
+    /// Turns a read error into the failure of the turn.
     pub(super) broken: &'a dyn Fn(&io::Error) -> TurnFailure,
-    /// Hears of a stream that goes on when its reply is complete, with a buffer to read it into.
+    /// Receives the stream that continues after the complete reply, with a read buffer.
     pub(super) behind: &'a dyn Fn(&mut dyn Read, &mut [u8]),
 }
 
-/// A body that must go on coming.
+/// A body that calls `pace` before every read.
 struct Paced<'a> {
     body: &'a mut dyn Read,
     held: usize,
@@ -47,7 +47,7 @@ impl Read for Paced<'_> {
 }
 
 impl AcceptedAnswer<'_> {
-    /// Reads it to its end.
+    /// Reads the whole answer.
     pub(super) fn read(
         &self,
         body: &mut dyn Read,
@@ -60,9 +60,9 @@ impl AcceptedAnswer<'_> {
         let announced = self.announced.and_then(|length| usize::try_from(length).ok());
         let mut share = pool.share(announced.unwrap_or(self.most).min(self.most), patience);
         let mut bytes = Vec::new();
-        // Enough to see what it is.
-        let begun = Read::take(&mut *body, BUFFER_BYTES as u64).read_to_end(&mut bytes);
-        begun.map_err(|error| (self.broken)(&error))?;
+        // Enough to identify the kind of body.
+        let head = Read::take(&mut *body, BUFFER_BYTES as u64).read_to_end(&mut bytes);
+        head.map_err(|error| (self.broken)(&error))?;
         check_start(self.kind, &bytes)?;
         let mut paced = Paced { held: bytes.len(), body, pace: self.pace };
         let whole = share.read_to_end(&mut paced, &mut bytes);
@@ -105,7 +105,7 @@ impl AcceptedAnswer<'_> {
             })?;
             stream.push(&buffer[..count], progress)?;
             if stream.bytes_kept() <= FREE_BYTES {
-                // The large event has ended, so its memory is given back at once.
+                // The memory of a large event is released at once.
                 share.release();
             }
         }

@@ -174,6 +174,6 @@ impl GatewayShared {
 
     /// The error for the caller: without secrets, and short.
     pub(super) fn error(&self, failure: TurnFailure) -> GatewayError {
-        failure.told(&self.redactor)
+        failure.into_error(&self.redactor)
     }
 }
