@@ -186,7 +186,7 @@ fn whoever_does_not_agree_is_refused() {
     let sentence = |words: &str| {
         format!(
             "the gateway does not let us do that over its WebSocket ({words}). \
-             Only current releases do, for whoever shows their token from the same machine; 2026.9 is best."
+             Only current releases do, for clients that send their token from the same machine; 2026.9 is best."
         )
     };
     let page = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 6\r\n\r\n<html>";

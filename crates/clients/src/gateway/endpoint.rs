@@ -175,6 +175,6 @@ impl GatewayShared {
 
     /// The error for the caller: short and without secrets.
     pub(super) fn error(&self, failure: TurnFailure) -> GatewayError {
-        failure.told(&self.redactor)
+        failure.into_error(&self.redactor)
     }
 }

@@ -1,4 +1,4 @@
-//! The answer of a turn that was taken, from wherever its bytes come: a stream of events, or one JSON body.
+//! Reads the answer to an accepted turn from any source of bytes: a stream of events, or one JSON body.
 
 use std::io::{self, ErrorKind, Read};
 use std::time::Duration;
@@ -9,30 +9,30 @@ use super::{Class, TurnFailure, Why};
 use crate::gateway::{Progress, Reply};
 use mcr_model::memory::{FREE_BYTES, Pool, STEP_BYTES};
 
-/// Bytes that are read at once.
+/// Bytes per read.
 const BUFFER_BYTES: usize = 16 * 1024;
 
-/// How an answer with status 200 is read.
+/// How to read an answer with status 200.
 pub struct AcceptedAnswer<'a> {
-    /// What it calls itself, in lower case.
+    /// The `Content-Type`, in lower case.
     pub kind: &'a str,
-    /// So many bytes are taken, at most.
+    /// The most bytes that are accepted.
     pub most: usize,
-    /// So many bytes are announced, at most as many as are taken.
+    /// The announced length, at most the accepted one.
     pub announced: Option<u64>,
-    /// Whether a text may be an error in disguise.
+    /// Whether a text may be an error.
     pub errors_may_be_texts: bool,
-    /// The memory for large events and bodies, and how long it is waited for.
+    /// The memory for large events and bodies, and how long to wait for a share of it.
     pub memory: (&'a Pool, Duration),
-    /// Asked before every read, with the memory held: a large message must go on coming.
+    /// Called before every read with the bytes held. It fails if a large message stops arriving.
     pub pace: &'a dyn Fn(usize) -> io::Result<()>,
-    /// What it means that no more can be read.
+    /// Turns a read error into the failure of the turn.
     pub broken: &'a dyn Fn(&io::Error) -> TurnFailure,
-    /// Hears of a stream that goes on when its reply is complete, with a buffer to read it into.
+    /// Receives the stream that continues after the complete reply, with a read buffer.
     pub behind: &'a dyn Fn(&mut dyn Read, &mut [u8]),
 }
 
-/// A body that must go on coming.
+/// A body that calls `pace` before every read.
 struct Paced<'a> {
     body: &'a mut dyn Read,
     held: usize,
@@ -49,7 +49,7 @@ impl Read for Paced<'_> {
 }
 
 impl AcceptedAnswer<'_> {
-    /// Reads it to its end.
+    /// Reads the whole answer.
     pub fn read(
         &self,
         body: &mut dyn Read,
@@ -62,9 +62,9 @@ impl AcceptedAnswer<'_> {
         let announced = self.announced.and_then(|length| usize::try_from(length).ok());
         let mut share = pool.share(announced.unwrap_or(self.most).min(self.most), patience);
         let mut bytes = Vec::new();
-        // Enough to see what it is.
-        let begun = Read::take(&mut *body, BUFFER_BYTES as u64).read_to_end(&mut bytes);
-        begun.map_err(|error| (self.broken)(&error))?;
+        // Enough to identify the kind of body.
+        let head = Read::take(&mut *body, BUFFER_BYTES as u64).read_to_end(&mut bytes);
+        head.map_err(|error| (self.broken)(&error))?;
         let first = bytes.trim_ascii_start().first().copied();
         let json = self.kind.contains("json");
         if first == Some(b'<') || (!json && first != Some(b'{')) {
@@ -100,14 +100,14 @@ impl AcceptedAnswer<'_> {
                 Err(error) => return Err((self.broken)(&error).with_run(run())),
             };
             total += count;
-            let heard = if total > self.most {
+            let taken = if total > self.most {
                 Err(TurnFailure::new(Class::Lost, Why::AnswerTooLarge).with_run(run()))
             } else if count == 0 {
                 events.end(&mut |event| assembly.event(event, progress))
             } else {
                 events.push(&buffer[..count], &mut |event| assembly.event(event, progress))
             };
-            heard.map_err(|failure| failure.with_run(assembly.run().map(str::to_owned)))?;
+            taken.map_err(|failure| failure.with_run(assembly.run().map(str::to_owned)))?;
             if count == 0 {
                 return assembly.finish();
             }
