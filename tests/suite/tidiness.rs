@@ -244,7 +244,10 @@ fn every_dependency_has_its_reason_in_the_docs() {
             if name.starts_with("mcr-") {
                 continue;
             }
-            assert!(reasons.contains(&format!("`{name}`")), "docs/dependencies.md does not say why {name} is needed");
+            assert!(
+                reasons.contains(&format!("`{name}`")),
+                "docs/dependencies.md does not say why {name} is needed"
+            );
         }
     }
 }
