@@ -232,7 +232,7 @@ fn every_file_says_what_it_is_and_is_short_enough_to_be_read() {
 }
 
 #[test]
-fn every_dependency_has_its_reason_in_the_docs() {
+fn every_dependency_has_its_reason_in_the_documents() {
     let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
     let reasons = fs::read_to_string(root().join("docs/dependencies.md")).unwrap();
     let mut section = "";
