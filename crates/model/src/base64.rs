@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_and_bytes_belong_together() {
+    fn encodes_and_decodes_the_rfc_examples() {
         // RFC 4648 §10
         let rows = [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")];
         for (bytes, text) in rows {
