@@ -252,7 +252,7 @@ fn whatever_is_not_over_is_told() {
 fn what_stands_in_the_way_is_told_first() {
     let paused =
         |all, agents: &[&str]| Paused { all, agents: agents.iter().map(|a| (*a).to_owned()).collect() };
-    let gateway = || Some("nobody answers at the gateway's address. Check that it runs.".to_owned());
+    let gateway = || Some("the gateway is unreachable at its address. Check that it runs.".to_owned());
     let backend = || Some("the token was not accepted".to_owned());
     let rows: [(ServiceCondition, &[&str]); 9] = [
         (ServiceCondition::default(), &["The service does not run; `run` starts it."]),

@@ -5,7 +5,6 @@
 //! Output is strict: an absent value stays absent and is never `null`.
 
 mod agent;
-pub mod base64;
 mod base_url;
 mod choice;
 pub mod clock;

@@ -4,20 +4,21 @@ use std::fmt::Write as _;
 
 /// A random number from 0 to 1.
 pub fn unit() -> f64 {
-    let mut bytes = [0; 4];
     // If the system has no randomness, every random pause has half its length.
-    match getrandom::fill(&mut bytes) {
-        Ok(()) => f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX),
-        Err(_) => 0.5,
-    }
+    drawn().map_or(0.5, |bytes| f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX))
 }
 
 /// Random bytes.
 pub fn bytes<const BYTES: usize>() -> [u8; BYTES] {
-    let mut bytes = [0; BYTES];
     // If the system has no randomness, these are zeros: names may collide, but nothing else breaks.
-    let _ = getrandom::fill(&mut bytes);
-    bytes
+    drawn().unwrap_or([0; BYTES])
+}
+
+/// Random bytes from the system, if it can provide them.
+#[expect(clippy::disallowed_methods, reason = "the one source of random bytes")]
+fn drawn<const BYTES: usize>() -> Option<[u8; BYTES]> {
+    let mut bytes = [0; BYTES];
+    getrandom::fill(&mut bytes).is_ok().then_some(bytes)
 }
 
 /// Random lower-case hexadecimal digits, two per byte.

@@ -118,7 +118,7 @@ pub struct Options {
     pub provider_patience: Duration,
     /// Which of the tools `sessions_list` and `sessions_history` external callers may use.
     pub tools_allowed: Vec<String>,
-    /// Whether it accepts WebSockets. Otherwise it serves its page there.
+    /// Whether it accepts WebSocket connections. Otherwise it serves its page there.
     pub sockets: bool,
     /// The delay after a restart before the first interrupted turn is resumed.
     pub resume_after: Duration,

@@ -8,7 +8,7 @@ mod read;
 
 use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 
-use mcr_model::base64;
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 
 pub use read::{Broken, Incoming, Reader, Side, WebSocketLimits};
 
@@ -87,12 +87,12 @@ fn apply(mask: [u8; 4], payload: &mut [u8]) {
 
 /// The key of a request, made from 16 random bytes.
 pub fn key_of(random: [u8; 16]) -> String {
-    base64::encode(&random)
+    BASE64_STANDARD.encode(random)
 }
 
 /// The server's response to the key of a request.
 pub fn accept_key(key: &str) -> String {
     // RFC 6455 §1.3. This is no security measure: it shows that the server is not a plain HTTP server.
     let keyed = format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
-    base64::encode(digest(&SHA1_FOR_LEGACY_USE_ONLY, keyed.as_bytes()).as_ref())
+    BASE64_STANDARD.encode(digest(&SHA1_FOR_LEGACY_USE_ONLY, keyed.as_bytes()))
 }
