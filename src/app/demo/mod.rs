@@ -184,7 +184,7 @@ impl Gateway {
         let roll = roll(&board.engine, &board.account);
         // Whoever a visitor hires is there, too.
         let agents =
-            roll().into_iter().map(|member| member.slug).chain([gateway::ANYBODY.to_owned()]).collect();
+            roll().into_iter().map(|member| member.slug).chain([gateway::ANY_AGENT.to_owned()]).collect();
         let options = gateway::Options {
             token: Some(token.expose().to_owned()),
             agents,
