@@ -1,4 +1,4 @@
-//! The time, as a value: the one place where the house reads the clock.
+//! Time as a value. [`SystemClock`] alone reads the machine's clock.
 //!
 //! Decisions take a [`Millis`] as an argument; only edges and workers hold a [`Clock`].
 
@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Millis(pub i64);
 
-/// Whoever can say what time it is.
+/// A source of the present time.
 pub trait Clock: Send + Sync {
     /// The present instant.
     fn now(&self) -> Millis;
@@ -21,6 +21,7 @@ pub trait Clock: Send + Sync {
 pub struct SystemClock;
 
 impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "the one reading of the clock")]
     fn now(&self) -> Millis {
         SystemTime::now().into()
     }

@@ -10,8 +10,10 @@
 //! ([`dialect`](mcr_core::gateway::dialect)).
 
 mod abort;
+mod accepted_answer;
 mod conversation;
 mod disconnect;
+pub mod dry_run;
 mod endpoint;
 mod names;
 mod probe;
@@ -30,12 +32,13 @@ use ureq::http::{HeaderMap, HeaderValue, Response};
 use ureq::{Agent, Body, SendBody};
 
 use crate::wire::{self, Fault, IdleTimeout, Outgoing, Registration, Sent, Stop};
-use mcr_core::gateway::codec::{self, AcceptedAnswer, ErrorResponse, TurnFailure};
+use mcr_core::gateway::codec::{self, ErrorResponse, TurnFailure};
 use mcr_core::gateway::dialect::{Dialect, ToolShape};
 use mcr_core::gateway::history::Glance;
 use mcr_core::gateway::{Class, Gateway, GatewayError, Progress, Recovered, Reply, Turn, TurnMark, Why};
 use mcr_model::SessionKey;
 
+use accepted_answer::AcceptedAnswer;
 use disconnect::{Stage, broken, stopped};
 use endpoint::GatewayShared;
 
