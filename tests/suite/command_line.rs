@@ -456,7 +456,7 @@ fn doctor_says_how_the_gateway_is() {
     let (backend, nobody) = (good_backend(), Refusing::new());
     let program = Program::new(["doctor"]).configured(&backend.url(), TOKEN).with("HEALTH_PORT", "0");
     let found = text(&program.with("OPENCLAW_GATEWAY_URL", &format!("http://{}", nobody.address())).output());
-    assert!(found.contains("gateway         WRONG") && found.contains("nobody answers"), "{found}");
+    assert!(found.contains("gateway         WRONG") && found.contains("unreachable"), "{found}");
 }
 
 /// A port is taken by the running service, which is well, or by somebody else, which is not.
