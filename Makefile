@@ -9,7 +9,7 @@ TEST_THREADS ?= $(shell expr 2 '*' $$(nproc 2>/dev/null || echo 2))
 export MCR_COMMIT ?= $(shell git rev-parse --short HEAD 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help fetch check test test-kill test-faults test-refused nightly test-peers test-browser fuzz conformance demo run doctor bench docs clean
+.PHONY: help fetch check test test-kill test-faults test-refused nightly test-peers test-browser fuzz conformance demo run doctor bench docs pictures clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -74,8 +74,13 @@ doctor: ## What is wrong with the configuration and how to fix it
 bench: ## Figures, each measured in one run: the HTTP server, the embedded Mission Control with 10,000 rows, deliveries
 	$(CARGO) bench --locked --bench http_server --bench mission_control --bench delivery
 
-docs: ## Write .env.example and the README's tables anew from the table of variables
+docs: ## Write .env.example and the generated tables in docs/ anew
 	UPDATE_DOCS=1 $(CARGO) test --locked --test suite -- --quiet documents
+
+pictures: ## Take the pictures of the README anew, from the demo in Chromium; fetches the package
+	$(CARGO) build --locked
+	mkdir -p docs/img
+	tests/peers/run.sh pictures
 
 clean: ## Remove what was built
 	$(CARGO) clean

@@ -18,7 +18,7 @@ pub enum Exit {
 }
 
 impl Exit {
-    /// All of them; `--help` and the README list them.
+    /// All of them; `--help` and `docs/operations.md` list them.
     pub const ALL: [Self; 5] = [Self::Done, Self::Failed, Self::Misused, Self::Misconfigured, Self::Foreign];
 
     /// The number for the operating system.

@@ -6,6 +6,7 @@
 #   curl      the example exchanges and error forms, plain and --redact; needs curl
 #   client    the npm package `convex`, plain and --redact; needs node and npm
 #   browser   the pages in Chromium, by the npm package `playwright-core`
+#   pictures  takes the pictures of the README from the demo, into docs/img
 #
 # Every stage has servers of its own, with the demo in memory on a free port. What cannot be had is said in a line that
 # begins with SKIPPED, and fails nothing: neither network nor browser belongs to this project. Everything else that goes
@@ -75,6 +76,7 @@ start() {
     while IFS= read -r line; do
         case $line in
         ACCOUNT_ID=* | CONVEX_URL=* | SERVICE_TOKEN=* | ADMIN_KEY=*) export "${line?}" ;;
+        '  Live '*) export LIVE_URL="${line##* }" ;;
         esac
     done <"$scratch/out"
 }
@@ -175,7 +177,7 @@ module() {
 }
 
 if [ "${#stages[@]}" -eq 0 ]; then
-    echo 'say which stages: curl, client, browser'
+    echo 'say which stages: curl, client, browser, pictures'
     exit 2
 fi
 if [ ! -x "$binary" ]; then
@@ -206,8 +208,14 @@ for stage in "${stages[@]}"; do
             CHROMIUM=$chromium BINARY=$(realpath "$binary") against 'the live page' -- module "$BROWSER_SECONDS" tests/browser/live.mjs
         fi
         ;;
+    pictures)
+        if package pictures playwright-core "$PLAYWRIGHT" && browser; then
+            CHROMIUM=$chromium PICTURES=$(realpath docs/img) against 'the pictures of the README' demo -- \
+                module "$BROWSER_SECONDS" tests/browser/pictures.mjs
+        fi
+        ;;
     *)
-        echo "there is no stage $stage: curl, client, browser"
+        echo "there is no stage $stage: curl, client, browser, pictures"
         failed+=("$stage")
         ;;
     esac

@@ -143,15 +143,15 @@ fn the_command_line_is_understood_or_refused_with_a_word() {
 }
 
 #[test]
-fn help_and_readme_list_every_exit_code() {
+fn help_and_the_documents_list_every_exit_code() {
     let help = Program::new(["help"]).output();
     assert_eq!(help.status.code(), Some(0));
-    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let operations = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operations.md")).unwrap();
     for exit in Exit::ALL {
         let row = format!("  {}  {}", exit.code(), exit.explain());
         assert!(text(&help).contains(&row), "{row}");
         let row = format!("| {} | {} |", exit.code(), exit.explain());
-        assert!(readme.contains(&row), "the README lacks: {row}");
+        assert!(operations.contains(&row), "docs/operations.md lacks: {row}");
     }
 }
 

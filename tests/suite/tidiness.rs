@@ -232,10 +232,9 @@ fn every_file_says_what_it_is_and_is_short_enough_to_be_read() {
 }
 
 #[test]
-fn every_dependency_has_its_reason_in_the_readme() {
+fn every_dependency_has_its_reason_in_the_documents() {
     let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
-    let readme = fs::read_to_string(root().join("README.md")).unwrap();
-    let (_, reasons) = readme.split_once("## Dependencies").unwrap();
+    let reasons = fs::read_to_string(root().join("docs/dependencies.md")).unwrap();
     let mut section = "";
     for line in manifest.lines() {
         if line.starts_with('[') {
@@ -245,7 +244,10 @@ fn every_dependency_has_its_reason_in_the_readme() {
             if name.starts_with("mcr-") {
                 continue;
             }
-            assert!(reasons.contains(&format!("`{name}`")), "the README does not say why {name} is needed");
+            assert!(
+                reasons.contains(&format!("`{name}`")),
+                "docs/dependencies.md does not say why {name} is needed"
+            );
         }
     }
 }

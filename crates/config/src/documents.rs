@@ -1,4 +1,4 @@
-//! What people read about configuration, written from the table: `.env.example` and the README's tables.
+//! What people read about configuration, written from the table: `.env.example` and the tables in `docs/`.
 
 use std::fmt::Write;
 
@@ -56,7 +56,7 @@ fn comment(text: &mut String, words: &str) {
     }
 }
 
-/// The README's table of every variable, by section.
+/// The table of every variable in `docs/configuration.md`, by section.
 pub fn configuration_table() -> String {
     let mut text = String::new();
     for (section, variables) in sections() {
@@ -83,7 +83,7 @@ pub fn configuration_table() -> String {
     text
 }
 
-/// The README's table "Coming from the TypeScript runtime": every default that differs, and why.
+/// The table in `docs/migrating-from-typescript.md`: every default that differs, and why.
 pub fn migration_table() -> String {
     let mut text = String::from("| Variable | There | Here | Why |\n|---|---|---|---|\n");
     for variable in TABLE {

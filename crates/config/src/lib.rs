@@ -6,7 +6,7 @@
 //! value found is noted, so that no sentence can repeat one. Then each value is checked by its kind, then the
 //! values are checked against each other. Nothing stops at the first fault: what comes out is either
 //! [`Settings`], or every mistake as a sentence of its own, and in both cases a [`Report`] with the warnings and
-//! the effective value of every variable. [`documents`] writes `.env.example` and the README's tables from the
+//! the effective value of every variable. [`documents`] writes `.env.example` and the tables in `docs/` from the
 //! same rows.
 
 mod address;

@@ -1,4 +1,4 @@
-//! The one table of every variable. Parser, `.env.example`, the README's tables and `doctor` are read off it.
+//! The one table of every variable. Parser, `.env.example`, the tables in `docs/` and `doctor` are read off it.
 //!
 //! The one file that may be long: a new variable is a new row here, and a line where `settings.rs` reads it.
 

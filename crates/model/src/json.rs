@@ -62,8 +62,6 @@ fn surrogate(json: &[u8], at: usize) -> Option<Half> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use proptest::prelude::*;
     use serde_json::Value;
 
@@ -100,16 +98,11 @@ mod tests {
         assert!(matches!(bytes(b"\"\xff\xfe\""), Cow::Borrowed(_)), "broken UTF-8 is the reader's to refuse");
     }
 
+    /// Quadratic time would be hours.
     #[test]
     fn a_text_full_of_halves_takes_linear_time() {
-        let mut took = Vec::new();
-        for count in [20_000, 200_000] {
-            let json = format!("\"{}\"", r"\ud83d".repeat(count));
-            let began = Instant::now();
-            assert!(!text(&json).contains("ud83d"));
-            took.push(began.elapsed());
-        }
-        assert!(took[1].as_secs() < 5, "{took:?}: quadratic time would be minutes");
+        let json = format!("\"{}\"", r"\ud83d".repeat(1_000_000));
+        assert!(!text(&json).contains("ud83d"));
     }
 
     /// Pieces of a text that JavaScript may have cut anywhere.

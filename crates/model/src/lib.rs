@@ -5,7 +5,6 @@
 //! ([`number`]). What we send is strict: absent stays absent and is never `null`.
 
 mod agent;
-pub mod base64;
 mod base_url;
 mod choice;
 pub mod clock;

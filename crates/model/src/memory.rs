@@ -182,13 +182,6 @@ impl Share {
         self.bytes
     }
 
-    /// Appends bytes to a message.
-    pub fn append(&mut self, message: &mut Vec<u8>, bytes: &[u8]) -> Result<(), Crowded> {
-        self.make_room(message, message.len() + bytes.len())?;
-        message.extend_from_slice(bytes);
-        Ok(())
-    }
-
     /// Reads a message to its end, and at most one byte more than the share's most: then it is too large.
     pub fn read_to_end(&mut self, reader: &mut dyn Read, message: &mut Vec<u8>) -> io::Result<()> {
         while message.len() <= self.most {
@@ -210,10 +203,16 @@ impl Share {
     /// Holds room for a message of so many bytes, in a buffer whose memory is returned when it is dropped.
     pub fn make_room(&mut self, message: &mut Vec<u8>, bytes: usize) -> Result<(), Crowded> {
         self.hold(bytes)?;
-        if bytes > FREE_BYTES && message.capacity() < MAPPED_BYTES {
-            message.reserve_exact(MAPPED_BYTES.max(bytes) - message.len());
-        }
+        reserve_returnable(message, bytes);
         Ok(())
+    }
+}
+
+/// Gives a message of so many bytes a buffer whose memory is returned when it is dropped. The caller holds a
+/// [`Share`] for the bytes.
+pub fn reserve_returnable(message: &mut Vec<u8>, bytes: usize) {
+    if bytes > FREE_BYTES && message.capacity() < MAPPED_BYTES {
+        message.reserve_exact(MAPPED_BYTES.max(bytes) - message.len());
     }
 }
 

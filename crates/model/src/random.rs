@@ -4,20 +4,21 @@ use std::fmt::Write as _;
 
 /// From 0 to 1.
 pub fn unit() -> f64 {
-    let mut bytes = [0; 4];
     // Without the system's randomness all pauses are of half length.
-    match getrandom::fill(&mut bytes) {
-        Ok(()) => f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX),
-        Err(_) => 0.5,
-    }
+    drawn().map_or(0.5, |bytes| f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX))
 }
 
 /// Bytes of any value.
 pub fn bytes<const BYTES: usize>() -> [u8; BYTES] {
-    let mut bytes = [0; BYTES];
     // Without the system's randomness these are all zeros: names that collide, nothing else.
-    let _ = getrandom::fill(&mut bytes);
-    bytes
+    drawn().unwrap_or([0; BYTES])
+}
+
+/// Bytes from the system, if it has any.
+#[expect(clippy::disallowed_methods, reason = "the one source of random bytes")]
+fn drawn<const BYTES: usize>() -> Option<[u8; BYTES]> {
+    let mut bytes = [0; BYTES];
+    getrandom::fill(&mut bytes).is_ok().then_some(bytes)
 }
 
 /// Lower-case hexadecimal digits, two for each byte.

@@ -27,7 +27,7 @@ fn check_fresh(name: &str, make: impl Fn(&str) -> String) {
 /// The document with the text between two marks replaced.
 fn with_block(document: &str, mark: &str, text: &str) -> String {
     let (begin, end) = (format!("<!-- {mark}:begin -->"), format!("<!-- {mark}:end -->"));
-    let missing = || panic!("README.md has no {begin} … {end}");
+    let missing = || panic!("the document has no {begin} … {end}");
     let (before, rest) = document.split_once(&begin).unwrap_or_else(missing);
     let (_, after) = rest.split_once(&end).unwrap_or_else(missing);
     format!("{before}{begin}\n{text}{end}{after}")
@@ -36,9 +36,11 @@ fn with_block(document: &str, mark: &str, text: &str) -> String {
 #[test]
 fn the_documents_say_what_the_table_says() {
     check_fresh(".env.example", |_| documents::env_example());
-    check_fresh("README.md", |readme| {
-        let readme = with_block(readme, "configuration", &documents::configuration_table());
-        with_block(&readme, "migration", &documents::migration_table())
+    check_fresh("docs/configuration.md", |page| {
+        with_block(page, "configuration", &documents::configuration_table())
+    });
+    check_fresh("docs/migrating-from-typescript.md", |page| {
+        with_block(page, "migration", &documents::migration_table())
     });
 }
 

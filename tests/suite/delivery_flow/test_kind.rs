@@ -106,7 +106,7 @@ fn live(office: &Office, job: &mut Job, stops_at: Option<usize>, paper: &Arc<Mem
 fn run(stops: &[usize], survive: usize) -> usize {
     let (office, paper) = (Office::original(), Arc::new(MemoryLedger::default()));
     let work = work(&office);
-    let mut job = Job { number: 0, work: work.clone(), record: Record::default() };
+    let mut job = Job::new(0, work.clone(), Record::default());
     let mut first = None;
     for stop in stops.iter().copied().map(Some).chain([None]) {
         let (ended, instants) = live(&office, &mut job, stop, &paper);
@@ -119,7 +119,7 @@ fn run(stops: &[usize], survive: usize) -> usize {
         let (work, mut record) =
             left.map_or_else(|| (work.clone(), Record::default()), |left| (left.work, left.record));
         record.recalled(office.team.board.clock().now());
-        job = Job { number: 1, work, record };
+        job = Job::new(1, work, record);
     }
     let posted: Vec<String> =
         office.messages_of_ben().iter().map(|row| row["content"].as_str().unwrap().to_owned()).collect();

@@ -14,6 +14,7 @@ use super::cause::Failures;
 use super::stamp::Stamp;
 use super::tool_log::ToolLog;
 use crate::gateway::Usage;
+use crate::work::Work;
 use mcr_model::SessionKey;
 use mcr_model::clock::Millis;
 
@@ -211,16 +212,16 @@ impl Record {
         is_listed && !is_kept && !was_told && is_default(&self.stage)
     }
 
-    /// Whether its next step is a turn of the agent, or the search for one. All other steps are between us and the
-    /// backend alone.
-    pub fn needs_turn(&self) -> bool {
-        matches!(self.stage, Stage::Fresh | Stage::Working(_))
+    /// Whether the next step of this work is a turn of the agent, or the search for one. All other steps are between us
+    /// and the backend alone.
+    pub fn needs_turn(&self, work: &Work) -> bool {
+        work.asks_agent() && self.stage.lacks_result()
     }
 
     /// Whether its conversation is in the middle: a turn of it may run at the gateway, or the results of its calls are
     /// due. No other turn may begin in the session.
-    pub(super) fn holds_session(&self) -> bool {
-        self.needs_turn() && (self.sent.is_some() || matches!(self.stage, Stage::Working(_)))
+    pub(super) fn holds_session(&self, work: &Work) -> bool {
+        self.needs_turn(work) && (self.sent.is_some() || matches!(self.stage, Stage::Working(_)))
     }
 
     /// How often it failed for reasons that need not concern any other row.

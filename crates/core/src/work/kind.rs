@@ -37,6 +37,14 @@ impl Kind {
         }
     }
 
+    pub(super) fn asks_agent(&self) -> bool {
+        match self {
+            Self::Notification(_) => true,
+            #[cfg(feature = "test-kind")]
+            Self::Test(_) => false,
+        }
+    }
+
     pub(super) fn created_at(&self) -> Millis {
         match self {
             Self::Notification(row) => row.created_at,

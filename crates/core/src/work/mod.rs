@@ -101,6 +101,11 @@ impl Work {
         *self = Arc::new(known.into());
     }
 
+    /// Whether an agent is asked in turns of the gateway. Work without turns needs no gateway at any stage.
+    pub fn asks_agent(&self) -> bool {
+        self.kind.asks_agent()
+    }
+
     /// When it was created, by the clock of its source.
     pub fn created_at(&self) -> Millis {
         self.kind.created_at()

@@ -8,7 +8,7 @@ mod read;
 
 use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 
-use mcr_model::base64;
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 
 pub use read::{Broken, Incoming, Reader, Side, WebSocketLimits};
 
@@ -87,12 +87,12 @@ fn apply(mask: [u8; 4], payload: &mut [u8]) {
 
 /// A key for a request, of 16 bytes of chance.
 pub fn key_of(chance: [u8; 16]) -> String {
-    base64::encode(&chance)
+    BASE64_STANDARD.encode(chance)
 }
 
 /// What a server answers to the key of a request.
 pub fn accept_key(key: &str) -> String {
     // RFC 6455 §1.3. It protects nothing; it shows that the answer is not that of somebody who speaks only HTTP.
     let whole = format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
-    base64::encode(digest(&SHA1_FOR_LEGACY_USE_ONLY, whole.as_bytes()).as_ref())
+    BASE64_STANDARD.encode(digest(&SHA1_FOR_LEGACY_USE_ONLY, whole.as_bytes()))
 }

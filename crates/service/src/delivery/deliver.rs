@@ -173,7 +173,7 @@ fn rest(job: &Job, trouble: Trouble, pause: Option<Duration>, deps: &DeliveryDep
 /// Whether a person does not want to wait for the agent any longer, or has stopped its work. An answer that is there is
 /// posted all the same.
 fn ended_by_a_person(job: &Job, deps: &DeliveryDeps<'_>) -> Option<Trouble> {
-    if !job.record.needs_turn() {
+    if !job.needs_turn() {
         return None;
     }
     if deps.inflight.is_given_up(&job.work.id) {

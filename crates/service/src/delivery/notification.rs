@@ -36,7 +36,7 @@ impl<'a> NotificationSteps<'a> {
 impl Steps for NotificationSteps<'_> {
     fn walk(&mut self, job: &mut Job, deps: &DeliveryDeps<'_>) -> Result<End, Trouble> {
         let row = self.row;
-        if job.record.needs_turn() {
+        if job.needs_turn() {
             let found = settle(job, deps)?;
             // A stop that comes with a later list is not in the context.
             let lists = deps.inflight.lists();

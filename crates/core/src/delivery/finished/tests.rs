@@ -17,7 +17,7 @@ pub(super) fn job(id: &str, end: &End, unmarked: bool) -> Job {
         "recipientId": "agent", "taskId": "task", "title": "", "body": "", "createdAt": 1});
     let record = Record { stage: Stage::Ended(end.clone()), unmarked, ..Record::default() };
     let row: mcr_model::Notification = serde_json::from_value(row).unwrap();
-    Job { number: 0, work: Arc::new(row.into()), record }
+    Job::new(0, Arc::new(row.into()), record)
 }
 
 fn insert(items: &mut FinishedItems, name: &str, end: &End, look: u64) {
