@@ -280,7 +280,7 @@ fn only_offered_tools_run() {
             let expected = inputs.expected().contains(&row.name.as_str());
             let answer = prepared(&who, row.name.as_str());
             assert_eq!(answer.is_ok(), expected, "{inputs:?} {}: {answer:?}", row.name);
-            if row.whom == Audience::Leader && !inputs.leads {
+            if row.audience == Audience::Leader && !inputs.leads {
                 assert!(answer.unwrap_err().message.starts_with("Forbidden: Only the orchestrator can "));
             }
         }

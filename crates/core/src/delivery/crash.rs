@@ -161,9 +161,9 @@ mod tests {
         ];
         for (crash, with, held, words) in rows {
             let mut record = Record { crashes: 7, held: 2, ..Record::default() };
-            let told = after(&mut record, &crash, with);
-            assert!(told.ends_with(words), "{told}");
-            assert_eq!(record.held, held, "{told}");
+            let step = after(&mut record, &crash, with);
+            assert!(step.ends_with(words), "{step}");
+            assert_eq!(record.held, held, "{step}");
         }
     }
 

@@ -43,7 +43,7 @@ const INTERVAL_MAX: Duration = Duration::from_secs(10);
 /// How often the span between the two lists is doubled.
 const DOUBLED_MAX: u32 = 4;
 
-/// How often it is doubled at least for the second look.
+/// How often it is doubled at least for the second observed.
 const SECOND_LOOK_DOUBLED: u32 = 3;
 
 /// The evidence for another runtime.
@@ -139,7 +139,7 @@ pub(super) struct DuplicateCheck {
     found: Option<NotificationId>,
     /// Whether rows changed between two compared lists. Two such comparisons, [`STAND_BACK`] apart, are a
     /// proof.
-    signed: bool,
+    first_sign: bool,
     /// How often another runtime was seen. Each time the check takes longer, so that a runtime with little
     /// work shows too.
     times: u32,
@@ -162,7 +162,7 @@ impl DuplicateCheck {
             state: DuplicateState::Starting,
             stand_back: STAND_BACK,
             found: None,
-            signed: false,
+            first_sign: false,
             times: 0,
             seen,
             whole: false,
@@ -210,22 +210,22 @@ impl DuplicateCheck {
     }
 
     /// Takes the next list.
-    pub(super) fn look(&mut self, look: ListObservation<'_>, now: Millis) {
-        let moved = self.moved(&look);
-        self.remember(&look);
-        let dice = look.dice.clamp(0.0, 1.0);
+    pub(super) fn observe(&mut self, observed: ListObservation<'_>, now: Millis) {
+        let moved = self.moved(&observed);
+        self.remember(&observed);
+        let dice = observed.dice.clamp(0.0, 1.0);
         // An empty list cannot change, and no row could begin twice, so waiting would prove nothing. Later
         // rows are watched from their first list on.
-        let idle = look.rows.is_empty() && self.times == 0 && !self.signed;
+        let idle = observed.rows.is_empty() && self.times == 0 && !self.first_sign;
         match self.state {
             DuplicateState::Comparing(_) if moved.is_some() => {
                 self.found = moved;
-                self.state = if self.signed {
+                self.state = if self.first_sign {
                     DuplicateState::Leaving
                 } else {
                     DuplicateState::Holding(now + self.stand_back.mul_f64(1.0 + dice))
                 };
-                self.signed = true;
+                self.first_sign = true;
             }
             DuplicateState::Starting | DuplicateState::Holding(_) | DuplicateState::Comparing(_) if idle => {
                 self.state = DuplicateState::Alone;
@@ -234,13 +234,13 @@ impl DuplicateCheck {
                 let part = SETTLING + (1.0 - SETTLING) * dice;
                 self.state = DuplicateState::Holding(now + self.interval.mul_f64(part));
             }
-            DuplicateState::Holding(until) if look.began >= until => {
-                self.state = DuplicateState::Comparing(look.began);
+            DuplicateState::Holding(until) if observed.began >= until => {
+                self.state = DuplicateState::Comparing(observed.began);
             }
-            DuplicateState::Comparing(from) if look.began >= from + self.span() => {
+            DuplicateState::Comparing(from) if observed.began >= from + self.span() => {
                 self.state = DuplicateState::Alone;
                 self.found = None;
-                self.times += u32::from(std::mem::take(&mut self.signed));
+                self.times += u32::from(std::mem::take(&mut self.first_sign));
             }
             DuplicateState::Alone if moved.is_some() => {
                 self.found = moved;
@@ -260,12 +260,12 @@ impl DuplicateCheck {
     /// shows too.
     fn span(&self) -> Duration {
         let doubled = self.times.saturating_sub(1).min(DOUBLED_MAX);
-        self.interval * (1 << doubled.max(if self.signed { SECOND_LOOK_DOUBLED } else { 0 }))
+        self.interval * (1 << doubled.max(if self.first_sign { SECOND_LOOK_DOUBLED } else { 0 }))
     }
 
     /// A row that another runtime has changed since the last list. Once two runtimes have seen each other,
     /// both only finish what they have in hand. From then on only the beginning of an attempt counts.
-    fn moved(&self, look: &ListObservation<'_>) -> Option<NotificationId> {
+    fn moved(&self, observed: &ListObservation<'_>) -> Option<NotificationId> {
         let theirs = |row: &&Notification| {
             let ours = self.ours.contains_key(&row.id) || row.recipient_type == RecipientType::User;
             let marks = Marks::of(row);
@@ -277,8 +277,8 @@ impl DuplicateCheck {
             };
             moved && !ours
         };
-        let moved = look.rows.iter().find(theirs).map(|row| row.id.clone());
-        moved.or_else(|| self.settled(look).filter(|_| self.is_new()))
+        let moved = observed.rows.iter().find(theirs).map(|row| row.id.clone());
+        moved.or_else(|| self.settled(observed).filter(|_| self.is_new()))
     }
 
     /// Whether no row has ever begun here.
@@ -288,11 +288,11 @@ impl DuplicateCheck {
 
     /// A row that was being answered and has vanished. A person may have deleted it. It therefore counts only
     /// between the two lists, where a deletion is unlikely.
-    fn settled(&self, look: &ListObservation<'_>) -> Option<NotificationId> {
-        if !look.whole {
+    fn settled(&self, observed: &ListObservation<'_>) -> Option<NotificationId> {
+        if !observed.whole {
             return None;
         }
-        let there: std::collections::HashSet<_> = look.rows.iter().map(|row| &row.id).collect();
+        let there: std::collections::HashSet<_> = observed.rows.iter().map(|row| &row.id).collect();
         let mut gone = self
             .seen
             .iter()
@@ -300,17 +300,17 @@ impl DuplicateCheck {
         gone.next().map(|(id, _)| id.clone())
     }
 
-    fn remember(&mut self, look: &ListObservation<'_>) {
+    fn remember(&mut self, observed: &ListObservation<'_>) {
         self.seen.clear();
-        for row in look.rows {
+        for row in observed.rows {
             self.seen.insert(row.id.clone(), Marks::of(row));
             if let Some(list) = self.ours.get_mut(&row.id) {
-                *list = look.list.max(*list);
+                *list = observed.list.max(*list);
             }
         }
-        self.whole = look.whole;
-        if look.whole {
-            self.ours.retain(|_, list| *list >= look.list);
+        self.whole = observed.whole;
+        if observed.whole {
+            self.ours.retain(|_, list| *list >= observed.list);
         }
     }
 }

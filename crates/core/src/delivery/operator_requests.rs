@@ -127,14 +127,14 @@ pub enum Place {
 pub struct ReplyTo(Box<dyn FnOnce(OperatorReply) + Send>);
 
 impl ReplyTo {
-    /// Calls `hear` with the reply.
-    pub fn new(hear: impl FnOnce(OperatorReply) + Send + 'static) -> Self {
-        Self(Box::new(hear))
+    /// Calls `receiver` with the reply.
+    pub fn new(receiver: impl FnOnce(OperatorReply) + Send + 'static) -> Self {
+        Self(Box::new(receiver))
     }
 
     /// Sends the reply.
-    pub fn tell(self, told: OperatorReply) {
-        (self.0)(told);
+    pub fn tell(self, reply: OperatorReply) {
+        (self.0)(reply);
     }
 }
 

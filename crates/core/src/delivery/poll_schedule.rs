@@ -32,9 +32,9 @@ pub struct PollIntervals {
 
 #[derive(Debug)]
 pub(super) struct PollSchedule {
-    rhythm: PollIntervals,
+    intervals: PollIntervals,
     /// The beginning of the last list.
-    begun: Option<Millis>,
+    started: Option<Millis>,
     /// The last successful list, and how long to wait after it.
     quiet: Duration,
     last_event: Option<Millis>,
@@ -47,11 +47,11 @@ pub(super) struct PollSchedule {
 }
 
 impl PollSchedule {
-    pub(super) fn new(rhythm: PollIntervals) -> Self {
-        let quiet = SOON.min(rhythm.interval);
+    pub(super) fn new(intervals: PollIntervals) -> Self {
+        let quiet = SOON.min(intervals.interval);
         Self {
-            rhythm,
-            begun: None,
+            intervals,
+            started: None,
             quiet,
             last_event: None,
             wanted: true,
@@ -65,8 +65,8 @@ impl PollSchedule {
     /// permits, because its sender has reached the backend.
     pub(super) fn nudged(&mut self, now: Millis) {
         self.want();
-        if let (Some(until), Some(begun)) = (self.held_until, self.begun) {
-            let soonest = (begun + self.rhythm.backoff_base).max(self.asked_until.unwrap_or(now));
+        if let (Some(until), Some(started)) = (self.held_until, self.started) {
+            let soonest = (started + self.intervals.backoff_base).max(self.asked_until.unwrap_or(now));
             self.held_until = Some(until.min(soonest));
         }
     }
@@ -79,16 +79,16 @@ impl PollSchedule {
     /// Records an event: people or agents are active.
     pub(super) fn stir(&mut self, now: Millis) {
         self.last_event = Some(now);
-        self.quiet = SOON.min(self.rhythm.interval);
+        self.quiet = SOON.min(self.intervals.interval);
     }
 
     /// A list begins.
     pub(super) fn begin(&mut self, now: Millis) {
-        self.begun = Some(now);
+        self.started = Some(now);
         self.wanted = false;
         self.held_until = None;
         // Doubled with every unrequested list, up to the interval.
-        self.quiet = (self.quiet * 2).min(self.rhythm.interval);
+        self.quiet = (self.quiet * 2).min(self.intervals.interval);
     }
 
     /// A list succeeded.
@@ -98,8 +98,11 @@ impl PollSchedule {
 
     /// A list failed: a growing backoff, at least as long as the backend requests. `dice` is from 0 to 1.
     pub(super) fn failed(&mut self, not_before: Option<Duration>, dice: f64, now: Millis) {
-        let full =
-            self.rhythm.backoff_base.saturating_mul(1 << self.failures.min(16)).min(self.rhythm.backoff_max);
+        let full = self
+            .intervals
+            .backoff_base
+            .saturating_mul(1 << self.failures.min(16))
+            .min(self.intervals.backoff_max);
         // Between half and all of it, so that runtimes do not return in the same moment, and none returns at
         // once.
         let pause = full.mul_f64(0.5 + dice / 2.0);
@@ -118,12 +121,12 @@ impl PollSchedule {
         if let Some(until) = self.held_until {
             return until;
         }
-        let Some(begun) = self.begun else { return now };
+        let Some(started) = self.started else { return now };
         if self.wanted {
-            return begun + BETWEEN;
+            return started + BETWEEN;
         }
         let idle = self.last_event.is_none_or(|at| now.since(at) >= IDLE_AFTER);
-        begun + if idle { self.rhythm.idle_interval } else { self.quiet }
+        started + if idle { self.intervals.idle_interval } else { self.quiet }
     }
 }
 

@@ -102,9 +102,9 @@ impl ToolLog {
     }
 
     /// Records that the agent calls again and therefore has the earlier results. Returns whether that is new.
-    pub fn heard(&mut self) -> bool {
-        let told = self.done.iter_mut().filter(|effect| effect.called && effect.unheard);
-        told.map(|effect| effect.unheard = false).count() > 0
+    pub fn results_received(&mut self) -> bool {
+        let unconfirmed = self.done.iter_mut().filter(|effect| effect.called && effect.unheard);
+        unconfirmed.map(|effect| effect.unheard = false).count() > 0
     }
 
     /// Records that a call is about to be made over HTTP.
@@ -268,7 +268,7 @@ mod tests {
 
     /// Makes a call; returns whether it was really executed.
     fn makes(effects: &mut ToolLog, call: &str, name: Option<&str>) -> bool {
-        effects.heard();
+        effects.results_received();
         let intent = intent(call, name);
         let new = effects.begin(intent.clone()) == Before::Nothing;
         if new {

@@ -113,7 +113,7 @@ pub fn agents(cases: &[Case], roster: &Roster, paused: &Paused, most: usize) -> 
         .map(|agent| (agent.id.as_str(), agent))
         .filter(|(id, _)| wanted.contains(id))
         .collect();
-    let told = |(id, Sum { agent, mut figures, spent }): (&str, Sum<'_>)| {
+    let figures_of = |(id, Sum { agent, mut figures, spent }): (&str, Sum<'_>)| {
         agent.clone_into(&mut figures.slug);
         if let Some(agent) = known.get(id) {
             figures.known = true;
@@ -124,7 +124,7 @@ pub fn agents(cases: &[Case], roster: &Roster, paused: &Paused, most: usize) -> 
         figures.cost = cost_of(figures.turns, spent);
         figures
     };
-    let mut shown: Vec<AgentFigures> = sums.into_iter().map(told).collect();
+    let mut shown: Vec<AgentFigures> = sums.into_iter().map(figures_of).collect();
     shown.sort_by(|one, other| {
         let busy = |figures: &AgentFigures| Reverse((figures.turns, figures.unsettled));
         busy(one).cmp(&busy(other)).then_with(|| one.slug.cmp(&other.slug))

@@ -102,7 +102,7 @@ impl Finding {
         {
             *text = clean(text);
         }
-        self.steps.iter_mut().for_each(|told| told.words = clean(&told.words));
+        self.steps.iter_mut().for_each(|step| step.words = clean(&step.words));
         self.deliveries.iter_mut().for_each(|brief| brief.clean(clean));
         self
     }
@@ -115,11 +115,11 @@ impl Finding {
         if !self.steps.is_empty() {
             lines.push(String::new());
         }
-        for (number, told) in self.steps.iter().enumerate() {
+        for (number, step) in self.steps.iter().enumerate() {
             if number == FIRST_STEPS && self.left_out > 0 {
                 lines.push(format!("      … {} steps …", self.left_out));
             }
-            lines.push(format!("{}  {:<13} {}", clock(told.at), told.step, told.words).trim_end().to_owned());
+            lines.push(format!("{}  {:<13} {}", clock(step.at), step.step, step.words).trim_end().to_owned());
         }
         if !self.deliveries.is_empty() {
             lines.push(String::new());
