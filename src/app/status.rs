@@ -85,7 +85,7 @@ fn text(health: &Value, address: &str, is_ready: bool) -> String {
         text += &line("", &line_of);
     }
     let paused: mcr_core::ops::Paused = serde_json::from_value(health["paused"].clone()).unwrap_or_default();
-    if !paused.is_nobody() {
+    if !paused.is_empty() {
         text += &line("paused", &paused.in_words());
     }
     let version = health["versions"]["openclaw"].as_str().filter(|version| *version != "unknown");

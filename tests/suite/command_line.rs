@@ -460,10 +460,7 @@ fn doctor_reports_the_state_of_the_gateway() {
     let program = Program::new(["doctor"]).configured(&backend.url(), TOKEN).with("HEALTH_PORT", "0");
     let found =
         text(&program.with("OPENCLAW_GATEWAY_URL", &format!("http://{}", refusing.address())).output());
-    assert!(
-        found.contains("gateway         WRONG") && found.contains("unreachable at its address"),
-        "{found}"
-    );
+    assert!(found.contains("gateway         WRONG") && found.contains("unreachable"), "{found}");
 }
 
 /// A port may be taken by the running service, which is fine, or by another program, which is not.

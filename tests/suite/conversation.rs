@@ -1,47 +1,47 @@
-//! The whole of it: the program as a process between the embedded Mission Control and the scripted gateway.
+//! End-to-end tests: the program as a process between the embedded Mission Control and the scripted gateway.
 
 /// Working, waiting, stuck.
 mod alive;
 /// Answers that are easily misread.
 mod answers;
-/// What it says of itself, held against what it does.
+/// The program's own reports, compared with its behaviour.
 mod figures;
 /// Foreign host names, nudge floods, tokens in answers, huge answers.
 mod hostile;
-/// What went wrong, and whether people are told so in three lines.
+/// Incidents: whether `why` and `doctor` name the cause in three lines.
 mod incidents;
-/// Killed in the middle of turns, and what is told of it.
+/// Runtimes killed in the middle of turns, and the reports about it.
 mod interrupted;
-/// Killed again and again.
+/// Repeated kills.
 mod killed;
-/// The page for people, and what it asks for.
+/// The live page and its data.
 mod live;
 /// The state folder is moved away under the running program.
 mod moved;
-/// Under which name a conversation is kept at the gateway.
+/// The name of a conversation at the gateway.
 mod names;
-/// What people ask and have done, beside the service and without it.
+/// Operators' commands, with and without a running service.
 mod operator;
 /// Without function tools.
 mod over_http;
-/// Rows that fail for ever in front of good ones.
+/// Rows that always fail, ahead of good ones.
 mod poison;
-/// The three of them, started and joined.
+/// Mission Control, gateway and program, started and connected.
 mod processes;
-/// At a gateway that is not of this house.
+/// The real gateway.
 mod real;
-/// Two of them on one account.
+/// Two programs on one account.
 mod rivals;
-/// What it says of itself: `/health` and `/metrics`.
+/// `/health` and `/metrics`.
 mod status_endpoints;
 /// A person stops the work on a task.
 mod stopped;
-/// How it ends when it is told to.
+/// The orderly stop of the program.
 mod stopping;
 /// Work of the test kind, killed as a process.
 #[cfg(feature = "test-kind")]
 mod test_kind;
-/// What agents are to hear of.
+/// Events for agents.
 mod wakes;
 
 use std::collections::BTreeMap;
@@ -53,13 +53,13 @@ use serde_json::{Value, json};
 use crate::support::team::gone;
 use processes::House;
 
-/// What every agent here says unless a test wants something else.
+/// The default reply of every agent.
 fn polite(prompt: &Prompt) -> Thought {
     Thought::say(format!("{} answers.", prompt.agent))
 }
 
 #[test]
-fn a_mention_becomes_an_answer_and_health_tells_of_it() {
+fn a_mention_is_answered_and_health_counts_it() {
     let mut house = House::new(&["ben", "ada"], polite);
     let task = house.task("assigned", &["ben"]);
     house.mention(&task, "ben", "what do you think?");
@@ -93,7 +93,8 @@ fn a_mention_becomes_an_answer_and_health_tells_of_it() {
     assert_eq!(house.gateway().overlaps(), 0);
 }
 
-/// §3.8 of the gateway's file: sessions are named by the table of the design, lower-cased, by way of the agent.
+/// §3.8 of the gateway's specification: sessions are named by the table of the design, in lower case, with
+/// the agent first.
 #[test]
 fn sessions_have_the_agents_name_in_front() {
     let house = House::new(&["ben", "ada"], polite);
@@ -105,10 +106,10 @@ fn sessions_have_the_agents_name_in_front() {
     assert_eq!(seen[0].agent, "ben");
 }
 
-/// Every fault of the gateway at the same time, each in a session of its own: each is that row's own problem, nothing
-/// of it is posted, and the others do not wait for it.
+/// Every fault of the gateway at the same time, each in its own session. Each affects only its own row,
+/// nothing of it is posted, and the others do not wait for it.
 #[test]
-fn a_gateway_that_misbehaves_in_one_session_disturbs_no_other() {
+fn a_gateway_fault_in_one_session_affects_no_other() {
     let faults = [
         ("html", Fault::Html),
         ("bad-gateway", Fault::BadGateway),
@@ -146,7 +147,7 @@ fn a_gateway_that_misbehaves_in_one_session_disturbs_no_other() {
     let good = house.task("assigned", &["good"]);
     house.mention(&good, "good", "hello");
     house.answer_of("good", &good);
-    // A page in place of an answer closes the gate until a probe has found the gateway behind it.
+    // A page in place of an answer opens the breaker until a probe has found the gateway again.
     assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
 
     for (name, task) in &tasks {
@@ -160,10 +161,9 @@ fn a_gateway_that_misbehaves_in_one_session_disturbs_no_other() {
     assert_eq!(house.gateway().overlaps(), 0, "never two turns of a session at once");
 }
 
-/// What the agent has answered and the way has lost is found in the session: the model is asked once, and the answer is
-/// posted once.
+/// An answer that the connection has lost is found in the session: one turn, one post.
 #[test]
-fn an_answer_that_is_lost_on_its_way_is_not_paid_for_twice() {
+fn a_lost_answer_is_not_paid_for_twice() {
     let faults = [
         ("lose", Fault::LoseAnswer),
         ("half", Fault::HalfAnswer),
@@ -222,10 +222,10 @@ fn an_answer_that_is_lost_on_its_way_is_not_paid_for_twice() {
     assert_eq!(house.gateway().overlaps(), 0);
 }
 
-/// A gateway that is killed in the middle of many turns resumes them by itself, or is asked again before it does; either
-/// way each is answered once, and nothing that was answered is asked again.
+/// A gateway that is killed in the middle of many turns resumes them by itself, or gets them again before it
+/// does. Either way each is answered once, and no answered turn is repeated.
 #[test]
-fn a_gateway_that_is_killed_in_the_middle_loses_nothing() {
+fn a_killed_gateway_loses_no_turn() {
     let names = ["done", "one", "two", "three"];
     let mut house = House::new(&names, |prompt: &Prompt| {
         let thought = polite(prompt);
@@ -257,9 +257,9 @@ fn a_gateway_that_is_killed_in_the_middle_loses_nothing() {
     assert_eq!(house.gateway().overlaps(), 0);
 }
 
-/// Rows that nobody can answer are settled with their reason, and the rest goes on.
+/// Rows that no agent can answer are settled with their reason, and the others continue.
 #[test]
-fn rows_whose_agent_or_task_is_gone_are_settled_and_counted() {
+fn rows_without_agent_or_task_are_settled_and_counted() {
     let house = House::new(&["ben"], polite);
     let (task, other) = (house.task("assigned", &["ben"]), house.task("archived", &["ben"]));
     house.board.notification(&gone(&house.board.account.replacen('k', "j", 1)), json!({"taskId": task}));
@@ -305,7 +305,7 @@ fn five_agents_in_a_chain_answer_within_a_moment() {
 }
 
 #[test]
-fn a_nudge_is_for_this_machine_has_no_body_and_is_cheap() {
+fn a_nudge_is_local_has_no_body_and_is_cheap() {
     let house = House::new(&["ben"], polite);
     let rows: [(&str, &str, &str, u16); 5] = [
         ("POST", "/nudge", "", 202),
@@ -325,9 +325,9 @@ fn a_nudge_is_for_this_machine_has_no_body_and_is_cheap() {
     assert!(took >= 1, "a nudge makes a list");
 }
 
-/// Without a gateway nothing is lost and health says why; with it the backlog is worked off.
+/// Without a gateway nothing is lost and health gives the reason; with it the backlog is processed.
 #[test]
-fn without_a_gateway_rows_wait_and_health_says_why() {
+fn without_a_gateway_rows_wait_and_health_gives_the_reason() {
     let mut house = House::without_gateway(&["ben"]);
     let task = house.task("assigned", &["ben"]);
     house.mention(&task, "ben", "hello");
@@ -340,9 +340,9 @@ fn without_a_gateway_rows_wait_and_health_says_why() {
     house.stop();
 }
 
-/// A turn that runs is waited for when the program is told to stop; told twice, it does not wait.
+/// On a stop signal the program waits for a running turn; on a second signal it does not.
 #[test]
-fn a_running_turn_is_waited_for_unless_somebody_is_in_a_hurry() {
+fn a_stop_waits_for_a_running_turn_and_a_second_stop_does_not() {
     for hurry in [false, true] {
         let mut house = House::new(&["ben"], |prompt: &Prompt| polite(prompt).after(Duration::from_secs(3)));
         let task = house.task("assigned", &["ben"]);
@@ -361,10 +361,10 @@ fn a_running_turn_is_waited_for_unless_somebody_is_in_a_hurry() {
     }
 }
 
-/// Agents that always have something to say, the orchestrator among them, stop of themselves: nobody wakes up any more
-/// for an answer to an update once agents have been alone for eight messages.
+/// Agents that always reply, the orchestrator among them, come to a stop. After eight messages without a
+/// person, an answer to an update wakes no agent.
 #[test]
-fn agents_that_never_stop_talking_are_stopped() {
+fn a_conversation_of_agents_alone_ends() {
     let house = House::led_by("lead", &["lead", "ben"], polite);
     let task = house.task("in_progress", &["lead", "ben"]);
     for slug in ["lead", "ben"] {
@@ -377,10 +377,10 @@ fn agents_that_never_stop_talking_are_stopped() {
     assert!(house.health()["delivery"]["skipped"]["reply-loop"].as_u64() >= Some(1), "{}", house.health());
 }
 
-/// The program is killed at odd moments, again and again, in the middle of turns with tools: each agent answers once,
-/// the model is asked for each turn once, and no document is written twice.
+/// The program is killed repeatedly at random moments in the middle of turns with tools. Each agent answers
+/// once, each turn is sent once, and no document is written twice.
 #[test]
-fn a_program_that_is_killed_again_and_again_repeats_nothing() {
+fn repeated_kills_repeat_no_effect() {
     let names: Vec<String> = (0..12).map(|n| format!("agent{n}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let mut house = House::new(&names, |prompt: &Prompt| {
@@ -413,7 +413,8 @@ fn a_program_that_is_killed_again_and_again_repeats_nothing() {
     for name in &names {
         let own = |row: &&Value| row["title"] == **name;
         let documents = house.board.rows("documents").iter().filter(own).count();
-        // At most one call was under way in each when a process died; the agent was told so instead of trying again.
+        // At most one call was active in each delivery when a process died; the agent gets that report
+        // instead of a second call.
         assert!(documents <= 1, "{name}: {documents} documents");
     }
     for (marker, marks) in house.gateway().markers() {

@@ -1,25 +1,25 @@
-//! The road of a delivery: what the backend and the agent saw, step by step. The backend is the embedded one, called
-//! directly; the gateway plays its lines.
+//! The steps of a delivery, as the backend and the agent see them. The backend is the embedded one, called
+//! directly; the gateway is scripted.
 
-/// A full disk when a note is due, and calls that fail behind the answer.
+/// A full disk when a note is due, and failing calls after the answer.
 mod after_the_answer;
 /// What is counted, and what begins a turn.
 mod counted;
 /// Every crash point.
 mod crashes;
 mod crashing_process;
-/// What begins again because a person wants it.
+/// Deliveries that a person restarts.
 mod retried;
-/// Sequences in which something was once lost.
+/// Sequences in which an effect was once lost or repeated.
 mod sequences;
 /// A turn whose answer was lost.
 mod settling;
-/// A board, a desk, and a job on it.
+/// A board, the parts of the service, and a job.
 mod setup;
 /// Work of the test kind, stopped at every note.
 #[cfg(feature = "test-kind")]
 mod test_kind;
-/// Whether the board says that somebody types.
+/// Whether the board shows "typing".
 mod typing;
 
 use mission_control_runtime::convex;
@@ -39,7 +39,7 @@ const DELIVERED: &str = "markNotificationDelivered";
 const ENDED: &str = "markNotificationDeliveryEnded";
 const ADVANCE: &str = "updateTaskStatusFromAgent";
 
-/// §2.8: "1 context + read + create message + delivered", and what each of them says.
+/// §2.8: "1 context + read + create message + delivered", with the content of each call.
 #[test]
 fn a_mention_is_answered_with_four_calls() {
     let office = Office::new();
@@ -61,9 +61,9 @@ fn a_mention_is_answered_with_four_calls() {
     assert_eq!(office.stirred(), 1, "others may have to hear of it");
 }
 
-/// D-18, D-22: assigned → `in_progress`, with `expectedStatus`, and only once the answer is posted.
+/// D-18, D-22: assigned → `in_progress`, with `expectedStatus`, and only after the answer is posted.
 #[test]
-fn an_answer_to_an_assignment_takes_up_the_work() {
+fn an_answer_to_an_assignment_starts_the_task() {
     let office = Office::new();
     let mut job = office.assignment();
     office.gateway.says("On it.");
@@ -86,11 +86,12 @@ fn an_answer_to_an_assignment_takes_up_the_work() {
     }
 }
 
-/// What is tried; the first words, and whether calls come with them; the words after the calls; the end; what is posted.
+/// The case; the first text, and whether calls come with it; the text after the calls; the outcome; the
+/// posted text.
 type Row =
     (&'static str, Option<&'static str>, bool, Option<&'static str>, &'static str, Option<&'static str>);
 
-/// §2.5, the matrix, and W-10: what the first and the last reply say, and what is in the thread.
+/// §2.5, the matrix, and W-10: the first and the last reply, and the text in the thread.
 #[test]
 fn the_matrix_of_replies() {
     let tools = [("get_agent_skills", "{}")];
@@ -142,9 +143,9 @@ fn the_matrix_of_replies() {
     }
 }
 
-/// D-24, D-25, D-27: an agent that should answer is asked three times; then it is settled and counted.
+/// D-24, D-25, D-27: an agent that should answer is asked three times; then the row is settled and counted.
 #[test]
-fn silence_where_an_answer_is_due_is_asked_three_times() {
+fn an_expected_answer_is_requested_three_times() {
     for silence in ["", "NO_REPLY", "NO_", "No response from OpenClaw."] {
         let office = Office::new();
         let mut job = office.mention("@ben?");
@@ -170,9 +171,10 @@ fn silence_where_an_answer_is_due_is_asked_three_times() {
     }
 }
 
-/// The calls of one reply run in order; all results go back together, under their ids, with tools and instructions.
+/// The calls of one reply run in order. All results are returned together, under their ids, with tools and
+/// instructions.
 #[test]
-fn results_of_tools_go_back_in_order_with_tools_and_instructions() {
+fn tool_results_are_returned_in_order_with_tools_and_instructions() {
     let office = Office::new();
     let mut job = office.mention("@ben, look at it and move it to review");
     office.team.board.edit("tasks", &office.task, json!({"status": "in_progress"}));
@@ -195,9 +197,9 @@ fn results_of_tools_go_back_in_order_with_tools_and_instructions() {
     assert_eq!(office.task()["status"], "review");
 }
 
-/// W-11: a bounded loop with a defined end: behind the last round the agent can only answer.
+/// W-11: a bounded loop with a defined end: after the last round the agent can only answer.
 #[test]
-fn an_agent_in_a_loop_comes_to_an_end() {
+fn an_agent_in_a_loop_is_ended() {
     let office = Office::new();
     let mut job = office.mention("@ben?");
     for _ in 0..9 {
@@ -212,7 +214,7 @@ fn an_agent_in_a_loop_comes_to_an_end() {
     let skills = office.backend.take_names().iter().filter(|name| *name == "getAgentSkillsForTool").count();
     assert_eq!(skills, 8);
 
-    // It calls even where nothing is offered: its words count, its calls do not.
+    // It calls although nothing is offered: its text counts, its calls do not.
     let office = Office::new();
     let mut job = office.mention("@ben?");
     for _ in 0..9 {
@@ -236,9 +238,9 @@ fn no_delivery_makes_more_than_thirty_two_calls() {
     assert!(outputs[39].output.contains("32 calls"), "{}", outputs[39].output);
 }
 
-/// What is too long for a model is cut with a word about it, and never breaks the turn.
+/// A result that is too long for a model is cut with a remark, and never breaks the turn.
 #[test]
-fn a_result_that_is_too_long_is_cut_with_a_word() {
+fn a_result_that_is_too_long_is_cut_with_a_remark() {
     let office = Office::new();
     for _ in 0..4 {
         office.team.board.person_says(&office.task, &"é".repeat(50_000));
@@ -256,10 +258,10 @@ fn a_result_that_is_too_long_is_cut_with_a_word() {
     );
 }
 
-/// W-3, W-12: what was done is not done again.
+/// W-3, W-12: completed steps are not repeated.
 #[test]
-fn a_delivery_goes_on_where_it_stopped() {
-    // The turn with the results failed: they go back without running the tools again.
+fn a_delivery_continues_where_it_stopped() {
+    // The turn with the results failed: they are sent again without running the tools again.
     let office = Office::new();
     let mut job = office.mention("@ben?");
     let create = json!({"title": "Notes", "content": "…", "type": "note"}).to_string();
@@ -291,9 +293,9 @@ fn a_delivery_goes_on_where_it_stopped() {
     }
 }
 
-/// An answer outlives any absence of the backend.
+/// An answer survives any outage of the backend.
 #[test]
-fn an_answer_is_never_given_up_because_the_backend_is_away() {
+fn an_answer_survives_any_outage_of_the_backend() {
     let office = Office::new();
     let mut job = office.mention("@ben?");
     let away = Fault::Before(convex::Class::Transient, convex::Why::Unreachable);
@@ -306,8 +308,8 @@ fn an_answer_is_never_given_up_because_the_backend_is_away() {
     assert_eq!(office.messages_of_ben().len(), 1);
 }
 
-/// Only the first part carries `sourceNotificationId`; one whose posting was not confirmed is looked for before it is
-/// posted again, also where looking fails at first, and also where two parts are alike.
+/// Only the first part carries `sourceNotificationId`. A part whose posting was not confirmed is looked for
+/// before it is posted again, even if the first look fails, and even if two parts are equal.
 #[test]
 fn an_over_long_answer_is_posted_in_parts() {
     let lost = || Fault::After(convex::Class::Ambiguous, convex::Why::LostAnswer);
@@ -350,10 +352,10 @@ fn an_over_long_answer_is_posted_in_parts() {
     }
 }
 
-/// W-1, D1, D2: a later message is folded into the row while the agent is at work on the one before. It is heard, and
-/// its answer is not taken for the first one's.
+/// W-1, D1, D2: a later message is folded into the row while the agent works on the earlier one. It is
+/// answered, and its answer is not taken for the first one's.
 #[test]
-fn a_message_that_comes_while_the_agent_works_is_heard_too() {
+fn a_message_during_a_turn_is_answered_too() {
     let office = Office::original();
     let mut job = office.update("first");
     let (team, task) = (office.team.board.engine.clone(), office.task.clone());
@@ -376,7 +378,7 @@ fn a_message_that_comes_while_the_agent_works_is_heard_too() {
     assert_eq!(said, ["About the first.", "About the second."]);
     assert!(office.is_delivered(&job));
 
-    // Nothing came: one read more than for a mention, and that is all.
+    // No later message: one more read than for a mention, and no other call.
     let office = Office::new();
     let mut job = office.update("first");
     office.gateway.says("About the first.");
@@ -384,10 +386,10 @@ fn a_message_that_comes_while_the_agent_works_is_heard_too() {
     assert_eq!(office.backend.take_names(), [CONTEXT, READ, POST, DELIVERED, CONTEXT]);
 }
 
-/// A panic in the middle is this row's trouble: what was done is noted, typing ends, and a call that had begun is made
-/// once it is certain that it was not carried out.
+/// A panic affects only its own row: completed steps are recorded, typing ends, and a call that had begun is
+/// made only after it is certain that it was not executed.
 #[test]
-fn a_breakdown_in_the_middle_repeats_nothing() {
+fn a_panic_in_the_middle_repeats_no_effect() {
     let office = Office::new();
     let mut job = office.mention("@ben?");
     let create = |title: &str| json!({"title": title, "content": "…", "type": "note"}).to_string();
@@ -405,9 +407,9 @@ fn a_breakdown_in_the_middle_repeats_nothing() {
     assert_eq!(office.team.board.rows("documents").len(), 2);
 }
 
-/// D-18: the step into `in_progress` outlives an absence of the backend, too.
+/// D-18: the step into `in_progress` survives an outage of the backend too.
 #[test]
-fn the_work_is_taken_up_even_if_the_backend_is_away_for_a_moment() {
+fn the_task_is_started_after_an_outage_of_the_backend() {
     let office = Office::new();
     let mut job = office.assignment();
     let away = Fault::Before(convex::Class::Transient, convex::Why::Unreachable);
@@ -432,9 +434,9 @@ fn a_reply_without_a_thread_is_kept() {
     assert_eq!(office.gateway.take_seen()[0].session.split(':').next(), Some("system"));
 }
 
-/// §2.2: rows that the agent does not hear of cost one read and one mark, and no typing.
+/// §2.2: rows that are not for the agent cost one read and one mark, and no typing.
 #[test]
-fn a_skipped_row_is_marked_and_nothing_else() {
+fn a_skipped_row_costs_one_read_and_one_mark() {
     let office = Office::new();
     let mut job = office.mention("@ben?");
     office.team.board.edit("tasks", &office.task, json!({"status": "archived"}));
@@ -443,9 +445,9 @@ fn a_skipped_row_is_marked_and_nothing_else() {
     assert!(office.gateway.take_seen().is_empty());
 }
 
-/// D5, and "contexts of other accounts": nobody hears of it, and it comes to an end.
+/// D5, and "contexts of other accounts": no agent receives it, and the row ends.
 #[test]
-fn a_row_that_the_backend_does_not_know_is_left_after_some_attempts() {
+fn a_row_unknown_to_the_backend_is_given_up_after_some_attempts() {
     let office = Office::new();
     let mut job = office.mention("@ben?");
     office.backend.fail(CONTEXT, std::iter::repeat_n(Fault::Instead(Value::Null), 10));
@@ -457,7 +459,7 @@ fn a_row_that_the_backend_does_not_know_is_left_after_some_attempts() {
 }
 
 #[test]
-fn the_context_of_another_notification_or_account_reaches_nobody() {
+fn the_context_of_another_notification_or_account_reaches_no_agent() {
     for foreign in ["_id", "accountId"] {
         let office = Office::new();
         let mut job = office.mention("@ben?");
@@ -472,9 +474,9 @@ fn the_context_of_another_notification_or_account_reaches_nobody() {
     }
 }
 
-/// Every class of the gateway's errors, and what becomes of the row.
+/// Every class of the gateway's errors, and the outcome of the row.
 #[test]
-fn a_failed_turn_is_that_rows_own_problem() {
+fn a_failed_turn_affects_only_its_row() {
     let rows = [
         (Class::Closed, Why::Unreachable, "again", 0, 0),
         (Class::Closed, Why::TokenRefused, "again", 0, 0),
@@ -500,9 +502,10 @@ fn a_failed_turn_is_that_rows_own_problem() {
     }
 }
 
-/// What cannot be marked as read is answered all the same; a refusal for good ends the row with its reason.
+/// A row that cannot be marked as read is answered all the same; a permanent refusal ends the row with its
+/// reason.
 #[test]
-fn the_backends_own_trouble_is_told_apart() {
+fn backend_failures_are_distinguished() {
     let office = Office::new();
     let mut job = office.mention("@ben?");
     office.backend.fail(READ, [Fault::Before(convex::Class::Transient, convex::Why::Overloaded)]);
@@ -516,7 +519,7 @@ fn the_backends_own_trouble_is_told_apart() {
     assert_eq!(office.deliver(&mut job), "dead");
     assert!(matches!(&job.record.stage, Stage::Ended(End::Dead(why)) if why.contains("not allowed")));
 
-    // A refusal that hides its reason may pass: it is asked again, and given up in the end (D6).
+    // A refusal without a reason may pass: it is retried, and the row is given up in the end (D6).
     let office = Office::new();
     let mut job = office.mention("@ben?");
     let hidden = Fault::Before(convex::Class::Refused, convex::Why::Unknown);

@@ -31,7 +31,7 @@ use super::exit::Exit;
 use super::service_client;
 use crate::telemetry;
 use mcr_clients::convex::Backoff;
-use mcr_clients::gateway::{GatewayEndpoint, GatewayLimits};
+use mcr_clients::gateway::{GatewayEndpoint, GatewayLimits, SessionNaming};
 use mcr_clients::wire::Stop;
 use mcr_config::Settings;
 use mcr_core::delivery::retry::Budget;
@@ -128,13 +128,7 @@ fn serve(settings: &Settings, connections: &BackendConnections, redactor: &Arc<R
         .accept_requests(service_client::address(settings.http.connect_host(), server.local_addr().port()));
     let left = RecoveredState { hold: state.operator.hold(), ..left };
     let switches = StopSwitches::default();
-    let gateway = settings.gateway.url.clone().map(|base| {
-        let (token, limits) =
-            (settings.gateway.token.clone(), GatewayLimits::new(settings.gateway.silence_max));
-        GatewayEndpoint::with_limits(base, token, &connections.once.roots, redactor.clone(), limits)
-            .with_names(names)
-            .with_memory(connections.memory.gateway.clone())
-    });
+    let gateway = gateway_endpoint(settings, connections, redactor, names);
     if let Some(gateway) = &gateway {
         state.gateway.set_endpoint(gateway);
     }
@@ -198,6 +192,20 @@ fn serve(settings: &Settings, connections: &BackendConnections, redactor: &Arc<R
     }
     info!("stopped");
     cause.exit()
+}
+
+/// The gateway of the agents, if one is configured.
+fn gateway_endpoint(
+    settings: &Settings,
+    connections: &BackendConnections,
+    redactor: &Arc<Redactor>,
+    names: SessionNaming,
+) -> Option<GatewayEndpoint> {
+    let base = settings.gateway.url.clone()?;
+    let (token, limits) = (settings.gateway.token.clone(), GatewayLimits::new(settings.gateway.silence_max));
+    let endpoint =
+        GatewayEndpoint::with_limits(base, token, &connections.once.roots, redactor.clone(), limits);
+    Some(endpoint.with_names(names).with_memory(connections.memory.gateway.clone()))
 }
 
 /// The service's own server.

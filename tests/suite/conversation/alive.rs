@@ -1,5 +1,6 @@
-//! Working, waiting, stuck: what the program makes of a turn of which its connection says nothing (openclaw-gateway §11.7).
-//! The limit is five seconds here; with the house's quarter of an hour everything takes 180 times as long.
+//! Working, waiting, stuck: the program's judgement of a turn whose connection is silent (openclaw-gateway
+//! §11.7). The limit is five seconds here; with the default of a quarter of an hour everything takes 180
+//! times as long.
 
 use std::time::{Duration, Instant};
 
@@ -24,10 +25,10 @@ fn worked(prompt: &Prompt) -> usize {
         .count()
 }
 
-/// Two hours with a sign of life every nine minutes, 180 times as fast: the connection says nothing for all that time, and
-/// the turn is not ended.
+/// Two hours with a sign of life every nine minutes, 180 times as fast: the connection is silent for all that
+/// time, and the turn is not aborted.
 #[test]
-fn a_turn_that_works_for_long_is_not_ended() {
+fn a_long_turn_with_signs_of_life_is_not_aborted() {
     const STEPS: usize = 13;
     let step = Duration::from_secs(3);
     let house = house(&["ben"], move |prompt: &Prompt| {
@@ -48,9 +49,10 @@ fn turn_is(health: &Value, state: &str) -> bool {
     health["delivery"]["turns"].as_array().unwrap().iter().any(|turn| turn["state"] == state)
 }
 
-/// A turn without any sign of life is named within the limit and five seconds, ended, and sent once more.
+/// A turn without any sign of life is reported within the limit and five seconds, aborted, and sent once
+/// more.
 #[test]
-fn a_stuck_turn_is_named_ended_and_sent_once_more() {
+fn a_stuck_turn_is_reported_aborted_and_sent_once_more() {
     let house = house(&["ben", "ada"], |prompt: &Prompt| {
         if prompt.text.contains(" try 1]") { Thought::hang() } else { Thought::say("Here I am.") }
     });
@@ -77,9 +79,9 @@ fn a_stuck_turn_is_named_ended_and_sent_once_more() {
     assert_eq!(house.gateway().posts(), 2);
 }
 
-/// The second time it is given up, and the thread says so.
+/// The second time it is given up, and a notice is in the thread.
 #[test]
-fn a_turn_that_is_stuck_twice_is_given_up() {
+fn a_turn_stuck_twice_is_given_up() {
     let house = house(&["ben"], |_: &Prompt| Thought::hang());
     let task = house.task("in_progress", &["ben"]);
     house.mention(&task, "ben", "hello");
@@ -93,9 +95,9 @@ fn a_turn_that_is_stuck_twice_is_given_up() {
     assert!(said.len() == 1 && said[0].contains("the agent's turn showed no sign of life"), "{said:?}");
 }
 
-/// A turn that the gateway has not begun, because it is busy with others, waits; that is no sign of being stuck.
+/// A turn that the gateway has not begun, because it is busy with others, waits; it is not stuck.
 #[test]
-fn a_turn_that_waits_for_its_place_is_not_stuck() {
+fn a_queued_turn_is_not_stuck() {
     let slugs = ["ben", "ada"];
     let house = House::narrow(&slugs, 1, &[("OPENCLAW_REQUEST_TIMEOUT_MS", "5000")], |prompt: &Prompt| {
         if worked(prompt) < 5 {

@@ -1,4 +1,4 @@
-//! Answers that are easily misread, and what the thread gets.
+//! Answers that are easily misread, and the resulting posts.
 
 use std::sync::{Arc, Mutex};
 
@@ -9,7 +9,8 @@ use super::over_http::way;
 use super::processes::House;
 use crate::support::board::agent;
 
-/// JavaScript cuts an emoji in two and writes the first half: the answer is posted with U+FFFD, after one turn.
+/// JavaScript splits an emoji in two and writes the first half: the answer is posted with U+FFFD, after one
+/// turn.
 #[test]
 fn half_an_emoji_costs_one_character_and_no_answer() {
     let house = House::new(&["ben"], |_: &Prompt| Thought::say(format!("All done {HALF_EMOJI}")));
@@ -21,9 +22,9 @@ fn half_an_emoji_costs_one_character_and_no_answer() {
     assert_eq!(house.health()["delivery"]["ended"], json!({"answered": 1}));
 }
 
-/// The same in the arguments of a tool, in the history of a lost answer, and in a body over HTTP.
+/// Half an emoji in the arguments of a tool, in the history of a lost answer, and in a body over HTTP.
 #[test]
-fn half_an_emoji_is_read_wherever_it_comes_from() {
+fn half_an_emoji_is_accepted_from_every_source() {
     let paper = json!({"title": format!("Notes {HALF_EMOJI}"), "content": "…", "type": "note"});
     let house = House::new(&["ben"], move |prompt: &Prompt| {
         if prompt.outputs().next().is_none() {
@@ -41,9 +42,9 @@ fn half_an_emoji_is_read_wherever_it_comes_from() {
     assert_eq!((house.gateway().posts(), titles), (2, vec![json!("Notes \u{fffd}")]));
 }
 
-/// A body over HTTP, as an agent's own program in JavaScript writes it.
+/// A body over HTTP, as an agent's own JavaScript program writes it.
 #[test]
-fn half_an_emoji_in_a_body_over_http_is_taken() {
+fn half_an_emoji_in_an_http_body_is_accepted() {
     let status = Arc::<Mutex<u16>>::default();
     let seen = status.clone();
     let mind = move |prompt: &Prompt| {
@@ -65,7 +66,7 @@ fn half_an_emoji_in_a_body_over_http_is_taken() {
     assert_eq!((&written["title"], &written["content"]), (&json!("Cut \u{fffd}"), &json!("\\ud83d stays")));
 }
 
-/// A question is answered with "no": that is an answer, however it is spelt and however the stream cuts it.
+/// A "no" to a question is an answer, in any spelling and however the stream is split.
 #[test]
 fn no_is_an_answer() {
     for no in ["NO", "No.", "no", "NO!", "NOTHING", "No response"] {
@@ -78,9 +79,9 @@ fn no_is_an_answer() {
     }
 }
 
-/// The agent reads what files a message brings and where they are, also where the message has no words.
+/// The agent gets the names and links of a message's files, also if the message has no text.
 #[test]
-fn an_agent_reads_of_the_files_of_a_message() {
+fn an_agent_gets_the_files_of_a_message() {
     let inputs = Arc::<Mutex<Vec<String>>>::default();
     let seen = inputs.clone();
     let house = House::slow_polls(&["ben"], move |prompt: &Prompt| {
@@ -106,9 +107,9 @@ fn an_agent_reads_of_the_files_of_a_message() {
     assert!(!input.contains("(empty)"), "{input}");
 }
 
-/// An update without a text empties the document; a new one needs a text where it is made by a tool.
+/// An update without a text empties the document; a new document from a tool needs a text.
 #[test]
-fn a_document_is_emptied_by_an_empty_text() {
+fn an_empty_text_empties_a_document() {
     let house = House::new(&["ben"], |prompt: &Prompt| {
         let outputs: Vec<_> = prompt.outputs().map(|(_, output)| output.to_owned()).collect();
         let id = outputs.iter().find_map(|output| {

@@ -1,4 +1,4 @@
-//! What the service says of itself, held against what it does.
+//! The service's own reports, compared with its behaviour.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,9 +12,10 @@ use super::polite;
 use super::processes::House;
 use super::status_endpoints::{Meddler, restart};
 
-/// Two variables of the original are shown as they are set, and beside them that nothing depends on them.
+/// Two variables of the TypeScript runtime are shown as they are set, with the remark that they have no
+/// effect.
 #[test]
-fn health_shows_what_is_set_and_what_has_no_effect() {
+fn health_shows_settings_and_marks_those_without_effect() {
     let more = [("DELIVERY_STREAM_TIMEOUT_MS", "45000"), ("DELIVERY_CONTEXT_FETCH_BATCH_SIZE", "7")];
     let house = House::set(&["ben"], polite, &more);
     let config = &house.health()["delivery"]["config"];
@@ -22,7 +23,7 @@ fn health_shows_what_is_set_and_what_has_no_effect() {
     assert_eq!(config["withoutEffect"], json!(["streamTimeoutMs", "contextFetchBatchSize"]), "{config}");
 }
 
-/// runtime-behaviour D-12: also a cycle without work is one that was completed.
+/// runtime-behaviour D-12: a cycle without work counts as completed too.
 #[test]
 fn last_delivery_moves_with_each_completed_cycle() {
     let house = House::new(&["ben"], polite);
@@ -35,7 +36,7 @@ fn last_delivery_moves_with_each_completed_cycle() {
 }
 
 #[test]
-fn status_says_since_when_its_totals_count() {
+fn status_shows_since_when_its_totals_count() {
     let house = House::new(&["ben"], polite);
     let (_, status) = house.command(["status"]);
     assert!(status.contains("0 not settled, 0 at work; since start: none ended\n"), "{status}");
@@ -49,7 +50,7 @@ fn status_says_since_when_its_totals_count() {
 }
 
 #[test]
-fn resume_says_how_many_pauses_it_has_ended() {
+fn resume_reports_how_many_pauses_ended() {
     let mut house = House::new(&["ben", "ada"], polite);
     let resume = |house: &House| house.command(["resume"]).1;
     assert_eq!(resume(&house), "No pause to end. Nothing is paused.\n");
@@ -66,7 +67,7 @@ fn resume_says_how_many_pauses_it_has_ended() {
 }
 
 #[test]
-fn one_is_one() {
+fn singular_counts_have_singular_nouns() {
     let house = House::set(&["ben"], |_: &Prompt| Thought::nothing(), &[("DELIVERY_MAX_ATTEMPTS", "1")]);
     let task = house.task("in_progress", &["ben"]);
     house.mention(&task, "ben", "hello");
@@ -81,9 +82,9 @@ fn one_is_one() {
     assert!(list.contains("Given up after 1 attempt: "), "{list}");
 }
 
-/// The log of a turn that is sent again has one sentence after the other.
+/// The log of a repeated turn has one sentence after the other.
 #[test]
-fn a_turn_that_is_sent_again_is_told_in_whole_sentences() {
+fn a_repeated_turn_is_logged_in_whole_sentences() {
     let mut house = House::new(&["ben"], polite);
     house.faults().next(Fault::HangUp);
     let task = house.task("in_progress", &["ben"]);
@@ -96,9 +97,9 @@ fn a_turn_that_is_sent_again_is_told_in_whole_sentences() {
     assert!(told.iter().all(|line| line.ends_with("is not in the session. Next attempt now.")), "{told:?}");
 }
 
-/// A gateway that is away is one fact: `status` says it once, and so does the log.
+/// An unavailable gateway is one fact: `status` reports it once, and so does the log.
 #[test]
-fn a_gateway_that_is_away_is_told_once() {
+fn an_unavailable_gateway_is_reported_once() {
     const FACT: &str = "the gateway is unreachable at its address";
     let mut house = House::without_gateway(&["ben"]);
     let task = house.task("in_progress", &["ben"]);
@@ -115,9 +116,9 @@ fn a_gateway_that_is_away_is_told_once() {
     assert_eq!(log.matches(FACT).count(), 1, "{log}");
 }
 
-/// A front that redirects for some seconds is not a wrong address: the pause after it grows from the first one on.
+/// A proxy that redirects for some seconds is not a wrong address: the pause grows from the first one on.
 #[test]
-fn a_backend_that_redirects_for_a_moment_is_soon_asked_again() {
+fn a_passing_redirect_of_the_backend_is_soon_retried() {
     let mut house = House::new(&["ben"], polite);
     let (away, met) = (Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
     let (redirects, meets) = (away.clone(), met.clone());

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::polite;
 use super::processes::House;
 
-/// Sends a request without a body as it is; the whole answer.
+/// Sends a request without a body, unchanged; returns the whole answer.
 fn raw(address: &str, head: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
@@ -25,7 +25,8 @@ fn status_of(answer: &str) -> u16 {
     answer.split(' ').nth(1).and_then(|word| word.parse().ok()).unwrap_or_default()
 }
 
-/// DNS rebinding: a page of `evil.example` whose name resolves to this machine reads nothing and does nothing.
+/// DNS rebinding: a page of `evil.example` whose name resolves to this machine reads nothing and changes
+/// nothing.
 #[test]
 fn requests_for_foreign_host_names_are_refused_on_every_path() {
     let house = House::set(&["ben"], polite, &[("TASK_STATUS_BASE_URL", "http://runtime:3001")]);
@@ -59,10 +60,10 @@ fn requests_for_foreign_host_names_are_refused_on_every_path() {
             assert!([200, 503].contains(&status_of(&answer)), "{path} at {host}: {answer}");
         }
     }
-    // A target in absolute form names a host, too.
+    // A target in absolute form names a host too.
     let absolute = ask("GET http://evil.example/health", "Host: localhost\r\n");
     assert_eq!(status_of(&absolute), 403, "{absolute}");
-    // No browser leaves the Host out: old probes may, requests that act or read private data may not.
+    // No browser omits the Host header. Old probes may; requests that change or read private data may not.
     for (line, expected) in [
         ("GET /health", 200),
         ("GET /livez", 200),
@@ -75,7 +76,7 @@ fn requests_for_foreign_host_names_are_refused_on_every_path() {
     }
 }
 
-/// A flood of nudges from a local user is accepted and coalesced; each list costs a backend call.
+/// A flood of nudges from a local user is accepted and coalesced, because each list costs a backend call.
 #[test]
 fn a_flood_of_nudges_makes_few_lists_and_a_lone_nudge_is_prompt() {
     let house = House::slow_polls(&["ben"], polite);
@@ -102,13 +103,13 @@ fn a_flood_of_nudges_makes_few_lists_and_a_lone_nudge_is_prompt() {
     assert_eq!(house.answer_of("ben", &late), "ben answers.");
 }
 
-/// A token as agents get it; put together here so that no file of ours holds one.
+/// A token in the form that agents get; assembled here so that no file of the repository contains one.
 fn session_token() -> String {
     ["mc", "session", "5f0c99aa77bb55cc5f0c99aa77bb55cc"].join("_")
 }
 
 #[test]
-fn a_session_token_in_an_agents_words_is_posted_nowhere() {
+fn a_session_token_in_an_agents_text_is_posted_nowhere() {
     let house = House::new(&["ben"], |prompt: &Prompt| {
         let token = session_token();
         if prompt.outputs().next().is_some() {
@@ -126,7 +127,7 @@ fn a_session_token_in_an_agents_words_is_posted_nowhere() {
     let [document] = rows.as_slice() else { panic!("one document: {rows:?}") };
     assert_eq!(document["title"], "About mc_session_***");
     assert_eq!(document["content"], "mc_session_***\nend");
-    // The same over the agents' HTTP API.
+    // The same text over the agents' HTTP API.
     let session = format!("task:{task}:agent:ben:{}:v1", house.board.account);
     let body = json!({"title": "Over HTTP", "content": session_token(), "type": "note"});
     let url = format!("http://{}/agent/document", house.address());
@@ -147,10 +148,10 @@ fn mib(process: u32, name: &str) -> f64 {
     f64::from(kib) / 1024.0
 }
 
-/// Ten sessions answer with 15.5 MB each at once: memory stays within the budget and is given back.
+/// Ten sessions answer with 15.5 MB each at once: memory stays within the budget and is released.
 #[test]
 #[allow(clippy::print_stdout, reason = "figures for a run with --nocapture")]
-fn ten_huge_answers_at_once_stay_within_the_budget_and_leave_nothing_behind() {
+fn ten_huge_answers_stay_within_the_memory_budget() {
     let names: Vec<String> = (0..10).map(|number| format!("huge{number}")).collect();
     let slugs: Vec<&str> = names.iter().map(String::as_str).chain(["small"]).collect();
     let house = House::new(&slugs, polite);
@@ -167,7 +168,7 @@ fn ten_huge_answers_at_once_stay_within_the_budget_and_leave_nothing_behind() {
     for (name, task) in names.iter().zip(&tasks) {
         house.mention(task, name, "say a lot");
     }
-    // A small answer passes beside the large ones.
+    // A small answer is processed while the large ones arrive.
     let small = house.task("assigned", &["small"]);
     house.mention(&small, "small", "hello");
     assert_eq!(house.answer_of("small", &small), "small answers.");

@@ -1,4 +1,4 @@
-//! Twelve incidents: `why` and `doctor` name the cause and the mend within their first three lines.
+//! Twelve incidents: `why` and `doctor` name the cause and the remedy within their first three lines.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use mission_control_runtime::demo::gateway::{Fault, Item, Prompt, Thought};
 use super::polite;
 use super::processes::House;
 
-/// What nothing may show: the tokens that the tests use, and how session keys begin.
+/// Texts that no output may contain: the tokens of the tests, and the beginnings of session keys.
 fn secrets(house: &House) -> Vec<String> {
     let operator =
         std::fs::read_to_string(format!("{}/operator-token", house.state_dir())).unwrap_or_default();
@@ -22,7 +22,8 @@ fn first_three(text: &str) -> String {
     text.lines().take(3).collect::<Vec<_>>().join("\n")
 }
 
-/// Both commands say all of this in their first three lines, and neither shows a secret.
+/// Checks that both commands contain all of this in their first three lines, and that neither contains a
+/// secret.
 fn both_say(house: &House, id: &str, words: &[&str]) {
     let (_, why) = house.command(["why", id]);
     let (_, doctor) = house.command(["doctor"]);
@@ -44,7 +45,7 @@ fn both_say(house: &House, id: &str, words: &[&str]) {
     }
 }
 
-/// A mention of ben that the program has met trouble with; its id.
+/// A mention of ben whose delivery has failed; returns its id.
 fn in_trouble(house: &House) -> String {
     let task = house.task("in_progress", &["ben"]);
     house.mention(&task, "ben", "hello");
@@ -74,7 +75,7 @@ fn the_gateway_refuses_our_token() {
 }
 
 #[test]
-fn the_endpoint_is_off() {
+fn the_endpoint_is_switched_off() {
     let house = House::at(&["ben"], |options| options.endpoint = false, None, polite);
     let id = in_trouble(&house);
     both_say(&house, &id, &["is switched off", "gateway.http.endpoints.responses.enabled"]);
@@ -104,7 +105,7 @@ fn the_provider_is_down() {
 }
 
 #[test]
-fn the_agent_says_nothing() {
+fn the_agent_stays_silent() {
     let house = House::new(&["ben"], |_: &Prompt| Thought::nothing());
     let id = in_trouble(&house);
     house.settled();
@@ -115,7 +116,7 @@ fn the_agent_says_nothing() {
 }
 
 #[test]
-fn a_lost_answer_is_waited_for() {
+fn a_lost_answer_is_awaited() {
     let mut house = House::new(&["ben"], |prompt: &Prompt| {
         let steps =
             prompt.transcript.iter().filter(|entry| matches!(entry.item, Item::ToolResult { .. })).count();
@@ -126,7 +127,8 @@ fn a_lost_answer_is_waited_for() {
     house.begun();
     let id = house.undelivered()[0]["_id"].as_str().unwrap().to_owned();
     house.until("the turn", |_| house.command(["why", &id]).1.contains("turn-taken"));
-    // It comes back, and has resumed the turn by itself before it listens: else the runtime might ask first.
+    // The gateway returns, and has resumed the turn before it listens: otherwise the runtime might send it
+    // first.
     let asked = house.gateway().runs();
     let address = house.stop_gateway();
     house.until("the resumed turn", |_| house.gateway().runs() > asked);
@@ -149,7 +151,7 @@ fn mission_control_is_down() {
     });
     both_say(&house, &id, &["nobody answers at the backend's address", "CONVEX_URL"]);
     let (_, why) = house.command(["why", &id]);
-    assert!(why.contains("The agent's answer, which no thread shows:\nHello."), "it was paid for: {why}");
+    assert!(why.contains("The agent's answer, not posted in any thread:\nHello."), "it was paid for: {why}");
 }
 
 #[test]
@@ -162,12 +164,12 @@ fn mission_control_refuses_our_token() {
 }
 
 #[test]
-fn mission_control_refuses_our_token_and_hides_it() {
+fn mission_control_refuses_our_token_without_a_reason() {
     let words = ["refuses every call and hides why", "SERVICE_TOKEN", "make a new one"];
     both_say(&refused(House::new(&["ben"], polite)), "ben", &words);
 }
 
-/// The same house with a token that is not known.
+/// Restarts with a token that is not known.
 fn refused(mut house: House) -> House {
     house.kill();
     let wrong = house.board.token.rsplit_once('_').map(|(front, _)| format!("{front}_wrong")).unwrap();
@@ -177,9 +179,9 @@ fn refused(mut house: House) -> House {
     house
 }
 
-/// Nothing runs, and nothing could: what is known is in the ledger, and why is in the configuration.
+/// Nothing runs, and nothing could: the facts are in the ledger, and the cause is in the configuration.
 #[test]
-fn the_configuration_keeps_it_from_starting() {
+fn the_configuration_prevents_the_start() {
     let mut house = House::without_gateway(&["ben"]);
     let id = in_trouble(&house);
     house.kill();
@@ -206,9 +208,9 @@ fn nothing_can_be_recorded() {
         &["STATE_DIR /dev/null/state cannot be opened", "give it to the user of the service"],
     );
     let (code, status) = house.command(["status"]);
-    // Its port is known to nobody: that stands where nothing can be written.
+    // Its port is known to no command: the port is recorded where nothing can be written.
     assert_eq!(code, Some(1), "{status}");
-    // Where the configuration has it, what is asked of it is told from what is asked elsewhere.
+    // With a configured port, the commands can ask this service.
     let port = house.address().rsplit(':').next().unwrap();
     let (code, told) = house.command_with(["dead", "list"], &[("HEALTH_PORT", port)]);
     let words = format!("A service runs at {}, but it can keep nothing", house.address());

@@ -1,5 +1,5 @@
-//! Runtimes that are killed in the middle of turns: what was never received is sent again soon, our own crashes are
-//! counted for what they are, and `why` tells of them.
+//! Runtimes that are killed in the middle of turns. A turn that was never received is soon sent again, our
+//! own crashes are counted as crashes, and `why` reports them.
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
@@ -20,7 +20,7 @@ use crate::support::dice::Dice;
 use crate::support::forge::forge;
 use crate::support::program::private;
 
-/// Everything here must be over after this; the limit of a silent turn is 15 minutes.
+/// Everything here must end within this time; the limit of a silent turn is 15 minutes.
 const SECONDS_NOT_MINUTES: Duration = Duration::from_secs(50);
 
 fn with_status(options: &mut mission_control_runtime::demo::gateway::Options) {
@@ -39,7 +39,7 @@ fn why(house: &House, id: &str) -> Value {
     serde_json::from_str(&told).unwrap_or_else(|why| panic!("{why}: {told}"))
 }
 
-/// A turn that only ends once it may, and how often it was begun.
+/// A turn that ends only when permitted, and how often it was begun.
 fn patient() -> (Arc<AtomicBool>, impl Fn(&Prompt) -> Thought + Send + Sync + 'static) {
     let may_end = Arc::new(AtomicBool::new(false));
     let open = may_end.clone();
@@ -49,9 +49,9 @@ fn patient() -> (Arc<AtomicBool>, impl Fn(&Prompt) -> Thought + Send + Sync + 's
     (may_end, mind)
 }
 
-/// Four crashes during one turn are no lost answers: the message is answered, and `why` tells of each of them.
+/// Four crashes during one turn are no lost answers: the message is answered, and `why` reports each of them.
 #[test]
-fn a_message_outlives_four_kills_of_the_runtime_in_its_turn() {
+fn a_message_survives_four_kills_of_the_runtime_in_its_turn() {
     let (may_end, mind) = patient();
     let mut house = House::played(&["ben"], mind, with_status);
     let task = house.task("in_progress", &["ben"]);
@@ -76,10 +76,10 @@ fn a_message_outlives_four_kills_of_the_runtime_in_its_turn() {
     assert!(told["cost"].as_str().unwrap().contains("asked 5 times"), "{told}");
 }
 
-/// The note of a turn is on the disk, and the request never arrives: at a gateway whose turns outlive their client that
-/// is told from its list of sessions, in seconds.
+/// The note of a turn is on disk, and the request never arrives. At a gateway whose turns outlive their
+/// client, its list of sessions shows that, within seconds.
 #[test]
-fn what_a_gateway_never_received_is_sent_again_in_seconds() {
+fn a_turn_never_received_is_sent_again_within_seconds() {
     let names: Vec<String> = (0..40).map(|number| format!("a{number}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let mut house = House::played(
@@ -91,7 +91,7 @@ fn what_a_gateway_never_received_is_sent_again_in_seconds() {
         },
     );
     let gateway = house.variable("OPENCLAW_GATEWAY_URL");
-    // Requests to it are on their way for ever.
+    // Requests to it never arrive.
     let nowhere = TcpListener::bind("127.0.0.1:0").unwrap();
     house.kill();
     house.set_variable("OPENCLAW_GATEWAY_URL", &format!("http://{}", nowhere.local_addr().unwrap()));
@@ -111,7 +111,7 @@ fn what_a_gateway_never_received_is_sent_again_in_seconds() {
     drop(nowhere);
     let began = Instant::now();
     house.start();
-    // And now and then it is killed for good measure, with turns that go on without it.
+    // In addition it is killed at random, with turns that continue without it.
     let mut dice = Dice(7);
     for _ in 0..4 {
         house.works();
@@ -139,10 +139,10 @@ fn what_a_gateway_never_received_is_sent_again_in_seconds() {
     assert!(twice.is_empty(), "paid twice: {twice:?}");
 }
 
-/// Written by what only a newer version understands, a row is left to that version: nothing is asked, posted, marked or
-/// closed, and it is said. That version goes on with it.
+/// A row that only a newer version understands is left to that version: no turn, post, mark or outcome, and a
+/// report. That version continues it.
 #[test]
-fn a_row_of_a_newer_version_is_left_untouched_and_said() {
+fn a_row_of_a_newer_version_is_left_untouched_and_reported() {
     let (may_end, mind) = patient();
     let mut house = House::played(&["ben", "ada"], mind, with_status);
     let (task, other) = (house.task("in_progress", &["ben"]), house.task("in_progress", &["ada"]));
@@ -182,10 +182,10 @@ fn a_row_of_a_newer_version_is_left_untouched_and_said() {
     house.settled();
 }
 
-/// The runtime crashes again and again over one delivery that nothing else is in hand with: at last it is given up, and
-/// the thread says so. The same crashes at an unquiet time are held against nobody.
+/// The runtime crashes repeatedly over one delivery while no other is in hand: it is given up in the end,
+/// with a notice in the thread. Crashes while other work is in hand are held against no delivery.
 #[test]
-fn what_crashes_the_runtime_by_itself_is_given_up_at_last() {
+fn a_delivery_that_crashes_the_runtime_is_given_up() {
     let (may_end, mind) = patient();
     let mut house = House::played(&["ben"], mind, with_status);
     let place = Path::new(house.state_dir()).to_owned();
@@ -219,9 +219,9 @@ fn what_crashes_the_runtime_by_itself_is_given_up_at_last() {
     }
 }
 
-/// A stop in order is no crash, and a turn that it cuts off is no lost answer: however often.
+/// An orderly stop is no crash, and a turn that it cuts off is no lost answer, however often.
 #[test]
-fn a_restart_in_order_is_held_against_nobody() {
+fn an_orderly_restart_is_held_against_no_delivery() {
     let (may_end, mind) = patient();
     let mut house = House::played(&["ben"], mind, with_status);
     let task = house.task("in_progress", &["ben"]);
@@ -243,7 +243,7 @@ fn a_restart_in_order_is_held_against_nobody() {
     );
 }
 
-/// A row that the agent does not hear of shows no answer of his.
+/// A skipped row shows no answer of the agent.
 #[test]
 fn a_skipped_row_shows_no_answer() {
     let house = House::new(&["ben"], polite);
@@ -254,7 +254,7 @@ fn a_skipped_row_shows_no_answer() {
     assert_eq!(house.command(["resume"]).0, Some(0));
     house.settled();
     let mut told = why(&house, &id);
-    // Its end is noted after the mark.
+    // Its outcome is recorded after the mark.
     house.until("the end in the ledger", |_| {
         told = why(&house, &id);
         told["state"].is_string()
@@ -264,9 +264,9 @@ fn a_skipped_row_shows_no_answer() {
     assert_eq!(steps, ["ended"], "{told}");
 }
 
-/// A line for people is told with the notification that it is about.
+/// A notice for people is shown with its notification.
 #[test]
-fn a_notice_is_told_with_its_notification() {
+fn a_notice_is_shown_with_its_notification() {
     let house = House::new(&["ben"], |_: &Prompt| Thought::hang());
     let task = house.task("in_progress", &["ben"]);
     house.mention(&task, "ben", "hello");
@@ -291,25 +291,26 @@ fn a_notice_is_told_with_its_notification() {
     }
 }
 
-/// How long it took is measured from the beginning, whatever a retry by a person begins anew.
+/// The duration is measured from the creation, even after a retry by a person.
 #[test]
-fn what_was_retried_is_measured_from_its_creation() {
+fn a_retried_delivery_is_measured_from_its_creation() {
     let house = House::new(&["ben"], polite);
     let (id, _) = super::operator::dead_letter(&house);
     let first = why(&house, &id)["steps"][0]["at"].as_i64().unwrap();
-    // A measurable while later.
+    // A measurable time later.
     house.until("a while", |_| SystemClock.now().0 - first > 1_500);
     assert_eq!(house.command(["dead", "retry", &id]).0, Some(0));
     house.until("the answer", |health| health["delivery"]["ended"]["answered"] == 1);
     let told = why(&house, &id);
     let words = told["why"].as_str().unwrap();
-    let took = words.split("it was over ").nth(1).unwrap();
+    let took = words.split("the delivery ended ").nth(1).unwrap();
     assert!(!took.starts_with("0 s") && !took.contains(" ms "), "{words}");
 }
 
-/// Rows of a task that nobody has begun: at a service that waits for the gateway, behind another, and with no service.
+/// Rows of a task that have not begun: while the service waits for the gateway, behind another row, and
+/// without a service.
 #[test]
-fn why_of_a_task_finds_rows_that_wait() {
+fn why_of_a_task_finds_waiting_rows() {
     let mut house = House::new(&["ben"], polite);
     assert_eq!(house.command(["pause"]).0, Some(0));
     let task = house.task("in_progress", &["ben"]);
@@ -324,7 +325,7 @@ fn why_of_a_task_finds_rows_that_wait() {
             assert_eq!(code, Some(0), "{when}: {told}");
         }
         let (_, told) = house.command(["why", &task]);
-        assert!(told.starts_with("2 not settled"), "{when}: {told}");
+        assert!(told.starts_with("2 open"), "{when}: {told}");
         assert!(ids.iter().all(|id| told.contains(id)), "{when}: {told}");
     };
     finds(&house, "paused");

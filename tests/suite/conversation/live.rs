@@ -1,4 +1,4 @@
-//! The live page: what stands at `/`, and what it is told of the deliveries.
+//! The live page at `/`, and its data about deliveries.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -10,7 +10,7 @@ use super::operator::{as_operator, dead_letter, token};
 use super::polite;
 use super::processes::House;
 
-/// An answer as it comes through the socket: status, head in lower case, body.
+/// An answer as received from the socket: status, head in lower case, body.
 fn raw(house: &House, request: &str) -> (u16, String, String) {
     let mut stream = TcpStream::connect(house.address()).unwrap();
     stream.write_all(request.as_bytes()).unwrap();
@@ -27,7 +27,7 @@ fn of_path(house: &House, method: &str, path: &str) -> (u16, String, String) {
 }
 
 #[test]
-fn the_page_is_open_to_all_and_has_nothing_in_it() {
+fn the_page_needs_no_token_and_contains_no_data() {
     let house = House::new(&["ben"], polite);
     let (id, task) = dead_letter(&house);
     let (status, head, body) = of_path(&house, "GET", "/");
@@ -62,9 +62,10 @@ fn the_page_is_open_to_all_and_has_nothing_in_it() {
     assert_eq!(counted["delivery"]["dead"], 1, "{counted}");
 }
 
-/// DNS rebinding makes a foreign page ours, as far as a browser knows; its host name gives it away, with or without a token.
+/// DNS rebinding makes a foreign page look like ours to a browser. The host name identifies it, with or
+/// without a token.
 #[test]
-fn a_bent_name_gets_nothing() {
+fn a_rebound_host_name_gets_no_data() {
     let house = House::new(&["ben"], polite);
     let (id, _) = dead_letter(&house);
     let requests = [
@@ -90,7 +91,7 @@ fn a_bent_name_gets_nothing() {
     assert_eq!((&health["delivery"]["dead"], &health["paused"]["all"]), (&json!(1), &json!(false)));
 }
 
-/// What an operator sees once it is so: what has ended is written down a moment later.
+/// The data for operators once the condition holds: an outcome is recorded a moment later.
 fn seen(house: &House, is_so: impl Fn(&Value) -> bool) -> Value {
     let mut overview = Value::Null;
     house.until("the look", |_| {
@@ -107,7 +108,7 @@ fn sum(overview: &Value, name: &str) -> u64 {
 }
 
 #[test]
-fn one_look_shows_everything() {
+fn one_request_returns_everything() {
     let house = House::new(&["ben", "ada", "cleo"], |prompt: &Prompt| match prompt.agent.as_str() {
         "cleo" => Thought::hang(),
         slug => Thought::say(format!("{slug} answers.")),
@@ -153,7 +154,7 @@ fn one_look_shows_everything() {
 }
 
 #[test]
-fn what_was_counted_before_a_restart_is_gone_and_what_the_ledger_has_is_not() {
+fn a_restart_resets_counts_and_keeps_the_ledger() {
     let mut house = House::new(&["ben"], polite);
     let task = house.task("in_progress", &["ben"]);
     house.mention(&task, "ben", "hello");

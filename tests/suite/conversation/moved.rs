@@ -1,4 +1,4 @@
-//! The folder with the state is moved away, deleted or replaced under the running program.
+//! The state folder is moved away, deleted or replaced under the running program.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,22 +22,22 @@ fn is_moved(health: &Value) -> bool {
     health["reasons"].as_array().unwrap().iter().any(|reason| reason == "state_dir_moved")
 }
 
-/// The folder of the program, and a place beside it.
+/// The folder of the program, and another path next to it.
 fn places(house: &House) -> (PathBuf, PathBuf) {
     let here = PathBuf::from(house.state_dir());
     let there = here.with_extension("moved");
     (here, there)
 }
 
-/// Waits until the program has made so many more lists, so that it could have begun what is in them.
+/// Waits until the program has made this many more lists, so that it could have begun the rows in them.
 fn lists(house: &House, more: u64) {
     let before = house.lists();
     house.until("more lists", |health| health["delivery"]["lists"].as_u64() >= Some(before + more));
 }
 
-/// The turn that runs ends in the thread. New work waits until the folder is back, and is then done once.
+/// The running turn ends with a post. New work waits until the folder is back, and then happens once.
 #[test]
-fn a_folder_that_is_moved_away_holds_new_work_until_it_is_back() {
+fn a_moved_folder_holds_new_work_until_it_is_back() {
     let mut house = House::new(&SLUGS, slow);
     let (here, there) = places(&house);
     let tasks = SLUGS.map(|slug| house.task("in_progress", &[slug]));
@@ -59,7 +59,7 @@ fn a_folder_that_is_moved_away_holds_new_work_until_it_is_back() {
     house.answer_of("ada", &tasks[1]);
     house.settled();
     assert_eq!(doubled(&house), (0, 0));
-    // What was done meanwhile stands in the ledger that came back.
+    // The effects in between are in the ledger that came back.
     house.stop();
     let read = ledger::read(&private(&here)).unwrap();
     assert!(
@@ -69,11 +69,11 @@ fn a_folder_that_is_moved_away_holds_new_work_until_it_is_back() {
     );
 }
 
-/// A second program starts on the same path while the first one is alive: each row is answered once, the files of the
-/// second one are its own, and the first one goes on once it has its folder back. If the second one starts before the
-/// first one notices, both may ask an agent; the thread still has one answer.
+/// A second program starts on the same path while the first one is alive. Each row is answered once, the
+/// second one has its own files, and the first one continues once its folder is back. If the second one
+/// starts before the first one notices, both may send a turn; the thread still has one answer.
 #[test]
-fn a_second_program_on_the_same_path_doubles_nothing() {
+fn a_second_program_on_the_same_path_repeats_no_effect() {
     for at_once in [false, true] {
         let house = House::set(&SLUGS, slow, &[(STAND_BACK, "1000")]);
         let (here, there) = places(&house);
@@ -111,9 +111,9 @@ fn a_second_program_on_the_same_path_doubles_nothing() {
     }
 }
 
-/// The first program ends while the second one has the path: both ledgers stay whole.
+/// The first program ends while the second one has the path: both ledgers stay intact.
 #[test]
-fn a_program_that_ends_without_its_folder_leaves_the_files_of_the_next_one_alone() {
+fn a_program_that_lost_its_folder_leaves_the_next_ones_files_alone() {
     let mut house = House::set(&SLUGS, slow, &[(STAND_BACK, "1000")]);
     let (here, there) = places(&house);
     let tasks = SLUGS.map(|slug| house.task("in_progress", &[slug]));
@@ -139,9 +139,10 @@ fn a_program_that_ends_without_its_folder_leaves_the_files_of_the_next_one_alone
     fs::remove_dir_all(&there).unwrap();
 }
 
-/// Deleted, replaced by a copy, or without its ledger or its lock: all of that is no longer the program's folder.
+/// A folder that is deleted, replaced by a copy, or without its ledger or its lock is no longer the program's
+/// folder.
 #[test]
-fn a_folder_that_is_deleted_or_replaced_is_noticed() {
+fn a_deleted_or_replaced_folder_is_noticed() {
     let cases: [fn(&Path, &Path); 4] = [
         |here, _| fs::remove_dir_all(here).unwrap(),
         |here, there| {
@@ -169,7 +170,8 @@ fn a_folder_that_is_deleted_or_replaced_is_noticed() {
     }
 }
 
-/// Commands say that the folder was lost, and not that they ask about another one. They make nothing in its place.
+/// Commands report that the folder was lost, not that it belongs to another service. They create nothing in
+/// its place.
 fn commands_name_the_loss(house: &House, here: &Path, number: usize) {
     let port = house.address().rsplit(':').next().unwrap();
     let (state, is_there) = (here.to_str().unwrap(), here.exists());
@@ -179,7 +181,7 @@ fn commands_name_the_loss(house: &House, here: &Path, number: usize) {
     assert!(code == Some(1) && disk.contains("WRONG"), "case {number}: {found}");
     assert!(disk.contains("move it back") && disk.contains(state), "case {number}: {found}");
     assert!(!found.contains("the first start makes it"), "case {number}: {found}");
-    // Where the lock and running.json are in place, the service itself answers.
+    // While the lock and running.json are in place, the service itself answers.
     if number == 2 {
         return;
     }

@@ -1,4 +1,4 @@
-//! Under which name a conversation is kept at the gateway: by its old one where the gateway has a single agent.
+//! The name of a conversation at the gateway: the old name if the gateway has a single agent.
 
 use mission_control_runtime::demo::gateway::{Prompt, Thought};
 use serde_json::json;
@@ -9,7 +9,7 @@ fn polite(_: &Prompt) -> Thought {
     Thought::say("Here I am.")
 }
 
-/// Has an agent answer once more on this task; the session of the turn at the gateway.
+/// An agent answers once more on this task; returns the session of the turn at the gateway.
 fn session(house: &House, task: &str, slug: &str) -> String {
     let before = house.gateway().requests().len();
     house.mention(task, slug, "hello");
@@ -18,7 +18,8 @@ fn session(house: &House, task: &str, slug: &str) -> String {
     house.gateway().requests()[before].session.clone()
 }
 
-/// What a gateway with one agent makes of the backend's key (`task:…:agent:…`), which earlier runtimes sent as it is.
+/// How a gateway with one agent names the backend's key (`task:…:agent:…`), which earlier runtimes sent
+/// unchanged.
 fn kept(house: &House, task: &str, slug: &str) -> String {
     format!("agent:{slug}:task:{task}:agent:{slug}:{}:v1", house.board.account).to_lowercase()
 }
@@ -28,22 +29,22 @@ fn renamed(house: &House, task: &str, slug: &str) -> String {
 }
 
 #[test]
-fn a_gateway_with_one_agent_goes_on_with_the_conversations_of_before() {
+fn a_gateway_with_one_agent_continues_earlier_conversations() {
     let house = House::new(&["ben"], polite);
     let task = house.task("in_progress", &["ben"]);
     assert_eq!(session(&house, &task, "ben"), kept(&house, &task, "ben"));
 }
 
 #[test]
-fn a_gateway_with_several_agents_gets_names_that_it_accepts() {
+fn a_gateway_with_several_agents_gets_valid_names() {
     let house = House::new(&["ben", "ada"], polite);
     let task = house.task("in_progress", &["ben"]);
     assert_eq!(session(&house, &task, "ben"), renamed(&house, &task, "ben"));
 }
 
-/// The name is chosen once: an agent that joins later, or a restart, must not begin the conversations anew.
+/// The choice is permanent: an agent that joins later, or a restart, must not start new conversations.
 #[test]
-fn the_choice_outlives_a_restart_and_a_second_agent() {
+fn the_choice_of_names_survives_a_restart_and_a_second_agent() {
     let mut house = House::new(&["ben"], polite);
     let task = house.task("in_progress", &["ben"]);
     let first = session(&house, &task, "ben");
@@ -55,9 +56,9 @@ fn the_choice_outlives_a_restart_and_a_second_agent() {
     assert_eq!(session(&house, &other, "ada"), kept(&house, &other, "ada"), "one rule for all");
 }
 
-/// As long as the gateway cannot say how many agents it has, no turn is sent and nothing is chosen.
+/// Until the gateway reports how many agents it has, no turn is sent and nothing is chosen.
 #[test]
-fn a_gateway_that_is_away_before_the_first_turn_is_asked_when_it_is_there() {
+fn names_are_chosen_once_the_gateway_is_reachable() {
     let mut house = House::new(&["ben"], polite);
     let address = house.stop_gateway();
     let task = house.task("in_progress", &["ben"]);
@@ -70,7 +71,7 @@ fn a_gateway_that_is_away_before_the_first_turn_is_asked_when_it_is_there() {
     assert_eq!(house.gateway().requests()[0].session, kept(&house, &task, "ben"));
 }
 
-/// The other way round: conversations that began under new names go on under them when only one agent is left.
+/// Conversations that began under new names keep them, even if only one agent is left.
 #[test]
 fn a_state_directory_of_an_earlier_version_keeps_its_names() {
     let mut house = House::new(&["ben"], polite);
@@ -82,9 +83,9 @@ fn a_state_directory_of_an_earlier_version_keeps_its_names() {
     assert_eq!(session(&house, &task, "ben"), renamed(&house, &task, "ben"));
 }
 
-/// A turn that runs when the process is killed is looked for under the name under which it was sent.
+/// A turn that is active when the process is killed is looked for under the name under which it was sent.
 #[test]
-fn a_turn_under_way_is_found_again_under_its_name_after_a_crash() {
+fn an_active_turn_is_found_by_its_name_after_a_crash() {
     let slow = |_: &Prompt| Thought::say("Late.").after(std::time::Duration::from_secs(2));
     let mut house = House::new(&["ben"], slow);
     let task = house.task("in_progress", &["ben"]);

@@ -1,4 +1,4 @@
-//! What people ask and have done: on the running service, and in the ledger of a stopped one.
+//! Operators' commands, on the running service and in the ledger of a stopped one.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -15,7 +15,7 @@ pub(super) fn token(house: &House) -> String {
     fs::read_to_string(format!("{}/operator-token", house.state_dir())).unwrap().trim().to_owned()
 }
 
-/// Asks the service with these header lines: status and answer.
+/// Sends a request to the service with these header lines; returns status and answer.
 fn ask(house: &House, method: &str, path: &str, body: &str, headers: &[(&str, &str)]) -> (u16, Value) {
     let answer = exchange(&agent(), (method, &format!("http://{}{path}", house.address())), headers, body);
     (answer.status().as_u16(), serde_json::from_str(answer.body()).unwrap_or(Value::Null))
@@ -26,7 +26,7 @@ pub(super) fn as_operator(house: &House, method: &str, path: &str, body: &str) -
     ask(house, method, path, body, &[("Authorization", &bearer)])
 }
 
-/// A mention of ben that was given up at once, because nothing else could come of it.
+/// A mention of ben that was given up at once because of a permanent failure.
 pub(super) fn dead_letter(house: &House) -> (String, String) {
     house.faults().next(Fault::Failed("server_error", "invalid tool configuration"));
     let task = house.task("in_progress", &["ben"]);
@@ -42,13 +42,13 @@ pub(super) fn dead_letter(house: &House) -> (String, String) {
     (id, task)
 }
 
-/// What ben has said that is no automatic note.
+/// Ben's messages except automatic notices.
 fn answers(house: &House, task: &str) -> Vec<String> {
     house.said_by("ben", task).into_iter().filter(|text| !text.contains("Automatic note")).collect()
 }
 
 #[test]
-fn what_gave_up_is_listed_and_begins_again() {
+fn a_dead_letter_is_listed_and_retried() {
     let mut house = House::new(&["ben"], polite);
     let (id, task) = dead_letter(&house);
     let (code, list) = house.command(["dead", "list"]);
@@ -82,7 +82,7 @@ fn what_gave_up_is_listed_and_begins_again() {
 }
 
 #[test]
-fn what_gave_up_is_dropped_for_good() {
+fn a_dead_letter_is_dropped_permanently() {
     let mut house = House::new(&["ben"], polite);
     let (id, _) = dead_letter(&house);
     let (code, told) = house.command(["dead", "drop", &id]);
@@ -109,7 +109,7 @@ fn without_a_service_the_next_start_acts() {
     let (code, told) = house.command(["dead", "retry", &id]);
     assert_eq!((code, &*told), (Some(0), &*format!("{id}: it begins again with the next start.\n")));
     let (code, told) = house.command(["dead", "retry", &id]);
-    assert!(code == Some(1) && told.contains("under way already"), "{told}");
+    assert!(code == Some(1) && told.contains("already open"), "{told}");
     let (_, why) = house.command(["why", &id]);
     assert!(why.contains("The service does not run; `run` starts it."), "{why}");
     assert_eq!(house.command(["pause"]).0, Some(0));
@@ -125,7 +125,7 @@ fn without_a_service_the_next_start_acts() {
 }
 
 #[test]
-fn a_paused_agent_begins_nothing_and_the_others_do() {
+fn a_paused_agent_starts_no_turn_and_the_others_do() {
     let mut house = House::new(&["ben", "ada"], polite);
     let (code, told) = house.command(["pause", "--agent", "ben"]);
     assert_eq!((code, &*told), (Some(0), "Paused: ben; `resume --agent ben` ends that.\n"));
@@ -147,7 +147,7 @@ fn a_paused_agent_begins_nothing_and_the_others_do() {
     let both = "Everything is paused (and ben by itself)";
     let (_, told) = house.command(["pause"]);
     assert!(told.starts_with(both), "{told}");
-    // What `/health` says may be a moment old.
+    // `/health` may be a moment old.
     house.until("the pause", |health| health["paused"]["all"] == true);
     let (_, status) = house.command(["status"]);
     assert!(status.contains(both), "{status}");
@@ -157,7 +157,7 @@ fn a_paused_agent_begins_nothing_and_the_others_do() {
 }
 
 #[test]
-fn an_agent_alone_goes_on() {
+fn one_agent_is_resumed_alone() {
     let house = House::new(&["ben", "ada"], polite);
     house.command(["pause", "--agent", "ben"]);
     let (_, told) = house.command(["pause", "--agent", "ada"]);
@@ -178,7 +178,7 @@ fn why_knows_an_agent_without_deliveries() {
             code == Some(0) && told.starts_with("ada is an agent of this account, and has no deliveries.\n"),
             "{told}"
         );
-        assert!(told.contains("Nothing stands in its way."), "{told}");
+        assert!(told.contains("Nothing blocks it."), "{told}");
     }
     house.command(["pause", "--agent=ada"]);
     let (code, told) = house.command(["why", "ada", "--json"]);
@@ -189,9 +189,10 @@ fn why_knows_an_agent_without_deliveries() {
     assert!(code == Some(1) && told.contains("Nothing is known of eve"), "{told}");
 }
 
-/// A command in a shell that lacks the service's directory: it finds the service, and does nothing beside it.
+/// A command in a shell without the service's directory setting: it names the service, and does nothing in
+/// the other directory.
 #[test]
-fn a_service_on_another_directory_is_named_and_nothing_is_done_beside_it() {
+fn a_service_on_another_directory_is_named_and_its_data_untouched() {
     let house = House::new(&["ben"], polite);
     let (kept, address) = (tempfile::tempdir().unwrap(), house.address());
     let port = address.rsplit(':').next().unwrap();
@@ -232,7 +233,7 @@ fn a_turn_is_given_up_by_a_person() {
     house.begun();
     let id = house.undelivered()[0]["_id"].as_str().unwrap().to_owned();
     let (_, why) = house.command(["why", &id]);
-    assert!(why.contains("the agent has been at work on it for"), "{why}");
+    assert!(why.contains("the agent has been working on it for"), "{why}");
     assert_eq!(as_operator(&house, "POST", "/turns/nothing/give-up", "").0, 404);
     assert_eq!(as_operator(&house, "POST", &format!("/turns/{id}/give-up"), "").0, 200);
     house.settled();
@@ -243,7 +244,7 @@ fn a_turn_is_given_up_by_a_person() {
 }
 
 #[test]
-fn only_who_shows_the_token_is_told_anything() {
+fn only_a_client_with_the_token_gets_data() {
     let house = House::new(&["ben"], polite);
     let (id, _) = dead_letter(&house);
     let mode = |name: &str| {
@@ -294,7 +295,7 @@ fn only_who_shows_the_token_is_told_anything() {
 }
 
 #[test]
-fn status_tells_people_how_it_is() {
+fn status_describes_the_service_for_people() {
     let mut house = House::new(&["ben"], polite);
     house.until("all is known", |health| {
         health["status"] == "healthy" && health["versions"]["openclaw"] == "2026.9.6"
@@ -318,7 +319,7 @@ fn status_tells_people_how_it_is() {
 
 /// A real turn, and its answer.
 #[test]
-fn doctor_sends_one_turn_if_it_is_wanted() {
+fn doctor_sends_one_turn_on_request() {
     let house = House::new(&["ben"], polite);
     let (code, found) = house.command(["doctor", "--live"]);
     assert_eq!(code, Some(0), "{found}");

@@ -1,4 +1,5 @@
-//! Conversations without function tools: the agents call over HTTP, with nothing but what their briefing tells them.
+//! Conversations without function tools: the agents call over HTTP, with only the information of their
+//! briefing.
 
 use std::collections::HashMap;
 use std::net::TcpListener;
@@ -12,7 +13,7 @@ use serde_json::{Value, json};
 use super::processes::House;
 use crate::support::board::agent;
 
-/// What a briefing says of the way to the board: the address, and the headers to be sent there.
+/// The connection to the board in a briefing: the address and the headers.
 pub(super) fn way(instructions: &str) -> (String, Vec<(String, String)>) {
     let (_, rest) =
         instructions.split_once("Call Mission Control over HTTP: `POST ").expect("there is a way");
@@ -22,7 +23,7 @@ pub(super) fn way(instructions: &str) -> (String, Vec<(String, String)>) {
     (base.to_owned(), headers.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
 }
 
-/// Calls as the briefing says; status and body.
+/// Makes the call that the briefing describes; status and body.
 fn call(instructions: &str, endpoint: &str, body: &Value) -> (u16, Value) {
     let (base, headers) = way(instructions);
     // A service that is starting says so.
@@ -47,7 +48,7 @@ pub(super) fn post(url: &str, headers: &[(String, String)], body: &Value) -> (u1
 
 const HTTP: (&str, &str) = ("OPENCLAW_CLIENT_TOOLS_ENABLED", "false");
 
-/// From end to end: nothing is offered as a tool, the board is changed all the same, and no key comes out anywhere.
+/// End to end: no tool is offered, the board is changed all the same, and no key leaks.
 #[test]
 fn agents_without_tools_work_over_http() {
     for tokens in [false, true] {
@@ -82,12 +83,12 @@ fn agents_without_tools_work_over_http() {
         let (base, headers) = way(&instructions);
         assert_eq!(headers.len(), if tokens { 2 } else { 1 }, "{headers:?}");
         let health = house.health().to_string();
-        // Behind the delivery the key still opens the doors; alone it does not where tokens are asked for.
+        // After the delivery the key is still valid. Alone it is not enough if tokens are required.
         let key = headers[0].1.clone();
         let alone =
             agent().post(format!("{base}/agent/document-list")).header("x-openclaw-session-key", &key);
         assert_eq!(alone.send("{}").unwrap().status(), if tokens { 401 } else { 200 });
-        // And the same call once more is another one then.
+        // The same call is then a new one.
         let paper = json!({"title": "Notes", "content": "…", "type": "note"});
         assert_eq!(call(&instructions, "document", &paper).0, 200);
         assert_eq!(house.board.rows("documents").len(), 2);
@@ -99,10 +100,10 @@ fn agents_without_tools_work_over_http() {
     }
 }
 
-/// A program that dies while its agent is at work: the next one knows the agent, and what it has told nobody for certain
-/// it tells again; nothing is made twice.
+/// A program that dies while its agent works. The next one knows the agent, returns uncertain results again,
+/// and repeats no effect.
 #[test]
-fn a_call_goes_on_in_the_next_process() {
+fn a_call_continues_in_the_next_process() {
     // The agent knows one address.
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
     let (says, hears): (Sender<()>, Receiver<()>) = channel();
@@ -131,9 +132,9 @@ fn a_call_goes_on_in_the_next_process() {
     assert_eq!(titles, ["one", "two"]);
 }
 
-/// A call is a sign of life: a turn of which nothing else is seen for longer than the limit is not ended.
+/// A call is a sign of life: a turn without another sign for longer than the limit is not aborted.
 #[test]
-fn an_agent_that_calls_is_alive() {
+fn a_call_is_a_sign_of_life() {
     let mind = |prompt: &Prompt| {
         for _ in 0..4 {
             std::thread::sleep(Duration::from_secs(2));

@@ -1,4 +1,4 @@
-//! Fifty rows of which every delivery fails, for ever and each in its way, in front of 150 good ones.
+//! Fifty rows whose every delivery fails, each in its way, ahead of 150 good ones.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -10,14 +10,15 @@ use super::processes::House;
 
 const POISON: usize = 50;
 const GOOD: usize = 150;
-/// In how many ways they fail.
+/// The number of different failures.
 const KINDS: usize = 5;
 
-/// What a run showed.
+/// The figures of a run.
 struct Figures {
     /// How long each good row waited for its turn, the shortest first.
     waits: Vec<Duration>,
-    /// How many turns of poisonous rows began between the arrival of a good row and its own turn, the fewest first.
+    /// How many turns of failing rows began between the arrival of a good row and its own turn, the fewest
+    /// first.
     before: Vec<usize>,
 }
 
@@ -28,7 +29,7 @@ impl Figures {
     }
 }
 
-/// Faults that stay. Three look like a gateway that is away; a stall holds a worker as long as it lasts.
+/// Permanent faults. Three look like an unavailable gateway; a stall occupies a worker for its duration.
 fn fault(n: usize) -> (&'static str, Fault) {
     let faults: [_; KINDS] = [
         ("bad-gateway", Fault::BadGateway),
@@ -40,7 +41,7 @@ fn fault(n: usize) -> (&'static str, Fault) {
     faults[n % faults.len()].clone()
 }
 
-/// All the good rows are answered, with `poison` such rows in front.
+/// All good rows are answered, with `poison` failing rows ahead of them.
 fn run(poison: usize) -> Figures {
     let names: Vec<String> =
         (0..KINDS).map(|n| fault(n).0.to_owned()).chain((0..10).map(|n| format!("good{n}"))).collect();
@@ -62,7 +63,7 @@ fn run(poison: usize) -> Figures {
         house.mention(&task, name, "hello");
         sick.push((name, task));
     }
-    // Those that fail before the gateway takes them do not stand in its books.
+    // Rows that fail before the gateway accepts them are not in its books.
     house.until("every poisonous row that gets so far has been tried", |_| {
         let seen = house.gateway().requests();
         let taken = |name: &str| name == "unknown-tool";
@@ -103,11 +104,11 @@ fn run(poison: usize) -> Figures {
     Figures { waits, before }
 }
 
-/// W-5, D4. The time is printed and not asserted; how many turns came before one's own does not depend on the machine:
-/// no poisonous row comes twice before a good one that was there.
+/// W-5, D4. The time is printed and not asserted. The number of turns before a good row's own does not depend
+/// on the machine: no failing row has two turns before a good row that had arrived.
 #[test]
 #[expect(clippy::print_stdout, reason = "the figures are what it is for")]
-fn fifty_poisonous_rows_delay_nobody() {
+fn fifty_failing_rows_delay_no_other() {
     let (alone, beside) = (run(0), run(POISON));
     for percent in [50, 99, 100] {
         let ((alone, _), (beside, turns)) = (alone.at(percent), beside.at(percent));

@@ -1,11 +1,11 @@
-//! The program at a gateway that is not of this house: OpenClaw itself, with a model that does what the message says.
+//! The program with a real gateway: OpenClaw itself, with a model that follows the instructions in a message.
 //!
-//! `make conformance` sets `CONFORMANCE_GATEWAY_URL`, `…_TOKEN` and `…_RELEASE`; without them the same tests run against the
-//! scripted gateway, so that the two cannot drift apart. What happened is judged by what stands on the board.
+//! `make conformance` sets `CONFORMANCE_GATEWAY_URL`, `…_TOKEN` and `…_RELEASE`. Without them the same tests
+//! run against the scripted gateway, so that the two cannot drift apart. The board is the oracle.
 //!
-//! A key that was refused once silences its agent for a minute, so whoever fails here has an agent of its own.
+//! A refused key blocks its agent for a minute, so each failure has its own agent.
 
-/// The release from before our tools.
+/// A release that does not support our tools.
 mod old;
 
 use std::time::{Duration, Instant};
@@ -16,14 +16,14 @@ use serde_json::{Value, json};
 use super::processes::House;
 use crate::support::team::gone;
 
-/// Who is at both gateways.
+/// The agents of both gateways.
 const AGENTS: [&str; 5] = ["engineer", "qa", "denied", "picky", "down"];
 
 fn house(slugs: &[&str]) -> House {
     House::both(Release::V2026_9_6, &AGENTS, slugs, None)
 }
 
-/// What stands first in everything that is said to an agent about the only row.
+/// The beginning of every input about the only row.
 fn marker(house: &House, attempt: u32) -> String {
     let rows = house.board.rows("notifications");
     let mentions = rows.iter().filter(|row| row["type"] == "mention");
@@ -32,7 +32,7 @@ fn marker(house: &House, attempt: u32) -> String {
     format!("[n-{id} try {attempt}]\n")
 }
 
-/// The texts that were said to the agent, in order.
+/// The inputs of the agent, in order.
 fn heard(items: &[Value]) -> Vec<&str> {
     let users = items.iter().filter(|item| item["role"] == "user");
     users.map(|item| item["content"].as_str().unwrap()).collect()
@@ -45,7 +45,7 @@ fn moves(house: &House, task: &str) -> usize {
 }
 
 #[test]
-fn a_mention_is_answered_and_the_marker_is_the_first_that_the_history_shows() {
+fn a_mention_is_answered_and_the_marker_begins_the_history() {
     let house = house(&["engineer"]);
     let task = house.task("in_progress", &["engineer"]);
     house.tell(&task, "engineer", "SAY Good morning, Dana.");
@@ -63,7 +63,7 @@ fn a_mention_is_answered_and_the_marker_is_the_first_that_the_history_shows() {
 }
 
 #[test]
-fn a_session_goes_on_and_old_words_are_not_taken_for_new_ones() {
+fn a_session_continues_and_old_answers_are_not_taken_for_new_ones() {
     let house = house(&["engineer"]);
     let task = house.task("in_progress", &["engineer"]);
     let want = ["one", "two", "three"];
@@ -128,9 +128,9 @@ fn results_of_one_round_lead_to_the_next() {
     assert_eq!(house.health()["delivery"]["failed"], 0);
 }
 
-/// A call that fails is the agent's to hear of, and nobody else's.
+/// A failed call is reported to the agent only.
 #[test]
-fn a_call_that_fails_comes_back_as_its_result() {
+fn a_failed_call_is_returned_as_its_result() {
     let house = house(&["engineer"]);
     let task = house.task("in_progress", &["engineer"]);
     let call = json!({"taskId": gone(&task), "status": "review"});
@@ -142,13 +142,14 @@ fn a_call_that_fails_comes_back_as_its_result() {
     assert!(result.contains("\"success\":false"), "{result}");
 }
 
-/// What stands in the thread of a person who waits in vain.
+/// The notice in the thread of a person who gets no answer.
 const NOTE: &str =
     "*(Automatic note: asked 3 times, the agent said nothing to this mention. Mention it to ask again.)*";
 
-/// Openclaw-gateway §5: the gateway answers silence with an error, and only its history says that it was silence.
+/// Openclaw-gateway §5: the gateway answers silence with an error, and only its history shows that it was
+/// silence.
 #[test]
-fn an_agent_that_says_nothing_is_asked_three_times_and_then_named() {
+fn a_silent_agent_is_asked_three_times_and_then_reported() {
     for words in ["EMPTY", "SAY NO_REPLY"] {
         let house = house(&["engineer"]);
         let task = house.task("in_progress", &["engineer"]);
@@ -166,7 +167,7 @@ fn an_agent_that_says_nothing_is_asked_three_times_and_then_named() {
 }
 
 #[test]
-fn the_word_for_nothing_to_say_is_posted_nowhere() {
+fn the_silence_word_is_posted_nowhere() {
     let house = house(&["qa"]);
     let task = house.task("in_progress", &["qa"]);
     house.tell(&task, "qa", "SAY HEARTBEAT_OK");
@@ -175,9 +176,9 @@ fn the_word_for_nothing_to_say_is_posted_nowhere() {
     assert_eq!(house.said_by("qa", &task), Vec::<String>::new());
 }
 
-/// A provider that refuses or is in trouble may come round, so the row waits; nobody else notices.
+/// A failing provider may recover, so the row waits; other agents are not affected.
 #[test]
-fn a_provider_that_refuses_one_agent_is_named_and_the_others_go_on() {
+fn a_provider_failure_of_one_agent_is_reported_and_the_others_continue() {
     let rows = [
         ("picky", "FAIL 400 no such thing", "the model's provider does not accept the request"),
         ("denied", "FAIL 401 bad key", "the model's provider does not accept its key or its account"),
@@ -195,7 +196,7 @@ fn a_provider_that_refuses_one_agent_is_named_and_the_others_go_on() {
         };
         let health = house.until(sentence, named);
         assert!(health["delivery"]["ended"]["dead"].is_null(), "{slug}: {health}");
-        // Who was answered is marked a moment later.
+        // An answered row is marked a moment later.
         house.until("one row settled", |_| house.undelivered().len() == 1);
         assert_eq!(house.said_by(slug, &task), Vec::<String>::new(), "{slug}");
     }
@@ -217,7 +218,7 @@ fn two_agents_work_at_the_same_time() {
 }
 
 #[test]
-fn an_agent_that_the_gateway_does_not_know_is_named_and_may_still_be_hired() {
+fn an_agent_unknown_to_the_gateway_is_reported_and_may_be_added() {
     let mut house = house(&["nobody", "qa"]);
     let (task, other) = (house.task("in_progress", &["nobody"]), house.task("in_progress", &["qa"]));
     house.tell(&task, "nobody", "SAY hello");
@@ -236,7 +237,7 @@ fn an_agent_that_the_gateway_does_not_know_is_named_and_may_still_be_hired() {
 }
 
 #[test]
-fn a_wrong_token_lets_rows_wait_and_none_is_lost() {
+fn a_wrong_token_delays_rows_and_loses_none() {
     let house = House::both(Release::V2026_9_6, &AGENTS, &["engineer", "qa"], Some("not-the-token"));
     let tasks = ["engineer", "qa"].map(|slug| (slug, house.task("in_progress", &[slug])));
     for (slug, task) in &tasks {
@@ -245,7 +246,7 @@ fn a_wrong_token_lets_rows_wait_and_none_is_lost() {
     let closed = |health: &Value| health["gateway"]["running"] == false;
     let health = house.until("a closed gate", closed);
     assert_eq!(health["status"], "degraded", "{health}");
-    // Again and again, in the pace of the gate.
+    // Repeatedly, at the intervals of the breaker.
     let began = Instant::now();
     while began.elapsed() < Duration::from_secs(4) {
         std::thread::sleep(Duration::from_millis(200));
@@ -260,10 +261,10 @@ fn a_wrong_token_lets_rows_wait_and_none_is_lost() {
     assert_eq!((house.undelivered().len(), &health["delivery"]["waiting"]), (2, &json!(2)));
 }
 
-/// Whether this is all of so many characters.
+/// Checks that the whole text of this many characters is there.
 #[track_caller]
 fn assert_whole(answer: &str, chars: usize) {
-    // The end of a message is not white.
+    // The end of a message has no white space.
     assert_eq!(answer.len(), chars - 1);
     let lines: Vec<&str> = answer.lines().collect();
     assert_eq!(lines.len(), chars / 80);
@@ -272,7 +273,7 @@ fn assert_whole(answer: &str, chars: usize) {
     }
 }
 
-/// Far above what a history shows, below what a message may have.
+/// Far longer than a history shows, shorter than a message may be.
 #[test]
 fn a_long_answer_is_posted_whole() {
     const CHARS: usize = 60_000;
@@ -282,9 +283,10 @@ fn a_long_answer_is_posted_whole() {
     assert_whole(&house.answer_of("engineer", &task), CHARS);
 }
 
-/// The way loses it, the history shows it cut, and it is there whole all the same: the model is asked once.
+/// The connection loses the answer and the history cuts it; the whole text is still available. The model is
+/// called once.
 #[test]
-fn a_long_answer_that_was_lost_is_adopted_whole() {
+fn a_long_lost_answer_is_adopted_whole() {
     const CHARS: usize = 20_000;
     let mut house = House::lossy(Release::V2026_9_6, &AGENTS, &["engineer"], 1);
     let task = house.task("in_progress", &["engineer"]);
@@ -304,9 +306,9 @@ fn a_long_answer_that_was_lost_is_adopted_whole() {
     assert!(log.contains("its answer was found in the session's history"), "{log}");
 }
 
-/// As large as briefings get: a message of 40 KB, a long description, a long thread.
+/// A briefing of the largest usual size: a message of 40 KB, a long description, a long thread.
 #[test]
-fn a_full_briefing_is_taken_whole() {
+fn a_full_briefing_is_accepted_whole() {
     let house = house(&["engineer", "qa"]);
     let task = house.task("in_progress", &["engineer"]);
     house.board.edit("tasks", &task, json!({"description": "The cookie is lost. ".repeat(400)}));

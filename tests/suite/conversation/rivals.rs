@@ -1,4 +1,5 @@
-//! Two programs on one account, as on two machines: at one board and one gateway, with state directories of their own.
+//! Two programs on one account, as on two machines: with one board and one gateway, and separate state
+//! directories.
 
 #![allow(clippy::print_stdout, reason = "figures for whoever runs the tests with --nocapture")]
 
@@ -15,7 +16,7 @@ use super::processes::House;
 use crate::support::board::agent;
 use crate::support::program::{Running, private};
 
-/// As the house sets it.
+/// The setup's number of workers.
 const WORKERS: u64 = 20;
 
 const SLUGS: [&str; 5] = ["one", "two", "three", "four", "five"];
@@ -30,7 +31,7 @@ fn tasks(house: &House) -> Vec<(&'static str, String)> {
     (0..50).map(task).collect()
 }
 
-/// So many rows, evenly over the tracks.
+/// This many rows, evenly over the tracks.
 fn load(house: &House, tasks: &[(&str, String)], rows: usize) {
     for n in 0..rows {
         let (slug, task) = &tasks[n % tasks.len()];
@@ -38,7 +39,7 @@ fn load(house: &House, tasks: &[(&str, String)], rows: usize) {
     }
 }
 
-/// Nobody has said that the account is offline, and no agent was taken off the board.
+/// Checks that the account was never offline, and that no agent was removed from the board.
 fn nobody_went_offline(house: &House) {
     assert_ne!(house.account()["runtimeStatus"], "offline");
     let rows = house.board.rows("activities");
@@ -47,8 +48,8 @@ fn nobody_went_offline(house: &House) {
     assert!(house.board.rows("agents").iter().all(|agent| agent["status"] != "offline"));
 }
 
-/// How many messages stand in the threads twice, and how many turns were asked for twice: by the books of the backend
-/// and of the gateway.
+/// How many messages are in the threads twice, and how many turns were sent twice, by the books of the
+/// backend and of the gateway.
 pub(super) fn doubled(house: &House) -> (u64, u64) {
     let mut posts: HashMap<String, u64> = HashMap::new();
     for row in house.board.rows("messages").iter().filter(|row| row["authorType"] == "agent") {
@@ -60,7 +61,7 @@ pub(super) fn doubled(house: &House) -> (u64, u64) {
     (posts, turns)
 }
 
-/// Whether `/health` names another runtime. A process that is leaving does not answer any more.
+/// Whether `/health` names another runtime. A process that is stopping does not answer any more.
 fn says_foreign(address: &str) -> bool {
     let answer = agent().get(format!("http://{address}/health")).call();
     let body = answer.and_then(|mut answer| answer.body_mut().read_to_string()).unwrap_or_default();
@@ -71,9 +72,10 @@ fn is_typing(row: &Value) -> bool {
     row.get("readAt").is_some() && row.get("deliveredAt").is_none() && row.get("deliveryEndedAt").is_none()
 }
 
-/// On one machine the lock tells them apart at once, and the sentence does not lead to two state directories.
+/// On one machine the lock detects the second program at once, and the error does not suggest a second state
+/// directory.
 #[test]
-fn a_second_one_with_the_same_state_directory_is_refused_in_a_sentence() {
+fn a_second_program_with_the_same_state_directory_is_refused() {
     let house = House::new(&["one"], slow);
     let port = house.address().rsplit(':').next().unwrap();
     for port in ["0", port] {
@@ -87,10 +89,10 @@ fn a_second_one_with_the_same_state_directory_is_refused_in_a_sentence() {
     nobody_went_offline(&house);
 }
 
-/// A command has the ledger for a moment. Whoever leaves because of another runtime is not started again, so that is
-/// waited for.
+/// A command holds the ledger for a moment. A program that stops because of another runtime is not restarted,
+/// so the start waits for the ledger.
 #[test]
-fn a_command_that_has_the_ledger_for_a_moment_is_waited_for() {
+fn a_start_waits_for_a_command_that_holds_the_ledger() {
     let mut house = House::new(&["one"], slow);
     house.kill();
     let options = Options::new(AccountId::new(&house.board.account), LedgerSync::Full);
@@ -133,7 +135,7 @@ fn a_late_call_of_a_killed_runtime_does_not_end_the_next_one() {
 }
 
 #[test]
-fn the_second_one_leaves_without_a_turn_and_disturbs_nobody() {
+fn the_second_program_stops_without_a_turn_or_disturbance() {
     let house = House::set(&SLUGS, slow, &[(STAND_BACK, "1000")]);
     let tasks = tasks(&house);
     load(&house, &tasks, 200);
@@ -152,9 +154,9 @@ fn the_second_one_leaves_without_a_turn_and_disturbs_nobody() {
     assert!(std::net::TcpStream::connect(address).is_err(), "it has gone");
 }
 
-/// Whoever is there first never hears of the other one, so this is about two that start at the same instant.
+/// An established program never notices the other one, so this test starts two at the same instant.
 #[test]
-fn of_two_that_start_together_one_stays() {
+fn of_two_programs_started_together_one_stays() {
     let mut house = House::set(&SLUGS, slow, &[("DELIVERY_INTERVAL", "2000"), (STAND_BACK, "4000")]);
     house.kill();
     let tasks = tasks(&house);
@@ -170,7 +172,7 @@ fn of_two_that_start_together_one_stays() {
             (ended, _) => assert!(!ended, "nobody stays"),
         }
         assert!(Instant::now() < until, "both stay");
-        // Where nothing is to be done neither can be seen.
+        // Without rows neither program can be seen.
         std::thread::sleep(Duration::from_millis(500));
         load(&house, &tasks[more % 50..], 1);
         more += 1;
@@ -195,9 +197,10 @@ fn of_two_that_start_together_one_stays() {
     assert!(house.health()["delivery"]["foreignInstance"].is_null());
 }
 
-/// Two that find each other on an empty board see each other with the first rows. Until it is decided `/health` says so.
+/// Two programs on an empty board see each other with the first rows. Until the decision `/health` reports
+/// it.
 #[test]
-fn of_two_that_were_idle_one_stays() {
+fn of_two_idle_programs_one_stays() {
     let mut house = House::set(&SLUGS, slow, &[(STAND_BACK, "2000")]);
     let mut other = house.another();
     let address = other.address();

@@ -10,24 +10,24 @@ use super::over_http::{post, way};
 use super::processes::House;
 use super::status_endpoints::figures;
 
-/// Agents whose turns never end by themselves, but where the message to answer says `SAY`.
+/// Agents whose turns never end by themselves, unless the message to answer contains `SAY`.
 fn endless(prompt: &Prompt) -> Thought {
     if says(prompt) { Thought::say(format!("{} answers.", prompt.agent)) } else { Thought::hang() }
 }
 
-/// Whether the message to answer, and not only the thread before it, says so.
+/// Whether the message to answer contains it, not only the thread before.
 fn says(prompt: &Prompt) -> bool {
     let read = prompt.as_read();
     read.rsplit_once("message to answer>>").is_some_and(|(_, message)| message.contains("SAY"))
 }
 
-/// The dashboard's button.
+/// Presses the dashboard's button.
 fn pause(house: &House, task: &str) {
     assert_eq!(house.board.person("tasks:pauseAgents", json!({"taskId": task})).unwrap()["paused"], true);
     assert_eq!(house.ask("POST", "/nudge", ""), 202);
 }
 
-/// `/stop` in the thread.
+/// Writes `/stop` in the thread.
 fn say_stop(house: &House, task: &str) {
     house.board.pass(1);
     house.board.person_says(task, "/stop");
@@ -43,7 +43,7 @@ fn ended(house: &House, name: &str, count: u64) -> Value {
 }
 
 #[test]
-fn the_turns_on_a_task_end_and_no_others() {
+fn a_stop_ends_the_turns_on_its_task_and_no_others() {
     for stop in [pause, say_stop] {
         let house = House::new(&["ben", "ada", "carl"], endless);
         let task = house.task("in_progress", &["ben"]);
@@ -73,9 +73,9 @@ fn the_turns_on_a_task_end_and_no_others() {
     }
 }
 
-/// A stop is counted under its own name, which is there from the start.
+/// A stop has its own count, which exists from the start.
 #[test]
-fn a_stop_is_counted_under_its_own_name() {
+fn a_stop_has_its_own_count() {
     let house = House::new(&["ben"], endless);
     let count = |house: &House| figures(house).value("delivery_ended_total", &[("outcome", "stopped")]);
     assert_eq!(count(&house), Some(0.0));
@@ -89,7 +89,7 @@ fn a_stop_is_counted_under_its_own_name() {
     assert!(outcomes.contains("stopped") && !outcomes.contains("other"), "{outcomes:?}");
 }
 
-/// A person who asks after the stop is answered; and the stop before it does not count any more.
+/// A question after the stop is answered, and the earlier stop does not count any more.
 #[test]
 fn a_mention_after_the_stop_is_answered() {
     for stop in [pause, say_stop] {
@@ -107,9 +107,10 @@ fn a_mention_after_the_stop_is_answered() {
     }
 }
 
-/// The backend folds `/stop` into the row that the agent is at work on: it ends once, and `/stop` itself starts nobody.
+/// The backend folds `/stop` into the row of the running turn: the turn ends once, and `/stop` itself starts
+/// no agent.
 #[test]
-fn a_stop_that_is_folded_into_the_running_row_ends_it() {
+fn a_stop_folded_into_the_running_row_ends_it() {
     let house = House::new(&["ben"], endless);
     let task = house.task("in_progress", &["ben"]);
     house.mention(&task, "ben", "SAY hello");
@@ -127,9 +128,9 @@ fn a_stop_that_is_folded_into_the_running_row_ends_it() {
     assert_eq!(ends, &json!({"answered": 1, "stopped": 1}), "one named outcome each");
 }
 
-/// The answer has calls and comes at the moment of the stop: they are not made.
+/// The answer has calls and arrives at the moment of the stop: they are not made.
 #[test]
-fn calls_that_come_with_the_stop_are_not_made() {
+fn calls_that_arrive_with_the_stop_are_not_made() {
     let house = House::new(&["ben"], |prompt: &Prompt| {
         if prompt.outputs().next().is_some() {
             return Thought::say("Done.");
@@ -150,9 +151,9 @@ fn calls_that_come_with_the_stop_are_not_made() {
     assert_eq!((house.gateway().posts(), house.said_by("ben", &task).len()), (1, 0));
 }
 
-/// An old gateway ends no run: its late answer is not posted, and the row is not begun again.
+/// An old gateway cannot abort a run: its late answer is not posted, and the row is not begun again.
 #[test]
-fn a_run_that_cannot_be_ended_is_left_alone() {
+fn a_run_that_cannot_be_aborted_is_left_alone() {
     let house = House::played(
         &["ben"],
         |_: &Prompt| Thought::say("too late").after(std::time::Duration::from_secs(3)),
@@ -169,7 +170,7 @@ fn a_run_that_cannot_be_ended_is_left_alone() {
     assert_eq!(house.health()["delivery"]["ended"]["stopped"], 1);
 }
 
-/// The stop comes while the service is down: the next process ends the run that the last one began, and begins nothing.
+/// The stop comes while the service is down: the next process aborts the earlier run, and begins nothing.
 #[test]
 fn a_stop_while_the_service_is_down_counts() {
     for stop in [
@@ -196,8 +197,8 @@ fn a_stop_while_the_service_is_down_counts() {
     }
 }
 
-/// What the agent calls over HTTP after the stop is refused with a sentence, also by the next process; and what it calls
-/// in a later turn is not.
+/// Calls over HTTP after the stop are refused with a sentence, also by the next process. Calls in a later
+/// turn are not.
 #[test]
 fn calls_over_http_after_the_stop_are_refused() {
     let told: Arc<Mutex<HashMap<String, String>>> = Arc::default();
@@ -251,7 +252,7 @@ fn calls_over_http_after_the_stop_are_refused() {
     }
 }
 
-/// Turns that end in the moment of the stop: each is answered or stopped, and has a message or none.
+/// Turns that end in the moment of the stop: each is answered with a message, or stopped without one.
 #[test]
 fn a_turn_that_ends_at_the_same_moment_has_one_outcome() {
     const TASKS: usize = 12;

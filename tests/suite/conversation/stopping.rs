@@ -1,4 +1,4 @@
-//! How the program ends when it is told to, whoever hangs.
+//! The orderly stop of the program, whatever hangs.
 
 #![allow(clippy::print_stdout, reason = "figures for whoever runs the tests with --nocapture")]
 
@@ -15,14 +15,14 @@ use serde_json::Value;
 use super::processes::House;
 use crate::support::program::get;
 
-/// What the program promises, beside the time of the drain.
+/// The promised time in addition to the drain.
 const AFTER_THE_DRAIN: Duration = Duration::from_secs(10);
 
 fn endless(prompt: &Prompt) -> Thought {
     Thought::say(prompt.agent.clone()).after(Duration::from_mins(10))
 }
 
-/// Somebody in the middle who passes everything on until he falls asleep.
+/// A proxy that forwards everything until it stalls.
 struct Relay {
     address: String,
     asleep: Arc<AtomicBool>,
@@ -59,7 +59,7 @@ fn pass_on(mut from: TcpStream, mut to: TcpStream, asleep: &AtomicBool) {
             return;
         }
     }
-    // What one side has ended the other must hear of.
+    // The end of one direction is forwarded to the other side.
     let _ = to.shutdown(std::net::Shutdown::Write);
 }
 
@@ -68,10 +68,10 @@ fn row(house: &House) -> Option<Value> {
     house.board.rows("notifications").into_iter().find(|row| row["recipientType"] == "agent")
 }
 
-/// A turn that is cut off at the end of the drain is called ended at the backend before the account goes offline; the
-/// server answers up to then.
+/// A turn that is cut off at the end of the drain is marked as ended at the backend before the account goes
+/// offline; the server answers until then.
 #[test]
-fn a_turn_that_is_cut_off_says_so_and_nobody_types_any_more() {
+fn a_turn_cut_off_by_the_stop_ends_typing() {
     for stalls in [false, true] {
         let mut house = House::set(&["ben"], endless, &[("DRAIN_TIMEOUT_MS", "700")]);
         if stalls {
@@ -97,14 +97,15 @@ fn a_turn_that_is_cut_off_says_so_and_nobody_types_any_more() {
     }
 }
 
-/// From the signal to the exit it takes the drain and ten seconds at most; and a second signal ends it within one.
+/// From the signal to the exit it takes the drain and ten seconds at most; a second signal ends it within
+/// one.
 #[test]
-fn whoever_hangs_it_ends_in_time() {
+fn the_program_stops_in_time_whatever_hangs() {
     let drain = Duration::from_millis(500);
     for hurry in [false, true] {
         let mut house = House::set(&["ben"], endless, &[("DRAIN_TIMEOUT_MS", "500")]);
         let relay = Relay::to(&house.board.url());
-        // Another life of it, by way of somebody who falls asleep.
+        // The next process connects over the stalling proxy.
         house.kill();
         let mut program = house.another_with(&[("CONVEX_URL", &relay.address)]);
         let address = program.address();
@@ -113,7 +114,7 @@ fn whoever_hangs_it_ends_in_time() {
         house.board.person_says(&task, "@ben, hello");
         house.begun();
         relay.asleep.store(true, Ordering::SeqCst);
-        // Clients that hang: in front of their request, in the middle of it, and with their answer unread.
+        // Clients that hang: before their request, in the middle of it, and with their answer unread.
         let clients: Vec<TcpStream> =
             ["", "GET /health HTTP/1.1\r\nHos", "GET /health HTTP/1.1\r\nHost: x\r\n\r\n"]
                 .iter()

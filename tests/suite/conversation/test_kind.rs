@@ -1,4 +1,4 @@
-//! SIGKILL in the middle of test work: another process goes on, and each message is posted exactly once.
+//! SIGKILL in the middle of test work: another process continues, and each message is posted exactly once.
 //!
 //! `KILL_SEED` repeats a run.
 
@@ -22,7 +22,7 @@ const KILLS: usize = 3;
 const TASKS: usize = 2;
 const WORKS_PER_TASK: usize = 2;
 const MESSAGES: usize = 8;
-/// The longest that a program lives after it has begun to work, in milliseconds.
+/// The longest life of a program after it has begun to work, in milliseconds.
 const LIFE_MS: u64 = 150;
 
 fn says_nothing(_: &Prompt) -> Thought {
@@ -30,7 +30,7 @@ fn says_nothing(_: &Prompt) -> Thought {
 }
 
 #[test]
-fn killed_test_work_goes_on_and_posts_each_message_once() {
+fn killed_test_work_continues_and_posts_each_message_once() {
     let seed = std::env::var("KILL_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or_else(|| {
         u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
     });
@@ -39,7 +39,7 @@ fn killed_test_work_goes_on_and_posts_each_message_once() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("work");
     std::fs::write(&file, "").unwrap();
-    // A disk that is a little slow, so that there is a time between two steps.
+    // A slightly slow disk, so that there is time between two steps.
     let more = [(WORK_FILE, file.to_str().unwrap()), (ledger::SLOW_DISK, "10")];
     let mut house = House::set(&["ben"], says_nothing, &more);
     let tasks: Vec<String> = (0..TASKS).map(|_| house.task("assigned", &["ben"])).collect();
@@ -64,7 +64,7 @@ fn killed_test_work_goes_on_and_posts_each_message_once() {
         read.tales.iter().filter(|tale| tale.closed.is_some()).count() == TASKS * WORKS_PER_TASK
     };
     for _ in 0..KILLS {
-        // What was in doubt after the last kill is settled, and the work has gone on.
+        // The doubt after the last kill is settled, and the work has continued.
         let posted = house.board.rows("messages").len();
         house.until("another message", |_| house.board.rows("messages").len() > posted || over(&house));
         std::thread::sleep(Duration::from_millis(dice.roll(LIFE_MS)));

@@ -1,4 +1,4 @@
-//! What agents are to hear of: it is there after a SIGKILL right behind the answer, and nobody else reads it.
+//! Events for agents: they survive a SIGKILL right after the response, and no other agent can read them.
 
 use std::fs;
 use std::path::Path;
@@ -11,10 +11,10 @@ use super::processes::House;
 use super::status_endpoints::{ask, figures, restart};
 use crate::support::board::agent;
 
-/// What no open endpoint and no log may say.
+/// A text that no open endpoint and no log may contain.
 const CANARY: &str = "c4n4ry-in-an-event";
 
-/// Tells an agent something in this session, as often as it takes; the answer.
+/// Sends an event in this session, repeating while the service is busy; returns the response.
 fn tell(house: &House, endpoint: &str, session: &str, body: &Value) -> Value {
     loop {
         let url = format!("http://{}/agent/{endpoint}", house.address());
@@ -23,7 +23,7 @@ fn tell(house: &House, endpoint: &str, session: &str, body: &Value) -> Value {
         let (status, text) = (answer.status().as_u16(), answer.body_mut().read_to_string().unwrap());
         match status {
             200 => return serde_json::from_str(&text).unwrap(),
-            // It is starting, or there were too many in one second.
+            // It is starting, or there were too many requests in one second.
             429 | 503 => std::thread::yield_now(),
             _ => panic!("{status} {text}"),
         }
@@ -36,7 +36,7 @@ fn waits(house: &House, events: u64) -> Value {
 }
 
 #[test]
-fn an_event_outlives_a_sigkill_behind_its_answer() {
+fn an_event_survives_a_sigkill_after_its_response() {
     let more = [("OPENCLAW_SESSION_MAIN_KEY", "Home"), ("LOG_LEVEL", "debug")];
     let mut house = House::set(&["ben", "ada"], polite, &more);
     house.board.set(json!({"orchestratorAgentId": house.agent("ada")}));
@@ -51,7 +51,7 @@ fn an_event_outlives_a_sigkill_behind_its_answer() {
         (&json!(1), &json!(1), &json!(null))
     );
 
-    // Each of them is written when it is answered, whenever the process dies.
+    // Each event is on disk when it is confirmed, whenever the process dies.
     for number in 2..=21_u64 {
         let told = tell(&house, "event", run, &json!({"text": format!("{CANARY} {number}")}));
         assert_eq!((&told["waiting"], &told["dropped"]), (&json!(number.min(20)), &json!(number > 20)));
@@ -77,7 +77,7 @@ fn an_event_outlives_a_sigkill_behind_its_answer() {
     let asked = page.value("http_requests_total", &[("endpoint", "event"), ("status", "200")]);
     assert!(asked.is_some_and(|asked| asked >= 2.0), "{asked:?}");
 
-    // Whose queue it is, is the configuration's to say; the file is its owner's alone.
+    // The configuration determines the queue; the file is readable by its owner only.
     let path = Path::new(house.state_dir()).join(FILE);
     let kept = fs::read_to_string(&path).unwrap();
     assert!(kept.contains("\"agent:ben:home\"") && kept.contains(CANARY), "{kept}");
@@ -85,7 +85,7 @@ fn an_event_outlives_a_sigkill_behind_its_answer() {
     let said: String = open.map(|path| ask(house.address(), "GET", path, "*/*").body).concat();
     assert!(!said.contains(CANARY) && !said.contains(run), "{said}");
 
-    // Who is gone hears nothing any more.
+    // An agent that was removed gets no more events.
     let args = json!({"agentId": house.agent("ben")});
     house.board.person("agents:remove", args).unwrap();
     house.kill_and_start();
@@ -96,7 +96,7 @@ fn an_event_outlives_a_sigkill_behind_its_answer() {
 }
 
 #[test]
-fn what_is_damaged_or_cannot_be_written_is_told_and_not_fatal() {
+fn a_damaged_or_unwritable_file_is_reported_and_not_fatal() {
     let mut house = House::set(&["ben"], polite, &[]);
     let own = format!("system:agent:ben:{}:v1", house.board.account);
     tell(&house, "wake", &own, &json!({"text": "hello"}));

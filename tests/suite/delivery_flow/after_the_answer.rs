@@ -1,5 +1,5 @@
-//! What goes wrong once the outcome is known: the disk is full when a note is due, and calls behind the answer are refused
-//! or lost.
+//! Failures after the outcome is known: a full disk when a note is due, and calls after the answer that are
+//! refused or lost.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +21,7 @@ use crate::support::work::{job_of, notification_of};
 
 const LOST: (Class, Why) = (Class::Ambiguous, Why::LostAnswer);
 
-/// Delivers until it ends; how, and how often it rested.
+/// Delivers until it ends; returns the outcome, and how often it paused.
 fn to_the_end(office: &Office, job: &mut Job) -> (&'static str, usize) {
     for rests in 0..100 {
         match office.deliver(job) {
@@ -32,7 +32,8 @@ fn to_the_end(office: &Office, job: &mut Job) -> (&'static str, usize) {
     panic!("it never ends")
 }
 
-/// A delivery whose answer can only be found in part, while the disk is full: it is given up, and people are told so.
+/// A delivery whose answer can only be found in part, while the disk is full: it is given up, with a notice
+/// for people.
 fn given_up_on_a_full_disk() -> (Arc<Office>, Job) {
     let office = Arc::new(Office::original());
     let mut job = office.mention("@ben?");
@@ -50,7 +51,7 @@ fn notes(office: &Office) -> usize {
     messages.len()
 }
 
-/// What the next process finds after a crash, with nothing on the disk since it was full.
+/// The state of the next process after a crash, without any note on disk since the disk was full.
 fn crash(office: &Office, job: &Job) -> Job {
     let mut left = office.paper.crash(0).pop().expect("its first step was written");
     left.record.recalled(office.team.board.clock().now());
@@ -61,16 +62,16 @@ fn crash(office: &Office, job: &Job) -> Job {
 }
 
 #[test]
-fn a_full_disk_does_not_suppress_the_note() {
+fn a_full_disk_does_not_suppress_the_notice() {
     let (office, mut job) = given_up_on_a_full_disk();
     assert_eq!(office.deliver(&mut job), "dead");
     assert_eq!(notes(&office), 1);
     assert!(office.is_delivered(&job));
 }
 
-/// The same with a second trouble at each of the calls that follow, and with a crash behind it that forgets the note.
+/// A second failure at each of the following calls, and a crash after it that loses the note.
 #[test]
-fn the_note_is_posted_once_whatever_else_happens_on_a_full_disk() {
+fn the_notice_is_posted_once_despite_further_failures_on_a_full_disk() {
     let away = Fault::Before(Class::Transient, Why::Unreachable);
     for (function, fault) in [
         (POST, Fault::Before(LOST.0, LOST.1)),
@@ -97,9 +98,9 @@ fn the_note_is_posted_once_whatever_else_happens_on_a_full_disk() {
     }
 }
 
-/// Definitely refused is something else: nothing depends on the note.
+/// A definite refusal differs: nothing depends on the note.
 #[test]
-fn a_refused_note_ends_the_delivery() {
+fn a_refused_notice_ends_the_delivery() {
     let (office, mut job) = given_up_on_a_full_disk();
     office.backend.fail(POST, [Fault::Before(Class::Refused, Why::Forbidden)]);
     assert_eq!(office.deliver(&mut job), "dead");
@@ -107,7 +108,7 @@ fn a_refused_note_ends_the_delivery() {
     assert!(office.is_delivered(&job));
 }
 
-/// What may happen to a call, for ever or once.
+/// The failures of a call, permanent or once.
 fn troubles() -> Vec<Vec<Fault>> {
     let for_ever = |class, why| vec![Fault::Before(class, why); 60];
     vec![
@@ -122,9 +123,9 @@ fn troubles() -> Vec<Vec<Fault>> {
     ]
 }
 
-/// Each call behind the answer, and each way in which it can fail: the row is answered, with one message, by one turn.
+/// Each call after the answer, with each of its failures: the row is answered, with one message, by one turn.
 #[test]
-fn what_fails_behind_the_answer_leaves_the_row_answered() {
+fn a_failure_after_the_answer_leaves_the_row_answered() {
     for options in [Options::default(), Options { original: false, redact: true }] {
         for (function, row) in
             [(CONTEXT, "update"), (DELIVERED, "update"), (DELIVERED, "mention"), (ADVANCE, "assignment")]
@@ -136,7 +137,7 @@ fn what_fails_behind_the_answer_leaves_the_row_answered() {
                     "mention" => office.mention("@ben?"),
                     _ => office.update("And now?"),
                 };
-                // The first read of the context is not behind the answer.
+                // The first read of the context is not after the answer.
                 let first = (function == CONTEXT).then_some(Fault::Pass);
                 office.backend.fail(function, first.into_iter().chain(trouble.clone()));
                 office.gateway.says("Yes.");
@@ -153,10 +154,10 @@ fn what_fails_behind_the_answer_leaves_the_row_answered() {
     }
 }
 
-/// The backend goes on to list a row whose mark it refuses. The agent is not asked again, and the mark is tried once more
-/// after a while.
+/// The backend continues to list a row whose mark it refuses. The agent is not asked again, and the mark is
+/// retried after a while.
 #[test]
-fn an_answered_row_that_cannot_be_marked_does_not_begin_anew() {
+fn an_answered_row_that_cannot_be_marked_is_not_restarted() {
     let office = Office::original();
     let row = notification_of(&office.mention("@ben?")).clone();
     office.backend.fail(DELIVERED, [Fault::Before(Class::Refused, Why::Forbidden)]);

@@ -31,9 +31,10 @@ fn a_full_disk_counts_no_turn() {
     assert!(turns[0].message.as_deref().unwrap().contains("try 1]"), "{:?}", turns[0].message);
 }
 
-/// Two absences of the backend in one delivery, with progress between them: the second one begins with a short pause.
+/// Two outages of the backend in one delivery, with progress between them: the second one begins with a short
+/// pause.
 #[test]
-fn an_outage_that_is_over_lengthens_no_later_pause() {
+fn a_past_outage_of_the_backend_lengthens_no_later_pause() {
     let office = Office::new();
     let mut job = office.mention("@ben, the whole story");
     let away = || Fault::Before(convex::Class::Transient, convex::Why::Unreachable);
@@ -47,7 +48,7 @@ fn an_outage_that_is_over_lengthens_no_later_pause() {
     assert!(pauses[7] > Duration::from_secs(200) && pauses[8] <= Duration::from_secs(4), "{pauses:?}");
 }
 
-/// Only the mark was missing, and behind it a later message is found in the row. It needs a turn, and whether one may
+/// Only the mark was missing, and then a later message appears in the row. It needs a turn. Whether one may
 /// begin is the dispatcher's decision: the breaker may be open, or the agent paused.
 #[test]
 fn a_mark_begins_no_turn() {

@@ -1,6 +1,6 @@
-//! Every crash point, and every lost answer: the process dies before and after each call that it makes of anybody, and
-//! another one goes on from what the ledger has; or the call, or its answer, is lost on the way. The oracle is what the
-//! backend and the model have seen, never our own counts.
+//! Every crash point, and every lost answer. The process dies before and after each of its calls, and another
+//! one continues from the ledger; or the call, or its answer, is lost. The oracle is what the backend and the
+//! model have seen, never our own counts.
 
 use std::sync::Arc;
 
@@ -50,7 +50,7 @@ fn looks_and_writes(office: &Office, step: usize) -> Reply {
     }
 }
 
-/// Three rounds with every tool that must not be carried out twice, one of them meant twice.
+/// Three rounds with every tool that must not run twice; one of them is intended twice.
 fn does_everything(office: &Office, step: usize) -> Reply {
     let [other, doomed] = &office.others;
     let twin = ("task_create", json!({"title": "twin", "description": "the same"}));
@@ -90,10 +90,10 @@ struct Kind {
     office: fn(Options) -> Office,
     begins: fn(&Office) -> Job,
     script: Script,
-    /// How many turns it takes at most, and how many messages: of what the model says, or as many notes.
+    /// The most turns it takes, and the most messages: texts of the model, or as many notices.
     turns: usize,
     notes: usize,
-    /// What stands on the board in the end, counted.
+    /// The final state of the board, counted.
     board: fn(&Office) -> Value,
     expected: fn() -> Value,
 }
@@ -106,7 +106,7 @@ fn documents(office: &Office) -> Value {
     json!(office.team.board.rows("documents").len())
 }
 
-/// Everything that [`does_everything`] does, as the backend's books have it.
+/// All effects of [`does_everything`] in the backend's books.
 fn everything(office: &Office) -> Value {
     let board = &office.team.board;
     let [other, doomed] = &office.others;
@@ -211,7 +211,7 @@ fn calls_everything(office: &Office) -> Vec<(&'static str, Value)> {
     ]
 }
 
-/// A delivery whose tools come over HTTP.
+/// A delivery whose tools are called over HTTP.
 const CALLING: Kind = Kind {
     name: "everything over HTTP",
     office: Office::of_the_lead,
@@ -226,7 +226,7 @@ const CALLING: Kind = Kind {
     },
 };
 
-/// What a run came to.
+/// The result of a run.
 struct Run {
     office: Arc<Office>,
     model: Model,
@@ -235,7 +235,7 @@ struct Run {
     calls: usize,
 }
 
-/// What happens to the processes, one after another, and how many of the notes that nobody waited for outlive them.
+/// The crashes of consecutive processes, and how many of the unawaited notes survive each of them.
 struct Story {
     fates: [Option<Fate>; 2],
     survive: usize,
@@ -248,7 +248,7 @@ impl Story {
     }
 }
 
-/// Meets its fates, and goes on in another process whenever it must.
+/// Applies the crashes, and continues in another process whenever one dies.
 fn run((office, begins): (Office, fn(&Office) -> Job), model: Model, story: Story) -> Run {
     let job = begins(&office);
     run_job(Arc::new(office), job, model, story)
@@ -265,12 +265,12 @@ fn run_job(office: Arc<Office>, mut job: Job, model: Model, story: Story) -> Run
         let left =
             paper.crash(story.survive).into_iter().find(|left| left.work.id.as_str() == row.id.as_str());
         let record = left.map(|left| left.record);
-        // What the ledger does not know and the backend no longer lists is nobody's business any more.
+        // Work that the ledger does not know and the backend no longer lists has no owner any more.
         let Some(mut record) = record.or_else(|| (!office.is_delivered(&job)).then(Default::default)) else {
             break;
         };
         record.recalled(office.team.board.clock().now());
-        // The next process has it as it is listed then.
+        // The next process gets the row as it is listed then.
         let now = office.team.board.row("notifications", row.id.as_str());
         row.read_at = serde_json::from_value(now["readAt"].clone()).unwrap();
         job = job_of(&row, record);
@@ -280,7 +280,8 @@ fn run_job(office: Arc<Office>, mut job: Job, model: Model, story: Story) -> Run
 }
 
 impl Run {
-    /// Nothing is lost, nothing is said twice, no tool has done anything twice, and no turn was paid twice.
+    /// Nothing is lost, nothing is posted twice, no tool has had its effect twice, and no turn was paid for
+    /// twice.
     fn is_right(&self, what: &str, kind: &Kind, turns: usize) {
         let (paid, wrong) = self.model.turns();
         assert!(wrong.is_empty() && paid <= turns, "{what}: {paid} turns, {wrong:?}");
@@ -309,24 +310,24 @@ impl Run {
     }
 }
 
-/// How many calls the process makes that nothing happens to.
+/// The number of calls of an undisturbed process.
 fn length(kind: &Kind, options: Options) -> usize {
     let run = run(((kind.office)(options), kind.begins), Model::new(kind.script, None), Story::of(None, 0));
     run.is_right(kind.name, kind, kind.turns);
     run.calls
 }
 
-/// As the backend is hosted, with its defects; and so that it hides its reasons, too.
+/// The hosted backend with its defects; and the same without reasons for refusals.
 const PLAIN: Options = Options { original: true, redact: false };
 const REDACTED: Options = Options { original: true, redact: true };
 
 #[test]
-fn whoever_dies_when_and_whatever_is_lost_everything_happens_once() {
+fn effects_happen_once_at_every_crash_point_and_lost_answer() {
     dies_everywhere(PLAIN);
 }
 
 #[test]
-fn the_same_where_reasons_are_hidden() {
+fn effects_happen_once_at_every_crash_point_without_reasons() {
     dies_everywhere(REDACTED);
 }
 
@@ -353,14 +354,14 @@ fn dies_everywhere(options: Options) {
     assert!(points > 400, "{points} points");
 }
 
-/// The gateway breaks down in the middle of each turn; and then our process, too, at each of its calls.
+/// The gateway fails in the middle of each turn; then our process also dies at each of its calls.
 #[test]
-fn a_gateway_that_breaks_down_in_the_middle_repeats_nothing() {
+fn a_gateway_failure_in_a_turn_repeats_no_effect() {
     breaks_down_everywhere(PLAIN);
 }
 
 #[test]
-fn nor_does_it_where_reasons_are_hidden() {
+fn a_gateway_failure_in_a_turn_repeats_no_effect_without_reasons() {
     breaks_down_everywhere(REDACTED);
 }
 
@@ -377,12 +378,12 @@ fn breaks_down_everywhere(options: Options) {
                         let story = Story::of(Some(fate), 0);
                         let run = run(((kind.office)(options), kind.begins), model(), story);
                         if recovery == Recovery::Itself {
-                            // The agent answers without its tools: what it had not done by then stays undone.
+                            // The agent answers without its tools: the remaining effects do not happen.
                             run.says_it_once(&what, 0);
                             assert!(run.model.turns().1.is_empty(), "{what}");
                             continue;
                         }
-                        // The turn that broke, and what the model does again behind it.
+                        // The broken turn, and the model's repetition after it.
                         run.is_right(&what, kind, kind.turns + 2);
                     }
                 }
@@ -391,10 +392,10 @@ fn breaks_down_everywhere(options: Options) {
     }
 }
 
-/// The same of tools that are called over HTTP: the process dies before and behind each of its calls, those of its
-/// agents' calls among them, or an answer is lost there; and the turn goes on at the gateway, or ends.
+/// The crash points with tools over HTTP. The process dies before and after each of its calls, including
+/// those for its agents, or an answer is lost. The turn continues at the gateway, or ends.
 #[test]
-fn tools_over_http_happen_once_whoever_dies_when() {
+fn tools_over_http_run_once_at_every_crash_point() {
     for options in [PLAIN, REDACTED] {
         for orphan in [Orphan::GoesOn, Orphan::Ends] {
             let model = || Model::new(CALLING.script, None).calling(calls_everything, orphan);
@@ -420,9 +421,9 @@ fn tools_over_http_happen_once_whoever_dies_when() {
     }
 }
 
-/// The gateway breaks down in the middle of such a turn, and our process, too, at each of its calls.
+/// The gateway fails in the middle of such a turn, and our process also dies at each of its calls.
 #[test]
-fn a_turn_with_calls_over_http_that_breaks_in_the_middle_repeats_nothing() {
+fn a_gateway_failure_in_a_turn_with_http_calls_repeats_no_effect() {
     for options in [PLAIN, REDACTED] {
         let broken = Some((1, Recovery::None));
         let model = || Model::new(CALLING.script, broken).calling(calls_everything, Orphan::Ends);
@@ -439,8 +440,8 @@ fn a_turn_with_calls_over_http_that_breaks_in_the_middle_repeats_nothing() {
     }
 }
 
-/// A person stops the work right before each call of the process, and the process may die at each of its calls. The row
-/// ends: with one answer or with none, and no turn is sent and no tool carried out a second time.
+/// A person stops the work right before each call of the process, and the process may die at each of its
+/// calls. The row ends, with one answer or none. No turn is sent twice, and no tool runs twice.
 #[test]
 fn a_stop_at_any_moment_leaves_one_outcome() {
     for kind in [&KINDS[0], &KINDS[2]] {
@@ -472,11 +473,11 @@ fn a_stop_at_any_moment_leaves_one_outcome() {
     }
 }
 
-/// W-1: a message arrives right before each call of the process, and the process may die at each of its calls. The
-/// message is heard, and whatever is answered to it stands in the thread: the backend's own de-duplication swallows
+/// W-1: a message arrives right before each call of the process, and the process may die at each of its
+/// calls. The message is answered, and its answer is in the thread: the backend's de-duplication swallows
 /// nothing (contract D1, D2).
 #[test]
-fn a_message_that_arrives_at_any_moment_is_heard_and_answered() {
+fn a_message_that_arrives_at_any_moment_is_answered() {
     for options in [PLAIN, REDACTED] {
         a_message_arrives_everywhere(options);
     }
@@ -518,10 +519,10 @@ fn a_message_arrives_everywhere(options: Options) {
     }
 }
 
-/// Two blows: one process dies, and so does the next, or it loses an answer. A part of all pairs, spread evenly; a failing
-/// one prints itself.
+/// Two crashes: one process dies, and the next one dies too or loses an answer. An evenly spread part of all
+/// pairs; a failing pair prints itself.
 #[test]
-fn whoever_dies_twice_everything_happens_once() {
+fn effects_happen_once_across_two_crashes() {
     const EVERY: usize = 31;
     let mut pairs = 0;
     for kind in &KINDS {

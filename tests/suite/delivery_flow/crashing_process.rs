@@ -1,4 +1,4 @@
-//! A process that can die, and lose answers, at each of its calls; and a model whose sessions outlive it.
+//! A process that can die, and lose answers, at each of its calls; and a model whose sessions survive it.
 
 use mission_control_runtime::convex::{self, Call, CallError, Convex, Ran};
 use mission_control_runtime::delivery::deliver::deliver;
@@ -33,16 +33,16 @@ use std::time::Duration;
 
 use super::setup::Office;
 
-/// What happens at one call of a process.
+/// The failure at one call of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Blow {
-    /// The process dies before it makes it.
+    /// The process dies before the call.
     DiesBefore,
-    /// The process dies behind it, and has not heard the answer.
+    /// The process dies after the call, without its answer.
     DiesAfter,
-    /// It is done, and its answer is lost.
+    /// The call is executed, and its answer is lost.
     AnswerLost,
-    /// It is not done, and that cannot be told from the one before.
+    /// The call is not executed, which looks like a lost answer.
     CallLost,
 }
 
@@ -50,20 +50,20 @@ impl Blow {
     pub(super) const ALL: [Self; 4] = [Self::DiesBefore, Self::DiesAfter, Self::AnswerLost, Self::CallLost];
 }
 
-/// What happens at which call.
+/// Which failure happens at which call.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fate {
     pub(super) at: usize,
     pub(super) blow: Blow,
 }
 
-/// What others do on the board.
+/// A change that others make on the board.
 pub(super) type Meanwhile = Arc<dyn Fn() + Send + Sync>;
 
-/// The life of one process: everything it does of the outside passes here.
+/// One process: all its calls to the outside pass here.
 pub(super) struct Life {
     fate: Option<Fate>,
-    /// What happens right before which call.
+    /// The change right before which call.
     meanwhile: Option<(usize, Meanwhile)>,
     calls: AtomicUsize,
 }
@@ -83,7 +83,7 @@ impl Life {
         self.fate.filter(deadly).is_some_and(|fate| self.calls() > fate.at)
     }
 
-    /// One call: it is made, unless the process is dead, dies before it, or it gets lost.
+    /// One call: it is made unless the process is dead, dies before it, or the call is lost.
     fn call<T, E>(&self, make: impl FnOnce() -> Result<T, E>, lost: impl FnOnce() -> E) -> Result<T, E> {
         if self.is_over() {
             dies("it is dead");
@@ -110,7 +110,7 @@ impl Life {
     }
 }
 
-/// Without a word in the log: thousands die.
+/// Without a log line: thousands of processes die.
 fn dies(when: &'static str) -> ! {
     std::panic::resume_unwind(Box::new(when))
 }
@@ -131,36 +131,36 @@ impl Convex for MortalBackend {
     }
 }
 
-/// What the gateway does of itself after it has lost a turn in the middle.
+/// What the gateway does by itself after it has lost a turn in the middle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Recovery {
     /// It resumes the turn, and the agent answers without our tools.
     Itself,
-    /// It does nothing: what was said is there, and no answer.
+    /// It does nothing: the input is there, and no answer.
     None,
 }
 
-/// What the model does over HTTP in a turn: endpoints and bodies.
+/// The model's calls over HTTP in a turn: endpoints and bodies.
 pub(super) type Errands = fn(&Office) -> Vec<(&'static str, Value)>;
 
-/// What becomes of a turn whose client has died.
+/// What happens to a turn whose client has died.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Orphan {
-    /// It goes on, and asks again what it was not told.
+    /// It continues, and repeats calls without a result.
     GoesOn,
     /// It ends, and is sent again as a whole.
     Ends,
 }
 
-/// What the model says at which of its steps.
+/// The model's reply at each of its steps.
 pub(super) type Script = fn(&Office, usize) -> Reply;
 
-/// The model: what it says, and what it has been told.
+/// The model: its replies, and the inputs it has received.
 pub(super) struct Model {
     script: Script,
-    /// What it does over HTTP in each of its turns, and what becomes of a turn whose client has died.
+    /// Its calls over HTTP in each of its turns, and what happens to a turn whose client has died.
     errands: Option<(Errands, Orphan)>,
-    /// In which of its turns the gateway breaks down.
+    /// The turn in which the gateway fails.
     breaks: Option<(usize, Recovery)>,
     state: Mutex<Memory>,
 }
@@ -169,13 +169,13 @@ pub(super) struct Model {
 struct Memory {
     step: usize,
     turns: usize,
-    /// By what a turn is known in a history, in the order of their coming, and its reply.
+    /// The identification of each turn in the history, in order, and its reply.
     told: Vec<(String, Option<Reply>)>,
     resuming: HashMap<String, u32>,
     wrong: Vec<String>,
-    /// How many of its errands it knows to be done in the turn that runs.
+    /// How many of its HTTP calls have a result in the present turn.
     errand: usize,
-    /// What was said to people.
+    /// The texts for people.
     said: Vec<String>,
     heard: Vec<String>,
 }
@@ -185,7 +185,7 @@ impl Model {
         Self { script, breaks, errands: None, state: Mutex::default() }
     }
 
-    /// The same, and it calls over HTTP in its turns.
+    /// Adds calls over HTTP in its turns.
     pub(super) fn calling(self, errands: Errands, orphan: Orphan) -> Self {
         Self { errands: Some((errands, orphan)), ..self }
     }
@@ -194,17 +194,17 @@ impl Model {
         self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// What it has said to people, in order.
+    /// Its texts for people, in order.
     pub(super) fn said(&self) -> Vec<String> {
         self.state().said.clone()
     }
 
-    /// What it was told in turns that it has answered.
+    /// The inputs of the turns that it has answered.
     pub(super) fn heard(&self) -> String {
         self.state().heard.concat()
     }
 
-    /// Turns that were paid for, and what should not have happened.
+    /// The number of paid turns, and what should not have happened.
     pub(super) fn turns(&self) -> (usize, Vec<String>) {
         let state = self.state();
         (state.turns, state.wrong.clone())
@@ -221,7 +221,7 @@ impl Model {
         let before = state.told.iter().rev().find(|(told, _)| *told == key).map(|(_, reply)| reply.is_some());
         match before {
             Some(true) => state.wrong.push(format!("{key} was answered and is sent again")),
-            // What was interrupted is begun again: the model repeats its last calls, under other ids.
+            // An interrupted turn is begun again: the model repeats its last calls, under other ids.
             Some(false) => state.step = state.step.saturating_sub(1),
             None => {}
         }
@@ -252,7 +252,7 @@ impl Model {
         Ok(reply)
     }
 
-    /// Goes on with its errands, as stubborn as a good agent.
+    /// Continues with its HTTP calls, repeating them as a good agent does.
     fn run_errands(&self, errands: &[(&'static str, Value)], phone: &Phone<'_>) {
         loop {
             let at = self.state().errand;
@@ -267,7 +267,7 @@ impl Model {
         }
     }
 
-    /// A turn whose client has died in the middle goes on, or ends with it.
+    /// A turn whose client has died in the middle continues, or ends with it.
     fn recover_orphan(&self, office: &Office, key: &str, phone: &Phone<'_>) -> Option<Recovered> {
         let (errands, orphan) = self.errands.filter(|_| self.breaks.is_none())?;
         let is_open = |(told, reply): &(String, Option<Reply>)| told == key && reply.is_none();
@@ -307,7 +307,7 @@ impl Model {
                     let why = Waiting::Resuming;
                     return Recovered::Running(Running { again_in: Duration::ZERO, why, last: Some(3) });
                 }
-                // The first step in which it only speaks: its tools are gone.
+                // The first step with text only: its tools are gone.
                 let steps = (state.step..).map(|step| (self.script)(office, step));
                 let reply = steps.into_iter().find(|reply| reply.calls.is_empty()).unwrap();
                 if *state.resuming.get(key).unwrap() == 3 {
@@ -326,7 +326,7 @@ fn lost() -> GatewayError {
 
 struct MortalGateway<'a>(Arc<Life>, &'a Model, &'a Office, &'a AgentApi);
 
-/// How an agent reaches the process that lives now, in one of its sessions.
+/// The connection of an agent to the present process, in one of its sessions.
 struct Phone<'a>(&'a AgentApi, &'a SessionKey);
 
 impl Phone<'_> {
@@ -387,7 +387,7 @@ impl Journal for MortalJournal {
     }
 }
 
-/// One process works on the job until it is over; whether it comes that far before it dies.
+/// One process works on the job. Returns whether the delivery ended before the process died.
 pub(super) fn live(
     office: &Arc<Office>,
     model: &Model,

@@ -1,4 +1,4 @@
-//! What was given up and begins again because a person wants it, and what a program of form 1 has left.
+//! Given-up deliveries that a person restarts, and records of a program of form 1.
 
 use mission_control_runtime::convex;
 use mission_control_runtime::delivery::from_form_1;
@@ -9,7 +9,7 @@ use super::setup::Office;
 use super::{CONTEXT, DELIVERED, POST};
 use crate::support::direct::Fault;
 
-/// Messages without the automatic note: their first characters, and whether they carry the row's id.
+/// Messages without the automatic notice: their first characters, and whether they carry the row's id.
 fn said(office: &Office) -> Vec<(String, bool)> {
     let messages = office.messages_of_ben().into_iter();
     let text = |message: &Value| message["content"].as_str().unwrap().to_owned();
@@ -19,9 +19,9 @@ fn said(office: &Office) -> Vec<(String, bool)> {
         .collect()
 }
 
-/// Wherever the posting of a long answer ended, the rest is posted, in order, and nobody is asked again.
+/// Wherever the posting of a long answer ended, the rest is posted, in order, without another turn.
 #[test]
-fn an_answer_that_is_there_is_posted_without_asking_again() {
+fn an_existing_answer_is_posted_without_another_turn() {
     let refused = || Fault::Before(convex::Class::Refused, convex::Why::Forbidden);
     for missing in 0..3 {
         let office = Office::new();
@@ -42,10 +42,10 @@ fn an_answer_that_is_there_is_posted_without_asking_again() {
     }
 }
 
-/// Where there is no answer the agent is asked again, although the backend has the row as settled; what its tools have
-/// done is not done again, and it is told.
+/// Without an answer the agent is asked again, although the backend has the row as settled. The effects of
+/// its tools are not repeated, and the agent is informed.
 #[test]
-fn without_an_answer_the_agent_is_asked_again_and_nothing_is_done_twice() {
+fn without_an_answer_the_agent_is_asked_again_and_no_effect_is_repeated() {
     let office = Office::new();
     let mut job = office.mention("@ben, please");
     office
@@ -67,9 +67,9 @@ fn without_an_answer_the_agent_is_asked_again_and_nothing_is_done_twice() {
     assert_eq!((office.team.board.rows("documents").len(), said(&office).len()), (documents, 1));
 }
 
-/// What only lacked its mark is only marked.
+/// A delivery that only lacked its mark is only marked.
 #[test]
-fn what_could_not_be_marked_is_only_marked() {
+fn a_delivery_without_its_mark_is_only_marked() {
     let office = Office::new();
     let mut job = office.mention("@ben?");
     office.backend.fail(DELIVERED, [Fault::Before(convex::Class::Refused, convex::Why::Forbidden)]);
@@ -84,10 +84,10 @@ fn what_could_not_be_marked_is_only_marked() {
     assert_eq!((said(&office).len(), office.gateway.take_seen().len()), (1, 1));
 }
 
-/// A delivery that a program of form 1 has left goes on at its last step, whatever that was: no step is done twice, and
-/// results go to the session and the agent that called.
+/// A delivery that a program of form 1 has left continues at its last step. No step is repeated, and results
+/// go to the session and the agent that called.
 #[test]
-fn what_a_program_of_form_1_has_left_is_brought_to_its_end() {
+fn a_delivery_left_by_form_1_is_completed() {
     let (session, heard) = ("task:old:agent:ben-before:acc:v1", json!([null, 1]));
     let call = json!({"call_id": "c1", "output": "{}"});
     let rows = [

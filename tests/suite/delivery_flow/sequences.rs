@@ -1,4 +1,4 @@
-//! Sequences in which something was once lost, or done twice: each of them goes through several steps, or several rooms.
+//! Sequences in which an effect was once lost or repeated. Each has several steps, or several sessions.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,7 +54,7 @@ fn a_reopened_row_is_not_taken_for_gone() {
 }
 
 #[test]
-fn a_call_that_was_made_again_has_its_own_grace() {
+fn a_repeated_call_has_its_own_grace_period() {
     let office = Office::of_the_lead(Options { original: true, ..Options::default() });
     let mut job = office.mention("@lead, make a task");
     let lost = || Fault::Before(convex::Class::Ambiguous, convex::Why::LostAnswer);
@@ -69,14 +69,14 @@ fn a_call_that_was_made_again_has_its_own_grace() {
         Outcome::Closed(end) => panic!("{end:?}"),
     }
     assert_eq!(office.backend.args_of("createTaskFromAgent").len(), 2);
-    // The second one may be on its way: it was made three seconds ago.
+    // The second call may be on its way: it was made three seconds ago.
     office.team.board.pass(3_000);
     office.deliver(&mut job);
     assert_eq!(office.backend.args_of("createTaskFromAgent").len(), 2);
 }
 
 #[test]
-fn an_answer_behind_one_that_was_half_posted_is_not_swallowed() {
+fn an_answer_after_a_half_posted_one_is_not_swallowed() {
     let office = Arc::new(Office::original());
     let mut job = office.update("first");
     let part = |n: u32| format!("{n}{}", "x".repeat(60_000));
@@ -96,7 +96,7 @@ fn an_answer_behind_one_that_was_half_posted_is_not_swallowed() {
 }
 
 #[test]
-fn what_is_not_known_is_not_done_again_when_the_turn_is_sent_again() {
+fn an_unknown_outcome_is_not_repeated_when_the_turn_is_sent_again() {
     let office = Arc::new(Office::original());
     let mut job = office.mention("@ben, write it down");
     let paper = json!({"title": "one", "content": "…", "type": "note"}).to_string();
@@ -118,7 +118,7 @@ fn what_is_not_known_is_not_done_again_when_the_turn_is_sent_again() {
 }
 
 #[test]
-fn what_is_dead_and_cannot_be_marked_does_not_begin_anew_after_an_hour() {
+fn a_dead_row_that_cannot_be_marked_is_not_restarted_after_an_hour() {
     let office = Office::original();
     let row = notification_of(&office.mention("@ben?")).clone();
     let mut now = Millis(1_000_000);
@@ -150,7 +150,7 @@ fn what_is_dead_and_cannot_be_marked_does_not_begin_anew_after_an_hour() {
 }
 
 #[test]
-fn results_go_back_to_the_session_that_called() {
+fn results_return_to_the_session_that_called() {
     let office = Office::original();
     let mut job = office.mention("@ben?");
     office.gateway.calls(&[("get_agent_skills", "{}")]).fails(Class::Closed, Why::Unreachable);
@@ -173,7 +173,7 @@ fn a_full_disk_repeats_no_effect() {
     office.gateway.calls(&[("document_upsert", &paper)]).says("Done.");
     assert_eq!(office.deliver(&mut job), "again");
     assert!(office.gateway.take_seen().is_empty() && job.record.sent.is_none(), "not even a turn is sent");
-    // The process dies, and the next one has what the disk has.
+    // The process dies, and the next one has what is on disk.
     assert!(office.paper.crash(0).is_empty());
     let now = office.team.board.row("notifications", row.id.as_str());
     let row = Notification { read_at: serde_json::from_value(now["readAt"].clone()).unwrap(), ..row };
@@ -183,7 +183,7 @@ fn a_full_disk_repeats_no_effect() {
     assert_eq!(office.team.board.rows("documents").len(), 1);
 }
 
-/// The disk fills up in the middle: a call that changes the board waits until it can be noted.
+/// The disk fills up in the middle: a call that changes the board waits until it can be recorded.
 #[test]
 fn a_disk_that_fills_up_in_the_middle_repeats_no_effect() {
     let office = Arc::new(Office::original());
@@ -201,9 +201,10 @@ fn a_disk_that_fills_up_in_the_middle_repeats_no_effect() {
     assert_eq!((office.team.board.rows("documents").len(), office.gateway.take_seen().len()), (1, 2));
 }
 
-/// Openclaw-gateway §7: after a refused key the gateway fails every turn of that agent inside; that is no fault of its rows.
+/// Openclaw-gateway §7: after a refused key the gateway fails every turn of that agent internally; its rows
+/// are not to blame.
 #[test]
-fn while_an_agents_key_cools_down_its_rows_are_not_blamed() {
+fn rows_are_not_blamed_while_their_agents_key_cools_down() {
     let office = Office::original();
     let (mut first, mut other) = (office.mention("@ben?"), office.assignment());
     office.gateway.fails(Class::Transient, Why::ProviderRefused);

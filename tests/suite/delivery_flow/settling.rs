@@ -1,4 +1,5 @@
-//! A turn whose answer was lost: what is looked for, what is adopted, and when it is sent again (openclaw-gateway §11.8).
+//! A turn whose answer was lost: what is looked for, what is adopted, and when it is sent again
+//! (openclaw-gateway §11.8).
 
 use std::time::Duration;
 
@@ -24,7 +25,7 @@ fn goes_on(last: u64) -> Recovered {
     Recovered::Running(Running { again_in, why: Waiting::GoesOn, last: Some(last) })
 }
 
-/// Somebody was mentioned, the turn was sent, and its answer was lost.
+/// An agent was mentioned, the turn was sent, and its answer was lost.
 fn lost() -> (Office, Job) {
     let office = Office::new();
     let mut job = office.mention("@ben?");
@@ -37,9 +38,9 @@ fn lost() -> (Office, Job) {
     (office, job)
 }
 
-/// An answer is adopted as if it had come on the usual way, and the agent is not asked again.
+/// A found answer is adopted like one that arrived normally, without another turn.
 #[test]
-fn what_is_found_is_adopted() {
+fn a_found_answer_is_adopted() {
     for found in [Recovered::Answered(says("Yes.")), Recovered::Elsewhere(says("Yes."))] {
         let (office, mut job) = lost();
         office.gateway.recovers(found);
@@ -57,14 +58,14 @@ fn what_is_found_is_adopted() {
 }
 
 #[test]
-fn calls_that_are_found_are_made_once() {
+fn found_calls_are_made_once() {
     let (office, mut job) = lost();
     let create = json!({"title": "Notes", "content": "…", "type": "note"}).to_string();
     let call = ToolCall { call_id: "m1".to_owned(), name: "document_upsert".to_owned(), arguments: create };
     office.gateway.recovers(Recovered::Calls(Reply { calls: vec![call], ..Reply::default() }));
     office.gateway.fails(Class::Lost, Why::LostAnswer);
     assert_eq!(office.deliver(&mut job), "again");
-    // The turn with the results is lost, too: it is found by them, and the tool is not run again.
+    // The turn with the results is lost too: the results identify it, and the tool does not run again.
     office.gateway.recovers(Recovered::Answered(says("Written.")));
     assert_eq!(office.deliver(&mut job), "answered");
     let turns = office.gateway.take_seen();
@@ -75,9 +76,9 @@ fn calls_that_are_found_are_made_once() {
     assert_eq!(office.last_message()["content"], "Written.");
 }
 
-/// A run that goes on is waited for, and that is no failure, however long it takes.
+/// An active run is awaited, which is no failure, whatever its duration.
 #[test]
-fn a_run_that_goes_on_is_waited_for() {
+fn an_active_run_is_awaited() {
     let (office, mut job) = lost();
     for last in 0..100 {
         office.gateway.recovers(goes_on(last));
@@ -104,9 +105,9 @@ fn a_run_that_goes_on_is_waited_for() {
     assert!(!looked[0].again && looked[1].again);
 }
 
-/// What the gateway has not taken, the agent was not asked: people who count are told so.
+/// A turn that the gateway did not accept is not counted as one.
 #[test]
-fn what_nobody_took_was_not_asked() {
+fn a_turn_the_gateway_did_not_accept_is_not_counted() {
     let office = Office::new();
     let mut job = office.mention("@ben?");
     office.gateway.fails(Class::Closed, Why::Unreachable);
@@ -117,10 +118,10 @@ fn what_nobody_took_was_not_asked() {
     assert_eq!((job.record.tries, job.record.asked()), (2, 1));
 }
 
-/// A gateway that runs for less time than the turn is old was restarted: so a wall clock that is set forward meanwhile
-/// must not make the turn older.
+/// A gateway with an uptime shorter than the turn's age was restarted. A wall clock that is set forward must
+/// not make the turn older.
 #[test]
-fn a_clock_that_is_set_makes_no_turn_older() {
+fn a_changed_clock_makes_no_turn_older() {
     let (office, mut job) = lost();
     let sent = job.record.sent.as_mut().unwrap();
     sent.at = sent.at - Duration::from_hours(1);
@@ -129,7 +130,7 @@ fn a_clock_that_is_set_makes_no_turn_older() {
     assert!(office.gateway.take_looked()[0].age < Duration::from_mins(30));
 }
 
-/// It has been quiet for longer than anybody waits.
+/// No sign of life for longer than the limit.
 fn quiet(job: &mut Job) {
     let sent = job.record.sent.as_mut().unwrap();
     let long_ago = sent.at - Duration::from_mins(20);
@@ -137,7 +138,8 @@ fn quiet(job: &mut Job) {
     sent.grown = Some((7, long_ago));
 }
 
-/// §11.7: without a sign of life it is stuck, which people are told, and where nobody can end it in the end given up.
+/// §11.7: without a sign of life the run is stuck, which people can see. If it cannot be aborted, the row is
+/// given up in the end.
 #[test]
 fn a_run_without_a_sign_of_life_is_stuck() {
     let (office, mut job) = lost();
@@ -164,9 +166,9 @@ fn a_run_without_a_sign_of_life_is_stuck() {
     assert_eq!(office.gateway.take_seen().len(), 1);
 }
 
-/// §11.7: a stuck run is ended before the turn is sent again, with a word about it; a second time there is none.
+/// §11.7: a stuck run is aborted before the turn is sent again, with a remark; there is no second repetition.
 #[test]
-fn a_stuck_run_is_ended_and_the_turn_is_sent_once_more() {
+fn a_stuck_run_is_aborted_and_the_turn_is_sent_once_more() {
     for ended in [true, false] {
         let (office, mut job) = lost();
         quiet(&mut job);
@@ -195,7 +197,7 @@ fn a_stuck_run_is_ended_and_the_turn_is_sent_once_more() {
     }
 }
 
-/// What it answers in the moment of its end is taken; a gateway that is away at that moment is waited for.
+/// An answer at the moment of the abort is adopted; a gateway that is unavailable at that moment is awaited.
 #[test]
 fn a_stuck_run_may_answer_at_the_last_moment() {
     let (office, mut job) = lost();
@@ -204,7 +206,8 @@ fn a_stuck_run_may_answer_at_the_last_moment() {
     office.gateway.ends(Err(GatewayError::new(Class::Closed, Why::Unreachable, None)));
     assert_eq!(office.deliver(&mut job), "again");
     assert!(job.record.sent.is_some() && job.record.own_failures() == 0 && job.record.parted.is_none());
-    // It was ended, and then the gateway was away: the same attempt again is no second time.
+    // The run was aborted, and then the gateway was unavailable: continuing the same attempt is no second
+    // abort.
     office.gateway.recovers(goes_on(7)).ends(Ok(true)).is_away();
     assert_eq!(office.deliver(&mut job), "again");
     office.gateway.recovers(goes_on(7)).ends(Ok(false)).recovers(Recovered::Answered(says("There.")));
@@ -215,9 +218,9 @@ fn a_stuck_run_may_answer_at_the_last_moment() {
     );
 }
 
-/// A turn that the gateway resumed is ended under whatever name it runs. What is only not to be read is not ended.
+/// A turn that the gateway resumed is aborted under any id. A run that only cannot be read is not aborted.
 #[test]
-fn only_what_runs_is_ended() {
+fn only_an_active_run_is_aborted() {
     let stands = |why| {
         let again_in = Duration::from_secs(5);
         Recovered::Running(Running { again_in, why, last: Some(7) })
@@ -244,9 +247,9 @@ fn only_what_runs_is_ended() {
     assert!(job.record.sent.is_some() && office.gateway.take_ended().is_empty());
 }
 
-/// Only what is nowhere to be found is sent again; with a word about it if the agent may have seen it.
+/// Only a turn without any trace is sent again; with a remark if the agent may have seen it.
 #[test]
-fn what_is_absent_is_sent_again() {
+fn an_absent_turn_is_sent_again() {
     for marker_seen in [true, false] {
         let (office, mut job) = lost();
         office.gateway.recovers(Recovered::Absent { marker_seen });
@@ -278,22 +281,22 @@ fn what_is_absent_is_sent_again() {
     }
     assert_eq!(office.gateway.take_seen().len(), 1 + LOST_MAX as usize);
 
-    // Meanwhile the agent need not hear of it any more.
+    // Meanwhile the row no longer concerns the agent.
     let (office, mut job) = lost();
     office.gateway.recovers(Recovered::Absent { marker_seen: false });
     assert_eq!(office.deliver(&mut job), "again");
     office.team.board.edit("tasks", &office.task, json!({"status": "archived"}));
     assert_eq!(office.deliver(&mut job), "skipped");
-    // But what it has answered is not thrown away.
+    // But an existing answer is not discarded.
     let (office, mut job) = lost();
     office.gateway.recovers(Recovered::Answered(says("Yes.")));
     office.team.board.edit("tasks", &office.task, json!({"status": "archived"}));
     assert_eq!(office.deliver(&mut job), "answered");
 }
 
-/// What the gateway says of a failed run decides, and what nobody can tell is never repeated.
+/// The gateway's report about a failed run decides, and an unknown outcome is never repeated.
 #[test]
-fn every_other_verdict_has_its_end() {
+fn every_other_verdict_has_its_outcome() {
     for marker_seen in [true, false] {
         let (office, mut job) = lost();
         office.gateway.recovers(Recovered::Failed { why: Why::Internal, marker_seen });
@@ -327,7 +330,7 @@ fn every_other_verdict_has_its_end() {
         assert!(office.is_delivered(&job));
     }
 
-    // `internal error` is the gateway's own word; all else is about the way between us.
+    // `internal error` is the gateway's own report; all else concerns the connection.
     let office = Office::new();
     let mut job = office.mention("@ben?");
     office.gateway.fails(Class::Lost, Why::Internal);
@@ -337,9 +340,10 @@ fn every_other_verdict_has_its_end() {
     assert!(office.gateway.take_looked()[0].failed);
 }
 
-/// Whoever finds the note of a turn that was sent in another life settles it first; the note outlives a file.
+/// A process that finds the note of a turn sent by an earlier process settles it first; the note survives
+/// storage.
 #[test]
-fn a_note_of_another_life_is_settled_first() {
+fn a_note_of_an_earlier_process_is_settled_first() {
     let office = Office::new();
     let mut job = office.mention("@ben?");
     let sent = Sent {

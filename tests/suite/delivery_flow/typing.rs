@@ -1,5 +1,5 @@
-//! "Typing" is what the board shows of a row that is read and neither delivered nor ended. However an attempt comes out,
-//! nobody types behind it; and while the agent is at work somebody does.
+//! The board shows "typing" for a row that is read and neither delivered nor ended. After any outcome of an
+//! attempt no typing is shown; while the agent works it is.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -38,7 +38,7 @@ fn refused() -> Fault {
     Fault::Before(convex::Class::Refused, convex::Why::Forbidden)
 }
 
-/// What is tried, how it comes out at last, how often it is tried for that, and what prepares it.
+/// The case, its last outcome, the number of attempts, and its preparation.
 type Row = (&'static str, &'static str, u32, fn(&Office) -> Job);
 
 const ROWS: [Row; 19] = [
@@ -141,7 +141,7 @@ const ROWS: [Row; 19] = [
 ];
 
 #[test]
-fn nobody_types_behind_any_end() {
+fn no_typing_is_shown_after_any_outcome() {
     for (what, end, times, prepare) in ROWS {
         let office = Office::new();
         let mut job = prepare(&office);
@@ -156,7 +156,7 @@ fn nobody_types_behind_any_end() {
 }
 
 #[test]
-fn somebody_types_while_the_agent_is_at_work() {
+fn typing_is_shown_while_the_agent_works() {
     let office = Office::new();
     let mut job = office.mention("@ben?");
     let (engine, seen) = (office.team.board.engine.clone(), Arc::<AtomicBool>::default());
@@ -170,10 +170,10 @@ fn somebody_types_while_the_agent_is_at_work() {
     assert!(!office.backend.take_names().contains(&ENDED.to_owned()), "what is delivered needs no end");
 }
 
-/// A row that another runtime has begun since it was listed is left alone: nothing is said to the agent, and its marks
-/// stay as they are. Once it is listed with them it is ours, if it is still there.
+/// A row that another runtime has begun since it was listed is left alone: no turn is sent, and its marks
+/// stay. Once it is listed with them it is ours, if it is still there.
 #[test]
-fn a_row_that_somebody_else_has_begun_is_left_to_them() {
+fn a_row_begun_by_another_runtime_is_left_alone() {
     let rows = [
         (json!({"readAt": 20.0}), "again"),
         (json!({"readAt": 20.0, "deliveryEndedAt": 30.0}), "again"),
@@ -202,9 +202,10 @@ fn a_row_that_somebody_else_has_begun_is_left_to_them() {
     }
 }
 
-/// A turn that was cut off here and was settled by somebody else meanwhile is over: its answer is posted by nobody.
+/// A turn that was cut off here and whose row was settled elsewhere meanwhile has ended: its answer is not
+/// posted.
 #[test]
-fn what_somebody_else_has_settled_is_over() {
+fn a_row_settled_elsewhere_has_ended() {
     let office = Office::new();
     let mut job = office.mention("@ben?");
     office.gateway.fails(Class::Lost, Why::Stopped);

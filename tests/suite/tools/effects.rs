@@ -1,4 +1,4 @@
-//! What comes of a call on an embedded Mission Control, over HTTP.
+//! The effects of calls on an embedded Mission Control, over HTTP.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use super::call;
 use crate::support::seeds::texts;
 use crate::support::team::{Team, gone};
 
-/// A board with a team, and the way of the runtime to it.
+/// A board with a team, and the runtime's connection to it.
 pub(super) struct House {
     pub(super) team: Team,
     mission: Mission,
@@ -52,7 +52,7 @@ impl House {
         self.mission.ask(&LoadTask { agent_id, task_id, message_limit: None }).unwrap().task
     }
 
-    /// An agent calls a tool in a conversation about a task; the object it gets.
+    /// An agent calls a tool in a conversation about a task; returns the result object.
     pub(super) fn call(&self, agent: &str, task: Option<&str>, tool: &str, args: &Value) -> (Ran, Value) {
         let task = task.map(|id| self.task(id));
         let agent = AgentId::new(agent);
@@ -65,7 +65,7 @@ impl House {
             may_close: now.may_close(&agent),
         };
         let refresh = || Some(Arc::new(self.roster()));
-        // As it was in the beginning: whoever came since is found by asking anew.
+        // The roster as it was at the start: agents added since are found by reading again.
         let hands = ToolBackend { mission: &self.mission, roster: &self.agents, refresh: &refresh };
         let ran = run(&call(tool, &args.to_string()), &caller, &offer(&caller), &hands);
         let output: Value = serde_json::from_str(&ran.output).unwrap();
@@ -73,14 +73,14 @@ impl House {
         (ran, output)
     }
 
-    /// The same, where it should go well.
+    /// A call that must succeed.
     fn done(&self, agent: &str, task: Option<&str>, tool: &str, args: &Value) -> Value {
         let (ran, output) = self.call(agent, task, tool, args);
         assert!(ran.ok, "{tool} {args}: {output}");
         output
     }
 
-    /// The same, where it should not.
+    /// A call that must fail.
     pub(super) fn refused(
         &self,
         agent: &str,
@@ -100,12 +100,12 @@ impl House {
 }
 
 #[test]
-fn a_task_goes_its_way_and_is_closed_by_whoever_may() {
+fn a_task_moves_on_and_is_closed_by_an_agent_with_the_right() {
     let house = House::new();
     let (lead, ada) = (house.team.lead.as_str(), house.team.ada.as_str());
     let task = house.team.task("assigned", &[ada]);
     let here = Some(task.as_str());
-    // Steps in between are taken for it.
+    // Intermediate steps are taken automatically.
     let moved = house.done(ada, here, "task_status", &json!({"taskId": task, "status": "review"}));
     assert_eq!(moved["message"], "The task is now review");
     assert_eq!(house.row(&task)["status"], "review");
@@ -125,7 +125,7 @@ fn a_task_goes_its_way_and_is_closed_by_whoever_may() {
     house.team.flag(lead, "canMarkDone", true);
     house.done(lead, here, "task_status", &done);
     assert_eq!(house.row(&task)["status"], "done");
-    // From there no agent brings it back.
+    // No agent can return the task from there.
     let (kind, words) = house.refused(ada, here, "task_status", &json!({"status": "in_progress"}));
     assert_eq!(
         (kind, words.as_str()),
@@ -133,7 +133,7 @@ fn a_task_goes_its_way_and_is_closed_by_whoever_may() {
     );
 }
 
-/// Where there is a quality agent, it closes, and the orchestrator does not.
+/// If there is a quality agent, it closes tasks, and the orchestrator does not.
 #[test]
 fn a_quality_agent_closes_where_there_is_one() {
     let house = House::new();
@@ -149,13 +149,13 @@ fn a_quality_agent_closes_where_there_is_one() {
 }
 
 #[test]
-fn an_earlier_call_of_the_turn_counts() {
+fn a_call_sees_the_effect_of_an_earlier_call() {
     let house = House::new();
     let lead = house.team.lead.as_str();
     house.team.flag(lead, "canMarkDone", true);
     let here = house.team.task("review", &[lead]);
     let other = house.team.task("in_progress", &[lead]);
-    // In review when the turn began, and another one that is not: each is held against itself.
+    // One task was in review when the turn began, another was not: each is checked by its own state.
     let (_, words) =
         house.refused(lead, Some(&here), "task_status", &json!({"taskId": other, "status": "done"}));
     assert!(
@@ -167,7 +167,7 @@ fn an_earlier_call_of_the_turn_counts() {
 }
 
 #[test]
-fn the_orchestrator_hands_work_out_and_keeps_none() {
+fn the_orchestrator_assigns_work_and_keeps_none() {
     let house = House::new();
     let (lead, ada, ben) = (house.team.lead.as_str(), house.team.ada.as_str(), house.team.ben.as_str());
     let args =
@@ -178,24 +178,24 @@ fn the_orchestrator_hands_work_out_and_keeps_none() {
     assert_eq!(texts(&house.row(task)["assignedAgentIds"]), [ada]);
     assert_eq!(house.team.board.told(ada), ["assignment: Lead assigned you"]);
     assert!(house.team.board.told(lead).is_empty());
-    // One without agents stays in the inbox.
+    // A task without agents stays in the inbox.
     let created = house.done(lead, None, "task_create", &json!({"title": "Later", "status": "assigned"}));
     let later = created["taskId"].as_str().unwrap();
     assert_eq!(house.row(later)["status"], "inbox");
-    // A worker that begins a task is on it.
+    // An agent that creates a task in progress is assigned to it.
     house.team.flag(ben, "canCreateTasks", true);
     let created = house.done(ben, None, "task_create", &json!({"title": "Mine", "status": "in_progress"}));
     assert_eq!(texts(&house.row(created["taskId"].as_str().unwrap())["assignedAgentIds"]), [ben]);
-    // Somebody who was hired since the roster was read.
+    // An agent that was added after the roster was read.
     let cleo = house.team.board.agent("cleo", "Cleo", "Engineer", json!({}));
     house.done(lead, None, "task_assign", &json!({"taskId": later, "assigneeSlugs": ["cleo"]}));
     assert_eq!(house.row(later)["status"], "in_progress");
     assert_eq!(house.team.board.told(&cleo), ["assignment: Lead assigned you"]);
 }
 
-/// D14, as the backend really tells them.
+/// D14, with the real backend's notifications.
 #[test]
-fn agents_whom_the_orchestrator_adds_by_an_update_are_told() {
+fn agents_added_by_an_update_are_notified() {
     let house = House::new();
     let (lead, ada, ben) = (house.team.lead.as_str(), house.team.ada.as_str(), house.team.ben.as_str());
     let task = house.team.task("in_progress", &[ada]);
@@ -208,7 +208,7 @@ fn agents_whom_the_orchestrator_adds_by_an_update_are_told() {
 }
 
 #[test]
-fn others_are_asked_once_and_the_agent_hears_so() {
+fn a_repeated_request_for_a_response_is_reported() {
     let house = House::new();
     let (ada, ben) = (house.team.ada.as_str(), house.team.ben.as_str());
     let task = house.team.task("in_progress", &[ada]);
@@ -225,7 +225,7 @@ fn others_are_asked_once_and_the_agent_hears_so() {
 }
 
 #[test]
-fn documents_are_written_and_stay_with_their_task() {
+fn an_updated_document_keeps_its_task() {
     let house = House::new();
     let ben = house.team.ben.as_str();
     let task = house.team.task("in_progress", &[ben]);
@@ -286,7 +286,7 @@ fn tasks_are_read_searched_archived_and_linked() {
     assert_eq!(house.row(&task)["status"], "archived");
     let (kind, words) = house.refused(lead, None, "task_get", &json!({"taskId": gone(&task)}));
     assert_eq!((kind, words.as_str()), (ToolErrorKind::NotFound, "Not found: Task does not exist"));
-    // An id that somebody made up.
+    // An invented id.
     let (kind, words) = house.refused(lead, None, "task_load", &json!({"taskId": "the login one"}));
     assert_eq!(kind, ToolErrorKind::Invalid, "{words}");
 }

@@ -1,5 +1,5 @@
-//! Who may close a task: the flag, the backend's rule, and where *that* task stands now (contract D13, http-and-tools
-//! W10). With a backend that notes what it is asked, so that "no call" can be seen.
+//! Which agents may close a task: the flag, the backend's rule, and the present state of *that* task
+//! (contract D13, http-and-tools W10). The backend records its calls, so that "no call" is visible.
 
 use mission_control_runtime::tools::ToolErrorKind;
 use serde_json::{Value, json};
@@ -23,7 +23,7 @@ fn close(who: &Somebody, tool: &str, task: &str, now: &str) -> Made {
 }
 
 #[test]
-fn done_needs_the_flag_the_rule_and_a_task_in_review() {
+fn done_requires_the_flag_the_rule_and_a_task_in_review() {
     const NO_FLAG: &str = "Forbidden: Not allowed to mark tasks as done";
     const NO_RULE: &str = "Forbidden: Not allowed to mark tasks as done: Mission Control leaves that to";
     const NOT_YET: &str = "Forbidden: Task must be in review before marking done";
@@ -47,7 +47,7 @@ fn done_needs_the_flag_the_rule_and_a_task_in_review() {
                         if let Some(words) = refused {
                             assert!(made.error().starts_with(words), "{row}: {}", made.error());
                             assert_eq!(made.ran.error.as_ref().unwrap().kind, ToolErrorKind::Forbidden);
-                            // Only reading, and that only where it could still matter.
+                            // Only a reading, and only if it could still matter.
                             let expected: &[&str] = if words == NOT_YET { &[LOOK] } else { &[] };
                             assert_eq!(made.functions(), expected, "{row}");
                         } else {
@@ -63,9 +63,9 @@ fn done_needs_the_flag_the_rule_and_a_task_in_review() {
     }
 }
 
-/// The other statuses need no look at the task.
+/// The other statuses need no reading of the task.
 #[test]
-fn other_statuses_are_simply_asked_for() {
+fn other_statuses_need_no_reading_of_the_task() {
     for status in ["in_progress", "review", "blocked"] {
         let args = json!({"status": status, "blockedReason": "R"});
         let answer = json!({"taskId": "t-here", "status": status, "updatedAt": 3.0, "changed": true});
@@ -76,9 +76,9 @@ fn other_statuses_are_simply_asked_for() {
     }
 }
 
-/// W10: tasks are not born done for everybody who may create them.
+/// W10: the right to create tasks does not include creating them as done.
 #[test]
-fn a_task_is_born_done_only_for_those_who_may_close() {
+fn only_agents_who_may_close_create_done_tasks() {
     for (flag, leads, may) in
         [(false, false, false), (true, false, true), (false, true, true), (true, true, true)]
     {

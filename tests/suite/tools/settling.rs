@@ -1,5 +1,5 @@
-//! Calls of which it is not known whether they happened (contract §1.5, D28): what is found, what is made, and how often
-//! it stands in the backend's own books.
+//! Calls with an unknown outcome (contract §1.5, D28): what is found, what is repeated, and how often the
+//! effect is in the backend's own books.
 
 /// The board, and the tools as they are called on it.
 mod setup;
@@ -25,10 +25,10 @@ fn every_writing_tool_is_in_the_table() {
     }
 }
 
-/// The first row of the table: it happened, and nobody heard. It is found, or made again where that adds nothing, and
-/// the agent reads what it would have read.
+/// The first row of the table: the effect happened, and its answer was lost. It is found, or repeated if a
+/// repetition adds nothing. The agent reads the same result.
 #[test]
-fn what_was_done_is_not_done_again() {
+fn an_effect_that_happened_is_not_repeated() {
     for (desk, tool) in everywhere(TOOLS.iter()) {
         let plain = Desk::new(BACKENDS[0]);
         let usual = plain.request(tool);
@@ -37,10 +37,10 @@ fn what_was_done_is_not_done_again() {
         let ran = desk.call(tool);
         assert!(ran.in_doubt && !ran.ok, "{}: {}", tool.name, ran.output);
         assert_eq!(desk.effects(tool), 1, "{}", tool.name);
-        // Also at once: what is there is there.
+        // An effect that is visible is accepted at once.
         let settled = desk.settle_as(tool, Duration::ZERO, &[]).unwrap();
         assert_eq!(as_read(&settled), as_read(&usual), "{}", tool.name);
-        // Whoever may have been told is told of.
+        // Agents that may have been notified are counted.
         assert!(!settled.in_doubt && settled.stirs >= usual.stirs, "{}", tool.name);
         assert_eq!(desk.effects(tool), 1, "{}", tool.name);
         if tool.twin.is_some() {
@@ -53,9 +53,10 @@ fn what_was_done_is_not_done_again() {
     }
 }
 
-/// It did not happen: it is made, once. What would stand there twice if the first were only late waits its time.
+/// The effect did not happen: it is made, once. If a late first effect would make it twice, the repetition
+/// waits.
 #[test]
-fn what_was_not_done_is_done_once() {
+fn an_effect_that_did_not_happen_is_made_once() {
     for (desk, tool) in everywhere(TOOLS.iter()) {
         desk.direct.fail(tool.function, [Fault::Before(LOST.0, LOST.1)]);
         assert!(desk.call(tool).in_doubt);
@@ -74,14 +75,14 @@ fn what_was_not_done_is_done_once() {
     }
 }
 
-/// Rows that look like ours and are not: older ones, and those that another step has made.
+/// Rows that look like ours but are not: older rows, and rows of another step.
 #[test]
-fn a_row_that_looks_like_ours_is_not_taken_for_it() {
+fn a_similar_row_is_not_taken_for_ours() {
     for done in [true, false] {
         for (mut desk, tool) in everywhere(makers()) {
             let lead = desk.team.lead.clone();
             let older = desk.does(&lead, tool);
-            // Newer than the first of them, and of the second it is known who has made it.
+            // Newer than the first of them; the origin of the second is known.
             desk.since = Millis(1_765_526_400_000 + 15);
             let known = desk.does(&lead, tool);
             let lost = if done { Fault::After(LOST.0, LOST.1) } else { Fault::Before(LOST.0, LOST.1) };
@@ -96,10 +97,10 @@ fn a_row_that_looks_like_ours_is_not_taken_for_it() {
     }
 }
 
-/// Somebody else has made the same. Tasks and messages say who it was; documents do not, so one that fits is taken for
-/// ours, and of two that fit none is.
+/// Another agent has made an equal object. Tasks and messages name their author. Documents do not, so one
+/// that fits counts as ours, and of two that fit none does.
 #[test]
-fn what_others_made_is_theirs() {
+fn rows_of_others_are_not_taken_for_ours() {
     for (desk, tool) in everywhere(makers()) {
         let theirs = desk.does(&desk.team.ada, tool);
         desk.direct.fail(tool.function, [Fault::Before(LOST.0, LOST.1)]);
@@ -123,9 +124,9 @@ fn what_others_made_is_theirs() {
     }
 }
 
-/// Two that are equal cannot be told apart: the oldest is as good as any, and a third would be wrong.
+/// Two equal rows cannot be distinguished: the oldest is as good as any, and a third would be wrong.
 #[test]
-fn of_equals_the_oldest_is_taken() {
+fn of_equal_rows_the_oldest_is_taken() {
     for (desk, tool) in everywhere(makers()).into_iter().filter(|(_, tool)| tool.name != "document_upsert") {
         for _ in 0..2 {
             desk.direct.fail(tool.function, [Fault::After(LOST.0, LOST.1)]);
@@ -138,9 +139,9 @@ fn of_equals_the_oldest_is_taken() {
     }
 }
 
-/// A list that is full of what came since may hide ours; one that reaches back does not.
+/// A list full of newer rows may hide ours; a list that reaches back far enough does not.
 #[test]
-fn what_a_full_list_may_hide_is_not_made_again() {
+fn an_effect_that_a_full_list_may_hide_is_not_repeated() {
     for (desk, tool) in everywhere(makers()) {
         for done in [true, false] {
             let before = desk.effects(tool);
@@ -160,7 +161,7 @@ fn what_a_full_list_may_hide_is_not_made_again() {
             assert_eq!(desk.effects(tool), before + usize::from(done), "{}", tool.name);
         }
     }
-    // As many, but old: the list is as full, and shows all the same that it is not there.
+    // As many rows, but older: the list is as full, and still proves that ours is absent.
     for (mut desk, tool) in everywhere(makers()) {
         desk.crowd(tool, 200);
         desk.since = Millis(1_765_526_400_000 + 500);
@@ -171,9 +172,9 @@ fn what_a_full_list_may_hide_is_not_made_again() {
     }
 }
 
-/// A backend that cannot be asked now decides nothing.
+/// An unavailable backend decides nothing.
 #[test]
-fn a_backend_that_is_away_is_no_answer() {
+fn an_unavailable_backend_decides_nothing() {
     for (desk, tool) in everywhere(TOOLS.iter()) {
         for lost in [Fault::Before(LOST.0, LOST.1), Fault::After(LOST.0, LOST.1)] {
             desk.direct.fail(tool.function, [lost]);
@@ -191,9 +192,9 @@ fn a_backend_that_is_away_is_no_answer() {
     }
 }
 
-/// The answer is lost once more while it is settled: it is looked for again, and made no third time.
+/// The answer is lost again while the call is settled: it is looked for again, and not made a third time.
 #[test]
-fn an_answer_lost_in_settling_is_settled_too() {
+fn an_answer_lost_while_settling_is_settled_too() {
     for (desk, tool) in everywhere(makers()) {
         desk.direct.fail(tool.function, [Fault::Before(LOST.0, LOST.1), Fault::After(LOST.0, LOST.1)]);
         desk.call(tool);
@@ -206,7 +207,7 @@ fn an_answer_lost_in_settling_is_settled_too() {
         desk.call(tool);
         let settled = desk.settle_as(tool, GRACE, &[]);
         if tool.adds_rows() {
-            // Now it is the second that may still be on its way.
+            // Now the second call may still be on its way.
             assert!(matches!(settled, Err(NotNow::Early(GRACE))), "{}: {settled:?}", tool.name);
             assert_eq!(desk.effects(tool), 0);
         } else {
@@ -223,9 +224,9 @@ fn an_answer_lost_in_settling_is_settled_too() {
     }
 }
 
-/// A backend that answers and shows nothing: it is not to be known, and not to be waited for.
+/// A backend that answers and shows nothing: the outcome cannot be known, and waiting does not help.
 #[test]
-fn what_cannot_be_read_is_not_made_again() {
+fn an_unreadable_effect_is_not_repeated() {
     let whys =
         [Why::Unknown, Why::NotUnderstood, Why::NoSuchFunction, Why::ResultTooLarge, Why::AnswerTooLarge];
     for (desk, tool) in everywhere(TOOLS.iter().filter(|tool| tool.reads.is_some())) {
@@ -246,9 +247,9 @@ fn what_cannot_be_read_is_not_made_again() {
     }
 }
 
-/// What the call was about is gone: then so is what it may have done, and the backend refuses it once more.
+/// The object of the call was deleted. So was its possible effect, and the backend refuses the call again.
 #[test]
-fn what_is_gone_is_said_to_be_gone() {
+fn a_deleted_object_is_reported_as_gone() {
     for (desk, tool) in everywhere(TOOLS.iter().filter(|tool| tool.reads == LOAD)) {
         let gone = Fault::Before(Class::Gone, Why::NotFound);
         desk.direct.fail(tool.function, [Fault::Before(LOST.0, LOST.1), gone.clone()]);
@@ -259,9 +260,9 @@ fn what_is_gone_is_said_to_be_gone() {
     }
 }
 
-/// People work on a task as soon as it is there.
+/// People change a task as soon as it exists.
 #[test]
-fn a_task_is_known_by_its_words_once_it_was_changed() {
+fn a_changed_task_is_recognised_by_its_text() {
     let rows = [
         (json!({"status": "done", "priority": 1.0, "labels": ["x"], "dueDate": 1.0}), "found"),
         (json!({"assignedUserIds": ["user_dana"]}), "found"),
@@ -288,7 +289,7 @@ fn a_task_is_known_by_its_words_once_it_was_changed() {
         };
         assert_eq!(got, outcome, "{changes}");
     }
-    // Nobody has touched it: then everything must be the same.
+    // An untouched task must be equal in every field.
     for other in [json!({"priority": 1}), json!({"labels": ["other"]}), json!({"assignedAgentIds": ["ben"]})]
     {
         let (desk, tool) = (Desk::new(BACKENDS[0]), tool("task_create"));
@@ -309,10 +310,10 @@ fn a_task_is_known_by_its_words_once_it_was_changed() {
 const BOTH: Tool =
     Tool { args: |_| json!({"recipientSlugs": ["ben", "ada"], "message": "What do you think?"}), ..TOOLS[4] };
 
-/// A row of the request is proof, wherever it is by now: in the list, or delivered here and answered since. Then the
-/// backend would create a second one (§5.5).
+/// A row of the request is proof, wherever it is: in the list, or delivered here and answered since. In the
+/// second case the backend would create another one (§5.5).
 #[test]
-fn an_agent_is_asked_once() {
+fn a_response_is_requested_once() {
     for (mut desk, request) in everywhere([&BOTH].into_iter()) {
         for delivered in 0..=2 {
             let before = desk.effects(request);
@@ -338,7 +339,7 @@ fn an_agent_is_asked_once() {
     }
 }
 
-/// The backend leaves out who was asked before and has not answered; the agent is told who that is.
+/// The backend leaves out agents that were asked before and have not answered; the caller gets their names.
 #[test]
 fn a_request_that_reached_some_is_not_repeated_for_the_others() {
     for (desk, request) in everywhere([&BOTH].into_iter()) {
@@ -355,9 +356,10 @@ fn a_request_that_reached_some_is_not_repeated_for_the_others() {
     }
 }
 
-/// Rows of other requests prove nothing: older ones, those with other words or for others, and those of another step.
+/// Rows of other requests prove nothing: older rows, rows with other words or recipients, and rows of another
+/// step.
 #[test]
-fn other_requests_are_not_taken_for_this_one() {
+fn rows_of_other_requests_prove_nothing() {
     for (mut desk, request) in everywhere([tool("response_request")].into_iter()) {
         let asks = |recipient: &str, message: &str| {
             let args = json!({
@@ -390,10 +392,10 @@ fn other_requests_are_not_taken_for_this_one() {
     }
 }
 
-/// A full list may hide the row: it is neither taken for absent nor made again. Recipients that cannot be looked up now
-/// are looked up later.
+/// A full list may hide the row: the request counts neither as absent nor is it repeated. Recipients that
+/// cannot be looked up now are looked up later.
 #[test]
-fn a_request_that_may_be_hidden_is_not_repeated() {
+fn a_request_that_a_full_list_may_hide_is_not_repeated() {
     let (desk, request) = (Desk::new(BACKENDS[0]), tool("response_request"));
     for _ in 0..limits::UNDELIVERED_ROWS {
         desk.team.board.notification(&desk.team.ada, json!({"taskId": desk.here}));
@@ -419,9 +421,9 @@ fn a_request_that_may_be_hidden_is_not_repeated() {
     assert_eq!(desk.effects(request), 1);
 }
 
-/// D14, D27: an update goes in steps, and what one of them did is not undone or done twice.
+/// D14, D27: an update has several steps, and a completed step is neither undone nor repeated.
 #[test]
-fn a_half_done_update_is_brought_to_its_end() {
+fn a_half_done_update_is_completed() {
     const ALL: Tool = Tool {
         args: |team| json!({"title": "Other", "status": "review", "assignedAgentIds": [team.ada, team.ben]}),
         ..TOOLS[1]
@@ -429,7 +431,7 @@ fn a_half_done_update_is_brought_to_its_end() {
     let desk = Desk::new(BACKENDS[0]);
     desk.direct.fail(ALL.function, [Fault::Before(LOST.0, LOST.1)]);
     assert!(desk.call(&ALL).in_doubt);
-    // Ben was told before the update was lost, and its first step was still made.
+    // Ben was notified before the update was lost, and its first step was still made.
     let told = || {
         let mut told = desk.team.board.told(&desk.team.ben);
         told.retain(|line| line.starts_with("assignment"));
@@ -441,14 +443,14 @@ fn a_half_done_update_is_brought_to_its_end() {
     let task = desk.team.board.row("tasks", &desk.here);
     assert_eq!((&task["title"], &task["status"]), (&json!("Other"), &json!("review")), "{settled:?}");
     assert_eq!(told(), ["assignment: Lead assigned you"]);
-    // And now that all is so, it is not made again.
+    // Now that everything is done, nothing is repeated.
     desk.settle(&ALL).result.unwrap();
     assert_eq!(desk.direct.take_names(), ["loadTaskDetailsForAgentTool"]);
 }
 
-/// A document without a task: the list of all documents.
+/// A document without a task is found in the list of all documents.
 #[test]
-fn a_document_of_no_task_is_found_among_all() {
+fn a_document_without_task_is_found_among_all() {
     for options in BACKENDS {
         let desk = Desk::new(options);
         let paper = |task: Option<&str>| {
@@ -481,9 +483,10 @@ fn a_document_of_no_task_is_found_among_all() {
     }
 }
 
-/// The original reads a hundred documents and then leaves out deleted ones (D20): a short list is no proof.
+/// The original backend reads a hundred documents and then leaves out deleted ones (D20): a short list
+/// proves nothing.
 #[test]
-fn deleted_documents_hide_others() {
+fn deleted_documents_may_hide_others() {
     for options in BACKENDS {
         let (desk, tool) = (Desk::new(options), tool("document_upsert"));
         desk.direct.fail(tool.function, [Fault::After(LOST.0, LOST.1)]);
@@ -506,9 +509,9 @@ fn deleted_documents_hide_others() {
     }
 }
 
-/// A backend of another version refuses it, and nothing is gained by waiting.
+/// A backend of another version refuses the call, and waiting does not help.
 #[test]
-fn what_is_refused_for_good_is_told() {
+fn a_permanent_refusal_is_reported() {
     for (desk, tool) in everywhere(TOOLS.iter()) {
         let refused = Fault::Before(Class::Refused, Why::BadArguments);
         desk.direct.fail(tool.function, [Fault::Before(LOST.0, LOST.1), refused]);

@@ -1,4 +1,4 @@
-//! The release that the reference product pinned: texts work, tools do not, and that is said once.
+//! The release that the reference product pinned: texts work, tools do not, and that is reported once.
 
 use mission_control_runtime::demo::gateway::Release;
 use serde_json::json;
@@ -10,7 +10,7 @@ fn house(slugs: &[&str]) -> House {
 }
 
 #[test]
-fn texts_are_answered_tools_are_not_and_that_is_said_once() {
+fn texts_are_answered_and_missing_tools_are_reported_once() {
     let mut house = house(&["engineer", "qa"]);
     for slug in ["engineer", "qa"] {
         let task = house.task("in_progress", &[slug]);
@@ -33,7 +33,7 @@ fn texts_are_answered_tools_are_not_and_that_is_said_once() {
 }
 
 #[test]
-fn silence_and_errors_in_the_form_of_texts_are_posted_nowhere() {
+fn silence_and_errors_as_text_are_posted_nowhere() {
     for words in ["EMPTY", "SAY NO_REPLY"] {
         let house = house(&["engineer"]);
         let task = house.task("in_progress", &["engineer"]);
@@ -45,7 +45,8 @@ fn silence_and_errors_in_the_form_of_texts_are_posted_nowhere() {
     let house = house(&["picky"]);
     let task = house.task("in_progress", &["picky"]);
     house.tell(&task, "picky", "FAIL 400 bad thing");
-    // A real one hides the provider's words in a stream: a failed answer that says it is no answer. Then it may pass.
+    // A real gateway hides the provider's message in a stream, and sends a failed answer in its place. Such a
+    // failure may pass.
     let sentences = ["the model's provider does not accept the request", "the gateway failed inside"];
     house.until("a failure with a name", |health| {
         let why = health["delivery"]["lastErrorMessage"].as_str();

@@ -1,5 +1,5 @@
-//! Each reason of `/health`, brought about for real, with what `/readyz` and `/metrics` say to it. Rows that show only
-//! with the parts themselves (a full disk, workspaces) stand in the last test.
+//! Each reason of `/health`, produced for real, with `/readyz` and `/metrics`. Rows that need single parts (a
+//! full disk, workspaces) are in the last test.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ fn has(health: &Value, reason: &str) -> bool {
     health["reasons"].as_array().unwrap().contains(&json!(reason))
 }
 
-/// Waits until it is degraded for exactly these reasons, and holds the figures against it.
+/// Waits until it is degraded for exactly these reasons, and compares the figures.
 fn degraded(house: &House, reasons: &[&str]) -> Value {
     let health = house.until(&format!("{reasons:?}"), |health| {
         health["status"] == "degraded" && health["reasons"] == json!(reasons)
@@ -47,14 +47,14 @@ fn ready(house: &House) -> (u16, String) {
 }
 
 #[test]
-fn without_a_gateway_it_is_ready_and_says_so() {
+fn without_a_gateway_the_service_is_ready_and_reports_it() {
     let house = House::set(&["ben"], polite, &[("OPENCLAW_GATEWAY_URL", "")]);
     degraded(&house, &["no_gateway"]);
     assert_eq!(ready(&house).0, 200, "rows wait well");
 }
 
 #[test]
-fn a_gateway_that_is_away_closes_the_breaker_with_the_first_row() {
+fn an_unavailable_gateway_opens_the_breaker_with_the_first_row() {
     let house = House::without_gateway(&["ben"]);
     degraded(&house, &["gateway_unreachable"]);
     let task = house.task("assigned", &["ben"]);
@@ -70,7 +70,7 @@ fn a_gateway_that_is_away_closes_the_breaker_with_the_first_row() {
 }
 
 #[test]
-fn a_gateway_that_refuses_our_token_is_told_from_one_that_is_away() {
+fn a_refused_gateway_token_differs_from_an_unavailable_gateway() {
     let house = House::set(&["ben"], polite, &[("OPENCLAW_GATEWAY_TOKEN", "not-the-gateways-token")]);
     degraded(&house, &["gateway_refused_token"]);
     let task = house.task("assigned", &["ben"]);
@@ -85,7 +85,7 @@ fn a_gateway_without_the_endpoint_is_named() {
 }
 
 #[test]
-fn a_gateway_that_is_too_old_for_tools_is_named_once_it_is_known() {
+fn a_gateway_too_old_for_tools_is_reported_once_known() {
     let house = House::played(&["ben"], polite, |options| options.release = Release::V2026_2_19);
     house.until("a judgement", |health| health["status"] == "healthy");
     let task = house.task("in_progress", &["ben"]);
@@ -96,7 +96,7 @@ fn a_gateway_that_is_too_old_for_tools_is_named_once_it_is_known() {
 }
 
 #[test]
-fn a_backend_that_is_away_leaves_it_alive_and_not_ready() {
+fn an_unavailable_backend_leaves_the_service_alive_and_not_ready() {
     let mut house = House::new(&["ben"], polite);
     let nobody = format!("http://{}", Refusing::new().address());
     restart(&mut house, &[("CONVEX_URL", &nobody)]);
@@ -115,7 +115,7 @@ fn a_backend_that_is_away_leaves_it_alive_and_not_ready() {
 
 /// With a reason and without one, as a production deployment answers.
 #[test]
-fn a_backend_that_refuses_is_told_from_one_that_refuses_our_token() {
+fn a_backend_that_refuses_all_differs_from_a_refused_token() {
     let mut house = House::frank(&["ben"], polite);
     let foreign = format!("mc_service_{}_not-this-one", house.board.account);
     restart(&mut house, &[("SERVICE_TOKEN", &foreign)]);
@@ -135,7 +135,7 @@ fn a_backend_that_refuses_is_told_from_one_that_refuses_our_token() {
 }
 
 #[test]
-fn a_report_that_is_refused_is_no_trouble_of_the_rest() {
+fn a_refused_report_affects_nothing_else() {
     let mut house = House::new(&["ben"], polite);
     let refused = json!({"status": "error", "errorMessage": "[Request ID: 0123456789abcdef] Server Error"});
     let meddler = Meddler::between(&house, move |request, reply| {
@@ -149,7 +149,7 @@ fn a_report_that_is_refused_is_no_trouble_of_the_rest() {
 }
 
 #[test]
-fn clocks_that_differ_are_noticed() {
+fn a_clock_difference_is_reported() {
     let mut house = House::new(&["ben"], polite);
     for (date, ahead) in [("Sun, 06 Nov 1994 08:49:37 GMT", false), ("Fri, 01 Jan 2100 00:00:00 GMT", true)] {
         let meddler = Meddler::between(&house, move |_, reply| reply.with_header("Date", date));
@@ -160,7 +160,7 @@ fn clocks_that_differ_are_noticed() {
 }
 
 #[test]
-fn failures_in_a_row_and_what_was_given_up_are_named() {
+fn consecutive_failures_and_dead_letters_are_reported() {
     let slugs = ["one", "two", "three"];
     let refused = |_: &Prompt| Thought::fail(400, "no such model");
     let house = House::set(&slugs, refused, &[("DELIVERY_MAX_ATTEMPTS", "1")]);
@@ -178,16 +178,16 @@ fn failures_in_a_row_and_what_was_given_up_are_named() {
 }
 
 #[test]
-fn without_a_ledger_it_works_and_says_so() {
+fn without_a_ledger_the_service_works_and_reports_it() {
     let mut house = House::new(&["ben"], polite);
     restart(&mut house, &[("STATE_DIR", "/proc/there-is-no-room-here"), ("LEDGER", "off")]);
     degraded(&house, &["ledger_off"]);
     assert_eq!(figures(&house).value("ledger_up", &[]), Some(0.0));
 }
 
-/// As long as nobody has answered anything, nothing is known.
+/// Until the first answers, nothing is known.
 #[test]
-fn it_starts_before_it_judges_and_drains_before_it_ends() {
+fn the_service_starts_before_it_judges_and_drains_before_it_ends() {
     let mut house = House::new(&["ben"], |_: &Prompt| Thought::say("Soon.").after(Duration::from_secs(4)));
     let silent = ScriptedHttp::start([Move::StallAtOnce]);
     house.kill();
@@ -215,9 +215,9 @@ fn it_starts_before_it_judges_and_drains_before_it_ends() {
     assert_eq!(figures(&house).value("runtime_status", &[("status", "draining")]), Some(1.0));
 }
 
-/// Every reason from the parts that it is made of.
+/// Every reason, from its parts.
 #[test]
-fn each_reason_has_its_part() {
+fn every_reason_follows_from_its_part() {
     fn parts(change: impl FnOnce(&mut Parts)) -> Parts {
         let mut parts = Parts {
             gateway: GatewayHealth { configured: true, running: true, ..GatewayHealth::default() },

@@ -1,4 +1,4 @@
-//! What the backend is told of the runtime, status by status, and what it announces to people.
+//! The runtime's reports to the backend, status by status, and the backend's announcements to people.
 
 use mission_control_runtime::demo::gateway::{Prompt, Thought};
 use serde_json::{Value, json};
@@ -10,20 +10,20 @@ fn polite(_: &Prompt) -> Thought {
     Thought::say("Here I am.")
 }
 
-/// Every change of the account's status, in the order in which the backend recorded it.
+/// Every change of the account's status, in the backend's order.
 fn statuses(house: &House) -> Vec<String> {
     let rows = house.board.rows("activities").into_iter();
     let changes = rows.filter(|row| row["type"] == "runtime_status_changed");
     changes.map(|row| row["meta"]["newStatus"].as_str().unwrap().to_owned()).collect()
 }
 
-/// What the account's members were told.
+/// The announcements to the account's members.
 fn announced(house: &House) -> Vec<String> {
     let told = house.board.told("user_dana").into_iter();
     told.filter_map(|line| Some(line.strip_prefix("status_change: Runtime is ")?.to_owned())).collect()
 }
 
-/// Stops a runtime whose first report the backend has taken: an earlier stop leaves nothing to take back.
+/// Stops a runtime whose first report the backend has accepted: an earlier stop has nothing to withdraw.
 fn stop_reported(house: &mut House) {
     house.until("a report", |health| health["backend"]["lastReportAt"].is_i64());
     house.stop();
@@ -34,7 +34,7 @@ fn reports(house: &House) -> Value {
 }
 
 #[test]
-fn a_gateway_that_starts_later_than_the_runtime_does_not_suppress_the_announcement() {
+fn a_gateway_started_late_does_not_suppress_the_announcement() {
     let mut house = House::new(&["ben"], polite);
     stop_reported(&mut house);
     assert_eq!(statuses(&house), ["online", "offline"]);
@@ -73,9 +73,9 @@ fn a_dead_letter_is_a_reason_in_health_and_leaves_the_account_online() {
     assert_eq!(statuses(&house), ["online"]);
 }
 
-/// A condition that lasts (here the clock) must not suppress the announcement either; the next report names it.
+/// A lasting condition (here the clock) must not suppress the announcement either; the next report names it.
 #[test]
-fn the_first_report_is_online_once_deliveries_can_run_and_the_next_tells_what_is_wrong() {
+fn the_first_report_is_online_and_the_next_names_the_condition() {
     let mut house = House::new(&["ben"], polite);
     stop_reported(&mut house);
     let skewed =
@@ -91,7 +91,7 @@ fn agent(house: &House, slug: &str) -> Value {
     house.board.row("agents", house.agent(slug))
 }
 
-/// How often the backend was told of an agent's life.
+/// How often the backend got a sign of life of an agent.
 fn beats(house: &House) -> f64 {
     let calls = |result| {
         let labels = [("function", "updateAgentHeartbeat"), ("result", result)];
@@ -100,9 +100,9 @@ fn beats(house: &House) -> f64 {
     calls("ok") + calls("refused") + calls("transient")
 }
 
-/// The board shows an agent that answers as online, and that costs one call for many answers.
+/// The board shows an agent that answers as online, at the cost of one call for many answers.
 #[test]
-fn an_agent_that_answers_is_shown_as_online_and_one_that_does_not_stays_as_it_was() {
+fn an_agent_that_answers_is_shown_as_online_and_others_are_unchanged() {
     let house = House::set(&["ben", "ada"], polite, &[("HEALTH_CHECK_INTERVAL", "5000")]);
     for slug in ["ben", "ada"] {
         house.board.edit("agents", house.agent(slug), json!({"status": "offline"}));

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::super::processes::House;
 use super::{ask, figures, figures_once};
 
-/// An agent that uses one tool well and one badly; then it answers.
+/// An agent that makes one valid and one invalid call; then it answers.
 pub(super) fn busy(prompt: &Prompt) -> Thought {
     if prompt.outputs().next().is_some() {
         return Thought::say("Done.");
@@ -46,7 +46,7 @@ fn version_has_its_four_fields() {
     assert_eq!(answer.body, expected, "compact, as the example");
 }
 
-/// §3.2: each field, and what it is before and after a delivery; `?` may be null.
+/// §3.2: each field, and its value before and after a delivery; `?` may be null.
 #[test]
 fn health_has_every_field_of_the_table() {
     let house = House::set(&["ben"], busy, &DROPLET);
@@ -142,7 +142,7 @@ fn health_has_every_field_of_the_table() {
     assert!(health["backend"]["clockAheadMs"].as_i64().unwrap().abs() < 30_000, "{health}");
 }
 
-/// §2.5, §3: method, path, status, kind of answer.
+/// §2.5, §3: method, path, status, content type.
 #[test]
 fn each_path_has_its_methods_and_its_kind() {
     let house = House::new(&["ben"], busy);
@@ -184,7 +184,7 @@ fn each_path_has_its_methods_and_its_kind() {
     }
     assert_eq!(ask(house.address(), "GET", "/livez", "*/*").body, "{\"live\":true}");
     assert_eq!(ask(house.address(), "GET", "/readyz", "*/*").body, "{\"ready\":true,\"missing\":[]}");
-    // What nobody has counts together.
+    // Unknown paths are counted together.
     figures_once(&house, |page| {
         let count = |endpoint, status| {
             page.value("http_requests_total", &[("endpoint", endpoint), ("status", status)])
@@ -196,9 +196,9 @@ fn each_path_has_its_methods_and_its_kind() {
 /// A family, labels, and the figure.
 type Row<'a> = (&'a str, &'a [(&'a str, &'a str)], f64);
 
-/// §3.3: the original's names, and ours beside them, after one delivery with two calls of tools.
+/// §3.3: the names of the TypeScript runtime, and additional ones, after one delivery with two tool calls.
 #[test]
-fn figures_have_the_names_of_the_table_and_count_what_happened() {
+fn metrics_have_the_names_of_the_table_and_count_events() {
     let house = House::new(&["ben"], busy);
     let task = house.task("assigned", &["ben"]);
     house.mention(&task, "ben", "hello");

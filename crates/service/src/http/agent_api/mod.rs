@@ -179,7 +179,7 @@ impl AgentApi {
             held.hears(self.handle());
         }
         if let AgentEndpoint::Tool(row) = door
-            && row.whom == Audience::Leader
+            && row.audience == Audience::Leader
         {
             speaker.leads = self.leads(&speaker, call)?;
             if !speaker.leads {
