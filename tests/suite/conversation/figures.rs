@@ -57,13 +57,13 @@ fn resume_reports_how_many_pauses_ended() {
     stack.command(["pause", "--agent", "ben"]);
     stack.command(["pause", "--agent", "ada"]);
     stack.command(["pause"]);
-    let (_, told) = stack.command(["resume", "--agent", "ben"]);
-    assert!(told.starts_with("1 pause ended. Everything is paused (and ada by itself)"), "{told}");
+    let (_, output) = stack.command(["resume", "--agent", "ben"]);
+    assert!(output.starts_with("1 pause ended. Everything is paused (and ada by itself)"), "{output}");
     assert_eq!(resume(&stack), "2 pauses ended. Nothing is paused.\n");
     stack.command(["pause", "--agent", "ben"]);
     stack.stop();
-    let (_, told) = stack.command(["resume"]);
-    assert!(told.starts_with("1 pause ended. Nothing is paused.\nNo service runs here"), "{told}");
+    let (_, output) = stack.command(["resume"]);
+    assert!(output.starts_with("1 pause ended. Nothing is paused.\nNo service runs here"), "{output}");
 }
 
 #[test]
@@ -92,9 +92,9 @@ fn a_repeated_turn_is_logged_in_whole_sentences() {
     stack.answer_of("ben", &task);
     stack.settled();
     let log = stack.stop();
-    let told: Vec<&str> = log.lines().filter(|line| line.contains("is not in the session")).collect();
-    assert!(!told.is_empty(), "{log}");
-    assert!(told.iter().all(|line| line.ends_with("is not in the session. Next attempt now.")), "{told:?}");
+    let lines: Vec<&str> = log.lines().filter(|line| line.contains("is not in the session")).collect();
+    assert!(!lines.is_empty(), "{log}");
+    assert!(lines.iter().all(|line| line.ends_with("is not in the session. Next attempt now.")), "{lines:?}");
 }
 
 /// An unavailable gateway is one fact: `status` reports it once, and so does the log.

@@ -35,8 +35,8 @@ fn steps(why: &Value) -> Vec<(String, String)> {
 }
 
 fn why(stack: &Stack, id: &str) -> Value {
-    let (_, told) = stack.command(["why", id, "--json"]);
-    serde_json::from_str(&told).unwrap_or_else(|why| panic!("{why}: {told}"))
+    let (_, output) = stack.command(["why", id, "--json"]);
+    serde_json::from_str(&output).unwrap_or_else(|why| panic!("{why}: {output}"))
 }
 
 /// A turn that ends only when permitted, and how often it was begun.
@@ -64,8 +64,8 @@ fn a_message_survives_four_kills_of_the_runtime_in_its_turn() {
     }
     assert_eq!(stack.answer_of("ben", &task), "ben answers.");
     stack.settled();
-    let told = why(&stack, &id);
-    let steps = steps(&told);
+    let output = why(&stack, &id);
+    let steps = steps(&output);
     let count = |name: &str| steps.iter().filter(|(step, _)| step == name).count();
     assert_eq!((count("turn-sent"), count("restarted")), (5, 4), "{steps:?}");
     let sent: Vec<&str> =
@@ -73,7 +73,7 @@ fn a_message_survives_four_kills_of_the_runtime_in_its_turn() {
     for (number, words) in (1..).zip(sent) {
         assert!(words.contains(&format!("try {number}")), "{words}");
     }
-    assert!(told["cost"].as_str().unwrap().contains("asked 5 times"), "{told}");
+    assert!(output["cost"].as_str().unwrap().contains("asked 5 times"), "{output}");
 }
 
 /// The note of a turn is on disk, and the request never arrives. At a gateway whose turns outlive their
@@ -164,14 +164,14 @@ fn a_row_of_a_newer_version_is_left_untouched_and_reported() {
     assert!(row.get("deliveredAt").is_none() && stack.said_by("ben", &task).is_empty(), "{row}");
     assert_eq!(stack.gateway().posts(), 2, "ben is not asked");
     for command in ["doctor", "dead"] {
-        let (_, told) =
+        let (_, output) =
             if command == "dead" { stack.command(["dead", "list"]) } else { stack.command(["doctor"]) };
-        assert!(told.contains("newer version") && told.contains("left untouched"), "{told}");
+        assert!(output.contains("newer version") && output.contains("left untouched"), "{output}");
     }
-    let told = why(&stack, &id);
+    let output = why(&stack, &id);
     assert!(
-        told["state"] == "unreadable" && told["why"].as_str().unwrap().contains("newer version"),
-        "{told}"
+        output["state"] == "unreadable" && output["why"].as_str().unwrap().contains("newer version"),
+        "{output}"
     );
     let log = stack.stop();
     assert!(log.contains(&format!("{id} is left untouched: its record is of an unknown shape")), "{log}");
@@ -209,13 +209,13 @@ fn a_delivery_that_crashes_the_runtime_is_given_up() {
         let answer = stack.answer_of("ben", &task);
         assert!(answer.contains(said), "{answer}");
         stack.settled();
-        let told = why(&stack, &id);
-        let restarted = steps(&told).into_iter().find(|(step, _)| step == "restarted").unwrap().1;
+        let output = why(&stack, &id);
+        let restarted = steps(&output).into_iter().find(|(step, _)| step == "restarted").unwrap().1;
         assert!(
             restarted.starts_with("the runtime crashed") && restarted.contains("(crash 2)"),
             "{restarted}"
         );
-        assert_eq!(told["state"] == "dead", quiet, "{told}");
+        assert_eq!(output["state"] == "dead", quiet, "{output}");
     }
 }
 
@@ -235,8 +235,8 @@ fn an_orderly_restart_is_held_against_no_delivery() {
     }
     assert_eq!(stack.answer_of("ben", &task), "ben answers.");
     stack.settled();
-    let told = why(&stack, &id);
-    let restarted: Vec<_> = steps(&told).into_iter().filter(|(step, _)| step == "restarted").collect();
+    let output = why(&stack, &id);
+    let restarted: Vec<_> = steps(&output).into_iter().filter(|(step, _)| step == "restarted").collect();
     assert!(
         restarted.len() == 5 && restarted.iter().all(|(_, words)| words.contains("stopped")),
         "{restarted:?}"
@@ -253,15 +253,15 @@ fn a_skipped_row_shows_no_answer() {
     let id = stack.undelivered()[0]["_id"].as_str().unwrap().to_owned();
     assert_eq!(stack.command(["resume"]).0, Some(0));
     stack.settled();
-    let mut told = why(&stack, &id);
+    let mut output = why(&stack, &id);
     // Its outcome is recorded after the mark.
     stack.until("the end in the ledger", |_| {
-        told = why(&stack, &id);
-        told["state"].is_string()
+        output = why(&stack, &id);
+        output["state"].is_string()
     });
-    assert_eq!(told["state"], "skipped", "{told}");
-    let steps: Vec<String> = steps(&told).into_iter().map(|(step, _)| step).collect();
-    assert_eq!(steps, ["ended"], "{told}");
+    assert_eq!(output["state"], "skipped", "{output}");
+    let steps: Vec<String> = steps(&output).into_iter().map(|(step, _)| step).collect();
+    assert_eq!(steps, ["ended"], "{output}");
 }
 
 /// A notice for people is shown with its notification.
@@ -274,17 +274,17 @@ fn a_notice_is_shown_with_its_notification() {
     let id = stack.undelivered()[0]["_id"].as_str().unwrap().to_owned();
     assert_eq!(as_operator(&stack, "POST", &format!("/turns/{id}/give-up"), "").0, 200);
     stack.settled();
-    let mut told = why(&stack, &id);
+    let mut output = why(&stack, &id);
     stack.until("the last note", |_| {
-        told = why(&stack, &id);
-        steps(&told).last().is_some_and(|(step, _)| step == "ended")
+        output = why(&stack, &id);
+        steps(&output).last().is_some_and(|(step, _)| step == "ended")
     });
-    let steps = steps(&told);
+    let steps = steps(&output);
     let words = |name: &str| {
         steps
             .iter()
             .find(|(step, _)| step == name)
-            .map_or_else(|| panic!("no {name}: {told}"), |(_, words)| words)
+            .map_or_else(|| panic!("no {name}: {output}"), |(_, words)| words)
     };
     for name in ["posting", "told"] {
         assert!(words(name).contains(&id) && words(name).contains("notice"), "{name}: {}", words(name));
@@ -301,8 +301,8 @@ fn a_retried_delivery_is_measured_from_its_creation() {
     stack.until("a while", |_| SystemClock.now().0 - first > 1_500);
     assert_eq!(stack.command(["dead", "retry", &id]).0, Some(0));
     stack.until("the answer", |health| health["delivery"]["ended"]["answered"] == 1);
-    let told = why(&stack, &id);
-    let words = told["why"].as_str().unwrap();
+    let output = why(&stack, &id);
+    let words = output["why"].as_str().unwrap();
     let took = words.split("the delivery ended ").nth(1).unwrap();
     assert!(!took.starts_with("0 s") && !took.contains(" ms "), "{words}");
 }
@@ -321,12 +321,12 @@ fn why_of_a_task_finds_waiting_rows() {
         stack.undelivered().iter().map(|row| row["_id"].as_str().unwrap().to_owned()).collect();
     let finds = |stack: &Stack, when: &str| {
         for what in [&task, &ids[0], &ids[1]] {
-            let (code, told) = stack.command(["why", what]);
-            assert_eq!(code, Some(0), "{when}: {told}");
+            let (code, output) = stack.command(["why", what]);
+            assert_eq!(code, Some(0), "{when}: {output}");
         }
-        let (_, told) = stack.command(["why", &task]);
-        assert!(told.starts_with("2 open"), "{when}: {told}");
-        assert!(ids.iter().all(|id| told.contains(id)), "{when}: {told}");
+        let (_, output) = stack.command(["why", &task]);
+        assert!(output.starts_with("2 open"), "{when}: {output}");
+        assert!(ids.iter().all(|id| output.contains(id)), "{when}: {output}");
     };
     finds(&stack, "paused");
     stack.stop();

@@ -186,12 +186,12 @@ fn commands_name_the_loss(stack: &Stack, here: &Path, number: usize) {
         return;
     }
     for args in [["pause", "--agent=ben"], ["dead", "list"], ["why", "ben"]] {
-        let (code, told) = stack.command_with(args, &with);
-        assert_eq!(code, Some(1), "case {number}: {args:?}: {told}");
+        let (code, output) = stack.command_with(args, &with);
+        assert_eq!(code, Some(1), "case {number}: {args:?}: {output}");
         for words in ["moved, deleted or replaced under the running service: move it back", state] {
-            assert!(told.contains(words), "case {number}: {args:?}: {told}");
+            assert!(output.contains(words), "case {number}: {args:?}: {output}");
         }
-        assert!(!told.contains("but not on STATE_DIR"), "case {number}: {args:?}: {told}");
+        assert!(!output.contains("but not on STATE_DIR"), "case {number}: {args:?}: {output}");
     }
     assert_eq!(here.exists(), is_there, "case {number}");
     assert!(!here.join("paused.json").exists(), "case {number}");

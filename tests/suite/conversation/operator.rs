@@ -64,8 +64,8 @@ fn a_dead_letter_is_listed_and_retried() {
     let (_, show) = stack.command(["dead", "show", &id]);
     assert!(show.starts_with("Mention for ben: given up "), "{show}");
 
-    let (code, told) = stack.command(["dead", "retry", &id]);
-    assert_eq!((code, &*told), (Some(0), &*format!("{id}: it begins again.\n")));
+    let (code, output) = stack.command(["dead", "retry", &id]);
+    assert_eq!((code, &*output), (Some(0), &*format!("{id}: it begins again.\n")));
     stack.hear(&format!("an operator retries {id}"));
     stack.until("the answer", |_| answers(&stack, &task) == ["ben answers."]);
     stack.until("the end", |health| health["delivery"]["waiting"] == 0);
@@ -75,8 +75,8 @@ fn a_dead_letter_is_listed_and_retried() {
         (&json!(0), &json!(1))
     );
     assert_eq!(stack.command(["dead", "list"]).1, "Nothing was given up.\n");
-    let (code, told) = stack.command(["dead", "retry", &id]);
-    assert!(code == Some(1) && told.contains("Nothing with this id was given up"), "{told}");
+    let (code, output) = stack.command(["dead", "retry", &id]);
+    assert!(code == Some(1) && output.contains("Nothing with this id was given up"), "{output}");
     let (_, why) = stack.command(["why", &id]);
     assert!(why.starts_with("Mention for ben: answered ") && why.contains("retried"), "{why}");
 }
@@ -85,8 +85,8 @@ fn a_dead_letter_is_listed_and_retried() {
 fn a_dead_letter_is_dropped_permanently() {
     let mut stack = Stack::new(&["ben"], polite);
     let (id, _) = dead_letter(&stack);
-    let (code, told) = stack.command(["dead", "drop", &id]);
-    assert_eq!((code, &*told), (Some(0), &*format!("{id}: it is closed for good.\n")));
+    let (code, output) = stack.command(["dead", "drop", &id]);
+    assert_eq!((code, &*output), (Some(0), &*format!("{id}: it is closed for good.\n")));
     assert_eq!(stack.command(["dead", "retry", &id]).0, Some(1));
     stack.stop();
     stack.start();
@@ -106,10 +106,10 @@ fn without_a_service_the_next_start_acts() {
     let from = format!("No service runs here: this is what the ledger in {} says.\n", stack.state_dir());
     assert!(list.starts_with(&from), "{list}");
     assert_eq!(stack.command(["status"]).0, Some(1));
-    let (code, told) = stack.command(["dead", "retry", &id]);
-    assert_eq!((code, &*told), (Some(0), &*format!("{id}: it begins again with the next start.\n")));
-    let (code, told) = stack.command(["dead", "retry", &id]);
-    assert!(code == Some(1) && told.contains("already open"), "{told}");
+    let (code, output) = stack.command(["dead", "retry", &id]);
+    assert_eq!((code, &*output), (Some(0), &*format!("{id}: it begins again with the next start.\n")));
+    let (code, output) = stack.command(["dead", "retry", &id]);
+    assert!(code == Some(1) && output.contains("already open"), "{output}");
     let (_, why) = stack.command(["why", &id]);
     assert!(why.contains("The service does not run; `run` starts it."), "{why}");
     assert_eq!(stack.command(["pause"]).0, Some(0));
@@ -120,18 +120,18 @@ fn without_a_service_the_next_start_acts() {
     stack.until("the answer", |_| answers(&stack, &task) == ["ben answers."]);
     stack.settled();
     stack.stop();
-    let (code, told) = stack.command(["dead", "drop", &id]);
-    assert!(code == Some(1) && told.contains("Nothing with this id was given up"), "{told}");
+    let (code, output) = stack.command(["dead", "drop", &id]);
+    assert!(code == Some(1) && output.contains("Nothing with this id was given up"), "{output}");
 }
 
 #[test]
 fn a_paused_agent_starts_no_turn_and_the_others_do() {
     let mut stack = Stack::new(&["ben", "ada"], polite);
-    let (code, told) = stack.command(["pause", "--agent", "ben"]);
-    assert_eq!((code, &*told), (Some(0), "Paused: ben; `resume --agent ben` ends that.\n"));
+    let (code, output) = stack.command(["pause", "--agent", "ben"]);
+    assert_eq!((code, &*output), (Some(0), "Paused: ben; `resume --agent ben` ends that.\n"));
     stack.hear("an operator pauses: Paused: ben; `resume --agent ben` ends that.");
-    let (code, told) = stack.command(["pause", "--agent", "carl"]);
-    assert!(code == Some(1) && told.contains("There is no agent carl; there are: ben, ada"), "{told}");
+    let (code, output) = stack.command(["pause", "--agent", "carl"]);
+    assert!(code == Some(1) && output.contains("There is no agent carl; there are: ben, ada"), "{output}");
     let (bens, adas) = (stack.task("in_progress", &["ben"]), stack.task("in_progress", &["ada"]));
     stack.mention(&bens, "ben", "hello");
     stack.mention(&adas, "ada", "hello");
@@ -145,8 +145,8 @@ fn a_paused_agent_starts_no_turn_and_the_others_do() {
     stack.until("the second answer", |_| stack.said_by("ada", &adas).len() == 2);
     assert!(stack.said_by("ben", &bens).is_empty(), "the pause outlives the process");
     let both = "Everything is paused (and ben by itself)";
-    let (_, told) = stack.command(["pause"]);
-    assert!(told.starts_with(both), "{told}");
+    let (_, output) = stack.command(["pause"]);
+    assert!(output.starts_with(both), "{output}");
     // `/health` may be a moment old.
     stack.until("the pause", |health| health["paused"]["all"] == true);
     let (_, status) = stack.command(["status"]);
@@ -160,10 +160,10 @@ fn a_paused_agent_starts_no_turn_and_the_others_do() {
 fn one_agent_is_resumed_alone() {
     let stack = Stack::new(&["ben", "ada"], polite);
     stack.command(["pause", "--agent", "ben"]);
-    let (_, told) = stack.command(["pause", "--agent", "ada"]);
-    assert_eq!(told, "Paused: ada, ben; `resume --agent ada` ends that of ada, `resume` all of them.\n");
-    let (_, told) = stack.command(["resume", "--agent", "ben"]);
-    assert_eq!(told, "1 pause ended. Paused: ada; `resume --agent ada` ends that.\n");
+    let (_, output) = stack.command(["pause", "--agent", "ada"]);
+    assert_eq!(output, "Paused: ada, ben; `resume --agent ada` ends that of ada, `resume` all of them.\n");
+    let (_, output) = stack.command(["resume", "--agent", "ben"]);
+    assert_eq!(output, "1 pause ended. Paused: ada; `resume --agent ada` ends that.\n");
     let task = stack.task("in_progress", &["ben"]);
     stack.mention(&task, "ben", "hello");
     assert_eq!(stack.answer_of("ben", &task), "ben answers.");
@@ -173,20 +173,21 @@ fn one_agent_is_resumed_alone() {
 fn why_knows_an_agent_without_deliveries() {
     let stack = Stack::new(&["ben", "ada"], polite);
     for name in ["ada", "ADA", stack.agent("ada")] {
-        let (code, told) = stack.command(["why", name]);
+        let (code, output) = stack.command(["why", name]);
         assert!(
-            code == Some(0) && told.starts_with("ada is an agent of this account, and has no deliveries.\n"),
-            "{told}"
+            code == Some(0)
+                && output.starts_with("ada is an agent of this account, and has no deliveries.\n"),
+            "{output}"
         );
-        assert!(told.contains("Nothing blocks it."), "{told}");
+        assert!(output.contains("Nothing blocks it."), "{output}");
     }
     stack.command(["pause", "--agent=ada"]);
-    let (code, told) = stack.command(["why", "ada", "--json"]);
-    let found: Value = serde_json::from_str(&told).unwrap();
-    assert_eq!((code, &found["state"]), (Some(0), &json!("idle")), "{told}");
+    let (code, output) = stack.command(["why", "ada", "--json"]);
+    let found: Value = serde_json::from_str(&output).unwrap();
+    assert_eq!((code, &found["state"]), (Some(0), &json!("idle")), "{output}");
     assert_eq!(found["why"], "ada is paused; `resume --agent ada` ends that.");
-    let (code, told) = stack.command(["why", "eve"]);
-    assert!(code == Some(1) && told.contains("Nothing is known of eve"), "{told}");
+    let (code, output) = stack.command(["why", "eve"]);
+    assert!(code == Some(1) && output.contains("Nothing is known of eve"), "{output}");
 }
 
 /// A command in a shell without the service's directory setting: it names the service, and does nothing in
@@ -208,8 +209,8 @@ fn a_service_on_another_directory_is_named_and_its_data_untouched() {
              systemd unit: /var/lib/{unit})"
         );
         for args in [["dead", "list"], ["why", "ben"], ["pause", "--agent=ben"], ["resume", "--agent=ben"]] {
-            let (code, told) = stack.command_with(args, &more);
-            assert_eq!((code, told.trim_end()), (Some(1), &*words), "{args:?}");
+            let (code, output) = stack.command_with(args, &more);
+            assert_eq!((code, output.trim_end()), (Some(1), &*words), "{args:?}");
         }
         assert_eq!(stack.command_with(["dead", "retry", "n1"], &more).1.trim_end(), words);
         let (code, status) = stack.command_with(["status"], &more);
@@ -219,8 +220,11 @@ fn a_service_on_another_directory_is_named_and_its_data_untouched() {
     }
     // Between its first answer and its first note a service is not named in its own directory.
     fs::remove_file(format!("{}/running.json", stack.state_dir())).unwrap();
-    let (code, told) = stack.command_with(["dead", "list"], &[("HEALTH_PORT", port)]);
-    assert!(code == Some(1) && told.contains("it is just starting, or could not write; try again"), "{told}");
+    let (code, output) = stack.command_with(["dead", "list"], &[("HEALTH_PORT", port)]);
+    assert!(
+        code == Some(1) && output.contains("it is just starting, or could not write; try again"),
+        "{output}"
+    );
     assert_eq!(stack.health()["paused"], json!({"all": false, "agents": []}));
     assert!(!kept.path().join("missing").exists());
 }
@@ -287,8 +291,8 @@ fn only_a_client_with_the_token_gets_data() {
     assert_eq!(as_operator(&stack, "POST", "/pause", "{\"who\":1}").0, 400);
     assert_eq!(as_operator(&stack, "POST", "/pause", "{\"agent\":\"carl\"}").0, 404);
     let (status, answer) = as_operator(&stack, "GET", "/why/nothing", "");
-    let told = "among 1 deliveries. (A task of which no agent was told has none.)";
-    assert!(status == 404 && answer["error"].as_str().unwrap().ends_with(told), "{answer}");
+    let words = "among 1 deliveries. (A task of which no agent was told has none.)";
+    assert!(status == 404 && answer["error"].as_str().unwrap().ends_with(words), "{answer}");
     for path in ["/health", "/version", "/livez", "/readyz"] {
         assert_eq!(ask(&stack, "GET", path, "", &[]).0, 200, "{path}");
     }

@@ -18,8 +18,8 @@ pub(super) fn way(instructions: &str) -> (String, Vec<(String, String)>) {
     let (_, rest) =
         instructions.split_once("Call Mission Control over HTTP: `POST ").expect("there is a way");
     let (base, rest) = rest.split_once("/agent/…`").unwrap();
-    let (told, _) = rest.split_once(" for you:").unwrap();
-    let headers = told.split('`').filter_map(|word| word.split_once(": "));
+    let (headers_text, _) = rest.split_once(" for you:").unwrap();
+    let headers = headers_text.split('`').filter_map(|word| word.split_once(": "));
     (base.to_owned(), headers.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
 }
 
@@ -52,11 +52,11 @@ const HTTP: (&str, &str) = ("OPENCLAW_CLIENT_TOOLS_ENABLED", "false");
 #[test]
 fn agents_without_tools_work_over_http() {
     for tokens in [false, true] {
-        let told: Arc<Mutex<HashMap<String, String>>> = Arc::default();
-        let ears = told.clone();
+        let briefings: Arc<Mutex<HashMap<String, String>>> = Arc::default();
+        let recorder = briefings.clone();
         let mind = move |prompt: &Prompt| {
             assert!(prompt.tools.is_empty());
-            ears.lock().unwrap().insert(prompt.agent.clone(), prompt.instructions.clone());
+            recorder.lock().unwrap().insert(prompt.agent.clone(), prompt.instructions.clone());
             let paper = json!({"title": "Notes", "content": "…", "type": "note"});
             let (status, written) = call(&prompt.instructions, "document", &paper);
             let (moved, _) = call(&prompt.instructions, "task-status", &json!({"status": "in_progress"}));
@@ -79,7 +79,7 @@ fn agents_without_tools_work_over_http() {
         assert_eq!(stack.board.row("tasks", &task)["status"], "in_progress");
         stack.settled();
 
-        let instructions = told.lock().unwrap()["ben"].clone();
+        let instructions = briefings.lock().unwrap()["ben"].clone();
         let (base, headers) = way(&instructions);
         assert_eq!(headers.len(), if tokens { 2 } else { 1 }, "{headers:?}");
         let health = stack.health().to_string();

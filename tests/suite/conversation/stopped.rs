@@ -201,10 +201,10 @@ fn a_stop_while_the_service_is_down_counts() {
 /// turn are not.
 #[test]
 fn calls_over_http_after_the_stop_are_refused() {
-    let told: Arc<Mutex<HashMap<String, String>>> = Arc::default();
-    let ears = told.clone();
+    let briefings: Arc<Mutex<HashMap<String, String>>> = Arc::default();
+    let recorder = briefings.clone();
     let mind = move |prompt: &Prompt| {
-        ears.lock().unwrap().insert(prompt.agent.clone(), prompt.instructions.clone());
+        recorder.lock().unwrap().insert(prompt.agent.clone(), prompt.instructions.clone());
         if says(prompt) {
             let paper = json!({"title": "Later", "content": "…", "type": "note"});
             let (base, headers) = way(&prompt.instructions);
@@ -214,13 +214,13 @@ fn calls_over_http_after_the_stop_are_refused() {
         Thought::hang()
     };
     for stop in [pause, say_stop] {
-        told.lock().unwrap().clear();
+        briefings.lock().unwrap().clear();
         let mut stack = Stack::set(&["ben"], mind.clone(), &[("OPENCLAW_CLIENT_TOOLS_ENABLED", "false")]);
         let task = stack.task("in_progress", &["ben"]);
         stack.mention(&task, "ben", "work on it");
-        stack.until("the turn", |_| told.lock().unwrap().contains_key("ben"));
+        stack.until("the turn", |_| briefings.lock().unwrap().contains_key("ben"));
         let call = |stack: &Stack, endpoint: &str, body: &Value| {
-            let (_, headers) = way(&told.lock().unwrap()["ben"]);
+            let (_, headers) = way(&briefings.lock().unwrap()["ben"]);
             post(&format!("http://{}/agent/{endpoint}", stack.address()), &headers, body)
         };
         let paper = json!({"title": "Early", "content": "…", "type": "note"});

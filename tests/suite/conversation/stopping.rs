@@ -84,7 +84,7 @@ fn a_turn_cut_off_by_the_stop_ends_typing() {
         let mut program = stack.give();
         let began = Instant::now();
         program.signal("TERM");
-        program.hear("stopping: 1 running turn may go on for 0.7 s");
+        program.hear("stopping: 1 running turn may continue for 0.7 s");
         assert_eq!(get(&address, "/health").0, 200, "it answers while it waits");
         let (code, log) = program.end();
         let took = began.elapsed();

@@ -42,8 +42,11 @@ fn an_event_survives_a_sigkill_after_its_response() {
     stack.board.set(json!({"orchestratorAgentId": stack.agent("ada")}));
     let run = "agent:ben:cron:nightly:run:abc";
     let own = format!("system:agent:ada:{}:v1", stack.board.account);
-    let told = tell(&stack, "wake", run, &json!({"text": CANARY, "reason": CANARY}));
-    assert_eq!((&told["agent"], &told["wake"], &told["kept"]), (&json!("ben"), &json!("now"), &json!(true)));
+    let answer = tell(&stack, "wake", run, &json!({"text": CANARY, "reason": CANARY}));
+    assert_eq!(
+        (&answer["agent"], &answer["wake"], &answer["kept"]),
+        (&json!("ben"), &json!("now"), &json!(true))
+    );
     stack.kill_and_start();
     let beats = waits(&stack, 1);
     assert_eq!(
@@ -53,8 +56,8 @@ fn an_event_survives_a_sigkill_after_its_response() {
 
     // Each event is on disk when it is confirmed, whenever the process dies.
     for number in 2..=21_u64 {
-        let told = tell(&stack, "event", run, &json!({"text": format!("{CANARY} {number}")}));
-        assert_eq!((&told["waiting"], &told["dropped"]), (&json!(number.min(20)), &json!(number > 20)));
+        let answer = tell(&stack, "event", run, &json!({"text": format!("{CANARY} {number}")}));
+        assert_eq!((&answer["waiting"], &answer["dropped"]), (&json!(number.min(20)), &json!(number > 20)));
         if number % 7 == 0 {
             stack.kill_and_start();
         }

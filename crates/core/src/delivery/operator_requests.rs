@@ -90,7 +90,7 @@ impl Refused {
         match self {
             Self::NotDead => "Nothing with this id was given up; `dead list` shows what was.",
             Self::UnderWay => "It is already open; `why` shows its state.",
-            Self::NotUnderWay => "No open notification has this id.",
+            Self::NotUnderWay => "No open delivery has this id.",
             Self::Stopping => "The service is stopping and starts no more work.",
         }
     }
