@@ -102,6 +102,6 @@ fn whole(briefing: &Briefing) -> String {
     format!("{}\n{}", briefing.instructions, briefing.input)
 }
 
-fn told(scene: &Scene<'_>) -> String {
+fn texts(scene: &Scene<'_>) -> String {
     whole(&brief(scene))
 }

@@ -32,7 +32,7 @@ mod silence;
 
 /// A caller of tools.
 #[derive(Clone)]
-struct Somebody {
+struct TestCaller {
     agent: AgentId,
     task: Option<Task>,
     flags: BehaviorFlags,
@@ -40,9 +40,9 @@ struct Somebody {
     may_close: bool,
 }
 
-impl Somebody {
+impl TestCaller {
     /// A caller without rights and without a task.
-    fn nobody() -> Self {
+    fn without_rights() -> Self {
         let flags = BehaviorFlags {
             can_create_tasks: false,
             can_modify_task_status: false,
@@ -55,7 +55,7 @@ impl Somebody {
     }
 
     /// A caller with all rights, in a conversation about a task in this status.
-    fn everybody(status: &str) -> Self {
+    fn with_all_rights(status: &str) -> Self {
         let flags = BehaviorFlags {
             can_create_tasks: true,
             can_modify_task_status: true,
@@ -89,14 +89,14 @@ fn call(name: &str, arguments: &str) -> ToolCall {
 }
 
 /// A backend that records its calls and returns prepared answers.
-struct Desk {
+struct RecordingBackend {
     answers: Vec<(&'static str, Value)>,
     /// The failure of every function without a prepared answer.
     trouble: Option<CallError>,
     asked: Mutex<Vec<(String, Value)>>,
 }
 
-impl Convex for Desk {
+impl Convex for RecordingBackend {
     fn call(&self, call: &Call<'_>) -> Result<Box<RawValue>, CallError> {
         let name = call.path.strip_prefix("service/actions:").unwrap();
         let args = serde_json::from_str(call.args.get()).unwrap();
@@ -108,7 +108,7 @@ impl Convex for Desk {
     }
 }
 
-/// The result of a call against a [`Desk`].
+/// The result of a call against a [`RecordingBackend`].
 struct Made {
     ran: Ran,
     output: Value,
@@ -141,12 +141,12 @@ fn roster() -> Roster {
 }
 
 /// Makes a call against a backend with these answers.
-fn make(who: &Somebody, name: &str, arguments: &Value, answers: Vec<(&'static str, Value)>) -> Made {
+fn make(who: &TestCaller, name: &str, arguments: &Value, answers: Vec<(&'static str, Value)>) -> Made {
     make_against(who, &call(name, &arguments.to_string()), answers, None)
 }
 
 fn make_against(
-    who: &Somebody,
+    who: &TestCaller,
     call: &ToolCall,
     answers: Vec<(&'static str, Value)>,
     trouble: Option<CallError>,
@@ -156,14 +156,14 @@ fn make_against(
 
 /// Like [`make`], with another function to read the roster again.
 fn make_with(
-    who: &Somebody,
+    who: &TestCaller,
     call: &ToolCall,
     answers: Vec<(&'static str, Value)>,
     trouble: Option<CallError>,
     fresh: impl Fn() -> Option<Arc<Roster>>,
 ) -> Made {
-    let desk = Arc::new(Desk { answers, trouble, asked: Mutex::default() });
-    let mission = Mission::new(desk.clone(), AccountId::new("acc"), Secret::new("the-token"));
+    let backend = Arc::new(RecordingBackend { answers, trouble, asked: Mutex::default() });
+    let mission = Mission::new(backend.clone(), AccountId::new("acc"), Secret::new("the-token"));
     let caller = who.caller();
     let refreshed = Mutex::new(0);
     let refresh = || {
@@ -176,7 +176,7 @@ fn make_with(
     assert_eq!(output["success"], json!(ran.ok), "{output}");
     assert_eq!(ran.error.as_ref().map(|error| json!(error.message)), output.get("error").cloned());
     assert!(!ran.output.contains("the-token"), "{output}");
-    let mut asked = desk.asked.lock().unwrap().clone();
+    let mut asked = backend.asked.lock().unwrap().clone();
     for (_, args) in &mut asked {
         let args = args.as_object_mut().unwrap();
         assert_eq!(args.remove("accountId"), Some(json!("acc")));

@@ -16,7 +16,7 @@ use mission_control_runtime::demo::gateway::{Item, Prompt, Thought, marker};
 use mission_control_runtime::ledger;
 use serde_json::{Value, json};
 
-use super::processes::House;
+use super::processes::Stack;
 use crate::support::dice::Dice;
 use crate::support::program::private;
 
@@ -118,27 +118,27 @@ fn every_row_ends_once_across_random_kills() {
     let names: Vec<String> = (0..AGENTS).map(|number| format!("a{number}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     // A slightly slow disk, so that there is time between two steps.
-    let mut house = House::set(&names, play, &[(ledger::SLOW_DISK, "10")]);
+    let mut stack = Stack::set(&names, play, &[(ledger::SLOW_DISK, "10")]);
     for number in 0..kills * ROWS_PER_KILL {
         let name = names[usize::try_from(number).unwrap() % AGENTS];
-        let task = house.task("assigned", &[name]);
+        let task = stack.task("assigned", &[name]);
         if number % 3 == 0 {
-            house.board.notification(house.agent(name), json!({"taskId": task}));
+            stack.board.notification(stack.agent(name), json!({"taskId": task}));
         } else {
-            house.board.person_says(&task, &format!("@{name}, number {number}"));
+            stack.board.person_says(&task, &format!("@{name}, number {number}"));
         }
     }
-    house.board.is_slow(Duration::from_millis(4));
+    stack.board.is_slow(Duration::from_millis(4));
     // The positions of deliveries at the kills. No person retries anything here, and a restart does not show
     // a position.
     let steps = Step::ALL.into_iter().filter(|step| !matches!(step, Step::Retried | Step::Restarted));
     let mut stood: BTreeMap<String, u32> = steps.map(|step| (step.name().to_owned(), 0)).collect();
     for kill in 1..=kills {
-        house.works();
+        stack.works();
         std::thread::sleep(Duration::from_millis(dice.roll(LIFE_MS)));
-        house.kill();
+        stack.kill();
         let now = SystemClock.now();
-        for tale in ledger::read(&private(Path::new(house.state_dir()))).unwrap().tales {
+        for tale in ledger::read(&private(Path::new(stack.state_dir()))).unwrap().tales {
             // A delivery that ended earlier was not hit.
             let hit = tale.closed.is_none_or(|at| now.since(at) < JUST_ENDED);
             let stands = |told: &&RecordedStep| told.step != Step::Restarted.name();
@@ -147,20 +147,20 @@ fn every_row_ends_once_across_random_kills() {
             }
         }
         if kill % GATEWAY_LIVES == 0 {
-            house.restart_gateway();
+            stack.restart_gateway();
         }
-        house.start();
+        stack.start();
     }
-    house.settled();
+    stack.settled();
 
-    let notifications = house.board.rows("notifications");
-    let (messages, documents) = (house.board.rows("messages"), house.board.rows("documents"));
-    let markers = house.gateway().markers();
+    let notifications = stack.board.rows("notifications");
+    let (messages, documents) = (stack.board.rows("messages"), stack.board.rows("documents"));
+    let markers = stack.gateway().markers();
     let (mut rows, mut hit_too_often, mut wrong) = (0, 0, Vec::new());
     for row in notifications.iter().filter(|row| row["recipientType"] == "agent") {
         rows += 1;
         let id = row["_id"].as_str().unwrap();
-        let slug = names.iter().find(|name| row["recipientId"] == house.agent(name)).unwrap();
+        let slug = names.iter().find(|name| row["recipientId"] == stack.agent(name)).unwrap();
         let way = way_of(slug);
         let own: Vec<&Value> = messages
             .iter()

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use mission_control_runtime::demo::gateway::{Fault, Prompt, Thought};
 
-use super::processes::House;
+use super::processes::Stack;
 
 const POISON: usize = 50;
 const GOOD: usize = 150;
@@ -48,24 +48,24 @@ fn run(poison: usize) -> Figures {
     let slugs: Vec<&str> = names.iter().map(String::as_str).collect();
     let began: Arc<Mutex<HashMap<String, Instant>>> = Arc::default();
     let note = began.clone();
-    let house = House::new(&slugs, move |prompt: &Prompt| {
+    let stack = Stack::new(&slugs, move |prompt: &Prompt| {
         note.lock().unwrap().entry(prompt.session.clone()).or_insert_with(Instant::now);
         Thought::say(format!("{} answers.", prompt.agent))
     });
     let session = |name: &str, task: &str| {
-        format!("agent:{name}:task:{task}:{}:v1", house.board.account).to_lowercase()
+        format!("agent:{name}:task:{task}:{}:v1", stack.board.account).to_lowercase()
     };
     let mut sick = Vec::new();
     for n in 0..poison {
         let (name, fault) = fault(n);
-        let task = house.task("assigned", &[name]);
-        house.faults().always_in(&session(name, &task), fault);
-        house.mention(&task, name, "hello");
+        let task = stack.task("assigned", &[name]);
+        stack.faults().always_in(&session(name, &task), fault);
+        stack.mention(&task, name, "hello");
         sick.push((name, task));
     }
     // Rows that fail before the gateway accepts them are not in its books.
-    house.until("every poisonous row that gets so far has been tried", |_| {
-        let seen = house.gateway().requests();
+    stack.until("every poisonous row that gets so far has been tried", |_| {
+        let seen = stack.gateway().requests();
         let taken = |name: &str| name == "unknown-tool";
         let mut taken = sick.iter().filter(|(name, _)| taken(name));
         taken.all(|(name, task)| seen.iter().any(|seen| seen.session == session(name, task)))
@@ -73,19 +73,19 @@ fn run(poison: usize) -> Figures {
     let good: Vec<(String, String)> = (0..GOOD)
         .map(|n| {
             let name = format!("good{}", n % 10);
-            let task = house.task("assigned", &[&name]);
+            let task = stack.task("assigned", &[&name]);
             (name, task)
         })
         .collect();
     let mut arrived = Vec::new();
     for (name, task) in &good {
-        arrived.push((house.gateway().requests().len(), Instant::now()));
-        house.mention(task, name, "hello");
+        arrived.push((stack.gateway().requests().len(), Instant::now()));
+        stack.mention(task, name, "hello");
     }
     for (name, task) in &good {
-        assert_eq!(house.answer_of(name, task), format!("{name} answers."));
+        assert_eq!(stack.answer_of(name, task), format!("{name} answers."));
     }
-    let seen = house.gateway().requests();
+    let seen = stack.gateway().requests();
     let began = began.lock().unwrap().clone();
     let (mut waits, mut before) = (Vec::new(), Vec::new());
     for ((name, task), (posts, at)) in good.iter().zip(arrived) {
@@ -98,9 +98,9 @@ fn run(poison: usize) -> Figures {
     waits.sort_unstable();
     before.sort_unstable();
     for (name, task) in &sick {
-        assert_eq!(house.said_by(name, task), Vec::<String>::new(), "{name}");
+        assert_eq!(stack.said_by(name, task), Vec::<String>::new(), "{name}");
     }
-    assert_eq!(house.gateway().overlaps(), 0);
+    assert_eq!(stack.gateway().overlaps(), 0);
     Figures { waits, before }
 }
 

@@ -43,7 +43,7 @@ struct Ours {
     server: Option<Server>,
 }
 
-pub(super) struct House {
+pub(super) struct Stack {
     pub(super) board: Board,
     agents: Vec<(String, String)>,
     gateway: Option<Ours>,
@@ -59,7 +59,7 @@ pub(super) struct House {
     said: AtomicUsize,
 }
 
-impl House {
+impl Stack {
     /// Agents with these slugs and this model. Each message of the person nudges the program at once.
     pub(super) fn new(slugs: &[&str], mind: impl ScriptedModel + 'static) -> Self {
         Self::built(slugs, Place::Ours(Arc::new(mind), options(slugs)), "1000", None, &[])
@@ -101,9 +101,9 @@ impl House {
 
     /// With an orchestrator.
     pub(super) fn led_by(lead: &str, slugs: &[&str], mind: impl ScriptedModel + 'static) -> Self {
-        let house = Self::new(slugs, mind);
-        house.board.set(json!({"orchestratorAgentId": house.agent(lead)}));
-        house
+        let stack = Self::new(slugs, mind);
+        stack.board.set(json!({"orchestratorAgentId": stack.agent(lead)}));
+        stack
     }
 
     /// With a list once a minute unless there is a reason.
@@ -569,7 +569,7 @@ fn options(agents: &[&str]) -> Options {
     }
 }
 
-impl Drop for House {
+impl Drop for Stack {
     fn drop(&mut self) {
         self.program = None;
         if let Some(ours) = &self.gateway {

@@ -18,7 +18,7 @@ mod tables;
 use mission_control_runtime::http::message::{Reply, Request};
 use mission_control_runtime::http::server::{Server, ServerLimits};
 
-use super::processes::House;
+use super::processes::Stack;
 use crate::support::board::agent;
 
 /// An answer of the program's own server.
@@ -50,32 +50,32 @@ pub(super) fn ask(address: &str, method: &str, path: &str, accept: &str) -> Answ
 }
 
 /// The present page of figures.
-pub(super) fn figures(house: &House) -> exposition::Page {
-    let answer = ask(house.address(), "GET", "/metrics", "text/plain");
+pub(super) fn figures(stack: &Stack) -> exposition::Page {
+    let answer = ask(stack.address(), "GET", "/metrics", "text/plain");
     exposition::read(&answer.body).unwrap_or_else(|why| panic!("{why}:\n{}", answer.body))
 }
 
 /// Waits until a condition on the figures holds: they are cached, and may be a moment old.
-fn figures_once(house: &House, is_so: impl Fn(&exposition::Page) -> bool) -> exposition::Page {
-    let mut page = figures(house);
-    house.until("figures", |_| {
-        page = figures(house);
+fn figures_once(stack: &Stack, is_so: impl Fn(&exposition::Page) -> bool) -> exposition::Page {
+    let mut page = figures(stack);
+    stack.until("figures", |_| {
+        page = figures(stack);
         is_so(&page)
     });
     page
 }
 
 /// Replaces the running program by one with these variables.
-pub(super) fn restart(house: &mut House, more: &[(&str, &str)]) {
-    house.kill();
-    start(house, more);
+pub(super) fn restart(stack: &mut Stack, more: &[(&str, &str)]) {
+    stack.kill();
+    start(stack, more);
 }
 
 /// Starts a program with these variables after another one has ended.
-fn start(house: &mut House, more: &[(&str, &str)]) {
-    let mut program = house.another_with(more);
+fn start(stack: &mut Stack, more: &[(&str, &str)]) {
+    let mut program = stack.another_with(more);
     let address = program.address();
-    house.take(program, address);
+    stack.take(program, address);
 }
 
 /// A proxy between the program and Mission Control.
@@ -84,10 +84,10 @@ pub(super) struct Meddler(Server);
 impl Meddler {
     /// Changes the answers on their way.
     pub(super) fn between(
-        house: &House,
+        stack: &Stack,
         change: impl Fn(&Request, Reply) -> Reply + Send + Sync + 'static,
     ) -> Self {
-        let (url, client) = (house.board.url(), agent());
+        let (url, client) = (stack.board.url(), agent());
         let server = Server::bind("127.0.0.1:0", ServerLimits::default(), move |request| {
             let sent = client
                 .post(format!("{url}{}", request.path()))

@@ -7,7 +7,7 @@ use mission_control_runtime::model::{DeliveryContext, limits};
 use mission_control_runtime::tools::ToolName;
 use serde_json::{Value, json};
 
-use super::{HTTP, LABELS, context_json, scene, told};
+use super::{HTTP, LABELS, context_json, scene, texts};
 
 /// Changes to the base context, and to its presentation.
 struct Case {
@@ -384,8 +384,8 @@ fn each_rule_appears_exactly_under_its_condition() {
     for (rule, phrase, there, absent) in ROWS {
         for (cases, expected) in [(there, true), (absent, false)] {
             for changes in cases.split('|').filter(|changes| *changes != "never") {
-                let told = told(&Case::new(changes).scene());
-                assert_eq!(told.contains(phrase), expected, "{rule}: {phrase:?} with [{changes}]:\n{told}");
+                let texts = texts(&Case::new(changes).scene());
+                assert_eq!(texts.contains(phrase), expected, "{rule}: {phrase:?} with [{changes}]:\n{texts}");
             }
         }
     }
@@ -419,9 +419,9 @@ fn no_key_or_address_is_shown_if_tools_are_offered() {
     for changes in ["", "type=assignment assigned=a,b", "self=orchestrator chat=yes canCreateTasks=yes"] {
         let case = Case::new(changes);
         // Even if the caller passes them.
-        let told = told(&Scene { http: Some(HTTP), ..case.scene() });
+        let texts = texts(&Scene { http: Some(HTTP), ..case.scene() });
         for secret in ["task:T1:agent", "x-openclaw-session-key", "http://", "runtime:3000", "/agent/"] {
-            assert!(!told.contains(secret), "{secret} with [{changes}]");
+            assert!(!texts.contains(secret), "{secret} with [{changes}]");
         }
     }
     let case = Case::new("http=yes");
@@ -432,32 +432,32 @@ fn no_key_or_address_is_shown_if_tools_are_offered() {
 #[test]
 fn the_silence_word_that_breaks_gateways_is_never_taught() {
     for changes in ["", "by=user", "type=assignment", "http=yes", "type=status_change"] {
-        assert!(!told(&Case::new(changes).scene()).contains("NO_REPLY"), "{changes}");
+        assert!(!texts(&Case::new(changes).scene()).contains("NO_REPLY"), "{changes}");
     }
 }
 
 #[test]
 fn the_message_to_answer_appears_once_w_15() {
     for changes in ["", "type=mention", "type=new"] {
-        let told = told(&Case::new(changes).scene());
-        assert_eq!(told.matches("Does this also happen on mobile?").count(), 1, "{changes}");
+        let texts = texts(&Case::new(changes).scene());
+        assert_eq!(texts.matches("Does this also happen on mobile?").count(), 1, "{changes}");
     }
     // Nothing is lost if the message itself is unavailable.
-    let told = told(&Case::new("no=message").scene());
-    assert_eq!(told.matches("Does this also happen on mobile?").count(), 1);
+    let texts = texts(&Case::new("no=message").scene());
+    assert_eq!(texts.matches("Does this also happen on mobile?").count(), 1);
 }
 
 #[test]
 fn later_messages_are_marked_as_later() {
     let mut case = Case::new("type=mention");
     let later = "what follows came after it";
-    assert!(!told(&case.scene()).contains(later));
+    assert!(!texts(&case.scene()).contains(later));
     let mut item = case.context.thread[0].clone();
     item.message_id = mission_control_runtime::model::MessageId::new("m3");
     "And on Linux too.".clone_into(&mut item.content);
     case.context.thread.push(item);
-    let told = told(&case.scene());
-    let at = |text: &str| told.find(text).unwrap_or_else(|| panic!("{text}"));
+    let texts = texts(&case.scene());
+    let at = |text: &str| texts.find(text).unwrap_or_else(|| panic!("{text}"));
     assert!(at("Reproduced on staging.") < at(later) && at(later) < at("And on Linux too."));
     assert!(
         at("And on Linux too.") < at("Does this also happen on mobile?"),

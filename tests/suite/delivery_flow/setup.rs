@@ -26,7 +26,7 @@ use crate::support::played::Played;
 use crate::support::team::Team;
 use crate::support::work::job_of;
 
-pub(super) struct Office {
+pub(super) struct Fixture {
     pub(super) team: Team,
     pub(super) backend: Direct,
     pub(super) gateway: Played,
@@ -40,7 +40,7 @@ pub(super) struct Office {
     /// The agents whose key is refused.
     cooldown: ProviderCooldown,
     /// Keeps the notes of every step.
-    pub(super) paper: MemoryLedger,
+    pub(super) ledger: MemoryLedger,
     /// The issued sessions, in which an agent may call over HTTP.
     pub(super) sessions: Arc<Sessions>,
     /// The active turns of this process.
@@ -48,7 +48,7 @@ pub(super) struct Office {
     stirred: AtomicUsize,
 }
 
-impl Office {
+impl Fixture {
     pub(super) fn new() -> Self {
         Self::at(Team::unserved(Options::default()))
     }
@@ -90,7 +90,7 @@ impl Office {
             others,
             answers: AnswerCounter::default(),
             cooldown: ProviderCooldown::default(),
-            paper: MemoryLedger::default(),
+            ledger: MemoryLedger::default(),
             sessions,
             inflight: InFlight::new(crossbeam_channel::bounded(1).0),
             stirred: AtomicUsize::new(0),
@@ -133,7 +133,7 @@ impl Office {
     }
 
     pub(super) fn outcome(&self, job: &mut Job) -> Outcome {
-        self.outcome_through(job, Arc::new(self.backend.clone()), &self.paper)
+        self.outcome_through(job, Arc::new(self.backend.clone()), &self.ledger)
     }
 
     /// The outcome of an attempt with this backend connection and this journal.

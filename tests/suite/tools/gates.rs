@@ -4,11 +4,11 @@
 use mission_control_runtime::tools::ToolErrorKind;
 use serde_json::{Value, json};
 
-use super::{Made, Somebody, make, task_json};
+use super::{Made, TestCaller, make, task_json};
 
 const LOOK: &str = "loadTaskDetailsForAgentTool";
 
-fn close(who: &Somebody, tool: &str, task: &str, now: &str) -> Made {
+fn close(who: &TestCaller, tool: &str, task: &str, now: &str) -> Made {
     let mut stands = task_json(now);
     stands["_id"] = json!(task);
     let answers = vec![
@@ -30,7 +30,7 @@ fn done_requires_the_flag_the_rule_and_a_task_in_review() {
     for tool in ["task_status", "task_update"] {
         for conversation in ["in_progress", "review", "done"] {
             for (flag, may_close) in [(true, true), (true, false), (false, true), (false, false)] {
-                let mut who = Somebody::everybody(conversation);
+                let mut who = TestCaller::with_all_rights(conversation);
                 who.flags.can_mark_done = flag;
                 who.may_close = may_close;
                 for now in ["inbox", "assigned", "in_progress", "review", "done", "blocked", "archived"] {
@@ -69,7 +69,7 @@ fn other_statuses_need_no_reading_of_the_task() {
     for status in ["in_progress", "review", "blocked"] {
         let args = json!({"status": status, "blockedReason": "R"});
         let answer = json!({"taskId": "t-here", "status": status, "updatedAt": 3.0, "changed": true});
-        let who = Somebody::everybody("assigned");
+        let who = TestCaller::with_all_rights("assigned");
         let made = make(&who, "task_status", &args, vec![("updateTaskStatusFromAgent", answer)]);
         assert!(made.ran.ok);
         assert_eq!(made.asked.len(), 1);
@@ -82,7 +82,7 @@ fn only_agents_who_may_close_create_done_tasks() {
     for (flag, leads, may) in
         [(false, false, false), (true, false, true), (false, true, true), (true, true, true)]
     {
-        let mut who = Somebody::everybody("in_progress");
+        let mut who = TestCaller::with_all_rights("in_progress");
         who.flags.can_mark_done = flag;
         who.leads = leads;
         let args: Value = json!({"title": "T", "status": "done"});

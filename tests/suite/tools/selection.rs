@@ -5,7 +5,7 @@ use mission_control_runtime::tools::table::{Audience, ROWS};
 use mission_control_runtime::tools::{ToolError, offer, offer_http, prepare};
 use serde_json::{Value, json};
 
-use super::{Somebody, call, names, task};
+use super::{TestCaller, call, names, task};
 
 const LEADERS: [&str; 8] = [
     "task_assign",
@@ -47,8 +47,8 @@ impl Inputs {
         })
     }
 
-    fn somebody(self) -> Somebody {
-        let mut who = Somebody::nobody();
+    fn caller(self) -> TestCaller {
+        let mut who = TestCaller::without_rights();
         who.flags.can_create_tasks = self.create;
         who.flags.can_modify_task_status = self.modify;
         who.flags.can_create_documents = self.documents;
@@ -102,7 +102,7 @@ fn statuses(schema: &Value) -> Vec<&str> {
 #[test]
 fn every_combination_of_rights_gets_its_tools() {
     for inputs in Inputs::all() {
-        let who = inputs.somebody();
+        let who = inputs.caller();
         let offered = offer(&who.caller());
         let expected = inputs.expected();
         assert_eq!(names(&offered), expected, "{inputs:?}");
@@ -136,7 +136,7 @@ fn every_combination_of_rights_gets_its_tools() {
 #[test]
 fn without_client_tools_the_same_rights_offer_endpoints() {
     for inputs in Inputs::all() {
-        let offered = offer_http(&inputs.somebody().caller());
+        let offered = offer_http(&inputs.caller().caller());
         assert!(offered.tools.is_empty());
         let endpoints: Vec<String> = inputs
             .expected()
@@ -162,7 +162,7 @@ fn without_client_tools_the_same_rights_offer_endpoints() {
 fn done_is_offered_where_it_can_succeed() {
     for status in ["inbox", "assigned", "in_progress", "review", "done", "blocked", "archived"] {
         for (flag, may_close) in [(true, true), (true, false), (false, true), (false, false)] {
-            let mut who = Somebody::everybody(status);
+            let mut who = TestCaller::with_all_rights(status);
             who.flags.can_mark_done = flag;
             who.may_close = may_close;
             let expected = flag && may_close && status == "review";
@@ -177,7 +177,7 @@ fn done_is_offered_where_it_can_succeed() {
 /// §5.1: only keywords that model providers accept.
 #[test]
 fn schemas_use_only_basic_keywords() {
-    let who = Somebody::everybody("review");
+    let who = TestCaller::with_all_rights("review");
     let offered = offer(&who.caller());
     assert_eq!(offered.tools.len(), 17);
     for tool in &offered.tools {
@@ -266,7 +266,7 @@ pub(super) fn arguments(name: &str) -> Value {
     }
 }
 
-fn prepared(who: &Somebody, name: &str) -> Result<(), ToolError> {
+fn prepared(who: &TestCaller, name: &str) -> Result<(), ToolError> {
     let caller = who.caller();
     prepare(&call(name, &arguments(name).to_string()), &caller, &offer(&caller)).map(|_| ())
 }
@@ -275,7 +275,7 @@ fn prepared(who: &Somebody, name: &str) -> Result<(), ToolError> {
 #[test]
 fn only_offered_tools_run() {
     for inputs in Inputs::all() {
-        let who = inputs.somebody();
+        let who = inputs.caller();
         for row in &ROWS {
             let expected = inputs.expected().contains(&row.name.as_str());
             let answer = prepared(&who, row.name.as_str());
@@ -289,9 +289,9 @@ fn only_offered_tools_run() {
 
 #[test]
 fn a_caller_without_rights_gets_the_reason() {
-    let nobody = Somebody::nobody();
-    let on_task = Somebody { task: Some(task("in_progress")), ..Somebody::nobody() };
-    let free = Somebody { task: None, ..Somebody::everybody("review") };
+    let nobody = TestCaller::without_rights();
+    let on_task = TestCaller { task: Some(task("in_progress")), ..TestCaller::without_rights() };
+    let free = TestCaller { task: None, ..TestCaller::with_all_rights("review") };
     let rows = [
         (&on_task, "task_status", "Forbidden: Agent is not allowed to modify task status"),
         (&on_task, "task_update", "Forbidden: Agent is not allowed to modify tasks"),
@@ -326,7 +326,7 @@ fn a_caller_without_rights_gets_the_reason() {
 
 #[test]
 fn an_unknown_tool_is_refused_with_the_offered_ones() {
-    let who = Somebody::nobody();
+    let who = TestCaller::without_rights();
     let caller = who.caller();
     let error = prepare(&call("task_destroy", "{}"), &caller, &offer(&caller)).unwrap_err();
     assert_eq!(error.message, "Unknown tool: task_destroy (the tools are get_agent_skills, task_load)");
@@ -340,7 +340,7 @@ fn an_unknown_tool_is_refused_with_the_offered_ones() {
 /// D25: the conversation with the orchestrator keeps its label and its place.
 #[test]
 fn the_orchestrators_conversation_keeps_its_label_and_place() {
-    let mut who = Somebody::everybody("in_progress");
+    let mut who = TestCaller::with_all_rights("in_progress");
     who.task.as_mut().unwrap().labels = vec![Task::ORCHESTRATOR_CHAT.to_owned()];
     let caller = who.caller();
     let rows = [

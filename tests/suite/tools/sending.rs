@@ -4,14 +4,14 @@ use mission_control_runtime::convex::Why;
 use mission_control_runtime::tools::{ToolErrorKind, ToolName};
 use serde_json::{Value, json};
 
-use super::{Somebody, call, make, make_against, make_with, refusal, task, task_json};
+use super::{TestCaller, call, make, make_against, make_with, refusal, task, task_json};
 
-fn lead() -> Somebody {
-    Somebody::everybody("in_progress")
+fn lead() -> TestCaller {
+    TestCaller::with_all_rights("in_progress")
 }
 
-fn worker() -> Somebody {
-    let mut who = Somebody::everybody("in_progress");
+fn worker() -> TestCaller {
+    let mut who = TestCaller::with_all_rights("in_progress");
     who.leads = false;
     who.may_close = false;
     who

@@ -6,16 +6,16 @@ use mission_control_runtime::tools::ToolErrorKind;
 use mission_control_runtime::tools::table::ROWS;
 use serde_json::json;
 
-use super::effects::House;
+use super::effects::Fixture;
 use super::selection::arguments;
-use super::{Somebody, call, make_against, task_json};
+use super::{TestCaller, call, make_against, task_json};
 use crate::support::team::gone;
 
 /// A production deployment gives no reasons; the agent still gets everything that can be known.
 #[test]
 fn a_backend_without_reasons_still_yields_useful_sentences() {
-    let house = House::with(Options { redact: true, ..Options::default() });
-    let team = &house.team;
+    let fixture = Fixture::with(Options { redact: true, ..Options::default() });
+    let team = &fixture.team;
     let (lead, ada) = (team.lead.as_str(), team.ada.as_str());
     let begun = team.task("in_progress", &[ada]);
     let inbox = team.task("inbox", &[]);
@@ -81,7 +81,7 @@ fn a_backend_without_reasons_still_yields_useful_sentences() {
         ("task_delete", json!({"taskId": nowhere, "reason": "R"}), ToolErrorKind::Refused, silent),
     ];
     for (tool, args, kind, words) in rows {
-        let (got, message) = house.refused(lead, here, tool, &args);
+        let (got, message) = fixture.refused(lead, here, tool, &args);
         assert!(message.contains(words), "{tool} {args}: {message}");
         assert_eq!(got, kind, "{tool} {args}: {message}");
         assert!(!message.contains("Request ID") && !message.contains("service/actions"), "{message}");
@@ -116,7 +116,7 @@ fn every_tool_reports_every_backend_failure() {
             "may have happened. Look whether it did",
         ),
     ];
-    let who = Somebody::everybody("in_progress");
+    let who = TestCaller::with_all_rights("in_progress");
     for (class, why, kind, words) in rows {
         for row in &ROWS {
             let call = call(row.name.as_str(), &arguments(row.name.as_str()).to_string());
@@ -137,7 +137,7 @@ fn every_tool_reports_every_backend_failure() {
 /// D27, W36: an update has several steps; after a failure the agent gets the task's present state.
 #[test]
 fn a_half_done_update_is_reported_as_half_done() {
-    let who = Somebody::everybody("in_progress");
+    let who = TestCaller::with_all_rights("in_progress");
     let mut lost = error(Class::Refused, Why::Invalid);
     lost.literal = Some("Invalid user: x is not a member of this account".into());
     let args = json!({"status": "review", "assignedUserIds": ["x"]});
@@ -154,7 +154,7 @@ fn a_half_done_update_is_reported_as_half_done() {
 /// update fails.
 #[test]
 fn agents_assigned_before_a_failure_stay_notified() {
-    let who = Somebody::everybody("in_progress");
+    let who = TestCaller::with_all_rights("in_progress");
     let args = json!({"assignedAgentIds": ["a-eng"], "title": "T"}).to_string();
     for class in [Class::Transient, Class::Ambiguous, Class::Refused] {
         let answers = vec![
@@ -173,7 +173,7 @@ fn agents_assigned_before_a_failure_stay_notified() {
 fn a_lost_repeatable_call_is_not_reported_as_without_effect() {
     let mut lost = error(Class::Transient, Why::LostAnswer);
     lost.ran = Ran::Maybe;
-    let who = Somebody::everybody("in_progress");
+    let who = TestCaller::with_all_rights("in_progress");
     let call = call("task_status", r#"{"status":"review"}"#);
     let made = make_against(&who, &call, Vec::new(), Some(lost));
     assert!(made.error().contains("may have happened all the same, and calling it again does no harm"));
@@ -187,7 +187,7 @@ fn no_secret_is_returned() {
     let key = "task:t1:agent:ada:acc1:v1";
     let mut leak = error(Class::Refused, Why::Forbidden);
     leak.literal = Some(format!("Forbidden: {token} may not, {key}\n    at handler (x.ts:1)").into());
-    let who = Somebody::everybody("in_progress");
+    let who = TestCaller::with_all_rights("in_progress");
     let made = make_against(&who, &call("task_load", r#"{"taskId":"t"}"#), Vec::new(), Some(leak));
     assert!(!made.ran.output.contains("5f0c99aa77bb55cc11dd") && !made.ran.output.contains(key));
     let args = json!({"taskId": "t", "assigneeSlugs": [token]}).to_string();

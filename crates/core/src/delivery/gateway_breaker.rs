@@ -162,14 +162,14 @@ mod tests {
     #[test]
     fn an_unavailable_gateway_is_probed_every_second_and_then_every_fifteen() {
         let mut breaker = GatewayBreaker::new();
-        breaker.found_unreachable("nobody answers", None, Millis(0));
+        breaker.found_unreachable("no answer", None, Millis(0));
         let mut probes = Vec::new();
         let mut now = Millis(0);
         while now < Millis(600_000) {
             now = breaker.probe_at().unwrap();
             assert!(breaker.probe(now) && !breaker.probe(now), "one at a time");
             probes.push(now);
-            breaker.probed(Some("nobody answers"), now);
+            breaker.probed(Some("no answer"), now);
         }
         let early = probes.iter().filter(|at| **at <= Millis(60_000)).count();
         assert_eq!(early, 60);

@@ -1,6 +1,6 @@
 //! Wakes agents when no message does.
 //!
-//! Some events concern an agent although nobody writes to it: a command that it started has finished, or a
+//! Some events concern an agent without a message to it: a command that it started has finished, or a
 //! scheduled job reports something. Such an **event** waits until the agent's next heartbeat shows it. Some
 //! events also **wake** the agent, so that the heartbeat comes at once.
 //!

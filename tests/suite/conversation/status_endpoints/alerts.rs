@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use mission_control_runtime::ops::HealthReason;
 
-use super::super::processes::House;
+use super::super::processes::Stack;
 use super::exposition::Page;
 
 /// One rule.
@@ -91,8 +91,8 @@ fn holds(page: &Page, name: &str, labels: &[(String, String)]) -> bool {
 fn every_important_reason_has_an_alert_with_advice() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/openclaw/alerts.yml");
     let rules = rules(&std::fs::read_to_string(path).unwrap());
-    let house = House::new(&["ben"], super::tables::busy);
-    let page = super::figures(&house);
+    let stack = Stack::new(&["ben"], super::tables::busy);
+    let page = super::figures(&stack);
     let mut seen = BTreeSet::new();
     for rule in &rules {
         assert!(seen.insert(&rule.alert), "{} stands there twice", rule.alert);

@@ -13,7 +13,7 @@ use mission_control_runtime::http::message::{Reply, Request};
 use serde_json::{Value, json};
 
 use super::super::over_http::{post, way};
-use super::super::processes::House;
+use super::super::processes::Stack;
 use super::Meddler;
 use crate::support::board::agent;
 use crate::support::program::exchange;
@@ -182,8 +182,8 @@ fn ask(address: &str, method: &str, path: &str, headers: &[(&str, &str)], body: 
 }
 
 /// Every request that is possible without a token, and with the operators' token.
-fn look(house: &House, canaries: &Canaries, operator: &str, ids: &[String], some: &[&str]) {
-    let address = house.address();
+fn look(stack: &Stack, canaries: &Canaries, operator: &str, ids: &[String], some: &[&str]) {
+    let address = stack.address();
     let open = [
         "/health",
         "/metrics",
@@ -229,7 +229,7 @@ fn look(house: &House, canaries: &Canaries, operator: &str, ids: &[String], some
 }
 
 /// The output of every command.
-fn command(house: &House, canaries: &Canaries, operator: &str, ids: &[String], some: &[&str]) {
+fn command(stack: &Stack, canaries: &Canaries, operator: &str, ids: &[String], some: &[&str]) {
     let run = |args: &str, text: String| {
         // The only output that must contain it for people.
         let text = if args == "status" { text.replacen(&format!("#token={operator}"), "", 1) } else { text };
@@ -237,27 +237,27 @@ fn command(house: &House, canaries: &Canaries, operator: &str, ids: &[String], s
         text
     };
     for args in [["status", "--json"], ["dead", "list"], ["doctor", "--all"], ["doctor", "--json"]] {
-        run(&args.join(" "), house.command(args).1);
+        run(&args.join(" "), stack.command(args).1);
     }
     for args in [["status"], ["resume"]] {
-        run(args[0], house.command(args).1);
+        run(args[0], stack.command(args).1);
     }
-    run("dead list --json", house.command(["dead", "list", "--json"]).1);
+    run("dead list --json", stack.command(["dead", "list", "--json"]).1);
     let mut told = String::new();
     for name in ids.iter().map(String::as_str).chain(TEAM).chain(some.iter().copied()) {
-        told += &run("why", house.command(["why", name]).1);
-        run("why --json", house.command(["why", name, "--json"]).1);
-        run("dead show", house.command(["dead", "show", name]).1);
+        told += &run("why", stack.command(["why", name]).1);
+        run("why --json", stack.command(["why", name, "--json"]).1);
+        run("dead show", stack.command(["dead", "show", name]).1);
     }
     for name in some {
-        run("dead retry", house.command(["dead", "retry", name]).1);
-        run("dead drop", house.command(["dead", "drop", name]).1);
-        run("pause", house.command(["pause", "--agent", name]).1);
+        run("dead retry", stack.command(["dead", "retry", name]).1);
+        run("dead drop", stack.command(["dead", "drop", name]).1);
+        run("pause", stack.command(["pause", "--agent", name]).1);
     }
     // Texts that make the configuration invalid: secrets are recognised by their form.
     for name in some.iter().filter(|name| !name.starts_with("c4n4ry")) {
-        run("an unknown word", house.command([name]).1);
-        run("an unknown option", house.command(["why", "--agent", name]).1);
+        run("an unknown word", stack.command([name]).1);
+        run("an unknown option", stack.command(["why", "--agent", name]).1);
     }
     canaries.are_hidden_in("why", &told);
 }
@@ -271,9 +271,9 @@ fn nothing_comes_out(format: &str, over_http: bool) {
         configured.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     more.extend([("LOG_FORMAT", format), ("LOG_LEVEL", "trace"), ("DELIVERY_MAX_ATTEMPTS", "1")]);
     more.extend([("OPENCLAW_CLIENT_TOOLS_ENABLED", tools), ("AGENT_API_TOKENS", "on")]);
-    let mut house = House::set(&TEAM, move |prompt: &Prompt| think(prompt, &mind), &more);
-    let (account, token) = (house.board.account.clone(), house.board.token.clone());
-    let place = |name: &str| format!("{}/{name}", house.state_dir());
+    let mut stack = Stack::set(&TEAM, move |prompt: &Prompt| think(prompt, &mind), &more);
+    let (account, token) = (stack.board.account.clone(), stack.board.token.clone());
+    let place = |name: &str| format!("{}/{name}", stack.state_dir());
     let operator = fs::read_to_string(place("operator-token")).unwrap().trim().to_owned();
     let secret = token.rsplit('_').next().unwrap().to_owned();
     canaries.add(configured.iter().filter(|(name, _)| name != "HTTPS_PROXY").map(|(_, value)| value.clone()));
@@ -291,7 +291,7 @@ fn nothing_comes_out(format: &str, over_http: bool) {
     // Mission Control repeats them too, in the answer to a report and in place of cleo's context.
     let (back, reports) = (canaries.clone(), Arc::<Mutex<Vec<Value>>>::default());
     let heard = reports.clone();
-    let meddler = Meddler::between(&house, move |request: &Request, reply| {
+    let meddler = Meddler::between(&stack, move |request: &Request, reply| {
         let text = String::from_utf8_lossy(request.body());
         let is_report = text.contains("updateRuntimeStatus");
         if is_report {
@@ -305,38 +305,38 @@ fn nothing_comes_out(format: &str, over_http: bool) {
             "[Request ID: 0123456789abcdef] Server Error\nUncaught Error: {words}\n    at handler (../x.ts:1:1)\n"
         )}))
     });
-    house.kill();
-    house.set_variable("CONVEX_URL", &meddler.url());
-    let tasks = TEAM.map(|slug| house.task("in_progress", &[slug]));
+    stack.kill();
+    stack.set_variable("CONVEX_URL", &meddler.url());
+    let tasks = TEAM.map(|slug| stack.task("in_progress", &[slug]));
     for (slug, task) in TEAM.iter().zip(&tasks) {
         canaries.add(keys(&account, slug, task));
     }
     // And the gateway, in ada's turn. It would do so each time, so ada's row is given up at once.
     let words = format!("invalid tool configuration: {}", canaries.said_back());
     let session = format!("agent:ada:task:{}:{account}:v1", tasks[1]);
-    house.faults().always_in(&session, Fault::Failed("server_error", String::leak(words)));
-    house.start();
-    house.until("the team", |health| health["agentSync"]["agents"] == 3);
-    let before: HashSet<String> = ids(&house).into_iter().collect();
+    stack.faults().always_in(&session, Fault::Failed("server_error", String::leak(words)));
+    stack.start();
+    stack.until("the team", |health| health["agentSync"]["agents"] == 3);
+    let before: HashSet<String> = ids(&stack).into_iter().collect();
     for (slug, task) in TEAM.iter().zip(&tasks) {
-        house.mention(task, slug, "what do you know?");
+        stack.mention(task, slug, "what do you know?");
     }
-    let ids: Vec<String> = ids(&house).into_iter().filter(|id| !before.contains(id)).collect();
-    house.answer_of("ben", &tasks[0]);
-    house.until("trouble", |health| {
+    let ids: Vec<String> = ids(&stack).into_iter().filter(|id| !before.contains(id)).collect();
+    stack.answer_of("ben", &tasks[0]);
+    stack.until("trouble", |health| {
         let reports = health["backend"]["lastReportError"].is_string();
         reports && health["delivery"]["dead"] == 1 && health["delivery"]["failed"].as_u64() >= Some(2)
     });
-    let (_, cleo) = house.command(["why", "cleo"]);
+    let (_, cleo) = stack.command(["why", "cleo"]);
     assert!(cleo.contains("the function failed") && cleo.contains("not in the thread"), "{cleo}");
 
     let own = format!("system:agent:ben:{account}:v1");
     let some = [operator.as_str(), token.as_str(), own.as_str(), "c4n4ry-of-the-proxy"];
-    look(&house, &canaries, &operator, &ids, &some);
-    command(&house, &canaries, &operator, &ids, &some);
-    canaries.are_hidden_in("the log", &house.stop());
+    look(&stack, &canaries, &operator, &ids, &some);
+    command(&stack, &canaries, &operator, &ids, &some);
+    canaries.are_hidden_in("the log", &stack.stop());
     // The same checks on the ledger of a service that has ended.
-    command(&house, &canaries, &operator, &ids, &some);
+    command(&stack, &canaries, &operator, &ids, &some);
     if over_http {
         canaries.are_hidden_in("the agents' API", &canaries.refusals.lock().unwrap());
     }
@@ -346,13 +346,13 @@ fn nothing_comes_out(format: &str, over_http: bool) {
         canaries.are_not_in("a report", &report.to_string());
     }
     let note = |slug: &str, task: &str| {
-        house.said_by(slug, task).into_iter().find(|text| text.contains("Automatic note"))
+        stack.said_by(slug, task).into_iter().find(|text| text.contains("Automatic note"))
     };
     canaries.are_not_in("an automatic note", &note("ada", &tasks[1]).expect("she was given up"));
 }
 
-fn ids(house: &House) -> Vec<String> {
-    house.undelivered().iter().map(|row| row["_id"].as_str().unwrap().to_owned()).collect()
+fn ids(stack: &Stack) -> Vec<String> {
+    stack.undelivered().iter().map(|row| row["_id"].as_str().unwrap().to_owned()).collect()
 }
 
 #[test]

@@ -28,7 +28,7 @@ pub(super) const BACKENDS: [Options; 3] = [
 pub(super) const LOST: (Class, Why) = (Class::Ambiguous, Why::LostAnswer);
 
 /// A board on which the orchestrator is in a conversation about a task, with its connection to the backend.
-pub(super) struct Desk {
+pub(super) struct Fixture {
     pub(super) team: Team,
     pub(super) direct: Direct,
     pub(super) mission: Mission,
@@ -40,7 +40,7 @@ pub(super) struct Desk {
     pub(super) served: RefCell<Vec<Notification>>,
 }
 
-impl Desk {
+impl Fixture {
     pub(super) fn new(options: Options) -> Self {
         let team = Team::with(options);
         let direct = Direct::new(team.board.engine.clone());
@@ -54,9 +54,9 @@ impl Desk {
             orchestrator: mission.ask(&GetOrchestrator {}).unwrap().orchestrator_agent_id,
         };
         let since = Millis(1_765_526_400_000);
-        let desk = Self { team, direct, mission, roster, here, since, served: RefCell::default() };
-        desk.direct.take_names();
-        desk
+        let fixture = Self { team, direct, mission, roster, here, since, served: RefCell::default() };
+        fixture.direct.take_names();
+        fixture
     }
 
     pub(super) fn task(&self) -> Task {
@@ -300,9 +300,9 @@ pub(super) fn makers() -> impl Iterator<Item = &'static Tool> {
 }
 
 /// Each of these tools on its own board, with every kind of backend.
-pub(super) fn everywhere(tools: impl Iterator<Item = &'static Tool>) -> Vec<(Desk, &'static Tool)> {
+pub(super) fn everywhere(tools: impl Iterator<Item = &'static Tool>) -> Vec<(Fixture, &'static Tool)> {
     let tools: Vec<&Tool> = tools.collect();
-    let desks = BACKENDS.iter().flat_map(|options| tools.iter().map(|tool| (Desk::new(*options), *tool)));
+    let desks = BACKENDS.iter().flat_map(|options| tools.iter().map(|tool| (Fixture::new(*options), *tool)));
     desks.collect()
 }
 
