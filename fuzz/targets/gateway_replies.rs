@@ -5,8 +5,8 @@ use std::io::{self, Read};
 use std::time::Duration;
 
 use mission_control_runtime::clock::Millis;
+use mission_control_runtime::gateway::client::dry_run::{Raw, rehearse};
 use mission_control_runtime::gateway::dialect::{Dialect, Release, ToolShape};
-use mission_control_runtime::gateway::dry_run::{Raw, rehearse};
 use mission_control_runtime::gateway::history::{
     Item, Recovered, Role, Sight, Status, TurnMark, cut_item, decide, glance, reaches, read, read_listed,
     read_tool,

@@ -331,7 +331,7 @@ fn without_a_gateway_rows_wait_and_health_says_why() {
     let mut house = House::without_gateway(&["ben"]);
     let task = house.task("assigned", &["ben"]);
     house.mention(&task, "ben", "hello");
-    house.hear("nobody answers at the gateway's address");
+    house.hear("the gateway is unreachable at its address");
     let health = house.health();
     assert_eq!(health["status"], "degraded");
     assert!(health["reasons"].as_array().unwrap().contains(&json!("gateway_unreachable")), "{health}");

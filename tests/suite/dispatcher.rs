@@ -11,6 +11,9 @@ mod no_turn;
 mod operator_requests;
 /// A failing row at the head of its track.
 mod passing;
+/// Work without turns, from a source without lists.
+#[cfg(feature = "test-kind")]
+mod test_kind;
 /// Two dispatchers on one board.
 mod two_dispatchers;
 /// The world around the dispatcher.

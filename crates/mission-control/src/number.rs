@@ -1,10 +1,9 @@
 //! Numbers as callers write them: plain, or, where JSON has no word for it, as `{"$float": base64}`
 //! (convex-http-api A.4).
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde::Deserialize;
 use serde_json::Value;
-
-use mcr_model::base64;
 
 /// The number that a value stands for, if it stands for one.
 pub(super) fn read(value: &Value) -> Option<f64> {
@@ -12,7 +11,7 @@ pub(super) fn read(value: &Value) -> Option<f64> {
         return Some(number);
     }
     let fields = value.as_object().filter(|fields| fields.len() == 1)?;
-    let bytes = base64::decode(fields.get("$float")?.as_str()?)?;
+    let bytes = BASE64_STANDARD.decode(fields.get("$float")?.as_str()?).ok()?;
     Some(f64::from_le_bytes(bytes.try_into().ok()?))
 }
 

@@ -6,16 +6,20 @@
 
 use std::fmt::{self, Write as _};
 
+use base64::engine::general_purpose::{GeneralPurpose, PAD};
+use base64::{Engine as _, alphabet};
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::digest;
 
-use mcr_model::base64;
 use mcr_model::secret::Secret;
 
 /// How many bytes a master key has.
 const KEY_BYTES: usize = 32;
 /// How many bytes of its digest name it.
 const ID_BYTES: usize = 8;
+/// Standard base64. The last letter of a key has two bits without meaning: a key made up by hand may set them.
+const KEY_ENCODING: GeneralPurpose =
+    GeneralPurpose::new(&alphabet::STANDARD, PAD.with_decode_allow_trailing_bits(true));
 
 /// A master key as it is kept: 32 bytes.
 #[derive(Clone)]
@@ -29,7 +33,7 @@ impl MasterKey {
 
     /// From base64, as in `SECRETS_MASTER_KEY_BASE64`; blanks around it do not matter.
     pub fn from_base64(text: &str) -> Result<Self, VaultError> {
-        let bytes = base64::decode(text.trim()).ok_or(VaultError::NoBase64)?;
+        let bytes = KEY_ENCODING.decode(text.trim()).map_err(|_| VaultError::NoBase64)?;
         let count = bytes.len();
         bytes.try_into().map(Self).map_err(|_| VaultError::WrongLength(count))
     }
@@ -45,7 +49,7 @@ impl MasterKey {
 
     /// In base64, for its file or its variable.
     pub fn to_base64(&self) -> Secret {
-        Secret::new(base64::encode(&self.0))
+        Secret::new(KEY_ENCODING.encode(self.0))
     }
 }
 

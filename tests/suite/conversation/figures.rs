@@ -99,7 +99,7 @@ fn a_turn_that_is_sent_again_is_told_in_whole_sentences() {
 /// A gateway that is away is one fact: `status` says it once, and so does the log.
 #[test]
 fn a_gateway_that_is_away_is_told_once() {
-    const FACT: &str = "nobody answers at the gateway's address";
+    const FACT: &str = "the gateway is unreachable at its address";
     let mut house = House::without_gateway(&["ben"]);
     let task = house.task("in_progress", &["ben"]);
     house.mention(&task, "ben", "hello");

@@ -62,8 +62,8 @@ fn in_trouble(house: &House) -> String {
 fn the_gateway_is_down() {
     let house = House::without_gateway(&["ben"]);
     let id = in_trouble(&house);
-    both_say(&house, &id, &["nobody answers at the gateway's address", "OPENCLAW_GATEWAY_URL"]);
-    both_say(&house, "ben", &["nobody answers at the gateway's address", "OPENCLAW_GATEWAY_URL"]);
+    both_say(&house, &id, &["the gateway is unreachable at its address", "OPENCLAW_GATEWAY_URL"]);
+    both_say(&house, "ben", &["the gateway is unreachable at its address", "OPENCLAW_GATEWAY_URL"]);
 }
 
 #[test]
@@ -231,7 +231,7 @@ fn paused_and_the_gateway_down() {
     let house = House::without_gateway(&["ben"]);
     let id = in_trouble(&house);
     assert_eq!(house.command(["pause", "--agent", "ben"]).0, Some(0));
-    both_say(&house, &id, &["nobody answers at the gateway's address", "aused", "`resume --agent"]);
+    both_say(&house, &id, &["the gateway is unreachable at its address", "aused", "`resume --agent"]);
 }
 
 #[test]
@@ -240,7 +240,7 @@ fn mission_control_and_the_gateway_down() {
     let id = in_trouble(&house);
     house.board.leave();
     house.until("no lists", |health| health["delivery"]["listFailures"] != 0);
-    let words = ["nobody answers at the gateway's address", "nobody answers at the backend's address"];
+    let words = ["the gateway is unreachable at its address", "nobody answers at the backend's address"];
     both_say(&house, &id, &words);
     both_say(&house, &id, &["OPENCLAW_GATEWAY_URL", "CONVEX_URL"]);
 }

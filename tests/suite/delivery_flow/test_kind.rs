@@ -10,10 +10,11 @@ use mission_control_runtime::clock::{Clock as _, Millis};
 use mission_control_runtime::convex::{Call, CallError, Convex};
 use mission_control_runtime::delivery::journal::{Journal, JournalError, Note, Wait};
 use mission_control_runtime::delivery::scheduler::{Effect, Event, RecoveredState, Scheduler};
-use mission_control_runtime::delivery::{End, Job, Outcome, Record, Trouble};
+use mission_control_runtime::delivery::{End, Job, Outcome, PendingAnswer, Record, Stage, Trouble};
 use mission_control_runtime::ledger::MemoryLedger;
 use mission_control_runtime::model::TaskId;
 use mission_control_runtime::work::{TestWork, Work, WorkId};
+use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::sequences::plan;
@@ -106,7 +107,7 @@ fn live(office: &Office, job: &mut Job, stops_at: Option<usize>, paper: &Arc<Mem
 fn run(stops: &[usize], survive: usize) -> usize {
     let (office, paper) = (Office::original(), Arc::new(MemoryLedger::default()));
     let work = work(&office);
-    let mut job = Job { number: 0, work: work.clone(), record: Record::default() };
+    let mut job = Job::new(0, work.clone(), Record::default());
     let mut first = None;
     for stop in stops.iter().copied().map(Some).chain([None]) {
         let (ended, instants) = live(&office, &mut job, stop, &paper);
@@ -119,7 +120,7 @@ fn run(stops: &[usize], survive: usize) -> usize {
         let (work, mut record) =
             left.map_or_else(|| (work.clone(), Record::default()), |left| (left.work, left.record));
         record.recalled(office.team.board.clock().now());
-        job = Job { number: 1, work, record };
+        job = Job::new(1, work, record);
     }
     let posted: Vec<String> =
         office.messages_of_ben().iter().map(|row| row["content"].as_str().unwrap().to_owned()).collect();
@@ -137,6 +138,27 @@ fn each_effect_happens_once_although_the_process_stops_at_any_note_or_call() {
             run(&[stop, stop / 2], survive);
         }
     }
+}
+
+/// The same agent has written the same words before: they are not taken for this work's own.
+#[test]
+fn an_older_message_is_not_taken_for_one_in_doubt() {
+    let (office, paper) = (Office::original(), Arc::new(MemoryLedger::default()));
+    for content in MESSAGES {
+        let message = json!({"taskId": office.task, "agentId": office.ben, "content": content});
+        office.team.board.service("createMessageFromAgent", message).unwrap();
+    }
+    office.team.board.pass(3_600_000);
+    let in_doubt = PendingAnswer {
+        doubt: Some(office.team.board.clock().now()),
+        ..PendingAnswer::new(MESSAGES.map(str::to_owned).into(), false)
+    };
+    let record = Record { stage: Stage::Answered(in_doubt), ..Record::default() };
+    let mut job = Job::new(0, work(&office), record);
+    assert!(live(&office, &mut job, None, &paper).0);
+    let posted = office.messages_of_ben();
+    let posted: Vec<&str> = posted.iter().map(|row| row["content"].as_str().unwrap()).collect();
+    assert_eq!(posted, [MESSAGES, MESSAGES].concat());
 }
 
 fn started(effects: Vec<Effect>) -> Option<Box<Job>> {

@@ -102,23 +102,32 @@ fn a_pause_holds_turns_and_no_answers() {
     }
 }
 
-/// A trial that never reached the gateway shows nothing: the breaker stays closed, and the next row is the trial.
+/// A trial that never reached the gateway shows nothing, however it ends: the next row is the trial.
 #[test]
-fn a_trial_that_sent_no_turn_does_not_open_the_breaker() {
+fn a_trial_that_sent_no_turn_does_not_close_the_breaker() {
+    for fate in [Fate::Skipped, Fate::DeadWithoutTurn] {
+        a_trial_without_a_turn(fate);
+    }
+}
+
+fn a_trial_without_a_turn(fate: Fate) {
     let mut world = World::new(4);
     world.turns_take(100);
     world.gateway_is_away(true);
     world.arrive("t0", "mention", "turned-away");
     world.run_for(Duration::from_secs(10));
     world.probes_lie(true);
-    world.fates.insert("skipped".to_owned(), Fate::Skipped);
-    world.arrive("t1", "mention", "skipped");
+    world.fates.insert("no-turn".to_owned(), fate);
+    world.arrive("t1", "mention", "no-turn");
     for n in 2..10 {
         world.arrive(&format!("t{n}"), "mention", &format!("turn{n}"));
     }
     world.run_for(Duration::from_mins(10));
     let turns: Vec<_> = world.starts.iter().filter(|start| start.id.starts_with("turn")).collect();
     let at_once = |at: Millis| turns.iter().filter(|start| start.at <= at && start.until > at).count();
-    assert!(turns.len() > 8 && turns.iter().all(|start| at_once(start.at) == 1), "one trial at a time");
-    assert_eq!(world.settled, ["skipped"]);
+    assert!(
+        turns.len() > 8 && turns.iter().all(|start| at_once(start.at) == 1),
+        "one trial at a time: {fate:?}"
+    );
+    assert_eq!(world.settled, ["no-turn"]);
 }

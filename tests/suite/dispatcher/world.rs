@@ -32,6 +32,8 @@ pub(super) enum Fate {
     Unmarked,
     /// It is given up.
     Dead,
+    /// It is given up before a turn is sent.
+    DeadWithoutTurn,
     /// It is given up, and the backend refuses the mark: it goes on to list the row.
     DeadUnmarked,
     /// Each of its turns fails, until its attempts are used up.
@@ -69,10 +71,6 @@ pub(super) fn sent() -> Sent {
         interrupted: false,
         extra: UnknownFields::default(),
     }
-}
-
-fn needs_turn(record: &Record) -> bool {
-    matches!(record.stage, Stage::Fresh | Stage::Working(_))
 }
 
 /// A row as the backend lists it.
@@ -227,6 +225,19 @@ impl World {
         self.overtaken.insert(self.arrived, (0, 0));
         self.arrived += 1;
         self.nudge();
+    }
+
+    /// A source without lists offers work without turns.
+    #[cfg(feature = "test-kind")]
+    pub(super) fn offer(&mut self, track: &str, id: &str) {
+        let test = mission_control_runtime::work::TestWork {
+            id: mission_control_runtime::work::WorkId::new(id),
+            agent: "agent".to_owned(),
+            task: mission_control_runtime::model::TaskId::new(track),
+            messages: vec!["yes".to_owned()],
+            created_at: self.now,
+        };
+        self.tell(Some(Event::Offered(std::sync::Arc::new(test.into()))));
     }
 
     pub(super) fn now(&self) -> Millis {
@@ -386,10 +397,22 @@ impl World {
     }
 
     fn outcome(&mut self, job: &mut Job) -> Outcome {
+        let fate = self.fates.get(job.work.id.as_str());
+        let without_turn = matches!(
+            fate,
+            Some(
+                Fate::Skipped
+                    | Fate::Unposted { .. }
+                    | Fate::Fail { .. }
+                    | Fate::FailOnce { .. }
+                    | Fate::DeadWithoutTurn
+            )
+        );
+        job.gateway_answered = !self.gateway_away && job.needs_turn() && !without_turn;
         let id = job.work.id.as_str().to_owned();
         let fate = self.fates.get(&id).copied();
-        let silent = matches!(fate, Some(Fate::Skipped | Fate::Unposted { .. }));
-        if self.gateway_away && needs_turn(&job.record) && !silent {
+        let silent = matches!(fate, Some(Fate::Skipped | Fate::Unposted { .. } | Fate::DeadWithoutTurn));
+        if self.gateway_away && job.needs_turn() && !silent {
             return failed(job, Trouble::Gateway(GatewayError::new(Class::Closed, Why::Unreachable, None)));
         }
         let rests = |job: &mut Job, pause_ms| {
@@ -424,8 +447,8 @@ impl World {
             }
             Some(Fate::Skipped) => Outcome::Closed(End::Skipped(Skip::NoAgent)),
             Some(Fate::Unmarked) => Outcome::Closed(End::Gone),
-            Some(Fate::Dead) => Outcome::Closed(End::Dead("no".to_owned())),
-            Some(Fate::DeadUnmarked) if needs_turn(&job.record) => {
+            Some(Fate::Dead | Fate::DeadWithoutTurn) => Outcome::Closed(End::Dead("no".to_owned())),
+            Some(Fate::DeadUnmarked) if job.needs_turn() => {
                 job.record.stage = Stage::Ended(End::Dead("no".to_owned()));
                 Outcome::Closed(End::Dead("no".to_owned()))
             }

@@ -13,7 +13,7 @@ pub(crate) fn work_of(row: &Notification) -> Arc<Work> {
 
 /// A job that goes on with this record.
 pub(crate) fn job_of(row: &Notification, record: Record) -> Job {
-    Job { number: 0, work: work_of(row), record }
+    Job::new(0, work_of(row), record)
 }
 
 /// The notification that a job delivers.

@@ -77,7 +77,7 @@ impl Dispatcher {
             return Offered::Known;
         }
         let id = work.id.clone();
-        match self.finished.admit(&id) {
+        match self.finished.admit(&work) {
             Admission::Refused => return Offered::Refused,
             Admission::Outdated => return Offered::Known,
             Admission::Start => self.queue.push(work, Record::default(), now),
@@ -149,7 +149,7 @@ impl Dispatcher {
                         self.breaker.found_unreachable(&error.sentence, error.not_before, now);
                     }
                     _ => {
-                        self.tell_gate(trouble.shows_gateway(), job.number);
+                        self.report_to_breaker(&job);
                         if !trouble.is_patience() {
                             self.stats.fail(trouble.to_string(), now);
                         }
@@ -161,7 +161,7 @@ impl Dispatcher {
     }
 
     fn close(&mut self, job: Job, end: &End, look: Option<u64>, now: Millis) {
-        self.tell_gate(end.shows_gateway(), job.number);
+        self.report_to_breaker(&job);
         // An item ends once, however often its mark is refused afterwards.
         let had_ended = self.queue.had_ended(job.number);
         if !had_ended {
@@ -171,11 +171,13 @@ impl Dispatcher {
         self.finished.insert(job, end, had_ended, look, now);
     }
 
-    fn tell_gate(&mut self, met_gateway: bool, number: u64) {
-        if met_gateway {
-            self.breaker.found_reachable(number);
+    /// Reports what an attempt shows of the gateway. An attempt without an answer of the gateway shows nothing: if it was
+    /// the trial, the next item is.
+    fn report_to_breaker(&mut self, job: &Job) {
+        if job.gateway_answered {
+            self.breaker.found_reachable(job.number);
         } else {
-            self.breaker.found_nothing(number);
+            self.breaker.found_nothing(job.number);
         }
     }
 
@@ -189,6 +191,7 @@ impl Dispatcher {
     }
 
     /// The number of items in the queue, running ones included.
+    #[cfg(test)]
     pub(super) fn known(&self) -> usize {
         self.queue.len()
     }

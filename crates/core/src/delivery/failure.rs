@@ -76,25 +76,6 @@ impl Trouble {
                 | Self::NotNoted(_)
         )
     }
-
-    /// Whether the gateway was asked for something and has answered, whatever it said.
-    pub(super) fn shows_gateway(&self) -> bool {
-        match self {
-            Self::Gateway(_) | Self::Aside(_) => !self.is_everybodys(),
-            Self::Unsettled(_) | Self::Silence(_) | Self::Moved => true,
-            Self::Backend(_)
-            | Self::NoContext
-            | Self::StartedElsewhere
-            | Self::Foreign
-            | Self::NotNoted(_)
-            | Self::OnItsWay(_)
-            | Self::Undecided
-            | Self::GivenUp
-            | Self::Stopped
-            | Self::Crashes(_)
-            | Self::Broken => false,
-        }
-    }
 }
 
 /// What is known of a turn whose answer was lost.

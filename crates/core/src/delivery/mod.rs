@@ -50,6 +50,7 @@ use crate::work;
 
 pub use duplicate_runtime::ForeignRuntime;
 pub use failure::{Trouble, Unsettled};
+pub use finished::ClosedWork;
 pub use record::{
     FORM, Notice, PendingAnswer, Record, Sent, Stage, ToolRounds, UnknownFields, Waits, from_form_1,
 };
@@ -67,6 +68,21 @@ pub struct Job {
     pub work: Arc<work::Work>,
     /// What has been done for it.
     pub record: Record,
+    /// Whether the gateway has answered a turn of this attempt, or a question about one. The breaker takes nothing else
+    /// as a sign that the gateway is there.
+    pub gateway_answered: bool,
+}
+
+impl Job {
+    /// An attempt that has done nothing yet.
+    pub fn new(number: u64, work: Arc<work::Work>, record: Record) -> Self {
+        Self { number, work, record, gateway_answered: false }
+    }
+
+    /// Whether its next step is a turn of the agent, or the search for one.
+    pub fn needs_turn(&self) -> bool {
+        self.record.needs_turn(&self.work)
+    }
 }
 
 /// How a delivery ends; exactly one for each.
@@ -110,14 +126,6 @@ impl End {
             Self::Stopped => "stopped",
             Self::Dead(_) => "dead",
             Self::Dropped(_) => "dropped",
-        }
-    }
-
-    /// Whether the gateway was asked for something on the way there, as far as the end tells.
-    fn shows_gateway(&self) -> bool {
-        match self {
-            Self::Answered(_) | Self::Kept(_) | Self::Silent(_) | Self::Unanswered(_) | Self::Dead(_) => true,
-            Self::Skipped(_) | Self::Gone | Self::Stopped | Self::Dropped(_) => false,
         }
     }
 

@@ -6,8 +6,10 @@
 //!   (`PASSED_AFTER`). It is tried in between whenever its pause is over.
 //! * While a turn of one row is not settled, or waits for the results of its calls, of all turns only that row's: the
 //!   session has one turn at a time.
-//! * Any row that needs no turn: its answer only has to be posted, or its mark set. The breaker and an operator's pause
-//!   do not hold it either.
+//! * Any row that has its result: its answer only has to be posted, or its mark set.
+//!
+//! The breaker and an operator's pause hold only rows that need a turn: neither those with a result, nor work of a kind
+//! without turns.
 //!
 //! Among the rows that may begin, those of a better rank come first; within a rank the lower number. But a row that has
 //! been overtaken by [`OVERTAKEN_MAX`] later ones comes before everything, so no row starves.
@@ -161,16 +163,23 @@ impl Queue {
         let (mut open, mut others) = (true, PASSED_FOR_OTHERS);
         let may_begin = |number: &&u64| {
             let row = &self.rows[*number];
-            let turn = holder.map_or(open, |holder| holder == **number);
+            let in_order = match holder.filter(|_| row.needs_turn()) {
+                Some(holder) => holder == **number,
+                None => open,
+            };
             open = open && row.lets_pass(&mut others);
-            turn || !row.needs_turn()
+            in_order || row.ignores_order()
         };
         line.rows.iter().filter(may_begin).copied().collect()
     }
 
     /// The row whose conversation is in the middle, if there is one.
     fn holder(&self, line: &Line) -> Option<u64> {
-        line.rows.iter().copied().find(|number| self.rows[number].record.holds_session())
+        let holds = |number: &u64| {
+            let row = &self.rows[number];
+            row.record.holds_session(&row.work)
+        };
+        line.rows.iter().copied().find(holds)
     }
 
     /// Makes a row ready, or lets it rest.
@@ -236,7 +245,8 @@ impl Queue {
         }
         let mut others = PASSED_FOR_OTHERS;
         let blocks = |earlier: &u64| !self.rows[earlier].lets_pass(&mut others);
-        self.holder(line).or_else(|| line.rows.iter().copied().find(blocks))
+        let holder = self.holder(line).filter(|_| self.rows[&number].needs_turn());
+        holder.or_else(|| line.rows.iter().copied().find(blocks))
     }
 
     /// A person wants it to begin as soon as it can; whether it is known.
@@ -277,7 +287,7 @@ impl Queue {
         let turn = row.needs_turn();
         row.running = true;
         self.running += 1;
-        let job = Job { number, work: row.work.clone(), record: std::mem::take(&mut row.record) };
+        let job = Job::new(number, row.work.clone(), std::mem::take(&mut row.record));
         Some(StartedJob { job, turn })
     }
 

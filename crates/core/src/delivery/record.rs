@@ -14,6 +14,7 @@ use super::cause::Failures;
 use super::stamp::Stamp;
 use super::tool_log::ToolLog;
 use crate::gateway::Usage;
+use crate::work::Work;
 use mcr_model::SessionKey;
 use mcr_model::clock::Millis;
 
@@ -80,7 +81,8 @@ pub struct Record {
     /// Who waits for the answer.
     #[serde(skip_serializing_if = "is_default")]
     pub waits: Waits,
-    /// The newest instant of the backend that was known before what may be in doubt now was begun.
+    /// The newest instant of the backend that was known before what may be in doubt now was begun. The first attempt sets
+    /// it from the work ([`Work::created_at`]); a kind that reads the backend may know a newer one.
     #[serde(skip_serializing_if = "is_default")]
     pub since: Millis,
     /// What the agent has done with its tools.
@@ -89,9 +91,9 @@ pub struct Record {
     /// What its turns have cost, as far as the gateway says.
     #[serde(skip_serializing_if = "is_default")]
     pub spent: Usage,
-    /// The backend was asked to mark it as delivered and has not confirmed that, so it may list the row again. After a
-    /// restart every closed row that is listed counts as such.
-    #[serde(skip)]
+    /// The source was asked to mark the end and has not confirmed that, so it may show or offer the work again. After a
+    /// restart every closed row that is listed counts as such ([`Source`](crate::work::Source)).
+    #[serde(skip_serializing_if = "is_default")]
     pub unmarked: bool,
     /// What the agent had answered, where it was given up before all of it was posted: it was paid for.
     #[serde(skip_serializing_if = "is_default")]
@@ -196,6 +198,11 @@ impl Record {
         record
     }
 
+    /// Whether no attempt has done or met anything yet.
+    pub fn is_untouched(&self) -> bool {
+        *self == Self { since: self.since, ..Self::default() }
+    }
+
     /// Whether the agent was told of it, and may be at work on it.
     pub fn has_begun(&self) -> bool {
         let told = matches!(self.stage, Stage::Working(_)) || self.sent.is_some() || self.tries > self.untold;
@@ -211,16 +218,16 @@ impl Record {
         is_listed && !is_kept && !was_told && is_default(&self.stage)
     }
 
-    /// Whether its next step is a turn of the agent, or the search for one. All other steps are between us and the
-    /// backend alone.
-    pub fn needs_turn(&self) -> bool {
-        matches!(self.stage, Stage::Fresh | Stage::Working(_))
+    /// Whether the next step of this work is a turn of the agent, or the search for one. All other steps are between us
+    /// and the backend alone.
+    pub fn needs_turn(&self, work: &Work) -> bool {
+        work.asks_agent() && self.stage.lacks_result()
     }
 
     /// Whether its conversation is in the middle: a turn of it may run at the gateway, or the results of its calls are
     /// due. No other turn may begin in the session.
-    pub(super) fn holds_session(&self) -> bool {
-        self.needs_turn() && (self.sent.is_some() || matches!(self.stage, Stage::Working(_)))
+    pub(super) fn holds_session(&self, work: &Work) -> bool {
+        self.needs_turn(work) && (self.sent.is_some() || matches!(self.stage, Stage::Working(_)))
     }
 
     /// How often it failed for reasons that need not concern any other row.

@@ -1,14 +1,14 @@
-//! What a gateway understands, and how that is learnt.
+//! What a gateway understands, and how the runtime learns it.
 //!
-//! Releases differ in one thing that a turn depends on: since 2026.3.31 tools are flat, before it they are nested
-//! (spec §1.2, §9), and each side refuses the other's shape without running anything. A release says its version only
-//! since 2026.9 (spec §11.9), so the shape is taken from the version where there is one, and otherwise tried: flat
-//! first, and once the other way when the refusal names the shape. What was learnt holds until another version is
-//! heard of.
+//! Releases differ in one respect that a turn depends on: tools are flat since 2026.3.31 and nested before
+//! (spec §1.2, §9). Each side refuses the other shape without running anything. A release reports its version
+//! only since 2026.9 (spec §11.9). The shape follows the version where there is one. Otherwise flat is tried
+//! first, and nested once if the refusal names the shape. The result holds until the gateway reports another
+//! version.
 
 use std::fmt;
 
-/// How a tool is written.
+/// How a tool is written in a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum ToolShape {
     /// `{"type":"function","name":…}`, since 2026.3.31.
@@ -19,7 +19,7 @@ pub enum ToolShape {
 }
 
 impl ToolShape {
-    /// The one that it is not.
+    /// The opposite shape.
     #[must_use]
     pub fn other(self) -> Self {
         match self {
@@ -29,7 +29,7 @@ impl ToolShape {
     }
 }
 
-/// The number of a release: year, month and day or count.
+/// The version of a release: year, month, and day or count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Release {
     /// Such as 2026.
@@ -44,10 +44,10 @@ pub struct Release {
 const FLAT: Release = Release { year: 2026, month: 3, number: 31 };
 
 /// The first release that is known to end a run whose client hangs up (spec §11.9).
-const ENDS_UNHEARD: Release = Release { year: 2026, month: 4, number: 14 };
+const ENDS_ABANDONED_RUNS: Release = Release { year: 2026, month: 4, number: 14 };
 
 impl Release {
-    /// Reads `2026.9.6`, also with a `v` before it and with anything behind a `-` or `+`.
+    /// Reads `2026.9.6`, also after a `v` and with any suffix after `-` or `+`.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         let text = text.strip_prefix('v').unwrap_or(text);
@@ -55,11 +55,11 @@ impl Release {
         let mut numbers = core.split('.');
         let mut next = || numbers.next().filter(|digits| digits.bytes().all(|b| b.is_ascii_digit()));
         let (year, month, number) = (next()?.parse().ok()?, next()?.parse().ok()?, next()?.parse().ok()?);
-        let sound = year >= 2000 && (1..=12).contains(&month) && numbers.next().is_none();
-        sound.then_some(Self { year, month, number })
+        let valid = year >= 2000 && (1..=12).contains(&month) && numbers.next().is_none();
+        valid.then_some(Self { year, month, number })
     }
 
-    /// Whether its agents cannot call our tools: it never offers them to the model, or not for certain.
+    /// Whether its agents cannot call our tools: it never offers them to the model, or not reliably.
     pub fn too_old_for_tools(self) -> bool {
         self < FLAT
     }
@@ -74,31 +74,33 @@ impl fmt::Display for Release {
 /// What a gateway understands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Dialect {
-    /// Its release, if it says so.
+    /// The release, if reported.
     pub release: Option<Release>,
-    /// How it wants tools.
+    /// The shape of tools that it accepts.
     pub tools: ToolShape,
 }
 
 impl Dialect {
-    /// Whether its agents cannot call our tools. One that wants nested tools is older than the oldest that can work.
+    /// Whether its agents cannot call our tools. A gateway that wants nested tools is older than the oldest
+    /// usable one.
     pub fn too_old_for_tools(self) -> bool {
         self.tools == ToolShape::Nested || self.release.is_some_and(Release::too_old_for_tools)
     }
 
-    /// Whether it is known to end a run whose client hangs up; older ones go on and answer nobody.
+    /// Whether it is known to end a run whose client hangs up. Older releases go on, and their answer is sent
+    /// to no client.
     pub fn ends_unheard(self) -> bool {
-        self.release.is_some_and(|release| release >= ENDS_UNHEARD)
+        self.release.is_some_and(|release| release >= ENDS_ABANDONED_RUNS)
     }
 
-    /// Whether a text may be an error in disguise: the old release answers so (spec §9). Later ones mark their texts
-    /// with a phase, and those are never doubted.
+    /// Whether a text may be an error: the old release reports errors so (spec §9). Later releases mark texts
+    /// with a phase; a marked text is always a text.
     pub fn errors_may_be_texts(self) -> bool {
         self.release.is_none_or(|release| release < FLAT)
     }
 }
 
-/// What is remembered of one gateway.
+/// What was learnt about one gateway.
 #[derive(Debug, Default)]
 pub struct Memory {
     version: Option<Box<str>>,
@@ -106,12 +108,12 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// What is known of it at this moment.
+    /// The dialect, as far as it is known.
     pub fn dialect(&self) -> Dialect {
         self.dialect
     }
 
-    /// The gateway said its version; another one than before makes all that was learnt void.
+    /// Takes a reported version. Another version than before discards everything learnt.
     pub fn heard_version(&mut self, version: &str) {
         if self.version.as_deref() == Some(version) {
             return;
@@ -122,7 +124,7 @@ impl Memory {
         *self = Self { version: Some(version.into()), dialect: Dialect { release, tools } };
     }
 
-    /// The gateway has taken tools of this shape; says whether that is news.
+    /// Takes the shape of tools that the gateway has accepted. Returns whether the shape is new.
     pub fn accepted(&mut self, tools: ToolShape) -> bool {
         std::mem::replace(&mut self.dialect.tools, tools) != tools
     }
@@ -133,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn releases_are_read_and_compared() {
+    fn releases_are_parsed_and_compared() {
         let of = |year, month, number| Some(Release { year, month, number });
         let rows = [
             ("2026.9.6", of(2026, 9, 6)),
@@ -156,7 +158,7 @@ mod tests {
 
     /// spec §9, §11.9.
     #[test]
-    fn the_shape_follows_the_release() {
+    fn the_tool_shape_follows_the_release() {
         let rows = [
             ("2026.2.19", ToolShape::Nested, true, false),
             ("2026.3.13", ToolShape::Nested, true, false),
@@ -177,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_learnt_holds_until_another_version_is_heard_of() {
+    fn a_learnt_shape_holds_until_another_version_is_reported() {
         let mut memory = Memory::default();
         assert!(!memory.accepted(ToolShape::Flat));
         assert!(memory.accepted(ToolShape::Nested));

@@ -1,16 +1,14 @@
-//! The waist to the OpenClaw gateway: one turn in, one reply out.
+//! The interface to the OpenClaw gateway: one turn in, one reply out.
 //!
-//! A **turn** is one `POST /v1/responses` and its reply. The session is the memory: the same key continues the same
-//! conversation, so at most one turn of a session is in flight at any time, which is the caller's promise.
+//! A **turn** is one `POST /v1/responses` and its reply. The same session key continues the same
+//! conversation. The caller therefore sends at most one turn of a session at a time.
 //!
-//! What a gateway release understands is its dialect (`dialect`), what goes over the wire is the codec's business
-//! (`codec`), and [`Gateway`] hides both: above it there are only the words of this file. Below it stands HTTP
-//! (`client`), or a double in tests. What became of a turn whose answer was lost is told from its session (`history`);
-//! what an answer would be taken for is shown by [`dry_run`].
+//! The rest of the program sees only the types of this file. [`Gateway`] is implemented over HTTP in the
+//! clients crate, and by a double in tests. `dialect` holds what a gateway release understands, and `codec`
+//! what goes over the wire. `history` finds out what happened to a turn whose answer was lost.
 
 pub mod codec;
 pub mod dialect;
-pub mod dry_run;
 pub mod history;
 mod signs;
 
@@ -29,13 +27,14 @@ pub use codec::{SessionNames, session_key};
 pub use history::{Recovered, TurnMark};
 pub use signs::LifeSigns;
 
-/// Whoever can carry a turn to an agent. One for each thread.
+/// Carries turns to agents. Each thread has one.
 pub trait Gateway: Send {
-    /// Sends the turn and waits for its reply, however long the agent works; `progress` hears of signs of life.
+    /// Sends the turn and waits for its reply, however long the agent works. Calls `progress` at each sign of
+    /// life.
     fn turn(&self, turn: &Turn<'_>, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Reply, GatewayError>;
 
-    /// Looks what became of a turn whose answer was lost, once and without waiting for it: who is told that it still
-    /// runs asks again. An error says only that nobody could look.
+    /// Looks once, without waiting, for the outcome of a turn whose answer was lost. On
+    /// [`Recovered::Running`] the caller calls again. An error says only that the session could not be read.
     fn recover(
         &self,
         session: &SessionKey,
@@ -43,41 +42,42 @@ pub trait Gateway: Send {
         mark: &TurnMark<'_>,
     ) -> Result<Recovered, GatewayError>;
 
-    /// Ends this run of a session, or, where it is not known or runs no more, whatever runs there; and waits a little
-    /// until that is over. Whether there was one to end; an error says only that nobody could end it.
+    /// Aborts this run of a session and waits briefly for its end. Without a known, active run it aborts any
+    /// run of the session. Returns whether there was a run to abort; an error says only that the abort
+    /// failed.
     fn abort(&self, session: &SessionKey, agent: &str, run: Option<&str>) -> Result<bool, GatewayError>;
 }
 
 /// One request to an agent.
 #[derive(Clone, Copy)]
 pub struct Turn<'a> {
-    /// The conversation, by the backend's name; the door translates it.
+    /// The conversation, by the backend's key. The codec translates it into the gateway's.
     pub session: &'a SessionKey,
-    /// Whose conversation it is: the gateway's agent id.
+    /// The gateway's id of the agent.
     pub agent: &'a str,
-    /// The briefing. The gateway forgets it with the turn, so every turn of a delivery carries it.
+    /// The briefing. The gateway keeps it for one turn only, so every turn of a delivery carries it.
     pub instructions: &'a str,
-    /// What is said to the agent.
+    /// The message or the tool results.
     pub input: Input<'a>,
-    /// What the agent may call; like the instructions it is for this turn only.
+    /// The tools on offer, for this turn only.
     pub tools: &'a [&'a Tool],
-    /// Its signs of life, whoever sees them.
+    /// Receives signs of life from every observer of the turn.
     pub pulse: &'a dyn LifeSigns,
 }
 
-/// What is said to the agent.
+/// What a turn sends to the agent.
 #[derive(Clone, Copy, Debug)]
 pub enum Input<'a> {
-    /// Words. The marker stands first in them, because histories are cut.
+    /// Text. It begins with the marker, because histories cut long texts at the end.
     Message(&'a str),
-    /// The results of what it called, in its order.
+    /// The results of the agent's calls, in the order of the calls.
     Outputs(&'a [ToolOutput]),
 }
 
-/// A tool as it is offered.
+/// A tool as it is offered to the model.
 #[derive(Clone, Debug)]
 pub struct Tool {
-    /// Its name.
+    /// The name the model calls.
     pub name: &'static str,
     /// What it does and when to use it.
     pub description: String,
@@ -85,53 +85,53 @@ pub struct Tool {
     pub parameters: Value,
 }
 
-/// A call that the agent wants made.
+/// A tool call in an agent's reply.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToolCall {
-    /// Under which id the result goes back.
+    /// The id under which the result is returned.
     pub call_id: String,
-    /// Which tool; not checked.
+    /// The name of the tool; not validated.
     pub name: String,
-    /// Its arguments as JSON text; not checked.
+    /// The arguments as JSON text; not validated.
     pub arguments: String,
 }
 
-/// What a call brought.
+/// The result of a tool call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToolOutput {
-    /// Which call.
+    /// The id of the call.
     pub call_id: String,
-    /// JSON text.
+    /// The result as JSON text.
     pub output: String,
 }
 
 /// A sign of life of a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress<'a> {
-    /// The gateway has taken it under this id, which is also the id of the run.
+    /// The gateway has accepted the turn under this id, which is also the id of the run.
     TurnAccepted(&'a str),
-    /// Something was said or called.
+    /// The agent wrote or called something.
     Alive,
 }
 
-/// What the agent answered.
+/// An agent's answer to one turn.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Reply {
     /// The id of the run.
     pub id: Option<String>,
-    /// What it said to people: assistant messages only, no reasoning, no commentary.
+    /// Text for people: assistant messages only, no reasoning, no commentary.
     pub text: Option<String>,
-    /// What it wants called, in its order.
+    /// The requested tool calls, in the agent's order.
     pub calls: Vec<ToolCall>,
-    /// Whether the model stopped at its limit, in the middle of the text.
+    /// Whether the model stopped at its output limit, in the middle of the text.
     pub cut: bool,
-    /// What it cost, if the gateway says.
+    /// The cost, if the gateway reports it.
     pub usage: Option<Usage>,
 }
 
 impl Reply {
-    /// The reply without tokens of this product in its text and arguments. They are masked before anything is recorded,
-    /// so that what is recorded equals what is posted.
+    /// The reply with this product's tokens masked in its text and arguments. Masking comes before recording,
+    /// so the recorded text equals the posted one.
     #[must_use]
     pub fn without_tokens(mut self) -> Self {
         let arguments = self.calls.iter_mut().map(|call| &mut call.arguments);
@@ -144,14 +144,14 @@ impl Reply {
     }
 }
 
-/// What turns cost, in tokens, and in money where the gateway says it: it does so in the history of a session.
+/// The cost of turns in tokens, and in money where the gateway reports it (in the history of a session).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
-    /// Read by the model.
+    /// Tokens read by the model.
     pub input_tokens: u64,
-    /// Written by it.
+    /// Tokens written by the model.
     pub output_tokens: u64,
-    /// In billionths of a dollar; 0 where nothing is said.
+    /// Billionths of a dollar; 0 if not reported.
     #[serde(default, skip_serializing_if = "is_nothing")]
     pub nano_dollars: u64,
 }
@@ -166,12 +166,12 @@ impl fmt::Display for Usage {
         write!(f, "{} tokens read and {} written", self.input_tokens, self.output_tokens)?;
         match self.nano_dollars {
             0 => Ok(()),
-            nanos => write!(f, ", ${} of it told in money", Dollars(nanos)),
+            nanos => write!(f, ", ${} of it reported in money", Dollars(nanos)),
         }
     }
 }
 
-/// Billionths of a dollar, as people and `/metrics` read them: with as many digits as matter.
+/// Billionths of a dollar, printed in dollars without trailing zeros.
 pub struct Dollars(pub u64);
 
 impl fmt::Display for Dollars {
@@ -183,9 +183,9 @@ impl fmt::Display for Dollars {
 }
 
 impl Usage {
-    /// What an amount of dollars in JSON comes to; nothing where it is none.
+    /// An amount of dollars from JSON, in billionths; 0 if absent.
     pub fn nanos(dollars: Option<f64>) -> u64 {
-        // What is negative or no number is 0, and what is too much the most.
+        // Negative amounts and NaN become 0, amounts that are too large the maximum.
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates")]
         dollars.map_or(0, |dollars| (dollars * 1e9).round() as u64)
     }
@@ -202,13 +202,13 @@ impl AddAssign for Usage {
 /// What a failed turn means for the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Class {
-    /// Nothing was run, and no other turn would be: the gateway is away, is stopping, or does not let us in.
+    /// No turn was run, and none would be: the gateway is unreachable, stopping, or refuses our login.
     Closed,
-    /// The turn has failed and is over; another try may do better.
+    /// The turn has failed and has ended; a retry may succeed.
     Transient,
-    /// The turn was refused or has failed for good; the same turn will fail again.
+    /// The turn was refused or has failed permanently; the same turn would fail again.
     Refused,
-    /// The answer was lost: the turn may have run, may be running still, and may have been answered.
+    /// The answer was lost. The turn may have run, may still run, and may have been answered.
     Lost,
 }
 
@@ -217,45 +217,45 @@ pub enum Class {
 pub enum Why {
     /// No gateway is configured.
     NoGateway,
-    /// Nobody answers at the gateway's address.
+    /// Nothing answers at the gateway's address.
     Unreachable,
-    /// It is stopping or starting.
+    /// The gateway is stopping or starting.
     Draining,
-    /// It does not accept our token.
+    /// The gateway does not accept our token.
     TokenRefused,
-    /// Too many failed logins: it lets nobody try for a while.
+    /// Too many failed logins: the gateway accepts none for a while.
     TooManyLogins,
     /// The endpoint is switched off.
     EndpointOff,
-    /// What answered is not an OpenClaw gateway.
+    /// The answer does not come from an OpenClaw gateway.
     NotAGateway,
-    /// It does not know the agent.
+    /// The gateway does not know the agent.
     UnknownAgent,
-    /// It does not accept the form of our request.
+    /// The gateway does not accept the form of our request.
     OurRequest,
-    /// It does not accept our tools.
+    /// The gateway does not accept our tools.
     ToolsRefused,
     /// The request is too large.
     TooLarge,
-    /// The model's provider does not accept its key, or wants money.
+    /// The model's provider does not accept its key, or requires payment.
     ProviderRefused,
     /// The model's provider does not accept the request.
     ProviderRejected,
-    /// The model's provider is overloaded, in trouble, or did not answer.
+    /// The model's provider is overloaded, failing, or did not answer.
     ProviderTrouble,
-    /// The gateway failed inside; its log says why.
+    /// An internal error of the gateway; its log has the reason.
     Internal,
-    /// The agent was interrupted before it had answered.
+    /// The agent was interrupted before it answered.
     Interrupted,
     /// The connection ended before the answer was complete.
     LostAnswer,
     /// No sign of life for too long.
     Silent,
-    /// The answer is larger than we take.
+    /// The answer exceeds our size limit.
     AnswerTooLarge,
-    /// The answer is broken, or of an unexpected shape.
+    /// The answer is damaged, or of an unexpected shape.
     NotUnderstood,
-    /// It lets us read and end nothing over its WebSocket.
+    /// The gateway does not let us read or abort over its WebSocket.
     NotOverSocket,
     /// This program is stopping.
     Stopped,
@@ -266,14 +266,12 @@ impl Why {
     pub fn explain(self) -> &'static str {
         match self {
             Self::NoGateway => "no gateway is configured",
-            Self::Unreachable => "nobody answers at the gateway's address",
+            Self::Unreachable => "the gateway is unreachable at its address",
             Self::Draining => "the gateway is stopping or starting",
             Self::TokenRefused => "the gateway does not accept our token",
-            Self::TooManyLogins => {
-                "the gateway has seen too many failed logins and lets nobody try for a while"
-            }
+            Self::TooManyLogins => "the gateway has seen too many failed logins and accepts none for a while",
             Self::EndpointOff => "the gateway's endpoint for us is switched off",
-            Self::NotAGateway => "what answers at the gateway's address is not an OpenClaw gateway",
+            Self::NotAGateway => "the server at the gateway's address is not an OpenClaw gateway",
             Self::UnknownAgent => "the gateway does not know the agent",
             Self::OurRequest => "the gateway does not accept the form of our request",
             Self::ToolsRefused => "the gateway does not accept our tools",
@@ -285,14 +283,14 @@ impl Why {
             Self::Interrupted => "the agent's turn was interrupted inside the gateway",
             Self::LostAnswer => "the connection to the gateway ended before the answer was complete",
             Self::Silent => "the turn showed no sign of life for too long",
-            Self::AnswerTooLarge => "the gateway's answer is larger than we take",
-            Self::NotUnderstood => "the gateway's answer is not understood",
+            Self::AnswerTooLarge => "the gateway's answer exceeds our size limit",
+            Self::NotUnderstood => "the gateway's answer could not be understood",
             Self::NotOverSocket => "the gateway does not let us do that over its WebSocket",
             Self::Stopped => "this program is stopping",
         }
     }
 
-    /// What a person can do, as a sentence; nothing where waiting is all there is.
+    /// What a person can do, as a sentence; `None` if only waiting helps.
     pub fn remedy(self) -> Option<&'static str> {
         match self {
             Self::NoGateway => Some("Set OPENCLAW_GATEWAY_URL."),
@@ -318,7 +316,7 @@ impl Why {
             Self::ProviderRejected => Some("Check the agent's model in the gateway's configuration."),
             Self::Internal => Some("The gateway's own log says why."),
             Self::NotOverSocket => Some(
-                "Only current releases do, for whoever shows their token from the same machine; 2026.9 is best.",
+                "Only current releases do, for clients that send their token from the same machine; 2026.9 is best.",
             ),
             Self::Draining
             | Self::TooManyLogins
@@ -334,27 +332,27 @@ impl Why {
     }
 }
 
-/// A turn that brought no reply. Its texts are redacted.
+/// A turn without a reply. All texts are redacted.
 #[derive(Clone, Debug)]
 pub struct GatewayError {
-    /// What it means for the caller.
+    /// What the failure means for the caller.
     pub class: Class,
-    /// Why.
+    /// The cause.
     pub why: Why,
     /// The HTTP status, if an answer came.
     pub status: Option<u16>,
-    /// The id of the run, if the gateway had named it.
+    /// The id of the run, if the gateway reported it.
     pub run: Option<String>,
-    /// Whether the model has written something in it, as far as its cost shows.
+    /// Whether the model wrote something in this run, judged by the reported tokens.
     pub spoke: bool,
-    /// How long the gateway wants to be left alone.
+    /// How long the gateway wants no further request.
     pub not_before: Option<Duration>,
     /// What happened and what to do, for people.
     pub sentence: Box<str>,
 }
 
 impl GatewayError {
-    /// Of this class, for this reason; `detail` is the other side's own words, already redacted and short.
+    /// An error with its sentence. `detail` quotes the gateway; the caller has redacted and shortened it.
     pub fn new(class: Class, why: Why, detail: Option<&str>) -> Self {
         let detail = detail.map_or(String::new(), |detail| format!(" ({detail})"));
         let remedy = why.remedy().map_or(String::new(), |remedy| format!(" {remedy}"));
@@ -384,7 +382,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn money_is_told_to_the_digit_that_matters() {
+    fn dollars_are_printed_without_trailing_zeros() {
         let rows = [
             (Some(0.000_114), "0.000114"),
             (Some(12.5), "12.5"),
@@ -399,7 +397,7 @@ mod tests {
         }
         let usage = Usage { input_tokens: 7, output_tokens: 3, nano_dollars: 0 };
         assert_eq!(usage.to_string(), "7 tokens read and 3 written");
-        let told = Usage { nano_dollars: 120_000_000, ..usage };
-        assert_eq!(told.to_string(), "7 tokens read and 3 written, $0.12 of it told in money");
+        let with_cost = Usage { nano_dollars: 120_000_000, ..usage };
+        assert_eq!(with_cost.to_string(), "7 tokens read and 3 written, $0.12 of it reported in money");
     }
 }

@@ -1,18 +1,19 @@
-//! Signs of life of a turn, as a contract: the clock behind them belongs to the service.
+//! Signs of life of a turn, as an interface. The service implements it, because this crate has no clock.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// When a turn last showed a sign of life: those that see one report it, and those that wait for the turn ask.
+/// When a turn last showed a sign of life. Observers report signs; waiting threads read how long there was
+/// none.
 pub trait LifeSigns: fmt::Debug + Send + Sync {
-    /// A sign of life.
+    /// Reports a sign of life.
     fn beat(&self);
 
-    /// How long there has been none.
+    /// The time since the last sign.
     fn quiet(&self) -> Duration;
 
-    /// There is nothing left to wait for.
+    /// Ends the wait: no answer is expected any more.
     fn end(&self);
 
     /// Whether [`LifeSigns::end`] was called.

@@ -1,8 +1,8 @@
-//! From the text of a call to a request, or to a sentence by which the agent can correct itself.
+//! Turns the text of a call into a request, or into a sentence by which the agent can correct the call.
 //!
-//! The table says what each field must be, and `fields` holds the arguments against it; what remains here are the
-//! rules of each tool. `null` and, for a field that may be left out, a blank text count as left out: models like to
-//! fill in every field. Where the specification fixes a sentence, it is that one.
+//! The table declares the type of each field, and `fields` checks the arguments against it. This file has the
+//! rules of each tool. `null` counts as left out, and so does a blank text in an optional field, because
+//! models tend to fill in every field. Where the specification fixes a sentence, that sentence is used.
 
 mod fields;
 
@@ -13,13 +13,13 @@ use super::{ToolError, ToolErrorKind, ToolName};
 use mcr_model::TaskStatus::{self, Blocked};
 use mcr_model::{AgentId, DocumentId, TaskId, UserId, limits};
 
-/// What every refusal of a status says.
+/// The refusal of every unknown status.
 const STATUS: &str = "Invalid status: must be one of in_progress, review, done, blocked";
 const NO_FIELD: &str = "At least one field (title, description, priority, labels, assignedAgentIds, \
                         assignedUserIds, status, dueDate) must be provided";
 
-/// The request behind a tool's name and its arguments as JSON text. `current` is the task that the conversation is
-/// about; some tools mean it where they name none.
+/// Decodes a call of the tool `name` with its arguments as JSON text. `current` is the task of the
+/// conversation; it is the default of some tools.
 pub fn decode(name: &str, arguments: &str, current: Option<&TaskId>) -> Result<ToolRequest, ToolError> {
     let Ok(tool) = name.parse() else {
         return Err(ToolError::new(ToolErrorKind::UnknownTool, &format!("Unknown tool: {name}")));
@@ -27,7 +27,7 @@ pub fn decode(name: &str, arguments: &str, current: Option<&TaskId>) -> Result<T
     decode_call(tool, arguments, current)
 }
 
-/// The request behind the arguments of a call of this tool; `current` is as for [`decode`].
+/// Decodes a call of this tool; `current` is as in [`decode`].
 pub fn decode_call(
     tool: ToolName,
     arguments: &str,
@@ -160,7 +160,7 @@ fn document_upsert(fields: &Fields, current: Option<&TaskId>) -> Result<ToolRequ
         return Err(missing("title"));
     }
     let document_id = fields.filled("documentId").map(DocumentId::new);
-    // An empty text empties a document that is there; a new one without a text is a mistake.
+    // An empty text empties an existing document; a new document without a text is an error.
     let may_be_empty = document_id.is_some();
     let content = fields.raw("content").filter(|text| may_be_empty || !text.is_empty());
     let content = content.ok_or_else(|| missing("content"))?;
@@ -174,7 +174,8 @@ fn document_upsert(fields: &Fields, current: Option<&TaskId>) -> Result<ToolRequ
     }
     let named = fields.filled("taskId").map(TaskId::new);
     Ok(ToolRequest::DocumentUpsert(Box::new(Paper {
-        // A new document belongs to the conversation's task; an old one stays where it is, which is for `run` to find.
+        // A new document belongs to the task of the conversation. An existing one keeps its task, which `run`
+        // looks up.
         task_id: if document_id.is_none() { named.or_else(|| current.cloned()) } else { named },
         document_id,
         title: title(fields)?.unwrap_or_default(),
@@ -183,7 +184,7 @@ fn document_upsert(fields: &Fields, current: Option<&TaskId>) -> Result<ToolRequ
     })))
 }
 
-/// The backend keeps a document in one row of at most 1 MiB, its other fields included.
+/// The backend stores a document in one row of at most 1 MiB, including its other fields.
 const DOCUMENT_BYTES: usize = 1_040_000;
 
 fn response_request(fields: &Fields, current: Option<&TaskId>) -> Result<ToolRequest, ToolError> {
@@ -200,7 +201,8 @@ fn response_request(fields: &Fields, current: Option<&TaskId>) -> Result<ToolReq
     Ok(ToolRequest::ResponseRequest { task_id, recipient_slugs, message: message.to_owned() })
 }
 
-/// The task that is named, or the current one where none is. A blank name is none, but it was meant to be one.
+/// The named task, or the current one if none is named. A blank name is an error: the agent meant to name a
+/// task.
 fn task_or_current(fields: &Fields, current: Option<&TaskId>) -> Result<TaskId, ToolError> {
     match (fields.text("taskId"), current) {
         (None, Some(current)) => Ok(current.clone()),
@@ -212,7 +214,7 @@ fn task_named(fields: &Fields) -> Result<TaskId, ToolError> {
     fields.needed("taskId", "taskId is required").map(TaskId::new)
 }
 
-/// A task and a text, where the tool's own sentence names them together.
+/// A task and a text, for tools whose error sentence names both.
 fn both<'a>(fields: &'a Fields, name: &'static str, words: &str) -> Result<(TaskId, &'a str), ToolError> {
     let missing =
         |field, words| ToolError::malformed(field, &format!("taskId and {name} are required: {words}"));
@@ -231,13 +233,15 @@ fn title(fields: &Fields) -> Result<Option<String>, ToolError> {
 }
 
 fn description(fields: &Fields) -> Result<Option<String>, ToolError> {
-    // Blank counts as left out: it is far more often a model that fills in every field than one that wants it gone.
+    // Blank counts as left out: models fill in every field far more often than they want to delete a
+    // description.
     let Some(text) = fields.filled("description") else { return Ok(None) };
     within(text, "description", limits::DESCRIPTION_CHARS, "Description too long (max 100000 characters)")?;
     Ok(Some(text.to_owned()))
 }
 
-/// Labels are free, but for the one by which the backend knows the talk with the orchestrator (contract D25).
+/// Labels are free, except the one that marks the conversation with the orchestrator in the backend (contract
+/// D25).
 fn labels(fields: &Fields) -> Result<Option<Vec<String>>, ToolError> {
     let Some(list) = fields.list("labels") else { return Ok(None) };
     let labels = fields::once(list, ToOwned::to_owned);
@@ -248,7 +252,7 @@ fn labels(fields: &Fields) -> Result<Option<Vec<String>>, ToolError> {
     Ok(Some(labels))
 }
 
-/// The reason, where it counts: with `blocked` it must be there, with anything else it means nothing.
+/// The reason for `blocked`: required with that status, ignored with any other.
 fn reason_for(status: Option<TaskStatus>, fields: &Fields, words: &str) -> Result<Option<String>, ToolError> {
     let reason = fields.text("blockedReason").unwrap_or_default();
     within(reason, "blockedReason", limits::REASON_CHARS, "blockedReason must be at most 2000 characters")?;
@@ -259,7 +263,8 @@ fn reason_for(status: Option<TaskStatus>, fields: &Fields, words: &str) -> Resul
     }
 }
 
-/// A slug as it is without what people write around it. All of that goes: what is left is read as the same once more.
+/// The slug without the characters that people add around it. All of them are removed, so a second call
+/// changes nothing.
 pub fn bare(slug: &str) -> &str {
     slug.trim_start_matches(|letter: char| letter == '@' || letter.is_whitespace()).trim_end()
 }

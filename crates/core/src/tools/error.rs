@@ -1,17 +1,17 @@
-//! Why a tool did not do what it was asked for: a kind for programs, a sentence for the agent.
+//! Why a tool call failed: a kind for programs, a sentence for the agent.
 
 use std::fmt;
 use std::time::Duration;
 
 use mcr_model::redact::Redactor;
 
-/// The longest sentence that an agent gets.
+/// The longest sentence for an agent.
 const SENTENCE_CHARS_MAX: usize = 500;
 
-/// What a failed call means for whoever made it.
+/// What a failed call means for the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ToolErrorKind {
-    /// There is no such tool.
+    /// The tool does not exist.
     UnknownTool,
     /// The arguments are not an object, or a field is missing or of the wrong type.
     Malformed,
@@ -19,37 +19,37 @@ pub enum ToolErrorKind {
     Invalid,
     /// The caller may not do this.
     Forbidden,
-    /// What it is about does not exist.
+    /// The object of the call does not exist.
     NotFound,
-    /// It does not fit to how things stand now.
+    /// The call contradicts the current state.
     Conflict,
-    /// Too much at once: later.
+    /// Too many calls: retry later.
     Throttled,
-    /// Mission Control cannot be asked now. Nothing happened, or asking again does no harm.
+    /// Mission Control cannot be reached. Nothing happened, or a repetition is harmless.
     Unavailable,
-    /// The answer was lost: it may have happened.
+    /// The answer was lost: the effect may have happened.
     Unsettled,
-    /// Mission Control refused and does not say why.
+    /// Mission Control refused without a reason.
     Refused,
 }
 
-/// A call that did not do what it was asked for. Its sentence is redacted and short.
+/// A failed call. Its sentence is redacted and short.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ToolError {
-    /// What it means.
+    /// What the failure means.
     pub kind: ToolErrorKind,
-    /// The field that is to blame, where it is one.
+    /// The field with the error, if it is one field.
     pub field: Option<&'static str>,
     /// For the agent: what is wrong, and what would be right.
     pub message: String,
-    /// How long to leave Mission Control alone.
+    /// How long to send Mission Control no further calls.
     pub not_before: Option<Duration>,
-    /// Whether it is for want of an answer in time.
+    /// Whether the answer timed out.
     pub late: bool,
 }
 
 impl ToolError {
-    /// Of this kind.
+    /// An error of this kind.
     pub fn new(kind: ToolErrorKind, message: &str) -> Self {
         let message = Redactor::default().excerpt(message, SENTENCE_CHARS_MAX);
         Self { kind, field: None, message, not_before: None, late: false }
@@ -60,7 +60,7 @@ impl ToolError {
         Self { field: Some(field), ..Self::new(ToolErrorKind::Malformed, message) }
     }
 
-    /// A field has a value that is not acceptable.
+    /// A field has an unacceptable value.
     pub fn invalid(field: &'static str, message: &str) -> Self {
         Self { field: Some(field), ..Self::new(ToolErrorKind::Invalid, message) }
     }

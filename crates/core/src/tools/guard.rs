@@ -1,15 +1,16 @@
-//! Who may do what. Decided before anything is touched, with one exception: whether a task may be closed depends on
-//! where *that* task stands, so whoever runs the call reads it first and asks [`may_close`].
+//! Decides which caller may make which call, before any effect. One rule needs a reading: a task may be
+//! closed only from certain states. The runner of the call therefore reads the task first and calls
+//! [`may_close`].
 
 use super::table::{Audience, ToolSpec};
 use super::{Caller, ToolError, ToolRequest};
 use mcr_model::TaskStatus::{self, Done, Review};
 use mcr_model::{BehaviorFlags, Task, TaskId, Word};
 
-/// What the backend calls it, and what an agent is told when its flag is missing.
+/// The backend's words, also used for an agent without the flag.
 const NO_CLOSING: &str = "Forbidden: Not allowed to mark tasks as done";
 
-/// Whether the row is open to the caller by what it may do, whatever the conversation is about.
+/// Whether the caller's rights open the row, whatever the conversation is about.
 pub(super) fn entitled(whom: Audience, caller: &Caller<'_>) -> bool {
     match whom {
         Audience::Everyone | Audience::OnTask | Audience::WritersOrOnTask => true,
@@ -21,7 +22,7 @@ pub(super) fn entitled(whom: Audience, caller: &Caller<'_>) -> bool {
     }
 }
 
-/// Whether the conversation is one in which the row makes sense.
+/// Whether the row makes sense in this conversation.
 pub(super) fn in_place(whom: Audience, caller: &Caller<'_>) -> bool {
     match whom {
         Audience::Everyone | Audience::Creators | Audience::Writers | Audience::Leader => true,
@@ -30,21 +31,21 @@ pub(super) fn in_place(whom: Audience, caller: &Caller<'_>) -> bool {
     }
 }
 
-/// Whether the caller may close the task of the conversation as it stands: then `done` is among the words it is
-/// offered. Its flag, the backend's rule and the task's status must all agree (contract D13).
+/// Whether the caller may close the task of the conversation in its present state. Then `done` is among the
+/// offered words. The agent's flag, the backend's rule and the task's status must all agree (contract D13).
 pub(super) fn can_mark_done(caller: &Caller<'_>) -> bool {
     may_mark_done(caller.task.and_then(|task| task.status.known()), caller.flags, caller.may_close)
 }
 
-/// Whether an agent may set a task of this status to done now (P-8): its flag says so, and so does the backend's rule
-/// ([`Roster::may_close`]), which does not know the flag (contract §4.5, D13).
+/// Whether an agent may set a task of this status to done now (P-8). Both the agent's flag and the backend's
+/// rule ([`Roster::may_close`]) must allow it; the backend does not know the flag (contract §4.5, D13).
 ///
 /// [`Roster::may_close`]: mcr_model::Roster::may_close
 pub fn may_mark_done(status: Option<TaskStatus>, flags: BehaviorFlags, backend_lets: bool) -> bool {
     status == Some(TaskStatus::Review) && flags.can_mark_done && backend_lets
 }
 
-/// Whether the caller may make this request, as far as can be said without looking at a task.
+/// Whether the caller may make this request, as far as that is known without reading a task.
 pub fn rights(request: &ToolRequest, caller: &Caller<'_>) -> Result<(), ToolError> {
     if closes(request).is_some() {
         may_ever_close(caller)?;
@@ -60,7 +61,7 @@ pub fn rights(request: &ToolRequest, caller: &Caller<'_>) -> Result<(), ToolErro
                     "Forbidden: Only the orchestrator can assign agents during task creation",
                 ));
             }
-            // A task that is born done was never reviewed.
+            // A task that is created as done was never reviewed.
             if draft.status == Some(Done) && !caller.flags.can_mark_done && !caller.leads {
                 return Err(ToolError::forbidden(&format!(
                     "{NO_CLOSING}, and so not to create them done: leave the status out"
@@ -82,7 +83,7 @@ pub fn rights(request: &ToolRequest, caller: &Caller<'_>) -> Result<(), ToolErro
     }
 }
 
-/// The task that the request wants closed.
+/// The task that the request closes, if it closes one.
 pub fn closes(request: &ToolRequest) -> Option<&TaskId> {
     match request {
         ToolRequest::TaskStatus { task_id, status: Done, .. } => Some(task_id),
@@ -91,7 +92,7 @@ pub fn closes(request: &ToolRequest) -> Option<&TaskId> {
     }
 }
 
-/// Whether the caller may close this task, where it stands now. One that is done already stays so.
+/// Whether the caller may close this task in its present state. A task that is done already stays done.
 pub fn may_close(caller: &Caller<'_>, now: &Word<TaskStatus>) -> Result<(), ToolError> {
     may_ever_close(caller)?;
     if *now == Review || *now == Done {
@@ -116,7 +117,7 @@ fn may_ever_close(caller: &Caller<'_>) -> Result<(), ToolError> {
     Ok(())
 }
 
-/// The answer to a call of a tool that exists and that the caller is entitled to, but was not offered.
+/// The answer to a call of an existing tool that the caller has the right to, but was not offered.
 pub(super) fn not_offered(row: &ToolSpec, caller: &Caller<'_>) -> ToolError {
     let why = if in_place(row.whom, caller) {
         "it is not among the tools of this conversation"

@@ -1,13 +1,13 @@
-//! The tools that agents call: one table, used for the gateway's function tools and for the HTTP API.
+//! The tools that agents call: one table for the gateway's function tools and for the HTTP API.
 //!
-//! [`table`] has one row for each tool: its name, its endpoint, its fields, to whom it is open, what it says of
-//! itself. [`offer()`] makes of it what an agent sees. A call comes back as text and goes three steps:
-//! [`decode()`] makes of it a [`ToolRequest`] or says which field is wrong and what would be right; [`guard`] holds it
-//! against what the [`Caller`] may do; `run` carries it out. The first two touch nothing outside, so that
-//! [`prepare`] is a pure function of the call, and what it gives is what a ledger may record before anything happens.
+//! [`table`] has one row per tool: name, endpoint, fields, audience and description. [`offer()`] turns it
+//! into what an agent sees. A call arrives as text and takes three steps. [`decode()`] turns it into a
+//! [`ToolRequest`], or reports which field is wrong and what would be right. [`guard`] checks the request
+//! against the rights of the [`Caller`]. `run` executes it. The first two have no effects, so [`prepare`] is
+//! a pure function of the call, and the ledger can record its result before anything happens.
 //!
-//! In production the backend does not say why it refuses. So whatever can be known beforehand is checked here, in
-//! the backend's own words where it has any.
+//! In production the backend gives no reasons for its refusals. Everything that can be known in advance is
+//! therefore checked here, in the backend's own words where they exist.
 
 pub mod decode;
 mod error;
@@ -30,24 +30,25 @@ pub use offer::{Offer, offer, offer_http};
 pub use outcome::{ToolOutcome, render};
 pub use request::{Changes, Draft, Paper, ToolRequest};
 
-/// Who calls, and what it may do.
+/// The caller of a tool, and its rights.
 #[derive(Clone, Copy, Debug)]
 pub struct Caller<'a> {
     /// The agent.
     pub agent: &'a AgentId,
-    /// The task that the conversation is about.
+    /// The task of the conversation.
     pub task: Option<&'a Task>,
-    /// What it may do.
+    /// The agent's permissions.
     pub flags: BehaviorFlags,
     /// Whether it is the orchestrator.
     pub leads: bool,
-    /// Whether the backend lets it close tasks (contract §4.5); its own flag is another matter, and both count.
+    /// Whether the backend allows the agent to close tasks (contract §4.5). The agent's own flag must allow
+    /// it too.
     pub may_close: bool,
 }
 
-/// The request behind a call, if the caller may make it. A refusal here has touched nothing.
+/// Decodes a call and checks the caller's rights. A refusal here has had no effect.
 ///
-/// The fields come first and the rights second: an agent that gets both wrong learns first how the call should look.
+/// Fields are checked before rights: an agent that gets both wrong learns the right form first.
 pub fn prepare(call: &ToolCall, caller: &Caller<'_>, offer: &Offer) -> Result<ToolRequest, ToolError> {
     let Ok(tool) = call.name.parse::<ToolName>() else {
         let names: Vec<&str> = offer.names().iter().map(|tool| tool.as_str()).collect();

@@ -1,4 +1,4 @@
-//! The names of the tools: a closed list, so that each match over tools decides about every one of them.
+//! The names of the tools: a closed list, so that every match over tools must decide about each of them.
 
 use super::table::{ROWS, ToolSpec};
 use mcr_model::words;
@@ -16,15 +16,15 @@ words! {
         DocumentUpsert = "document_upsert",
         /// List documents.
         DocumentList = "document_list",
-        /// Ask agents for an answer.
+        /// Request an answer from agents.
         ResponseRequest = "response_request",
         /// Look up skills.
         GetAgentSkills = "get_agent_skills",
         /// Read a task with its thread.
         TaskLoad = "task_load",
-        /// Read what happened to a task.
+        /// Read the events of a task.
         TaskHistory = "task_history",
-        /// Put agents on a task.
+        /// Assign agents to a task.
         TaskAssign = "task_assign",
         /// Post in any thread.
         TaskMessage = "task_message",
@@ -38,15 +38,15 @@ words! {
         TaskSearch = "task_search",
         /// Archive a task.
         TaskDelete = "task_delete",
-        /// Tie a task to a pull request.
+        /// Link a task to a pull request.
         TaskLinkPr = "task_link_pr",
     }
 }
 
 impl ToolName {
-    /// The row of this tool.
+    /// The tool's row in the table.
     pub fn row(self) -> &'static ToolSpec {
-        // INVARIANT: the table has the tools in the order of the list, which a test checks.
+        // INVARIANT: the table has the tools in the order of the list; a test checks it.
         &ROWS[self as usize]
     }
 }

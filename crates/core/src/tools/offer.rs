@@ -1,4 +1,4 @@
-//! What an agent sees of the table: tools with their schemas, and one line for each in the briefing.
+//! Turns the table into what an agent sees: tools with their schemas, and one line for each in the briefing.
 
 use std::sync::LazyLock;
 
@@ -8,12 +8,12 @@ use super::table::{Field, ROWS, ToolSpec, Type};
 use super::{Caller, ToolName, guard};
 use crate::gateway::Tool;
 
-/// What one caller is offered, in the order of the table.
+/// The tools that one caller is offered, in the order of the table.
 #[derive(Clone, Debug, Default)]
 pub struct Offer {
-    /// What goes to the gateway; nothing where agents call over HTTP.
+    /// The tools for the gateway; empty if agents call over HTTP.
     pub tools: Vec<&'static Tool>,
-    /// One line for each, for the briefing.
+    /// One line for each tool, for the briefing.
     pub labels: Vec<&'static str>,
     /// Whether `done` is among the words for a status.
     pub can_mark_done: bool,
@@ -21,23 +21,23 @@ pub struct Offer {
 }
 
 impl Offer {
-    /// Whether the agent may call this tool here.
+    /// Whether the agent may call this tool in this conversation.
     pub fn has(&self, name: ToolName) -> bool {
         self.names().contains(&name)
     }
 
-    /// The tools that the agent may call here; none where it calls over HTTP.
+    /// The tools that the agent may call in this conversation; empty if it calls over HTTP.
     pub fn names(&self) -> &[ToolName] {
         if self.tools.is_empty() { &[] } else { &self.granted }
     }
 
-    /// Whether the agent may do this by tool or over HTTP: for the briefing.
+    /// Whether the agent may do this, by tool or over HTTP; for the briefing.
     pub fn grants(&self, name: ToolName) -> bool {
         self.granted.contains(&name)
     }
 }
 
-/// A row, made ready to be offered.
+/// A row, prepared to be offered.
 struct OfferedTool {
     row: &'static ToolSpec,
     tool: Tool,
@@ -45,11 +45,11 @@ struct OfferedTool {
     http_label: String,
 }
 
-/// Made once; the schemas are the same for everybody, but for one word.
+/// Built once; only the word `done` differs between callers.
 static WITH_DONE: LazyLock<Vec<OfferedTool>> =
     LazyLock::new(|| ROWS.iter().map(|row| offered(row, true)).collect());
 
-/// The same without `done`.
+/// [`WITH_DONE`] without `done` among the words for a status.
 static WITHOUT_DONE: LazyLock<Vec<OfferedTool>> =
     LazyLock::new(|| ROWS.iter().map(|row| offered(row, false)).collect());
 
@@ -66,7 +66,7 @@ fn offered(row: &'static ToolSpec, done: bool) -> OfferedTool {
     }
 }
 
-/// What the body of the row's endpoint may hold.
+/// The fields of the endpoint's body, as text.
 fn fields_of(row: &ToolSpec) -> String {
     let name = |field: &Field| {
         if field.required { format!("{} (required)", field.name) } else { field.name.to_owned() }
@@ -74,7 +74,7 @@ fn fields_of(row: &ToolSpec) -> String {
     row.fields.iter().map(name).collect::<Vec<_>>().join(", ")
 }
 
-/// What the caller is offered as tools.
+/// The tools that the caller is offered.
 pub fn offer(caller: &Caller<'_>) -> Offer {
     let can_mark_done = guard::can_mark_done(caller);
     let offered = open(caller, can_mark_done);
@@ -86,7 +86,7 @@ pub fn offer(caller: &Caller<'_>) -> Offer {
     }
 }
 
-/// What the caller is offered where client tools are switched off: the same rows, each with its endpoint.
+/// What the caller is offered if client tools are switched off: the same rows, each with its endpoint.
 pub fn offer_http(caller: &Caller<'_>) -> Offer {
     let can_mark_done = guard::can_mark_done(caller);
     let offered = open(caller, can_mark_done);
@@ -107,8 +107,8 @@ fn open(caller: &Caller<'_>, can_mark_done: bool) -> Vec<&'static OfferedTool> {
     offered.iter().filter(open).collect()
 }
 
-/// The row's fields as a JSON schema. Some back ends of gateways refuse everything beyond the plainest words, so
-/// there are no others here.
+/// The row's fields as a JSON schema. Some model providers refuse everything beyond the basic keywords, so
+/// only those are used.
 fn schema(row: &ToolSpec, done: bool) -> Value {
     let properties: Map<String, Value> =
         row.fields.iter().map(|field| (field.name.to_owned(), property(row, field, done))).collect();
@@ -131,7 +131,7 @@ fn property(row: &ToolSpec, field: &Field, done: bool) -> Value {
         }
         Type::Texts => json!({"type": "array", "items": {"type": "string"}, "description": says}),
         Type::OneOf(words) => {
-            // Only the tool made for it: an update may also name the status that a task has already.
+            // Only `task_status` hides `done`: an update may repeat the status that a task already has.
             let hidden = !done && row.name == ToolName::TaskStatus;
             let words: Vec<&str> =
                 words.iter().copied().filter(|word| !(hidden && *word == "done")).collect();

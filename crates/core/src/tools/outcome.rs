@@ -1,27 +1,27 @@
-//! What a call brought, as the agent reads it: one JSON object with `success` first.
+//! The result of a call, as the agent reads it: one JSON object with `success` first.
 
 use serde::Serialize;
 use serde_json::Value;
 
 use super::ToolError;
 
-/// What a call brought. What it has nothing to say about is left out.
+/// The result of a call. Absent values are left out of the JSON.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ToolOutcome {
-    /// The task that was created or changed.
+    /// The created or changed task.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub task_id: Option<String>,
-    /// The document that was created or changed.
+    /// The created or changed document.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub document_id: Option<String>,
-    /// The message that was posted.
+    /// The posted message.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message_id: Option<String>,
     /// A sentence: what happened, and what did not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// What was asked for.
+    /// The requested data.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<Value>,
 }
@@ -45,6 +45,6 @@ pub fn render(result: Result<&ToolOutcome, &ToolError>) -> String {
         Ok(outcome) => serde_json::to_string(&Success { success: true, outcome }),
         Err(error) => serde_json::to_string(&FailureBody { success: false, error: &error.message }),
     };
-    // Texts, lists and numbers: there is nothing in them that JSON cannot say.
+    // The values are strings, lists and numbers, which JSON can always represent.
     text.unwrap_or_else(|_| r#"{"success":false,"error":"The result cannot be put into words"}"#.to_owned())
 }

@@ -1,7 +1,8 @@
-//! A call, understood: what is asked for, with every default that can be known filled in.
+//! A decoded call, with every default that can be known filled in.
 //!
-//! A request is a plain value. Its name and its [`ToolRequest::arguments`] say all of it: decoding those again gives
-//! the same request, so that a ledger may note them before the call and go on from them after a crash.
+//! A request is a plain value, fully described by its name and its [`ToolRequest::arguments`]. Decoding them
+//! again gives the same request. The ledger can therefore record them before the call and continue from them
+//! after a crash.
 
 use std::collections::BTreeSet;
 
@@ -12,15 +13,15 @@ use super::{ToolName, decode};
 use mcr_model::clock::Millis;
 use mcr_model::{AgentId, DocumentId, DocumentType, TaskId, TaskStatus, UserId};
 
-/// What is asked for. Texts are trimmed and within the backend's limits.
+/// A decoded call. Texts are trimmed and within the backend's limits.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged, rename_all_fields = "camelCase")]
 pub enum ToolRequest {
     /// Move a task.
     TaskStatus {
-        /// Which.
+        /// The task.
         task_id: TaskId,
-        /// Where to.
+        /// The new status.
         status: TaskStatus,
         /// Why; only with `blocked`.
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -28,9 +29,9 @@ pub enum ToolRequest {
     },
     /// Change a task.
     TaskUpdate {
-        /// Which.
+        /// The task.
         task_id: TaskId,
-        /// What.
+        /// The changes.
         #[serde(flatten)]
         changes: Box<Changes>,
     },
@@ -40,114 +41,114 @@ pub enum ToolRequest {
     DocumentUpsert(Box<Paper>),
     /// List documents.
     DocumentList {
-        /// Of which task.
+        /// The task whose documents are listed.
         #[serde(skip_serializing_if = "Option::is_none")]
         task_id: Option<TaskId>,
-        /// Of which type.
+        /// Only documents of this type.
         #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
         kind: Option<DocumentType>,
-        /// How many.
+        /// The most rows.
         #[serde(skip_serializing_if = "Option::is_none")]
         limit: Option<u32>,
     },
-    /// Ask agents for an answer.
+    /// Request an answer from agents.
     ResponseRequest {
-        /// About what.
+        /// The task.
         task_id: TaskId,
-        /// Whom; without `@`, in the case in which they came, each once.
+        /// The agents; without `@`, in their original case, each once.
         recipient_slugs: Vec<String>,
-        /// What.
+        /// The question.
         message: String,
     },
     /// Look up skills.
     GetAgentSkills {
-        /// Whose: a slug or an id.
+        /// The agent's slug or id.
         #[serde(skip_serializing_if = "Option::is_none")]
         agent_id: Option<String>,
     },
     /// Read a task with its thread.
     TaskLoad {
-        /// Which.
+        /// The task.
         task_id: TaskId,
-        /// How many messages.
+        /// The most messages.
         #[serde(skip_serializing_if = "Option::is_none")]
         message_limit: Option<u32>,
     },
-    /// Read what happened to a task.
+    /// Read the events of a task.
     TaskHistory {
-        /// Which.
+        /// The task.
         task_id: TaskId,
-        /// How many messages.
+        /// The most messages.
         #[serde(skip_serializing_if = "Option::is_none")]
         message_limit: Option<u32>,
-        /// How many activities.
+        /// The most activities.
         #[serde(skip_serializing_if = "Option::is_none")]
         activity_limit: Option<u32>,
     },
-    /// Put agents on a task.
+    /// Assign agents to a task.
     TaskAssign {
-        /// Which.
+        /// The task.
         task_id: TaskId,
-        /// Whom; without `@`, in small letters, each once.
+        /// The agents; without `@`, in lower case, each once.
         assignee_slugs: Vec<String>,
     },
     /// Post in any thread.
     TaskMessage {
-        /// Where.
+        /// The task of the thread.
         task_id: TaskId,
-        /// What.
+        /// The text.
         content: String,
     },
     /// List tasks.
     TaskList {
-        /// Where they stand.
+        /// Only tasks in this status.
         #[serde(skip_serializing_if = "Option::is_none")]
         status: Option<TaskStatus>,
-        /// Who is on them; without `@`, in small letters.
+        /// Only tasks of this agent; without `@`, in lower case.
         #[serde(skip_serializing_if = "Option::is_none")]
         assignee_slug: Option<String>,
-        /// How many.
+        /// The most rows.
         #[serde(skip_serializing_if = "Option::is_none")]
         limit: Option<u32>,
     },
     /// Read a task.
     TaskGet {
-        /// Which.
+        /// The task.
         task_id: TaskId,
     },
     /// Read a thread.
     TaskThread {
-        /// Whose.
+        /// The task of the thread.
         task_id: TaskId,
-        /// How many messages.
+        /// The most messages.
         #[serde(skip_serializing_if = "Option::is_none")]
         limit: Option<u32>,
     },
     /// Find tasks.
     TaskSearch {
-        /// By what.
+        /// The text to find.
         query: String,
-        /// How many.
+        /// The most rows.
         #[serde(skip_serializing_if = "Option::is_none")]
         limit: Option<u32>,
     },
     /// Archive a task.
     TaskDelete {
-        /// Which.
+        /// The task.
         task_id: TaskId,
-        /// Why.
+        /// Why, for people.
         reason: String,
     },
-    /// Tie a task to a pull request.
+    /// Link a task to a pull request.
     TaskLinkPr {
-        /// Which.
+        /// The task.
         task_id: TaskId,
-        /// To which.
+        /// The number of the pull request.
         pr_number: u32,
     },
 }
 
-/// Changes of a task; at least one beside the reason.
+/// Changes to a task; at least one besides the reason.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Changes {
@@ -160,27 +161,27 @@ pub struct Changes {
     /// 1 to 5.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub priority: Option<f64>,
-    /// Without the reserved one.
+    /// Without the reserved label.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub labels: Option<Vec<String>>,
-    /// Ids, or slugs where an agent mixed them up; each once.
+    /// Ids, or slugs where an agent confused them; each once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub assigned_agent_ids: Option<Vec<AgentId>>,
     /// Each once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub assigned_user_ids: Option<Vec<UserId>>,
-    /// Where to.
+    /// The new status.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<TaskStatus>,
     /// Why; only with `blocked`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub blocked_reason: Option<String>,
-    /// By when.
+    /// The due date.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub due_date: Option<Millis>,
 }
 
-/// A task to be.
+/// A task to be created.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Draft {
@@ -192,19 +193,19 @@ pub struct Draft {
     /// 1 to 5.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub priority: Option<f64>,
-    /// Without the reserved one.
+    /// Without the reserved label.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<String>,
-    /// Where it was asked to begin; the orchestrator's is another (§6.2).
+    /// The requested first status; the orchestrator's tasks get another one (§6.2).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<TaskStatus>,
     /// Why; only with `blocked`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub blocked_reason: Option<String>,
-    /// By when.
+    /// The due date.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub due_date: Option<Millis>,
-    /// Whom; without `@`, in small letters, each once.
+    /// The agents; without `@`, in lower case, each once.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub assignee_slugs: Vec<String>,
 }
@@ -213,35 +214,35 @@ pub struct Draft {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Paper {
-    /// Which to overwrite.
+    /// The document to overwrite.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub document_id: Option<DocumentId>,
-    /// Where it belongs; of a document that is overwritten perhaps still to be looked up.
+    /// The document's task; for an overwritten document it may still have to be looked up.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub task_id: Option<TaskId>,
     /// Not blank.
     pub title: String,
-    /// As it came.
+    /// Unchanged.
     pub content: String,
-    /// What it is for.
+    /// The type.
     #[serde(rename = "type")]
     pub kind: DocumentType,
 }
 
 impl Draft {
-    /// What the backend takes where none is given.
+    /// The backend's default priority.
     pub const PRIORITY: f64 = 3.0;
 }
 
 impl ToolRequest {
-    /// The request that these are the name and the arguments of, as [`ToolRequest::arguments`] gave them; nothing if
-    /// it would not give them again.
+    /// Reads a name and arguments that [`ToolRequest::arguments`] wrote. `None` if the result would not write
+    /// the same text.
     pub fn noted(name: &str, arguments: &str) -> Option<Self> {
         decode(name, arguments, None).ok().filter(|request| request.arguments() == arguments)
     }
 
-    /// One text for all calls that ask for the same: of the same tool, with the same values, whatever their order, what
-    /// stood around them, and whether what holds anyway was said.
+    /// One text for all calls that request the same: the same tool with the same values. Order, surrounding
+    /// characters and explicit defaults make no difference.
     pub fn key(&self) -> String {
         let plain = match self.clone() {
             Self::TaskCreate(mut draft) => {
@@ -288,18 +289,18 @@ impl ToolRequest {
         }
     }
 
-    /// Its row of the table.
+    /// The tool's row in the table.
     pub fn row(&self) -> &'static ToolSpec {
         self.name().row()
     }
 
-    /// Whether it changes anything: then it is noted before and after.
+    /// Whether the call changes anything. Such a call is recorded before and after.
     pub fn writes(&self) -> bool {
         self.row().writes
     }
 
-    /// Whether carrying it out twice adds nothing to the first time (contract §1.5); all others are settled by
-    /// reading where the answer was lost.
+    /// Whether a second execution adds nothing to the first (contract §1.5). All other calls are settled by
+    /// reading if their answer was lost.
     pub fn may_repeat(&self) -> bool {
         let set = matches!(self, Self::TaskStatus { .. } | Self::TaskAssign { .. } | Self::TaskLinkPr { .. });
         set || !self.writes()

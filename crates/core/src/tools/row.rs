@@ -1,59 +1,59 @@
-//! What a row of the table is made of.
+//! The parts of a row of the table.
 
 use super::ToolName;
 
 /// A tool.
 #[derive(Debug)]
 pub struct ToolSpec {
-    /// Its name as a function tool.
+    /// The name as a function tool.
     pub name: ToolName,
-    /// Its name below `/agent/` over HTTP.
+    /// The name below `/agent/` over HTTP.
     pub endpoint: &'static str,
-    /// To whom it is open.
+    /// The callers to whom the tool is open.
     pub whom: Audience,
-    /// What others are told.
+    /// The refusal for all other callers.
     pub refusal: &'static str,
-    /// Whether it changes anything.
+    /// Whether a call changes anything.
     pub writes: bool,
-    /// What it does, for a line of the briefing.
+    /// What the tool does, for a line of the briefing.
     pub does: &'static str,
-    /// What it does and when to use it.
+    /// What the tool does and when to use it.
     pub says: &'static str,
-    /// What an agent can look at where Mission Control refuses and does not say why.
+    /// What an agent can check if Mission Control refuses without a reason.
     pub check: &'static str,
-    /// Its arguments.
+    /// The arguments.
     pub fields: &'static [Field],
 }
 
-/// The part of a row that a call is checked against. Endpoints that are no tools have one too.
+/// The part of a row that a call is checked against. Endpoints that are not tools have one too.
 #[derive(Clone, Copy, Debug)]
 pub struct CallSpec {
     /// The name of the tool or endpoint.
     pub name: &'static str,
     /// Whether a call changes anything.
     pub writes: bool,
-    /// What an agent can look at where Mission Control refuses and does not say why.
+    /// What an agent can check if Mission Control refuses without a reason.
     pub check: &'static str,
     /// The arguments.
     pub fields: &'static [Field],
 }
 
-/// To whom a tool is open.
+/// The callers to whom a tool is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Audience {
     /// All agents.
     Everyone,
-    /// All who talk about a task.
+    /// Agents in a conversation about a task.
     OnTask,
-    /// Those who may change tasks, and talk about one.
+    /// Agents with the right to change tasks, in a conversation about one.
     Modifiers,
-    /// Those who may create tasks.
+    /// Agents with the right to create tasks.
     Creators,
-    /// Those who may write documents.
+    /// Agents with the right to write documents.
     Writers,
-    /// Those who may write documents, or talk about a task.
+    /// Agents with the right to write documents, or in a conversation about a task.
     WritersOrOnTask,
-    /// Those who may turn to other agents, and talk about a task.
+    /// Agents with the right to contact other agents, in a conversation about a task.
     Askers,
     /// The orchestrator.
     Leader,
@@ -62,33 +62,33 @@ pub enum Audience {
 /// An argument.
 #[derive(Debug)]
 pub struct Field {
-    /// Its name.
+    /// The name.
     pub name: &'static str,
-    /// What it must be.
+    /// The type.
     pub is: Type,
-    /// Whether it must be there.
+    /// Whether it is required.
     pub required: bool,
-    /// What it means.
+    /// Its meaning, for the agent.
     pub says: &'static str,
 }
 
-/// What an argument must be.
+/// The type of an argument.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Type {
     /// Text.
     Text,
     /// A number.
     Number,
-    /// A whole number, from the first to the second; what is above is cut to it, as the backend does.
+    /// A whole number in a range. A larger number counts as the largest, as at the backend.
     Count {
-        /// The least.
+        /// The smallest number.
         least: u32,
-        /// The most that the backend gives.
+        /// The largest number that the backend accepts.
         most: u32,
     },
     /// A number in this range, or a word for one.
     Range(u8, u8),
-    /// A number from 1 to 5, or a word for one, without the schema saying so.
+    /// A number from 1 to 5, or a word for one; the schema does not give the range.
     Priority,
     /// A list of texts.
     Texts,
@@ -97,7 +97,7 @@ pub enum Type {
 }
 
 impl ToolSpec {
-    /// What a call of this tool is checked against.
+    /// The part of the row that a call is checked against.
     pub fn call(&self) -> CallSpec {
         CallSpec { name: self.name.as_str(), writes: self.writes, check: self.check, fields: self.fields }
     }

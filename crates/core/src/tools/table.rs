@@ -1,5 +1,5 @@
-//! The table: one row for each tool. What it says is read by language models; it should teach them when to call and
-//! what comes of it.
+//! The table of tools: one row each. Language models read its texts, which should teach them when to call a
+//! tool and what its effect is.
 
 use super::ToolName;
 pub use super::row::{Audience, CallSpec, Field, ToolSpec, Type};
@@ -22,11 +22,11 @@ const fn up_to(most: u32) -> Type {
     Type::Count { least: 1, most }
 }
 
-/// Where agents may move a task.
+/// The statuses that agents may set.
 const SETTABLE: Type = Type::OneOf(&["in_progress", "review", "done", "blocked"]);
-/// Where a task may begin. Archived ones are not worth creating.
+/// The statuses in which a task may be created. Archived tasks are not worth creating.
 const CREATABLE: Type = Type::OneOf(&["inbox", "assigned", "in_progress", "review", "done", "blocked"]);
-/// Where a task may stand.
+/// All statuses.
 const ANYWHERE: Type =
     Type::OneOf(&["inbox", "assigned", "in_progress", "review", "done", "blocked", "archived"]);
 const DOCUMENT: Type = Type::OneOf(&["deliverable", "note", "template", "reference"]);
@@ -37,7 +37,7 @@ const REASON: &str = "Why the task cannot go on and what would help. Required wi
                       characters.";
 const DUE: &str = "When it should be finished: milliseconds since 1970-01-01 UTC.";
 
-/// All of them, in the order in which they are offered, which is the order of [`ToolName`].
+/// All tools in the order of the offer, which is the order of [`ToolName`].
 pub static ROWS: [ToolSpec; 17] = [
     ToolSpec {
         name: ToolName::TaskStatus,

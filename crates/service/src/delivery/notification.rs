@@ -36,7 +36,7 @@ impl<'a> NotificationSteps<'a> {
 impl Steps for NotificationSteps<'_> {
     fn walk(&mut self, job: &mut Job, deps: &DeliveryDeps<'_>) -> Result<End, Trouble> {
         let row = self.row;
-        if job.record.needs_turn() {
+        if job.needs_turn() {
             let found = settle(job, deps)?;
             // A stop that comes with a later list is not in the context.
             let lists = deps.inflight.lists();
@@ -128,7 +128,7 @@ fn newest(context: &DeliveryContext) -> Millis {
 /// twice that both read in the same moment.
 fn is_taken(row: &Notification, record: &Record, context: &DeliveryContext) -> bool {
     let read_at = context.notification.read_at;
-    *record == Record::default() && read_at.is_some() && read_at != row.read_at
+    record.is_untouched() && read_at.is_some() && read_at != row.read_at
 }
 
 fn is_fresh(job: &Job) -> bool {

@@ -159,7 +159,9 @@ fn look(job: &mut Job, deps: &DeliveryDeps<'_>) -> Result<Option<Recovered>, Tro
         lost,
         looked: sent.looked,
     };
-    deps.gateway.recover(&sent.session, &sent.agent, &mark).map(Some).map_err(Trouble::Gateway)
+    let found = deps.gateway.recover(&sent.session, &sent.agent, &mark).map_err(Trouble::Gateway)?;
+    job.gateway_answered = true;
+    Ok(Some(found))
 }
 
 /// A run that is stuck is ended, and what it came to is looked for once more: it may have answered at the last moment.

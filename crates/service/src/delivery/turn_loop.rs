@@ -12,7 +12,7 @@ use mcr_core::delivery::journal::{Step, Wait};
 use mcr_core::delivery::policy;
 use mcr_core::delivery::prompt::{self, HttpWay, Scene};
 use mcr_core::delivery::{Job, Record, Stage, Stamp, Trouble};
-use mcr_core::gateway::{Input, Progress, Reply, Turn, Why};
+use mcr_core::gateway::{Class, Input, Progress, Reply, Turn, Why};
 use mcr_core::ops::TurnState;
 use mcr_core::tools::{self, Caller};
 use mcr_model::DeliveryContext;
@@ -166,6 +166,7 @@ fn send(job: &mut Job, turn: &Turn<'_>, deps: &DeliveryDeps<'_>) -> Result<Reply
         deps.inflight.is_stuck(&job.work.id, deps.clock.now());
     }
     let error = answer.as_ref().err();
+    job.gateway_answered |= error.is_none_or(|error| error.class != Class::Closed);
     deps.with_log(job, |record| recover_turn::end(record, error, silent, deps.clock.now()));
     let reply = answer.map_err(Trouble::Gateway)?;
     deps.answers.one_more();

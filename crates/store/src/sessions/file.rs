@@ -7,18 +7,20 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::sync::Arc;
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use serde::{Deserialize, Serialize};
 
 use super::{Digest, SessionEntry};
-use mcr_core::work::Track;
+use mcr_core::work::{Lane, Track};
 use mcr_files::Folder;
-use mcr_model::base64;
 use mcr_model::clock::Millis;
 use mcr_model::{AccountId, TaskId};
 
 pub(super) const KEY: &str = "sessions.key";
 const LINES: &str = "sessions.lines";
+/// The name of an agent's heartbeat in the file.
+const HEARTBEAT: &str = "heartbeat";
 
 /// A session in the file.
 #[derive(Serialize, Deserialize)]
@@ -27,6 +29,9 @@ struct Line {
     agent: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     task: Option<String>,
+    /// The lane, if the task does not say it. Older versions wrote none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lane: Option<String>,
     at: i64,
     digests: Vec<String>,
 }
@@ -54,7 +59,7 @@ impl SessionsFile {
     ) -> Result<(Self, Vec<u8>, Vec<(Track, SessionEntry)>), String> {
         let failed = |why: io::Error| failed(folder, &why);
         let text = folder.read(KEY).map_err(failed)?.unwrap_or_default();
-        let known = base64::decode(String::from_utf8_lossy(&text).trim()).filter(|key| key.len() == 32);
+        let known = BASE64_STANDARD.decode(text.trim_ascii()).ok().filter(|key| key.len() == 32);
         // Without its key no line means anything.
         let text = match &known {
             Some(_) => folder.read(LINES).map_err(failed)?.unwrap_or_default(),
@@ -64,7 +69,7 @@ impl SessionsFile {
             key
         } else {
             let key = fresh_key();
-            folder.write(KEY, format!("{}\n", base64::encode(&key)).as_bytes()).map_err(failed)?;
+            folder.write(KEY, format!("{}\n", BASE64_STANDARD.encode(&key)).as_bytes()).map_err(failed)?;
             key
         };
         let left =
@@ -114,8 +119,12 @@ fn line(track: &Track, entry: &SessionEntry, account: &AccountId) -> String {
         account: account.to_string(),
         agent: track.agent.clone(),
         task: track.task().map(ToString::to_string),
+        lane: match &track.lane {
+            Lane::Task(_) | Lane::NoTask => None,
+            Lane::Heartbeat => Some(HEARTBEAT.to_owned()),
+        },
         at: entry.at.0,
-        digests: entry.digests.iter().map(|digest| base64::encode(digest)).collect(),
+        digests: entry.digests.iter().map(|digest| BASE64_STANDARD.encode(digest)).collect(),
     };
     let mut text = serde_json::to_string(&line).expect("texts and a number are JSON");
     text.push('\n');
@@ -125,8 +134,13 @@ fn line(track: &Track, entry: &SessionEntry, account: &AccountId) -> String {
 fn understand(text: &str, account: &AccountId) -> Option<(Track, SessionEntry)> {
     let line: Line = serde_json::from_str(text).ok()?;
     let digests: Option<Vec<Digest>> =
-        line.digests.iter().map(|text| base64::decode(text)?.try_into().ok()).collect();
+        line.digests.iter().map(|text| BASE64_STANDARD.decode(text).ok()?.try_into().ok()).collect();
     let digests = digests.filter(|digests| !digests.is_empty())?;
-    let track = Track::new(line.agent, line.task.map(TaskId::new));
+    let track = match line.lane.as_deref() {
+        None => Track::new(line.agent, line.task.map(TaskId::new)),
+        Some(HEARTBEAT) => Track::heartbeat(line.agent),
+        // A newer version wrote it.
+        Some(_) => return None,
+    };
     (line.account == account.as_str()).then_some((track, SessionEntry { digests, at: Millis(line.at) }))
 }

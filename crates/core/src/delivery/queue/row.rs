@@ -49,7 +49,12 @@ impl QueueEntry {
 
     /// Whether it begins with a turn. One whose agent is not waited for any longer does not.
     pub(super) fn needs_turn(&self) -> bool {
-        self.record.needs_turn() && !self.hurried
+        self.record.needs_turn(&self.work) && !self.hurried
+    }
+
+    /// Whether it may begin before earlier ones of its track: its result is there, or a person wants it to begin.
+    pub(super) fn ignores_order(&self) -> bool {
+        self.hurried || !self.record.stage.lacks_result()
     }
 
     /// Whether it could begin with this.

@@ -28,6 +28,14 @@ pub enum Stage {
 }
 
 impl Stage {
+    /// Whether the result of the work is still missing. After it come only posts and marks.
+    pub fn lacks_result(&self) -> bool {
+        match self {
+            Self::Fresh | Self::Working(_) => true,
+            Self::Answered(_) | Self::Notice(_) | Self::Ended(_) => false,
+        }
+    }
+
     /// Since when it is not known whether the step under way was carried out, if it is not.
     pub fn doubt(&self) -> Option<Millis> {
         match self {

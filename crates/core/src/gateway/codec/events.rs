@@ -1,84 +1,79 @@
-//! A stream of server-sent events, cut into events. Bytes go in, in pieces of any size; lines may end in any way, and
-//! data may stand on several lines.
+//! Splits a stream of server-sent events into events. Input comes in pieces of any size. Lines end in LF, CR
+//! or CRLF, and the data of an event may span several lines.
 
 use std::mem;
 
 use super::{Class, TurnFailure, Why};
-use mcr_model::memory::Share;
+use mcr_model::memory::{FREE_BYTES, reserve_returnable};
 
-/// The largest event.
-pub(crate) const EVENT_BYTES_MAX: usize = 16 * 1024 * 1024;
-
-/// The longest line that is none of data.
+/// The longest line without data.
 const LINE_BYTES_MAX: usize = 64 * 1024;
 
-/// Bytes that tell a line of data: a mark, the name of the field, a blank and one more.
+/// Enough bytes to identify a data line: byte order mark, field name, blank, and one more.
 const DATA_HEAD_BYTES: usize = 16;
 
-/// The beginning of a stream that somebody's editor has marked.
+/// A byte order mark may precede the stream.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// One event: what it is called (empty where it is not), and its data.
+/// One event: its name (empty if it has none) and its data.
 #[derive(Clone, Copy)]
 pub(crate) struct StreamEvent<'a> {
     pub(crate) name: &'a [u8],
     pub(crate) data: &'a [u8],
 }
 
-/// Who hears of events.
+/// Receives events.
 pub(crate) type Listener<'a> = &'a mut dyn FnMut(StreamEvent<'_>) -> Result<(), TurnFailure>;
 
-/// What of the present event has come.
+/// How much of the current event has arrived.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum SoFar {
-    /// No line of data.
+    /// No data line.
     NoData,
-    /// Whole lines of data.
+    /// Complete data lines.
     Data,
-    /// A line of data that has not ended yet.
+    /// An incomplete data line.
     PartOfData,
 }
 
-/// The state between two pieces. The data of an event is kept once, and only if its reader needs it.
+/// The state between two pieces. The data of an event is stored once, and only if the receiver needs it.
 pub(crate) struct Events {
-    /// A line that has not ended yet, unless it is one of data: such a line goes to the data as it comes.
+    /// An incomplete line. A data line is not stored here; it is added to the data as it arrives.
     line: Vec<u8>,
     name: Vec<u8>,
     data: Vec<u8>,
     so_far: SoFar,
     /// The last byte was a carriage return: a line feed now belongs to it.
     after_return: bool,
-    begun: bool,
+    started: bool,
+    /// The most bytes of an event.
     limit: usize,
-    /// The memory of the data.
-    share: Share,
-    /// Whether the data of an event of this name is needed.
+    /// Whether the data of an event with this name is needed.
     needs: fn(&[u8]) -> bool,
 }
 
 impl Events {
-    /// Of one stream; `share` is the memory for its events, the largest of them included.
-    pub(crate) fn new(share: Share, needs: fn(&[u8]) -> bool) -> Self {
+    /// A splitter for one stream. It refuses an event of more than `limit` bytes.
+    pub(crate) fn new(limit: usize, needs: fn(&[u8]) -> bool) -> Self {
         Self {
             line: Vec::new(),
             name: Vec::new(),
             data: Vec::new(),
             so_far: SoFar::NoData,
             after_return: false,
-            begun: false,
-            limit: EVENT_BYTES_MAX,
-            share,
+            started: false,
+            limit,
             needs,
         }
     }
 
-    /// How much of the memory for large messages the present event holds.
-    pub(crate) fn held(&self) -> usize {
-        self.share.held()
+    /// How many bytes of the current event are kept.
+    pub(crate) fn bytes_kept(&self) -> usize {
+        self.data.len()
     }
 
-    /// Takes the next piece.
-    pub(crate) fn push(&mut self, mut bytes: &[u8], hear: Listener<'_>) -> Result<(), TurnFailure> {
+    /// Takes the next piece; it adds at most its own length to the bytes kept.
+    pub(crate) fn push(&mut self, mut bytes: &[u8], listener: Listener<'_>) -> Result<(), TurnFailure> {
         if mem::take(&mut self.after_return) {
             match bytes.first() {
                 Some(b'\n') => bytes = &bytes[1..],
@@ -98,19 +93,19 @@ impl Events {
                 }
             }
             self.keep(line_end)?;
-            self.line_ended(hear)?;
+            self.line_ended(listener)?;
         }
         self.keep(bytes)
     }
 
-    /// The stream has ended. Its last event counts even if the blank line behind it is missing: the JSON in it tells
-    /// whether it is whole.
-    pub(crate) fn end(&mut self, hear: Listener<'_>) -> Result<(), TurnFailure> {
-        self.line_ended(hear)?;
-        self.line_ended(hear)
+    /// Ends the stream. The last event counts even without the final blank line, because its JSON shows
+    /// whether it is complete.
+    pub(crate) fn end(&mut self, listener: Listener<'_>) -> Result<(), TurnFailure> {
+        self.line_ended(listener)?;
+        self.line_ended(listener)
     }
 
-    /// Takes a part of a line.
+    /// Takes part of a line.
     fn keep(&mut self, bytes: &[u8]) -> Result<(), TurnFailure> {
         if self.so_far == SoFar::PartOfData {
             return self.add(bytes);
@@ -118,7 +113,7 @@ impl Events {
         if self.line.len() + bytes.len().min(DATA_HEAD_BYTES) > self.limit.min(LINE_BYTES_MAX) {
             return Err(too_large());
         }
-        // Enough to see whether this is a line of data; the rest of such a line is copied once.
+        // Enough to identify a data line; the rest of such a line is copied only once.
         let (head, rest) = bytes.split_at(bytes.len().min(DATA_HEAD_BYTES.saturating_sub(self.line.len())));
         self.line.extend_from_slice(head);
         if self.line.len() >= DATA_HEAD_BYTES
@@ -126,7 +121,7 @@ impl Events {
         {
             let value = value.to_vec();
             self.line.clear();
-            self.begun = true;
+            self.started = true;
             self.begin_data(SoFar::PartOfData)?;
             self.add(&value)?;
             return self.add(rest);
@@ -138,12 +133,12 @@ impl Events {
         Ok(())
     }
 
-    /// The line so far, without the mark that may stand before the first one.
+    /// The line so far, without a byte order mark before the first line.
     fn unmarked(&self) -> &[u8] {
-        if self.begun { &self.line } else { self.line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&self.line) }
+        if self.started { &self.line } else { self.line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&self.line) }
     }
 
-    /// What the line says, if it is one of data.
+    /// The value of the line, if it is a data line.
     fn line_of_data(&self) -> Option<&[u8]> {
         let value = self.unmarked().strip_prefix(b"data:")?;
         Some(value.strip_prefix(b" ").unwrap_or(value))
@@ -158,36 +153,37 @@ impl Events {
         if !(self.needs)(&self.name) {
             return Ok(());
         }
-        if self.data.len() + value.len() > self.limit {
+        let bytes = self.data.len() + value.len();
+        if bytes > self.limit {
             return Err(too_large());
         }
-        self.share.append(&mut self.data, value).map_err(|crowded| {
-            TurnFailure::new(Class::Lost, Why::LostAnswer).with_detail(crowded.to_string())
-        })
+        reserve_returnable(&mut self.data, bytes);
+        self.data.extend_from_slice(value);
+        Ok(())
     }
 
-    fn line_ended(&mut self, hear: Listener<'_>) -> Result<(), TurnFailure> {
+    fn line_ended(&mut self, listener: Listener<'_>) -> Result<(), TurnFailure> {
         if self.so_far == SoFar::PartOfData {
             self.so_far = SoFar::Data;
             return Ok(());
         }
         let line = mem::take(&mut self.line);
-        let first = !mem::replace(&mut self.begun, true);
+        let first = !mem::replace(&mut self.started, true);
         let line = if first { line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&line) } else { &line };
         if line.is_empty() {
-            let told = mem::replace(&mut self.so_far, SoFar::NoData) != SoFar::NoData;
-            let result = if told { hear(StreamEvent { name: &self.name, data: &self.data }) } else { Ok(()) };
+            let has_event = mem::replace(&mut self.so_far, SoFar::NoData) != SoFar::NoData;
+            let result =
+                if has_event { listener(StreamEvent { name: &self.name, data: &self.data }) } else { Ok(()) };
             self.name.clear();
-            // The memory of a large event is given back at once.
-            if self.held() > 0 {
+            // The memory of a large event is released at once.
+            if self.data.capacity() > FREE_BYTES {
                 self.data = Vec::new();
             } else {
                 self.data.clear();
             }
-            self.share.release();
             return result;
         }
-        // A comment begins with the colon.
+        // A comment begins with a colon.
         let colon = line.iter().position(|byte| *byte == b':');
         let (field, value) = colon.map_or((line, &b""[..]), |at| (&line[..at], &line[at + 1..]));
         let value = value.strip_prefix(b" ").unwrap_or(value);
@@ -212,30 +208,27 @@ fn too_large() -> TurnFailure {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use proptest::prelude::*;
 
+    use super::super::EVENT_BYTES_MAX;
     use super::*;
-    use mcr_model::memory::Pool;
 
     fn events(limit: usize) -> Events {
-        let share = Pool::new(EVENT_BYTES_MAX).share(EVENT_BYTES_MAX, Duration::ZERO);
-        Events { limit, ..Events::new(share, |name| name != b"unwanted") }
+        Events::new(limit, |name| name != b"unwanted")
     }
 
     fn heard(pieces: &[&[u8]]) -> Vec<(String, String)> {
         let mut found = Vec::new();
         let mut events = events(EVENT_BYTES_MAX);
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let mut hear = |event: StreamEvent<'_>| {
+        let mut listener = |event: StreamEvent<'_>| {
             found.push((text(event.name), text(event.data)));
             Ok(())
         };
         for piece in pieces {
-            events.push(piece, &mut hear).unwrap();
+            events.push(piece, &mut listener).unwrap();
         }
-        events.end(&mut hear).unwrap();
+        events.end(&mut listener).unwrap();
         found
     }
 
@@ -253,7 +246,7 @@ mod tests {
         }
     }
 
-    /// Every place where a piece can end, in all three spellings of a line's end.
+    /// Every position of a piece's end, with all three line endings.
     #[test]
     fn pieces_may_end_anywhere() {
         let stream =
@@ -273,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn what_never_ends_is_not_kept() {
+    fn an_endless_line_or_event_is_refused() {
         for piece in [&b"data: 12345678\n"[..], b": comment without end ", b"data: x"] {
             let mut events = events(64);
             let mut refused = None;
@@ -292,30 +285,32 @@ mod tests {
         }
     }
 
-    /// Data that nobody reads is not kept; large data is kept once, and its memory given back with its event.
+    /// Unneeded data is not stored. Large data is stored once, and its memory is released with its event.
     #[test]
-    fn only_what_is_needed_is_kept() {
+    fn only_needed_data_is_stored() {
         let mut events = events(EVENT_BYTES_MAX);
         let long = "x".repeat(1_000_000);
         let mut found = Vec::new();
-        let mut hear = |event: StreamEvent<'_>| {
+        let mut listener = |event: StreamEvent<'_>| {
             found.push((event.name.to_vec(), event.data.len()));
             Ok(())
         };
         for name in ["unwanted", "wanted"] {
             for piece in format!("event: {name}\ndata: {long}\n").as_bytes().chunks(16 * 1024) {
-                events.push(piece, &mut hear).unwrap();
+                let most = events.bytes_kept() + piece.len();
+                events.push(piece, &mut listener).unwrap();
+                assert!(events.bytes_kept() <= most);
             }
-            assert_eq!(events.held() > 0, name == "wanted");
-            events.push(b"\n", &mut hear).unwrap();
-            assert_eq!((events.held(), events.data.capacity() <= 64 * 1024), (0, true));
+            assert_eq!(events.bytes_kept(), if name == "wanted" { long.len() } else { 0 });
+            events.push(b"\n", &mut listener).unwrap();
+            assert_eq!((events.bytes_kept(), events.data.capacity() <= FREE_BYTES), (0, true));
         }
         assert_eq!(found, [(b"unwanted".to_vec(), 0), (b"wanted".to_vec(), 1_000_000)]);
     }
 
     proptest! {
         #[test]
-        fn any_bytes_are_cut_the_same_way_wherever_pieces_end(
+        fn the_same_events_come_out_wherever_pieces_end(
             bytes in prop::collection::vec(prop::sample::select(b"\r\n: daetv1\xef\xbb\xbf".to_vec()), 0..60),
             at in 0_usize..60,
         ) {

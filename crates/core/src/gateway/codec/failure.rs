@@ -1,9 +1,9 @@
-//! From a refusal to what it means (spec §7, §11.8).
+//! Classifies refusals (spec §7, §11.8).
 //!
-//! There are two shapes. `{"error":{"message","type","code"?}}` is a refusal before a run: the gateway speaks for
-//! itself. A whole response with `status:"failed"` and `error:{"code","message"}` is a run that failed: mostly it is
-//! the model's provider that speaks. The same status means different things in the two, so a 401 is our token in the
-//! first and the provider's key in the second.
+//! There are two shapes. `{"error":{"message","type","code"?}}` is a refusal before a run: the gateway itself
+//! refuses. A whole response with `status:"failed"` and `error:{"code","message"}` is a failed run: usually
+//! the model's provider failed. The same status therefore has two meanings. A 401 concerns our token in the
+//! first shape and the provider's key in the second.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -14,21 +14,21 @@ use super::super::dialect::ToolShape;
 use super::{Class, TurnFailure, Why};
 use mcr_model::json;
 
-/// After a provider's 401, 402 or 403 the gateway does not try the key for that agent for a minute or more.
+/// After a provider's 401, 402 or 403 the gateway does not use the key for that agent for a minute or more.
 const COOLDOWN: Duration = Duration::from_mins(1);
 
-/// Longer than this no `Retry-After` is believed.
+/// The longest `Retry-After` that is honoured.
 const RETRY_AFTER_MAX: Duration = Duration::from_hours(1);
 
-/// A complete answer that is no success.
+/// A complete answer that reports no success.
 pub struct ErrorResponse<'a> {
-    /// Its status.
+    /// The HTTP status.
     pub status: u16,
-    /// Its whole body.
+    /// The whole body.
     pub body: &'a [u8],
     /// The header `Retry-After`.
     pub retry_after: Option<&'a str>,
-    /// How the tools were written; nothing where none were sent.
+    /// The shape of the tools that were sent; `None` if none were sent.
     pub tools: Option<ToolShape>,
 }
 
@@ -45,7 +45,7 @@ struct ErrorBody<'a> {
     error: Option<ErrorFields<'a>>,
 }
 
-/// What is said in either shape.
+/// The error object of either shape.
 #[derive(Default, Deserialize)]
 pub(super) struct ErrorFields<'a> {
     #[serde(borrow)]
@@ -56,18 +56,18 @@ pub(super) struct ErrorFields<'a> {
     r#type: Option<Cow<'a, str>>,
 }
 
-/// Reads an answer with a status other than 200.
+/// Classifies an answer with a status other than 200.
 pub fn refusal(answer: &ErrorResponse<'_>) -> TurnFailure {
     let text = json::bytes(answer.body);
     let body: Option<ErrorBody<'_>> = serde_json::from_slice(&text).ok();
     let failure = match body {
         Some(ErrorBody { id, object, status, error }) => {
-            let said = error.unwrap_or_default();
+            let fields = error.unwrap_or_default();
             let ran = object.as_deref() == Some("response") || status.as_deref() == Some("failed");
             if ran {
-                run_failed(answer.status, &said).with_run(id.map(Cow::into_owned))
+                run_failed(answer.status, &fields).with_run(id.map(Cow::into_owned))
             } else {
-                refused(answer, &said)
+                refused(answer, &fields)
             }
         }
         None => without_words(answer),
@@ -75,12 +75,13 @@ pub fn refusal(answer: &ErrorResponse<'_>) -> TurnFailure {
     failure.with_status(answer.status)
 }
 
-/// A run that failed: by the code where there is one (a stream has no status but 200), then by the status.
-pub(super) fn run_failed(status: u16, said: &ErrorFields<'_>) -> TurnFailure {
-    let message = said.message.as_deref().unwrap_or_default();
-    let code = said.code.as_deref().or(said.r#type.as_deref()).unwrap_or_default();
+/// Classifies a failed run: by the code if there is one (a stream's status is always 200), then by the
+/// status.
+pub(super) fn run_failed(status: u16, fields: &ErrorFields<'_>) -> TurnFailure {
+    let message = fields.message.as_deref().unwrap_or_default();
+    let code = fields.code.as_deref().or(fields.r#type.as_deref()).unwrap_or_default();
     let (class, why) = if message.contains("append-only response stream") {
-        // The run has answered, and only the stream could not show it: the answer is in the history.
+        // The run has answered, and only the stream could not carry the answer: it is in the history.
         (Class::Lost, Why::Internal)
     } else if message.contains("invalid tool configuration") {
         (Class::Refused, Why::ToolsRefused)
@@ -102,8 +103,8 @@ pub(super) fn run_failed(status: u16, said: &ErrorFields<'_>) -> TurnFailure {
             {
                 (Class::Transient, Why::Interrupted)
             }
-            // `internal error`, `Agent run failed`: silence, a time limit inside, a key in its cooldown, a recovery
-            // that came first. Only the session's history tells them apart (spec §11.8).
+            // `internal error`, `Agent run failed`: silence, a time limit, a key in its cooldown, or a
+            // recovery that came first. Only the session's history distinguishes them (spec §11.8).
             _ => (Class::Lost, Why::Internal),
         }
     };
@@ -111,7 +112,8 @@ pub(super) fn run_failed(status: u16, said: &ErrorFields<'_>) -> TurnFailure {
     TurnFailure { not_before, ..TurnFailure::new(class, why).with_detail(words(message, code)) }
 }
 
-/// A run whose failure is its text, as the old release answers (spec §9): `400 bad`, or the words of its time limit.
+/// A failed run that reports its error as text, as the old release does (spec §9): `400 bad`, or its timeout
+/// message.
 pub fn error_as_text(text: &str) -> Option<TurnFailure> {
     if text.starts_with("Request timed out before a response was generated.") {
         return Some(TurnFailure::new(Class::Transient, Why::ProviderTrouble).with_detail(text));
@@ -123,15 +125,15 @@ pub fn error_as_text(text: &str) -> Option<TurnFailure> {
     }
     let failure =
         run_failed(status, &ErrorFields { message: Some(Cow::Borrowed(text)), ..ErrorFields::default() });
-    // The text is the whole answer: there is nothing behind it to be found.
+    // The text is the whole answer: the history has nothing more.
     let class = if failure.class == Class::Lost { Class::Transient } else { failure.class };
     Some(TurnFailure { class, ..failure })
 }
 
-/// A refusal before a run: nothing has happened.
-fn refused(answer: &ErrorResponse<'_>, said: &ErrorFields<'_>) -> TurnFailure {
-    let message = said.message.as_deref().unwrap_or_default();
-    let code = said.code.as_deref().or(said.r#type.as_deref()).unwrap_or_default();
+/// A refusal before a run: no turn was started.
+fn refused(answer: &ErrorResponse<'_>, fields: &ErrorFields<'_>) -> TurnFailure {
+    let message = fields.message.as_deref().unwrap_or_default();
+    let code = fields.code.as_deref().or(fields.r#type.as_deref()).unwrap_or_default();
     let (class, why) = match answer.status {
         400 => return bad_request(answer, message),
         401 | 403 => (Class::Closed, Why::TokenRefused),
@@ -149,7 +151,7 @@ fn refused(answer: &ErrorResponse<'_>, said: &ErrorFields<'_>) -> TurnFailure {
     }
 }
 
-/// The form of our request is not accepted.
+/// The gateway does not accept the form of our request.
 fn bad_request(answer: &ErrorResponse<'_>, message: &str) -> TurnFailure {
     let why = if message.contains("Unknown agent") {
         Why::UnknownAgent
@@ -174,7 +176,7 @@ fn tool_key(message: &str) -> Option<&str> {
     (!number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())).then_some(key)
 }
 
-/// An answer that is no JSON: of the gateway's door, of a front, or of another server.
+/// An answer without JSON: from the gateway's HTTP layer, a proxy, or another server.
 fn without_words(answer: &ErrorResponse<'_>) -> TurnFailure {
     let page = answer.body.trim_ascii_start().first() == Some(&b'<');
     let (class, why) = match (answer.status, page) {
@@ -182,7 +184,7 @@ fn without_words(answer: &ErrorResponse<'_>) -> TurnFailure {
         (404 | 405, false) => (Class::Closed, Why::EndpointOff),
         (413, _) => (Class::Refused, Why::TooLarge),
         (429, _) => (Class::Closed, Why::TooManyLogins),
-        // A front that did not want to wait any longer, or lost the gateway: the turn may go on behind it.
+        // A proxy timed out or lost the gateway: the turn may continue behind it.
         (502 | 504 | 520 | 524, _) => (Class::Lost, Why::LostAnswer),
         (503 | 521..=523, _) => (Class::Closed, Why::Unreachable),
         (408 | 421 | 425, _) => (Class::Transient, Why::Unreachable),
@@ -206,7 +208,7 @@ fn words(message: &str, code: &str) -> String {
     }
 }
 
-/// In seconds; the form with a date is not understood, and then there is none.
+/// In seconds. The date form is not supported and counts as absent.
 fn retry_after(answer: &ErrorResponse<'_>) -> Option<Duration> {
     let seconds = answer.retry_after?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds).min(RETRY_AFTER_MAX))
@@ -224,7 +226,7 @@ mod tests {
 
     /// spec §1.2, §9: only the other shape's key is a reason to try the other shape.
     #[test]
-    fn the_other_shape_is_wanted_only_by_its_key() {
+    fn only_the_other_shapes_key_asks_for_the_other_shape() {
         let rows = [
             ("tools.0.function: Invalid input: expected object", Some(ToolShape::Flat), true),
             ("tools.12.function: Invalid input", Some(ToolShape::Flat), true),
@@ -245,7 +247,7 @@ mod tests {
 
     /// spec §9: the old release.
     #[test]
-    fn an_error_may_be_a_text() {
+    fn an_error_may_arrive_as_text() {
         let rows = [
             ("400 bad", Some((Class::Refused, Why::ProviderRejected))),
             ("401 Incorrect API key", Some((Class::Transient, Why::ProviderRefused))),
@@ -270,7 +272,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_answer_is_read(status in 100_u16..1000, body in prop::collection::vec(any::<u8>(), 0..200)) {
+        fn any_bytes_are_classified(status in 100_u16..1000, body in prop::collection::vec(any::<u8>(), 0..200)) {
             let answer = ErrorResponse { status, body: &body, retry_after: Some("soon"), tools: None };
             prop_assert_eq!(refusal(&answer).status, Some(status));
         }

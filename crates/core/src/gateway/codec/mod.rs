@@ -1,15 +1,17 @@
-//! What goes over the wire to the gateway and what comes back, as bytes: no sockets here.
+//! The messages to and from the gateway, as bytes: no sockets here.
 //!
 //! `request` writes the body of a turn in a dialect, and the session key by which the gateway knows the
-//! conversation. `accepted_answer` reads an answer: `events` cuts a stream into events, `reply` puts the reply
-//! together from them, or from one JSON body, and `failure` reads every refusal; `socket_messages` is what goes over the WebSocket. All of it follows the measured contract; where that says nothing, the
-//! rule is: nothing may run twice, nothing that was paid for is thrown away, and nothing is said to people that the
-//! agent did not mean for them.
+//! conversation. `reply_stream` reads an answer: `events` splits a stream into events, `reply` assembles
+//! the reply from them or from one JSON body, and `failure` classifies every refusal. `socket_messages` holds
+//! the messages of the WebSocket.
+//!
+//! All of it follows the measured contract. Where the contract is silent, three rules decide. Nothing runs
+//! twice. Nothing that was paid for is discarded. People see no text that the agent did not write for them.
 
-mod accepted_answer;
 mod events;
 mod failure;
 mod reply;
+mod reply_stream;
 mod request;
 mod socket_messages;
 mod texts;
@@ -21,31 +23,32 @@ use mcr_model::redact::Redactor;
 
 pub use request::{SessionNames, session_key};
 
-pub use accepted_answer::AcceptedAnswer;
 pub use failure::{ErrorResponse, error_as_text, refusal};
+pub use reply::from_json;
+pub use reply_stream::{EVENT_BYTES_MAX, ReplyStream, check_start};
 pub use request::{agent_id, body};
 pub use socket_messages::{
     Heard, abort_params, connect, hear, in_flight_params, message_params, read_aborted, read_in_flight,
     read_message, request as spoken_request,
 };
 
-/// The most characters of the other side's words in an error.
+/// The longest quotation of the gateway in an error, in characters.
 const EXCERPT_CHARS_MAX: usize = 300;
 
-/// A turn that brought no reply; `detail` is the other side's words, as they came.
+/// A turn without a reply; `detail` quotes the gateway unchanged.
 #[derive(Debug)]
 pub struct TurnFailure {
-    /// What the caller is to do.
+    /// What the failure means for the caller.
     pub class: Class,
-    /// What went wrong.
+    /// The cause.
     pub why: Why,
     pub(crate) status: Option<u16>,
-    /// The id of the run, where the gateway named it.
+    /// The id of the run, if the gateway reported it.
     pub run: Option<String>,
     pub(crate) not_before: Option<Duration>,
-    /// The words of the other side, unredacted.
+    /// The gateway's message, unredacted.
     pub detail: Option<String>,
-    /// Whether the model has written anything in it, as far as its cost shows.
+    /// Whether the model wrote anything in the run, judged by the reported tokens.
     pub(crate) spoke: bool,
     /// Nothing was run, and the gateway wants tools in the other shape.
     pub wants_other_tools: bool,
@@ -66,7 +69,7 @@ impl TurnFailure {
         }
     }
 
-    /// Adds the words of the other side, unless they are blank.
+    /// Adds the gateway's message, unless it is blank.
     #[must_use]
     pub fn with_detail(self, detail: impl Into<String>) -> Self {
         let detail = detail.into();
@@ -79,8 +82,8 @@ impl TurnFailure {
         Self { status: Some(status), ..self }
     }
 
-    /// The error for the caller: without secrets, and short.
-    pub fn told(self, redactor: &Redactor) -> GatewayError {
+    /// The error for the caller, with a redacted and shortened message.
+    pub fn into_error(self, redactor: &Redactor) -> GatewayError {
         let words = self.detail.map(|detail| in_short(redactor, &detail));
         let mut error = GatewayError::new(self.class, self.why, words.as_deref());
         error.status = self.status;
@@ -90,14 +93,14 @@ impl TurnFailure {
         error
     }
 
-    /// The run had this id; one that is known already stays.
+    /// Adds the id of the run, unless one is set.
     #[must_use]
     pub fn with_run(self, run: Option<String>) -> Self {
         Self { run: self.run.or(run), ..self }
     }
 }
 
-/// The other side's words without secrets, on one line, and not too many.
+/// The text in one line, redacted and shortened.
 pub fn in_short(redactor: &Redactor, text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     redactor.excerpt(line.trim_end_matches('.'), EXCERPT_CHARS_MAX)

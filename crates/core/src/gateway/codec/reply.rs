@@ -1,11 +1,12 @@
-//! The reply, put together from the events of a stream or from one JSON body (spec §5, §6, §9).
+//! Assembles the reply from the events of a stream or from one JSON body (spec §5, §6, §9).
 //!
-//! Only assistant messages are said to people: not reasoning, not commentary, not what is unknown. Where the last
-//! event has the whole output, it counts, and what was streamed before does not; the pieces of a text that come one
-//! by one are only signs of life.
+//! People see assistant messages only: no reasoning, no commentary, no unknown items. If the last event
+//! contains the whole output, it replaces everything streamed before. Text deltas count only as signs of
+//! life.
 //!
-//! Nothing may run twice under one id: of calls with the same id the first counts. A call without an id or a name
-//! can be neither made nor answered and is left out; where nothing else was said, the answer is not understood.
+//! No call runs twice under one id: of calls with the same id, the first counts. A call without an id or a
+//! name can be neither run nor answered and is left out. If the reply has nothing else, it counts as not
+//! understood.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -20,17 +21,17 @@ use super::texts::{shortest, text_of};
 use super::{Class, TurnFailure, Why};
 use mcr_model::json;
 
-/// The most text of one reply; a message at the backend has 100,000 characters.
+/// The most text of one reply; a message at the backend has at most 100,000 characters.
 const TEXT_BYTES_MAX: usize = 4 * 1024 * 1024;
-const TEXT_TOO_LARGE: &str = "its text is over 4 MiB";
+const TEXT_TOO_LARGE: &str = "its text exceeds 4 MiB";
 
 /// The most calls of one reply.
 const CALLS_MAX: usize = 256;
 
-/// How the gateway says that a text ends too early; it stands on the last line.
+/// The gateway's notice, on the last line, that a text is truncated.
 const CUT_NOTICE: &str = "Reply truncated at the model's output token limit";
 
-/// A response: the body of a plain answer, and what the first and the last event carry.
+/// A response: the body of a plain answer, and the content of the first and the last event.
 #[derive(Deserialize)]
 struct Response<'a> {
     #[serde(borrow)]
@@ -95,10 +96,10 @@ struct FunctionCall<'a> {
     arguments: Option<&'a RawValue>,
 }
 
-/// A reply under way.
+/// A reply under assembly.
 #[derive(Default)]
 pub(crate) struct Assembly {
-    /// Whether a text may be an error in disguise.
+    /// Whether a text may be an error.
     errors_may_be_texts: bool,
     run: Option<String>,
     streamed: Output,
@@ -110,7 +111,7 @@ impl Assembly {
         Self { errors_may_be_texts, ..Self::default() }
     }
 
-    /// Whether an event of this name says more than that the turn is alive.
+    /// Whether an event of this name carries more than a sign of life.
     pub(crate) fn reads(name: &[u8]) -> bool {
         matches!(
             name,
@@ -136,7 +137,7 @@ impl Assembly {
         self.run.as_deref()
     }
 
-    /// Takes the next event. What comes behind the last one does not count.
+    /// Takes the next event. Events after the last one are ignored.
     pub(crate) fn event(
         &mut self,
         event: StreamEvent<'_>,
@@ -147,7 +148,7 @@ impl Assembly {
         }
         let kind = match event.name {
             b"" | b"message" => {
-                // A name needs no mending, and most events are not read any further.
+                // A name needs no repair, and most events are parsed no further.
                 let kind =
                     serde_json::from_slice::<ItemType<'_>>(event.data).ok().and_then(|kind| kind.r#type);
                 Cow::Owned(kind.map_or(String::new(), Cow::into_owned).into_bytes())
@@ -176,8 +177,8 @@ impl Assembly {
             }
             b"error" => {
                 let data = json::bytes(event.data);
-                let said: ErrorFields<'_> = serde_json::from_slice(&data).unwrap_or_default();
-                self.end = Some(Err(run_failed(200, &said)));
+                let fields: ErrorFields<'_> = serde_json::from_slice(&data).unwrap_or_default();
+                self.end = Some(Err(run_failed(200, &fields)));
             }
             _ => progress(Progress::Alive),
         }
@@ -196,7 +197,8 @@ impl Assembly {
         read(with.response, ending, Some(streamed), self.errors_may_be_texts)
     }
 
-    /// The stream has ended: the reply, or why there is none. Without the last event the answer is lost.
+    /// Ends the stream and returns the reply, or why there is none. Without the last event the answer is
+    /// lost.
     pub(crate) fn finish(self) -> Result<Reply, TurnFailure> {
         let run = self.run;
         match self.end {
@@ -207,8 +209,9 @@ impl Assembly {
     }
 }
 
-/// The reply of a gateway that does not stream.
-pub(crate) fn from_json(body: &[u8], errors_may_be_texts: bool) -> Result<Reply, TurnFailure> {
+/// The reply of a gateway that does not stream, from its whole body. `errors_may_be_texts` as in
+/// [`ReplyStream::new`](super::ReplyStream::new).
+pub fn from_json(body: &[u8], errors_may_be_texts: bool) -> Result<Reply, TurnFailure> {
     let body = json::bytes(body);
     let response: Response<'_> = serde_json::from_slice(&body).map_err(|error| not_understood(&error))?;
     let ending = match (response.status.as_deref(), response.output.is_some()) {
@@ -240,10 +243,10 @@ fn read(
     let id = response.id.map(Cow::into_owned);
     let usage = response.usage.and_then(|usage| serde_json::from_str::<Tokens>(usage.get()).ok());
     if ending == Ending::Failed {
-        let said =
+        let fields =
             response.error.and_then(|error| serde_json::from_str(error.get()).ok()).unwrap_or_default();
         let spoke = usage.is_some_and(|tokens| tokens.output_tokens > 0);
-        return Err(TurnFailure { spoke, ..run_failed(200, &said).with_run(id) });
+        return Err(TurnFailure { spoke, ..run_failed(200, &fields).with_run(id) });
     }
     let output = match (response.output, streamed) {
         (Some(items), _) => {
@@ -270,23 +273,23 @@ struct Tokens {
     output_tokens: u64,
 }
 
-/// The items of a response that count.
+/// The relevant items of a response.
 #[derive(Default)]
 struct Output {
     text: String,
-    /// A message with a phase: no release that answers errors as texts has them.
+    /// Whether a message has a phase. Releases that report errors as text do not send phases.
     has_phase: bool,
     calls: Vec<ToolCall>,
     ids: HashSet<String>,
-    /// Calls without an id or a name, which can be neither made nor answered.
+    /// Calls without an id or a name, which can be neither run nor answered.
     unusable: usize,
-    /// Why an item could not be decoded: what it says is unknown, so the reply is not known either.
+    /// Why an item could not be decoded. Its content is unknown, so the reply is unknown too.
     broken: Option<String>,
 }
 
 impl Output {
     fn add(&mut self, item: &RawValue) -> Result<(), TurnFailure> {
-        // What has no type at all is no item of this protocol.
+        // An item without a type does not belong to this protocol.
         let kind = serde_json::from_str::<ItemType<'_>>(item.get()).ok().and_then(|kind| kind.r#type);
         match kind.as_deref() {
             Some("message") => self.add_message(item.get()),
@@ -311,7 +314,7 @@ impl Output {
         let for_people = message.role.is_none_or(|role| role == "assistant")
             && message.phase.is_none_or(|phase| phase != "commentary");
         let Some(content) = message.content.filter(|_| for_people) else { return Ok(()) };
-        // Nothing is decoded that is too large for certain.
+        // A text that is certainly too large is not decoded.
         if content.get().len() > TEXT_BYTES_MAX && shortest(content.get()) > TEXT_BYTES_MAX {
             return Err(too_large(TEXT_TOO_LARGE));
         }
@@ -356,7 +359,7 @@ impl Output {
         }
         if self.ids.insert(call_id.clone()) {
             let arguments = arguments.map_or("{}", RawValue::get);
-            // A text is JSON in JSON; an object is written out as it is.
+            // A string contains JSON text; an object is passed on as it is.
             let arguments =
                 serde_json::from_str::<String>(arguments).unwrap_or_else(|_| arguments.to_owned());
             self.calls.push(ToolCall { call_id, name, arguments });
@@ -391,10 +394,10 @@ impl Output {
     }
 }
 
-/// Takes the gateway's own last line off a text that was cut.
+/// Removes the gateway's own last line from a truncated text.
 fn without_notice(text: &mut String) {
     let last = text.trim_end().rfind('\n').map_or(0, |at| at + 1);
-    // A warning sign, in either of its two forms, stands before the words.
+    // A warning sign, in one of two forms, precedes the words.
     let line = text[last..].trim_start_matches(|c: char| !c.is_alphanumeric());
     if line.starts_with(CUT_NOTICE) {
         text.truncate(text[..last].trim_end().len());

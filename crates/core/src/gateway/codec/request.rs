@@ -1,4 +1,4 @@
-//! The body of a turn, and the names under which the gateway knows agent and conversation (spec §1, §3, §4).
+//! Writes the body of a turn, and the gateway's names of agent and conversation (spec §1, §3, §4).
 
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 
@@ -7,28 +7,28 @@ use super::super::{Input, Tool, ToolOutput, Turn};
 use super::{Class, TurnFailure, Why};
 use mcr_model::{SessionKey, SessionKind};
 
-/// What the gateway takes (spec §7).
+/// The gateway's limit (spec §7).
 const REQUEST_BYTES_MAX: usize = 20 * 1024 * 1024;
 
-/// The agent as all three places name it: the model, the header and the session key. The session key has the last
-/// word at the gateway, which lower-cases it, so all are in lower case.
+/// The agent's name in all three places: the model, the header and the session key. The gateway gives the
+/// session key precedence and lower-cases it, so all three are in lower case.
 pub fn agent_id(agent: &str) -> Result<String, TurnFailure> {
     let fits = |b: u8| b.is_ascii_graphic() && !matches!(b, b':' | b'/');
     if agent.is_empty() || !agent.bytes().all(fits) {
-        let words = "its name has characters that no agent of a gateway has";
+        let words = "its name has characters that no agent name at a gateway may have";
         return Err(TurnFailure::new(Class::Refused, Why::UnknownAgent).with_detail(words));
     }
     Ok(agent.to_ascii_lowercase())
 }
 
-/// How conversations are named at a gateway. It is chosen once: another name is another conversation.
+/// How conversations are named at a gateway. The choice is permanent: another name is another conversation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SessionNames {
     /// By the table of [`session_key`], which every gateway accepts.
     #[default]
     Renamed,
-    /// As a gateway with a single agent names the backend's keys, which earlier runtimes sent as they are: the agent
-    /// remembers what was said before (spec §4).
+    /// As a gateway with a single agent names the backend's keys, which earlier runtimes sent unchanged. The
+    /// agent keeps its memory of earlier conversations (spec §4).
     Kept,
 }
 
@@ -40,9 +40,9 @@ pub enum SessionNames {
 /// | `system:agent:{s}:{A}:v{n}` | `agent:{s}:system:{A}:v{n}` |
 /// | anything else | `agent:{s}:key:{the first 32 hexadecimal digits of its SHA-256}` |
 ///
-/// In lower case, and always in the name of `agent`: a key that names somebody else, or has what no header can carry,
-/// is "anything else". No result is in a namespace that the gateway keeps for itself. Under [`SessionNames::Kept`] the
-/// backend's key follows as it is: `agent:{s}:task:{T}:agent:{s}:{A}:v{n}`.
+/// The result is in lower case and always names `agent`. A key that names another agent, or cannot be sent in
+/// a header, is "anything else". No result is in a namespace that the gateway reserves. Under
+/// [`SessionNames::Kept`] the backend's key follows unchanged: `agent:{s}:task:{T}:agent:{s}:{A}:v{n}`.
 pub fn session_key(key: &SessionKey, agent: &str, names: SessionNames) -> String {
     let agent = agent.to_ascii_lowercase();
     let text = key.expose();
@@ -70,18 +70,18 @@ fn digest(text: &str) -> String {
     digits.map(|digit| char::from(HEX[usize::from(digit)])).collect()
 }
 
-/// The body, as JSON. Only keys that every release accepts are in it, because an unknown one is refused.
+/// The body, as JSON. It has only keys that every release accepts, because unknown keys are refused.
 pub fn body(turn: &Turn<'_>, agent: &str, shape: ToolShape) -> Result<Vec<u8>, TurnFailure> {
-    let said = match turn.input {
+    let input_len = match turn.input {
         Input::Message(text) => text.len(),
         Input::Outputs(outputs) => outputs.iter().map(|output| output.output.len() + 96).sum(),
     };
-    let mut bytes = Vec::with_capacity(said + turn.instructions.len() + 512 * (turn.tools.len() + 1));
-    // Only a map with keys that are no strings cannot be written, and a tool's schema is a value.
+    let mut bytes = Vec::with_capacity(input_len + turn.instructions.len() + 512 * (turn.tools.len() + 1));
+    // Only a map with non-string keys cannot be written, and a tool's schema is a JSON value.
     serde_json::to_writer(&mut bytes, &RequestBody { turn, agent, shape })
         .map_err(|error| TurnFailure::new(Class::Refused, Why::OurRequest).with_detail(error.to_string()))?;
     if bytes.len() > REQUEST_BYTES_MAX {
-        let words = format!("{} bytes; it takes 20 MiB", bytes.len());
+        let words = format!("{} bytes; the gateway accepts 20 MiB", bytes.len());
         return Err(TurnFailure::new(Class::Refused, Why::TooLarge).with_detail(words));
     }
     Ok(bytes)
@@ -107,7 +107,7 @@ impl Serialize for RequestBody<'_> {
         if !self.turn.tools.is_empty() {
             map.serialize_entry("tools", &Tools(self.turn.tools, self.shape))?;
         }
-        // Only a stream tells the id of the run before its end.
+        // Only a stream reports the id of the run before its end.
         map.serialize_entry("stream", &true)?;
         map.end()
     }
@@ -132,7 +132,7 @@ impl Serialize for OneOutput<'_> {
         let mut map = to.serialize_map(Some(3))?;
         map.serialize_entry("type", "function_call_output")?;
         map.serialize_entry("call_id", &self.0.call_id)?;
-        // The old release takes an empty one for no message at all (spec §9).
+        // The old release takes an empty output for no message (spec §9).
         let output = if self.0.output.is_empty() { "null" } else { &self.0.output };
         map.serialize_entry("output", output)?;
         map.end()
@@ -193,7 +193,7 @@ mod tests {
     use super::*;
     use crate::gateway::LifeSigns;
 
-    /// Of no interest for what is sent.
+    /// Irrelevant to the body.
     #[derive(Debug)]
     struct NoSigns;
 
@@ -229,7 +229,7 @@ mod tests {
             ("task:T1:agent:qa:acc:w1", "qa", "agent:qa:key:"),
             ("task:T 1:agent:qa:acc:v1", "qa", "agent:qa:key:"),
             ("task:T1\r\nX: y:agent:qa:acc:v1", "qa", "agent:qa:key:"),
-            // Somebody else's conversation must not become this agent's.
+            // Another agent's conversation must not become this agent's.
             ("task:T1:agent:qa:acc:v1", "engineer", "agent:engineer:key:"),
         ];
         for (key, agent, expected) in rows {
@@ -243,7 +243,7 @@ mod tests {
         }
     }
 
-    /// spec §4: what a gateway with one agent makes of an unprefixed key.
+    /// spec §4: how a gateway with one agent names an unprefixed key.
     #[test]
     fn kept_names_are_those_of_a_gateway_with_one_agent() {
         let rows = [
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn an_agent_is_named_in_one_way_or_not_at_all() {
+    fn an_invalid_agent_name_is_refused() {
         assert_eq!(agent_id("Engineer-2").ok().as_deref(), Some("engineer-2"));
         for bad in ["", "a b", "a:b", "a/b", "ü", "a\r\nb"] {
             let failure = agent_id(bad).unwrap_err();

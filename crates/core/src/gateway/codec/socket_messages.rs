@@ -1,5 +1,5 @@
-//! What is said over the gateway's WebSocket: one JSON object in each message (spec §11.4). The gateway speaks first; then
-//! requests are answered by their number, with events of all kinds in between.
+//! The messages of the gateway's WebSocket: one JSON object each (spec §11.4). The gateway sends first. Then
+//! it answers requests by their id, with events of all kinds in between.
 
 use std::borrow::Cow;
 
@@ -9,20 +9,20 @@ use serde_json::{Value, json};
 
 use crate::gateway::history::{Item, read_item};
 
-/// The protocol of 2026.9.6. A gateway that wants another one says so and closes.
+/// The protocol of 2026.9.6. A gateway that wants another one reports it and closes.
 const PROTOCOL: u32 = 4;
 
-/// Who we are: the list of ids is closed.
+/// Our client id, one of a closed list.
 const CLIENT: &str = "gateway-client";
 const MODE: &str = "backend";
 
-/// What we want to be allowed: to read sessions, and to end runs. Whoever asks for nothing is allowed nothing.
+/// The requested permissions: to read sessions, and to abort runs. A client that requests none gets none.
 const SCOPES: [&str; 2] = ["operator.read", "operator.write"];
 
-/// The most characters of a text that the gateway is asked for: more it does not take for an answer.
+/// The most characters of a text to request. The gateway refuses a larger number.
 const CHARS_MAX: u32 = 2_000_000;
 
-/// The first request, with which we are let in.
+/// The first request; it authenticates the connection.
 pub fn connect(id: u32, token: Option<&str>) -> String {
     let mut params = json!({
         "minProtocol": PROTOCOL, "maxProtocol": PROTOCOL, "role": "operator", "scopes": SCOPES,
@@ -41,12 +41,12 @@ pub fn request(id: u32, method: &str, params: &Value) -> String {
     json!({"type": "req", "id": id.to_string(), "method": method, "params": params}).to_string()
 }
 
-/// What asks for a whole item of a session.
+/// The parameters that request a whole item of a session.
 pub fn message_params(session: &str, item: &str) -> Value {
     json!({"sessionKey": session, "messageId": item, "maxChars": CHARS_MAX})
 }
 
-/// What ends a run; without its id whatever runs in the session.
+/// The parameters that abort a run; without an id, any run of the session.
 pub fn abort_params(session: &str, run: Option<&str>) -> Value {
     let mut params = json!({"key": session});
     if let Some(run) = run {
@@ -55,7 +55,7 @@ pub fn abort_params(session: &str, run: Option<&str>) -> Value {
     params
 }
 
-/// What asks which run is under way in a session.
+/// The parameters that request the active run of a session.
 pub fn in_flight_params(session: &str) -> Value {
     json!({"sessionKey": session, "limit": 1})
 }
@@ -63,15 +63,15 @@ pub fn in_flight_params(session: &str) -> Value {
 /// A message of the gateway.
 #[derive(Debug)]
 pub enum Heard<'a> {
-    /// It has spoken first.
+    /// The gateway's first message.
     Challenge,
-    /// It tells of something else.
+    /// Any other event.
     Event,
-    /// The answer to a request: what it brought, or why not.
+    /// The answer to a request.
     Answer {
         /// The id of the request.
         id: Cow<'a, str>,
-        /// What it brought.
+        /// The payload, or the gateway's reason for refusing.
         result: Result<&'a RawValue, String>,
     },
 }
@@ -97,7 +97,7 @@ struct RefusedRequest {
     message: String,
 }
 
-/// Reads a message; nothing if it is none of the gateway's.
+/// Parses a message; `None` if it is not one of the gateway's.
 pub fn hear(text: &str) -> Option<Heard<'_>> {
     let frame: Frame<'_> = serde_json::from_str(text).ok()?;
     match frame.kind.as_ref() {
@@ -109,7 +109,7 @@ pub fn hear(text: &str) -> Option<Heard<'_>> {
             };
             Some(Heard::Answer { id: frame.id?, result })
         }
-        // Or of a kind that a later release may have.
+        // Includes kinds that later releases may add.
         _ => Some(Heard::Event),
     }
 }
@@ -126,7 +126,7 @@ struct Shown<'a> {
 
 /// The whole item, or why there is none.
 pub fn read_message(payload: &RawValue) -> Result<Item, String> {
-    let not_understood = || "its answer is not understood".to_owned();
+    let not_understood = || "its answer could not be understood".to_owned();
     let answer: Shown<'_> = serde_json::from_str(payload.get()).map_err(|_| not_understood())?;
     match (answer.ok, answer.message) {
         (true, Some(message)) => Ok(read_item(message)),
@@ -135,7 +135,7 @@ pub fn read_message(payload: &RawValue) -> Result<Item, String> {
     }
 }
 
-/// Whether a run was ended.
+/// Whether a run was aborted.
 pub fn read_aborted(payload: &RawValue) -> Option<bool> {
     #[derive(Deserialize)]
     struct Aborted<'a> {
@@ -150,7 +150,7 @@ pub fn read_aborted(payload: &RawValue) -> Option<bool> {
     }
 }
 
-/// The run that is under way in a session.
+/// The active run of a session.
 pub fn read_in_flight(payload: &RawValue) -> Option<String> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]

@@ -1,4 +1,4 @@
-//! The texts in the content of a message.
+//! Extracts the texts from the content of a message.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::reply::ItemType;
 
-/// What may stand around the texts of one message.
+/// The most JSON around the texts of one message.
 const PARTS_BYTES: usize = 1024 * 1024;
 
 #[derive(Deserialize)]
@@ -16,7 +16,7 @@ struct Part<'a> {
     text: Option<Cow<'a, str>>,
 }
 
-/// The least that the texts in this JSON have when their escapes are read: a text, or parts of little else.
+/// A lower bound of the texts' length after unescaping: a string, or parts with little else.
 pub(super) fn shortest(json: &str) -> usize {
     let (mut bytes, mut rest) = (0, json.as_bytes());
     while let Some(at) = rest.iter().position(|byte| *byte == b'\\') {
@@ -27,7 +27,7 @@ pub(super) fn shortest(json: &str) -> usize {
     (bytes + rest.len()).saturating_sub(PARTS_BYTES)
 }
 
-/// A text, or the parts of one. Parts of other types may have any shape.
+/// A string, or the texts of its parts. Parts of other types may have any shape.
 pub(super) fn text_of(content: &str) -> Result<String, serde_json::Error> {
     if let Ok(text) = serde_json::from_str::<String>(content) {
         return Ok(text);

@@ -1,11 +1,47 @@
-//! What became of a turn whose answer was lost, told from its session's history (spec §11.8).
+//! Decides what happened to a turn whose answer was lost (spec §11.8).
 //!
-//! A finished answer is in the history before it is on its way to us, so it can be adopted from there and need not be
-//! paid for twice. `page` reads what the gateway shows, `trace` finds the turn in it, and [`decide`] is the recipe: what
-//! to adopt, what to wait for, and when sending again is right. It is asked again and again, with each reading, until it
-//! has a verdict; what it needs to remember between two readings is in the [`TurnMark`].
+//! # The problem
 //!
-//! What is not known is taken for the worse: that the run goes on, and that the gateway resumes what it lost (§11.9).
+//! A turn is one HTTP request that may last for hours. Its connection can break at any instant: the runtime
+//! is killed, the gateway restarts, a proxy gives up. The agent may then not have started, still be working,
+//! or have finished. Each turn costs money, and its tools have side effects. Sending again blindly may run a
+//! tool twice; giving up throws a paid answer away.
+//!
+//! # The policy
+//!
+//! **Read, do not repeat.** The gateway writes an answer into the session's history before it sends it. The
+//! answer can therefore be read there and adopted, without a second paid turn. A turn is sent again only if
+//! it is certainly neither answered nor running.
+//!
+//! Before a turn is sent, the ledger holds its [`TurnMark`]. The marker stands at the beginning of the input,
+//! and a tool result carries its call id. Both identify the turn in the history, also after a crash of the
+//! runtime.
+//!
+//! `page` parses what the gateway shows, `trace` finds the turn in it, and [`decide`] returns the verdict.
+//! [`decide`] is a pure function. It is called after each reading until the verdict is not
+//! [`Running`](Recovered::Running). Facts from earlier readings are in the mark.
+//!
+//! | the session shows | verdict |
+//! |---|---|
+//! | an answer or tool calls of the run | adopt (`Answered`, `Calls`) |
+//! | an answer that is cut | `Cut`: the whole text must be fetched, the turn is never repeated |
+//! | an answer after the gateway resumed the turn | adopt (`Elsewhere`): the agent did the work once |
+//! | only empty messages | `Silent`: the agent chose to say nothing |
+//! | an error, or a run that failed | `Failed`: the retry rules decide |
+//! | a run that is active, resumed or ending | `Running`: read again after a pause |
+//! | no trace, history complete, no run | `Absent`: send again |
+//! | not enough history | `Unknown`: only a person can decide |
+//!
+//! # Why the order of the checks matters
+//!
+//! * An adoptable result comes first: nothing that happened later makes a paid answer invalid.
+//! * A missing fact counts as the unfavourable one. Without a reported state the run counts as active, unless
+//!   this release is known to end abandoned runs (§11.9).
+//! * A run whose client hung up gets two seconds to end. Before that, its state proves nothing.
+//! * Unless the gateway reports the end, `Absent` needs two readings five seconds apart, because a run may write
+//!   its first item late. A restart of the gateway is the exception: the run died with it. Sending at once beats
+//!   the gateway's own recovery.
+//! * `marker_seen` tells the next try that the agent saw the request and may have done part of it.
 
 mod page;
 mod trace;
@@ -18,145 +54,148 @@ use mcr_model::clock::Millis;
 pub use page::{Item, Listed, Page, Role, Stop, read, read_item, read_listed, read_tool};
 pub use trace::{cut_item, reaches};
 
-use trace::{Find, Trace};
+use trace::{Found, Trace};
 
-/// A gateway needs this long to end a run whose client hung up.
+/// The time a gateway needs to end a run whose client hung up.
 const WINDING_UP: Duration = Duration::from_secs(2);
-/// Between the reading that shows nothing and the one that confirms it.
+/// From the reading that shows nothing to the one that confirms it.
 const SECOND_LOOK: Duration = Duration::from_secs(5);
-/// Between two readings while a run goes on.
+/// Between two readings while a run continues.
 const GOES_ON: Duration = Duration::from_secs(5);
-/// The same while the gateway resumes turns by itself.
+/// Between two readings while the gateway resumes a turn by itself.
 const RESUMING: Duration = Duration::from_secs(2);
-/// Between two tries to read.
+/// Between two attempts to read the history.
 const UNREADABLE: Duration = Duration::from_secs(2);
-/// The same of the whole of an answer, for which a connection of its own is made each time.
+/// Between two attempts to fetch a whole answer; each opens its own connection.
 const FETCHING: Duration = Duration::from_secs(5);
-/// The same while the gateway starts: being early beats its own recovery.
+/// Between two readings while the gateway starts. Early readings matter: a new turn must precede the
+/// gateway's own recovery.
 const STARTING: Duration = Duration::from_secs(1);
-/// A gateway's clock starts a little earlier or later than its process.
+/// The gateway's clock may start this much before or after its process.
 const STARTS_WITHIN: Duration = Duration::from_secs(1);
 
-/// What is known of a turn whose answer was lost.
+/// Facts about a turn whose answer was lost.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TurnMark<'a> {
-    /// With what it began: `[n-… try 2]`.
+    /// The beginning of its input: `[n-… try 2]`.
     pub marker: &'a str,
-    /// With what an earlier try of the same began that the agent has seen and whose fate is unknown, too.
+    /// The beginning of an earlier try's input. The agent has seen that try, and its outcome is unknown too.
     pub earlier: Option<&'a str>,
-    /// The results that it carried; then it had no marker.
+    /// The tool results that it carried. Such a turn has no marker.
     pub outputs: &'a [ToolOutput],
-    /// The id of its run, if the gateway had named it.
+    /// The id of its run, if the gateway reported it.
     pub run: Option<&'a str>,
-    /// The gateway itself has said that the run failed, and not why: it is over.
+    /// The gateway reported that the run failed, without a reason: the run has ended.
     pub failed: bool,
-    /// And the model had written something by then, as far as its cost shows.
+    /// The model wrote something before that failure, judged by the reported tokens.
     pub spoke: bool,
-    /// How long ago it was sent, by a clock that nobody sets, if there is one: a gateway that runs for less was restarted.
+    /// The time since it was sent, by a monotonic clock, if there is one. A gateway with a shorter uptime has
+    /// restarted since.
     pub age: Duration,
-    /// When its answer was found to be lost.
+    /// When the loss of the answer was noticed.
     pub lost: Millis,
-    /// When its session was read for the first time since.
+    /// When the session was first read after that.
     pub looked: Option<Millis>,
 }
 
-/// How the last run of a session stands.
+/// The state of a session's last run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
-    /// Under way; or waiting for a place among the runs; or cut off by a restart and still to be resumed.
+    /// Active, queued, or cut off by a restart and still to be resumed.
     Running,
-    /// It came to its end.
+    /// Ended normally.
     Done,
     /// Its client hung up, or it was aborted.
     Killed,
-    /// It failed.
+    /// Ended with an error.
     Failed,
-    /// It ran into the gateway's time limit.
+    /// Ended by the gateway's time limit.
     Timeout,
 }
 
-/// What there is to see at one moment.
+/// What is visible of a session at one moment.
 #[derive(Clone, Copy, Debug)]
 pub struct Sight<'a> {
     /// The last items of the session, oldest first.
     pub items: &'a [Item],
-    /// They reach back to the turn, or to the beginning.
+    /// Whether the items reach back to the turn, or to the session's beginning.
     pub whole: bool,
-    /// How the session's last run stands, if the gateway tells.
+    /// The state of the session's last run, if the gateway reports it.
     pub status: Option<Status>,
-    /// For how long this gateway has been running, if it tells.
+    /// The gateway's uptime, if it reports it.
     pub up: Option<Duration>,
-    /// The gateway's list of sessions shows that nothing has begun in this one since the turn was sent.
+    /// Whether the gateway's list of sessions proves that no turn has begun in this one since ours was sent.
     pub untouched: bool,
-    /// It is known to end a run whose client is gone.
+    /// Whether this release is known to end a run whose client is gone.
     pub ends_unheard: bool,
-    /// What time it is.
+    /// The current time.
     pub now: Millis,
 }
 
-/// What became of a turn.
+/// The outcome of a turn whose answer was lost.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Recovered {
-    /// This is its answer.
+    /// The answer.
     Answered(Reply),
-    /// It wants these calls made; a word before them may be there.
+    /// The agent requests these calls; text before them may be included.
     Calls(Reply),
-    /// The gateway has resumed it after a restart, without our tools and instructions, and this is the answer to that.
+    /// The answer of a run that the gateway resumed after a restart, without our tools and instructions.
     Elsewhere(Reply),
-    /// It was answered with nothing.
+    /// The agent answered with nothing.
     Silent,
-    /// It failed and is over; another try may do better.
+    /// The turn failed and has ended; a retry may succeed.
     Failed {
-        /// Why.
+        /// The cause.
         why: Why,
-        /// What it said, or an earlier try, is there: the agent may have done part of it.
+        /// The input of this or an earlier try is in the session: the agent may have done part of the work.
         marker_seen: bool,
     },
-    /// It was answered, and nobody shows us all of the answer.
+    /// An answer exists, but the gateway does not show all of it.
     Cut,
-    /// It is not over, or that cannot be told yet.
+    /// The turn has not ended, or its state is not known yet.
     Running(Running),
-    /// It is not there, and will not be: it can be sent again.
+    /// The turn is not in the session and will not appear: it can be sent again.
     Absent {
-        /// What it said, or an earlier try, is there: the agent may have done part of it.
+        /// The input of this or an earlier try is in the session: the agent may have done part of the work.
         marker_seen: bool,
     },
-    /// The gateway does not show its sessions, or not enough of them: nobody can tell.
+    /// The gateway does not show its sessions, or not enough of them: the outcome cannot be known.
     Unknown,
 }
 
-/// What is waited for, and how far the session is.
+/// Why to wait, and how far the session has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Running {
-    /// When to look again.
+    /// The pause before the next reading.
     pub again_in: Duration,
-    /// For what.
+    /// The reason to wait.
     pub why: Waiting,
-    /// The number of the session's last item: while it grows, the run lives. Without a reading there is none.
+    /// The number of the session's last item; `None` if it was not read. A growing number means an active
+    /// run.
     pub last: Option<u64>,
 }
 
-/// What is waited for.
+/// The reason to read again later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Waiting {
-    /// The gateway is about to be ready.
+    /// The gateway is starting.
     Starting,
-    /// The history could not be read at this moment.
+    /// The history could not be read.
     Unreadable,
-    /// The gateway may not have noticed yet that we are gone.
+    /// The gateway may not have noticed yet that the client is gone.
     WindingUp,
-    /// The run goes on without us.
+    /// The run continues without a client.
     GoesOn,
-    /// The gateway resumes it by itself, or is about to.
+    /// The gateway resumes the turn by itself, or is about to.
     Resuming,
-    /// What is not there now may come in a moment.
+    /// No trace so far; a second reading confirms it.
     SecondLook,
-    /// The answer is there, and the whole of it cannot be read at this moment.
+    /// The answer exists, but the whole text could not be read.
     Fetching,
 }
 
 impl Waiting {
-    /// What is going on, as the beginning of a sentence.
+    /// What happens at the gateway, as the beginning of a sentence.
     pub fn explain(self) -> &'static str {
         match self {
             Self::Starting => "the gateway is starting",
@@ -176,43 +215,43 @@ impl Running {
         Self { again_in: STARTING, why: Waiting::Starting, last: None }
     }
 
-    /// The history could not be read at this moment.
+    /// The history could not be read.
     pub fn unreadable() -> Self {
         Self { again_in: UNREADABLE, why: Waiting::Unreadable, last: None }
     }
 
-    /// The whole of an answer could not be read at this moment.
+    /// The whole of an answer could not be read.
     pub fn fetching() -> Self {
         Self { again_in: FETCHING, why: Waiting::Fetching, last: None }
     }
 }
 
-/// What a session shows of a turn that is under way.
+/// What a session shows of an active turn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Glance {
-    /// The number of the session's last item: while it grows, the run lives.
+    /// The number of the session's last item. A growing number means an active run.
     pub last: u64,
-    /// What was said to the agent is there: its run has begun.
+    /// The input is there: the run has begun.
     pub begun: bool,
-    /// So is what the run came to.
+    /// The run's result is there.
     pub over: bool,
-    /// It has not begun, and the gateway says that it will.
+    /// The run has not begun, and the gateway reports it as queued.
     pub queued: bool,
 }
 
-/// Takes a look at a turn whose answer has not come yet.
+/// Reads the state of a turn whose answer has not arrived yet.
 pub fn glance(mark: &TurnMark<'_>, items: &[Item]) -> Glance {
     let trace = Trace::of(mark, items);
     let over = trace.seen && (trace.own.is_over() || trace.own.find(mark.run).is_some());
     Glance { last: items.last().map_or(0, |item| item.seq), begun: trace.seen, over, queued: false }
 }
 
-/// The recipe of spec §11.8; its steps are numbered as there.
+/// Decides by the recipe of spec §11.8; the step numbers are those of the spec.
 pub fn decide(mark: &TurnMark<'_>, sight: &Sight<'_>) -> Recovered {
     let trace = Trace::of(mark, sight.items);
     let last = Some(sight.items.last().map_or(0, |item| item.seq));
     let wait = |again_in, why| Recovered::Running(Running { again_in, why, last });
-    let moves =
+    let may_run =
         !matches!(sight.status, Some(Status::Done | Status::Killed | Status::Failed | Status::Timeout));
     let second_look = |verdict: Recovered| match mark.looked.map(|at| sight.now.since(at)) {
         Some(since) if since >= SECOND_LOOK => verdict,
@@ -220,26 +259,26 @@ pub fn decide(mark: &TurnMark<'_>, sight: &Sight<'_>) -> Recovered {
         None => wait(SECOND_LOOK, Waiting::SecondLook),
     };
 
-    // 1 and 2: the first answer of the turn, whatever came behind it.
+    // 1 and 2: the first answer of the turn, regardless of what follows it.
     match trace.own.find(mark.run) {
-        Some(Find::Answer(reply)) => return Recovered::Answered(reply),
-        Some(Find::Cut(_)) => return Recovered::Cut,
-        // Results sent into a resumed turn would be refused.
-        Some(Find::Calls(_)) if trace.resuming && moves => return wait(RESUMING, Waiting::Resuming),
-        Some(Find::Calls(reply)) => return Recovered::Calls(reply),
+        Some(Found::Answer(reply)) => return Recovered::Answered(reply),
+        Some(Found::Cut(_)) => return Recovered::Cut,
+        // The gateway would refuse results for a resumed turn.
+        Some(Found::Calls(_)) if trace.resuming && may_run => return wait(RESUMING, Waiting::Resuming),
+        Some(Found::Calls(reply)) => return Recovered::Calls(reply),
         None => {}
     }
     let marker_seen = trace.is_there();
     let absent = || Recovered::Absent { marker_seen };
     let failed = |why| Recovered::Failed { why, marker_seen };
-    // 3 and 4: what the gateway made of it after a restart.
+    // 3 and 4: the run with which the gateway resumed the turn after a restart.
     if let Some(resumed) = &trace.resumed {
         return match (resumed.find(None), resumed.failed) {
-            (Some(Find::Answer(reply) | Find::Calls(reply)), _) => Recovered::Elsewhere(reply),
-            (Some(Find::Cut(_)), _) => Recovered::Cut,
+            (Some(Found::Answer(reply) | Found::Calls(reply)), _) => Recovered::Elsewhere(reply),
+            (Some(Found::Cut(_)), _) => Recovered::Cut,
             (None, Some(why)) => failed(why),
             (None, None) if resumed.given_up => absent(),
-            (None, None) if resumed.empties >= 2 || (resumed.empties == 1 && !moves) => Recovered::Silent,
+            (None, None) if resumed.empties >= 2 || (resumed.empties == 1 && !may_run) => Recovered::Silent,
             (None, None) => match sight.status {
                 None | Some(Status::Running) => wait(RESUMING, Waiting::Resuming),
                 Some(Status::Failed | Status::Timeout) => failed(Why::Interrupted),
@@ -247,7 +286,7 @@ pub fn decide(mark: &TurnMark<'_>, sight: &Sight<'_>) -> Recovered {
             },
         };
     }
-    // It is over, in a way that the gateway wrote down or has told us.
+    // The run has ended: the history or the gateway's error shows it.
     if trace.own.empties >= 2
         || (trace.own.empties == 1 && (mark.failed || sight.status == Some(Status::Done)))
     {
@@ -256,24 +295,24 @@ pub fn decide(mark: &TurnMark<'_>, sight: &Sight<'_>) -> Recovered {
     if let Some(why) = trace.own.failed {
         return failed(why);
     }
-    // It met a turn that the gateway was resuming.
-    if !trace.seen && trace.resuming && moves {
+    // The turn arrived while the gateway was resuming another one.
+    if !trace.seen && trace.resuming && may_run {
         return wait(RESUMING, Waiting::Resuming);
     }
     if mark.failed {
-        // The word for silence leaves nothing in a history (measured on 2026.9.6): whoever has written something and
-        // left nothing has written that.
+        // A reply of only the silence word leaves no item in the history (measured on 2026.9.6). A run that
+        // wrote something and left no item has written that word.
         let silent = mark.spoke && trace.seen;
         return if silent { Recovered::Silent } else { failed(Why::Internal) };
     }
     if !trace.seen && !sight.whole {
         return Recovered::Unknown;
     }
-    // 6 and 7 after a restart: at once, that beats the gateway's own recovery.
+    // 6 and 7 after a restart: at once, which beats the gateway's own recovery.
     if sight.up.is_some_and(|up| up + STARTS_WITHIN < mark.age) {
         return absent();
     }
-    // 5, 6 and 7 without one.
+    // 5, 6 and 7 without a restart.
     let since = sight.now.since(mark.lost);
     if since < WINDING_UP {
         return wait(WINDING_UP.saturating_sub(since), Waiting::WindingUp);
@@ -283,8 +322,8 @@ pub fn decide(mark: &TurnMark<'_>, sight: &Sight<'_>) -> Recovered {
         (true, Some(Status::Killed)) => absent(),
         (true, Some(Status::Failed | Status::Timeout)) => failed(Why::Interrupted),
         (true, None) if !sight.ends_unheard => wait(GOES_ON, Waiting::GoesOn),
-        // Of a first turn old releases show nothing before it has done something (spec §11.4); but they list its session
-        // from its beginning on.
+        // Of a session's first turn, old releases show nothing until it has done something (spec §11.4).
+        // Their list of sessions shows it from the beginning.
         (false, None) if !sight.ends_unheard && !sight.untouched && sight.items.is_empty() => {
             wait(GOES_ON, Waiting::GoesOn)
         }

@@ -1,4 +1,4 @@
-//! What a gateway says of a session, read leniently: an item of an unknown shape is one that says nothing.
+//! Reads what a gateway shows of a session, leniently: an item of an unknown shape is kept as an empty one.
 
 use std::borrow::Cow;
 
@@ -11,13 +11,13 @@ use crate::gateway::{ToolCall, Usage};
 use mcr_model::clock::Millis;
 use mcr_model::json;
 
-/// How a shown text ends that was cut (spec §11.1, 6).
+/// The end of a text that the history has cut (spec §11.1, 6).
 const CUT: &str = "...(truncated)...";
 
-/// What a call's own result says while the client has it (spec §5).
+/// The result of a call that was delegated to the client (spec §5).
 const DELEGATED: &str = "Tool execution delegated to client";
 
-/// What a turn begins with that the gateway resumes by itself (spec §11.3).
+/// The beginning of a turn that the gateway resumed by itself (spec §11.3).
 const RESUMED: &str = "[System]";
 
 /// Some items of a session, oldest first.
@@ -25,47 +25,47 @@ const RESUMED: &str = "[System]";
 pub struct Page {
     /// The items.
     pub items: Vec<Item>,
-    /// Before which number older ones are found, if there are any.
+    /// The cursor of the next older page, if there is one.
     pub older: Option<String>,
 }
 
 /// One item of a session.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Item {
-    /// Its own id.
+    /// The gateway's id of the item.
     pub id: Option<String>,
-    /// Who speaks.
+    /// The author.
     pub role: Role,
-    /// What is said.
+    /// The text.
     pub text: String,
-    /// Not all of it is shown.
+    /// Not all of the item is shown.
     pub cut: bool,
-    /// What an agent calls, under the model's own ids.
+    /// The agent's calls, under the model's own ids.
     pub calls: Vec<ToolCall>,
-    /// Of which call this is the result.
+    /// The call of which this item is the result.
     pub call: Option<String>,
     /// Why the model stopped.
     pub stop: Option<Stop>,
-    /// In which run.
+    /// The run that wrote the item.
     pub run: Option<String>,
-    /// Under which key the gateway wrote it.
+    /// The idempotency key under which the gateway wrote the item.
     pub key: Option<String>,
-    /// Its number in the session.
+    /// The item's number in the session.
     pub seq: u64,
-    /// What its model call cost.
+    /// The cost of its model call.
     pub usage: Option<Usage>,
 }
 
-/// Who speaks.
+/// The author of an item.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Role {
-    /// Whoever speaks to the agent.
+    /// The sender of messages to the agent.
     User,
     /// The agent.
     Assistant,
     /// A tool.
     ToolResult,
-    /// Anybody else.
+    /// Any other author.
     #[default]
     Other,
 }
@@ -73,20 +73,20 @@ pub enum Role {
 /// Why a model stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
-    /// It had said all.
+    /// The text was complete.
     Whole,
-    /// At its limit.
+    /// At its output limit.
     Length,
-    /// To have tools called.
+    /// To wait for tool results.
     ToolUse,
     /// Its provider failed.
     Error,
-    /// Somebody, or a time limit, ended it.
+    /// A person or a time limit aborted it.
     Aborted,
 }
 
 impl Item {
-    /// A turn that the gateway resumed by itself: the id of its run (spec §11.3).
+    /// The id of the run if this item begins a turn that the gateway resumed by itself (spec §11.3).
     pub(super) fn resumption(&self) -> Option<&str> {
         let is_one = self.role == Role::User
             && self.text.starts_with(RESUMED)
@@ -113,7 +113,7 @@ struct PageBody<'a> {
     next: Option<Cow<'a, str>>,
 }
 
-/// The body of `GET /sessions/{key}/history`; nothing if it is something else.
+/// The body of `GET /sessions/{key}/history`; `None` if it is something else.
 pub fn read(body: &[u8]) -> Option<Page> {
     let body = json::bytes(body);
     let body: PageBody<'_> = serde_json::from_slice(&body).ok()?;
@@ -142,37 +142,37 @@ struct Details<'a> {
     status: Option<Cow<'a, str>>,
 }
 
-/// What the tool `sessions_history` answers (spec §11.4); it has no cursor.
+/// The answer of the tool `sessions_history` (spec §11.4); it has no cursor.
 pub fn read_tool(body: &[u8]) -> Option<Page> {
     let body = json::bytes(body);
     let details = serde_json::from_slice::<Invoked<'_>>(&body).ok()?.result.details;
-    // One that does not exist is an error of the tool's, and there is nothing in it.
+    // For a session that does not exist the tool reports an error; such a session has no items.
     let unknown = details.status.as_deref() == Some("error");
     let messages = details.messages.or_else(|| unknown.then(Vec::new))?;
     Some(Page { items: messages.into_iter().map(read_item).collect(), older: None })
 }
 
-/// What the tool `sessions_list` says of one session (spec §11.4).
+/// What the tool `sessions_list` reports of one session (spec §11.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Listed {
-    /// How its last run stands; old releases do not say.
+    /// The state of its last run; old releases do not report it.
     pub status: Option<Status>,
-    /// When something last happened in it, by the gateway's clock; it moves when a turn begins and when it ends.
+    /// When the session last changed, by the gateway's clock: at the beginning and the end of each turn.
     touched: Touched,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Touched {
-    /// Not since this instant; never, if there is none.
+    /// Not since this instant; `None` means never.
     Before(Option<Millis>),
     Unknown,
 }
 
-/// Our clock and the gateway's may differ by so much, in milliseconds.
+/// The assumed difference between our clock and the gateway's, in milliseconds.
 const CLOCKS_DIFFER: i64 = 60_000;
 
 impl Listed {
-    /// Whether certainly nothing has begun in the session since this instant of ours.
+    /// Whether certainly no turn has begun in the session since this instant of our clock.
     pub fn untouched_since(self, sent: Millis) -> bool {
         match self.touched {
             Touched::Before(None) => true,
@@ -182,7 +182,7 @@ impl Listed {
     }
 }
 
-/// What a list of at most `limit` sessions says of one of them; nothing if it is no list.
+/// What a list of at most `limit` sessions shows of one of them; `None` if the body is no list.
 pub fn read_listed(body: &[u8], session: &str, limit: usize) -> Option<Listed> {
     let body = json::bytes(body);
     let body: Invoked<'_> = serde_json::from_slice(&body).ok()?;
@@ -191,7 +191,7 @@ pub fn read_listed(body: &[u8], session: &str, limit: usize) -> Option<Listed> {
     let order = |row: &Value| updated(row).unwrap_or(Millis(i64::MAX));
     let is_it = |row: &&Value| text_at(row, "key").is_some_and(|key| key.eq_ignore_ascii_case(session));
     let Some(row) = rows.iter().find(is_it) else {
-        // A list that was cut holds the sessions that were touched last, the latest first.
+        // A list that was cut holds the most recently changed sessions, the latest first.
         let touched = if rows.len() < limit {
             Touched::Before(None)
         } else if rows.is_sorted_by(|one, next| order(one) >= order(next)) {
@@ -207,7 +207,7 @@ pub fn read_listed(body: &[u8], session: &str, limit: usize) -> Option<Listed> {
 
 fn read_status(row: &Value) -> Option<Status> {
     match text_at(row, "status")? {
-        // Of those that wait for a place, the history shows nothing yet (run).
+        // While a run is queued, the history shows nothing of it yet (measured).
         "running" | "queued" => Some(Status::Running),
         "done" => Some(Status::Done),
         "killed" => Some(Status::Killed),
@@ -221,7 +221,7 @@ fn text_at<'a>(value: &'a Value, name: &str) -> Option<&'a str> {
     value.get(name)?.as_str()
 }
 
-/// One item by itself.
+/// A single item.
 pub fn read_item(raw: &RawValue) -> Item {
     let value: Value = serde_json::from_str(raw.get()).unwrap_or_else(|_| undecodable(raw));
     let about = value.get("__openclaw").unwrap_or(&Value::Null);
@@ -232,7 +232,7 @@ pub fn read_item(raw: &RawValue) -> Item {
     let cut = is_true(about.get("truncated"))
         || is_true(value.get("contentTruncated"))
         || text.ends_with(CUT)
-        // A call whose arguments are cut is another call.
+        // A call whose arguments are cut would be another call.
         || calls.iter().any(|call| call.arguments.contains(CUT));
     Item {
         id: text_at(about, "id").map(str::to_owned),
@@ -263,8 +263,8 @@ pub fn read_item(raw: &RawValue) -> Item {
     }
 }
 
-/// What is left of an item that cannot be decoded, because it is nested too deeply or has a number out of range: who
-/// spoke and when, and that the rest is not shown. An answer in it is known to be there.
+/// A substitute for an item that cannot be decoded: nested too deeply, or with a number out of range. It
+/// keeps author and position and counts as cut, so an answer in it is known to exist.
 fn undecodable(raw: &RawValue) -> Value {
     #[derive(Default, Deserialize, Serialize)]
     #[serde(default, rename_all = "camelCase")]

@@ -1,24 +1,24 @@
-//! The trace of one turn among the items of its session.
+//! Finds the trace of one turn among the items of its session.
 
 use super::TurnMark;
 use super::page::{Item, Role, Stop};
 use crate::gateway::{Reply, Usage, Why};
 
-/// What stands before several results in one request (spec §3).
-const SEVERAL: &str = "[Chat messages since your last reply - for context]\n";
+/// The prefix of a request with several results (spec §3).
+const SEVERAL_RESULTS: &str = "[Chat messages since your last reply - for context]\n";
 
 /// What a session shows of a turn.
 #[derive(Debug, Default)]
 pub(super) struct Trace<'a> {
-    /// What it said is there.
+    /// The turn's input is there.
     pub(super) seen: bool,
-    /// An earlier try of the same is there, whose fate was not known either; then this is its trace.
+    /// Only the input of an earlier try is there, whose outcome was unknown too. The trace is that try's.
     pub(super) earlier: bool,
-    /// What its own run did.
+    /// What the turn's own run did.
     pub(super) own: RunTrace<'a>,
-    /// What the run did with which the gateway resumed it.
+    /// What the run did with which the gateway resumed the turn.
     pub(super) resumed: Option<RunTrace<'a>>,
-    /// The last thing said in the session is a resumption that nothing has come of yet, of whatever turn.
+    /// The session's last input is a resumption, of any turn, without an outcome so far.
     pub(super) resuming: bool,
 }
 
@@ -26,42 +26,43 @@ pub(super) struct Trace<'a> {
 #[derive(Debug, Default)]
 pub(super) struct RunTrace<'a> {
     answer: Option<&'a Item>,
-    /// Words of which it is not said why the model stopped behind them; mostly calls come next.
+    /// Text without a stop reason; usually calls follow.
     words: Option<&'a Item>,
     called: Option<&'a Item>,
-    /// Results of its last calls: of which call, and whether the client has it.
+    /// Results of the last calls: the id of the call, and whether the client runs it.
     results: Vec<(&'a str, bool)>,
-    /// How often the model said nothing.
+    /// How many empty messages the model wrote.
     pub(super) empties: u32,
-    /// Why it failed, if it did.
+    /// Why the run failed, if it did.
     pub(super) failed: Option<Why>,
-    /// The gateway has given up resuming it.
+    /// The gateway has given up resuming the turn.
     pub(super) given_up: bool,
     usage: Option<Usage>,
 }
 
-/// What there is to adopt.
-pub(super) enum Find<'a> {
+/// An adoptable result.
+pub(super) enum Found<'a> {
     Answer(Reply),
     Calls(Reply),
-    /// It is there, and not all of it is shown.
+    /// An answer exists, but not all of it is shown.
     Cut(&'a Item),
 }
 
-/// Which of these items holds the answer and does not show all of it: where the recipe says [`Cut`](super::Recovered::Cut).
+/// The index of the item with the incomplete answer, where [`decide`](super::decide) returns
+/// [`Cut`](super::Recovered::Cut).
 pub fn cut_item(mark: &TurnMark<'_>, items: &[Item]) -> Option<usize> {
     let trace = Trace::of(mark, items);
     let found = trace.own.find(mark.run).or_else(|| trace.resumed.as_ref().and_then(|run| run.find(None)));
-    let Some(Find::Cut(cut)) = found else { return None };
+    let Some(Found::Cut(cut)) = found else { return None };
     items.iter().position(|item| std::ptr::eq(item, cut))
 }
 
-/// Whether the turn, or what was certainly said before it, is among these items; then no older ones are needed.
+/// Whether the items include the turn, or an input that is certainly older. Then no older items are needed.
 pub fn reaches(mark: &TurnMark<'_>, items: &[Item]) -> bool {
-    items.iter().any(|item| item.role == Role::User && (is_said(mark, item) || has_a_marker(&item.text)))
+    items.iter().any(|item| item.role == Role::User && (is_input_of(mark, item) || has_a_marker(&item.text)))
 }
 
-/// Requests of ours have all ended before this one was sent, so one of them that is shown is older.
+/// All our requests ended before this one was sent, so any other marker belongs to an older request.
 fn has_a_marker(text: &str) -> bool {
     let marker = text.strip_prefix('[').and_then(|rest| rest.split_once(']')).map(|(marker, _)| marker);
     marker
@@ -69,12 +70,12 @@ fn has_a_marker(text: &str) -> bool {
         .is_some_and(|(_, number)| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
 }
 
-/// What was said is found by the marker at its beginning, results by the first of them.
-fn is_said(mark: &TurnMark<'_>, item: &Item) -> bool {
+/// Identifies an input: text by the marker at its beginning, results by the first call id.
+fn is_input_of(mark: &TurnMark<'_>, item: &Item) -> bool {
     match mark.outputs {
         [] => item.text.starts_with(mark.marker),
         [first, ..] => {
-            let text = item.text.strip_prefix(SEVERAL).unwrap_or(&item.text);
+            let text = item.text.strip_prefix(SEVERAL_RESULTS).unwrap_or(&item.text);
             let rest = text.strip_prefix("Tool:").and_then(|rest| rest.strip_prefix(first.call_id.as_str()));
             rest.is_some_and(|rest| rest.starts_with(':'))
         }
@@ -84,16 +85,16 @@ fn is_said(mark: &TurnMark<'_>, item: &Item) -> bool {
 impl<'a> Trace<'a> {
     pub(super) fn of(mark: &TurnMark<'_>, items: &'a [Item]) -> Self {
         let mut trace = Self { resuming: is_resuming(items), ..Self::default() };
-        let said = |item: &Item| item.role == Role::User && is_said(mark, item);
+        let input = |item: &Item| item.role == Role::User && is_input_of(mark, item);
         let ran = |item: &Item| mark.run.is_some() && item.run.as_deref() == mark.run;
         let earlier = |item: &Item| {
             item.role == Role::User && mark.earlier.is_some_and(|marker| item.text.starts_with(marker))
         };
-        let from = if let Some(at) = items.iter().rposition(said) {
+        let from = if let Some(at) = items.iter().rposition(input) {
             trace.seen = true;
             at + 1
         } else if let Some(at) = items.iter().position(ran) {
-            // A later request takes what was said out of the history, but not what was done.
+            // A later request removes the input from the history, but not the run's items.
             trace.seen = true;
             at
         } else if let Some(at) = items.iter().rposition(earlier) {
@@ -106,7 +107,7 @@ impl<'a> Trace<'a> {
         for item in &items[from..] {
             if item.role == Role::User {
                 let Some(run) = item.resumption() else { break };
-                // Resumed again: only what came last can still go on.
+                // Resumed again: only the last resumption can still be active.
                 resumed_as = Some(run);
                 trace.resumed = Some(RunTrace::default());
                 continue;
@@ -128,7 +129,7 @@ impl<'a> Trace<'a> {
     }
 }
 
-/// Whether the last thing said is a resumption without a word behind it that could be its end.
+/// Whether the last input is a resumption and no later item can be its end.
 fn is_resuming(items: &[Item]) -> bool {
     let Some(at) = items.iter().rposition(|item| item.role == Role::User) else { return false };
     let mut run = RunTrace::default();
@@ -174,9 +175,9 @@ impl<'a> RunTrace<'a> {
         self.answer.is_some() || self.failed.is_some() || self.given_up || self.empties >= 2
     }
 
-    /// What it came to, if it is to be adopted.
-    pub(super) fn find(&self, id: Option<&str>) -> Option<Find<'a>> {
-        // Where no reasons are told, words behind which nothing was called are the answer.
+    /// The run's result, if it can be adopted.
+    pub(super) fn find(&self, id: Option<&str>) -> Option<Found<'a>> {
+        // Without stop reasons, text that is not followed by calls is the answer.
         let answer = self.answer.or_else(|| self.words.filter(|_| self.called.is_none()));
         let reply = |text: Option<&Item>| Reply {
             id: text.or(self.called).and_then(|item| item.run.clone()).or_else(|| id.map(str::to_owned)),
@@ -186,10 +187,10 @@ impl<'a> RunTrace<'a> {
             ..Reply::default()
         };
         if let Some(cut) = answer.filter(|item| item.cut) {
-            return Some(Find::Cut(cut));
+            return Some(Found::Cut(cut));
         }
         if answer.is_some() {
-            return Some(Find::Answer(reply(answer)));
+            return Some(Found::Answer(reply(answer)));
         }
         let called = self.called?;
         let result = |id: &str| self.results.iter().find(|(call, _)| *call == id).map(|(_, ours)| *ours);
@@ -200,10 +201,10 @@ impl<'a> RunTrace<'a> {
             return None;
         }
         if called.cut {
-            return Some(Find::Cut(called));
+            return Some(Found::Cut(called));
         }
-        // Words before calls are beside the point, and a cut one is no loss.
+        // Text before calls is not the answer, so a cut one is dropped.
         let words = self.words.filter(|words| !words.cut);
-        Some(Find::Calls(Reply { calls: ours, ..reply(words) }))
+        Some(Found::Calls(Reply { calls: ours, ..reply(words) }))
     }
 }

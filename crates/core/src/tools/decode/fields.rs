@@ -1,4 +1,5 @@
-//! The arguments of a call, held against the fields of its tool: what is read here has the right type.
+//! Checks the arguments of a call against the fields of its tool. Every value read from [`Fields`] has the
+//! right type.
 
 use std::str::FromStr;
 
@@ -14,19 +15,19 @@ use mcr_model::redact::Redactor;
 const PRIORITIES: [(&str, f64); 5] =
     [("critical", 1.0), ("high", 2.0), ("medium", 3.0), ("low", 4.0), ("lowest", 5.0)];
 
-/// An instant before this (in 1973) is one in seconds.
+/// A smaller number (an instant before 1973) is in seconds.
 const SECONDS: f64 = 100_000_000_000.0;
 /// The last instant of a JavaScript date.
 const LAST_INSTANT: f64 = 8_640_000_000_000_000.0;
 
-/// The arguments, each of the type that its field wants.
+/// Arguments of the types that their fields declare.
 pub struct Fields {
     spec: CallSpec,
     given: Map<String, Value>,
 }
 
 impl Fields {
-    /// Reads the arguments and holds each against its field.
+    /// Parses the arguments and checks each against its field.
     pub fn read(spec: CallSpec, arguments: &str) -> Result<Self, ToolError> {
         let given = object(spec, arguments)?;
         let fields = Self { spec, given };
@@ -39,8 +40,8 @@ impl Fields {
         Ok(fields)
     }
 
-    /// A field that the tool does not have is refused where the call would write: what was meant by it would be
-    /// missing from what is written. Where it only reads, nothing is lost but the filter.
+    /// Refuses unknown fields of a writing call: their intended content would be missing from what is
+    /// written. A reading call only loses a filter, so unknown fields are ignored.
     fn refuse_strangers(&self) -> Result<(), ToolError> {
         if !self.spec.writes {
             return Ok(());
@@ -52,17 +53,17 @@ impl Fields {
         Err(ToolError::new(ToolErrorKind::Malformed, &words))
     }
 
-    /// What was given for it; `null` is nothing.
+    /// The argument; `null` counts as absent.
     fn value(&self, name: &str) -> Option<&Value> {
         self.given.get(name).filter(|value| !value.is_null())
     }
 
-    /// A text as it came.
+    /// A text, unchanged.
     pub fn raw(&self, name: &str) -> Option<&str> {
         self.value(name)?.as_str()
     }
 
-    /// A text, trimmed; perhaps empty.
+    /// A text, trimmed; possibly empty.
     pub(super) fn text(&self, name: &str) -> Option<&str> {
         self.raw(name).map(str::trim)
     }
@@ -72,7 +73,7 @@ impl Fields {
         self.text(name).filter(|text| !text.is_empty())
     }
 
-    /// A text that must be there and not be blank.
+    /// A required text that must not be blank.
     pub fn needed(&self, name: &'static str, words: &str) -> Result<&str, ToolError> {
         self.filled(name).ok_or_else(|| ToolError::malformed(name, words))
     }
@@ -87,7 +88,7 @@ impl Fields {
         self.value(name)?.as_f64()
     }
 
-    /// One of the words of the field; `words` is what is said to another one.
+    /// One of the field's words; `words` is the refusal of any other.
     pub fn choice<T: FromStr>(&self, name: &'static str, words: &str) -> Result<Option<T>, ToolError> {
         let Some(word) = self.filled(name) else { return Ok(None) };
         let known = match self.spec.field(name).map(|field| field.is) {
@@ -98,7 +99,7 @@ impl Fields {
         read.map(Some).ok_or_else(|| ToolError::invalid(name, words))
     }
 
-    /// How many; more than the backend gives is as much as it gives.
+    /// A row count; larger numbers are reduced to the backend's limit.
     pub(super) fn count(&self, name: &'static str) -> Result<Option<u32>, ToolError> {
         let (Some(number), Some(field)) = (self.number(name), self.spec.field(name)) else { return Ok(None) };
         let Type::Count { least, most } = field.is else { return Ok(None) };
@@ -143,7 +144,7 @@ impl Fields {
     }
 }
 
-/// The arguments as an object; no text at all is an empty one.
+/// The arguments as an object; an empty text is an empty object.
 fn object(spec: CallSpec, arguments: &str) -> Result<Map<String, Value>, ToolError> {
     if arguments.trim().is_empty() {
         return Ok(Map::new());
@@ -199,14 +200,14 @@ fn kind(value: &Value) -> &'static str {
     }
 }
 
-/// A number without a fraction that fits.
+/// A number without a fraction, if it fits.
 pub(super) fn whole(number: f64) -> Option<u32> {
     let fits = number.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&number);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "as checked above")]
     fits.then_some(number as u32)
 }
 
-/// The texts without blanks, each once, at the place of its first.
+/// The non-blank texts without duplicates, in the order of their first occurrence.
 pub(super) fn once<'a>(
     texts: impl Iterator<Item = &'a str>,
     spelling: impl Fn(&str) -> String,

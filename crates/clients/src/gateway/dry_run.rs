@@ -1,29 +1,31 @@
-//! What answers of a gateway are taken for, without a gateway: no connection, no waiting.
+//! Reads an answer of a gateway without a gateway: no connection, no waiting.
 
 use std::io::Read;
 use std::time::Duration;
 
-use super::codec::{AcceptedAnswer, ErrorResponse, TurnFailure, refusal};
-use super::dialect::{Dialect, ToolShape};
-use super::{Class, GatewayError, Progress, Reply, Why};
+use mcr_core::gateway::codec::{ErrorResponse, TurnFailure, refusal};
+use mcr_core::gateway::dialect::{Dialect, ToolShape};
+use mcr_core::gateway::{Class, GatewayError, Progress, Reply, Why};
 use mcr_model::memory::ByteBudget;
 use mcr_model::redact::Redactor;
 
-/// An answer as it comes: its head, and where its body comes from.
+use super::accepted_answer::AcceptedAnswer;
+
+/// The parts of an HTTP answer: its head, and a reader for its body.
 pub struct Raw<'a> {
-    /// Its status.
+    /// The HTTP status.
     pub status: u16,
-    /// Its `Content-Type`.
+    /// The header `Content-Type`.
     pub kind: &'a str,
-    /// Its `Retry-After`.
+    /// The header `Retry-After`.
     pub retry_after: Option<&'a str>,
-    /// Its body.
+    /// The body.
     pub body: &'a mut dyn Read,
-    /// More bytes than this are not taken.
+    /// The most bytes of the body that are read.
     pub most: usize,
 }
 
-/// What a turn with tools of this dialect would come to if this were the answer.
+/// The result of a turn with tools of this dialect, if this were its answer.
 pub fn rehearse(
     raw: Raw<'_>,
     dialect: Dialect,
@@ -51,5 +53,5 @@ pub fn rehearse(
             Err(_) => Err(lost()),
         }
     };
-    read.map_err(|failure| failure.with_status(status).told(&Redactor::default()))
+    read.map_err(|failure| failure.with_status(status).into_error(&Redactor::default()))
 }
