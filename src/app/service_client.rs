@@ -124,7 +124,7 @@ impl CommandContext {
             format!("A service runs at {address}, but it can keep nothing, no operator token either: {off}")
         } else if self.place.is_shut() {
             format!(
-                "A service runs at {address}, but STATE_DIR {shown} is not open to you: ask as its owner, or as root"
+                "A service runs at {address}, but this user may not read STATE_DIR {shown}: run the command as its owner or as root"
             )
         } else if self.place.owner().is_some() {
             format!(

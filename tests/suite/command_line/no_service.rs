@@ -47,7 +47,8 @@ fn without_a_ledger_nothing_is_said_about_given_up_deliveries() {
     let (_kept, path) = folder();
     let (missing, empty) = (path("missing"), path("empty"));
     fs::create_dir(&empty).unwrap();
-    let rows = [(&missing, "is not there"), (&empty, "there is no ledger in STATE_DIR")];
+    let rows =
+        [(&missing, "does not exist. Start the service"), (&empty, "contains no ledger. Start the service")];
     for (place, words) in rows {
         let shown = place.to_str().unwrap();
         for args in [["dead", "list"], ["why", "ben"]] {

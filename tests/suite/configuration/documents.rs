@@ -1,37 +1,9 @@
-//! What people read is written from the table. `UPDATE_DOCS=1` writes it anew.
-
-use std::fs;
-use std::path::{Path, PathBuf};
+//! The configuration documents are generated from the table of variables.
 
 use mission_control_runtime::config::{TABLE, Warning, documents};
 
 use super::{ACCOUNT, Start, TOKEN};
-
-fn in_the_house(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
-}
-
-/// Compares a document with what the table says, or writes it.
-fn check_fresh(name: &str, make: impl Fn(&str) -> String) {
-    let path = in_the_house(name);
-    let found = fs::read_to_string(&path).unwrap_or_default();
-    let fresh = make(&found);
-    if std::env::var_os("UPDATE_DOCS").is_some() {
-        fs::write(&path, fresh).unwrap();
-    } else {
-        let hint = "run `make docs`";
-        assert!(found == fresh, "{name} does not say what the table says: {hint}");
-    }
-}
-
-/// The document with the text between two marks replaced.
-fn with_block(document: &str, mark: &str, text: &str) -> String {
-    let (begin, end) = (format!("<!-- {mark}:begin -->"), format!("<!-- {mark}:end -->"));
-    let missing = || panic!("the document has no {begin} … {end}");
-    let (before, rest) = document.split_once(&begin).unwrap_or_else(missing);
-    let (_, after) = rest.split_once(&end).unwrap_or_else(missing);
-    format!("{before}{begin}\n{text}{end}{after}")
-}
+use crate::support::documents::{check_fresh, with_block};
 
 #[test]
 fn the_documents_say_what_the_table_says() {
