@@ -236,7 +236,7 @@ fn ten_mistakes_are_ten_sentences_and_code_3() {
             "{name}:\n{text}"
         );
     }
-    assert!(errors[10].contains("10 mistakes in the configuration"), "{text}");
+    assert!(errors[10].contains("10 errors in the configuration"), "{text}");
     assert!(!text.contains("c4n4ry"), "{text}");
 }
 

@@ -2,7 +2,6 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::mistake::Problem;
 use super::reader::Reader;
 use super::settings::{Gateway, HttpServer};
 use super::table::{
@@ -10,8 +9,8 @@ use super::table::{
     OPENCLAW_GATEWAY_TOKEN, OPENCLAW_GATEWAY_URL, OPENCLAW_REQUEST_TIMEOUT_MS, OPENCLAW_SESSION_MAIN_KEY,
     OPENCLAW_SESSION_SCOPE, QUIET_GATEWAY_MS, TASK_STATUS_BASE_URL,
 };
+use super::value::{Problem, expected};
 use super::variable::{ALLOWED_HOST, Kind, Variable};
-use super::warning::Warning;
 use mcr_model::{BadUrl, BaseUrl, SessionScope};
 
 /// What the TypeScript runtime sent to a gateway on this machine when it had no token.
@@ -27,9 +26,22 @@ pub(super) fn url(variable: &Variable, text: &str) -> Result<BaseUrl, Problem> {
             BadUrl::NoScheme => text.split_once(':').is_some_and(|(scheme, _)| is_scheme(scheme)),
             BadUrl::Host | BadUrl::Port | BadUrl::User | BadUrl::Tail | BadUrl::Character => false,
         };
-        // The sentences about the two others are part of the contract.
-        let in_its_words = variable.name != CONVEX_URL.name;
-        Problem::Url { reason, foreign_scheme, example, in_its_words }
+        let name = variable.name;
+        let reason = match reason {
+            BadUrl::Scheme => "it begins with another scheme",
+            reason => reason.explain(),
+        };
+        // The sentences about the two other variables are part of the contract.
+        match (foreign_scheme, name == CONVEX_URL.name) {
+            (true, false) => {
+                format!("{reason}. Invalid {name}. Only http and https are allowed. An example: {example}.")
+            }
+            (true, true) => {
+                format!("{reason}. Only http and https are allowed; expected something like {example}.")
+            }
+            (false, false) => format!("{reason}. Invalid {name}. Expected a valid URL like {example}."),
+            (false, true) => format!("{reason}; expected something like {example}."),
+        }
     })
 }
 
@@ -43,7 +55,10 @@ fn is_scheme(text: &str) -> bool {
 pub(super) fn convex_url(variable: &Variable, text: &str) -> Result<BaseUrl, Problem> {
     let url = url(variable, text)?;
     match url.host().strip_suffix(".convex.site") {
-        Some(name) => Err(Problem::ConvexSite { instead: format!("https://{name}.convex.cloud") }),
+        Some(name) => Err(format!(
+            "the .convex.site address serves a deployment's web hooks, not its functions; use \
+             https://{name}.convex.cloud."
+        )),
         None => Ok(url),
     }
 }
@@ -51,7 +66,7 @@ pub(super) fn convex_url(variable: &Variable, text: &str) -> Result<BaseUrl, Pro
 /// An address or name to listen on, without brackets.
 pub(super) fn host(text: &str) -> Result<String, Problem> {
     let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
-    let bad = || Problem::Form { allowed: ALLOWED_HOST.to_owned() };
+    let bad = || expected(ALLOWED_HOST);
     // Only digits and dots, but no address: `127.0.0`, `300.1.1.1`. Resolvers disagree about those.
     let digits = bare.bytes().all(|b| b.is_ascii_digit() || b == b'.');
     if digits && bare.parse::<Ipv4Addr>().is_err() {
@@ -94,8 +109,14 @@ pub(super) fn http_server(reader: &mut Reader) -> HttpServer {
     let server = HttpServer { host, port, agents_from, session_tokens, base_url };
     if let Some(url) = &server.base_url {
         if !is_this_machine(url.host()) && is_this_machine(&server.host) {
-            let (base_host, health_host) = (reader.without_secrets(url.host()), server.host.clone());
-            reader.warn(Warning::UnreachableBase { base_host, health_host });
+            let (base_host, health_host) = (reader.without_secrets(url.host()), &server.host);
+            reader.warn(
+                &TASK_STATUS_BASE_URL,
+                format!(
+                    "TASK_STATUS_BASE_URL names the host {base_host}, but HEALTH_HOST is {health_host}: /agent/* may \
+                     be unreachable for others. Listen on 0.0.0.0, or name this machine."
+                ),
+            );
         }
         return server;
     }
@@ -105,7 +126,14 @@ pub(super) fn http_server(reader: &mut Reader) -> HttpServer {
     };
     reader.derive(&TASK_STATUS_BASE_URL, &derived, "HEALTH_HOST and HEALTH_PORT");
     if is_everywhere(&server.host) && !reader.was_refused(&TASK_STATUS_BASE_URL) {
-        reader.warn(Warning::LoopbackBase { health_host: server.host.clone() });
+        reader.warn(
+            &TASK_STATUS_BASE_URL,
+            format!(
+                "HEALTH_HOST is {}, but TASK_STATUS_BASE_URL is not set: agents in other containers cannot use the \
+                 loopback address they are told. Set it to an address that they can reach.",
+                server.host
+            ),
+        );
     }
     server
 }
@@ -114,14 +142,23 @@ pub(super) fn http_server(reader: &mut Reader) -> HttpServer {
 pub(super) fn gateway(reader: &mut Reader, http: &HttpServer) -> Gateway {
     let url = reader.url(&OPENCLAW_GATEWAY_URL);
     if reader.is_blank(&OPENCLAW_GATEWAY_URL) {
-        reader.warn(Warning::NoGateway);
+        reader.warn(
+            &OPENCLAW_GATEWAY_URL,
+            "OPENCLAW_GATEWAY_URL is set but blank: there is no gateway and nothing is sent to agents. Remove it for \
+             http://127.0.0.1:18789.",
+        );
     }
     let token = reader.secret(&OPENCLAW_GATEWAY_TOKEN);
     if let Some(token) = &token {
         if token.expose() == TYPESCRIPT_GATEWAY_TOKEN {
-            reader.warn(Warning::FormerDefault { name: OPENCLAW_GATEWAY_TOKEN.name });
+            // Without the word itself: it is known as a secret now, and hidden.
+            reader.warn(
+                &OPENCLAW_GATEWAY_TOKEN,
+                "OPENCLAW_GATEWAY_TOKEN has the default value of the TypeScript runtime, which is sent as a real token. \
+                 Remove it if the gateway has none.",
+            );
         } else {
-            reader.warn_if_short(OPENCLAW_GATEWAY_TOKEN.name, token.expose());
+            reader.warn_if_short(&OPENCLAW_GATEWAY_TOKEN, OPENCLAW_GATEWAY_TOKEN.name, token.expose());
         }
     }
     let silence_max = reader.millis(&OPENCLAW_REQUEST_TIMEOUT_MS);
@@ -129,25 +166,39 @@ pub(super) fn gateway(reader: &mut Reader, http: &HttpServer) -> Gateway {
     let elsewhere = http.base_url.as_ref().filter(|url| !is_this_machine(url.host()));
     if let Some(url) = elsewhere.filter(|_| !client_tools && http.agents_from.is_empty()) {
         let base_host = reader.without_secrets(url.host());
-        reader.warn(Warning::ClosedDoors { base_host });
+        reader.warn(
+            &AGENT_API_ALLOW,
+            format!(
+                "TASK_STATUS_BASE_URL names the host {base_host}, client tools are off, and AGENT_API_ALLOW is not set: \
+                 agents that call from another machine or container are refused. Name their network."
+            ),
+        );
     }
     if let Some(url) = &url
         && !is_local_gateway(url)
     {
         if token.is_none() && !reader.was_refused(&OPENCLAW_GATEWAY_TOKEN) {
             let host = reader.without_secrets(url.host());
-            reader.refuse(&OPENCLAW_GATEWAY_TOKEN, Problem::GatewayTokenRequired { host });
+            let problem = format!(
+                "OPENCLAW_GATEWAY_TOKEN is required for non-local OPENCLAW_GATEWAY_URL. That address names another host \
+                 ({host}): give its token as OPENCLAW_GATEWAY_TOKEN or OPENCLAW_GATEWAY_TOKEN_FILE; blank counts as \
+                 not set."
+            );
+            reader.refuse(&OPENCLAW_GATEWAY_TOKEN, &problem);
         }
         if token.is_some() && !url.is_https() {
-            reader.warn(Warning::InTheClear {
-                name: OPENCLAW_GATEWAY_URL.name,
-                token: OPENCLAW_GATEWAY_TOKEN.name,
-            });
+            reader.warn_of_clear_text(&OPENCLAW_GATEWAY_URL, &OPENCLAW_GATEWAY_TOKEN);
         }
     }
     let silence_max_ms = u64::try_from(silence_max.as_millis()).unwrap_or(u64::MAX);
     if silence_max_ms < QUIET_GATEWAY_MS {
-        reader.warn(Warning::LittlePatience { given_ms: silence_max_ms });
+        reader.warn(
+            &OPENCLAW_REQUEST_TIMEOUT_MS,
+            format!(
+                "OPENCLAW_REQUEST_TIMEOUT_MS is {silence_max_ms}, below {QUIET_GATEWAY_MS}: the gateway's own retries \
+                 are silent for three minutes, so healthy turns may be taken for stuck ones."
+            ),
+        );
     }
     let main_session = reader.text(&OPENCLAW_SESSION_MAIN_KEY);
     let session_scope = SessionScope::parse(&reader.text(&OPENCLAW_SESSION_SCOPE)).unwrap_or_default();

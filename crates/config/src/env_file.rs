@@ -10,8 +10,7 @@
 
 use std::collections::BTreeMap;
 
-use super::mistake::{LineProblem, Mistake};
-use super::warning::Warning;
+use super::diagnostic::Diagnostic;
 
 /// An env file that has been read. It has no `Debug`: there are secrets in it.
 #[derive(Clone, Default)]
@@ -23,10 +22,8 @@ pub struct EnvFile {
     /// Names and values that were given but do not count: of broken lines, and of lines that a later one replaces.
     /// There may be secrets among them.
     pub(super) discarded: Vec<(String, String)>,
-    /// Lines that cannot be understood.
-    pub(super) mistakes: Vec<Mistake>,
-    /// Lines that can, but should be looked at.
-    pub(super) warnings: Vec<Warning>,
+    /// Lines that cannot be read, and lines that are doubtful.
+    pub(super) diagnostics: Vec<Diagnostic>,
 }
 
 /// A value and where it stands.
@@ -62,16 +59,6 @@ impl EnvFile {
         self.entries.get(name).map(|entry| entry.written.value.as_str())
     }
 
-    /// The lines that cannot be understood.
-    pub fn mistakes(&self) -> &[Mistake] {
-        &self.mistakes
-    }
-
-    /// What should be looked at.
-    pub fn warnings(&self) -> &[Warning] {
-        &self.warnings
-    }
-
     fn take_line(&mut self, line: usize, text: &str) {
         if text.is_empty() || text.starts_with(['#', ';']) {
             return;
@@ -81,15 +68,16 @@ impl EnvFile {
             _ => text,
         };
         let Some((name, raw)) = assignment.split_once('=') else {
-            return self.refuse(line, LineProblem::NoEquals);
+            return self.refuse(line, "has no =; expected NAME=value, or a # in front of a comment");
         };
         let name = name.trim_end();
         if !is_name(name) {
-            return self.refuse(line, LineProblem::Name);
+            return self
+                .refuse(line, "has no usable name before the =; expected letters, digits and underscores");
         }
         if text.contains(|c: char| c.is_control() && c != '\t') {
             self.discarded.push((name.to_owned(), raw.to_owned()));
-            return self.refuse(line, LineProblem::Control);
+            return self.refuse(line, "has a control character in it");
         }
         let written = match Written::read(raw) {
             Ok(written) => written,
@@ -99,18 +87,24 @@ impl EnvFile {
             }
         };
         if let Some(before) = &written.before_comment {
-            self.warnings.push(Warning::HashInValue { path: self.path.clone(), line });
+            self.diagnostics.push(Diagnostic::hash_in_value(&self.path, line));
             self.discarded.push((name.to_owned(), before.clone()));
         }
         let entry = Entry { written, line };
         if let Some(earlier) = self.entries.insert(name.to_owned(), entry) {
-            self.warnings.push(Warning::Twice { path: self.path.clone(), line, earlier: earlier.line });
+            let message = format!(
+                "The env file {}: line {line} sets the same name as line {}; the later one counts.",
+                self.path, earlier.line
+            );
+            self.diagnostics.push(Diagnostic::warning(None, message));
             self.discarded.push((name.to_owned(), earlier.written.value));
         }
     }
 
-    fn refuse(&mut self, line: usize, problem: LineProblem) {
-        self.mistakes.push(Mistake::Line { path: self.path.clone(), line, problem });
+    /// Reports a line that cannot be read. What it contains is not shown: it may be a secret.
+    fn refuse(&mut self, line: usize, problem: &str) {
+        let message = format!("The env file {}: line {line} {problem}.", self.path);
+        self.diagnostics.push(Diagnostic::error(None, message));
     }
 }
 
@@ -121,7 +115,7 @@ fn is_name(text: &str) -> bool {
 
 impl Written {
     /// Reads what stands behind the `=`.
-    pub(super) fn read(raw: &str) -> Result<Self, LineProblem> {
+    pub(super) fn read(raw: &str) -> Result<Self, &'static str> {
         let text = raw.trim();
         let Some(quote) = text.chars().next().filter(|c| matches!(c, '"' | '\'')) else {
             let comment = [" #", "\t#"].iter().filter_map(|start| raw.find(start)).min();
@@ -132,8 +126,10 @@ impl Written {
         let closing = inner.match_indices(quote).find(|(at, _)| may_end_a_line(&inner[at + 1..]));
         match closing {
             Some((at, _)) => Ok(Self { value: inner[..at].trim().to_owned(), before_comment: None }),
-            None if inner.contains(quote) => Err(LineProblem::BehindQuote),
-            None => Err(LineProblem::OpenQuote),
+            None if inner.contains(quote) => Err(
+                "has text behind the closing quote; only a comment may stand there, after a blank and a #",
+            ),
+            None => Err("opens a quote that is not closed at the end of the line; a value is one line"),
         }
     }
 }
@@ -182,23 +178,19 @@ mod tests {
     #[test]
     fn bad_lines_are_counted_and_named() {
         let file = EnvFile::parse("f", "A=b\nhello\n1A=x\nB=\"x\nC='x' y\nD=a\u{7}b\nE=\"\n=x\n");
-        let found: Vec<_> = file
-            .mistakes()
-            .iter()
-            .map(|mistake| match mistake {
-                Mistake::Line { line, problem, .. } => (*line, *problem),
-                other => panic!("{other:?}"),
-            })
-            .collect();
+        let found: Vec<&str> = file.diagnostics.iter().map(|found| found.message.as_str()).collect();
         let expected = [
-            (2, LineProblem::NoEquals),
-            (3, LineProblem::Name),
-            (4, LineProblem::OpenQuote),
-            (5, LineProblem::BehindQuote),
-            (6, LineProblem::Control),
-            (7, LineProblem::OpenQuote),
-            (8, LineProblem::Name),
+            "line 2 has no =;",
+            "line 3 has no usable name before the =;",
+            "line 4 opens a quote that is not closed",
+            "line 5 has text behind the closing quote;",
+            "line 6 has a control character",
+            "line 7 opens a quote that is not closed",
+            "line 8 has no usable name before the =;",
         ];
-        assert_eq!(found, expected);
+        assert_eq!(found.len(), expected.len(), "{found:?}");
+        for (found, expected) in found.iter().zip(expected) {
+            assert!(found.starts_with(&format!("The env file f: {expected}")), "{found}");
+        }
     }
 }

@@ -11,11 +11,11 @@
 
 mod address;
 mod credentials;
+mod diagnostic;
 pub mod documents;
 mod doubts;
 mod env_file;
 mod lookup;
-mod mistake;
 mod nearest;
 mod network;
 mod passwords;
@@ -25,12 +25,11 @@ mod settings;
 pub mod table;
 mod value;
 mod variable;
-mod warning;
 
+pub use diagnostic::{Both, Diagnostic, FileTrouble, Severity};
+use diagnostic::{former_state, quoted};
 pub use env_file::EnvFile;
 pub use lookup::{FileSource, SecretFile, Sources};
-use mistake::quoted;
-pub use mistake::{Both, FileTrouble, LineProblem, Mistake, Problem, Stray};
 pub use network::Network;
 pub use report::{EffectiveRow, Origin, Report};
 pub use settings::{
@@ -38,8 +37,8 @@ pub use settings::{
     Settings,
 };
 pub use table::TABLE;
+use value::{COMMENT, unusable_file};
 pub use variable::{Before, Effect, Fallback, Kind, ReadBy, Section, Variable};
-pub use warning::Warning;
 
 /// What a start found: settings, or the mistakes that stand in their way, and what to tell people about both.
 #[derive(Debug)]
@@ -56,22 +55,25 @@ impl Configuration {
     pub fn refuse_file(&mut self, variable: &'static Variable, trouble: FileTrouble) {
         let Some(row) = self.report.row(variable.name) else { return };
         let (origin, path) = (row.origin.clone(), row.shown().to_owned());
-        let commented = self.report.warnings.iter().any(|warning| match (warning, &origin) {
-            (Warning::HashInValue { line, .. }, Origin::File { line: given, .. }) => line == given,
+        let commented = match &origin {
+            Origin::File { path, line } => {
+                self.report.diagnostics.contains(&Diagnostic::hash_in_value(path, *line))
+            }
             _ => false,
-        });
+        };
         let problem = match trouble {
-            FileTrouble::Missing if commented => Problem::Comment,
-            trouble => Problem::File(trouble),
+            FileTrouble::Missing if commented => COMMENT.to_owned(),
+            trouble => unusable_file(trouble),
         };
         self.settings = None;
-        self.report.refuse(variable, Mistake::value(variable.name, origin, quoted(&path), problem));
+        self.report.refuse(variable, variable.name, &origin, &quoted(&path), &problem);
     }
 
     /// Refuses to start beside state in the former default folder, which shows at the edge only.
-    pub fn refuse_former_state(&mut self, former: String, now: String, both: Both) {
+    pub fn refuse_former_state(&mut self, former: &str, now: &str, both: Both) {
         self.settings = None;
-        self.report.refuse(&table::STATE_DIR, Mistake::FormerState { former, now, both });
+        let message = former_state(former, now, both);
+        self.report.diagnostics.push(Diagnostic::error(Some(table::STATE_DIR.name), message));
     }
 }
 
@@ -80,7 +82,7 @@ pub fn resolve(sources: &Sources<'_>) -> Configuration {
     let mut reader = reader::Reader::new(lookup::look_up(sources));
     let settings = settings::assemble(&mut reader);
     let report = reader.finish();
-    let settings = settings.filter(|_| report.mistakes.is_empty());
+    let settings = settings.filter(|_| report.errors().next().is_none());
     let settings = settings.map(|settings| settings.with_secrets(&report.secrets));
     Configuration { settings, report }
 }

@@ -6,18 +6,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::diagnostic::{Diagnostic, FileTrouble, quoted};
 use super::env_file::{EnvFile, Written};
-use super::mistake::{FileTrouble, Mistake, Problem, quoted};
 use super::nearest;
 use super::passwords::passwords;
 use super::report::{Origin, Report};
 use super::table::{HOME, STATE_DIRECTORY, TABLE, XDG_STATE_HOME};
+use super::value::{COMMENT, unusable_file};
 use super::variable::Variable;
-use super::warning::Warning;
 use mcr_model::secret::Secret;
 
 /// The folder of this program among the state of others.
 const FOLDER: &str = "mission-control-runtime";
+
+/// Why a value that is not UTF-8 cannot be used.
+const NOT_TEXT: &str = "it is not UTF-8 text.";
 
 /// Longer than most words.
 const WORD_CHARS_MAX: usize = 12;
@@ -101,6 +104,8 @@ pub(super) struct Found {
 pub(super) struct LookedUp {
     pub(super) findings: BTreeMap<&'static str, Finding>,
     pub(super) state_directory: Option<(String, &'static str)>,
+    /// Whether the env file cannot be used. Then nothing that is missing is worth a message.
+    pub(super) file_is_unusable: bool,
     pub(super) report: Report,
 }
 
@@ -111,16 +116,20 @@ pub(super) fn look_up(sources: &Sources<'_>) -> LookedUp {
         FileSource::None => EnvFile::default(),
         FileSource::Text { path, text, .. } => EnvFile::parse(path, text),
         FileSource::Withheld { path } => {
-            report.warnings.push(Warning::Withheld { path: path.clone() });
+            let message = format!(
+                "The env file {path} exists, but this user may not read it; only the environment counts. Name it with \
+                 --env-file if it must be read."
+            );
+            report.diagnostics.push(Diagnostic::warning(None, message));
             EnvFile::default()
         }
         FileSource::Unusable { path, trouble } => {
-            report.mistakes.push(Mistake::EnvFile { path: path.clone(), trouble: *trouble });
+            let message = format!("The env file {path} cannot be used: {trouble}.");
+            report.diagnostics.push(Diagnostic::error(None, message));
             EnvFile::default()
         }
     };
-    report.mistakes.extend(file.mistakes.iter().cloned());
-    report.warnings.extend(file.warnings.iter().cloned());
+    report.diagnostics.extend(file.diagnostics.iter().cloned());
     let mut search = Search { sources, file, report };
     search.note_secrets();
     search.warn_about_files();
@@ -128,7 +137,8 @@ pub(super) fn look_up(sources: &Sources<'_>) -> LookedUp {
     search.warn_about_permissions();
     let findings = TABLE.iter().map(|variable| (variable.name, search.find(variable))).collect();
     let state_directory = state_directory(sources.environment);
-    LookedUp { findings, state_directory, report: search.report }
+    let file_is_unusable = matches!(sources.file, FileSource::Unusable { .. });
+    LookedUp { findings, state_directory, file_is_unusable, report: search.report }
 }
 
 /// Where state belongs by the environment, and what says so. Paths that are not absolute do not count, as the
@@ -173,9 +183,10 @@ impl Search<'_> {
             match (&first, self.find_spelled(place, variable, spelled)) {
                 (Finding::Absent, found) => first = found,
                 (Finding::Found(used), Finding::Found(ignored)) if used.text != ignored.text => {
-                    self.report
-                        .warnings
-                        .push(Warning::AliasDiffers { used: used.spelled.clone(), ignored: ignored.spelled });
+                    let (used, ignored) = (&used.spelled, ignored.spelled);
+                    let message =
+                        format!("{used} and {ignored} are both set, with different values; {used} counts.");
+                    self.report.diagnostics.push(Diagnostic::warning(Some(&ignored), message));
                 }
                 (Finding::Blank(_) | Finding::Broken(_) | Finding::Found(_), _) => {}
             }
@@ -187,8 +198,7 @@ impl Search<'_> {
         let direct = match self.text(place, spelled) {
             None => Finding::Absent,
             Some((Err(()), origin)) => {
-                self.refuse(variable, Mistake::value(spelled, origin.clone(), masked(), Problem::NotText));
-                return Finding::Broken(origin);
+                return self.refuse(variable, spelled, origin, &masked(), NOT_TEXT);
             }
             Some((Ok(written), origin)) if written.value.is_empty() => match variable.blank {
                 Some(_) => Finding::Blank(origin),
@@ -203,9 +213,9 @@ impl Search<'_> {
         }
         match (direct, self.find_named_file(place, variable, &format!("{spelled}_FILE"))) {
             (Finding::Found(direct), Finding::Found(in_file)) if direct.text != in_file.text => {
-                let problem = Problem::GivenTwice { file_name: in_file.spelled };
-                self.refuse(variable, Mistake::value(spelled, direct.origin.clone(), masked(), problem));
-                Finding::Broken(direct.origin)
+                let problem =
+                    format!("{} is given too, with another value; drop one of the two.", in_file.spelled);
+                self.refuse(variable, spelled, direct.origin, &masked(), &problem)
             }
             (Finding::Absent | Finding::Blank(_), in_file) => in_file,
             (direct @ (Finding::Found(_) | Finding::Broken(_)), _) => direct,
@@ -219,25 +229,24 @@ impl Search<'_> {
             Some((Ok(path), _)) if path.value.is_empty() => return Finding::Absent,
             Some((Ok(path), origin)) => (path, origin),
             Some((Err(()), origin)) => {
-                self.refuse(variable, Mistake::value(name, origin.clone(), masked(), Problem::NotText));
-                return Finding::Broken(origin);
+                return self.refuse(variable, name, origin, &masked(), NOT_TEXT);
             }
         };
         // What is no path may well be the secret itself, set by mistake: it is not shown.
         if !looks_like_a_path(&path) || path.contains(char::is_control) {
             self.note(&path);
-            self.refuse(variable, Mistake::value(name, origin.clone(), masked(), Problem::NotAPath));
-            return Finding::Broken(origin);
+            let problem = "expected the path of a file, beginning with /, ./ or ../ (the value itself belongs in the \
+                           variable without _FILE).";
+            return self.refuse(variable, name, origin, &masked(), problem);
         }
         match (self.sources.read_secret)(&path) {
             Ok(content) => self.take_secret(variable, name, path, origin, &content),
             Err(trouble) => {
                 let problem = match trouble {
-                    FileTrouble::Missing if before_comment.is_some() => Problem::Comment,
-                    trouble => Problem::File(trouble),
+                    FileTrouble::Missing if before_comment.is_some() => COMMENT.to_owned(),
+                    trouble => unusable_file(trouble),
                 };
-                self.refuse(variable, Mistake::value(name, origin.clone(), quoted(&path), problem));
-                Finding::Broken(origin)
+                self.refuse(variable, name, origin, &quoted(&path), &problem)
             }
         }
     }
@@ -254,13 +263,16 @@ impl Search<'_> {
         // Some editors put a byte order mark in front.
         let text = content.text.trim_start_matches('\u{feff}').trim();
         if text.is_empty() {
-            let problem = Problem::File(FileTrouble::Empty);
-            self.refuse(variable, Mistake::value(name, origin.clone(), quoted(&path), problem));
-            return Finding::Broken(origin);
+            let problem = unusable_file(FileTrouble::Empty);
+            return self.refuse(variable, name, origin, &quoted(&path), &problem);
         }
         self.note(text);
         if content.open_to_all {
-            self.report.warnings.push(Warning::SecretOpenToAll { name: name.to_owned(), path: path.clone() });
+            let message = format!(
+                "{name}={path}: the file holds a secret and everybody on this machine can read it; chmod 600 prevents \
+                 that."
+            );
+            self.report.diagnostics.push(Diagnostic::warning(Some(name), message));
         }
         let origin = Origin::NameFile { name: name.to_owned(), path };
         let lines = text.contains(['\n', '\r']);
@@ -272,9 +284,9 @@ impl Search<'_> {
                     && !nearest::is_known(part)
             };
             text.lines().map(str::trim).chain(parts.filter(secret)).for_each(|part| self.note(part));
-            let problem = Problem::NotOnlySecret { lines };
-            self.refuse(variable, Mistake::value(name, origin.clone(), masked(), problem));
-            return Finding::Broken(origin);
+            let what = if lines { "more than one line" } else { "blanks in it" };
+            let problem = format!("the file has {what}; it must hold the secret and nothing else.");
+            return self.refuse(variable, name, origin, &masked(), &problem);
         }
         Finding::Found(Found {
             text: text.to_owned(),
@@ -300,8 +312,17 @@ impl Search<'_> {
         }
     }
 
-    fn refuse(&mut self, variable: &Variable, mistake: Mistake) {
-        self.report.refuse(variable, mistake);
+    /// Reports a value that cannot be used.
+    fn refuse(
+        &mut self,
+        variable: &Variable,
+        name: &str,
+        origin: Origin,
+        shown: &str,
+        problem: &str,
+    ) -> Finding {
+        self.report.refuse(variable, name, &origin, shown, problem);
+        Finding::Broken(origin)
     }
 
     pub(super) fn note(&mut self, secret: &str) {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use super::mistake::Problem;
+use super::value::{Problem, expected};
 
 /// What a list of networks looks like.
 const ALLOWED: &str = "networks such as 172.18.0.0/16, 10.0.0.7 or fd00::/8, with commas between them";
@@ -64,8 +64,7 @@ impl fmt::Display for Network {
 pub(super) fn networks(text: &str) -> Result<Vec<Network>, Problem> {
     let words = text.split([',', ' ', '\t']).filter(|word| !word.is_empty());
     let read: Result<Vec<Network>, ()> = words.map(str::parse).collect();
-    let form = || Problem::Form { allowed: ALLOWED.to_owned() };
-    read.map_err(|()| form())
+    read.map_err(|()| expected(ALLOWED))
 }
 
 #[cfg(test)]

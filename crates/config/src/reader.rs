@@ -7,14 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::address;
+use super::diagnostic::{Diagnostic, quoted};
 use super::lookup::{Finding, Found, LookedUp, masked};
-use super::mistake::{Mistake, Problem, quoted};
 use super::network::{self, Network};
 use super::report::{EffectiveRow, Origin, Report};
 use super::table::TABLE;
-use super::value;
+use super::value::{self, COMMENT, PLACEHOLDER, Problem};
 use super::variable::{Effect, Fallback, Kind, Variable};
-use super::warning::Warning;
 use mcr_model::BaseUrl;
 use mcr_model::secret::Secret;
 
@@ -28,6 +27,7 @@ const GIVEN_CHARS_MAX: usize = 30;
 pub(super) struct Reader {
     findings: BTreeMap<&'static str, Finding>,
     state_directory: Option<(String, &'static str)>,
+    file_is_unusable: bool,
     rows: BTreeMap<&'static str, EffectiveRow>,
     missing: Vec<&'static str>,
     refused: BTreeSet<&'static str>,
@@ -36,10 +36,11 @@ pub(super) struct Reader {
 
 impl Reader {
     pub(super) fn new(looked_up: LookedUp) -> Self {
-        let LookedUp { findings, state_directory, report } = looked_up;
+        let LookedUp { findings, state_directory, file_is_unusable, report } = looked_up;
         Self {
             findings,
             state_directory,
+            file_is_unusable,
             rows: BTreeMap::new(),
             missing: Vec::new(),
             refused: BTreeSet::new(),
@@ -118,7 +119,11 @@ impl Reader {
         {
             let given: String = text.chars().take(GIVEN_CHARS_MAX).collect();
             self.note(variable, format!("{given} was given; allowed is {min} to {max}"));
-            self.warn(Warning::Clamped { name, origin, given, used: number.used, min, max, why });
+            let used = number.used;
+            let message = format!(
+                "{name} ({origin}) is {given}; {used} is used (allowed: {min} to {max}, because {why})."
+            );
+            self.warn(variable, message);
         }
         if let Some(row) = self.rows.get_mut(variable.name)
             && !self.refused.contains(variable.name)
@@ -151,9 +156,9 @@ impl Reader {
                 Err(problem) => {
                     let comment = before_comment
                         .is_some_and(|before| before.is_empty() || check(variable, &before).is_ok());
-                    let problem = match problem {
-                        _ if comment => Problem::Comment,
-                        _ if text.contains('…') => Problem::Placeholder,
+                    let problem = match problem.as_str() {
+                        _ if comment => COMMENT,
+                        _ if text.contains('…') => PLACEHOLDER,
                         problem => problem,
                     };
                     self.refuse(variable, problem);
@@ -197,7 +202,7 @@ impl Reader {
     }
 
     /// Notes that the value of this variable cannot be used.
-    pub(super) fn refuse(&mut self, variable: &'static Variable, problem: Problem) {
+    pub(super) fn refuse(&mut self, variable: &'static Variable, problem: &str) {
         let (name, origin, shown) = match &self.findings[variable.name] {
             Finding::Found(Found { spelled, origin, .. }) if variable.is_secret() => {
                 (spelled.clone(), origin.clone(), masked())
@@ -217,7 +222,7 @@ impl Reader {
         };
         self.set_row(variable, value, origin.clone());
         self.note(variable, note.to_owned());
-        self.report.refuse(variable, Mistake::value(name, origin, shown, problem));
+        self.report.refuse(variable, &name, &origin, &shown, problem);
     }
 
     /// Whether something is wrong with this variable already, so that nothing more needs to be said of it.
@@ -231,10 +236,14 @@ impl Reader {
     }
 
     /// Warns of a secret that is too short for the redaction; `what` is the secret in words.
-    pub(super) fn warn_if_short(&mut self, what: &'static str, secret: &str) {
+    pub(super) fn warn_if_short(&mut self, variable: &Variable, what: &str, secret: &str) {
         let chars = secret.chars().count();
         if chars < SECRET_CHARS_MIN {
-            self.warn(Warning::ShortSecret { what, chars });
+            let characters = if chars == 1 { "character" } else { "characters" };
+            let message = format!(
+                "{what} has {chars} {characters}: too short to be hidden reliably in logs; use a longer one."
+            );
+            self.warn(variable, message);
         }
     }
 
@@ -243,8 +252,16 @@ impl Reader {
         self.rows.get(variable.name).is_some_and(|row| row.origin.is_given())
     }
 
-    pub(super) fn warn(&mut self, warning: Warning) {
-        self.report.warnings.push(warning);
+    pub(super) fn warn(&mut self, variable: &Variable, message: impl Into<String>) {
+        self.report.diagnostics.push(Diagnostic::warning(Some(variable.name), message));
+    }
+
+    /// Warns of an address without encryption to which a token is sent.
+    pub(super) fn warn_of_clear_text(&mut self, address: &Variable, token: &Variable) {
+        let (name, token) = (address.name, token.name);
+        let message =
+            format!("{name} is an http address of another machine: {token} travels unencrypted. Use https.");
+        self.warn(address, message);
     }
 
     /// Records a value that was worked out, unless something was given.
@@ -261,14 +278,10 @@ impl Reader {
     }
 
     /// Notes that nothing says something. If the env file is missing, that is the only news.
-    pub(super) fn lacks(&mut self, mistake: Mistake) {
-        if !self.file_is_missing() {
-            self.report.mistakes.push(mistake);
+    pub(super) fn lacks(&mut self, variable: &Variable, message: &str) {
+        if !self.file_is_unusable {
+            self.report.diagnostics.push(Diagnostic::error(Some(variable.name), message));
         }
-    }
-
-    fn file_is_missing(&self) -> bool {
-        self.report.mistakes.iter().any(|mistake| matches!(mistake, Mistake::EnvFile { .. }))
     }
 
     fn set_row(&mut self, variable: &'static Variable, value: Option<String>, origin: Origin) {
@@ -314,8 +327,15 @@ impl Reader {
         }
         self.warn_of_missing_effects();
         // Without the env file it is no news that something is missing.
-        if !self.missing.is_empty() && !self.file_is_missing() {
-            self.report.mistakes.insert(0, Mistake::Missing { names: std::mem::take(&mut self.missing) });
+        if !self.missing.is_empty() && !self.file_is_unusable {
+            let message = format!(
+                "Missing required environment variables: {}. Set {} in the environment or in the env file; blank counts \
+                 as not set.",
+                self.missing.join(", "),
+                if self.missing.len() == 1 { "it" } else { "them" },
+            );
+            let variable = if let [one] = self.missing[..] { Some(one) } else { None };
+            self.report.diagnostics.insert(0, Diagnostic::error(variable, message));
         }
         self.report.rows = TABLE.iter().filter_map(|variable| self.rows.remove(variable.name)).collect();
         self.report
@@ -327,11 +347,12 @@ impl Reader {
             let Effect::NotYet { lacks, quiet } = variable.effect else { return None };
             let row = &self.rows[variable.name];
             let asks = row.origin.is_given() && row.value.as_deref() != quiet;
-            let warning = Warning::NotYet { name: variable.name, origin: row.origin.clone(), lacks };
-            (asks && !self.was_refused(variable)).then_some(warning)
+            let (name, origin) = (variable.name, &row.origin);
+            let message = format!("{name} ({origin}) is not yet in effect: this version {lacks}.");
+            (asks && !self.was_refused(variable)).then(|| Diagnostic::warning(Some(name), message))
         });
-        let warnings: Vec<Warning> = asked.collect();
-        self.report.warnings.extend(warnings);
+        let warnings: Vec<Diagnostic> = asked.collect();
+        self.report.diagnostics.extend(warnings);
     }
 
     fn check(&mut self, variable: &'static Variable) {

@@ -2,18 +2,16 @@
 
 use std::fmt;
 
-use super::mistake::{Mistake, Problem};
+use super::diagnostic::{Diagnostic, Severity};
+use super::value::COMMENT;
 use super::variable::{ReadBy, Variable};
-use super::warning::Warning;
 use mcr_model::secret::Secret;
 
 /// Everything there is to say about a configuration, good or bad.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
-    /// What keeps the service from starting. All of it, not only the first.
-    pub mistakes: Vec<Mistake>,
-    /// What somebody should look at.
-    pub warnings: Vec<Warning>,
+    /// All errors and warnings, in the order in which they are to be read.
+    pub diagnostics: Vec<Diagnostic>,
     /// Every variable with its effective value, in the order of the table.
     pub rows: Vec<EffectiveRow>,
     /// Every secret value that was found anywhere, usable or not, for the redaction of all that is written.
@@ -111,20 +109,48 @@ impl fmt::Display for Origin {
 }
 
 impl Report {
-    /// Notes a mistake; in a variable that only the gateway container reads it is but a warning.
-    pub(super) fn refuse(&mut self, variable: &Variable, mistake: Mistake) {
-        if let Mistake::Value {
-            origin: Origin::File { line: wrong, .. }, problem: Problem::Comment, ..
-        } = &mistake
+    /// What keeps the service from starting. All of it, not only the first.
+    pub fn errors(&self) -> impl Iterator<Item = &Diagnostic> {
+        self.diagnostics.iter().filter(|found| found.severity == Severity::Error)
+    }
+
+    /// What does not keep the service from starting.
+    pub fn warnings(&self) -> impl Iterator<Item = &Diagnostic> {
+        self.diagnostics.iter().filter(|found| found.severity == Severity::Warning)
+    }
+
+    /// Reports that the value given as `name` cannot be used. If only the gateway container reads the variable, that is
+    /// a warning.
+    pub(super) fn refuse(
+        &mut self,
+        variable: &Variable,
+        name: &str,
+        origin: &Origin,
+        shown: &str,
+        problem: &str,
+    ) {
+        let message = match origin {
+            Origin::Unset | Origin::Default | Origin::Derived(_) => problem.to_owned(),
+            Origin::NameFile { .. } => format!("{origin}: {problem}"),
+            Origin::Environment | Origin::File { .. } if problem == COMMENT => {
+                format!("{name} ({origin}): {problem}")
+            }
+            Origin::Environment | Origin::File { .. } => format!("{name} ({origin}) is {shown}: {problem}"),
+        };
+        if let Origin::File { path, line } = origin
+            && problem == COMMENT
         {
-            // The mistake says it all.
-            self.warnings
-                .retain(|warning| !matches!(warning, Warning::HashInValue { line, .. } if line == wrong));
+            // The error says the same.
+            let doubt = Diagnostic::hash_in_value(path, *line);
+            self.diagnostics.retain(|found| *found != doubt);
         }
-        match variable.read_by {
-            ReadBy::Runtime | ReadBy::Both => self.mistakes.push(mistake),
-            ReadBy::Gateway => self.warnings.push(Warning::ForGateway(mistake)),
-        }
+        self.diagnostics.push(match variable.read_by {
+            ReadBy::Runtime | ReadBy::Both => Diagnostic::error(Some(name), message),
+            ReadBy::Gateway => {
+                let message = format!("{message} The runtime does not read it and starts all the same.");
+                Diagnostic::warning(Some(name), message)
+            }
+        });
     }
 
     /// One line for the start of the log: every value that somebody gave, secrets masked.

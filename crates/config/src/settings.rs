@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use super::address::{self, bracketed, is_everywhere};
 use super::credentials;
-use super::mistake::Mistake;
 use super::network::Network;
 use super::reader::Reader;
 use super::table::{
@@ -16,7 +15,6 @@ use super::table::{
     LOG_FORMAT, LOG_LEVEL, LOG_OUTPUT, NO_RESPONSE_NOTE, OPENCLAW_MAX_CONCURRENT, OPENCLAW_VERSION,
     RECEIVE_MEMORY_MB, RUNTIME_VERSION, SSL_CERT_FILE, STATE_DIR, TOOL_MAX_CALLS, TOOL_MAX_ROUNDS,
 };
-use super::warning::Warning;
 use mcr_model::secret::Secret;
 use mcr_model::{BaseUrl, LedgerSync, NoResponseNote, SessionScope};
 
@@ -282,7 +280,13 @@ fn delivery(reader: &mut Reader, gateway: &Gateway) -> Delivery {
     };
     let gateway_turns = reader.number(&OPENCLAW_MAX_CONCURRENT);
     if gateway_turns < concurrent_sessions_max && reader.is_given(&OPENCLAW_MAX_CONCURRENT) {
-        reader.warn(Warning::NarrowGateway { gateway: gateway_turns, runtime: concurrent_sessions_max });
+        reader.warn(
+            &OPENCLAW_MAX_CONCURRENT,
+            format!(
+                "OPENCLAW_MAX_CONCURRENT is {gateway_turns}, less than DELIVERY_MAX_CONCURRENT_SESSIONS \
+                 ({concurrent_sessions_max}): the gateway will make turns wait."
+            ),
+        );
     }
     delivery
 }
@@ -310,7 +314,11 @@ fn state_dir(reader: &mut Reader) -> PathBuf {
     }
     let Some((dir, from)) = reader.state_directory() else {
         if !reader.was_refused(&STATE_DIR) {
-            reader.lacks(Mistake::NoStateDir);
+            reader.lacks(
+                &STATE_DIR,
+                "STATE_DIR is not set, and neither STATE_DIRECTORY nor XDG_STATE_HOME nor HOME says where state belongs. \
+                 Set STATE_DIR to a folder that belongs to the user of the service.",
+            );
         }
         return PathBuf::new();
     };

@@ -1,7 +1,27 @@
 //! The kinds of values, read strictly: the whole text must be what it should be, or it is refused with a reason.
 
-use super::mistake::{Problem, Stray};
+use super::diagnostic::FileTrouble;
 use super::variable::{ALLOWED_BOOLEAN, Kind, Variable, either};
+
+/// Why a value cannot be used, and what is allowed: a sentence that follows the variable's name and value.
+pub(super) type Problem = String;
+
+/// A `#` after a value that would be good without what follows.
+pub(super) const COMMENT: &str =
+    "a comment behind a value belongs to the value here; move it to a line of its own.";
+/// The `…` of an example.
+pub(super) const PLACEHOLDER: &str =
+    "it still holds the placeholder \"…\" of an example; put the real value there.";
+
+/// A value that does not have the form of its kind.
+pub(super) fn expected(allowed: &str) -> Problem {
+    format!("expected {allowed}.")
+}
+
+/// A file that a variable names.
+pub(super) fn unusable_file(trouble: FileTrouble) -> Problem {
+    format!("the file cannot be used: {trouble}.")
+}
 
 /// A whole number, and whether it had to be moved into its range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +54,7 @@ fn no_port() -> Problem {
 }
 
 fn no_number(min: u64, max: u64) -> Problem {
-    Problem::Form { allowed: format!("a whole number from {min} to {max}, digits only") }
+    expected(&format!("a whole number from {min} to {max}, digits only"))
 }
 
 /// Yes or no, in any case.
@@ -42,7 +62,7 @@ pub(super) fn boolean(text: &str) -> Result<bool, Problem> {
     match text.to_ascii_lowercase().as_str() {
         "true" | "1" | "yes" | "on" => Ok(true),
         "false" | "0" | "no" | "off" => Ok(false),
-        _ => Err(Problem::Form { allowed: ALLOWED_BOOLEAN.to_owned() }),
+        _ => Err(expected(ALLOWED_BOOLEAN)),
     }
 }
 
@@ -55,24 +75,21 @@ pub(super) fn choice(
     let text = text.to_ascii_lowercase();
     let synonym = synonyms.iter().find(|(accepted, _)| *accepted == text).map(|(_, means)| *means);
     let option = options.iter().find(|option| **option == text).copied();
-    option.or(synonym).ok_or_else(|| Problem::Form { allowed: either(options) })
+    option.or(synonym).ok_or_else(|| expected(&either(options)))
 }
 
 /// Visible ASCII characters, not too many.
 pub(super) fn visible(text: &str, chars_max: usize) -> Result<(), Problem> {
-    let chars = text.chars().count();
-    if chars > chars_max {
-        return Err(Problem::TooLong { chars, chars_max });
-    }
+    at_most(text, chars_max)?;
     match text.chars().enumerate().find(|(_, c)| !c.is_ascii_graphic()) {
         Some((index, c)) => {
-            let stray = match c {
-                ' ' | '\t' => Stray::Blank,
-                c if c.is_control() => Stray::Control,
-                c if c.is_whitespace() => Stray::Blank,
-                _ => Stray::Foreign,
+            let what = match c {
+                ' ' | '\t' => "a blank",
+                c if c.is_control() => "a control character",
+                c if c.is_whitespace() => "a blank",
+                _ => "not ASCII",
             };
-            Err(Problem::Character { position: index + 1, stray })
+            Err(format!("character {} is {what}; expected visible ASCII characters only.", index + 1))
         }
         None => Ok(()),
     }
@@ -80,13 +97,19 @@ pub(super) fn visible(text: &str, chars_max: usize) -> Result<(), Problem> {
 
 /// A line of text, not too long.
 pub(super) fn line(text: &str, chars_max: usize) -> Result<(), Problem> {
-    let chars = text.chars().count();
-    if chars > chars_max {
-        return Err(Problem::TooLong { chars, chars_max });
-    }
+    at_most(text, chars_max)?;
     match text.chars().position(char::is_control) {
-        Some(index) => Err(Problem::Control { position: index + 1 }),
+        Some(index) => Err(format!("character {} is a control character; expected plain text.", index + 1)),
         None => Ok(()),
+    }
+}
+
+fn at_most(text: &str, chars_max: usize) -> Result<(), Problem> {
+    match text.chars().count() {
+        chars if chars > chars_max => {
+            Err(format!("it has {chars} characters; at most {chars_max} are allowed."))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -120,7 +143,11 @@ mod tests {
     #[test]
     fn only_digits_are_numbers() {
         for text in ["30000abc", "1e3", "-1", "+1", "70000.5", "0x10", "５", "", "1 000", "1_000", "∞"] {
-            assert!(matches!(whole(text, 1, 9), Err(Problem::Form { .. })), "{text:?}");
+            assert_eq!(
+                whole(text, 1, 9),
+                Err("expected a whole number from 1 to 9, digits only.".to_owned()),
+                "{text:?}"
+            );
         }
         let rows = [
             ("5", 5, false),

@@ -13,7 +13,7 @@ use super::{ACCOUNT, Start, TOKEN, warnings};
 fn everything_said(configuration: &Configuration) -> String {
     let report = &configuration.report;
     let mut said = format!("{configuration:?}\n{}\n", report.summary());
-    for sentence in report.mistakes.iter().map(ToString::to_string) {
+    for sentence in report.errors().map(ToString::to_string) {
         said.push_str(&sentence);
     }
     for sentence in warnings(configuration) {
@@ -83,7 +83,7 @@ proptest! {
     ) {
         let start = Start::good().set(TABLE[at].name, &value).set(&value, "x").file(&line);
         let configuration = start.go();
-        prop_assert_eq!(configuration.settings.is_some(), configuration.report.mistakes.is_empty());
+        prop_assert_eq!(configuration.settings.is_some(), configuration.report.errors().next().is_none());
         let mut said = super::mistakes(&configuration);
         said.extend(warnings(&configuration));
         said.push(configuration.report.summary());
