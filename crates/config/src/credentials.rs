@@ -1,4 +1,4 @@
-//! The account, its backend and its key: each by itself, then whether they belong together.
+//! Reads and checks the account, its backend and its service token, and checks that they belong together.
 
 use super::address;
 use super::reader::Reader;
@@ -7,10 +7,10 @@ use super::table::{ACCOUNT_ID, CONVEX_URL, SERVICE_TOKEN};
 use mcr_model::BaseUrl;
 use mcr_model::secret::Secret;
 
-/// What every service token begins with.
+/// The prefix of every service token.
 const TOKEN_START: &str = "mc_service_";
 
-/// The account, if all three variables are good.
+/// The account, if all three variables are valid.
 pub(super) fn account(reader: &mut Reader) -> Option<Account> {
     let id = account_id(reader);
     let convex_url = convex_url(reader);
@@ -27,7 +27,7 @@ fn account_id(reader: &mut Reader) -> Option<String> {
         );
         return None;
     }
-    // Tokens are taken apart at underscores: an id with one in it matches none.
+    // A token is split at underscores, so an id with an underscore matches no token.
     if id.contains('_') {
         let problem = "an account id has no underscore; no service token can match this one. Copy the id from the account \
                        that the token is for.";
@@ -45,14 +45,14 @@ fn convex_url(reader: &mut Reader) -> Option<BaseUrl> {
     Some(url)
 }
 
-/// The checks of the token, in the order in which the backend makes them.
+/// The service token, checked in the order of the backend.
 fn service_token(reader: &mut Reader, account: Option<&str>) -> Option<Secret> {
     let token = reader.secret(&SERVICE_TOKEN)?;
     if let Some(problem) = token_problem(reader, token.expose(), account) {
         reader.refuse(&SERVICE_TOKEN, &problem);
         return None;
     }
-    // The account's part is public.
+    // The account part of the token is public.
     let secret = token.expose().strip_prefix(TOKEN_START).and_then(|rest| rest.split_once('_'));
     if let Some((_, secret)) = secret {
         reader.warn_if_short(&SERVICE_TOKEN, "The secret part of SERVICE_TOKEN", secret);
@@ -83,11 +83,11 @@ fn token_problem(reader: &Reader, token: &str, account: Option<&str>) -> Option<
     ))
 }
 
-/// Whether what stands in the account's place is an id, and not a piece of a secret with underscores in it.
+/// Whether the account part of a token is an id, and not a piece of a secret that contains underscores.
 fn may_be_shown(token_account: &str, secret: &str) -> bool {
-    /// Ids of the backend have 32 characters, all of them small letters and digits.
+    /// Ids of the backend have 32 characters: lower-case letters and digits.
     const ID_CHARS_MAX: usize = 40;
-    /// Ids that people make up for tests.
+    /// The longest id that people invent for tests.
     const SHORT_CHARS_MAX: usize = 16;
     let chars = token_account.len();
     let small = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';

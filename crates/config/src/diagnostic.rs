@@ -37,8 +37,8 @@ impl Diagnostic {
     /// A `#` in an unquoted value: other dialects of env files read a comment there.
     pub(super) fn hash_in_value(path: &str, line: usize) -> Self {
         let message = format!(
-            "The env file {path}: the # in line {line} belongs to the value; a comment needs a line of its own or a \
-             value in quotes. Put quotes around all of it if the # is meant."
+            "The env file {path}: the # in line {line} is part of the value. Put a comment on a separate line, or put \
+             the value in quotes."
         );
         Self::warning(None, message)
     }
@@ -84,13 +84,13 @@ impl fmt::Display for FileTrouble {
         match self {
             Self::Missing => f.write_str("there is no such file"),
             Self::Directory => f.write_str("it is a directory, not a file"),
-            Self::Special => f.write_str("it is no ordinary file"),
+            Self::Special => f.write_str("it is not a regular file"),
             Self::Forbidden => f.write_str("this user may not read it"),
             Self::Unreadable => f.write_str("it cannot be read"),
             Self::TooLarge { bytes_max } => write!(f, "it is larger than {} KiB", bytes_max / 1024),
             Self::Empty => f.write_str("it is empty"),
             Self::NotText => f.write_str("it is not UTF-8 text"),
-            Self::NoCertificate => f.write_str("it holds no certificate; a PEM file is needed"),
+            Self::NoCertificate => f.write_str("it contains no certificate; a PEM file is required"),
             Self::BadCertificate(number) => write!(f, "certificate {number} in it is malformed"),
         }
     }
@@ -113,16 +113,16 @@ pub(super) fn former_state(former: &str, now: &str, both: Both) -> String {
     let commands = match both {
         Both::WithLedger => {
             return format!(
-                "STATE_DIR is not set, and both hold a ledger: {former} (the former default) and {now} (the default). \
-                 Set STATE_DIR to the one that counts, or move the other one away."
+                "STATE_DIR is not set, and two directories contain a ledger: {former} (the former default) and {now} (the \
+                 default). Set STATE_DIR to the one to use, or move the other one away."
             );
         }
         Both::Missing => format!("mkdir -p \"$(dirname {to})\" && mv {from} {to}"),
         Both::WithoutLedger => format!("mv {from}/* {to}/"),
     };
     format!(
-        "STATE_DIR is not set, and {former}, the former default, holds a ledger; the default is {now} now. Set STATE_DIR \
-         to {former} to keep it there, or stop the process that uses it and move it: {commands}"
+        "STATE_DIR is not set, and {former}, the former default, contains a ledger; the default is now {now}. Set STATE_DIR \
+         to {former} to keep the ledger there, or stop the process that uses it and move it: {commands}"
     )
 }
 

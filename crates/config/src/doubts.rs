@@ -1,4 +1,4 @@
-//! What is not wrong, but doubtful: names that are not known, files that are not read, secrets open to all.
+//! Warnings about doubtful input: unknown names, `NAME_FILE` where no file is read, secrets that every user can read.
 
 use super::diagnostic::Diagnostic;
 use super::lookup::{FileSource, Search, from_environment, is_secret, looks_like_a_path};
@@ -6,7 +6,7 @@ use super::nearest;
 use super::report::Origin;
 
 impl Search<'_> {
-    /// Names that say `_FILE` where no file is read.
+    /// Warns about `NAME_FILE` for variables that are not read from files.
     pub(super) fn warn_about_files(&mut self) {
         let environment = self
             .sources
@@ -18,7 +18,7 @@ impl Search<'_> {
             (name.clone(), entry.written.value.clone(), origin)
         });
         for (name, path, origin) in environment.chain(file).collect::<Vec<_>>() {
-            let Some(known) = nearest::with_file_in_vain(&name).filter(|_| !path.is_empty()) else {
+            let Some(known) = nearest::with_unread_file(&name).filter(|_| !path.is_empty()) else {
                 continue;
             };
             if known.variable.is_secret() && !looks_like_a_path(&path) {
@@ -68,21 +68,21 @@ impl Search<'_> {
             .any(|(name, value)| !value.is_empty() && is_secret(name, value, nearest::in_file));
         if secret {
             let message = format!(
-                "The env file {path} holds secrets and everybody on this machine can read it; chmod 600 prevents that."
+                "The env file {path} contains secrets, and every user of this machine can read it. Run chmod 600 on it."
             );
             self.report.diagnostics.push(Diagnostic::warning(None, message));
         }
     }
 }
 
-/// Whether nothing is known of this name.
+/// Whether this name is unknown.
 fn is_unknown(name: &str) -> bool {
-    !nearest::is_known(name) && nearest::with_file_in_vain(name).is_none()
+    !nearest::is_known(name) && nearest::with_unread_file(name).is_none()
 }
 
-/// Whether an unknown name can be shown: a line of base64 that ends in `=` could pass for a name too.
+/// Whether an unknown name may be shown: a line of base64 that ends in `=` looks like a name, too.
 fn looks_like_a_name(name: &str) -> bool {
-    /// Longer than any name of ours.
+    /// Longer than every known name.
     const CHARS_MAX: usize = 40;
     name.len() <= CHARS_MAX && name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
 }

@@ -1,13 +1,16 @@
-//! Configuration that explains itself.
+//! Reads the configuration and explains it.
 //!
-//! The story: [`TABLE`] has one row per variable, and everything else is read off it. A start gathers what there
-//! is ([`Sources`]: the environment, the env file, a way to read secret files) and hands it to [`resolve`], which
-//! is pure. First each variable is looked up (environment before file, `NAME_FILE` for secrets) and every secret
-//! value found is noted, so that no sentence can repeat one. Then each value is checked by its kind, then the
-//! values are checked against each other. Nothing stops at the first fault: what comes out is either
-//! [`Settings`], or every mistake as a sentence of its own, and in both cases a [`Report`] with the warnings and
-//! the effective value of every variable. [`documents`] writes `.env.example` and the tables in `docs/` from the
-//! same rows.
+//! [`TABLE`] has one row per variable, and everything else derives from it. A start collects [`Sources`]: the
+//! environment, the env file, and a function that reads secret files. [`resolve`] is pure and works in three steps:
+//!
+//! 1. It looks up each variable: the environment before the file, and `NAME_FILE` for secrets. It notes every secret
+//!    value, so that no message repeats one.
+//! 2. It checks each value by its kind.
+//! 3. It checks the values against each other.
+//!
+//! No step stops at the first error. The result is [`Settings`], or one [`Diagnostic`] for each error. In both cases there
+//! is a [`Report`] with the warnings and the effective value of every variable. [`documents`] generates `.env.example`
+//! and the tables in `docs/` from the same rows.
 
 mod address;
 mod credentials;
@@ -40,18 +43,18 @@ pub use table::TABLE;
 use value::{COMMENT, unusable_file};
 pub use variable::{Before, Effect, Fallback, Kind, ReadBy, Section, Variable};
 
-/// What a start found: settings, or the mistakes that stand in their way, and what to tell people about both.
+/// The result of a start: settings, unless there are errors, and the report.
 #[derive(Debug)]
 pub struct Configuration {
-    /// The settings, if there is no mistake.
+    /// The settings, if there is no error.
     pub settings: Option<Settings>,
-    /// Mistakes, warnings, the effective value of every variable, and every secret to be kept out of sight.
+    /// Errors, warnings, the effective value of every variable, and every secret to redact.
     pub report: Report,
 }
 
 impl Configuration {
-    /// Notes that the file which this variable names cannot be used, which shows at the edge only; with a mistake
-    /// there are no settings.
+    /// Reports that the file which this variable names cannot be used. Only the caller can read files, so it finds out
+    /// after [`resolve`]. An error removes the settings.
     pub fn refuse_file(&mut self, variable: &'static Variable, trouble: FileTrouble) {
         let Some(row) = self.report.row(variable.name) else { return };
         let (origin, path) = (row.origin.clone(), row.shown().to_owned());
@@ -69,7 +72,7 @@ impl Configuration {
         self.report.refuse(variable, variable.name, &origin, &quoted(&path), &problem);
     }
 
-    /// Refuses to start beside state in the former default folder, which shows at the edge only.
+    /// Reports state in the former default directory. Only the caller can look for files.
     pub fn refuse_former_state(&mut self, former: &str, now: &str, both: Both) {
         self.settings = None;
         let message = former_state(former, now, both);
@@ -77,7 +80,7 @@ impl Configuration {
     }
 }
 
-/// Makes settings of what was found, or says everything that is wrong with it.
+/// Turns the sources into settings, or reports every error in them.
 pub fn resolve(sources: &Sources<'_>) -> Configuration {
     let mut reader = reader::Reader::new(lookup::look_up(sources));
     let settings = settings::assemble(&mut reader);

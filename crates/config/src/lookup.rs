@@ -1,8 +1,8 @@
-//! Finds each variable's text: the environment first, then the env file.
+//! Finds the text of each variable: first in the environment, then in the env file.
 //!
-//! Blank counts as not given, so a blank in the environment does not hide the file's value; only where the table
-//! gives blank a meaning of its own does it count. In each of the two places `NAME_FILE` may stand for a secret
-//! `NAME` that the runtime reads. All secret values that are found on the way are noted, whether they count or not.
+//! A blank value counts as not set, so a blank in the environment does not hide the value of the file. The exceptions
+//! are variables for which the table gives blank a meaning. In both places, `NAME_FILE` may name a file with the secret
+//! `NAME`, if the runtime reads it. Every secret value that is found is noted for redaction, used or not.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,21 +16,21 @@ use super::value::{COMMENT, unusable_file};
 use super::variable::Variable;
 use mcr_model::secret::Secret;
 
-/// The folder of this program among the state of others.
+/// This program's directory inside a directory for the state of all programs.
 const FOLDER: &str = "mission-control-runtime";
 
 /// Why a value that is not UTF-8 cannot be used.
 const NOT_TEXT: &str = "it is not UTF-8 text.";
 
-/// Longer than most words.
+/// A part of a file that is at least this long may be a secret; most words are shorter.
 const WORD_CHARS_MAX: usize = 12;
 
-/// Where configuration comes from. Reading it is the caller's part.
+/// The sources of the configuration. The caller reads them.
 #[derive(Clone, Copy)]
 pub struct Sources<'a> {
-    /// The environment, as far as it is UTF-8.
+    /// The variables of the environment whose value is UTF-8.
     pub environment: &'a BTreeMap<String, String>,
-    /// The names in the environment whose value is not UTF-8.
+    /// The names of the others.
     pub garbled: &'a BTreeSet<String>,
     /// The env file.
     pub file: &'a FileSource,
@@ -41,75 +41,75 @@ pub struct Sources<'a> {
 /// A file that holds a secret. It has no `Debug`.
 #[derive(Clone, Default)]
 pub struct SecretFile {
-    /// What stands in it.
+    /// Its content.
     pub text: String,
-    /// Whether everybody on the machine can read it.
+    /// Whether every user of the machine can read it.
     pub open_to_all: bool,
 }
 
-/// The env file, as it was found.
+/// The env file.
 #[derive(Clone, Default)]
 pub enum FileSource {
-    /// There is none.
+    /// No file exists.
     #[default]
     None,
-    /// There is one.
+    /// The file was read.
     Text {
         /// Its path.
         path: String,
-        /// What stands in it.
+        /// Its content.
         text: String,
-        /// Whether everybody on the machine can read it.
+        /// Whether every user of the machine can read it.
         open_to_all: bool,
     },
-    /// Nobody named it, but it stands in the usual place, and this user may not read it. That is not fatal: systemd
-    /// may have read it as root and put it into the environment.
+    /// A file exists in the default place, and this user may not read it. That is not an error: systemd may have read
+    /// it as root and set the environment from it.
     Withheld {
         /// Its path.
         path: String,
     },
-    /// There should be one.
+    /// The file is required and cannot be used.
     Unusable {
         /// Its path.
         path: String,
-        /// What is wrong with it.
+        /// Why not.
         trouble: FileTrouble,
     },
 }
 
-/// What was found for one variable.
+/// The result for one variable.
 #[derive(Clone)]
 pub(super) enum Finding {
-    /// Nothing.
+    /// It is not set.
     Absent,
-    /// It is set, but blank, and that means something.
+    /// It is set to blank, which has a meaning.
     Blank(Origin),
-    /// Something that cannot be used; the mistake has been noted.
+    /// A value that cannot be used. The diagnostic is in the report.
     Broken(Origin),
-    /// A text.
+    /// A usable text.
     Found(Found),
 }
 
-/// A text and where it came from.
+/// A text and its origin.
 #[derive(Clone)]
 pub(super) struct Found {
     pub(super) text: String,
     pub(super) origin: Origin,
     pub(super) spelled: String,
-    /// What stands before something that looks like a comment.
+    /// The part before something that looks like a comment.
     pub(super) before_comment: Option<String>,
 }
 
-/// What was found for every variable.
+/// The result for every variable.
 pub(super) struct LookedUp {
     pub(super) findings: BTreeMap<&'static str, Finding>,
     pub(super) state_directory: Option<(String, &'static str)>,
-    /// Whether the env file cannot be used. Then nothing that is missing is worth a message.
+    /// Whether the env file cannot be used. Then a message about a missing variable would only distract.
     pub(super) file_is_unusable: bool,
     pub(super) report: Report,
 }
 
-/// Looks every variable of the table up.
+/// Looks up every variable of the table.
 pub(super) fn look_up(sources: &Sources<'_>) -> LookedUp {
     let mut report = Report::default();
     let file = match sources.file {
@@ -117,8 +117,8 @@ pub(super) fn look_up(sources: &Sources<'_>) -> LookedUp {
         FileSource::Text { path, text, .. } => EnvFile::parse(path, text),
         FileSource::Withheld { path } => {
             let message = format!(
-                "The env file {path} exists, but this user may not read it; only the environment counts. Name it with \
-                 --env-file if it must be read."
+                "The env file {path} exists, but this user may not read it. Only the environment is used. If the file is \
+                 required, pass it with --env-file."
             );
             report.diagnostics.push(Diagnostic::warning(None, message));
             EnvFile::default()
@@ -141,8 +141,8 @@ pub(super) fn look_up(sources: &Sources<'_>) -> LookedUp {
     LookedUp { findings, state_directory, file_is_unusable, report: search.report }
 }
 
-/// Where state belongs by the environment, and what says so. Paths that are not absolute do not count, as the
-/// specification of `XDG_STATE_HOME` demands.
+/// The state directory that the environment implies, and the variable that implies it. Relative paths are ignored, as
+/// the specification of `XDG_STATE_HOME` requires.
 fn state_directory(environment: &BTreeMap<String, String>) -> Option<(String, &'static str)> {
     let path = |name| {
         let text = environment.get(name).map(|text| text.trim())?;
@@ -155,7 +155,7 @@ fn state_directory(environment: &BTreeMap<String, String>) -> Option<(String, &'
     of_systemd.or_else(of_xdg).or_else(of_home)
 }
 
-/// The two places, in the order in which they are asked.
+/// The two places, in the order of the lookup.
 #[derive(Clone, Copy)]
 enum Place {
     Environment,
@@ -176,7 +176,7 @@ impl Search<'_> {
         }
     }
 
-    /// The first spelling that is given in this place.
+    /// The first spelling that is set in this place.
     fn find_in(&mut self, place: Place, variable: &'static Variable) -> Finding {
         let mut first = Finding::Absent;
         for spelled in variable.spellings() {
@@ -185,7 +185,7 @@ impl Search<'_> {
                 (Finding::Found(used), Finding::Found(ignored)) if used.text != ignored.text => {
                     let (used, ignored) = (&used.spelled, ignored.spelled);
                     let message =
-                        format!("{used} and {ignored} are both set, with different values; {used} counts.");
+                        format!("{used} and {ignored} are both set, to different values; {used} is used.");
                     self.report.diagnostics.push(Diagnostic::warning(Some(&ignored), message));
                 }
                 (Finding::Blank(_) | Finding::Broken(_) | Finding::Found(_), _) => {}
@@ -214,7 +214,7 @@ impl Search<'_> {
         match (direct, self.find_named_file(place, variable, &format!("{spelled}_FILE"))) {
             (Finding::Found(direct), Finding::Found(in_file)) if direct.text != in_file.text => {
                 let problem =
-                    format!("{} is given too, with another value; drop one of the two.", in_file.spelled);
+                    format!("{} is set too, to a different value; remove one of the two.", in_file.spelled);
                 self.refuse(variable, spelled, direct.origin, &masked(), &problem)
             }
             (Finding::Absent | Finding::Blank(_), in_file) => in_file,
@@ -232,11 +232,11 @@ impl Search<'_> {
                 return self.refuse(variable, name, origin, &masked(), NOT_TEXT);
             }
         };
-        // What is no path may well be the secret itself, set by mistake: it is not shown.
+        // A text that is not a path may be the secret itself, set by accident. It is not shown.
         if !looks_like_a_path(&path) || path.contains(char::is_control) {
             self.note(&path);
-            let problem = "expected the path of a file, beginning with /, ./ or ../ (the value itself belongs in the \
-                           variable without _FILE).";
+            let problem = "expected a file path that begins with /, ./ or ../ (the value itself belongs in the variable \
+                           without _FILE).";
             return self.refuse(variable, name, origin, &masked(), problem);
         }
         match (self.sources.read_secret)(&path) {
@@ -251,7 +251,7 @@ impl Search<'_> {
         }
     }
 
-    /// The secret in a file, which must be all there is in it.
+    /// The secret in a file. The file must contain nothing else.
     fn take_secret(
         &mut self,
         variable: &'static Variable,
@@ -260,7 +260,7 @@ impl Search<'_> {
         origin: Origin,
         content: &SecretFile,
     ) -> Finding {
-        // Some editors put a byte order mark in front.
+        // Some editors write a byte order mark first.
         let text = content.text.trim_start_matches('\u{feff}').trim();
         if text.is_empty() {
             let problem = unusable_file(FileTrouble::Empty);
@@ -269,23 +269,23 @@ impl Search<'_> {
         self.note(text);
         if content.open_to_all {
             let message = format!(
-                "{name}={path}: the file holds a secret and everybody on this machine can read it; chmod 600 prevents \
-                 that."
+                "{name}={path}: the file contains a secret, and every user of this machine can read it. Run chmod 600 \
+                 on it."
             );
             self.report.diagnostics.push(Diagnostic::warning(Some(name), message));
         }
         let origin = Origin::NameFile { name: name.to_owned(), path };
         let lines = text.contains(['\n', '\r']);
         if lines || text.contains(char::is_whitespace) {
-            // The secret is some part of it; plain words and our own names are not.
+            // The secret is a part of the text. Plain words and known names are not secret.
             let parts = text.split(|c: char| c.is_whitespace() || c == '=');
             let secret = |part: &&str| {
                 (part.len() >= WORD_CHARS_MAX || part.contains(|c: char| c.is_ascii_digit()))
                     && !nearest::is_known(part)
             };
             text.lines().map(str::trim).chain(parts.filter(secret)).for_each(|part| self.note(part));
-            let what = if lines { "more than one line" } else { "blanks in it" };
-            let problem = format!("the file has {what}; it must hold the secret and nothing else.");
+            let what = if lines { "more than one line" } else { "blanks" };
+            let problem = format!("the file contains {what}; it must contain the secret and nothing else.");
             return self.refuse(variable, name, origin, &masked(), &problem);
         }
         Finding::Found(Found {
@@ -332,8 +332,8 @@ impl Search<'_> {
         }
     }
 
-    /// Notes what is secret: the values of secret variables and of names that look like theirs, service tokens wherever
-    /// they stand, and passwords in addresses. Before any sentence is made.
+    /// Notes all secrets: values of secret variables and of similar names, service tokens in any variable, and
+    /// passwords in URLs. This happens before any message is written.
     fn note_secrets(&mut self) {
         let mut secrets: Vec<String> = Vec::new();
         for (name, text) in self.sources.environment {
@@ -359,7 +359,7 @@ impl Search<'_> {
     }
 }
 
-/// Whether what is given under this name is a secret; an unknown name counts as the one that was meant.
+/// Whether the value of this name is a secret. An unknown name counts as the known name nearest to it.
 pub(super) fn is_secret(name: &str, text: &str, nearest: fn(&str) -> Option<nearest::Known>) -> bool {
     if nearest::names_a_file(name) {
         return false;
@@ -370,23 +370,23 @@ pub(super) fn is_secret(name: &str, text: &str, nearest: fn(&str) -> Option<near
     }
 }
 
-/// What stands for a value that is not shown.
+/// The placeholder for a value that is not shown.
 pub(super) fn masked() -> String {
     "***".to_owned()
 }
 
-/// Whether this was meant for a path: a secret hardly ever begins like one.
+/// Whether a text is meant as a path: secrets rarely begin like one.
 pub(super) fn looks_like_a_path(text: &str) -> bool {
     ["/", "./", "../"].iter().any(|start| text.starts_with(start))
 }
 
-/// A value of the environment: read like one of the file, because Docker passes the lines of its env files on as
-/// they are, but a quote that is not closed is a part of it.
+/// Parses a value of the environment like a value of the file, because Docker passes lines of env files unchanged. A
+/// quote that is not closed is part of the value.
 pub(super) fn from_environment(text: &str) -> Written {
     Written::read(text).unwrap_or_else(|_| Written { value: unquoted(text).to_owned(), before_comment: None })
 }
 
-/// The text without blanks around it and one layer of matching quotes.
+/// The text without surrounding blanks and without one pair of quotes.
 fn unquoted(text: &str) -> &str {
     let text = text.trim();
     let inner = ['"', '\''].iter().find_map(|quote| text.strip_prefix(*quote)?.strip_suffix(*quote));

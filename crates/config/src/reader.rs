@@ -1,7 +1,7 @@
-//! Reads one variable after the other, and keeps the books: a row for each, a mistake or a warning where due.
+//! Reads one variable after the other and writes the report: a row for each variable, with errors and warnings.
 //!
-//! A value that cannot be used is noted and replaced by its default, so that reading goes on and finds the next
-//! mistake; nothing made of such stand-ins ever leaves this room.
+//! A value that cannot be used is reported and replaced by its default, so that reading continues and finds the next
+//! error. Settings that contain such a replacement are never returned.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -17,13 +17,13 @@ use super::variable::{Effect, Fallback, Kind, Variable};
 use mcr_model::BaseUrl;
 use mcr_model::secret::Secret;
 
-/// Shorter secrets are not hidden wherever they occur: they would tear texts apart.
+/// Shorter secrets are not redacted inside other texts, because common words could match.
 const SECRET_CHARS_MIN: usize = 8;
 
-/// Enough digits to recognise a number that is too large.
+/// How many digits of a number that is too large are shown.
 const GIVEN_CHARS_MAX: usize = 30;
 
-/// The books of one start.
+/// Reads the variables of one start.
 pub(super) struct Reader {
     findings: BTreeMap<&'static str, Finding>,
     state_directory: Option<(String, &'static str)>,
@@ -58,7 +58,7 @@ impl Reader {
         self.read(variable, value::text)
     }
 
-    /// Yes or no.
+    /// A boolean.
     pub(super) fn flag(&mut self, variable: &'static Variable) -> bool {
         self.read(variable, |_, text| value::boolean(text)).unwrap_or_default()
     }
@@ -68,12 +68,12 @@ impl Reader {
         self.given_text(variable).map(Secret::new)
     }
 
-    /// An address.
+    /// A URL.
     pub(super) fn url(&mut self, variable: &'static Variable) -> Option<BaseUrl> {
         self.url_with(variable, address::url)
     }
 
-    /// An address that must be more than an address.
+    /// A URL with a further check.
     pub(super) fn url_with(
         &mut self,
         variable: &'static Variable,
@@ -102,7 +102,7 @@ impl Reader {
         self.number_from(variable, 0)
     }
 
-    /// A whole number that must not be less than this either.
+    /// A whole number within the range of the table that must not be less than `least`.
     pub(super) fn number_from(&mut self, variable: &'static Variable, least: u64) -> u64 {
         self.given_number(variable, least).unwrap_or_default()
     }
@@ -201,7 +201,7 @@ impl Reader {
         }
     }
 
-    /// Notes that the value of this variable cannot be used.
+    /// Reports that the value of this variable cannot be used.
     pub(super) fn refuse(&mut self, variable: &'static Variable, problem: &str) {
         let (name, origin, shown) = match &self.findings[variable.name] {
             Finding::Found(Found { spelled, origin, .. }) if variable.is_secret() => {
@@ -225,17 +225,17 @@ impl Reader {
         self.report.refuse(variable, &name, &origin, &shown, problem);
     }
 
-    /// Whether something is wrong with this variable already, so that nothing more needs to be said of it.
+    /// Whether an error about this variable is reported already, so that no further message is needed.
     pub(super) fn was_refused(&self, variable: &Variable) -> bool {
         self.refused.contains(variable.name)
     }
 
-    /// Whether it is set to nothing, where that means something.
+    /// Whether the variable is set to blank, and blank has a meaning.
     pub(super) fn is_blank(&self, variable: &Variable) -> bool {
         matches!(self.findings[variable.name], Finding::Blank(_))
     }
 
-    /// Warns of a secret that is too short for the redaction; `what` is the secret in words.
+    /// Warns about a secret that is too short for redaction. `what` describes the secret.
     pub(super) fn warn_if_short(&mut self, variable: &Variable, what: &str, secret: &str) {
         let chars = secret.chars().count();
         if chars < SECRET_CHARS_MIN {
@@ -247,7 +247,7 @@ impl Reader {
         }
     }
 
-    /// Whether somebody gave it.
+    /// Whether the variable is set.
     pub(super) fn is_given(&self, variable: &Variable) -> bool {
         self.rows.get(variable.name).is_some_and(|row| row.origin.is_given())
     }
@@ -256,7 +256,7 @@ impl Reader {
         self.report.diagnostics.push(Diagnostic::warning(Some(variable.name), message));
     }
 
-    /// Warns of an address without encryption to which a token is sent.
+    /// Warns about a URL without encryption to which a token is sent.
     pub(super) fn warn_of_clear_text(&mut self, address: &Variable, token: &Variable) {
         let (name, token) = (address.name, token.name);
         let message =
@@ -264,7 +264,7 @@ impl Reader {
         self.warn(address, message);
     }
 
-    /// Records a value that was worked out, unless something was given.
+    /// Records a derived value, unless the variable is set.
     pub(super) fn derive(&mut self, variable: &'static Variable, value: &str, from: &'static str) {
         if matches!(self.findings[variable.name], Finding::Absent) {
             self.rows.remove(variable.name);
@@ -272,12 +272,12 @@ impl Reader {
         }
     }
 
-    /// Where state belongs by the environment, and what says so.
+    /// The state directory that the environment implies, and the variable that implies it.
     pub(super) fn state_directory(&self) -> Option<(String, &'static str)> {
         self.state_directory.clone()
     }
 
-    /// Notes that nothing says something. If the env file is missing, that is the only news.
+    /// Reports a missing value. If the env file cannot be used, only that is reported.
     pub(super) fn lacks(&mut self, variable: &Variable, message: &str) {
         if !self.file_is_unusable {
             self.report.diagnostics.push(Diagnostic::error(Some(variable.name), message));
@@ -298,9 +298,9 @@ impl Reader {
         }
     }
 
-    /// The text without any secret that was found, and without a password in an address.
+    /// The text without any known secret, and without a password in a URL.
     pub(super) fn without_secrets(&self, text: &str) -> String {
-        /// A shorter secret would blot out half of every sentence.
+        /// A shorter secret could match common words.
         const CHARS_MIN: usize = 4;
         let secrets = self.report.secrets.iter().map(Secret::expose);
         let mut shown = text.to_owned();
@@ -318,7 +318,7 @@ impl Reader {
         }
     }
 
-    /// Reads what nobody has asked for, so that every row of the table is checked and shown, and closes the books.
+    /// Reads the remaining variables, so that every row of the table is checked and shown, and returns the report.
     pub(super) fn finish(mut self) -> Report {
         for variable in TABLE.iter().copied() {
             if !self.rows.contains_key(variable.name) {
@@ -326,7 +326,7 @@ impl Reader {
             }
         }
         self.warn_of_missing_effects();
-        // Without the env file it is no news that something is missing.
+        // If the env file cannot be used, missing variables are a consequence.
         if !self.missing.is_empty() && !self.file_is_unusable {
             let message = format!(
                 "Missing required environment variables: {}. Set {} in the environment or in the env file; blank counts \
@@ -341,7 +341,7 @@ impl Reader {
         self.report
     }
 
-    /// Warns of each value that asks for something which this version does not do.
+    /// Warns about each value that requests something which this version does not implement.
     fn warn_of_missing_effects(&mut self) {
         let asked = TABLE.iter().filter_map(|variable| {
             let Effect::NotYet { lacks, quiet } = variable.effect else { return None };

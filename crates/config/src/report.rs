@@ -1,4 +1,4 @@
-//! What a start tells people about its configuration.
+//! The report about a configuration: diagnostics, effective values, and the secrets to redact.
 
 use std::fmt;
 
@@ -7,32 +7,32 @@ use super::value::COMMENT;
 use super::variable::{ReadBy, Variable};
 use mcr_model::secret::Secret;
 
-/// Everything there is to say about a configuration, good or bad.
+/// The report about a configuration, valid or not.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
-    /// All errors and warnings, in the order in which they are to be read.
+    /// All errors and warnings, in the order in which they are shown.
     pub diagnostics: Vec<Diagnostic>,
     /// Every variable with its effective value, in the order of the table.
     pub rows: Vec<EffectiveRow>,
-    /// Every secret value that was found anywhere, usable or not, for the redaction of all that is written.
+    /// Every secret value that was found, usable or not, for the redaction of all output.
     pub secrets: Vec<Secret>,
 }
 
-/// A variable and the value that counts.
+/// A variable and its effective value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EffectiveRow {
     /// The variable.
     pub name: &'static str,
-    /// Its value, `***` for a secret that is set. Nothing: it is not set. Empty: it is set, but blank, which means
-    /// something for this variable.
+    /// Its value, or `***` for a secret. `None` if it is not set. Empty if it is set to blank, and blank has a meaning
+    /// for this variable.
     pub value: Option<String>,
-    /// Where the value came from.
+    /// The origin of the value.
     pub origin: Origin,
-    /// What else there is to know: a clamp, a mistake, no effect.
+    /// A note: a clamped value, an error, no effect.
     pub note: Option<String>,
 }
 
-/// Where a value came from.
+/// The origin of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// The environment.
@@ -48,19 +48,19 @@ pub enum Origin {
     NameFile {
         /// `NAME_FILE`.
         name: String,
-        /// The path it has for value.
+        /// The path of the file.
         path: String,
     },
-    /// Nobody gave it, and there is no default.
+    /// It is not set, and it has no default.
     Unset,
-    /// The table.
+    /// The default in the table.
     Default,
-    /// Worked out from these other things.
+    /// Derived from these other values.
     Derived(&'static str),
 }
 
 impl EffectiveRow {
-    /// The value for people.
+    /// The value as text.
     pub fn shown(&self) -> &str {
         match self.value.as_deref() {
             None => "(not set)",
@@ -70,7 +70,7 @@ impl EffectiveRow {
     }
 }
 
-/// `NAME = value (where from; note)`, or `NAME = (not set; note)`.
+/// `NAME = value (origin; note)`, or `NAME = (not set; note)`.
 impl fmt::Display for EffectiveRow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} = ", self.name)?;
@@ -86,7 +86,7 @@ impl fmt::Display for EffectiveRow {
 }
 
 impl Origin {
-    /// Whether somebody gave it.
+    /// Whether the value was set, and not a default.
     pub fn is_given(&self) -> bool {
         match self {
             Self::Environment | Self::File { .. } | Self::NameFile { .. } => true,
@@ -109,17 +109,17 @@ impl fmt::Display for Origin {
 }
 
 impl Report {
-    /// What keeps the service from starting. All of it, not only the first.
+    /// What prevents the start: all errors, not only the first.
     pub fn errors(&self) -> impl Iterator<Item = &Diagnostic> {
         self.diagnostics.iter().filter(|found| found.severity == Severity::Error)
     }
 
-    /// What does not keep the service from starting.
+    /// What does not prevent the start.
     pub fn warnings(&self) -> impl Iterator<Item = &Diagnostic> {
         self.diagnostics.iter().filter(|found| found.severity == Severity::Warning)
     }
 
-    /// Reports that the value given as `name` cannot be used. If only the gateway container reads the variable, that is
+    /// Reports that the value of `name` cannot be used. If only the gateway container reads the variable, the report is
     /// a warning.
     pub(super) fn refuse(
         &mut self,
@@ -147,18 +147,18 @@ impl Report {
         self.diagnostics.push(match variable.read_by {
             ReadBy::Runtime | ReadBy::Both => Diagnostic::error(Some(name), message),
             ReadBy::Gateway => {
-                let message = format!("{message} The runtime does not read it and starts all the same.");
+                let message = format!("{message} The runtime does not read it and starts anyway.");
                 Diagnostic::warning(Some(name), message)
             }
         });
     }
 
-    /// One line for the start of the log: every value that somebody gave, secrets masked.
+    /// One line for the start of the log: every value that is set, with masked secrets.
     pub fn summary(&self) -> String {
         let given = self.rows.iter().filter(|row| row.origin.is_given());
         let words: Vec<String> = given
             .map(|row| {
-                // A value that cannot be used is in quotes already.
+                // A value that cannot be used is already in quotes.
                 let shown = row.shown();
                 let plain = shown.starts_with('"') || !shown.contains(char::is_whitespace);
                 let name = row.name;
