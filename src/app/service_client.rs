@@ -174,7 +174,7 @@ impl CommandContext {
 
 /// Every mistake of the configuration, as a sentence.
 fn mistakes(env: &CommandEnv) -> Vec<String> {
-    env.configuration.report.mistakes.iter().map(ToString::to_string).collect()
+    env.configuration.report.errors().map(ToString::to_string).collect()
 }
 
 /// The `/health` of the service at this address, if one answers.

@@ -239,7 +239,7 @@ fn ten_mistakes_are_ten_sentences_and_code_3() {
             "{name}:\n{text}"
         );
     }
-    assert!(errors[10].contains("10 mistakes in the configuration"), "{text}");
+    assert!(errors[10].contains("10 errors in the configuration"), "{text}");
     assert!(!text.contains("c4n4ry"), "{text}");
 }
 
@@ -270,7 +270,7 @@ fn unusable_files_are_named_with_code_3() {
         ("env", "binary.env", "text"),
         ("cert", "missing.pem", "no such file"),
         ("cert", "folder", "directory"),
-        ("cert", "empty.pem", "holds no certificate"),
+        ("cert", "empty.pem", "contains no certificate"),
         ("cert", "bad.pem", "certificate 1 in it is malformed"),
     ];
     for (kind, name, words) in rows {

@@ -63,10 +63,10 @@ pub fn run(env_file: Option<&Path>) -> Exit {
     telemetry::start(level, format, output, env.redactor.clone());
 
     let report = &env.configuration.report;
-    report.warnings.iter().for_each(|warning| warn!("{warning}"));
-    report.mistakes.iter().for_each(|mistake| error!("{mistake}"));
+    report.warnings().for_each(|warning| warn!("{warning}"));
+    report.errors().for_each(|found| error!("{found}"));
     let Some(settings) = &env.configuration.settings else {
-        error!("not started: {} in the configuration", count(report.mistakes.len(), "mistake"));
+        error!("not started: {} in the configuration", count(report.errors().count(), "error"));
         return Exit::Misconfigured;
     };
     // Background tasks call at intervals and make one attempt each, so that `/health` sees every failure.
