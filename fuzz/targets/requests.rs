@@ -44,13 +44,21 @@ pub(crate) fn check(bytes: &[u8]) {
 
     let pieces = cut(bytes, &mut dice);
     let again = dry_run(pieces.iter().copied(), limits);
-    assert_eq!(told(&again.requests), told(&whole.requests), "pieces do not matter");
-    assert_eq!(again.end, whole.end, "pieces do not matter");
+    assert_eq!(
+        plain_requests(&again.requests),
+        plain_requests(&whole.requests),
+        "fragmentation does not matter"
+    );
+    assert_eq!(again.end, whole.end, "fragmentation does not matter");
 
-    let begun = dry_run([&bytes[..dice.index(bytes.len() + 1)]], limits);
-    let count = begun.requests.len();
-    assert!(count <= whole.requests.len(), "what is still to come takes no request back");
-    assert_eq!(told(&begun.requests), told(&whole.requests[..count]), "nor changes one");
+    let prefix = dry_run([&bytes[..dice.index(bytes.len() + 1)]], limits);
+    let count = prefix.requests.len();
+    assert!(count <= whole.requests.len(), "further bytes do not retract a request");
+    assert_eq!(
+        plain_requests(&prefix.requests),
+        plain_requests(&whole.requests[..count]),
+        "further bytes do not change a request"
+    );
 
     if let Ending::Refused(status, sentence) = whole.end {
         assert!([400, 413, 414, 417, 431, 501, 505].contains(&status), "{status}");
@@ -64,14 +72,14 @@ pub(crate) fn check(bytes: &[u8]) {
 }
 
 /// A request as plain values: method, target, header lines, body.
-type Told<'a> = (String, &'a str, Vec<(&'a str, &'a str)>, &'a [u8]);
+type PlainRequest<'a> = (String, &'a str, Vec<(&'a str, &'a str)>, &'a [u8]);
 
-fn told(requests: &[Request]) -> Vec<Told<'_>> {
-    requests.iter().map(|request| tell(request, &[])).collect()
+fn plain_requests(requests: &[Request]) -> Vec<PlainRequest<'_>> {
+    requests.iter().map(|request| plain_request(request, &[])).collect()
 }
 
 /// The plain values of one request, without the header lines of these names.
-fn tell<'a>(request: &'a Request, without: &[&str]) -> Told<'a> {
+fn plain_request<'a>(request: &'a Request, without: &[&str]) -> PlainRequest<'a> {
     let lines = request.headers().iter().map(|line| (line.field.as_str().as_str(), line.value.as_str()));
     let lines = lines.filter(|(name, _)| !without.contains(name)).collect();
     (request.method().to_string(), request.target(), lines, request.body())
@@ -85,7 +93,7 @@ fn well_formed(request: &Request, limits: &ServerLimits) {
     let target = request.target();
     assert!(target.len() <= limits.target_bytes && target.bytes().all(|byte| byte.is_ascii_graphic()));
     assert!(request.headers().len() <= MOST_HEADERS);
-    for (name, value) in tell(request, &[]).2 {
+    for (name, value) in plain_request(request, &[]).2 {
         assert!(!name.is_empty() && name.bytes().all(|byte| token(byte) && !byte.is_ascii_uppercase()));
         assert!(value.bytes().all(|byte| byte == b'\t' || (b' '..=b'~').contains(&byte)), "{value:?}");
     }
@@ -134,7 +142,7 @@ fn routed(request: &Request, dice: &mut Dice) {
         Route::Refused(reply) => assert!([400, 403, 404, 405].contains(&reply.status())),
     }
     if !is_near {
-        assert!(NEAR.refuses(&request).is_some(), "nobody from elsewhere is near");
+        assert!(NEAR.refuses(&request).is_some(), "a remote address is not local");
     }
 }
 
@@ -154,13 +162,13 @@ fn alone_and_together(whole: &DryRun) {
     assert_eq!(read.end, Ending::Disconnected);
     assert_eq!(read.requests.len(), whole.requests.len() + 1);
     for (read, meant) in read.requests.iter().zip(&whole.requests) {
-        assert_eq!(tell(read, &OF_THE_FORM), tell(meant, &OF_THE_FORM));
+        assert_eq!(plain_request(read, &OF_THE_FORM), plain_request(meant, &OF_THE_FORM));
     }
     assert_eq!(read.requests.last().map(Request::target), Some("/--sentinel--"));
 }
 
 fn plain(request: &Request, without: &[&str]) -> Vec<u8> {
-    let (method, target, lines, body) = tell(request, without);
+    let (method, target, lines, body) = plain_request(request, without);
     let mut head = format!("{method} {target} HTTP/1.1\r\n");
     let host = request.header("host").unwrap_or("h");
     for (name, value) in lines.into_iter().chain([("host", host)]) {

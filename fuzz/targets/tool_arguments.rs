@@ -164,7 +164,7 @@ fn misfit(row: &ToolSpec, given: &Map<String, Value>) -> Option<String> {
     });
     let schema = &SCHEMAS[ROWS.iter().position(|other| other.name == row.name)?];
     let properties =
-        schema["properties"].as_object().expect("every tool is offered to whoever may do everything");
+        schema["properties"].as_object().expect("every tool is offered to a caller with all permissions");
     for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
         if !given.contains_key(name) {
             return Some(format!("{name} is missing"));

@@ -93,8 +93,8 @@ fn reports_the_first_error_only() {
         ("POST", load, format!("{HOST}{known}"), "{}", 400, "taskId is required"),
     ];
     for (method, target, headers, body, status, words) in rows {
-        let (told, answer) = raw(&stand, &request(method, target, &headers, body));
-        assert_eq!(told, status, "{method} {target} {headers}: {answer}");
+        let (found_status, answer) = raw(&stand, &request(method, target, &headers, body));
+        assert_eq!(found_status, status, "{method} {target} {headers}: {answer}");
         assert!(answer.contains(words), "{method} {target} {headers}: {answer}");
         assert!(!answer.contains(&stand.own("ben")), "no key in an answer: {answer}");
     }
@@ -130,10 +130,10 @@ fn refuses_unauthorized_callers_before_their_body() {
         format!("POST {target} HTTP/1.1\r\n{headers}Content-Length: 8388608\r\n\r\n")
     };
     let known = format!("x-openclaw-session-key: {}\r\n", stand.own("ben"));
-    let nobody = format!("{HOST}x-openclaw-session-key: nobody\r\n");
+    let unknown_session = format!("{HOST}x-openclaw-session-key: nobody\r\n");
     let rows = [
         (head("/agent/document", HOST), 401),
-        (head("/agent/document", &nobody), 401),
+        (head("/agent/document", &unknown_session), 401),
         (head("/agent/document", &format!("Host: evil.example\r\n{known}")), 403),
         (head("/agent/document", &format!("{HOST}{known}X-Forwarded-For: 127.0.0.1\r\n")), 403),
     ];
@@ -204,7 +204,7 @@ fn refuses_foreign_host_names() {
         assert_eq!(status, expected, "{host}: {answer}");
     }
     let old = format!("POST /agent/document-list HTTP/1.0\r\n{known}Content-Length: 2\r\n\r\n{{}}");
-    assert_eq!(raw(&stand, &old).0, 403, "without a Host nobody knows where it was sent");
+    assert_eq!(raw(&stand, &old).0, 403, "without a Host header the intended host is unknown");
     let body: Value = serde_json::from_str(raw(&stand, &old).1.split("\r\n\r\n").nth(1).unwrap()).unwrap();
     assert_eq!(body["success"], false);
 }

@@ -88,8 +88,8 @@ fn the_session_selects_the_queue() {
     for (session, main, scope, agent, queue) in rows {
         for endpoint in TELLS {
             let body = json!({"sessionKey": session, "text": "hello", "mainKey": main, "scope": scope});
-            let told = stand.done(endpoint, &lead, &body);
-            assert_eq!(told["agent"], agent, "{body}");
+            let reply = stand.done(endpoint, &lead, &body);
+            assert_eq!(reply["agent"], agent, "{body}");
             assert_eq!(stand.queue(agent), queue, "{endpoint} {body}");
             let woken = if endpoint == "wake" { vec![agent.to_owned()] } else { Vec::new() };
             assert_eq!(stand.due(), woken, "{body}");
@@ -114,8 +114,8 @@ fn defaults_to_the_callers_own_session() {
         let stand = Stand::with(plan);
         let own = stand.own("ben");
         let (caller, queue) = if caller.is_empty() { (own.as_str(), own.as_str()) } else { (caller, queue) };
-        let told = stand.done("event", caller, &json!({"text": "hello", "reason": "cron"}));
-        assert_eq!((&told["agent"], stand.queue("ben").as_str()), (&json!("ben"), queue));
+        let reply = stand.done("event", caller, &json!({"text": "hello", "reason": "cron"}));
+        assert_eq!((&reply["agent"], stand.queue("ben").as_str()), (&json!("ben"), queue));
         // The body takes precedence over the configuration.
         stand.beats("ben");
         stand.done("event", run, &json!({"text": "hello", "mainKey": "other", "scope": "per-sender"}));
@@ -155,9 +155,13 @@ fn the_text_decides_whether_the_agent_is_woken() {
     ];
     for (text, by_event, by_wake) in rows {
         for (endpoint, wakes) in [("event", by_event), ("wake", by_wake)] {
-            let told = stand.done(endpoint, &ben, &json!({"text": text}));
+            let reply = stand.done(endpoint, &ben, &json!({"text": text}));
             let expected = if wakes { "now" } else { "nextBeat" };
-            assert_eq!((&told["wake"], &told["waiting"]), (&json!(expected), &json!(1)), "{endpoint} {text}");
+            assert_eq!(
+                (&reply["wake"], &reply["waiting"]),
+                (&json!(expected), &json!(1)),
+                "{endpoint} {text}"
+            );
             assert_eq!(stand.due().len(), usize::from(wakes), "{endpoint} {text}");
             assert_eq!(stand.waiting("ben")[0].1, text);
             stand.beats("ben");
@@ -207,8 +211,8 @@ fn agents_wake_themselves_and_the_orchestrator_wakes_any_agent() {
     // An agent that was added after the roster was read.
     stand.team.board.agent("eve", "Eve", "Writer", json!({}));
     stand.rests();
-    let told = stand.done("wake", &stand.own("ben"), &json!({"sessionKey": "agent:eve:main", "text": "x"}));
-    assert_eq!(told["agent"], "eve");
+    let reply = stand.done("wake", &stand.own("ben"), &json!({"sessionKey": "agent:eve:main", "text": "x"}));
+    assert_eq!(reply["agent"], "eve");
 }
 
 /// Every field with every wrong value. Nothing waits afterwards.
@@ -332,9 +336,9 @@ fn keeps_twenty_events_and_wakes_once_in_ten_seconds() {
     let stand = Stand::new();
     let (ben, ada) = (stand.own("ben"), stand.own("ada"));
     for number in 1..=EVENTS_MAX + 1 {
-        let told = stand.done("event", &ben, &json!({"text": format!("event {number}")}));
+        let reply = stand.done("event", &ben, &json!({"text": format!("event {number}")}));
         let expected = (number.min(EVENTS_MAX), number > EVENTS_MAX);
-        assert_eq!((&told["waiting"], &told["dropped"]), (&json!(expected.0), &json!(expected.1)));
+        assert_eq!((&reply["waiting"], &reply["dropped"]), (&json!(expected.0), &json!(expected.1)));
         stand.hands.pass(1_000);
     }
     let waits = stand.waiting("ben");
@@ -346,11 +350,11 @@ fn keeps_twenty_events_and_wakes_once_in_ten_seconds() {
     assert_eq!(stand.done("wake", &ben, &json!({"text": "go"}))["wake"], "now");
     let before = stand.hands.now();
     assert_eq!(stand.due(), ["ben"]);
-    let told = stand.done("wake", &ben, &json!({"text": "go"}));
+    let reply = stand.done("wake", &ben, &json!({"text": "go"}));
     let (earliest, latest) = (before + PAUSE, stand.hands.now() + PAUSE);
-    let at = told["wakesAt"].as_i64().unwrap();
-    assert_eq!(told["wake"], "later", "{told}");
-    assert!((earliest.0..=latest.0).contains(&at), "{told}");
+    let at = reply["wakesAt"].as_i64().unwrap();
+    assert_eq!(reply["wake"], "later", "{reply}");
+    assert!((earliest.0..=latest.0).contains(&at), "{reply}");
     assert_eq!(stand.done("wake", &ada, &json!({"text": "go"}))["wake"], "now", "others are not held up");
     assert_eq!(stand.due(), ["ada"]);
     stand.hands.pass(10_000);
@@ -386,8 +390,8 @@ fn an_idempotency_key_survives_a_restart() {
     assert_eq!(stand.waiting("ben").len(), 4);
 
     let next = stand.again();
-    let told = named(&next, "wake", &ben, "n1", &body);
-    assert_eq!((told.status, &told.body["waiting"]), (200, &json!(4)), "{told:?}");
+    let reply = named(&next, "wake", &ben, "n1", &body);
+    assert_eq!((reply.status, &reply.body["waiting"]), (200, &json!(4)), "{reply:?}");
     assert_eq!(next.waiting("ben").len(), 4, "nothing was forgotten, and nothing taken twice");
 }
 
@@ -397,8 +401,8 @@ fn waiting_events_survive_a_restart() {
     log_capture::begin();
     let stand = Stand::new();
     let ben = stand.own("ben");
-    let told = stand.done("wake", &ben, &json!({"text": "hello", "reason": "test"}));
-    assert_eq!(told["kept"], true);
+    let reply = stand.done("wake", &ben, &json!({"text": "hello", "reason": "test"}));
+    assert_eq!(reply["kept"], true);
     let stand = stand.again();
     assert_eq!(stand.waiting("ben"), [(ben.clone(), "hello".to_owned())]);
     assert_eq!(stand.due(), ["ben"], "and its agent is still to be woken");
@@ -419,8 +423,8 @@ fn without_a_disk_events_stay_in_memory_and_the_reply_says_so() {
     let ben = stand.own("ben");
     fs::create_dir(stand.folder.path().join("wakes.json.new")).unwrap();
     for waiting in 1..3 {
-        let told = stand.done("event", &ben, &json!({"text": "hello"}));
-        assert_eq!((&told["kept"], &told["waiting"]), (&json!(false), &json!(waiting)));
+        let reply = stand.done("event", &ben, &json!({"text": "hello"}));
+        assert_eq!((&reply["kept"], &reply["waiting"]), (&json!(false), &json!(waiting)));
     }
     assert!(stand.wakes.off().is_some());
     fs::remove_dir(stand.folder.path().join("wakes.json.new")).unwrap();

@@ -96,7 +96,7 @@ fn stop_finishes_busy_requests_and_closes_idle_connections() {
         busy.expect_end();
         assert_eq!(stop.join().unwrap(), 0, "connections that failed to end");
     });
-    assert!(TcpStream::connect(server.local_addr()).is_err(), "nobody listens any more");
+    assert!(TcpStream::connect(server.local_addr()).is_err(), "the port is closed");
     assert_eq!(server.stop(GUARD), 0, "stopping twice is harmless");
 }
 

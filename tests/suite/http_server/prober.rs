@@ -31,11 +31,11 @@ pub(super) struct Prober {
 impl Prober {
     pub(super) fn start(attacked: SocketAddr) -> Self {
         let ends = Arc::new(AtomicBool::new(false));
-        let told = Arc::clone(&ends);
+        let stop = Arc::clone(&ends);
         let thread = thread::spawn(move || {
             let left_alone = serve(ServerLimits::default());
             let (mut times, mut idle_times) = (Vec::new(), Vec::new());
-            while times.len() < ENOUGH || !told.load(Ordering::Acquire) {
+            while times.len() < ENOUGH || !stop.load(Ordering::Acquire) {
                 times.push(health_takes(attacked));
                 idle_times.push(health_takes(left_alone.local_addr()));
                 thread::sleep(PACE);

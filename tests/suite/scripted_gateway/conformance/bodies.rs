@@ -100,16 +100,16 @@ fn names_the_first_problem() {
 
 #[test]
 fn requires_an_agent_and_a_message() {
-    let nobody = "Missing user message in `input`.";
+    let missing = "Missing user message in `input`.";
     let which = "Multiple agents are configured, but this operation has no explicit owner. Select an agent explicitly; \
         CLI callers can pass --agent <id>, channels can add a binding, and ambient services can set their agentId target.";
     let unknown = "Invalid `model`. Use `openclaw` or `openclaw/<agentId>`.";
     check(
         &Target::both(),
         [
-            (json!({"input": ""}), nobody),
-            (json!({"input": []}), nobody),
-            (json!({"input": [{"type": "message", "role": "system", "content": "x"}]}), nobody),
+            (json!({"input": ""}), missing),
+            (json!({"input": []}), missing),
+            (json!({"input": [{"type": "message", "role": "system", "content": "x"}]}), missing),
             (json!({"model": "openclaw"}), which),
             (json!({"model": "openclaw/default"}), which),
             (json!({"model": "openclaw/nobody"}), "Unknown agent 'nobody'."),
