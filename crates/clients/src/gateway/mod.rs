@@ -57,7 +57,7 @@ const REST_BYTES_MAX: usize = 64 * 1024;
 pub struct HttpGateway {
     agent: Agent,
     idle_timeout: IdleTimeout,
-    /// The token's header. An error if no header can run_turn the token.
+    /// The token's header. An error if no header can carry the token.
     bearer: Result<Option<HeaderValue>, InvalidHeaderValue>,
     shared: Arc<GatewayShared>,
     stop: Stop,
