@@ -188,7 +188,7 @@ impl Gateway {
         let agents = current_team()
             .into_iter()
             .map(|member| member.slug)
-            .chain([gateway::ANYBODY.to_owned()])
+            .chain([gateway::ANY_AGENT.to_owned()])
             .collect();
         let options = gateway::Options {
             token: Some(token.expose().to_owned()),

@@ -11,7 +11,7 @@ use crate::app::state_dir;
 use mcr_config::{LedgerSwitch, Settings};
 use mcr_core::delivery::operator_requests::Hold;
 use mcr_core::delivery::scheduler::RecoveredState;
-use mcr_core::delivery::{End, crash};
+use mcr_core::delivery::{ClosedWork, End, crash};
 use mcr_files::Folder;
 use mcr_model::AccountId;
 use mcr_model::clock::{Clock as _, SystemClock};
@@ -93,7 +93,8 @@ pub(super) fn open_ledger(
         .for_each(|row| made.begins(row));
     let damaged = opened.damaged.into_iter().map(|damaged| {
         error!("the record of {} cannot be read ({}): it is not delivered again", damaged.id, damaged.what);
-        (damaged.id, End::Dead("its record is damaged: what was done for it is not known".to_owned()))
+        let end = End::Dead("its record is damaged: what was done for it is not known".to_owned());
+        (damaged.id, ClosedWork { end, unmarked: true })
     });
     let untouched = opened.newer.into_iter().map(|newer| {
         error!(
@@ -102,7 +103,10 @@ pub(super) fn open_ledger(
         );
         newer.id
     });
-    let closed = opened.closed.into_iter().filter_map(|closed| Some((closed.id, closed.end?)));
+    let closed = opened.closed.into_iter().filter_map(|closed| {
+        let (end, unmarked) = (closed.end?, closed.unmarked);
+        Some((closed.id, ClosedWork { end, unmarked }))
+    });
     let now = SystemClock.now();
     let mut open: Vec<_> = opened.open.into_iter().map(|it| (it.work, it.record, it.not_before)).collect();
     let crashed = opened.crash.iter().map(|crash| crash.in_hand.len());
