@@ -1,5 +1,5 @@
-//! The operators' files in `STATE_DIR`, next to the ledger: the token that permits requests, the paused
-//! agents, and the address of the running service.
+//! The operators' files in `STATE_DIR`, next to the ledger: the requests' token, the pauses, and the running
+//! service's address.
 
 use std::io;
 use std::path::{Path, PathBuf};
