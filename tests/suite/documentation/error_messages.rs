@@ -35,7 +35,7 @@ const NO_ERRORS: [&str; 11] = [
 const SENTENCES: [&str; 4] = ["explain", "remedy", "advice", "in_public"];
 
 /// Calls with a message among their arguments.
-const CALLS: [&str; 14] = [
+const CALLS: [&str; 20] = [
     "Err (",
     "complain (",
     "misused (",
@@ -50,6 +50,12 @@ const CALLS: [&str; 14] = [
     "map_err (",
     "ok_or (",
     "ok_or_else (",
+    "reader . warn (",
+    "reader . refuse (",
+    "reader . lacks (",
+    "self . refuse (",
+    "let message = format ! (",
+    "let problem = format ! (",
 ];
 
 /// The stand-in for a gateway, whose messages no person reads; and exit codes, which have a table of their own.
