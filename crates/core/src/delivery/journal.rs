@@ -1,6 +1,7 @@
 //! The waist to the ledger: what a delivery says of itself, before and after each of its steps.
 //!
-//! A note carries the whole record as it is now, so any one of them may be missing: the next one says everything again.
+//! A note carries the whole record as it is now, so any one of them may be missing: the next one says everything again. A
+//! note of a call over HTTP carries the tool log alone, because only the worker has the rest.
 //! Whoever must not do a thing twice waits for the disk *before* doing it ([`Wait::ForDisk`]: a turn is about to be sent,
 //! an unsafe call to be made, an answer is there); everything else is only noted in passing ([`Wait::Not`]) and may be
 //! forgotten in a crash. Waiting covers all that was noted before, for every delivery.
@@ -9,6 +10,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::tool_log::ToolLog;
 use super::{End, Record};
 use crate::work::{Work, WorkId};
 use mcr_model::clock::Millis;
@@ -61,8 +63,10 @@ pub struct Note<'a> {
     pub at: Millis,
     /// What is to be done.
     pub work: &'a Work,
-    /// What has been done for it; without it only the story grows.
+    /// What has been done for it.
     pub record: Option<&'a Record>,
+    /// What its agent has done with tools; the rest of the record, and the rest period, stay as last noted.
+    pub tool_log: Option<&'a ToolLog>,
     /// Until when it rests, by the wall clock.
     pub not_before: Option<Millis>,
     /// For the story that people read.
@@ -74,13 +78,19 @@ pub struct Note<'a> {
 impl<'a> Note<'a> {
     /// An empty one.
     pub fn of(work: &'a Work, at: Millis) -> Self {
-        Self { at, work, record: None, not_before: None, step: None, end: None }
+        Self { at, work, record: None, tool_log: None, not_before: None, step: None, end: None }
     }
 
     /// With what has been done.
     #[must_use]
     pub fn record(self, record: &'a Record) -> Self {
         Self { record: Some(record), ..self }
+    }
+
+    /// With what the agent has done with tools, and nothing else of the record.
+    #[must_use]
+    pub fn tool_log(self, tool_log: &'a ToolLog) -> Self {
+        Self { tool_log: Some(tool_log), ..self }
     }
 
     /// With what happened, in a few words; more than a line is cut. They must be redacted.
