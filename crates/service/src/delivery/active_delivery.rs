@@ -286,7 +286,7 @@ impl ActiveDelivery {
     pub fn hears(&self, handle: JournalHandle<'_>) {
         {
             let mut inside = self.lock();
-            if inside.closed || !inside.tool_log.heard() {
+            if inside.closed || !inside.tool_log.results_received() {
                 return;
             }
         }
