@@ -186,10 +186,10 @@ fn settled(
     context: CallContext<'_>,
     deps: &DeliveryDeps<'_>,
 ) -> Result<Ran, Trouble> {
-    let record = &job.record;
-    let is_known = |id: &str| deps.knows(record, id);
+    let (asked, since_all) = (&*job, job.record.since);
+    let is_known = |id: &str| deps.knows(asked, id);
     let requests = |task: &TaskId| deps.made.requests(task);
-    let doubt = Doubt { since: record.since, age: deps.age(since), is_known: &is_known, requests: &requests };
+    let doubt = Doubt { since: since_all, age: deps.age(since), is_known: &is_known, requests: &requests };
     match settle(request, &doubt, context.caller, context.backend) {
         Ok(performed) => Ok(performed.into()),
         Err(NotNow::Away(error)) => Err(setback(*error)),

@@ -87,7 +87,8 @@ impl DeliveryDeps<'_> {
         self.clock.now().since(since)
     }
 
-    /// Reads or changes what the agent has done with its tools. While it is at work, that is in its live tool log.
+    /// Reads or changes what the agent has done with its tools. While the agent is at work, the record of the job has the
+    /// tool log only in here.
     pub(super) fn with_log<T>(&self, job: &mut Job, change: impl FnOnce(&mut Record) -> T) -> T {
         match self.inflight.held_of(&job.work) {
             Some(held) => held.with_log(&mut job.record, change),
@@ -109,8 +110,12 @@ impl DeliveryDeps<'_> {
     }
 
     /// Whether it is known which step has made it.
-    pub(super) fn knows(&self, record: &Record, id: &str) -> bool {
-        record.effects.has_made(id) || self.made.has(id)
+    pub(super) fn knows(&self, job: &Job, id: &str) -> bool {
+        let is_own = match self.inflight.held_of(&job.work) {
+            Some(held) => held.has_made(id),
+            None => job.record.effects.has_made(id),
+        };
+        is_own || self.made.has(id)
     }
 }
 

@@ -2,10 +2,11 @@
 
 use log::{debug, info};
 
-use super::active_delivery::{Reading, tell_of_doubts};
+use super::active_delivery::tell_of_doubts;
 use super::deliver::Steps;
 use super::deps::{DeliveryDeps, setback};
 use super::post::post;
+use super::reading::Reading;
 use super::recover_turn::settle;
 use super::turn_loop::{Spoken, talk};
 use mcr_clients::convex;
