@@ -146,7 +146,11 @@ fn prepared(call: &ToolCall, caller: &Caller<'_>, offer: &Offer) {
             assert!(offer.has(request.name()));
             assert_eq!(guard::rights(&request, caller), Ok(()));
             let row = request.row();
-            assert!(row.whom != Audience::Leader || caller.leads, "only the orchestrator may {}", row.does);
+            assert!(
+                row.audience != Audience::Leader || caller.leads,
+                "only the orchestrator may {}",
+                row.does
+            );
             let closes = guard::closes(&request).is_some();
             assert!(!closes || caller.flags.can_mark_done, "only who may close tasks closes one");
         }

@@ -287,7 +287,7 @@ fn applies_the_checks_of_tool_calls() {
         let rows: [Row<'_>; 8] = [
             (vec![], "no", 401, "Missing x-openclaw-session-key header"),
             (vec![(SESSION, "nobody")], "no", 401, "Unknown session key"),
-            (vec![(SESSION, &ben), (SESSION, &ben)], "no", 400, "must stand once"),
+            (vec![(SESSION, &ben), (SESSION, &ben)], "no", 400, "is given more than once"),
             (vec![(SESSION, &ben), ("X-Forwarded-For", "127.0.0.1")], "no", 403, "forwarded"),
             (vec![(SESSION, &ben), ("Forwarded", "for=127.0.0.1")], good, 403, "forwarded"),
             (vec![(SESSION, &ben), ("Host", "evil.example")], good, 403, "Host header"),
