@@ -27,7 +27,12 @@ pub fn status(env_file: Option<&Path>, as_json: bool, ready: bool) -> Exit {
     };
     let health = match service.get("/health") {
         Ok((200, health)) if is_health(&health) => context.cleaned(&health),
-        Ok(_) => return complain(&format!("The server at {} is not this service.", service.address)),
+        Ok(_) => {
+            return complain(&format!(
+                "The server at {} is not this service. Check HEALTH_HOST and HEALTH_PORT.",
+                service.address
+            ));
+        }
         Err(why) => {
             let why = context.clean(&why);
             return complain(&format!(

@@ -27,6 +27,8 @@ mod delivery_flow;
 mod demo;
 /// Who is next, in virtual time: tracks, ranks, lists, the gate.
 mod dispatcher;
+/// The documents: links, paths, the length of the README, the table of error messages.
+mod documentation;
 /// Every writing function against every broken connection, counted in the backend's tables.
 mod faults;
 /// Arbitrary bytes at every input: the fuzz targets without their engine.

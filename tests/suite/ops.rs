@@ -94,7 +94,7 @@ fn asked(tries: u32) -> Record {
 }
 
 #[test]
-fn every_end_is_explained() {
+fn every_outcome_is_explained() {
     let rows: Vec<Row> = vec![
         (
             Case { record: asked(2), ..ended(End::Answered(1)) },
@@ -167,7 +167,7 @@ fn every_end_is_explained() {
 }
 
 #[test]
-fn every_unfinished_state_is_explained() {
+fn open_work_is_explained() {
     let rests = Place::Rests(NOW + secs(12));
     let trouble = |case: Case, words: &str| Case { trouble: Some(words.to_owned()), ..case };
     let rows: Vec<Row> = vec![
@@ -247,9 +247,9 @@ fn every_unfinished_state_is_explained() {
     tell(rows);
 }
 
-/// Conditions that block all deliveries come first, and each is named.
+/// Causes that block every delivery come first, and all of them are named.
 #[test]
-fn blocking_conditions_are_explained_first() {
+fn what_blocks_every_delivery_is_named_first() {
     let paused =
         |all, agents: &[&str]| Paused { all, agents: agents.iter().map(|a| (*a).to_owned()).collect() };
     let gateway = || Some("the gateway is unreachable at its address. Check that it runs.".to_owned());
@@ -300,9 +300,9 @@ fn blocking_conditions_are_explained_first() {
             &["Nothing new begins until STATE_DIR can be written again: disk full."],
         ),
     ];
-    for (condition, words) in rows {
+    for (house, words) in rows {
         let case = Case { trouble: Some("its own".to_owned()), ..at(Place::Ready) };
-        let found = one(&case, &condition, SILENCE, NOW);
+        let found = one(&case, &house, SILENCE, NOW);
         assert_eq!(found.state, "held", "{found:?}");
         for word in words {
             assert!(found.why.contains(word), "{word}: {}", found.why);

@@ -89,7 +89,7 @@ impl TaskStops {
         held.is_looked_at(self.list);
         #[cfg_attr(
             not(feature = "test-kind"),
-            expect(clippy::infallible_destructuring_match, reason = "the test kind is a second pattern")
+            expect(clippy::infallible_destructuring_match, reason = "a further kind has to decide here")
         )]
         let row = match &work.kind {
             Kind::Notification(row) => row,
