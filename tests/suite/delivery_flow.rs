@@ -23,8 +23,9 @@ mod test_kind;
 mod typing;
 
 use mission_control_runtime::convex;
+use mission_control_runtime::delivery::cause::Cause;
 use mission_control_runtime::delivery::retry::UNKNOWN_MAX;
-use mission_control_runtime::delivery::{End, Outcome, Stage, cause};
+use mission_control_runtime::delivery::{End, Outcome, Stage};
 use mission_control_runtime::gateway::{Class, Why};
 use mission_control_runtime::local::{Caller, Kind};
 use serde_json::{Value, json};
@@ -489,7 +490,7 @@ fn a_failed_turn_is_that_rows_own_problem() {
         let mut job = office.mention("@ben?");
         office.gateway.fails(class, why);
         assert_eq!(office.deliver(&mut job), end, "{why:?}");
-        let failed = (job.record.own_failures(), job.record.failures.of(cause::LOST_ANSWER));
+        let failed = (job.record.own_failures(), job.record.failures.of(Cause::LostAnswer));
         assert_eq!(failed, (failures, lost), "{why:?}");
         let names = office.backend.take_names();
         assert_eq!(

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mission_control_runtime::clock::Millis;
+use mission_control_runtime::delivery::cause::Cause;
 use mission_control_runtime::delivery::journal::RecordedStep;
 use mission_control_runtime::delivery::operator_requests::Place;
 use mission_control_runtime::delivery::policy::Skip;
@@ -114,7 +115,7 @@ fn every_end_is_told() {
         ),
         (
             Case {
-                record: Record { failures: [("silence", 3)].into(), ..asked(3) },
+                record: Record { failures: [(Cause::Silence, 3)].into(), ..asked(3) },
                 ..ended(End::Unanswered(Silence::Empty))
             },
             "unanswered",
@@ -218,7 +219,7 @@ fn whatever_is_not_over_is_told() {
         (
             trouble(
                 Case {
-                    record: Record { failures: [("provider-trouble", 2)].into(), ..asked(2) },
+                    record: Record { failures: [(Cause::ProviderTrouble, 2)].into(), ..asked(2) },
                     ..at(rests.clone())
                 },
                 "the provider is down",
@@ -229,7 +230,11 @@ fn whatever_is_not_over_is_told() {
         (
             trouble(
                 Case {
-                    record: Record { stage: answered(), failures: [("backend-away", 1)].into(), ..asked(1) },
+                    record: Record {
+                        stage: answered(),
+                        failures: [(Cause::BackendAway, 1)].into(),
+                        ..asked(1)
+                    },
                     ..at(rests.clone())
                 },
                 "nobody answers",

@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use mission_control_runtime::clock::Clock as _;
+use mission_control_runtime::delivery::cause::Cause;
 use mission_control_runtime::delivery::retry::LOST_MAX;
-use mission_control_runtime::delivery::{
-    End, Job, Outcome, Sent, Stage, Trouble, UnknownFields, Unsettled, cause,
-};
+use mission_control_runtime::delivery::{End, Job, Outcome, Sent, Stage, Trouble, UnknownFields, Unsettled};
 use mission_control_runtime::gateway::history::{Running, Waiting};
 use mission_control_runtime::gateway::{Class, GatewayError, Recovered, Reply, ToolCall, Why};
 use mission_control_runtime::model::SessionKey;
@@ -227,7 +226,7 @@ fn only_what_runs_is_ended() {
     office.gateway.recovers(stands(Waiting::Resuming)).ends(Ok(true)).recovers(Recovered::Silent);
     assert_eq!(office.deliver(&mut job), "again");
     assert_eq!(
-        (office.gateway.take_ended()[0].1.as_deref(), job.record.failures.of(cause::SILENCE)),
+        (office.gateway.take_ended()[0].1.as_deref(), job.record.failures.of(Cause::Silence)),
         (None, 1)
     );
 
@@ -254,7 +253,7 @@ fn what_is_absent_is_sent_again() {
             Outcome::Again { pause, .. } => assert_eq!(pause, Some(Duration::ZERO), "early is better"),
             Outcome::Closed(end) => panic!("{end:?}"),
         }
-        assert_eq!((job.record.failures.of(cause::LOST_ANSWER), job.record.own_failures()), (1, 1));
+        assert_eq!((job.record.failures.of(Cause::LostAnswer), job.record.own_failures()), (1, 1));
         office.gateway.fails(Class::Lost, Why::LostAnswer);
         assert_eq!(office.deliver(&mut job), "again");
         let repeated = office.gateway.take_seen().pop().unwrap().message.unwrap();
@@ -298,7 +297,7 @@ fn every_other_verdict_has_its_end() {
         let (office, mut job) = lost();
         office.gateway.recovers(Recovered::Failed { why: Why::Internal, marker_seen });
         assert_eq!(office.deliver(&mut job), "again");
-        assert_eq!((job.record.failures.of("internal"), job.record.own_failures()), (1, 1));
+        assert_eq!((job.record.failures.of(Cause::Internal), job.record.own_failures()), (1, 1));
         office.gateway.says("Yes.");
         assert_eq!(office.deliver(&mut job), "answered");
         let second = office.gateway.take_seen()[1].message.clone().unwrap();
@@ -308,7 +307,7 @@ fn every_other_verdict_has_its_end() {
     let (office, mut job) = lost();
     office.gateway.recovers(Recovered::Silent);
     assert_eq!(office.deliver(&mut job), "again");
-    assert_eq!((job.record.own_failures(), job.record.failures.of(cause::SILENCE)), (1, 1));
+    assert_eq!((job.record.own_failures(), job.record.failures.of(Cause::Silence)), (1, 1));
     assert_eq!(job.record.sent, None);
 
     for (verdict, words) in
