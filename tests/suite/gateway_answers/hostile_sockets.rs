@@ -190,11 +190,14 @@ fn whoever_does_not_agree_is_refused() {
         )
     };
     let page = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 6\r\n\r\n<html>";
-    assert_eq!(ends("a page", |peer| peer.raw(page)), refused(&sentence("it answers 200 OK to a WebSocket")));
+    assert_eq!(
+        ends("a page", |peer| peer.raw(page)),
+        refused(&sentence("it answers a WebSocket request with 200 OK"))
+    );
     let gone = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
     assert_eq!(
         ends("no path", |peer| peer.raw(gone)),
-        refused(&sentence("it answers 404 Not Found to a WebSocket"))
+        refused(&sentence("it answers a WebSocket request with 404 Not Found"))
     );
     let rows = [
         "Upgrade: websocket\r\nConnection: Upgrade\r\n",
@@ -204,7 +207,7 @@ fn whoever_does_not_agree_is_refused() {
     for row in rows {
         let head = format!("HTTP/1.1 101 Switching Protocols\r\n{row}\r\n");
         let found = ends(row, move |peer| peer.raw(head.as_bytes()));
-        assert_eq!(found, refused(&sentence("it speaks no WebSocket")), "{row}");
+        assert_eq!(found, refused(&sentence("it does not follow the WebSocket protocol")), "{row}");
     }
     let mismatch = |peer: &mut Peer| {
         peer.switch();

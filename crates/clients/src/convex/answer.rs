@@ -1,8 +1,8 @@
-//! From a complete answer (status and body) to a value, or to what is known about the failure.
+//! Reads a complete answer (status and body): its value, or a [`Finding`] about the failure.
 //!
-//! The table is convex-http-api A.3. The backend's stable `code` decides where there is one, then the status. Where
-//! the table says "did not run", that holds for queries and mutations: inside an action the same code may come
-//! from a nested call, after an earlier part has committed (`rolled_back`).
+//! The table is convex-http-api A.3. The backend's stable `code` decides where there is one, otherwise the
+//! status. Where the table says "did not run", that holds for queries and mutations only. Inside an action
+//! the same code may come from a nested call, after an earlier part has committed (`rolled_back`).
 
 use std::borrow::Cow;
 
@@ -15,7 +15,7 @@ use super::finding::{Finding, Outlook, rolled_back};
 use super::{Call, Kind};
 use mcr_model::json;
 
-/// A complete answer.
+/// A complete answer of the backend.
 pub(super) struct Answer {
     pub status: u16,
     pub body: Vec<u8>,
@@ -23,7 +23,8 @@ pub(super) struct Answer {
     pub(super) location: Option<String>,
 }
 
-/// `{"status":"success","value":…}` or `{"status":"error","errorMessage":…}`; log lines and the rest are ignored.
+/// `{"status":"success","value":…}` or `{"status":"error","errorMessage":…}`. Log lines and other fields are
+/// ignored.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Outcome<'a> {
@@ -37,17 +38,17 @@ struct Outcome<'a> {
     error_data: Option<&'a RawValue>,
 }
 
-/// `{"code":…,"message":…}`, the body of a system error.
+/// The body of a system error: `{"code":…,"message":…}`.
 #[derive(Deserialize)]
 struct SystemError {
     code: String,
     message: Option<String>,
 }
 
-/// The value, untouched, or why there is none.
+/// Returns the value, untouched, or why there is none.
 pub(super) fn read(answer: &Answer, call: &Call<'_>) -> Result<Box<RawValue>, Finding> {
     let result = match answer.status {
-        // 560 is an old way to say that the function failed; the body is the same.
+        // 560 is an older status for a failed function. The body is the same.
         200 | 560 => outcome(&answer.body, call.kind),
         status => Err(system_error(status, answer, call.kind)),
     };
@@ -61,9 +62,9 @@ fn outcome(body: &[u8], kind: Kind) -> Result<Box<RawValue>, Finding> {
             let page = Finding::new(Why::NotConvex, Ran::Maybe, Outlook::Passes);
             return page.with_detail("it sent a web page");
         }
-        // JSON of another shape will come again; a broken text may have been cut on its way.
+        // JSON of another shape will come again. A broken text may have been cut in transit.
         let outlook = if error.is_data() { Outlook::Stays } else { Outlook::Passes };
-        Finding::new(Why::NotUnderstood, Ran::Maybe, outlook).with_detail(format!("broken JSON: {error}"))
+        Finding::new(Why::NotUnderstood, Ran::Maybe, outlook).with_detail(format!("invalid JSON: {error}"))
     })?;
     match &*outcome.status {
         "success" => Ok(outcome.value.unwrap_or(RawValue::NULL).to_owned()),
@@ -79,7 +80,7 @@ fn outcome(body: &[u8], kind: Kind) -> Result<Box<RawValue>, Finding> {
 fn application_error(said: ErrorText, kind: Kind) -> Finding {
     let outlook = match said.why {
         Why::NotFound => Outlook::SaidGone,
-        // Not the function's own no: it was ended in the middle of its work.
+        // Not a refusal by the function: the platform stopped it before it finished.
         Why::DatabaseTimedOut => Outlook::PassesLater,
         Why::FunctionTimedOut | Why::ResultTooLarge => Outlook::Stays,
         Why::NoSuchFunction
@@ -92,7 +93,7 @@ fn application_error(said: ErrorText, kind: Kind) -> Finding {
         | Why::TooLarge
         | Why::FunctionFailed
         | Why::Unknown
-        // No function says the following.
+        // No function reports the following.
         | Why::Unreachable
         | Why::NameNotFound
         | Why::Proxy
@@ -130,11 +131,11 @@ fn system_error(status: u16, answer: &Answer, kind: Kind) -> Finding {
     finding
 }
 
-/// The codes of A.3 that mean more than their status.
+/// The codes of A.3 that say more than their status.
 fn by_code(status: u16, code: &str, kind: Kind) -> Option<Finding> {
     let undone = rolled_back(kind);
     let (why, ran, outlook) = match (status, code) {
-        // Our output format is a constant, so this cannot be; but if it were, the function has run.
+        // Our output format is a constant, so this code should never come. If it does, the function has run.
         (400, "BadFormat") => (Why::OurRequest, Ran::Yes, Outlook::Stays),
         (400, "SystemTimeoutError") => (Why::DatabaseTimedOut, undone, Outlook::Passes),
         (400, "BackendIsNotRunning") => (Why::Paused, undone, Outlook::Passes),
@@ -156,7 +157,7 @@ fn by_code(status: u16, code: &str, kind: Kind) -> Option<Finding> {
     Some(Finding::new(why, ran, outlook))
 }
 
-/// What a status means by itself, in the mouth of Convex.
+/// What a status means by itself, when Convex sends it.
 fn by_status(status: u16, kind: Kind) -> Finding {
     let (why, ran, outlook) = match status {
         401 | 403 => (Why::Unauthorised, Ran::No, Outlook::Stays),
@@ -167,13 +168,13 @@ fn by_status(status: u16, kind: Kind) -> Finding {
         503 => (Why::Overloaded, Ran::Maybe, Outlook::Passes),
         400..500 => (Why::OurRequest, Ran::No, Outlook::Stays),
         500.. => (Why::ServerFault, Ran::Maybe, Outlook::Passes),
-        // A success or a redirect that is none of Convex's.
+        // A success or a redirect that Convex never sends.
         _ => (Why::NotUnderstood, Ran::Maybe, Outlook::Stays),
     };
     Finding::new(why, ran, outlook)
 }
 
-/// An answer without a code: of a front, of another server, or empty.
+/// An answer without a code: from a proxy in front of the backend, from another server, or empty.
 fn without_code(status: u16, answer: &Answer, kind: Kind) -> Finding {
     let what = if answer.body.is_empty() {
         "empty body"
@@ -184,19 +185,19 @@ fn without_code(status: u16, answer: &Answer, kind: Kind) -> Finding {
     };
     let finding = match status {
         408 | 413 | 421 | 425 | 429 | 500.. => by_status(status, kind),
-        // A front that is being moved, a login page of a network: it may pass as it came.
+        // A proxy that is being moved, or the login page of a network: either may pass.
         300..400 => Finding::new(Why::NotConvex, Ran::No, Outlook::Passes),
-        // Another server, or another place on this one.
+        // Another server, or another path on this one.
         400..500 => Finding::new(Why::NotConvex, Ran::No, Outlook::Stays),
         _ => Finding::new(Why::NotUnderstood, Ran::Maybe, Outlook::Stays),
     };
     finding.with_detail(match &answer.location {
-        Some(host) => format!("status {status}, it sends us on to {host}"),
+        Some(host) => format!("status {status}, redirects to {host}"),
         None => format!("status {status}, {what}"),
     })
 }
 
-/// Whether this looks like HTML or XML: of a front, a router, a hotel.
+/// Whether the body looks like HTML or XML, as proxies, routers and login portals send it.
 fn is_page(body: &[u8]) -> bool {
     body.trim_ascii_start().first() == Some(&b'<')
 }
@@ -210,7 +211,7 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// Whatever comes, it is read without a panic, and only Convex's own success is one.
+        /// Any status with any body is read without a panic, and only Convex's own success counts as one.
         #[test]
         fn any_answer_is_read(status in 100_u16..1000, body in prop::collection::vec(any::<u8>(), 0..200)) {
             let args = RawValue::from_string("{}".to_owned()).unwrap();

@@ -1,8 +1,8 @@
-//! The words of a failed function: finding the reason in them, and reducing them to one line.
+//! Finds the reason in the error text of a failed function, and reduces that text to one line.
 //!
-//! The texts are searched and never compared: they come wrapped (`Uncaught Error: Uncaught Error: …`), with stack
-//! traces, and with the whole argument object, token included, where the arguments do not fit. A deployment that
-//! hides its errors sends only the first line; then nothing is known.
+//! The text is searched, never compared, because it comes wrapped (`Uncaught Error: Uncaught Error: …`) and
+//! with stack traces. Where the arguments do not fit, it also holds the whole argument object, including the
+//! token. A deployment that hides its errors sends only the first line, from which nothing can be learnt.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -13,15 +13,16 @@ use super::error::Why;
 /// The family of a failure, and the line to show.
 pub(super) struct ErrorText {
     pub(super) why: Why,
-    /// The function's own words.
+    /// The function's own message.
     pub(super) literal: Option<String>,
     /// The code of a structured error.
     pub(super) code: Option<String>,
 }
 
-/// What the platform says itself: words (in lower case) that all must appear, and what they mean.
+/// Messages of the platform itself: words (in lower case) that must all appear, and what they mean.
 const PLATFORM: [(&[&str], Why); 10] = [
-    // A value of ours does not fit: an id that somebody made up, say. Only the shape tells of another version.
+    // One of our values does not fit: an invented id, for example. Only a wrong shape indicates another
+    // version.
     (&["argumentvalidationerror", "value does not match validator"], Why::Invalid),
     (&["argumentvalidationerror", "found id"], Why::Invalid),
     (&["argumentvalidationerror"], Why::BadArguments),
@@ -34,10 +35,10 @@ const PLATFORM: [(&[&str], Why); 10] = [
     (&["arguments for", "are too large"], Why::TooLarge),
 ];
 
-/// The families of the Mission Control backend; the marker that stands first in the line decides, so that
+/// The families of the Mission Control backend. The marker that comes first in the line decides, so that
 /// `Forbidden: … not found …` is forbidden.
 const FAMILIES: [(&str, Why); 13] = [
-    // A missing account must not look like a missing row: the work would be thrown away.
+    // A missing account must not look like a missing row: the work would be dropped.
     ("not found: account does not exist", Why::TokenRefused),
     ("invalid service token", Why::TokenRefused),
     ("forbidden: account has no service token", Why::TokenRefused),
@@ -53,7 +54,7 @@ const FAMILIES: [(&str, Why); 13] = [
     ("no valid recipients", Why::Invalid),
 ];
 
-/// Validation texts without a family name begin like this.
+/// Validation messages without a family name begin with one of these.
 const VALIDATION_STARTS: [&str; 3] = ["blockedreason ", "message ", "title "];
 
 /// Reads the text and, if the function threw one, the structured data of an application error.
@@ -72,12 +73,12 @@ pub(super) fn read(text: &str, data: Option<&RawValue>) -> ErrorText {
     ErrorText { why, literal: Some(literal), code: None }
 }
 
-/// What a `ConvexError` carries; this gets through on deployments that hide their errors.
+/// Reads the data of a `ConvexError`, which deployments that hide their errors still send.
 fn structured(data: &RawValue) -> Option<ErrorText> {
     #[derive(Deserialize)]
     struct Data {
         message: Option<String>,
-        /// A word as a rule, a number now and then.
+        /// Usually a word, sometimes a number.
         code: Option<Value>,
     }
     let (literal, code) = if let Ok(text) = serde_json::from_str::<String>(data.get()) {
@@ -91,8 +92,8 @@ fn structured(data: &RawValue) -> Option<ErrorText> {
     Some(ErrorText { why: family(&literal), literal: Some(literal), code })
 }
 
-/// The words of a reason: what stands behind the last `Error: ` of the first line that has one; without such a
-/// line, the first line that is more than the request id.
+/// Finds the message: the text after the last `Error: ` of the first line that has one. Without such a line,
+/// the first line that is more than the request id.
 fn extract(text: &str) -> Option<String> {
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let named = text.lines().find(|line| line.contains("Error: "));
@@ -102,7 +103,7 @@ fn extract(text: &str) -> Option<String> {
         None => line,
     };
     if line.contains("ArgumentValidationError") {
-        // What follows prints the arguments, also on one line.
+        // The rest prints the arguments, sometimes on the same line.
         let echo = ["Object:", "Value:", "{"].iter().filter_map(|word| literal.find(word)).min();
         literal = &literal[..echo.unwrap_or(literal.len())];
         let place = text.lines().find(|line| line.trim_start().starts_with("Path: "));
@@ -117,7 +118,7 @@ fn extract(text: &str) -> Option<String> {
     (!literal.is_empty()).then(|| literal.to_owned())
 }
 
-/// `[Request ID: …] Server Error` and nothing more.
+/// Whether the line is `[Request ID: …] Server Error` and nothing more.
 fn is_bare(line: &str) -> bool {
     line.strip_prefix("[Request ID:")
         .and_then(|rest| rest.split_once(']'))
@@ -129,16 +130,18 @@ fn first_line(text: &str) -> String {
     text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default().to_owned()
 }
 
-/// The family of a literal.
+/// The family of a message.
 fn family(literal: &str) -> Why {
     let lower = literal.to_lowercase();
     let found = FAMILIES
         .iter()
         .filter_map(|(marker, why)| lower.find(marker).map(|at| (at, *why)))
-        // Of two that begin at the same place, the earlier and more special row counts: `min_by_key` keeps the first.
+        // Of two rows found at the same position, the earlier and more specific one counts: `min_by_key`
+        // keeps the first.
         .min_by_key(|(at, _)| *at);
     match found {
-        // Only a line that begins so says that the thing itself is gone; elsewhere it may be part of somebody's text.
+        // Only a line that begins with it says that the object is gone. Elsewhere the words may be part of
+        // user text.
         Some((at, Why::NotFound)) if at > 0 => Why::FunctionFailed,
         Some((_, why)) => why,
         None if VALIDATION_STARTS.iter().any(|start| lower.starts_with(start)) => Why::Invalid,
@@ -250,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn structured_errors_speak_for_themselves() {
+    fn structured_errors_are_read_even_when_the_text_is_hidden() {
         let raw = |json: &str| RawValue::from_string(json.to_owned()).unwrap();
         let hidden = "[Request ID: 4f1b] Server Error";
         let said = read(hidden, Some(&raw(r#""Not found: Task does not exist""#)));

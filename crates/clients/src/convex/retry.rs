@@ -1,7 +1,8 @@
-//! When to ask again, and when to give up. Pure: the time left and the dice are arguments.
+//! Decides when to retry a failed attempt and when to give up. Pure: the time left and the dice are
+//! arguments.
 //!
-//! What may be asked again at all is decided elsewhere (`Finding::may_be_repeated`). There is no count of attempts;
-//! the caller's deadline decides.
+//! `Finding::may_be_repeated` decides what may be retried at all. Attempts are not counted; the caller's
+//! deadline is the limit.
 
 use std::time::Duration;
 
@@ -10,13 +11,13 @@ use super::error::{Pace, Why};
 /// How attempts are spaced.
 #[derive(Clone, Copy, Debug)]
 pub struct Backoff {
-    /// The longest pause after the first attempt. It doubles with each.
+    /// The longest pause after the first attempt. It doubles with each attempt.
     pub first: Duration,
     /// The longest pause after any attempt.
     pub most: Duration,
     /// The shortest pause after an overload.
     pub overload: Duration,
-    /// An attempt with less time than this is not begun: it could hardly end well.
+    /// The shortest time an attempt needs: with less left, none starts, because it would hardly succeed.
     pub shortest_attempt: Duration,
 }
 
@@ -32,7 +33,7 @@ impl Default for Backoff {
 }
 
 impl Backoff {
-    /// Every call is tried once.
+    /// Makes one attempt only.
     pub fn never() -> Self {
         Self {
             first: Duration::MAX,
@@ -46,15 +47,16 @@ impl Backoff {
 /// What to do after a failed attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Next {
-    /// Ask again after this pause.
+    /// Retry after this pause.
     Wait(Duration),
-    /// Hand the error to the caller.
+    /// Return the error to the caller.
     GiveUp,
 }
 
 impl Backoff {
-    /// What to do after the `attempt`-th attempt (from 1) failed, with `left` of the deadline. `dice` is from 0 to 1:
-    /// the pause is spread over the whole span, so that many callers who failed together do not return together.
+    /// What to do after the `attempt`-th attempt (from 1) failed, with `left` of the deadline. `dice` is from
+    /// 0 to 1. It spreads the pause over the whole span, so that callers that failed together do not return
+    /// together.
     pub(super) fn next(&self, attempt: u32, why: Why, left: Duration, dice: f64) -> Next {
         if why == Why::Stopped {
             return Next::GiveUp;
@@ -64,7 +66,7 @@ impl Backoff {
             Pace::Slowly => self.overload,
             Pace::Minutes => return Next::GiveUp,
         };
-        // 2^32 half seconds is over any limit; more doublings would only overflow.
+        // 2^32 half seconds exceed any limit. More doublings would only overflow.
         let doublings = attempt.saturating_sub(1).min(31);
         let span = self.first.saturating_mul(1 << doublings).min(self.most);
         let share =
@@ -97,7 +99,7 @@ mod tests {
             (0, 1.0, 500),
             (4, 0.5, 2_000),
             (4, 0.0, 0),
-            // A broken dice harms nobody.
+            // Dice out of range do no harm.
             (4, 7.0, 4_000),
             (4, -1.0, 0),
         ];
@@ -108,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn an_overload_is_left_alone_for_three_seconds_at_least() {
+    fn an_overload_pauses_calls_for_at_least_three_seconds() {
         for why in [Why::Overloaded, Why::Throttled, Why::DatabaseTimedOut] {
             assert_eq!(Backoff::default().next(1, why, LONG, 0.0), ms(3_000));
             assert_eq!(Backoff::default().next(1, why, LONG, 1.0), ms(3_500));
@@ -116,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn there_must_be_time_left_and_nobody_who_has_to_act_first() {
+    fn no_retry_without_time_left_or_before_a_person_has_acted() {
         let next = |why, left| Backoff::default().next(1, why, left, 1.0);
         for why in [Why::Paused, Why::CertificateRefused, Why::Stopped] {
             assert_eq!(next(why, LONG), Next::GiveUp, "{why:?}");
