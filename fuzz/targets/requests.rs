@@ -9,7 +9,7 @@ use mission_control_runtime::http::agent_api::network_guard::NetworkGuard;
 use mission_control_runtime::http::hosts::Hosts;
 use mission_control_runtime::http::message::{Method, Request};
 use mission_control_runtime::http::routes::{AgentEndpoint, Route, route};
-use mission_control_runtime::http::server::{DryRun, Ending, ServerLimits, rehearse};
+use mission_control_runtime::http::server::{DryRun, Ending, ServerLimits, dry_run};
 
 use super::pieces::{cut, dice_of};
 use crate::dice::Dice;
@@ -41,14 +41,14 @@ const PEERS: [(&str, bool); 4] =
 pub(crate) fn check(bytes: &[u8]) {
     let mut dice = dice_of(bytes);
     let limits = &LIMITS[dice.index(2)];
-    let whole = rehearse([bytes], limits);
+    let whole = dry_run([bytes], limits);
 
     let pieces = cut(bytes, &mut dice);
-    let again = rehearse(pieces.iter().copied(), limits);
+    let again = dry_run(pieces.iter().copied(), limits);
     assert_eq!(told(&again.requests), told(&whole.requests), "pieces do not matter");
     assert_eq!(again.end, whole.end, "pieces do not matter");
 
-    let begun = rehearse([&bytes[..dice.index(bytes.len() + 1)]], limits);
+    let begun = dry_run([&bytes[..dice.index(bytes.len() + 1)]], limits);
     let count = begun.requests.len();
     assert!(count <= whole.requests.len(), "what is still to come takes no request back");
     assert_eq!(told(&begun.requests), told(&whole.requests[..count]), "nor changes one");
@@ -151,8 +151,8 @@ fn alone_and_together(whole: &DryRun) {
         together.extend_from_slice(&plain(request, &OF_THE_FORM));
     }
     together.extend_from_slice(SENTINEL.as_bytes());
-    let read = rehearse([together.as_slice()], &ROOMY);
-    assert_eq!(read.end, Ending::Over);
+    let read = dry_run([together.as_slice()], &ROOMY);
+    assert_eq!(read.end, Ending::Disconnected);
     assert_eq!(read.requests.len(), whole.requests.len() + 1);
     for (read, meant) in read.requests.iter().zip(&whole.requests) {
         assert_eq!(tell(read, &OF_THE_FORM), tell(meant, &OF_THE_FORM));

@@ -155,7 +155,7 @@ fn opened(slugs: &[String; 2], account: &str, keys: &[&str]) {
             let key = SessionKey::for_task(&TaskId::new(*task), slug, &account, 1);
             let track = Track::new(id, Some(TaskId::new(*task)));
             let session = sessions.issue(&key, slug, &track, NOW);
-            assert_eq!((session.agent.as_str(), session.task.as_ref()), (id, track.task()));
+            assert_eq!((session.agent.as_str(), session.task()), (id, track.task()));
             issued.extend(NAMES.map(|names| (session_key(&key, slug, names), id, Some(*task))));
             issued.push((key.expose().to_owned(), id, Some(task)));
         }
@@ -164,7 +164,7 @@ fn opened(slugs: &[String; 2], account: &str, keys: &[&str]) {
         let session = sessions.find(spelling, &roster, NOW).expect("what was issued is known");
         assert_eq!(session.agent.as_str(), *id, "{spelling}");
         // Task ids that differ in case only share a name at the gateway; the backend makes none.
-        let found = session.task.as_ref().map(|found| found.as_str().to_ascii_lowercase());
+        let found = session.task().map(|found| found.as_str().to_ascii_lowercase());
         assert_eq!(found, task.map(str::to_ascii_lowercase), "{spelling}");
     }
     for shown in keys {
@@ -174,7 +174,7 @@ fn opened(slugs: &[String; 2], account: &str, keys: &[&str]) {
         }
         let run = AgentKey::parse(shown).filter(AgentKey::is_cron_run).expect("nothing else opens a session");
         let at = ids.iter().position(|id| *id == session.agent.as_str()).expect("one of the two");
-        assert!(run.agent.eq_ignore_ascii_case(&slugs[at]) && session.task.is_none(), "{shown}");
+        assert!(run.agent.eq_ignore_ascii_case(&slugs[at]) && session.task().is_none(), "{shown}");
     }
 }
 

@@ -11,6 +11,9 @@ mod kill;
 mod memory_ledger;
 /// Files of other versions.
 mod recorded;
+/// Work that no list shows.
+#[cfg(feature = "test-kind")]
+mod test_kind;
 
 use std::path::Path;
 use std::sync::{Arc, mpsc};

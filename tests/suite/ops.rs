@@ -1,6 +1,6 @@
-//! Why, in three sentences: every state of a delivery, and what stands in its way.
+//! Explanations in three sentences: every state of a delivery, and what blocks it.
 
-/// Who does what.
+/// The figures of the agents.
 mod agents;
 
 use std::sync::Arc;
@@ -30,7 +30,7 @@ fn as_work(row: Value) -> Arc<work::Work> {
     Arc::new(serde_json::from_value::<Notification>(row).unwrap().into())
 }
 
-/// A mention of ben, seen a minute ago, of which nothing else is known.
+/// A mention of ben, seen a minute ago, with nothing else known.
 fn case(id: &str) -> Case {
     let row = json!({"_id": id, "type": "mention", "recipientType": "agent", "recipientId": "k-ben",
         "taskId": "t1", "title": "", "body": "", "createdAt": (NOW - secs(60)).0});
@@ -73,7 +73,7 @@ fn unposted() -> PendingAnswer {
     PendingAnswer::new(vec!["a".to_owned(), "b".to_owned()], false)
 }
 
-/// A case, the state that is told of it, and words of the three sentences.
+/// A case, its state, and words of the three sentences.
 type Row = (Case, &'static str, [&'static str; 3]);
 
 #[track_caller]
@@ -95,7 +95,7 @@ fn asked(tries: u32) -> Record {
 }
 
 #[test]
-fn every_end_is_told() {
+fn every_end_is_explained() {
     let rows: Vec<Row> = vec![
         (
             Case { record: asked(2), ..ended(End::Answered(1)) },
@@ -168,7 +168,7 @@ fn every_end_is_told() {
 }
 
 #[test]
-fn whatever_is_not_over_is_told() {
+fn every_unfinished_state_is_explained() {
     let rests = Place::Rests(NOW + secs(12));
     let trouble = |case: Case, words: &str| Case { trouble: Some(words.to_owned()), ..case };
     let rows: Vec<Row> = vec![
@@ -252,9 +252,9 @@ fn whatever_is_not_over_is_told() {
     tell(rows);
 }
 
-/// What stands in everybody's way comes first, and all of it is named.
+/// Conditions that block all deliveries come first, and each is named.
 #[test]
-fn what_stands_in_the_way_is_told_first() {
+fn blocking_conditions_are_explained_first() {
     let paused =
         |all, agents: &[&str]| Paused { all, agents: agents.iter().map(|a| (*a).to_owned()).collect() };
     let gateway = || Some("the gateway is unreachable at its address. Check that it runs.".to_owned());
@@ -275,7 +275,10 @@ fn what_stands_in_the_way_is_told_first() {
         ),
         (
             ServiceCondition { gateway: gateway(), ..runs() },
-            &["The way to the agents is closed: nobody answers", "Check that it runs."],
+            &[
+                "The way to the agents is closed: the gateway is unreachable at its address",
+                "Check that it runs.",
+            ],
         ),
         (
             ServiceCondition { backend: backend(), ..runs() },
@@ -313,7 +316,7 @@ fn what_stands_in_the_way_is_told_first() {
             assert!(found.why.contains(word), "{word}: {}", found.why);
         }
     }
-    // Somebody else's pause, and one that comes too late for a turn, stand in nobody's way.
+    // Another agent's pause, or a pause that comes too late for a turn, blocks nothing.
     let others = ServiceCondition { paused: paused(false, &["ada"]), ..runs() };
     assert_eq!(one(&at(Place::Ready), &others, SILENCE, NOW).state, "waiting");
     let case = Case { record: Record { stage: answered(), ..Record::default() }, ..at(Place::Ready) };
@@ -324,9 +327,9 @@ fn what_stands_in_the_way_is_told_first() {
     assert_eq!(one(&case, &ServiceCondition { gateway: gateway(), ..runs() }, SILENCE, NOW).state, "waiting");
 }
 
-/// Of many the one that tells most: what waits, what gave up, the last.
+/// Of many deliveries the most informative one is explained: waiting, given up, the latest end.
 #[test]
-fn of_many_the_one_that_tells_most_is_told() {
+fn of_many_deliveries_the_most_informative_is_explained() {
     let named = |id: &str, case: Case| {
         let mut case = case;
         Arc::make_mut(&mut case.work).id = WorkId::new(id);
@@ -352,7 +355,7 @@ fn of_many_the_one_that_tells_most_is_told() {
     assert!(many("ben", &[], &runs(), SILENCE, NOW).is_none());
 }
 
-/// The timeline with its times, steps and words, and what the agent has said.
+/// The timeline with its times, steps and words, and the agent's answer.
 #[test]
 fn the_timeline_follows() {
     let step = |at, step: &str, words: &str| RecordedStep {

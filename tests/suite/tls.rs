@@ -1,4 +1,5 @@
-//! Certificates: good ones work, bad ones are named, and so are mistakes in the file of trusted authorities.
+//! Certificates: valid ones work, invalid ones are reported, and so are mistakes in the file of trusted
+//! authorities.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -34,15 +35,15 @@ fn roots(pem: &str) -> Roots {
     Roots::load(Some(&file)).unwrap()
 }
 
-/// The deadline of all calls here; none should need it.
+/// The deadline of all calls here, which none should need.
 const PATIENT: Duration = Duration::from_secs(10);
 
-/// An unsafe action, which would be repeated at once if it were known not to have been sent.
+/// Calls an unsafe action, which would be repeated at once if it were known to be unsent.
 fn ask(url: &str, roots: &Roots) -> Result<Box<RawValue>, CallError> {
     ask_with(url, roots, PATIENT, Duration::from_secs(9))
 }
 
-/// The same, asked once, with little patience for the connection.
+/// Calls it once, with a short limit for the connection.
 fn ask_once(url: &str, roots: &Roots) -> Result<Box<RawValue>, CallError> {
     ask_with(url, roots, Duration::from_secs(1), PATIENT)
 }
@@ -68,7 +69,7 @@ fn ask_with(
 }
 
 #[test]
-fn a_certificate_of_a_trusted_authority_is_good_by_name_and_by_address() {
+fn a_certificate_of_a_trusted_authority_is_accepted_by_name_and_by_address() {
     let authority = Authority::new("Ours");
     let roots = roots(&authority.pem);
     for host in ["localhost", "127.0.0.1"] {
@@ -183,7 +184,7 @@ fn a_bad_certificate_is_refused_with_its_reason() {
         );
         assert!(error.sentence.contains(words), "{name}: {}", error.sentence);
         assert!(error.not_before >= Some(Duration::from_mins(1)), "{name}: {error:?}");
-        assert_eq!(server.connections(), 1, "{name}: not tried again");
+        assert_eq!(server.connections(), 1, "{name}: not retried");
     }
 }
 
@@ -209,16 +210,16 @@ fn a_file_of_several_authorities_trusts_each() {
 }
 
 #[test]
-fn plain_http_to_a_port_that_speaks_tls_is_named() {
+fn plain_http_to_a_tls_port_is_reported() {
     let authority = Authority::new("Ours");
     let server = server(authority.sign(&params(&["localhost"])));
     let error = ask(&server.url("http", "localhost"), &roots(&authority.pem)).unwrap_err();
     assert!(matches!(error.why, Why::NotConvex | Why::LostAnswer), "{error:?}");
-    assert_eq!(error.class, Class::Ambiguous, "what the other side made of it is not known");
+    assert_eq!(error.class, Class::Ambiguous, "the server may have acted on it");
     assert!(error.sentence.contains("if this is an https port"), "{}", error.sentence);
 }
 
-/// Serves each connection with these bytes, after the first bytes came, and closes it.
+/// Answers each connection with these bytes after its first bytes, and closes it.
 fn raw_server(answer: &'static [u8]) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("https://{}", listener.local_addr().unwrap());
@@ -232,14 +233,14 @@ fn raw_server(answer: &'static [u8]) -> String {
 }
 
 #[test]
-fn tls_to_a_port_that_speaks_plain_http_is_named() {
+fn tls_to_a_plain_http_port_is_reported() {
     let authority = Authority::new("Ours");
     let roots = roots(&authority.pem);
     let error =
         ask(&raw_server(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"), &roots).unwrap_err();
     assert_eq!((error.why, error.class, error.ran), (Why::NoTls, Class::Refused, Ran::No), "{error:?}");
     assert!(error.sentence.contains("begin with http://"), "{}", error.sentence);
-    // Closed in the middle of the handshake: the request was never begun.
+    // Closed in the middle of the handshake: the request was never sent.
     let error = ask_once(&raw_server(b""), &roots).unwrap_err();
     assert_eq!(
         (error.why, error.class, error.ran),
@@ -257,7 +258,7 @@ fn tls_to_a_port_that_speaks_plain_http_is_named() {
 }
 
 #[test]
-fn a_mistake_in_the_file_of_authorities_is_a_sentence() {
+fn a_mistake_in_the_file_of_authorities_is_reported_as_a_sentence() {
     let folder = TempDir::new().unwrap();
     let at = |name: &str, text: &[u8]| {
         let path = folder.path().join(name);
@@ -300,11 +301,11 @@ fn a_mistake_in_the_file_of_authorities_is_a_sentence() {
 }
 
 #[test]
-fn without_a_file_there_is_always_somebody_to_trust() {
+fn without_a_file_some_authorities_are_always_trusted() {
     let roots = Roots::load(None).unwrap();
     match roots.source() {
         RootsSource::System(path) => assert!(Path::new(path).is_file() && roots.count() > Some(0)),
         RootsSource::Bundled => assert_eq!(roots.count(), None),
-        RootsSource::Named(path) => panic!("nobody named {}", path.display()),
+        RootsSource::Named(path) => panic!("no test named {}", path.display()),
     }
 }

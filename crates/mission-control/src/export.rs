@@ -46,7 +46,7 @@ fn misfit(table: &str, row: &Value, field: &str, why: &str) -> Refusal {
 /// Whether nothing is there yet.
 fn is_empty(tx: &Tx<'_>) -> Result<bool, StoreError> {
     for table in Table::ALL {
-        if !dig_table(tx, table)?.is_empty() {
+        if !tx.all_json(table)?.is_empty() {
             return Ok(false);
         }
     }

@@ -105,7 +105,7 @@ impl Check {
 /// Checks everything that can be checked, and prints it.
 pub fn doctor(env_file: Option<&Path>, wanted: Doctor) -> Exit {
     let Doctor { all, json: as_json, live } = wanted;
-    let env = CommandEnv::survey(env_file);
+    let env = CommandEnv::load(env_file);
     // What the calls would log stands in the findings.
     telemetry::start(LevelFilter::Off, LogFormat::Text, LogOutput::Stderr, env.redactor.clone());
     let mut checks = examine(&env, live);
@@ -140,7 +140,7 @@ fn examine(env: &CommandEnv, live: bool) -> Vec<Check> {
     let footing = CommandContext::of(env);
     let mut later = vec![disk::disk(settings, footing.as_ref().and_then(CommandContext::displaced))];
     // Tried once: whoever asks wants to know how it is now.
-    match env.way(settings, Backoff::never()) {
+    match env.connect(settings, Backoff::never()) {
         Ok(way) => {
             let sentences = vec![way.roots.describe()];
             checks.push(Check { name: "certificates", verdict: CheckResult::Good, sentences });

@@ -177,6 +177,46 @@ fn sessions_survive_a_restart() {
     assert!(nowhere.off().is_some() && nowhere.find(&key, &Roster::default(), now).is_some());
 }
 
+/// An agent's own session and its heartbeat are two sessions, also after a restart. A file of an older version names no
+/// lane.
+#[test]
+fn each_lane_of_an_agent_has_a_session_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let now = Millis(1_765_526_400_000);
+    let open = || Sessions::open(&private(folder.path()), AccountId::new("acc"), now);
+    let lanes = [
+        ("task:t1:agent:ben:acc:v1", Track::new("b", Some(TaskId::new("t1")))),
+        ("system:agent:ben:acc:v1", Track::new("b", None)),
+        ("system:agent:ben:acc:heartbeat:v1", Track::heartbeat("b")),
+    ];
+    let sessions = open();
+    for (key, track) in &lanes {
+        assert_eq!(sessions.issue(&SessionKey::new(*key), "ben", track, now).track(), *track);
+    }
+    let found = |sessions: &Sessions, key: &str| {
+        sessions.find(key, &Roster::default(), now).map(|session| session.track())
+    };
+    for (key, track) in &lanes {
+        assert_eq!(found(&sessions, key).as_ref(), Some(track), "{key}");
+    }
+    drop(sessions);
+    let sessions = open();
+    for (key, track) in &lanes {
+        assert_eq!(found(&sessions, key).as_ref(), Some(track), "{key} after a restart");
+    }
+    drop(sessions);
+    let file = folder.path().join("sessions.lines");
+    let text = fs::read_to_string(&file).unwrap();
+    let older: String =
+        text.lines().filter(|line| !line.contains("lane")).map(|line| line.to_owned() + "\n").collect();
+    fs::write(&file, older + &text.replace("\"heartbeat\"", "\"of a newer version\"")).unwrap();
+    let sessions = open();
+    assert_eq!(sessions.count(), 2);
+    for (key, track) in &lanes[..2] {
+        assert_eq!(found(&sessions, key).as_ref(), Some(track), "{key} of an older version");
+    }
+}
+
 #[test]
 fn the_memory_of_sessions_is_bounded() {
     let sessions = Sessions::in_memory(AccountId::new("acc"));

@@ -84,7 +84,7 @@ fn a_turn_that_is_cut_off_says_so_and_nobody_types_any_more() {
         let mut program = house.give();
         let began = Instant::now();
         program.signal("TERM");
-        program.hear("stopping: 1 running turn may go on for 0.7 s");
+        program.hear("stopping: 1 running turn may continue for 0.7 s");
         assert_eq!(get(&address, "/health").0, 200, "it answers while it waits");
         let (code, log) = program.end();
         let took = began.elapsed();

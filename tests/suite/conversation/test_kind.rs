@@ -7,7 +7,7 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use mission_control_runtime::clock::{Clock as _, SystemClock};
+use mission_control_runtime::clock::Clock as _;
 use mission_control_runtime::delivery::test_source::WORK_FILE;
 use mission_control_runtime::demo::gateway::{Prompt, Thought};
 use mission_control_runtime::ledger;
@@ -51,7 +51,7 @@ fn killed_test_work_goes_on_and_posts_each_message_once() {
                 agent: house.agent("ben").to_owned(),
                 task: TaskId::new(task.as_str()),
                 messages: (0..MESSAGES).map(|message| format!("{work}.{message}")).collect(),
-                created_at: SystemClock.now(),
+                created_at: house.board.clock().now(),
             };
             lines.push(serde_json::to_string(&test).unwrap());
         }

@@ -1,4 +1,4 @@
-//! convex-http-api A.3, the texts of application errors; backend-contract §1.3 and §1.4, its literals.
+//! convex-http-api A.3: the texts of application errors; backend-contract §1.3 and §1.4: their literals.
 
 use mission_control_runtime::convex::{Class, Ran, Why};
 
@@ -7,7 +7,7 @@ use crate::support::scripted_http::{Move, ScriptedHttp, answer};
 
 const ID: &str = "[Request ID: 4f1b4f1b4f1b4f1b] Server Error";
 
-/// A mutation or a query was rolled back, and would fail again; an unsafe action may have done a part.
+/// A mutation or a query was rolled back, and would fail again. An unsafe action may have done a part.
 const ENDED: Classes = (Class::Ambiguous, Class::Refused, Class::Refused);
 
 fn failed(status: u16, text: &str) -> Move {
@@ -16,7 +16,7 @@ fn failed(status: u16, text: &str) -> Move {
 }
 
 #[test]
-fn each_family_of_words_has_its_class() {
+fn each_family_of_messages_has_its_class() {
     let rows: &[(&str, Why, Classes)] = &[
         ("Forbidden: Task belongs to different account", Why::Forbidden, REFUSED),
         ("Not found: Task does not exist", Why::NotFound, GONE),
@@ -45,9 +45,9 @@ fn each_family_of_words_has_its_class() {
 }
 
 #[test]
-fn the_platform_s_own_words_have_their_class() {
+fn messages_of_the_platform_have_their_class() {
     let rows: &[(&str, Why, Classes)] = &[
-        // A value that does not fit is this call's problem; a shape that does not is the deployment's.
+        // A value that does not fit is this call's problem. A shape that does not fit is the deployment's.
         (
             "ArgumentValidationError: Value does not match validator.\nPath: .x\nValue: 1",
             Why::Invalid,
@@ -85,7 +85,7 @@ fn the_platform_s_own_words_have_their_class() {
     }
 }
 
-/// A deployment that hides its errors sends only the first line, for all of the above.
+/// A deployment that hides its errors sends only the first line of every error.
 #[test]
 fn a_hidden_reason_is_refused_and_unknown_and_never_gone() {
     for text in [ID, "", "[Request ID: 4f1b] Server Error\n"] {
@@ -97,7 +97,7 @@ fn a_hidden_reason_is_refused_and_unknown_and_never_gone() {
         let server = ScriptedHttp::start([failed(200, ID)]);
         let error = caller.ask(&client(&server.url(), asks_once()), PATIENT).unwrap_err();
         assert_eq!((error.ran, error.literal.as_deref()), (ran, None));
-        assert!(error.not_before.is_some(), "asked again only after a pause");
+        assert!(error.not_before.is_some(), "retried only after a pause");
         assert!(error.sentence.contains("request id"), "{}", error.sentence);
     }
 }
@@ -128,7 +128,7 @@ fn the_literal_is_one_line_without_wrapping_and_stack() {
 }
 
 #[test]
-fn a_structured_error_is_read_even_where_texts_are_hidden() {
+fn a_structured_error_is_read_even_if_texts_are_hidden() {
     let body = format!(
         r#"{{"status":"error","errorMessage":"{ID}","errorData":{{"code":"GONE","message":"Not found: Task"}}}}"#
     );

@@ -1,5 +1,5 @@
-//! Connections that are cut or go silent, at each point of the conversation: what is known of the function, and
-//! that no unsafe request is ever sent twice.
+//! Connections that break or go silent at each point of an exchange: what is known of the function. No unsafe
+//! request is ever sent twice.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::support::scripted_http::{Move, Refusing, ScriptedHttp, answer};
 
-/// More than the buffers of both ends of a socket hold, so that a server that does not read stops the sending.
+/// More than the socket buffers of both ends hold, so that a server that does not read blocks the sender.
 const LARGE: usize = 14 * 1024 * 1024;
 
 fn large_args() -> Box<RawValue> {
@@ -25,7 +25,7 @@ fn a_connection_cut_after_the_request_may_have_run_it() {
     let rows = [
         ("at once", Move::CutAtOnce, Why::LostAnswer),
         ("after the head", Move::CutAfterHead, Why::LostAnswer),
-        // The body of a small request is on its way before anybody notices.
+        // The body of a small request is sent before the sender notices.
         ("in the body", Move::CutInBody(5), Why::LostAnswer),
         ("before the answer", cut(""), Why::LostAnswer),
         ("in the status line", cut("HTTP/1.1 2"), Why::LostAnswer),
@@ -53,7 +53,7 @@ fn a_connection_cut_after_the_request_may_have_run_it() {
     }
 }
 
-/// Two seconds of waiting, side by side.
+/// Two seconds of waiting, in parallel.
 #[test]
 fn a_connection_gone_silent_after_the_request_may_have_run_it() {
     let rows = [
@@ -86,7 +86,7 @@ fn a_connection_gone_silent_after_the_request_may_have_run_it() {
 }
 
 #[test]
-fn a_request_that_did_not_reach_the_backend_whole_did_not_run() {
+fn a_request_that_was_not_sent_completely_did_not_run() {
     let args = large_args();
     let limits =
         |limits: ConvexLimits, ms| ConvexLimits { phases: phases(Duration::from_millis(ms)), ..limits };
@@ -117,9 +117,9 @@ fn a_request_that_did_not_reach_the_backend_whole_did_not_run() {
 }
 
 #[test]
-fn nobody_listening_is_asked_again_even_for_unsafe_calls() {
+fn a_refused_connection_is_retried_even_for_unsafe_calls() {
     let refusing = Refusing::new();
-    // An attempt that begins in the last milliseconds may be ended by the deadline instead of the refusal.
+    // The deadline may end an attempt of the last milliseconds before the refusal arrives.
     let backoff = Backoff { shortest_attempt: Duration::from_millis(500), ..asks_again().backoff };
     let convex = client(&format!("http://{}", refusing.address()), ConvexLimits { backoff, ..asks_again() });
     let error = Caller::UnsafeAction.ask(&convex, Duration::from_millis(800)).unwrap_err();
@@ -128,7 +128,7 @@ fn nobody_listening_is_asked_again_even_for_unsafe_calls() {
 }
 
 #[test]
-fn the_call_s_own_deadline_ends_a_silent_attempt() {
+fn the_deadline_of_a_call_ends_a_silent_attempt() {
     let server = ScriptedHttp::start([Move::SendAndStall(Vec::new())]);
     let begun = Instant::now();
     let error = Caller::UnsafeAction
@@ -138,7 +138,7 @@ fn the_call_s_own_deadline_ends_a_silent_attempt() {
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
 }
 
-/// A front closes idle connections at any moment. That is noticed before the next request is written.
+/// A proxy closes idle connections at any moment. The client notices before it writes the next request.
 #[test]
 fn an_idle_connection_closed_by_the_server_costs_nothing() {
     for caller in Caller::ALL {
@@ -151,7 +151,7 @@ fn an_idle_connection_closed_by_the_server_costs_nothing() {
     }
 }
 
-/// Between that look and the write lies a moment: then the fate of the request is unknown, as on any connection.
+/// Between that check and the write, a connection can still close. The fate of the request is then unknown.
 #[test]
 fn a_kept_connection_lost_under_a_request_is_not_silently_replaced() {
     check_with(

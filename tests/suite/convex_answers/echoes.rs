@@ -1,4 +1,4 @@
-//! A backend that gives our own secrets back: none of them may leave the house, by any road.
+//! A backend that returns our own secrets: no error and no log line may repeat them.
 
 use mission_control_runtime::convex::{Call, CallError, Class, ConvexEndpoint, Kind, Ran, Why};
 use mission_control_runtime::model::BaseUrl;
@@ -11,13 +11,13 @@ use super::{Caller, PATIENT, asks_once, roots};
 use crate::support::log_capture;
 use crate::support::scripted_http::{Move, ScriptedHttp, answer, answer_with};
 
-/// An operator may choose any secret; this one changes its spelling when it is quoted.
+/// An operator may choose any secret. The spelling of this one changes when it is quoted.
 const AWKWARD: &str = concat!("mc_service_", r#"acc0unt_qu"ote\back/slash-c4n4ry"#);
 /// The part that no spelling changes.
 const CANARY: &str = "slash-c4n4ry";
 
 #[test]
-fn a_token_that_comes_back_is_not_passed_on() {
+fn a_returned_token_is_not_passed_on() {
     let token = AWKWARD;
     let quoted = Value::from(token).to_string();
     let id = "[Request ID: 4f1b] Server Error";
@@ -72,7 +72,8 @@ fn a_token_that_comes_back_is_not_passed_on() {
             assert_eq!(error.literal.as_deref(), Some("Object contains extra field `x`."));
         }
     }
-    // The library below dumps at level trace what passes; the log's own filter keeps that inside (see `wire`).
+    // At level trace the library logs all bytes that pass. The log's own filter drops those lines (see
+    // `wire`).
     let ours = log_capture::lines().into_iter().filter(|line| line.contains(" mcr_"));
     for line in ours {
         assert!(!line.contains(CANARY), "{line}");
@@ -80,7 +81,7 @@ fn a_token_that_comes_back_is_not_passed_on() {
 }
 
 #[test]
-fn control_characters_of_others_do_not_reach_the_log() {
+fn foreign_control_characters_do_not_reach_the_log() {
     let text = "Uncaught Error: Invalid thing: a\rWARN forged\u{1b}[31m line";
     let body = json!({"status": "error", "errorMessage": text}).to_string();
     let server = ScriptedHttp::start([Move::Send(answer(200, &body))]);

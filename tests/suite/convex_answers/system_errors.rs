@@ -1,11 +1,11 @@
-//! convex-http-api A.3, the table of system errors; and what fronts and other servers answer.
+//! convex-http-api A.3, the table of system errors, and the answers of proxies and other servers.
 
 use mission_control_runtime::convex::{Class, Why};
 
 use super::{Classes, MAYBE, MAYBE_SAME, REFUSED, ROLLED_BACK, TRANSIENT, check};
 use crate::support::scripted_http::{Move, Refusing, answer, answer_with};
 
-/// Ran for certain, and nothing can be learned from asking again.
+/// The function certainly ran, and a retry cannot show more.
 const RAN: Classes = (Class::Ambiguous, Class::Ambiguous, Class::Refused);
 
 #[test]
@@ -62,14 +62,15 @@ fn each_code_of_the_backend_has_its_class() {
 fn answers_without_a_code_are_read_by_their_status() {
     let page = "<!DOCTYPE html>\n<html><title>Bad gateway</title></html>";
     let rows: &[(u16, &str, Why, Classes)] = &[
-        // Empty bodies: no such route, the server's own limit on a request, and the hosted service's insides.
+        // Empty bodies: no such route, the server's own limit on a request, and internal errors of the hosted
+        // service.
         (404, "", Why::NotConvex, REFUSED),
         (408, "", Why::TimedOut, MAYBE),
         (421, "", Why::ServerFault, ROLLED_BACK),
         (425, "", Why::ServerFault, ROLLED_BACK),
         (429, "", Why::Throttled, MAYBE),
         (500, "", Why::ServerFault, MAYBE),
-        // Fronts.
+        // Proxies.
         (429, page, Why::Throttled, MAYBE),
         (500, "plain words", Why::ServerFault, MAYBE),
         (502, page, Why::ServerFault, MAYBE),
@@ -83,7 +84,7 @@ fn answers_without_a_code_are_read_by_their_status() {
         (403, page, Why::NotConvex, REFUSED),
         (404, page, Why::NotConvex, REFUSED),
         (405, r#"{"error":"method"}"#, Why::NotConvex, REFUSED),
-        // Successes that are none of Convex's.
+        // Successes that Convex never sends.
         (201, GOOD_BUT_CREATED, Why::NotUnderstood, MAYBE_SAME),
         (299, "", Why::NotUnderstood, MAYBE_SAME),
     ];
@@ -95,7 +96,7 @@ fn answers_without_a_code_are_read_by_their_status() {
 const GOOD_BUT_CREATED: &str = r#"{"status":"success","value":1.0}"#;
 
 #[test]
-fn a_redirect_is_not_followed_and_its_goal_is_named() {
+fn a_redirect_is_not_followed_and_its_target_is_named() {
     for status in [301, 302, 303, 307, 308] {
         let moved = answer_with(status, "Location: https://login.example.com/api/action?x\r\n", b"moved");
         check(&format!("{status}"), &Move::Send(moved), Why::NotConvex, TRANSIENT);
@@ -115,7 +116,7 @@ fn a_redirect_is_not_followed_and_its_goal_is_named() {
 fn a_success_that_cannot_be_read_is_no_success() {
     let send = |body: &[u8]| Move::Send(answer_with(200, "Content-Type: application/json\r\n", body));
     let rows: &[(&[u8], Why, Classes)] = &[
-        // Broken texts: another try may bring the whole.
+        // Invalid texts: a retry may bring the complete one.
         (b"", Why::NotUnderstood, MAYBE),
         (b"{\"status\":\"succ", Why::NotUnderstood, MAYBE),
         (b"{\"status\":\"success\",\"value\":\"\xff\xfe\"}", Why::NotUnderstood, MAYBE),
@@ -123,7 +124,7 @@ fn a_success_that_cannot_be_read_is_no_success() {
         (b"{\"status\":\"success\",\"value\":1} trailing", Why::NotUnderstood, MAYBE),
         (b"\x1f\x8b\x08\0compressed without being asked", Why::NotUnderstood, MAYBE),
         (b"  <html><body>Please log in</body></html>", Why::NotConvex, MAYBE),
-        // Sound texts of another shape: the same again.
+        // Valid texts of another shape: a retry brings the same.
         (b"[]", Why::NotUnderstood, MAYBE_SAME),
         (b"null", Why::NotUnderstood, MAYBE_SAME),
         (b"{\"ok\":true}", Why::NotUnderstood, MAYBE_SAME),
@@ -138,7 +139,7 @@ fn a_success_that_cannot_be_read_is_no_success() {
 }
 
 #[test]
-fn an_answer_over_the_limit_is_not_taken() {
+fn an_answer_over_the_limit_is_refused() {
     let long = format!(r#"{{"status":"success","value":"{}"}}"#, "x".repeat(4096));
     check("announced", &Move::Send(answer(200, &long)), Why::AnswerTooLarge, MAYBE_SAME);
     let unannounced = format!("HTTP/1.1 200 OK\r\n\r\n{long}").into_bytes();
@@ -159,8 +160,8 @@ fn what_is_not_http_is_named() {
 }
 
 #[test]
-fn transient_is_what_did_not_happen() {
-    // The connection is refused: nobody listens.
+fn a_call_that_did_not_run_is_transient() {
+    // The connection is refused: nothing listens.
     let refusing = Refusing::new();
     let port = refusing.address();
     for caller in super::Caller::ALL {

@@ -10,10 +10,11 @@ use mission_control_runtime::clock::{Clock as _, Millis};
 use mission_control_runtime::convex::{Call, CallError, Convex};
 use mission_control_runtime::delivery::journal::{Journal, JournalError, Note, Wait};
 use mission_control_runtime::delivery::scheduler::{Effect, Event, RecoveredState, Scheduler};
-use mission_control_runtime::delivery::{End, Job, Outcome, Record, Trouble};
+use mission_control_runtime::delivery::{End, Job, Outcome, PendingAnswer, Record, Stage, Trouble};
 use mission_control_runtime::ledger::MemoryLedger;
 use mission_control_runtime::model::TaskId;
 use mission_control_runtime::work::{TestWork, Work, WorkId};
+use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::sequences::plan;
@@ -137,6 +138,27 @@ fn each_effect_happens_once_although_the_process_stops_at_any_note_or_call() {
             run(&[stop, stop / 2], survive);
         }
     }
+}
+
+/// The same agent has written the same words before: they are not taken for this work's own.
+#[test]
+fn an_older_message_is_not_taken_for_one_in_doubt() {
+    let (office, paper) = (Office::original(), Arc::new(MemoryLedger::default()));
+    for content in MESSAGES {
+        let message = json!({"taskId": office.task, "agentId": office.ben, "content": content});
+        office.team.board.service("createMessageFromAgent", message).unwrap();
+    }
+    office.team.board.pass(3_600_000);
+    let in_doubt = PendingAnswer {
+        doubt: Some(office.team.board.clock().now()),
+        ..PendingAnswer::new(MESSAGES.map(str::to_owned).into(), false)
+    };
+    let record = Record { stage: Stage::Answered(in_doubt), ..Record::default() };
+    let mut job = Job::new(0, work(&office), record);
+    assert!(live(&office, &mut job, None, &paper).0);
+    let posted = office.messages_of_ben();
+    let posted: Vec<&str> = posted.iter().map(|row| row["content"].as_str().unwrap()).collect();
+    assert_eq!(posted, [MESSAGES, MESSAGES].concat());
 }
 
 fn started(effects: Vec<Effect>) -> Option<Box<Job>> {

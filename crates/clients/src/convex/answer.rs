@@ -77,8 +77,8 @@ fn outcome(body: &[u8], kind: Kind) -> Result<Box<RawValue>, Finding> {
     }
 }
 
-fn application_error(said: ErrorText, kind: Kind) -> Finding {
-    let outlook = match said.why {
+fn application_error(text: ErrorText, kind: Kind) -> Finding {
+    let outlook = match text.why {
         Why::NotFound => Outlook::SaidGone,
         // Not a refusal by the function: the platform stopped it before it finished.
         Why::DatabaseTimedOut => Outlook::PassesLater,
@@ -111,9 +111,9 @@ fn application_error(said: ErrorText, kind: Kind) -> Finding {
         | Why::NotUnderstood
         | Why::Stopped => Outlook::SaidNo,
     };
-    let mut finding = Finding::new(said.why, rolled_back(kind), outlook);
-    finding.literal = said.literal;
-    finding.code = said.code;
+    let mut finding = Finding::new(text.why, rolled_back(kind), outlook);
+    finding.literal = text.literal;
+    finding.code = text.code;
     finding
 }
 
@@ -133,15 +133,15 @@ fn system_error(status: u16, answer: &Answer, kind: Kind) -> Finding {
 
 /// The codes of A.3 that say more than their status.
 fn by_code(status: u16, code: &str, kind: Kind) -> Option<Finding> {
-    let undone = rolled_back(kind);
+    let ran = rolled_back(kind);
     let (why, ran, outlook) = match (status, code) {
         // Our output format is a constant, so this code should never come. If it does, the function has run.
         (400, "BadFormat") => (Why::OurRequest, Ran::Yes, Outlook::Stays),
-        (400, "SystemTimeoutError") => (Why::DatabaseTimedOut, undone, Outlook::Passes),
-        (400, "BackendIsNotRunning") => (Why::Paused, undone, Outlook::Passes),
+        (400, "SystemTimeoutError") => (Why::DatabaseTimedOut, ran, Outlook::Passes),
+        (400, "BackendIsNotRunning") => (Why::Paused, ran, Outlook::Passes),
         (404, "FunctionPathNotFound") => (Why::NoSuchFunction, Ran::No, Outlook::Stays),
         (404, "FunctionPathWrongType") => (Why::WrongKind, Ran::No, Outlook::Stays),
-        (429, "TooManyConcurrentRequests" | "TooManyWrites") => (Why::Throttled, undone, Outlook::Passes),
+        (429, "TooManyConcurrentRequests" | "TooManyWrites") => (Why::Throttled, ran, Outlook::Passes),
         (
             503,
             "OptimisticConcurrencyControlFailure"
@@ -151,7 +151,7 @@ fn by_code(status: u16, code: &str, kind: Kind) -> Option<Finding> {
             | "InitialPermitTimeoutError"
             | "IsolateNotClean"
             | "UpstreamConnectError",
-        ) => (Why::Overloaded, undone, Outlook::Passes),
+        ) => (Why::Overloaded, ran, Outlook::Passes),
         _ => return None,
     };
     Some(Finding::new(why, ran, outlook))
@@ -222,8 +222,8 @@ mod tests {
 
         #[test]
         fn any_text_of_a_function_is_read(text in "(\\PC|\n|Error: |\\[Request ID: |Path: |Object:|ArgumentValidationError: ){0,40}") {
-            let said = error_text::read(&text, None);
-            prop_assert!(said.literal.is_none_or(|literal| !literal.contains('\n')));
+            let text = error_text::read(&text, None);
+            prop_assert!(text.literal.is_none_or(|literal| !literal.contains('\n')));
         }
     }
 }

@@ -68,7 +68,7 @@ pub struct HttpGateway {
 impl Gateway for HttpGateway {
     fn turn(&self, turn: &Turn<'_>, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Reply, GatewayError> {
         let begun = Instant::now();
-        let result = self.carry(turn, progress).map(Reply::without_tokens);
+        let result = self.run_turn(turn, progress).map(Reply::without_tokens);
         let result = result.map_err(|failure| self.shared.error(failure));
         let took = begun.elapsed().as_millis();
         match &result {
@@ -131,7 +131,11 @@ impl HttpGateway {
         recover::look(self, session, agent, mark).map_err(|failure| self.shared.error(failure))
     }
 
-    fn carry(&self, turn: &Turn<'_>, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Reply, TurnFailure> {
+    fn run_turn(
+        &self,
+        turn: &Turn<'_>,
+        progress: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<Reply, TurnFailure> {
         if self.stop.is_closed() {
             return Err(stopped(Stage::Asking(Sent::Nothing)));
         }

@@ -63,7 +63,7 @@ pub(super) fn probe(gateway: &HttpGateway) -> Probe {
         why: None,
         detail: None,
     };
-    if let Err(failure) = fill(gateway, &mut probe) {
+    if let Err(failure) = run(gateway, &mut probe) {
         probe.reachable = false;
         probe.why = Some(failure.why);
         probe.detail = failure.detail.map(|words| gateway.shared.words(&words).into());
@@ -72,7 +72,7 @@ pub(super) fn probe(gateway: &HttpGateway) -> Probe {
     probe
 }
 
-fn fill(gateway: &HttpGateway, probe: &mut Probe) -> Result<(), TurnFailure> {
+fn run(gateway: &HttpGateway, probe: &mut Probe) -> Result<(), TurnFailure> {
     if let ProbeAnswer::Json(ProbeBody { version: Some(version), .. }) = fetch_state(gateway, "/startupz")? {
         let version = gateway.shared.words(&version);
         gateway.shared.memory().heard_version(&version);
@@ -104,13 +104,13 @@ fn fill(gateway: &HttpGateway, probe: &mut Probe) -> Result<(), TurnFailure> {
 /// Whether the gateway would accept our turns. Its list of models requires the same token as a turn (spec
 /// §2), and is missing where the endpoint is off (§8). Releases without that list prove nothing.
 fn try_token(gateway: &HttpGateway, probe: &mut Probe) -> Result<(), TurnFailure> {
-    probe.why = closed(fetch(gateway, MODELS, true)?.status);
+    probe.why = refusal_reason(fetch(gateway, MODELS, true)?.status);
     probe.ready = probe.why.is_none();
     Ok(())
 }
 
 /// Why a gateway whose list of models has this status would not accept a turn.
-fn closed(status: u16) -> Option<Why> {
+fn refusal_reason(status: u16) -> Option<Why> {
     match status {
         401 => Some(Why::TokenRefused),
         404 => Some(Why::EndpointOff),
@@ -121,7 +121,7 @@ fn closed(status: u16) -> Option<Why> {
 /// Whether the gateway lists exactly one agent. An error if it would not accept a turn now.
 pub(super) fn is_single(gateway: &HttpGateway) -> Result<bool, TurnFailure> {
     let answer = fetch(gateway, MODELS, true)?;
-    match closed(answer.status) {
+    match refusal_reason(answer.status) {
         Some(why) => Err(TurnFailure::new(Class::Closed, why)),
         None => Ok(listed_agents(&answer).is_some_and(|agents| agents.len() == 1)),
     }

@@ -49,7 +49,7 @@ const HISTORY_RETRIES_MAX: u32 = 3;
 const HISTORY_RETRY_PAUSE: Duration = Duration::from_millis(300);
 
 /// What the session shows.
-struct Shown {
+struct SessionItems {
     items: Vec<Item>,
     whole: bool,
 }
@@ -99,7 +99,7 @@ pub(super) fn recover(
     };
     if let Some(at) = cut_item(mark, &shown.items) {
         let last = shown.items.last().map(|item| item.seq);
-        match whole(gateway, &key, &shown.items[at]) {
+        match fetch_in_full(gateway, &key, &shown.items[at]) {
             Ok(item) => shown.items[at] = item,
             Err(SocketFailure::Away(failure)) => return Err(failure),
             Err(SocketFailure::Temporary(words)) => {
@@ -157,9 +157,9 @@ pub(super) fn look(
     };
     match items {
         Ok(items) => {
-            let seen = glance(mark, &items);
-            let queued = !seen.begun && status(gateway, &key) == Some(Status::Running);
-            Ok(Some(Glance { queued, ..seen }))
+            let found = glance(mark, &items);
+            let queued = !found.begun && status(gateway, &key) == Some(Status::Running);
+            Ok(Some(Glance { queued, ..found }))
         }
         Err(HistoryUnavailable::Away(failure)) => Err(failure),
         Err(HistoryUnavailable::Temporary | HistoryUnavailable::Refused) => Ok(None),
@@ -167,7 +167,7 @@ pub(super) fn look(
 }
 
 /// Reads an item in full that the history shows shortened.
-fn whole(gateway: &HttpGateway, key: &str, item: &Item) -> Result<Item, SocketFailure> {
+fn fetch_in_full(gateway: &HttpGateway, key: &str, item: &Item) -> Result<Item, SocketFailure> {
     let Some(id) = &item.id else { return Err(SocketFailure::Declined("the item has no id".to_owned())) };
     let mut conversation = Conversation::begin(gateway)?;
     let answer = conversation.request("chat.message.get", &message_params(key, id))?;
@@ -200,9 +200,9 @@ fn uptime(gateway: &HttpGateway) -> Result<StartupState, NoAnswer> {
     let mut state = StartupState::default();
     for path in ["/startupz", "/readyz"] {
         let timeout = gateway.shared.limits.probe;
-        let seen =
+        let answer =
             ask(gateway, &Query { path, body: None, with_token: false, timeout, bytes_max: 64 * 1024 })?;
-        let answer: ReadyState = serde_json::from_slice(&json::bytes(&seen.body)).unwrap_or_default();
+        let answer: ReadyState = serde_json::from_slice(&json::bytes(&answer.body)).unwrap_or_default();
         if let Some(version) = answer.version {
             let version = gateway.shared.words(&version);
             gateway.shared.memory().heard_version(&version);
@@ -217,17 +217,23 @@ fn uptime(gateway: &HttpGateway) -> Result<StartupState, NoAnswer> {
 }
 
 /// Reads the session backwards until it reaches the turn.
-fn history(gateway: &HttpGateway, key: &str, mark: &TurnMark<'_>) -> Result<Shown, HistoryUnavailable> {
+fn history(
+    gateway: &HttpGateway,
+    key: &str,
+    mark: &TurnMark<'_>,
+) -> Result<SessionItems, HistoryUnavailable> {
     let path = format!("/sessions/{}/history", encoded(key));
     let mut items = Vec::new();
     let mut page = page(gateway, &format!("{path}?limit={FIRST_PAGE_ITEMS}"))?;
     for _ in 0..=NEXT_PAGES_MAX {
         let reached = reaches(mark, &page.items);
         items.splice(0..0, page.items);
-        let Some(older) = page.older.filter(|_| !reached) else { return Ok(Shown { items, whole: true }) };
+        let Some(older) = page.older.filter(|_| !reached) else {
+            return Ok(SessionItems { items, whole: true });
+        };
         page = self::page(gateway, &format!("{path}?limit={NEXT_PAGE_ITEMS}&cursor={}", encoded(&older)))?;
     }
-    Ok(Shown { items, whole: false })
+    Ok(SessionItems { items, whole: false })
 }
 
 fn page(gateway: &HttpGateway, path: &str) -> Result<Page, HistoryUnavailable> {
@@ -242,13 +248,13 @@ fn page(gateway: &HttpGateway, path: &str) -> Result<Page, HistoryUnavailable> {
     read_page(&ask(gateway, &question)?)
 }
 
-fn read_page(seen: &RawAnswer) -> Result<Page, HistoryUnavailable> {
+fn read_page(answer: &RawAnswer) -> Result<Page, HistoryUnavailable> {
     let away =
-        |why| Err(HistoryUnavailable::Away(TurnFailure::new(Class::Closed, why).with_status(seen.status)));
-    let json = seen.body.trim_ascii_start().first() == Some(&b'{');
-    match (seen.status, json) {
-        _ if seen.page => Err(HistoryUnavailable::Refused),
-        (200, true) => history::read(&seen.body).ok_or(HistoryUnavailable::Refused),
+        |why| Err(HistoryUnavailable::Away(TurnFailure::new(Class::Closed, why).with_status(answer.status)));
+    let json = answer.body.trim_ascii_start().first() == Some(&b'{');
+    match (answer.status, json) {
+        _ if answer.page => Err(HistoryUnavailable::Refused),
+        (200, true) => history::read(&answer.body).ok_or(HistoryUnavailable::Refused),
         // There is no such session.
         (404, true) => Ok(Page::default()),
         (401, _) => away(Why::TokenRefused),
@@ -261,18 +267,22 @@ fn read_page(seen: &RawAnswer) -> Result<Page, HistoryUnavailable> {
 }
 
 /// Reads the history through the tool that agents have for it.
-fn tool_history(gateway: &HttpGateway, key: &str, mark: &TurnMark<'_>) -> Result<Shown, HistoryUnavailable> {
+fn tool_history(
+    gateway: &HttpGateway,
+    key: &str,
+    mark: &TurnMark<'_>,
+) -> Result<SessionItems, HistoryUnavailable> {
     for limit in [FIRST_PAGE_ITEMS, TOOL_PAGE_ITEMS] {
         let args = json!({"sessionKey": key, "limit": limit, "includeTools": true});
-        let seen = invoke(gateway, "sessions_history", key, &args)?;
-        let items = match seen.status {
-            200 if !seen.page => read_tool(&seen.body).ok_or(HistoryUnavailable::Refused)?.items,
+        let answer = invoke(gateway, "sessions_history", key, &args)?;
+        let items = match answer.status {
+            200 if !answer.page => read_tool(&answer.body).ok_or(HistoryUnavailable::Refused)?.items,
             500.. => return Err(HistoryUnavailable::Temporary),
             _ => return Err(HistoryUnavailable::Refused),
         };
         let all = items.len() < limit as usize;
         if all || reaches(mark, &items) {
-            return Ok(Shown { items, whole: true });
+            return Ok(SessionItems { items, whole: true });
         }
     }
     Err(HistoryUnavailable::Refused)
@@ -308,8 +318,8 @@ fn is_idle(gateway: &HttpGateway, key: &str) -> bool {
 
 /// The entry of this session in the gateway's list, if the gateway shows us that list.
 fn listed(gateway: &HttpGateway, key: &str) -> Option<Listed> {
-    let seen = invoke(gateway, "sessions_list", key, &json!({"limit": LISTED_SESSIONS_MAX})).ok()?;
-    if seen.status == 200 { read_listed(&seen.body, key, LISTED_SESSIONS_MAX) } else { None }
+    let answer = invoke(gateway, "sessions_list", key, &json!({"limit": LISTED_SESSIONS_MAX})).ok()?;
+    if answer.status == 200 { read_listed(&answer.body, key, LISTED_SESSIONS_MAX) } else { None }
 }
 
 /// The state of the session's last run, if the gateway shows it.

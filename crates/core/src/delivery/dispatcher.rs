@@ -77,7 +77,7 @@ impl Dispatcher {
             return Offered::Known;
         }
         let id = work.id.clone();
-        match self.finished.admit(&id) {
+        match self.finished.admit(&work) {
             Admission::Refused => return Offered::Refused,
             Admission::Outdated => return Offered::Known,
             Admission::Start => self.queue.push(work, Record::default(), now),
@@ -191,6 +191,7 @@ impl Dispatcher {
     }
 
     /// The number of items in the queue, running ones included.
+    #[cfg(test)]
     pub(super) fn known(&self) -> usize {
         self.queue.len()
     }

@@ -51,6 +51,7 @@ use crate::work;
 
 pub use duplicate_runtime::ForeignRuntime;
 pub use failure::{Trouble, Unsettled};
+pub use finished::ClosedWork;
 pub use record::{
     FORM, Notice, PendingAnswer, Record, Sent, Stage, ToolRounds, UnknownFields, Waits, from_form_1,
 };

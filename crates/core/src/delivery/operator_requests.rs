@@ -90,7 +90,7 @@ impl Refused {
         match self {
             Self::NotDead => "Nothing with this id was given up; `dead list` shows what was.",
             Self::UnderWay => "It is under way already; `why` shows how far it is.",
-            Self::NotUnderWay => "No notification with this id is under way.",
+            Self::NotUnderWay => "No delivery with this id is under way.",
             Self::Stopping => "The service is stopping and begins nothing any more.",
         }
     }

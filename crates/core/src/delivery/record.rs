@@ -81,7 +81,8 @@ pub struct Record {
     /// Who waits for the answer.
     #[serde(skip_serializing_if = "is_default")]
     pub waits: Waits,
-    /// The newest instant of the backend that was known before what may be in doubt now was begun.
+    /// The newest instant of the backend that was known before what may be in doubt now was begun. The first attempt sets
+    /// it from the work ([`Work::created_at`]); a kind that reads the backend may know a newer one.
     #[serde(skip_serializing_if = "is_default")]
     pub since: Millis,
     /// What the agent has done with its tools.
@@ -90,9 +91,9 @@ pub struct Record {
     /// What its turns have cost, as far as the gateway says.
     #[serde(skip_serializing_if = "is_default")]
     pub spent: Usage,
-    /// The backend was asked to mark it as delivered and has not confirmed that, so it may list the row again. After a
-    /// restart every closed row that is listed counts as such.
-    #[serde(skip)]
+    /// The source was asked to mark the end and has not confirmed that, so it may show or offer the work again. After a
+    /// restart every closed row that is listed counts as such ([`Source`](crate::work::Source)).
+    #[serde(skip_serializing_if = "is_default")]
     pub unmarked: bool,
     /// What the agent had answered, where it was given up before all of it was posted: it was paid for.
     #[serde(skip_serializing_if = "is_default")]
@@ -215,6 +216,11 @@ impl Record {
         };
         record.effects.sent_again();
         record
+    }
+
+    /// Whether no attempt has done or met anything yet.
+    pub fn is_untouched(&self) -> bool {
+        *self == Self { since: self.since, ..Self::default() }
     }
 
     /// Whether the agent was told of it, and may be at work on it.

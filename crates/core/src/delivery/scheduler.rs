@@ -103,8 +103,8 @@ impl Scheduler {
         if self.dispatcher.probe(now) {
             effects.push(Effect::Probe);
         }
-        let (known, ready) = (self.dispatcher.known(), self.dispatcher.ready());
-        if let Some(ListRequest { number, limit }) = self.notifications.next_list(known, ready, now) {
+        let ready = self.dispatcher.ready();
+        if let Some(ListRequest { number, limit }) = self.notifications.next_list(ready, now) {
             effects.push(Effect::List { list: number, limit });
         }
         effects

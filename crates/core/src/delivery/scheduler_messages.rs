@@ -9,7 +9,7 @@ use super::delivery_stats::DeliveryStats;
 use super::duplicate_runtime::ForeignRuntime;
 use super::operator_requests::{Hold, OperatorReply, OperatorRequest, ReplyTo};
 use super::poll_schedule::PollIntervals;
-use super::{End, Job, Outcome, Record};
+use super::{ClosedWork, Job, Outcome, Record};
 use crate::work::{Work, WorkId};
 use mcr_model::Notification;
 use mcr_model::clock::Millis;
@@ -39,8 +39,7 @@ pub enum Event {
         /// From 0 to 1.
         dice: f64,
     },
-    /// A source without lists has this work. It offers each id once: what has ended in this process is not guarded for
-    /// longer than until the next list.
+    /// A source without lists has this work.
     Offered(Arc<Work>),
     /// The gateway has taken the turn of this job; told while one goes first.
     TurnAccepted(u64),
@@ -107,8 +106,9 @@ pub struct SchedulerConfig {
 pub struct RecoveredState {
     /// Deliveries that are not over, in their order, and until when they rest.
     pub open: Vec<(Arc<Work>, Record, Option<Millis>)>,
-    /// Deliveries that are over here. One that is listed all the same only lacks its mark.
-    pub closed: HashMap<WorkId, End>,
+    /// Deliveries that have ended. What each of them guards against depends on its source
+    /// ([`Source`](crate::work::Source)).
+    pub closed: HashMap<WorkId, ClosedWork>,
     /// What only a newer version understands: it is not begun, marked or closed here.
     pub untouched: HashSet<WorkId>,
     /// The dead letters, oldest first.

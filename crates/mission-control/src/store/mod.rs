@@ -30,7 +30,7 @@ pub(crate) use columns::{Card, ColumnPosition};
 pub(crate) use id::{Id, table_of};
 use readers::Pool;
 pub(crate) use schema::*;
-pub(crate) use tx::{Doc, Tx};
+pub(crate) use tx::{Doc, StoredRow, Tx};
 
 use mcr_model::clock::Clock;
 

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::change_feed::{ChangeFeed, Touched, Written};
 use super::schema::field;
-use super::{Id, Index, Row, StoreError, id};
+use super::{Id, Index, Row, StoreError, Table, id};
 use crate::rows::Notification;
 use mcr_model::clock::Millis;
 
@@ -29,6 +29,23 @@ pub(crate) struct Doc<R> {
     /// Its fields.
     #[serde(flatten)]
     pub(crate) row: R,
+}
+
+/// A row as it is stored.
+pub(crate) struct StoredRow {
+    /// Its id.
+    pub(crate) id: String,
+    /// When it was created, with a fraction.
+    pub(crate) created: f64,
+    /// Its fields.
+    pub(crate) json: String,
+}
+
+impl StoredRow {
+    /// The error for a row that its type cannot read.
+    pub(crate) fn corrupt(&self, why: &serde_json::Error) -> StoreError {
+        StoreError::Corrupt(format!("row {}: {why}", self.id))
+    }
 }
 
 /// One transaction.
@@ -79,30 +96,46 @@ impl<'a> Tx<'a> {
 
     /// Adds a row.
     pub(crate) fn insert<R: Row>(&self, row: R) -> Result<Doc<R>, StoreError> {
-        let made = id::make(R::TABLE).map_err(|why| StoreError::Fault(why.to_string()))?;
+        let (id, created) = self.insert_json(R::TABLE, &to_json(&row)?)?;
+        Ok(Doc { id: Id::new(id), created, row })
+    }
+
+    /// Adds a row; its id and the instant of its creation.
+    pub(crate) fn insert_json(&self, table: Table, row: &str) -> Result<(String, f64), StoreError> {
+        let id = id::make(table).map_err(|why| StoreError::Fault(why.to_string()))?;
         let created = self.now.max(self.last_instant.get() + STEP_MS);
-        let doc = Doc { id: Id::new(made), created, row };
-        self.restore(&doc)?;
-        if R::TABLE == Notification::TABLE {
+        self.restore_json(table, &id, created, row)?;
+        if table == Notification::TABLE {
             self.written.borrow_mut().told += 1;
         }
-        Ok(doc)
+        Ok((id, created))
     }
 
     /// Adds a row that had its id and its instant before, from a copy of this data or another's.
-    pub(crate) fn restore<R: Row>(&self, doc: &Doc<R>) -> Result<(), StoreError> {
-        self.last_instant.set(self.last_instant.get().max(doc.created));
-        let sql = format!("INSERT INTO {} (id, at, row) VALUES (?1, ?2, ?3)", R::TABLE.name());
-        self.database.prepare_cached(&sql)?.execute((doc.id.as_str(), doc.created, to_json(&doc.row)?))?;
-        self.note(&doc.id);
+    pub(crate) fn restore_json(
+        &self,
+        table: Table,
+        id: &str,
+        created: f64,
+        row: &str,
+    ) -> Result<(), StoreError> {
+        self.last_instant.set(self.last_instant.get().max(created));
+        let sql = format!("INSERT INTO {} (id, at, row) VALUES (?1, ?2, ?3)", table.name());
+        self.database.prepare_cached(&sql)?.execute((id, created, row))?;
+        self.note(table, id);
         Ok(())
     }
 
     /// Writes a changed row back.
     pub(crate) fn put<R: Row>(&self, doc: &Doc<R>) -> Result<(), StoreError> {
-        let sql = format!("UPDATE {} SET row = ?2 WHERE id = ?1", R::TABLE.name());
-        self.database.prepare_cached(&sql)?.execute((doc.id.as_str(), to_json(&doc.row)?))?;
-        self.note(&doc.id);
+        self.put_json(R::TABLE, doc.id.as_str(), &to_json(&doc.row)?)
+    }
+
+    /// Writes a changed row back.
+    pub(crate) fn put_json(&self, table: Table, id: &str, row: &str) -> Result<(), StoreError> {
+        let sql = format!("UPDATE {} SET row = ?2 WHERE id = ?1", table.name());
+        self.database.prepare_cached(&sql)?.execute((id, row))?;
+        self.note(table, id);
         Ok(())
     }
 
@@ -110,19 +143,23 @@ impl<'a> Tx<'a> {
     pub(crate) fn delete<R: Row>(&self, id: &Id<R>) -> Result<(), StoreError> {
         let sql = format!("DELETE FROM {} WHERE id = ?1", R::TABLE.name());
         self.database.prepare_cached(&sql)?.execute([id.as_str()])?;
-        self.note(id);
+        self.note(R::TABLE, id.as_str());
         Ok(())
     }
 
-    fn note<R: Row>(&self, id: &Id<R>) {
-        self.written.borrow_mut().note(R::TABLE, id.as_str());
+    fn note(&self, table: Table, id: &str) {
+        self.written.borrow_mut().note(table, id);
     }
 
     /// The row with this id.
     pub(crate) fn get<R: Row>(&self, id: &Id<R>) -> Result<Option<Doc<R>>, StoreError> {
-        let sql = format!("SELECT id, at, row FROM {} WHERE id = ?1", R::TABLE.name());
-        let mut query = self.database.prepare_cached(&sql)?;
-        query.query_row([id.as_str()], raw).optional()?.map(doc).transpose()
+        self.get_json(R::TABLE, id.as_str())?.map(doc).transpose()
+    }
+
+    /// The row with this id, undecoded.
+    pub(crate) fn get_json(&self, table: Table, id: &str) -> Result<Option<StoredRow>, StoreError> {
+        let sql = format!("SELECT id, at, row FROM {} WHERE id = ?1", table.name());
+        Ok(self.database.prepare_cached(&sql)?.query_row([id], raw).optional()?)
     }
 
     /// The rows whose indexed fields have these values; `None` stands for an absent field.
@@ -144,8 +181,13 @@ impl<'a> Tx<'a> {
 
     /// All rows of a table, in the order of their creation.
     pub(crate) fn all<R: Row>(&self) -> Result<Vec<Doc<R>>, StoreError> {
-        let sql = format!("SELECT id, at, row FROM {} ORDER BY at", R::TABLE.name());
-        self.database.prepare_cached(&sql)?.query_map([], raw)?.map(|found| doc(found?)).collect()
+        self.all_json(R::TABLE)?.into_iter().map(doc).collect()
+    }
+
+    /// All rows of a table in the order of their creation, undecoded.
+    pub(crate) fn all_json(&self, table: Table) -> Result<Vec<StoredRow>, StoreError> {
+        let sql = format!("SELECT id, at, row FROM {} ORDER BY at", table.name());
+        Ok(self.database.prepare_cached(&sql)?.query_map([], raw)?.collect::<Result<_, _>>()?)
     }
 }
 
@@ -256,13 +298,13 @@ impl<R: Row> Found<'_, R> {
     }
 }
 
-pub(super) fn raw(row: &rusqlite::Row<'_>) -> rusqlite::Result<(String, f64, String)> {
-    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+pub(super) fn raw(row: &rusqlite::Row<'_>) -> rusqlite::Result<StoredRow> {
+    Ok(StoredRow { id: row.get(0)?, created: row.get(1)?, json: row.get(2)? })
 }
 
-pub(super) fn doc<R: Row>((id, created, row): (String, f64, String)) -> Result<Doc<R>, StoreError> {
-    let row = serde_json::from_str(&row).map_err(|why| StoreError::Corrupt(format!("row {id}: {why}")))?;
-    Ok(Doc { id: Id::new(id), created, row })
+pub(super) fn doc<R: Row>(stored: StoredRow) -> Result<Doc<R>, StoreError> {
+    let row = serde_json::from_str(&stored.json).map_err(|why| stored.corrupt(&why))?;
+    Ok(Doc { id: Id::new(stored.id), created: stored.created, row })
 }
 
 fn to_json<R: Row>(row: &R) -> Result<String, StoreError> {

@@ -258,5 +258,5 @@ fn limit(work: &ToolRounds, deps: &DeliveryDeps<'_>) -> Option<String> {
     } else {
         return None;
     };
-    Some(format!("Not run: {limit} for one notification. Answer now with what you have."))
+    Some(format!("Not run: {limit} for one delivery. Answer now with what you have."))
 }

@@ -21,6 +21,7 @@ use mcr_core::delivery::{End, Job, Notice, Outcome, Stage, Trouble};
 use mcr_core::gateway::{self, GatewayError, Why};
 use mcr_core::work::Kind;
 use mcr_model::AgentId;
+use mcr_model::clock::Millis;
 use mcr_model::random;
 use mcr_model::redact::Redactor;
 
@@ -55,6 +56,9 @@ pub fn deliver(job: &mut Job, deps: &DeliveryDeps<'_>) -> Outcome {
 /// Walks the steps, as far as they come today. A panic on the way is trouble of this delivery alone.
 fn attempt(job: &mut Job, steps: &mut dyn Steps, deps: &DeliveryDeps<'_>) -> Outcome {
     let _hand = deps.journal.in_hand(&job.work.id, deps.clock.now());
+    if job.record.since == Millis::default() {
+        job.record.since = job.work.created_at();
+    }
     loop {
         let before = job.record.stage.clone();
         let walked = catch_unwind(AssertUnwindSafe(|| walk(job, steps, deps)));

@@ -128,7 +128,7 @@ fn newest(context: &DeliveryContext) -> Millis {
 /// twice that both read in the same moment.
 fn is_taken(row: &Notification, record: &Record, context: &DeliveryContext) -> bool {
     let read_at = context.notification.read_at;
-    *record == Record::default() && read_at.is_some() && read_at != row.read_at
+    record.is_untouched() && read_at.is_some() && read_at != row.read_at
 }
 
 fn is_fresh(job: &Job) -> bool {

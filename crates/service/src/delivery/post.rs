@@ -41,11 +41,7 @@ fn post_answer(
             content: &content,
             // The backend admits one message for each notification, so only the first can carry its id. It is the safe
             // one: repeated, it is still one. Any other may stand there already if its posting was not confirmed.
-            key: job
-                .work
-                .notification()
-                .filter(|_| part == 0 && !job.record.answered)
-                .map(|row| row.id.clone()),
+            key: job.work.kind.message_key().filter(|_| part == 0 && !job.record.answered).cloned(),
             is_note: false,
             since: job.record.since,
         };

@@ -276,11 +276,11 @@ fn tell_of_the_gate(before: &Standing, now: &Standing) {
     match (&before.breaker_open, &now.breaker_open) {
         (None, Some(why)) => {
             warn!(
-                "nothing is sent to agents until the gateway is back: {why} Notifications that wait: {}",
+                "nothing is sent to agents until the gateway is back: {why} Deliveries that wait: {}",
                 now.known
             );
         }
-        (Some(_), None) => info!("the gateway is back; notifications that wait: {}", now.known),
+        (Some(_), None) => info!("the gateway is back; deliveries that wait: {}", now.known),
         (None, None) | (Some(_), Some(_)) => {}
     }
 }

@@ -17,6 +17,7 @@ use super::active_delivery::{ActiveDelivery, Reading};
 use super::inflight::InFlight;
 use mcr_clients::mission::{GetDeliveryContext, Mission};
 use mcr_core::delivery::Stamp;
+use mcr_core::work::Kind;
 use mcr_model::{Notification, NotificationId, TaskId};
 
 /// Contexts that are read for one list: they must not keep the next list waiting.
@@ -85,8 +86,13 @@ impl TaskStops {
 
     fn look_at(&self, held: &ActiveDelivery, inflight: &InFlight, mission: &Mission) {
         let work = held.work();
-        let Some(row) = work.notification() else { return };
         held.is_looked_at(self.list);
+        let row = match &work.kind {
+            Kind::Notification(row) => row,
+            // A person cannot stop it: its agent is not asked.
+            #[cfg(feature = "test-kind")]
+            Kind::Test(_) => return held.is_read(Reading::blind(self.list)),
+        };
         match mission.ask(&GetDeliveryContext { notification_id: &row.id }) {
             Ok(None) => held.is_read(Reading::blind(self.list)),
             Ok(Some(context)) => match held.is_stopped_in(&context) {

@@ -314,6 +314,12 @@ impl Image {
         self.end.as_deref().is_some_and(|end| end.starts_with("{\"dead\":"))
     }
 
+    /// Whether its source had not confirmed its end; the record is read only if the text says so, because there may be
+    /// thousands.
+    pub(super) fn is_unmarked(&self) -> bool {
+        self.record.contains("\"unmarked\":true") && self.record().is_ok_and(|record| record.unmarked)
+    }
+
     /// How it ended, if that is understood.
     pub(super) fn end(&self) -> Option<End> {
         self.end.as_deref().and_then(|end| serde_json::from_str(end).ok())

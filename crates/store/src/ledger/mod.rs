@@ -151,6 +151,8 @@ pub struct Closed {
     pub at: Millis,
     /// How; none if it was written by a version that knows more ends.
     pub end: Option<End>,
+    /// Whether its source was asked to mark the end and had not confirmed that.
+    pub unmarked: bool,
     /// What it has made, if it was among the last to end.
     pub made: Vec<String>,
 }
@@ -227,8 +229,7 @@ impl Ledger {
         Self(Inner::Off(reason.into(), None))
     }
 
-    /// One that keeps nothing because it is switched off. An error if deliveries in the folder are under way: what
-    /// becomes of them could not be recorded.
+    /// One that keeps nothing because it is switched off. An error while deliveries in the folder are under way.
     pub fn switched_off(folder: Option<&Arc<Folder>>) -> Result<Self, LedgerError> {
         let why = LedgerError::Off.to_string();
         let Some(folder) = folder else { return Ok(Self::off(why)) };
@@ -380,8 +381,8 @@ impl Recovery {
             Some(_) => image.form().err(),
         };
         self.newer.extend(what.map(|what| Unreadable { id: id.clone(), what }));
-        let (first_seen, made) = (image.first_seen, Vec::new());
-        self.closed.push((image.number, Closed { id, first_seen, at, end, made }, image.bytes()));
+        let (first_seen, unmarked, made) = (image.first_seen, image.is_unmarked(), Vec::new());
+        self.closed.push((image.number, Closed { id, first_seen, at, end, unmarked, made }, image.bytes()));
         self.newest = self.newest.max(at);
         self.lately.push_back((self.closed.len() - 1, image));
         let since = self.lately_since();

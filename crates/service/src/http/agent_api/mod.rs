@@ -189,7 +189,7 @@ impl AgentApi {
         let arguments = body(request)?;
         let result = match door {
             AgentEndpoint::Tool(row) => {
-                let current = speaker.session.task.as_ref();
+                let current = speaker.session.task();
                 // As in a turn: a token in a document or a message would open this API to its readers.
                 let arguments = &without_our_tokens(arguments);
                 let asked = decode_call(row.name, arguments, current).map_err(|error| refusal(&error))?;
