@@ -211,8 +211,8 @@ pub struct Rules {
 pub(super) fn setback(error: CallError) -> Trouble {
     let weight = match (error.class, error.why) {
         (convex::Class::Transient, _) => Weight::Passing,
-        (convex::Class::Gone, _) => Weight::Final,
-        (convex::Class::Refused, Why::Forbidden | Why::NotFound | Why::Invalid | Why::TooLarge) => {
+        (convex::Class::Gone, _)
+        | (convex::Class::Refused, Why::Forbidden | Why::NotFound | Why::Invalid | Why::TooLarge) => {
             Weight::Final
         }
         (convex::Class::Refused | convex::Class::Ambiguous, _) => Weight::Doubtful,

@@ -87,6 +87,10 @@ impl TaskStops {
     fn look_at(&self, held: &ActiveDelivery, inflight: &InFlight, mission: &Mission) {
         let work = held.work();
         held.is_looked_at(self.list);
+        #[cfg_attr(
+            not(feature = "test-kind"),
+            expect(clippy::infallible_destructuring_match, reason = "a new kind must decide here")
+        )]
         let row = match &work.kind {
             Kind::Notification(row) => row,
             // A person cannot stop it: its agent is not asked.
