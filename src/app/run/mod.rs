@@ -86,17 +86,25 @@ pub fn run(env_file: Option<&Path>) -> Exit {
     serve(settings, &connections, &env.redactor)
 }
 
-fn serve(settings: &Settings, connections: &BackendConnections, redactor: &Arc<Redactor>) -> Exit {
-    // Installed before anything slow: as PID 1 of a container an unhandled signal is ignored.
+/// Sends a message for each signal that asks for a stop.
+fn handle_signals() -> Result<Receiver<()>, ctrlc::Error> {
     let (sender, signals) = crossbeam_channel::bounded(1);
-    let heard = ctrlc::set_handler(move || {
+    ctrlc::set_handler(move || {
         // A full channel already has the message.
         let _ = sender.try_send(());
-    });
-    if let Err(why) = heard {
-        error!("not started: signals cannot be handled ({why})");
-        return Exit::Failed;
-    }
+    })?;
+    Ok(signals)
+}
+
+fn serve(settings: &Settings, connections: &BackendConnections, redactor: &Arc<Redactor>) -> Exit {
+    // Installed before anything slow: as PID 1 of a container an unhandled signal is ignored.
+    let signals = match handle_signals() {
+        Ok(signals) => signals,
+        Err(why) => {
+            error!("not started: signals cannot be handled ({why})");
+            return Exit::Failed;
+        }
+    };
     // Before the port: of two services with the same configuration, the second must report the conflict, not
     // a taken port.
     let opened =
