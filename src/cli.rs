@@ -183,7 +183,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Misuse
         return Err(unknown("argument", &word, &[]));
     }
     match given.values.iter().map(|(option, _)| option).chain(&given.flags).next() {
-        Some(option) => Err(Misuse(format!("{option} does not go with this command"))),
+        Some(option) => Err(Misuse(format!("{option} is not an option of this command"))),
         None => Ok(command),
     }
 }

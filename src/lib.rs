@@ -1,8 +1,8 @@
 //! # Mission Control Runtime
 //!
-//! The runtime connects Mission Control (a board of tasks and threads on a Convex backend) with an OpenClaw
-//! gateway, which runs the agents. It takes what people and agents write, sends it to the right agent
-//! session, runs the tools that the agent calls, and posts the answer.
+//! The runtime connects a Mission Control with an OpenClaw gateway. Mission Control is a board of tasks and
+//! threads on a Convex backend; the gateway runs the agents. The runtime takes what people and agents write,
+//! and sends it to the right agent session. It runs the tools that the agent calls, and posts the answer.
 //!
 //! ## The layers
 //!

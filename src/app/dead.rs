@@ -89,7 +89,7 @@ pub(super) fn overview(
     if let Some(service) = service {
         let answer = answered(service, service.get("/deliveries"))?;
         return serde_json::from_value(answer)
-            .map_err(|_| "The running service is of another version than this command.".to_owned());
+            .map_err(|_| "The running service has another version than this command. Use the program of the service, or restart the service.".to_owned());
     }
     let set_aside = footing.place.last_set_aside();
     footing.tell(Vec::new(), |book| book.overview(set_aside).cleaned(&|text| footing.clean(text)))
@@ -99,7 +99,10 @@ fn answered(service: &Service, answer: Result<(u16, Value), String>) -> Result<V
     match answer {
         Ok((200, answer)) => Ok(answer),
         Ok((_, answer)) => Err(refusal(&answer).to_owned()),
-        Err(why) => Err(format!("The service at {} does not answer ({why}).", service.address)),
+        Err(why) => Err(format!(
+            "The service at {} does not answer ({why}). Look at its log, or run `doctor`.",
+            service.address
+        )),
     }
 }
 

@@ -94,7 +94,7 @@ fn check_former_state(configuration: &mut Configuration, working_directory: &Pat
         now if now.exists() => Both::WithoutLedger,
         _ => Both::Missing,
     };
-    configuration.refuse_former_state(former.display().to_string(), now, both);
+    configuration.refuse_former_state(&former.display().to_string(), &now, both);
 }
 
 fn find_env_file(named: Option<&Path>, default: &Path) -> FileSource {

@@ -41,9 +41,12 @@ fn change(context: &CommandContext, wanted: &Pause) -> Result<String, (Exit, Str
     if let Some(service) = context.service().map_err(failed)? {
         let path = if wanted.pause { "/pause" } else { "/resume" };
         let body = wanted.agent.as_ref().map_or(String::new(), |agent| json!({"agent": agent}).to_string());
-        let (status, answer) = service
-            .post(path, &body)
-            .map_err(|why| failed(format!("The service at {} does not answer ({why}).", service.address)))?;
+        let (status, answer) = service.post(path, &body).map_err(|why| {
+            failed(format!(
+                "The service at {} does not answer ({why}). Look at its log, or run `doctor`.",
+                service.address
+            ))
+        })?;
         if status != 200 {
             return Err(failed(refusal(&answer).to_owned()));
         }

@@ -124,7 +124,7 @@ impl CommandContext {
             format!("A service runs at {address}, but it can keep nothing, no operator token either: {off}")
         } else if self.place.is_shut() {
             format!(
-                "A service runs at {address}, but STATE_DIR {shown} is not open to you: ask as its owner, or as root"
+                "A service runs at {address}, but this user may not read STATE_DIR {shown}: run the command as its owner or as root"
             )
         } else if self.place.owner().is_some() {
             format!(
@@ -174,7 +174,7 @@ impl CommandContext {
 
 /// Every mistake of the configuration, as a sentence.
 fn mistakes(env: &CommandEnv) -> Vec<String> {
-    env.configuration.report.mistakes.iter().map(ToString::to_string).collect()
+    env.configuration.report.errors().map(ToString::to_string).collect()
 }
 
 /// The `/health` of the service at this address, if one answers.

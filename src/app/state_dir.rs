@@ -1,5 +1,5 @@
-//! The operators' files in `STATE_DIR`, next to the ledger: the token that permits requests, the paused
-//! agents, and the address of the running service.
+//! The operators' files in `STATE_DIR`, next to the ledger: the requests' token, the pauses, and the running
+//! service's address.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -94,16 +94,16 @@ impl StateDir {
     pub(super) fn with_ledger(&self) -> Result<Arc<Folder>, String> {
         let shown = self.path.display();
         match self.folder() {
-            Err(why) if why.is_closed() => {
-                Err(format!("STATE_DIR {shown} is not open to you: ask as its owner, or as root"))
-            }
+            Err(why) if why.is_closed() => Err(format!(
+                "this user may not read STATE_DIR {shown}: run the command as its owner or as root"
+            )),
             Err(why) if why.is_missing() => Err(format!(
-                "STATE_DIR {shown} is not there: no service has run on it yet, or it is another one"
+                "STATE_DIR {shown} does not exist. Start the service, or set STATE_DIR to the folder of the service"
             )),
             Err(why) => Err(format!("STATE_DIR {why}")),
             Ok(folder) if !ledger::is_in(&folder) && ledger::last_set_aside(&folder).is_none() => {
                 Err(format!(
-                    "there is no ledger in STATE_DIR {shown}: no service has run on it yet, or it is another one"
+                    "STATE_DIR {shown} contains no ledger. Start the service, or set STATE_DIR to the folder of the service"
                 ))
             }
             Ok(folder) => Ok(folder),

@@ -27,7 +27,12 @@ pub fn status(env_file: Option<&Path>, as_json: bool, ready: bool) -> Exit {
     };
     let health = match service.get("/health") {
         Ok((200, health)) if is_health(&health) => context.cleaned(&health),
-        Ok(_) => return complain(&format!("The server at {} is not this service.", service.address)),
+        Ok(_) => {
+            return complain(&format!(
+                "The server at {} is not this service. Check HEALTH_HOST and HEALTH_PORT.",
+                service.address
+            ));
+        }
         Err(why) => {
             let why = context.clean(&why);
             return complain(&format!(
@@ -85,7 +90,7 @@ fn text(health: &Value, address: &str, is_ready: bool) -> String {
         text += &line("", &line_of);
     }
     let paused: mcr_core::ops::Paused = serde_json::from_value(health["paused"].clone()).unwrap_or_default();
-    if !paused.is_nobody() {
+    if !paused.is_empty() {
         text += &line("paused", &paused.in_words());
     }
     let version = health["versions"]["openclaw"].as_str().filter(|version| *version != "unknown");

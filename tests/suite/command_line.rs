@@ -79,14 +79,14 @@ fn the_command_line_is_parsed_or_refused_with_a_reason() {
             }),
         ),
         ("resume", Ok(Command::Pause { env_file: None, wanted: Pause { pause: false, agent: None } })),
-        ("why k1 --agent ben", Err("--agent does not go with this command")),
-        ("run --live", Err("--live does not go with this command")),
+        ("why k1 --agent ben", Err("--agent is not an option of this command")),
+        ("run --live", Err("--live is not an option of this command")),
         ("demo", Ok(Command::Demo { port: 3210 })),
         ("demo --port 0", Ok(Command::Demo { port: 0 })),
         ("demo --port 65536", Err("--port `65536`: expected a number from 0 to 65535")),
         ("demo --port", Err("--port needs a value")),
-        ("demo --env-file f", Err("--env-file does not go with this command")),
-        ("run --port 1", Err("--port does not go with this command")),
+        ("demo --env-file f", Err("--env-file is not an option of this command")),
+        ("run --port 1", Err("--port is not an option of this command")),
         ("version", Ok(Command::Version)),
         ("-V", Ok(Command::Version)),
         ("help", Ok(Command::Help { of: None })),
@@ -115,12 +115,12 @@ fn the_command_line_is_parsed_or_refused_with_a_reason() {
         ("local --listen foo:x", Err("expected HOST:PORT")),
         ("local export", Err("`local export` needs a file")),
         ("local exprt f", Err("did you mean `export`?")),
-        ("local --env-file f", Err("--env-file does not go with this command")),
-        ("local export f --seed demo", Err("--seed does not go with this command")),
-        ("run --data d", Err("--data does not go with this command")),
+        ("local --env-file f", Err("--env-file is not an option of this command")),
+        ("local export f --seed demo", Err("--seed is not an option of this command")),
+        ("run --data d", Err("--data is not an option of this command")),
         ("doctor --all", Ok(Command::Doctor { env_file: None, all: true, json: false, live: false })),
-        ("--json", Err("--json does not go with this command")),
-        ("version --env-file f", Err("--env-file does not go with this command")),
+        ("--json", Err("--json is not an option of this command")),
+        ("version --env-file f", Err("--env-file is not an option of this command")),
         ("dance", Err("there is no command `dance`;")),
         ("doctr", Err("there is no command `doctr`; did you mean `doctor`?")),
         ("run fast", Err("there is no argument `fast`")),
@@ -239,7 +239,7 @@ fn ten_mistakes_are_ten_sentences_and_code_3() {
             "{name}:\n{text}"
         );
     }
-    assert!(errors[10].contains("10 mistakes in the configuration"), "{text}");
+    assert!(errors[10].contains("10 errors in the configuration"), "{text}");
     assert!(!text.contains("c4n4ry"), "{text}");
 }
 
@@ -270,7 +270,7 @@ fn unusable_files_are_named_with_code_3() {
         ("env", "binary.env", "text"),
         ("cert", "missing.pem", "no such file"),
         ("cert", "folder", "directory"),
-        ("cert", "empty.pem", "holds no certificate"),
+        ("cert", "empty.pem", "contains no certificate"),
         ("cert", "bad.pem", "certificate 1 in it is malformed"),
     ];
     for (kind, name, words) in rows {
@@ -460,10 +460,7 @@ fn doctor_reports_the_state_of_the_gateway() {
     let program = Program::new(["doctor"]).configured(&backend.url(), TOKEN).with("HEALTH_PORT", "0");
     let found =
         text(&program.with("OPENCLAW_GATEWAY_URL", &format!("http://{}", refusing.address())).output());
-    assert!(
-        found.contains("gateway         WRONG") && found.contains("unreachable at its address"),
-        "{found}"
-    );
+    assert!(found.contains("gateway         WRONG") && found.contains("unreachable"), "{found}");
 }
 
 /// A port may be taken by the running service, which is fine, or by another program, which is not.

@@ -129,8 +129,8 @@ fn asks_again() -> ConvexLimits {
     }
 }
 
-/// The check behind the rows: the error that each caller gets after this move of the server, and the number
-/// of complete requests that the server sees when the next one would succeed.
+/// The check behind the rows. It compares the error that each caller gets after this move of the server. It
+/// also counts the complete requests that the server sees when the next one would succeed.
 fn check(name: &str, bad: &Move, why: Why, classes: Classes) {
     check_with(name, bad, asks_once(), asks_again(), |caller, convex| {
         (caller.ask(convex, PATIENT), why, class_for(classes, caller))

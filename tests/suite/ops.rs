@@ -41,7 +41,7 @@ fn case(id: &str) -> Case {
         first_seen: Some(NOW - secs(60)),
         not_before: None,
         closed: None,
-        told: Vec::new(),
+        steps: Vec::new(),
         left_out: 0,
         trouble: None,
         place: None,
@@ -95,23 +95,23 @@ fn asked(tries: u32) -> Record {
 }
 
 #[test]
-fn every_end_is_explained() {
+fn every_outcome_is_explained() {
     let rows: Vec<Row> = vec![
         (
             Case { record: asked(2), ..ended(End::Answered(1)) },
             "answered",
             [
                 "Mention for ben: answered 10 s ago",
-                "asked 2 times; it was over 50 s after it was created",
-                "Nothing more",
+                "asked 2 times; the delivery ended 50 s after it was created",
+                "Done. No action needed.",
             ],
         ),
-        (ended(End::Answered(3)), "answered", ["answered in 3 messages", "not asked", "over"]),
-        (ended(End::Kept("x".to_owned())), "kept", ["answered", "no thread", "Nothing more"]),
+        (ended(End::Answered(3)), "answered", ["answered in 3 messages", "not asked", "Done"]),
+        (ended(End::Kept("x".to_owned())), "kept", ["answered", "no thread", "Done. No action needed."]),
         (
             ended(End::Silent(Silence::HeartbeatOk)),
             "silent",
-            ["over without an answer 10 s ago", "The agent had nothing to say, and need not.", "Nothing"],
+            ["ended without an answer 10 s ago", "The agent had nothing to say; none was required.", "Done"],
         ),
         (
             Case {
@@ -128,9 +128,9 @@ fn every_end_is_explained() {
         (
             ended(End::Skipped(Skip::ArchivedTask)),
             "skipped",
-            ["did not hear of it", "he task is archived", "Nothing"],
+            ["not sent to the agent", "he task is archived", "Done"],
         ),
-        (ended(End::Gone), "gone", ["no longer there", "deleted", "Nothing"]),
+        (ended(End::Gone), "gone", ["no longer existed", "deleted", "Done"]),
         (
             ended(End::Dead("the request is too large".to_owned())),
             "dead",
@@ -156,50 +156,50 @@ fn every_end_is_explained() {
         (
             ended(End::Dropped("no".to_owned())),
             "dropped",
-            ["closed for good by a person", "It had been given up: no.", "Nothing"],
+            ["closed for good by a person", "It had been given up: no.", "Done"],
         ),
         (
             Case { closed: Some((NOW, None)), ..case("n1") },
             "over",
-            ["over 0 s ago", "does not know", "Nothing"],
+            ["ended 0 s ago", "does not know", "Done"],
         ),
     ];
     tell(rows);
 }
 
 #[test]
-fn every_unfinished_state_is_explained() {
+fn open_work_is_explained() {
     let rests = Place::Rests(NOW + secs(12));
     let trouble = |case: Case, words: &str| Case { trouble: Some(words.to_owned()), ..case };
     let rows: Vec<Row> = vec![
         (
             Case { turn: Some(turn(TurnState::Working, 3)), ..at(Place::Running) },
             "working",
-            ["at work on it for 3 min", "last sign of life was 3 s ago", "looked for in 14 min"],
+            ["working on it for 3 min", "last sign of life was 3 s ago", "checked in 14 min"],
         ),
         (
             Case { turn: Some(turn(TurnState::Waiting, 3)), ..at(Place::Running) },
             "working",
-            ["at work", "busy with other turns", "posted when it comes"],
+            ["working on it", "busy with other turns", "posted when it arrives"],
         ),
         (
             Case { turn: Some(turn(TurnState::Quiet, 100)), ..at(Place::Running) },
             "working",
-            ["at work", "no sign of life for 100 s", "in 13 min"],
+            ["working on it", "No sign of life for 100 s", "in 13 min"],
         ),
         (
             Case { turn: Some(turn(TurnState::Stuck, 900)), ..at(Place::Running) },
             "working",
-            ["at work", "stuck: no sign of life for 15 min", "now"],
+            ["working on it", "stuck: no sign of life for 15 min", "now"],
         ),
-        (at(Place::Running), "working", ["about to be told", "A worker has it", "at once"]),
+        (at(Place::Running), "working", ["about to be sent", "A worker is processing it", "at once"]),
         (
             Case {
                 record: Record { stage: Stage::Working(ToolRounds::default()), ..asked(1) },
                 ..at(Place::Running)
             },
             "working",
-            ["a tool of the agent", "worker", "at once"],
+            ["a tool call of the agent is running", "worker", "at once"],
         ),
         (
             Case { record: Record { stage: answered(), ..asked(1) }, ..at(Place::Running) },
@@ -209,12 +209,12 @@ fn every_unfinished_state_is_explained() {
         (
             at(Place::Ready),
             "waiting",
-            ["not settled; it was created 60 s ago", "free worker", "as soon as it can"],
+            ["not settled; it was created 60 s ago", "free worker", "as soon as possible"],
         ),
         (
             at(Place::Behind(WorkId::new("n0"))),
             "waiting",
-            ["not settled", "Another one of the same agent and task comes first: n0.", "`why n0`"],
+            ["not settled", "Another delivery of the same agent and task comes first: n0.", "`why n0`"],
         ),
         (
             trouble(
@@ -237,24 +237,24 @@ fn every_unfinished_state_is_explained() {
                     },
                     ..at(rests.clone())
                 },
-                "nobody answers",
+                "the provider is unreachable",
             ),
             "resting",
-            ["the answer is not in the thread yet", "Nobody answers.", "tried again in 12 s"],
+            ["the answer is not in the thread yet", "The provider is unreachable.", "tried again in 12 s"],
         ),
         (
             trouble(at(rests), "the answer was lost: it goes on"),
             "resting",
-            ["it rests", "The answer was lost: it goes on.", "tried again"],
+            ["waits for its next attempt", "The answer was lost: it goes on.", "tried again"],
         ),
-        (case("n1"), "closing", ["ended just now", "written down", "`why n1`"]),
+        (case("n1"), "closing", ["ended just now", "being recorded", "`why n1`"]),
     ];
     tell(rows);
 }
 
-/// Conditions that block all deliveries come first, and each is named.
+/// Causes that block every delivery come first, and all of them are named.
 #[test]
-fn blocking_conditions_are_explained_first() {
+fn what_blocks_every_delivery_is_named_first() {
     let paused =
         |all, agents: &[&str]| Paused { all, agents: agents.iter().map(|a| (*a).to_owned()).collect() };
     let gateway = || Some("the gateway is unreachable at its address. Check that it runs.".to_owned());
@@ -275,14 +275,11 @@ fn blocking_conditions_are_explained_first() {
         ),
         (
             ServiceCondition { gateway: gateway(), ..runs() },
-            &[
-                "The way to the agents is closed: the gateway is unreachable at its address",
-                "Check that it runs.",
-            ],
+            &["No turn can begin: the gateway is unreachable", "Check that it runs."],
         ),
         (
             ServiceCondition { backend: backend(), ..runs() },
-            &["Mission Control does not answer as it should: the token was not accepted."],
+            &["Mission Control is unavailable: the token was not accepted."],
         ),
         (
             ServiceCondition { foreign: Some("another runtime works here".to_owned()), ..runs() },
@@ -298,7 +295,7 @@ fn blocking_conditions_are_explained_first() {
             },
             &[
                 "Everything is paused",
-                "Also: The way to the agents",
+                "Also: No turn can begin",
                 "Also: Mission Control",
                 "Nothing is recorded: disk full.",
             ],
@@ -342,10 +339,10 @@ fn of_many_deliveries_the_most_informative_is_explained() {
     let rows = [
         (
             vec![over.clone(), dead.clone(), behind, rests],
-            "2 not settled, 1 given up, 1 over. What tells most is rests:",
+            "2 open, 1 given up, 1 ended. Most relevant: rests:",
         ),
-        (vec![over.clone(), dead], "0 not settled, 1 given up, 1 over. What tells most is dead:"),
-        (vec![over], "0 not settled, 0 given up, 1 over. What tells most is over:"),
+        (vec![over.clone(), dead], "0 open, 1 given up, 1 ended. Most relevant: dead:"),
+        (vec![over], "0 open, 0 given up, 1 ended. Most relevant: over:"),
     ];
     for (cases, words) in rows {
         let found = many("ben", &cases, &runs(), SILENCE, NOW).unwrap();
@@ -363,14 +360,14 @@ fn the_timeline_follows() {
         step: step.to_owned(),
         words: words.to_owned(),
     };
-    let told = vec![step(50, "turn-sent", "to ben, try 1"), step(20, "rests", "the provider is down")];
+    let steps = vec![step(50, "turn-sent", "to ben, try 1"), step(20, "rests", "the provider is down")];
     let record = Record { tries: 1, unposted: Some(unposted()), ..Record::default() };
-    let case = Case { told, record, ..ended(End::Dead("no".to_owned())) };
+    let case = Case { steps, record, ..ended(End::Dead("no".to_owned())) };
     let text = one(&case, &runs(), SILENCE, NOW).text();
     for words in [
         "Z  turn-sent     to ben, try 1\n",
         "Z  rests         the provider is down\n",
-        "which no thread shows:\na\n\nb\n",
+        "not posted in any thread:\na\n\nb\n",
     ] {
         assert!(text.contains(words), "{words:?}: {text}");
     }

@@ -1,4 +1,4 @@
-//! The 34 service functions (backend-contract §2): for each, the smallest and the largest request, and an
+//! The 34 service functions (backend-contract §2). Each has its smallest and its largest request, and an
 //! answer as the platform renders it.
 
 use std::sync::{Arc, Mutex};

@@ -3,7 +3,7 @@
 //!
 //! This process runs Mission Control in memory, with its page, and a scripted gateway with the team of
 //! [`mcr_gateway_sim::team`]. The runtime itself is a child process (`runtime`), the same program as in
-//! production: everything on the page has passed through it. `scenes` scripts the person in the demo.
+//! production. Everything on the page has passed through it. `scenes` scripts the person in the demo.
 
 mod runtime;
 mod scenes;

@@ -56,8 +56,8 @@ impl Setting {
         Ok(Self { folder, operator, variables })
     }
 
-    /// The link to the live page of the runtime at this address, with the token: the person who started the
-    /// demo may act.
+    /// The link to the live page of the runtime at this address. It has the token, because the person who
+    /// started the demo may act.
     pub(super) fn link(&self, address: &BaseUrl) -> String {
         format!("{}#token={}", address.join("/"), self.operator.expose())
     }

@@ -120,11 +120,10 @@ pub fn doctor(env_file: Option<&Path>, wanted: Doctor) -> Exit {
 
 fn examine(env: &CommandEnv, live: bool) -> Vec<Check> {
     let report = &env.configuration.report;
-    let verdict = if report.mistakes.is_empty() { CheckResult::Good } else { CheckResult::Wrong };
-    let mistakes = report.mistakes.iter().map(ToString::to_string);
-    let warnings = report.warnings.iter().map(|warning| format!("warning: {warning}"));
-    let mut checks =
-        vec![Check { name: "configuration", verdict, sentences: mistakes.chain(warnings).collect() }];
+    let mut sentences: Vec<String> = report.errors().map(ToString::to_string).collect();
+    let verdict = if sentences.is_empty() { CheckResult::Good } else { CheckResult::Wrong };
+    sentences.extend(report.warnings().map(|warning| format!("warning: {warning}")));
+    let mut checks = vec![Check { name: "configuration", verdict, sentences }];
     let skipped = |name, first: &str| Check {
         name,
         verdict: CheckResult::Skipped,

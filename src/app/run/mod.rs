@@ -31,7 +31,7 @@ use super::exit::Exit;
 use super::service_client;
 use crate::telemetry;
 use mcr_clients::convex::Backoff;
-use mcr_clients::gateway::{GatewayEndpoint, GatewayLimits};
+use mcr_clients::gateway::{GatewayEndpoint, GatewayLimits, SessionNaming};
 use mcr_clients::wire::Stop;
 use mcr_config::Settings;
 use mcr_core::delivery::retry::Budget;
@@ -63,10 +63,10 @@ pub fn run(env_file: Option<&Path>) -> Exit {
     telemetry::start(level, format, output, env.redactor.clone());
 
     let report = &env.configuration.report;
-    report.warnings.iter().for_each(|warning| warn!("{warning}"));
-    report.mistakes.iter().for_each(|mistake| error!("{mistake}"));
+    report.warnings().for_each(|warning| warn!("{warning}"));
+    report.errors().for_each(|found| error!("{found}"));
     let Some(settings) = &env.configuration.settings else {
-        error!("not started: {} in the configuration", count(report.mistakes.len(), "mistake"));
+        error!("not started: {} in the configuration", count(report.errors().count(), "error"));
         return Exit::Misconfigured;
     };
     // Background tasks call at intervals and make one attempt each, so that `/health` sees every failure.
@@ -142,25 +142,16 @@ fn serve(settings: &Settings, connections: &BackendConnections, redactor: &Arc<R
     let names = agent_api_setup::open_names(folder.as_ref(), &ledger);
     let sessions = Arc::new(open_sessions(settings, folder.as_ref(), &ledger));
     let wakes = Arc::new(agent_api_setup::open_wakes(settings, folder.as_ref(), &ledger));
-    state
-        .operator
-        .accept_requests(service_client::address(settings.http.connect_host(), server.local_addr().port()));
+    let address = service_client::address(settings.http.connect_host(), server.local_addr().port());
+    state.operator.accept_requests(address);
     let left = RecoveredState { hold: state.operator.hold(), ..left };
     let switches = StopSwitches::default();
-    let gateway = settings.gateway.url.clone().map(|base| {
-        let (token, limits) =
-            (settings.gateway.token.clone(), GatewayLimits::new(settings.gateway.silence_max));
-        GatewayEndpoint::with_limits(base, token, &connections.once.roots, redactor.clone(), limits)
-            .with_names(names)
-            .with_memory(connections.memory.gateway.clone())
-    });
+    let gateway = gateway_endpoint(settings, connections, redactor, names);
     if let Some(gateway) = &gateway {
         state.gateway.set_endpoint(gateway);
     }
-    state.set_clock_sources(
-        [&connections.once.endpoint, &connections.patient.endpoint].map(Clone::clone).into(),
-    );
-    let house = ThreadSetup {
+    state.set_clocks([&connections.once.endpoint, &connections.patient.endpoint].map(Clone::clone).into());
+    let threads = ThreadSetup {
         settings,
         connections,
         gateway,
@@ -172,7 +163,7 @@ fn serve(settings: &Settings, connections: &BackendConnections, redactor: &Arc<R
         wakes: &wakes,
         redactor,
     };
-    let (service, chores) = match house.start(server.local_addr().port(), left) {
+    let (service, chores) = match threads.start(server.local_addr().port(), left) {
         Ok(started) => started,
         Err(why) => {
             error!("not started: a thread cannot be started ({why})");
@@ -194,10 +185,8 @@ fn serve(settings: &Settings, connections: &BackendConnections, redactor: &Arc<R
     // Reporting "offline" next to another runtime would take its agents off the board. If there is none after
     // all, the backend notices by itself that the reports have stopped.
     if state.backend.health(None).accepted == Some(true) && view.standing().foreign.is_none() {
-        report_offline(
-            &observed(&connections.once, settings, &switches.calls, &state.backend),
-            shutdown.offline_limit(),
-        );
+        let mission = observed(&connections.once, settings, &switches.calls, &state.backend);
+        report_offline(&mission, shutdown.offline_limit());
     }
     switches.calls.close();
     ledger.close();
@@ -210,6 +199,20 @@ fn serve(settings: &Settings, connections: &BackendConnections, redactor: &Arc<R
     }
     info!("stopped");
     cause.exit()
+}
+
+/// The gateway of the agents, if one is configured.
+fn gateway_endpoint(
+    settings: &Settings,
+    connections: &BackendConnections,
+    redactor: &Arc<Redactor>,
+    names: SessionNaming,
+) -> Option<GatewayEndpoint> {
+    let base = settings.gateway.url.clone()?;
+    let (token, limits) = (settings.gateway.token.clone(), GatewayLimits::new(settings.gateway.silence_max));
+    let endpoint =
+        GatewayEndpoint::with_limits(base, token, &connections.once.roots, redactor.clone(), limits);
+    Some(endpoint.with_names(names).with_memory(connections.memory.gateway.clone()))
 }
 
 /// The service's own server.

@@ -92,7 +92,7 @@ impl Operator {
             warn!("commands find this service only by HEALTH_HOST and HEALTH_PORT: {why}");
         }
         let paused = self.paused().cleaned(&|name| self.redactor.clean(name));
-        if !paused.is_nobody() {
+        if !paused.is_empty() {
             warn!("{}", paused.in_words());
         }
     }

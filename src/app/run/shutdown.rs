@@ -64,8 +64,8 @@ pub(super) struct Shutdown {
 }
 
 impl Shutdown {
-    /// Starts the thread that ends the process: at the latest some seconds after the drain, or within a
-    /// second after another signal.
+    /// Starts the thread that ends the process: some seconds after the drain, or within a second after
+    /// another signal.
     pub(super) fn begin(signals: Receiver<()>, drain: Duration, exit: Exit) -> Self {
         let (calm, hurry) = bounded::<()>(0);
         let watchdog = move || {

@@ -169,7 +169,7 @@ impl State {
     }
 
     /// Sets the endpoints that compare clocks with the backend.
-    pub(super) fn set_clock_sources(&self, endpoints: Vec<ConvexEndpoint>) {
+    pub(super) fn set_clocks(&self, endpoints: Vec<ConvexEndpoint>) {
         // It is set once, by the starting thread.
         let _ = self.clocks.set(endpoints);
     }

@@ -284,7 +284,7 @@ fn a_ledger_in_the_former_default_folder_is_moved_by_the_printed_command() {
     // Both exist: only a person knows which one counts.
     starts(service(&former));
     let (code, log) = refused(run(runs()));
-    assert!(code == Some(3) && log.contains("both hold a ledger"), "{log}");
+    assert!(code == Some(3) && log.contains("two directories contain a ledger"), "{log}");
     // Named explicitly, it is as good as any other.
     starts(service(&former).within(&work));
 }

@@ -1,6 +1,6 @@
 //! Probes a gateway's state without a turn (spec §2, §11.9).
 //!
-//! The gateway answers unknown paths with its control page and status 200, so only an answer's JSON counts,
+//! The gateway answers unknown paths with its control page and status 200. So only an answer's JSON counts,
 //! never its status. `/startupz` shows the version since 2026.9, and `/readyz` whether the gateway accepts
 //! turns. Where neither is JSON, `/health` decides. The oldest known release answers all three with its
 //! control page. Our token is sent only to a gateway that reports itself ready.
@@ -102,7 +102,7 @@ fn run(gateway: &HttpGateway, probe: &mut Probe) -> Result<(), TurnFailure> {
 }
 
 /// Whether the gateway would accept our turns. Its list of models requires the same token as a turn (spec
-/// §2), and is missing where the endpoint is off (§8). Releases without that list prove nothing.
+/// §2). It is missing where the endpoint is off (§8). Releases without that list prove nothing.
 fn try_token(gateway: &HttpGateway, probe: &mut Probe) -> Result<(), TurnFailure> {
     probe.why = refusal_reason(fetch(gateway, MODELS, true)?.status);
     probe.ready = probe.why.is_none();

@@ -1,12 +1,12 @@
 //! Looks for a lost turn. It reads the gateway's uptime, the session's history and the state of its run;
 //! [`decide`] then says what they mean.
 //!
-//! Current gateways show a session at `/sessions/{key}/history`. Gateways that refuse this path, or serve an
-//! HTML page there, may offer the tool `sessions_history` instead, if their configuration allows it (spec
+//! Current gateways show a session at `/sessions/{key}/history`. Others refuse this path or serve an HTML
+//! page there. They may offer the tool `sessions_history` instead, if their configuration allows it (spec
 //! §11.4, §11.9). Only the tool `sessions_list` shows the state of a run, and whether the session was touched
-//! at all. Where that tool is not allowed, a gateway that accepts our WebSocket is new enough to end a run
-//! whose client is gone. Otherwise the history alone decides. The history shortens long texts: the WebSocket
-//! returns the whole answer.
+//! at all. If that tool is not allowed, our WebSocket is tried. A gateway that accepts it is new enough to
+//! end a run whose client is gone. Otherwise the history alone decides. The history shortens long texts: the
+//! WebSocket returns the whole answer.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -304,7 +304,7 @@ fn with_session_list<'a>(
 }
 
 /// Whether the gateway reports over its WebSocket that nothing runs in this session. Gateways that accept the
-/// token alone there are of 2026.5.7 or later, and end a run whose client is gone (spec §11.9, §12.3).
+/// token alone there are of 2026.5.7 or later. They end a run whose client is gone (spec §11.9, §12.3).
 fn is_idle(gateway: &HttpGateway, key: &str) -> bool {
     let ask = || -> Result<bool, SocketFailure> {
         let mut conversation = Conversation::begin(gateway)?;

@@ -1,9 +1,9 @@
 //! Limits how long a connection may be silent while an answer is awaited.
 //!
-//! The limits of [`Phases`](super::Phases) are for a whole phase, and the library fixes its limit for one
-//! read when the request starts. An answer that may take hours, but not be silent for minutes, needs a limit
-//! for each silence. Once the answer is complete, only a short limit is left for the rest of the stream. So
-//! the limit is kept here, where it can change while the answer is read.
+//! The limits of [`Phases`](super::Phases) are for a whole phase. The library fixes its limit for one read
+//! when the request starts. An answer that may take hours, but not be silent for minutes, needs a limit for
+//! each silence. Once the answer is complete, only a short limit is left for the rest of the stream. So the
+//! limit is kept here, where it can change while the answer is read.
 //!
 //! The sender may also be alive while its connection is silent. Where other threads can observe it, the
 //! silence is that of its [`LifeSigns`], which those threads keep beating.

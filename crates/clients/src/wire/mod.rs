@@ -8,7 +8,7 @@
 //! - the switch that ends all calls at once ([`Stop`]);
 //! - the takeover of a connection for another protocol ([`upgradable_agent`]).
 //!
-//! The library below (`ureq`) never repeats a request by itself and never follows a redirect here: each
+//! The library below (`ureq`) never repeats a request by itself and never follows a redirect here. Each
 //! request of a caller is sent once. Check these points before taking a new version of it.
 //!
 //! At level trace the library also logs every byte that passes, in hexadecimal: tokens that no redaction can
@@ -60,8 +60,8 @@ pub struct Phases {
     pub answer: Duration,
     /// Reading the body.
     pub body: Duration,
-    /// A connection idle for longer is not reused. Proxies close them at any moment from 30 s on, and a
-    /// request sent into a closing connection has an unknown outcome.
+    /// A connection idle for longer is not reused. Proxies close them at any moment from 30 s on. A request
+    /// sent into a closing connection has an unknown outcome.
     pub idle: Duration,
     /// How many idle connections are kept. An agent that serves one thread needs one.
     pub idle_connections: usize,

@@ -1,9 +1,14 @@
 //! The trusted certificate authorities, which vouch for servers.
 //!
-//! They come from the file that `SSL_CERT_FILE` names, if it is set; otherwise from the system's bundle;
-//! otherwise from the list in this program (Mozilla's, from the `webpki-roots` crate), so that an empty
-//! container image works. A file that a person named must be right: any defect is reported at the start, and
-//! no other source is tried.
+//! The first of these sources is used:
+//!
+//! 1. the file that `SSL_CERT_FILE` names, if it is set;
+//! 2. the system's bundle;
+//! 3. the list in this program (Mozilla's, from the `webpki-roots` crate), so that an empty container image
+//!    works.
+//!
+//! A file that a person named must be right. Any defect is reported at the start, and no other source is
+//! tried.
 
 use std::fmt;
 use std::io;

@@ -158,14 +158,14 @@ impl NotificationSource {
     /// A list came back: withdraws missing rows from the dispatcher and offers the new ones.
     pub(super) fn listed(&mut self, list: List, dispatcher: &mut Dispatcher, now: Millis) {
         let (number, complete) = (list.request.number, list.is_complete());
-        let look = ListObservation {
+        let observation = ListObservation {
             list: number,
             began: self.list_began,
             rows: &list.rows,
             whole: complete,
             dice: list.dice,
         };
-        self.duplicate_check.look(look, now);
+        self.duplicate_check.observe(observation, now);
         self.list_pending = false;
         self.poll_schedule.succeeded();
         self.has_more = !complete;

@@ -6,7 +6,7 @@
 //! - `limits` explains the policy and lists every limit; `registry` bounds connections; `client_socket` bounds time;
 //! - `acceptor` accepts connections; `framing` and `chunked` decide where a request ends; `intake` reads requests;
 //! - `connection` answers them; `answer` writes the replies through `tiny_http`;
-//! - [`dry_run`] parses bytes as the server would, without sockets.
+//! - [`dry_run()`] parses bytes as the server would, without sockets.
 //!
 //! The listener of `tiny_http` is not used: one packet from a local process aborts it.
 //!

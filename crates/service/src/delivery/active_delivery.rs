@@ -270,7 +270,7 @@ impl ActiveDelivery {
     /// then on the same call once more is another one.
     pub fn hears(&self, handle: JournalHandle<'_>) {
         let mut inside = self.lock();
-        if inside.closed || !inside.record.effects.heard() {
+        if inside.closed || !inside.record.effects.results_received() {
             return;
         }
         let note = Note::of(&inside.work, handle.clock.now()).record(&inside.record);

@@ -89,7 +89,7 @@ impl TaskStops {
         held.is_looked_at(self.list);
         #[cfg_attr(
             not(feature = "test-kind"),
-            expect(clippy::infallible_destructuring_match, reason = "a new kind must decide here")
+            expect(clippy::infallible_destructuring_match, reason = "a further kind has to decide here")
         )]
         let row = match &work.kind {
             Kind::Notification(row) => row,

@@ -217,7 +217,7 @@ mod tests {
         Events::new(limit, |name| name != b"unwanted")
     }
 
-    fn heard(pieces: &[&[u8]]) -> Vec<(String, String)> {
+    fn events_of(pieces: &[&[u8]]) -> Vec<(String, String)> {
         let mut found = Vec::new();
         let mut events = events(EVENT_BYTES_MAX);
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -242,7 +242,7 @@ mod tests {
         let expected = pairs(&[("a", "1\n2"), ("", ""), ("", "{\"x\": 1}"), ("", " [DONE]")]);
         for end in ["\n", "\r\n", "\r"] {
             let stream = stream.replace('\n', end);
-            assert_eq!(heard(&[stream.as_bytes()]), expected, "{end:?}");
+            assert_eq!(events_of(&[stream.as_bytes()]), expected, "{end:?}");
         }
     }
 
@@ -253,15 +253,19 @@ mod tests {
             "event: response.created\ndata: {\"a\":\"ü\"}\n\n: x\ndata: 1\ndata: 2\n\ndata: [DONE]\n\n";
         for end in ["\n", "\r\n", "\r"] {
             let stream = stream.replace('\n', end).into_bytes();
-            let whole = heard(&[&stream]);
+            let whole = events_of(&[&stream]);
             assert_eq!(whole.len(), 3);
             for at in 0..=stream.len() {
                 for to in at..=stream.len() {
-                    assert_eq!(heard(&[&stream[..at], &stream[at..to], &stream[to..]]), whole, "{at} {to}");
+                    assert_eq!(
+                        events_of(&[&stream[..at], &stream[at..to], &stream[to..]]),
+                        whole,
+                        "{at} {to}"
+                    );
                 }
             }
             let bytes: Vec<&[u8]> = stream.chunks(1).collect();
-            assert_eq!(heard(&bytes), whole);
+            assert_eq!(events_of(&bytes), whole);
         }
     }
 
@@ -315,7 +319,7 @@ mod tests {
             at in 0_usize..60,
         ) {
             let at = at.min(bytes.len());
-            prop_assert_eq!(heard(&[&bytes[..at], &bytes[at..]]), heard(&[&bytes]));
+            prop_assert_eq!(events_of(&[&bytes[..at], &bytes[at..]]), events_of(&[&bytes]));
         }
     }
 }

@@ -162,11 +162,13 @@ impl AgentApi {
         let agent = session.agent.to_string();
         let began_it = lock(&self.buckets).begin(&agent, self.setup.clock.now());
         began_it.map_err(|much| match much {
-            TooMuch::OfThisAgent(wait) => {
-                Refusal::later(429, "Too many calls: make fewer of them, and this one later", wait)
-            }
+            TooMuch::OfThisAgent(wait) => Refusal::later(
+                429,
+                "Too many calls of this agent at once. Make fewer, and repeat this one later",
+                wait,
+            ),
             TooMuch::OfAll(wait) => {
-                Refusal::later(503, "Too many calls of all agents are under way: make this one later", wait)
+                Refusal::later(503, "Too many calls of all agents are under way. Repeat this one later", wait)
             }
         })?;
         let _under_way = UnderWay { api: self, agent: &agent };
@@ -179,7 +181,7 @@ impl AgentApi {
             held.hears(self.handle());
         }
         if let AgentEndpoint::Tool(row) = door
-            && row.whom == Audience::Leader
+            && row.audience == Audience::Leader
         {
             speaker.leads = self.leads(&speaker, call)?;
             if !speaker.leads {
@@ -309,7 +311,7 @@ fn only<'a>(request: &'a Request, name: &str) -> Result<Option<&'a str>, Refusal
     let mut values = request.headers_named(name);
     let value = values.next();
     match values.next() {
-        Some(_) => Err(Refusal::new(400, format!("The header {name} must stand once"))),
+        Some(_) => Err(Refusal::new(400, format!("The header {name} is given more than once. Send it once"))),
         None => Ok(value),
     }
 }
