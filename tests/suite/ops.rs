@@ -305,9 +305,9 @@ fn what_blocks_every_delivery_is_named_first() {
             &["Nothing new begins until STATE_DIR can be written again: disk full."],
         ),
     ];
-    for (house, words) in rows {
+    for (condition, words) in rows {
         let case = Case { trouble: Some("its own".to_owned()), ..at(Place::Ready) };
-        let found = one(&case, &house, SILENCE, NOW);
+        let found = one(&case, &condition, SILENCE, NOW);
         assert_eq!(found.state, "held", "{found:?}");
         for word in words {
             assert!(found.why.contains(word), "{word}: {}", found.why);

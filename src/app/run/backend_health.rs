@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 
 use super::super::command_env::BackendConnection;
 use super::token_refusals::{Token, TokenRefusals};
-use mcr_clients::convex::{Call, CallError, Class, Convex, ConvexEndpoint, Why};
+use mcr_clients::convex::{Call, CallClass, CallError, CallReason, Convex, ConvexEndpoint};
 use mcr_clients::mission::{Mission, catalog};
 use mcr_clients::wire::Stop;
 use mcr_config::Settings;
@@ -67,41 +67,41 @@ enum Evidence {
 
 fn evidence(call: &Call<'_>, error: &CallError) -> Evidence {
     match error.why {
-        Why::Unreachable
-        | Why::NameNotFound
-        | Why::Proxy
-        | Why::CertificateRefused
-        | Why::NoTls
-        | Why::LostAnswer
-        | Why::TimedOut
-        | Why::Overloaded
-        | Why::ServerFault
-        | Why::Paused
-        | Why::NotConvex => Evidence::Away,
-        Why::TokenRefused | Why::Unauthorised => Evidence::Refuses { token: true },
-        Why::Forbidden
-        | Why::NotFound
-        | Why::Invalid
-        | Why::FunctionFailed
-        | Why::Unknown
-        | Why::BadArguments
-        | Why::NoSuchFunction
-        | Why::WrongKind
-        | Why::OurRequest => {
+        CallReason::Unreachable
+        | CallReason::NameNotFound
+        | CallReason::Proxy
+        | CallReason::CertificateRefused
+        | CallReason::NoTls
+        | CallReason::LostAnswer
+        | CallReason::TimedOut
+        | CallReason::Overloaded
+        | CallReason::ServerFault
+        | CallReason::Paused
+        | CallReason::NotConvex => Evidence::Away,
+        CallReason::TokenRefused | CallReason::Unauthorised => Evidence::Refuses { token: true },
+        CallReason::Forbidden
+        | CallReason::NotFound
+        | CallReason::Invalid
+        | CallReason::FunctionFailed
+        | CallReason::Unknown
+        | CallReason::BadArguments
+        | CallReason::NoSuchFunction
+        | CallReason::WrongKind
+        | CallReason::OurRequest => {
             if is_ours(call.path) {
                 Evidence::Refuses { token: false }
             } else {
                 Evidence::Nothing
             }
         }
-        Why::Throttled
-        | Why::FunctionTimedOut
-        | Why::DatabaseTimedOut
-        | Why::TooLarge
-        | Why::ResultTooLarge
-        | Why::AnswerTooLarge
-        | Why::NotUnderstood
-        | Why::Stopped => Evidence::Nothing,
+        CallReason::Throttled
+        | CallReason::FunctionTimedOut
+        | CallReason::DatabaseTimedOut
+        | CallReason::TooLarge
+        | CallReason::ResultTooLarge
+        | CallReason::AnswerTooLarge
+        | CallReason::NotUnderstood
+        | CallReason::Stopped => Evidence::Nothing,
     }
 }
 
@@ -126,10 +126,10 @@ impl Backend {
     fn note(&self, call: &Call<'_>, answer: &Result<Box<RawValue>, CallError>, took: Duration) {
         let result = match answer.as_ref().map_err(|error| error.class) {
             Ok(_) => "ok",
-            Err(Class::Transient) => "transient",
-            Err(Class::Refused) => "refused",
-            Err(Class::Gone) => "gone",
-            Err(Class::Ambiguous) => "ambiguous",
+            Err(CallClass::Transient) => "transient",
+            Err(CallClass::Refused) => "refused",
+            Err(CallClass::Gone) => "gone",
+            Err(CallClass::Ambiguous) => "ambiguous",
         };
         self.metrics.backend.record(short(call.path), result, took);
         match answer {
@@ -147,7 +147,7 @@ impl Backend {
                     };
                 }
             }
-            Err(error) if error.why != Why::Stopped => self.note_failure(call, error),
+            Err(error) if error.why != CallReason::Stopped => self.note_failure(call, error),
             Err(_) => {}
         }
         if call.path.ends_with(":listUndeliveredNotifications") {
@@ -160,7 +160,7 @@ impl Backend {
         known.last_failure = Some(SystemClock.now());
         known.last_error = Some(self.redactor.excerpt(&error.sentence, ERROR_CHARS));
         // A proxy may also refuse the identity.
-        let token = if error.why == Why::TokenRefused { Token::Refused } else { Token::Unclear };
+        let token = if error.why == CallReason::TokenRefused { Token::Refused } else { Token::Unclear };
         known.refusal.note(token, self.steady.now());
         match evidence(call, error) {
             Evidence::Away => {
@@ -182,7 +182,7 @@ impl Backend {
         match answer {
             Ok(value) if value.get().trim_start().starts_with("[]") => {}
             Ok(_) => self.metrics.operation("delivery.poll", took, None),
-            Err(error) if error.why == Why::Stopped => {}
+            Err(error) if error.why == CallReason::Stopped => {}
             Err(error) => self.failed("delivery.poll", took, error),
         }
     }

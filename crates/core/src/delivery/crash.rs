@@ -54,12 +54,12 @@ pub struct Crash {
 }
 
 /// An open delivery, and the instant until which it pauses.
-pub type Found = (Arc<Work>, Record, Option<Millis>);
+pub type UnfinishedDelivery = (Arc<Work>, Record, Option<Millis>);
 
 /// Continues the deliveries that an earlier process has left, and records a step for each. `crash` describes
 /// how that process ended, if it crashed. An error means that the counts may not survive another crash.
 pub fn go_on(
-    found: &mut [Found],
+    found: &mut [UnfinishedDelivery],
     crash: Option<&Crash>,
     journal: &dyn Journal,
     now: Millis,

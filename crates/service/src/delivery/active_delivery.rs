@@ -21,7 +21,7 @@ use mcr_model::{BehaviorFlags, DeliveryContext, MessageId, Task};
 
 /// What an agent may do in a delivery, by its context.
 #[derive(Clone, Debug)]
-pub struct Standing {
+pub struct AgentRights {
     /// The task that it is about.
     pub task: Option<Task>,
     /// What it may do.
@@ -84,7 +84,7 @@ struct ActiveState {
     sent: Option<Instant>,
     reading: Reading,
     not_before: Option<Millis>,
-    standing: Option<Standing>,
+    standing: Option<AgentRights>,
     /// Whether its notes are nobody's business any more.
     closed: bool,
 }
@@ -156,7 +156,7 @@ impl ActiveDelivery {
     }
 
     /// What the agent may do in it; none where no context was read since the process began.
-    pub fn standing(&self) -> Option<Standing> {
+    pub fn standing(&self) -> Option<AgentRights> {
         self.lock().standing.clone()
     }
 
@@ -200,7 +200,7 @@ impl ActiveDelivery {
 
     /// The agent is put to work on it, perhaps once more after another delivery had taken its place. A later list may
     /// have renewed the work since.
-    pub(super) fn stands(&self, work: &Arc<Work>, record: &Record, standing: Standing, reading: Reading) {
+    pub(super) fn stands(&self, work: &Arc<Work>, record: &Record, standing: AgentRights, reading: Reading) {
         let mut inside = self.lock();
         inside.work.clone_from(work);
         inside.follow(record);

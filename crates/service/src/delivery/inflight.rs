@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crossbeam_channel::Sender;
 
-use super::active_delivery::{ActiveDelivery, Reading, Standing};
+use super::active_delivery::{ActiveDelivery, AgentRights, Reading};
 use mcr_core::delivery::Record;
 use mcr_core::delivery::tool_log::ToolLog;
 use mcr_core::gateway::LifeSigns;
@@ -124,7 +124,7 @@ impl InFlight {
 
     /// An agent is put to work on this, with this standing. `lists` is how many lists had come before the context was
     /// read: what those told is in it.
-    pub(super) fn hold(&self, work: &Arc<Work>, record: &Record, standing: Standing, reading: Reading) {
+    pub(super) fn hold(&self, work: &Arc<Work>, record: &Record, standing: AgentRights, reading: Reading) {
         self.put(work, record).stands(work, record, standing, reading);
     }
 
@@ -301,8 +301,8 @@ mod tests {
         Arc::new(Work::from(serde_json::from_value::<Notification>(row).unwrap()))
     }
 
-    fn standing() -> Standing {
-        Standing { task: None, flags: BehaviorFlags::default(), leads: false, may_close: false }
+    fn standing() -> AgentRights {
+        AgentRights { task: None, flags: BehaviorFlags::default(), leads: false, may_close: false }
     }
 
     fn request() -> ToolRequest {

@@ -1,7 +1,7 @@
 //! The health of the backend after answers and failures of every kind.
 
 use super::*;
-use mcr_clients::convex::Kind;
+use mcr_clients::convex::FunctionKind;
 
 const OURS: &str = "service/actions:listAgents";
 const AN_AGENTS: &str = "service/actions:getTaskForAgentTool";
@@ -16,7 +16,7 @@ fn backend_at(clock: TestClock) -> Backend {
 }
 
 /// The second and the answer of each call.
-type Timed = &'static [(i64, Result<(), Why>)];
+type Timed = &'static [(i64, Result<(), CallReason>)];
 
 /// A clock that only moves when set.
 #[derive(Clone, Default)]
@@ -32,13 +32,27 @@ impl Clock for TestClock {
 #[test]
 fn a_token_is_hopeless_after_ten_minutes_of_readable_refusals_alone() {
     let rows: &[(Timed, bool)] = &[
-        (&[(0, Err(Why::TokenRefused)), (600, Err(Why::TokenRefused))], true),
-        (&[(0, Err(Why::TokenRefused)), (599, Err(Why::TokenRefused))], false),
-        (&[(0, Err(Why::Unknown)), (900, Err(Why::Unknown))], false),
-        (&[(0, Err(Why::Unauthorised)), (900, Err(Why::Unauthorised))], false),
-        (&[(0, Ok(())), (1, Err(Why::TokenRefused)), (900, Err(Why::TokenRefused))], false),
-        (&[(0, Err(Why::TokenRefused)), (10, Err(Why::Unreachable)), (605, Err(Why::TokenRefused))], false),
-        (&[(0, Err(Why::TokenRefused)), (599, Err(Why::Stopped)), (600, Err(Why::TokenRefused))], true),
+        (&[(0, Err(CallReason::TokenRefused)), (600, Err(CallReason::TokenRefused))], true),
+        (&[(0, Err(CallReason::TokenRefused)), (599, Err(CallReason::TokenRefused))], false),
+        (&[(0, Err(CallReason::Unknown)), (900, Err(CallReason::Unknown))], false),
+        (&[(0, Err(CallReason::Unauthorised)), (900, Err(CallReason::Unauthorised))], false),
+        (&[(0, Ok(())), (1, Err(CallReason::TokenRefused)), (900, Err(CallReason::TokenRefused))], false),
+        (
+            &[
+                (0, Err(CallReason::TokenRefused)),
+                (10, Err(CallReason::Unreachable)),
+                (605, Err(CallReason::TokenRefused)),
+            ],
+            false,
+        ),
+        (
+            &[
+                (0, Err(CallReason::TokenRefused)),
+                (599, Err(CallReason::Stopped)),
+                (600, Err(CallReason::TokenRefused)),
+            ],
+            true,
+        ),
     ];
     for (row, (calls, hopeless)) in rows.iter().enumerate() {
         let clock = TestClock::default();
@@ -51,17 +65,18 @@ fn a_token_is_hopeless_after_ten_minutes_of_readable_refusals_alone() {
     }
 }
 
-fn note_call(backend: &Backend, path: &str, answer: Result<(), Why>) {
+fn note_call(backend: &Backend, path: &str, answer: Result<(), CallReason>) {
     let args = RawValue::from_string("{}".to_owned()).unwrap();
-    let call = Call { kind: Kind::Action, path, args: &args, deadline: Duration::ZERO, may_repeat: true };
+    let call =
+        Call { kind: FunctionKind::Action, path, args: &args, deadline: Duration::ZERO, may_repeat: true };
     let answer = answer.map(|()| args.clone()).map_err(|why| {
-        let class = if why == Why::Unreachable { Class::Transient } else { Class::Refused };
+        let class = if why == CallReason::Unreachable { CallClass::Transient } else { CallClass::Refused };
         CallError::new(class, why, "", why.explain())
     });
     backend.note(&call, &answer, Duration::from_millis(1));
 }
 
-type Calls = Vec<(&'static str, Result<(), Why>)>;
+type Calls = Vec<(&'static str, Result<(), CallReason>)>;
 
 /// Sequences of calls, and the health they lead to: reachable, accepted, whether the token is refused.
 #[test]
@@ -71,27 +86,42 @@ fn calls_determine_the_health_of_the_backend() {
     let rows: Vec<(Calls, Option<bool>, Option<bool>, bool)> = vec![
         (vec![], None, None, false),
         (vec![ok(OURS)], Some(true), Some(true), false),
-        (vec![no(OURS, Why::Unreachable)], Some(false), None, false),
-        (vec![no(OURS, Why::TokenRefused)], Some(true), Some(false), true),
-        (vec![no(OURS, Why::Unknown)], Some(true), Some(false), false),
-        (vec![no(OURS, Why::Stopped)], None, None, false),
+        (vec![no(OURS, CallReason::Unreachable)], Some(false), None, false),
+        (vec![no(OURS, CallReason::TokenRefused)], Some(true), Some(false), true),
+        (vec![no(OURS, CallReason::Unknown)], Some(true), Some(false), false),
+        (vec![no(OURS, CallReason::Stopped)], None, None, false),
         // After a success, one failure says little.
-        (vec![ok(OURS), no(OURS, Why::Unreachable)], Some(true), Some(true), false),
-        (vec![ok(OURS), no(OURS, Why::Unknown), no(OURS, Why::Unknown)], Some(true), Some(true), false),
-        ([vec![ok(OURS)], vec![no(OURS, Why::Unknown); 3]].concat(), Some(true), Some(false), false),
-        ([vec![ok(OURS)], vec![no(OURS, Why::TimedOut); 3]].concat(), Some(false), None, false),
-        // A withdrawn token is reported at once.
-        (vec![ok(OURS), no(OURS, Why::TokenRefused)], Some(true), Some(false), true),
-        // Failed calls of agents do not count.
-        ([vec![ok(OURS)], vec![no(AN_AGENTS, Why::NotFound); 9]].concat(), Some(true), Some(true), false),
-        // Any success ends it.
+        (vec![ok(OURS), no(OURS, CallReason::Unreachable)], Some(true), Some(true), false),
         (
-            [vec![ok(OURS)], vec![no(OURS, Why::Unknown); 5], vec![ok(AN_AGENTS)]].concat(),
+            vec![ok(OURS), no(OURS, CallReason::Unknown), no(OURS, CallReason::Unknown)],
             Some(true),
             Some(true),
             false,
         ),
-        ([vec![no(OURS, Why::Unreachable); 5], vec![ok(OURS)]].concat(), Some(true), Some(true), false),
+        ([vec![ok(OURS)], vec![no(OURS, CallReason::Unknown); 3]].concat(), Some(true), Some(false), false),
+        ([vec![ok(OURS)], vec![no(OURS, CallReason::TimedOut); 3]].concat(), Some(false), None, false),
+        // A withdrawn token is reported at once.
+        (vec![ok(OURS), no(OURS, CallReason::TokenRefused)], Some(true), Some(false), true),
+        // Failed calls of agents do not count.
+        (
+            [vec![ok(OURS)], vec![no(AN_AGENTS, CallReason::NotFound); 9]].concat(),
+            Some(true),
+            Some(true),
+            false,
+        ),
+        // Any success ends it.
+        (
+            [vec![ok(OURS)], vec![no(OURS, CallReason::Unknown); 5], vec![ok(AN_AGENTS)]].concat(),
+            Some(true),
+            Some(true),
+            false,
+        ),
+        (
+            [vec![no(OURS, CallReason::Unreachable); 5], vec![ok(OURS)]].concat(),
+            Some(true),
+            Some(true),
+            false,
+        ),
     ];
     for (number, (calls, reachable, accepted, token)) in rows.into_iter().enumerate() {
         let backend = backend();
