@@ -2,6 +2,7 @@
 //! that no secret is committed.
 
 mod imports;
+mod names;
 mod source;
 
 use std::fs;
