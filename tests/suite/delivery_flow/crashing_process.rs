@@ -451,7 +451,7 @@ pub(super) fn live(
         session_scope: SessionScope::default(),
     });
     let gateway = MortalGateway(process.clone(), model, fixture, &api);
-    let desk = DeliveryDeps {
+    let deps = DeliveryDeps {
         mission: &mission,
         gateway: &gateway,
         team: &team,
@@ -468,7 +468,7 @@ pub(super) fn live(
         metrics: &Metrics::new([]),
     };
     for _ in 0..30 {
-        match catch_unwind(AssertUnwindSafe(|| deliver(job, &desk))) {
+        match catch_unwind(AssertUnwindSafe(|| deliver(job, &deps))) {
             Ok(Outcome::Closed(_)) if !process.is_over() => return true,
             _ if process.is_over() => return false,
             Ok(Outcome::Again { pause, .. }) => {

@@ -81,7 +81,7 @@ fn survives_two_thousand_idle_connections() {
     // Notes §5: 2,008 threads. §6.3: the oldest idle connections are evicted. Four processes, since one usually has only
     // a thousand descriptors.
     attack_server("2,000 idle connections", "", None, 6 * MIB + MIB / 2, |address| {
-        crowds(address, 4, 500, 2000)
+        crowds(address, 4, 500, 2000);
     });
 }
 
