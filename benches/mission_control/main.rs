@@ -1,8 +1,8 @@
-//! The embedded Mission Control with 10,000 waiting notifications. It measures the runtime's frequent calls (the list of the
-//! oldest notifications, the context of one), the memory of the process, and the time of a write.
+//! The embedded Mission Control with 10,000 waiting notifications. It measures the runtime's frequent calls: the list of the
+//! oldest notifications and the context of one. It also measures the memory of the process and the time of a write.
 //!
 //! The data are on a disk, as in production. The times are those of the engine's calls. For information, the same calls are
-//! also measured over HTTP to the program in a child process, so that its memory is measured alone.
+//! also measured over HTTP. The program then runs in a child process, so that its memory is measured alone.
 
 #![allow(
     clippy::print_stdout,

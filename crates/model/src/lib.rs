@@ -1,8 +1,8 @@
 //! The domain types of Mission Control and the gateway.
 //!
 //! This crate contains pure data and its rules. Input is read leniently, since the backend may extend it. An unknown word
-//! of a closed list stays as text ([`Word`]), an unknown field is ignored, and a whole number may be `3.0` ([`number`]).
-//! Output is strict: an absent value stays absent and is never `null`.
+//! of a closed list stays as text ([`Word`]), and an unknown field is ignored. A whole number may arrive as `3.0`
+//! ([`number`]). Output is strict: an absent value stays absent and is never `null`.
 
 mod agent;
 mod base_url;

@@ -2,8 +2,8 @@
 //!
 //! The process has one [`ByteBudget`] of three [`Pool`]s, so a slow gateway cannot delay the backend. A reader takes a
 //! [`Share`] of its pool. The first [`FREE_BYTES`] do not count, so small replies never wait. Beyond them a share grows
-//! in steps. A step is granted only while all shares can still finish one after the other, the one with the least left
-//! to read first (the banker's algorithm). Readers that each hold a part thus cannot deadlock. A reader that waits too
+//! in steps. A step is granted only while all shares can still finish one after the other. The share with the least left
+//! to read finishes first (the banker's algorithm). Readers that each hold a part thus cannot deadlock. A reader that waits too
 //! long fails.
 
 use std::error::Error;

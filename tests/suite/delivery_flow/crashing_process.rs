@@ -126,8 +126,9 @@ impl Convex for MortalBackend {
     fn call(&self, call: &Call<'_>) -> Result<Box<RawValue>, CallError> {
         let Self(process, fixture) = self;
         let lost = || {
-            let class = if call.may_repeat { convex::Class::Transient } else { convex::Class::Ambiguous };
-            let mut error = CallError::new(class, convex::Why::LostAnswer, "", "the answer was lost");
+            let class =
+                if call.may_repeat { convex::CallClass::Transient } else { convex::CallClass::Ambiguous };
+            let mut error = CallError::new(class, convex::CallReason::LostAnswer, "", "the answer was lost");
             error.ran = Ran::Maybe;
             error
         };

@@ -1,7 +1,8 @@
 //! The interface to the ledger: the notes a delivery takes before and after each of its steps.
 //!
 //! A note carries the whole current record. Any single note may therefore be lost: the next one contains
-//! everything again. Before a step that must not happen twice, the delivery waits until the note is on disk
+//! everything again. A note of a call over HTTP carries the tool log alone, because only the worker has the rest of the
+//! record. Before a step that must not happen twice, the delivery waits until the note is on disk
 //! ([`Wait::ForDisk`]). Such steps are sending a turn, making an unsafe call, and receiving an answer. All
 //! other notes return at once ([`Wait::Not`]) and may be lost in a crash. Waiting covers every earlier note,
 //! of all deliveries.
@@ -10,6 +11,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::tool_log::ToolLog;
 use super::{End, Record};
 use crate::work::{Work, WorkId};
 use mcr_model::clock::Millis;
@@ -62,8 +64,10 @@ pub struct Note<'a> {
     pub at: Millis,
     /// The work item.
     pub work: &'a Work,
-    /// What was done for it; without a record only the timeline grows.
+    /// What was done for it; without a record and a tool log only the timeline grows.
     pub record: Option<&'a Record>,
+    /// What the agent did with tools. The rest of the record and the pause stay as last noted.
+    pub tool_log: Option<&'a ToolLog>,
     /// The instant until which it pauses, by the wall clock.
     pub not_before: Option<Millis>,
     /// An entry of the timeline that people read.
@@ -75,13 +79,19 @@ pub struct Note<'a> {
 impl<'a> Note<'a> {
     /// An empty note.
     pub fn of(work: &'a Work, at: Millis) -> Self {
-        Self { at, work, record: None, not_before: None, step: None, end: None }
+        Self { at, work, record: None, tool_log: None, not_before: None, step: None, end: None }
     }
 
     /// Adds the record.
     #[must_use]
     pub fn record(self, record: &'a Record) -> Self {
         Self { record: Some(record), ..self }
+    }
+
+    /// Adds the tool log, and nothing else of the record.
+    #[must_use]
+    pub fn tool_log(self, tool_log: &'a ToolLog) -> Self {
+        Self { tool_log: Some(tool_log), ..self }
     }
 
     /// Adds a step with a few redacted words; text beyond a line is cut.

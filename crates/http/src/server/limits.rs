@@ -10,15 +10,15 @@
 //!
 //! # The policy
 //!
-//! 1. **One client delays only itself.** Each connection has its own thread with a small stack, so no handler and no
-//!    slow client blocks another connection.
+//! 1. **One client delays only itself.** Each connection has its own thread with a small stack, so no
+//!    handler and no slow client blocks another connection.
 //! 2. **Deadlines, not timeouts.** A head, a body and each piece of a reply have one deadline each. A timeout per read
 //!    never fires for a client that sends one byte per interval. A large reply has a deadline per 64 KiB, so a slow
 //!    client that makes progress receives all of it.
 //! 3. **Places are bounded, and the least useful connection is evicted.** When all places are taken, a new connection
-//!    takes the place of the longest idle one. If none is idle, it takes the place of a request or a reply that has
-//!    made no progress for [`ServerLimits::patience`]. A request in its handler is never evicted: its side effects are
-//!    under way. `registry` has the order and the protocol.
+//!    evicts the longest idle one. If none is idle, it evicts a client that is slow: its request is still incomplete
+//!    after [`ServerLimits::patience`], or it has not taken a piece of its reply in that time. A request in its
+//!    handler is never evicted, because its side effects are under way. `registry` has the order and the protocol.
 //! 4. **Probes have a reserve.** Beyond the cap, further places serve only [`ServerLimits::reserved_paths`]. Every
 //!    other request there is refused with 503. `/health` thus answers while busy requests hold all ordinary places.
 //! 5. **Memory follows received bytes, not announced ones.** All bodies share one pool and all unread replies share
@@ -28,15 +28,15 @@
 //!    requests and reads no reply therefore cannot occupy the processor.
 //! 7. **A refusal closes the connection.** The bytes after a malformed request may not be a request at all. The server
 //!    sends the reason, waits [`ServerLimits::linger_time`] for the client to read it, and closes.
-//! 8. **Scarce machine resources are reclaimed.** When `accept` finds no descriptor or a thread cannot start, an eighth
-//!    of the idle connections is closed at once. New connections then do not wait for timeouts.
+//! 8. **Scarce machine resources are reclaimed.** When descriptors or threads run out, an eighth of the idle
+//!    connections is closed at once. New connections then do not wait for timeouts.
 //!
 //! # Why these and not others
 //!
-//! There is no limit per address: behind a proxy all clients have the same address. There is no rate limit: a bounded
-//! number of connections and bounded memory already bound the work. A queue of waiting connections would only hide
-//! overload; an immediate 503 with `Retry-After` tells the client what to do. The defaults below are for one account
-//! on a small droplet. Each constant states its own reason.
+//! There is no limit per address: behind a proxy all clients have the same address. There is no rate limit here: bounded
+//! connections and bounded memory already bound the work. (The agent API has a rate limit per agent.) A queue of waiting
+//! connections would only hide overload. An immediate 503 with `Retry-After` tells the client what to do. The defaults
+//! below are for one account on a small droplet. Each constant states its own reason.
 
 use std::time::Duration;
 
@@ -55,7 +55,7 @@ pub struct ServerLimits {
     pub idle_time: Duration,
     /// Maximum time for a client to read the last reply and disconnect, before the server closes the connection.
     pub linger_time: Duration,
-    /// How long a request may take to arrive, or a piece of a reply to be taken, before a new connection may evict this
+    /// How long a request may take to arrive, or a piece of a reply to be taken. Then a new connection may evict this
     /// one.
     pub patience: Duration,
     /// Maximum connections served at once.

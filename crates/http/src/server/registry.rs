@@ -199,7 +199,7 @@ impl Registry {
     }
 
     /// Makes room for one more connection if there is none. The eviction order is: the longest idle; then the slowest
-    /// request or stalled reply; then the newest silent connection. Evicted ones do not count. `reserved` selects the
+    /// request or stalled reply; then a new connection that is still silent. Evicted ones do not count. `reserved` selects the
     /// reserve, all other places, or (`None`) both.
     fn make_room(&self, slots: &Slots, cap: usize, reserved: Option<bool>) -> bool {
         let now = self.millis();

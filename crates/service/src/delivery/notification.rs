@@ -2,10 +2,11 @@
 
 use log::{debug, info};
 
-use super::active_delivery::{Reading, tell_of_doubts};
+use super::active_delivery::tell_of_doubts;
 use super::deliver::Steps;
 use super::deps::{DeliveryDeps, setback};
 use super::post::post;
+use super::reading::Reading;
 use super::recover_turn::settle;
 use super::turn_loop::{Spoken, talk};
 use mcr_clients::convex;
@@ -167,8 +168,10 @@ fn has_moved(row: &Notification, record: &Record, deps: &DeliveryDeps<'_>) -> Re
 fn context(row: &Notification, deps: &DeliveryDeps<'_>) -> Result<DeliveryContext, Trouble> {
     let asked = GetDeliveryContext { notification_id: &row.id };
     let context = deps.mission.ask(&asked).map_err(|error| match error.class {
-        convex::Class::Gone => Trouble::NoContext,
-        convex::Class::Transient | convex::Class::Refused | convex::Class::Ambiguous => setback(error),
+        convex::CallClass::Gone => Trouble::NoContext,
+        convex::CallClass::Transient | convex::CallClass::Refused | convex::CallClass::Ambiguous => {
+            setback(error)
+        }
     });
     let context = context?.ok_or(Trouble::NoContext)?;
     let notification = &context.notification;

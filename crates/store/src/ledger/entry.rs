@@ -11,6 +11,7 @@ use super::Remembered;
 use super::error::LedgerError;
 use super::step_history::StepHistory;
 use mcr_core::delivery::journal::Note;
+use mcr_core::delivery::tool_log::ToolLog;
 use mcr_core::delivery::{End, FORM, Record, from_form_1};
 use mcr_core::work::{Work, WorkId};
 use mcr_model::clock::Millis;
@@ -150,11 +151,20 @@ impl LedgerEntry {
             }
             self.trace = StoredState::Row;
         }
+        if let Some(tool_log) = note.tool_log {
+            // What is here was written by this version, or understood by it.
+            let Ok(record) = read_record(&self.record).and_then(|record| with_tool_log(record, tool_log))
+            else {
+                return false;
+            };
+            self.record = record;
+        } else {
+            self.record = news.record.unwrap_or_else(|| self.record.clone());
+            self.not_before = note.not_before;
+        }
         self.row = news.row;
-        self.record = news.record.unwrap_or_else(|| self.record.clone());
         self.agent = news.agent;
         self.task = news.task;
-        self.not_before = note.not_before;
         self.closed = news.end.map(|end| (note.at, end));
         if let Some((step, words)) = note.step {
             self.story.add(note.at, step, words);
@@ -330,28 +340,12 @@ impl Image {
         // As this version writes it: there may be thousands.
         let known = self.record.strip_prefix("{\"form\":").and_then(|rest| rest.split_once(','));
         let is_known = known.is_some_and(|(form, _)| matches!(form.parse(), Ok(1..=FORM)));
-        if is_known { Ok(()) } else { self.keeping().map(drop) }
-    }
-
-    fn keeping(&self) -> Result<StoredForm<'_>, String> {
-        let kept: StoredForm<'_> = serde_json::from_str(&self.record)
-            .map_err(|why| format!("its record is of an unknown shape: {why}"))?;
-        match kept.form {
-            1..=FORM => Ok(kept),
-            0 => Err("its record is of an unknown form (0)".to_owned()),
-            form => Err(format!("its record is of a newer form ({form}, this program knows {FORM})")),
-        }
+        if is_known { Ok(()) } else { stored_form(&self.record).map(drop) }
     }
 
     /// What was done for it, or what of that only a newer version understands: the checksum was right.
     pub(super) fn record(&self) -> Result<Record, String> {
-        let kept = self.keeping()?;
-        let read = if kept.form == 1 {
-            serde_json::from_str(kept.record.get()).and_then(from_form_1)
-        } else {
-            serde_json::from_str(kept.record.get())
-        };
-        read.map_err(|why| format!("its record is of an unknown shape: {why}"))
+        read_record(&self.record)
     }
 
     /// What is to be done, or what of that only a newer version understands.
@@ -368,6 +362,32 @@ impl Image {
             not_before: self.not_before,
         })
     }
+}
+
+fn stored_form(text: &str) -> Result<StoredForm<'_>, String> {
+    let kept: StoredForm<'_> =
+        serde_json::from_str(text).map_err(|why| format!("its record is of an unknown shape: {why}"))?;
+    match kept.form {
+        1..=FORM => Ok(kept),
+        0 => Err("its record is of an unknown form (0)".to_owned()),
+        form => Err(format!("its record is of a newer form ({form}, this program knows {FORM})")),
+    }
+}
+
+fn read_record(text: &str) -> Result<Record, String> {
+    let kept = stored_form(text)?;
+    let read = if kept.form == 1 {
+        serde_json::from_str(kept.record.get()).and_then(from_form_1)
+    } else {
+        serde_json::from_str(kept.record.get())
+    };
+    read.map_err(|why| format!("its record is of an unknown shape: {why}"))
+}
+
+fn with_tool_log(record: Record, tool_log: &ToolLog) -> Result<Arc<str>, String> {
+    let record = Record { effects: tool_log.clone(), ..record };
+    let text = serde_json::to_string(&StoredRecord { form: FORM, record: &record });
+    text.map(Arc::from).map_err(|why| why.to_string())
 }
 
 fn text(row: &Row<'_>, column: usize) -> rusqlite::Result<Arc<str>> {
