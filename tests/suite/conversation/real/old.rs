@@ -28,7 +28,8 @@ fn texts_are_answered_and_missing_tools_are_reported_once() {
     );
     assert_eq!(health["delivery"]["ended"], json!({"answered": 2}));
     let log = stack.stop();
-    let words = "such releases may never show them to the agent: 2026.3.31 is the oldest that can work";
+    let words =
+        "accepts tools only in an old form and may never show them to the agent: upgrade it to 2026.3.31";
     assert_eq!(log.matches(words).count(), 1, "{log}");
 }
 
