@@ -35,7 +35,7 @@ const NO_ERRORS: [&str; 11] = [
 const SENTENCES: [&str; 4] = ["explain", "remedy", "advice", "in_public"];
 
 /// Calls with a message among their arguments.
-const CALLS: [&str; 18] = [
+const CALLS: [&str; 24] = [
     "Diagnostic : : error (",
     "Diagnostic : : warning (",
     ". warn (",
