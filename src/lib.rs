@@ -38,7 +38,7 @@
 //!
 //! **Mission Control**: the backend; [`local`] is one for this machine. **Account**: what one process serves.
 //! **Call**: one call of a backend function ([`convex::Call`]). **Class**: what a failed call or turn means
-//! for the caller ([`convex::Class`], [`gateway::Class`]). **Secret**: a value that cannot be printed
+//! for the caller ([`convex::CallClass`], [`gateway::Class`]). **Secret**: a value that cannot be printed
 //! ([`secret::Secret`]). **Work**: a unit that the dispatcher schedules ([`work::Work`]). **Row**: a
 //! notification that is not settled. **Track**: the strict order of one agent and one task, or none
 //! ([`work::Track`]). **Turn**: one request to the gateway and its reply ([`gateway::Turn`]). **Delivery**:

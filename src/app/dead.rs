@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::delivery_report::DeliverySummary;
 use super::exit::Exit;
-use super::service_client::{CommandContext, Service, is_word, refusal};
+use super::service_client::{CommandContext, ServiceEndpoint, is_word, refusal};
 use super::{complain, print, why};
 use mcr_core::delivery::journal::{Journal as _, Wait};
 use mcr_core::delivery::operator_requests::Refused;
@@ -84,7 +84,7 @@ fn list(footing: &CommandContext, as_json: bool) -> Result<String, String> {
 /// From the service, or from the ledger.
 pub(super) fn overview(
     footing: &CommandContext,
-    service: Option<&Service>,
+    service: Option<&ServiceEndpoint>,
 ) -> Result<DeliverySummary, String> {
     if let Some(service) = service {
         let answer = answered(service, service.get("/deliveries"))?;
@@ -95,7 +95,7 @@ pub(super) fn overview(
     footing.tell(Vec::new(), |book| book.overview(set_aside).cleaned(&|text| footing.clean(text)))
 }
 
-fn answered(service: &Service, answer: Result<(u16, Value), String>) -> Result<Value, String> {
+fn answered(service: &ServiceEndpoint, answer: Result<(u16, Value), String>) -> Result<Value, String> {
     match answer {
         Ok((200, answer)) => Ok(answer),
         Ok((_, answer)) => Err(refusal(&answer).to_owned()),

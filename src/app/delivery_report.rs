@@ -22,7 +22,7 @@ pub(super) const RECENT: usize = 50;
 
 /// What the running service knows. Empty if no service runs.
 #[derive(Default)]
-pub(super) struct Memory {
+pub(super) struct ServiceSnapshot {
     /// Unsettled work.
     pub(super) pending: Vec<Pending>,
     /// Deliveries that were given up.
@@ -31,7 +31,7 @@ pub(super) struct Memory {
     pub(super) turns: Vec<Seen>,
 }
 
-impl Memory {
+impl ServiceSnapshot {
     /// For a stopped service: rows listed by Mission Control that have not started. Rows that the ledger
     /// knows are left to the ledger.
     pub(super) fn waiting(listed: Vec<Notification>, read: &Read) -> Self {
@@ -63,7 +63,7 @@ pub(super) struct ReportSources<'a> {
     /// The ledger.
     pub(super) read: &'a Read,
     /// The running service.
-    pub(super) memory: Memory,
+    pub(super) memory: ServiceSnapshot,
     /// The conditions that affect all deliveries.
     pub(super) condition: &'a ServiceCondition,
     /// The longest silence of a turn.

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::command_env::CommandEnv;
 use super::complain;
-use super::delivery_report::{DeliveryReport, Memory, ReportSources};
+use super::delivery_report::{DeliveryReport, ReportSources, ServiceSnapshot};
 use super::exit::Exit;
 use super::state_dir::StateDir;
 use crate::telemetry;
@@ -85,9 +85,9 @@ impl CommandContext {
 
     /// The service that runs on this folder, with our token. `None` if no service runs. The error is a
     /// sentence: why the running service cannot be called from here, and what would help.
-    pub(super) fn service(&self) -> Result<Option<Service>, String> {
+    pub(super) fn service(&self) -> Result<Option<ServiceEndpoint>, String> {
         if let Some(address) = self.place.running() {
-            return Ok(Some(Service { address, token: self.place.token().ok().flatten() }));
+            return Ok(Some(ServiceEndpoint { address, token: self.place.token().ok().flatten() }));
         }
         match &self.listens {
             Some(address) => self.elsewhere(address).map_or(Ok(None), Err),
@@ -141,8 +141,8 @@ impl CommandContext {
     }
 
     /// The server at the configured address. It does not get our token.
-    pub(super) fn listener(&self) -> Option<Service> {
-        self.listens.clone().map(Service::at)
+    pub(super) fn listener(&self) -> Option<ServiceEndpoint> {
+        self.listens.clone().map(ServiceEndpoint::at)
     }
 
     /// Explains from the ledger alone, while no service runs. `listed` rows of Mission Control are shown as
@@ -159,7 +159,7 @@ impl CommandContext {
             account: &self.account,
             roster: &Roster::default(),
             read: &read,
-            memory: Memory::waiting(listed, &read),
+            memory: ServiceSnapshot::waiting(listed, &read),
             condition: &ServiceCondition { mistake, paused, ..ServiceCondition::default() },
             silence: self.silence,
             now: SystemClock.now(),
@@ -179,7 +179,7 @@ fn mistakes(env: &CommandEnv) -> Vec<String> {
 
 /// The `/health` of the service at this address, if one answers.
 fn health(address: &str) -> Option<Value> {
-    match Service::at(address.to_owned()).ask("GET", "/health", "", IDENTIFY_TIMEOUT) {
+    match ServiceEndpoint::at(address.to_owned()).ask("GET", "/health", "", IDENTIFY_TIMEOUT) {
         Ok((200, health)) if is_health(&health) => Some(health),
         _ => None,
     }
@@ -207,12 +207,12 @@ pub(super) fn address(host: &str, port: u16) -> String {
 }
 
 /// A running service.
-pub(super) struct Service {
+pub(super) struct ServiceEndpoint {
     pub(super) address: String,
     pub(super) token: Option<Secret>,
 }
 
-impl Service {
+impl ServiceEndpoint {
     /// A service without our token.
     pub(super) fn at(address: String) -> Self {
         Self { address, token: None }

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::exit::Exit;
-use super::service_client::{CommandContext, Service, is_health};
+use super::service_client::{CommandContext, ServiceEndpoint, is_health};
 use super::{complain, print};
 use mcr_core::ops::HealthReason;
 use mcr_core::ops::reasons::explain;
@@ -69,7 +69,7 @@ impl CommandContext {
     }
 
     /// The link to the live page, with the token that people need, or why there is none.
-    fn page(&self, service: &Service, elsewhere: Option<String>) -> String {
+    fn page(&self, service: &ServiceEndpoint, elsewhere: Option<String>) -> String {
         match (&service.token, elsewhere) {
             (Some(token), _) => format!("http://{}/#token={}", service.address, token.expose()),
             (None, Some(why)) => format!("no link: {why}"),

@@ -7,7 +7,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use mission_control_runtime::convex::{
-    Backoff, Call, CallError, Class, Convex, ConvexEndpoint, ConvexLimits, HttpConvex, Kind, Why,
+    Backoff, Call, CallClass, CallError, CallReason, Convex, ConvexEndpoint, ConvexLimits, FunctionKind,
+    HttpConvex,
 };
 use mission_control_runtime::model::BaseUrl;
 use mission_control_runtime::redact::Redactor;
@@ -47,11 +48,11 @@ impl Caller {
     const ALL: [Self; 5] =
         [Self::UnsafeAction, Self::SafeAction, Self::UnsafeMutation, Self::SafeMutation, Self::Query];
 
-    fn kind(self) -> Kind {
+    fn kind(self) -> FunctionKind {
         match self {
-            Self::UnsafeAction | Self::SafeAction => Kind::Action,
-            Self::UnsafeMutation | Self::SafeMutation => Kind::Mutation,
-            Self::Query => Kind::Query,
+            Self::UnsafeAction | Self::SafeAction => FunctionKind::Action,
+            Self::UnsafeMutation | Self::SafeMutation => FunctionKind::Mutation,
+            Self::Query => FunctionKind::Query,
         }
     }
 
@@ -73,9 +74,9 @@ impl Caller {
 }
 
 /// The classes of an answer: for an unsafe action, for an unsafe mutation, and for the three others.
-type Classes = (Class, Class, Class);
+type Classes = (CallClass, CallClass, CallClass);
 
-fn class_for(classes: Classes, caller: Caller) -> Class {
+fn class_for(classes: Classes, caller: Caller) -> CallClass {
     match caller {
         Caller::UnsafeAction => classes.0,
         Caller::UnsafeMutation => classes.1,
@@ -84,14 +85,14 @@ fn class_for(classes: Classes, caller: Caller) -> Class {
 }
 
 /// Nothing happened, for queries and mutations. An unsafe action may have done a part.
-const ROLLED_BACK: Classes = (Class::Ambiguous, Class::Transient, Class::Transient);
+const ROLLED_BACK: Classes = (CallClass::Ambiguous, CallClass::Transient, CallClass::Transient);
 /// It may have happened.
-const MAYBE: Classes = (Class::Ambiguous, Class::Ambiguous, Class::Transient);
+const MAYBE: Classes = (CallClass::Ambiguous, CallClass::Ambiguous, CallClass::Transient);
 /// It may have happened, and a retry would bring the same result.
-const MAYBE_SAME: Classes = (Class::Ambiguous, Class::Ambiguous, Class::Refused);
-const TRANSIENT: Classes = (Class::Transient, Class::Transient, Class::Transient);
-const REFUSED: Classes = (Class::Refused, Class::Refused, Class::Refused);
-const GONE: Classes = (Class::Gone, Class::Gone, Class::Gone);
+const MAYBE_SAME: Classes = (CallClass::Ambiguous, CallClass::Ambiguous, CallClass::Refused);
+const TRANSIENT: Classes = (CallClass::Transient, CallClass::Transient, CallClass::Transient);
+const REFUSED: Classes = (CallClass::Refused, CallClass::Refused, CallClass::Refused);
+const GONE: Classes = (CallClass::Gone, CallClass::Gone, CallClass::Gone);
 
 /// The deadline of calls that are expected to end long before it.
 const PATIENT: Duration = Duration::from_secs(20);
@@ -131,7 +132,7 @@ fn asks_again() -> ConvexLimits {
 
 /// The check behind the rows. It compares the error that each caller gets after this move of the server. It
 /// also counts the complete requests that the server sees when the next one would succeed.
-fn check(name: &str, bad: &Move, why: Why, classes: Classes) {
+fn check(name: &str, bad: &Move, why: CallReason, classes: Classes) {
     check_with(name, bad, asks_once(), asks_again(), |caller, convex| {
         (caller.ask(convex, PATIENT), why, class_for(classes, caller))
     });
@@ -142,7 +143,7 @@ fn check_with(
     bad: &Move,
     once: ConvexLimits,
     again: ConvexLimits,
-    ask: impl Fn(Caller, &dyn Convex) -> (Result<Box<RawValue>, CallError>, Why, Class),
+    ask: impl Fn(Caller, &dyn Convex) -> (Result<Box<RawValue>, CallError>, CallReason, CallClass),
 ) {
     for caller in Caller::ALL {
         let server = ScriptedHttp::start([bad.clone()]);
@@ -159,8 +160,8 @@ fn check_with(
         let server = ScriptedHttp::start([bad.clone(), Move::Send(answer(200, GOOD))]);
         let (result, ..) = ask(caller, &client(&server.url(), again));
         // A paused deployment is not called again within a call, nor is an application error retried.
-        let said = why == Why::DatabaseTimedOut && error.status == Some(200);
-        let repeats = class == Class::Transient && why != Why::Paused && !said;
+        let said = why == CallReason::DatabaseTimedOut && error.status == Some(200);
+        let repeats = class == CallClass::Transient && why != CallReason::Paused && !said;
         assert_eq!(result.is_ok(), repeats, "{name}, {caller:?}: {result:?}");
         let seen = server.seen();
         assert_eq!(seen.len(), reaches + usize::from(repeats), "{name}, {caller:?}: requests seen");

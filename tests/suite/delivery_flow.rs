@@ -23,8 +23,9 @@ mod test_kind;
 mod typing;
 
 use mission_control_runtime::convex;
+use mission_control_runtime::delivery::cause::Cause;
 use mission_control_runtime::delivery::retry::UNKNOWN_MAX;
-use mission_control_runtime::delivery::{End, Outcome, Stage, cause};
+use mission_control_runtime::delivery::{End, Outcome, Stage};
 use mission_control_runtime::gateway::{Class, Why};
 use mission_control_runtime::local::{Caller, Kind};
 use serde_json::{Value, json};
@@ -276,10 +277,10 @@ fn a_delivery_continues_where_it_stopped() {
 
     // The answer could not be posted: it is posted later, and the agent is not asked again.
     for (function, fault) in [
-        (POST, Fault::Before(convex::Class::Transient, convex::Why::Unreachable)),
-        (POST, Fault::After(convex::Class::Transient, convex::Why::LostAnswer)),
-        (DELIVERED, Fault::Before(convex::Class::Transient, convex::Why::Unreachable)),
-        (DELIVERED, Fault::After(convex::Class::Transient, convex::Why::LostAnswer)),
+        (POST, Fault::Before(convex::CallClass::Transient, convex::CallReason::Unreachable)),
+        (POST, Fault::After(convex::CallClass::Transient, convex::CallReason::LostAnswer)),
+        (DELIVERED, Fault::Before(convex::CallClass::Transient, convex::CallReason::Unreachable)),
+        (DELIVERED, Fault::After(convex::CallClass::Transient, convex::CallReason::LostAnswer)),
     ] {
         let fixture = Fixture::new();
         let mut job = fixture.mention("@ben?");
@@ -298,7 +299,7 @@ fn a_delivery_continues_where_it_stopped() {
 fn an_answer_survives_any_outage_of_the_backend() {
     let fixture = Fixture::new();
     let mut job = fixture.mention("@ben?");
-    let away = Fault::Before(convex::Class::Transient, convex::Why::Unreachable);
+    let away = Fault::Before(convex::CallClass::Transient, convex::CallReason::Unreachable);
     fixture.backend.fail(POST, std::iter::repeat_n(away, 50));
     fixture.gateway.says("Yes.");
     for _ in 0..50 {
@@ -312,11 +313,15 @@ fn an_answer_survives_any_outage_of_the_backend() {
 /// before it is posted again, even if the first look fails, and even if two parts are equal.
 #[test]
 fn an_over_long_answer_is_posted_in_parts() {
-    let lost = || Fault::After(convex::Class::Ambiguous, convex::Why::LostAnswer);
-    let away = || Fault::Before(convex::Class::Transient, convex::Why::Unreachable);
+    let lost = || Fault::After(convex::CallClass::Ambiguous, convex::CallReason::LostAnswer);
+    let away = || Fault::Before(convex::CallClass::Transient, convex::CallReason::Unreachable);
     let rows: [(&str, Vec<Fault>, Vec<Fault>); 5] = [
         ("all is well", vec![], vec![]),
-        ("the first is lost", vec![Fault::After(convex::Class::Transient, convex::Why::LostAnswer)], vec![]),
+        (
+            "the first is lost",
+            vec![Fault::After(convex::CallClass::Transient, convex::CallReason::LostAnswer)],
+            vec![],
+        ),
         ("the second is lost", vec![Fault::Pass, lost()], vec![]),
         ("the second is lost, and looking fails twice", vec![Fault::Pass, lost()], vec![away(), away()]),
         ("the second did not arrive", vec![Fault::Pass, away()], vec![]),
@@ -416,7 +421,7 @@ fn a_panic_in_the_middle_repeats_no_effect() {
 fn the_task_is_started_after_an_outage_of_the_backend() {
     let fixture = Fixture::new();
     let mut job = fixture.assignment();
-    let away = Fault::Before(convex::Class::Transient, convex::Why::Unreachable);
+    let away = Fault::Before(convex::CallClass::Transient, convex::CallReason::Unreachable);
     fixture.backend.fail("updateTaskStatusFromAgent", [away]);
     fixture.gateway.says("On it.");
     assert_eq!(fixture.deliver(&mut job), "again");
@@ -498,7 +503,7 @@ fn a_failed_turn_affects_only_its_row() {
         let mut job = fixture.mention("@ben?");
         fixture.gateway.fails(class, why);
         assert_eq!(fixture.deliver(&mut job), end, "{why:?}");
-        let failed = (job.record.own_failures(), job.record.failures.of(cause::LOST_ANSWER));
+        let failed = (job.record.own_failures(), job.record.failures.of(Cause::LostAnswer));
         assert_eq!(failed, (failures, lost), "{why:?}");
         let names = fixture.backend.take_names();
         assert_eq!(
@@ -515,13 +520,13 @@ fn a_failed_turn_affects_only_its_row() {
 fn backend_failures_are_distinguished() {
     let fixture = Fixture::new();
     let mut job = fixture.mention("@ben?");
-    fixture.backend.fail(READ, [Fault::Before(convex::Class::Transient, convex::Why::Overloaded)]);
+    fixture.backend.fail(READ, [Fault::Before(convex::CallClass::Transient, convex::CallReason::Overloaded)]);
     fixture.gateway.says("Yes.");
     assert_eq!(fixture.deliver(&mut job), "answered");
 
     let fixture = Fixture::new();
     let mut job = fixture.mention("@ben?");
-    fixture.backend.fail(POST, [Fault::Before(convex::Class::Refused, convex::Why::Forbidden)]);
+    fixture.backend.fail(POST, [Fault::Before(convex::CallClass::Refused, convex::CallReason::Forbidden)]);
     fixture.gateway.says("Yes.");
     assert_eq!(fixture.deliver(&mut job), "dead");
     assert!(matches!(&job.record.stage, Stage::Ended(End::Dead(why)) if why.contains("not allowed")));
@@ -529,7 +534,7 @@ fn backend_failures_are_distinguished() {
     // A refusal without a reason may pass: it is retried, and the row is given up in the end (D6).
     let fixture = Fixture::new();
     let mut job = fixture.mention("@ben?");
-    let hidden = Fault::Before(convex::Class::Refused, convex::Why::Unknown);
+    let hidden = Fault::Before(convex::CallClass::Refused, convex::CallReason::Unknown);
     fixture.backend.fail(CONTEXT, std::iter::repeat_n(hidden, 30));
     for _ in 1..20 {
         assert_eq!(fixture.deliver(&mut job), "again");

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mission_control_runtime::clock::Millis;
+use mission_control_runtime::delivery::cause::Cause;
 use mission_control_runtime::delivery::journal::RecordedStep;
 use mission_control_runtime::delivery::operator_requests::Place;
 use mission_control_runtime::delivery::policy::Skip;
@@ -114,7 +115,7 @@ fn every_outcome_is_explained() {
         ),
         (
             Case {
-                record: Record { failures: [("silence", 3)].into(), ..asked(3) },
+                record: Record { failures: [(Cause::Silence, 3)].into(), ..asked(3) },
                 ..ended(End::Unanswered(Silence::Empty))
             },
             "unanswered",
@@ -218,7 +219,7 @@ fn open_work_is_explained() {
         (
             trouble(
                 Case {
-                    record: Record { failures: [("provider-trouble", 2)].into(), ..asked(2) },
+                    record: Record { failures: [(Cause::ProviderTrouble, 2)].into(), ..asked(2) },
                     ..at(rests.clone())
                 },
                 "the provider is down",
@@ -229,7 +230,11 @@ fn open_work_is_explained() {
         (
             trouble(
                 Case {
-                    record: Record { stage: answered(), failures: [("backend-away", 1)].into(), ..asked(1) },
+                    record: Record {
+                        stage: answered(),
+                        failures: [(Cause::BackendAway, 1)].into(),
+                        ..asked(1)
+                    },
                     ..at(rests.clone())
                 },
                 "the provider is unreachable",
@@ -300,9 +305,9 @@ fn what_blocks_every_delivery_is_named_first() {
             &["Nothing new begins until STATE_DIR can be written again: disk full."],
         ),
     ];
-    for (house, words) in rows {
+    for (condition, words) in rows {
         let case = Case { trouble: Some("its own".to_owned()), ..at(Place::Ready) };
-        let found = one(&case, &house, SILENCE, NOW);
+        let found = one(&case, &condition, SILENCE, NOW);
         assert_eq!(found.state, "held", "{found:?}");
         for word in words {
             assert!(found.why.contains(word), "{word}: {}", found.why);

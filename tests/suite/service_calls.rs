@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex};
 
 use mission_control_runtime::clock::Millis;
-use mission_control_runtime::convex::{Call, CallError, Class, Convex, Kind};
+use mission_control_runtime::convex::{Call, CallClass, CallError, Convex, FunctionKind};
 use mission_control_runtime::mission::*;
 use mission_control_runtime::model::*;
 use mission_control_runtime::secret::Secret;
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 /// A call as the backend received it.
 #[derive(Clone, Debug)]
 struct Seen {
-    kind: Kind,
+    kind: FunctionKind,
     path: String,
     args: Value,
     may_repeat: bool,
@@ -51,7 +51,7 @@ fn ask<R: Request>(request: &R, answer: &str) -> (Seen, Result<R::Answer, CallEr
 /// Sends the request and compares it with the name and the arguments of the contract. Returns the answer.
 fn check<R: Request>(request: &R, name: &str, sent: Value, may_repeat: bool, answer: &Value) -> R::Answer {
     let (seen, got) = ask(request, &with_floats(answer));
-    assert_eq!(seen.kind, Kind::Action, "{name}");
+    assert_eq!(seen.kind, FunctionKind::Action, "{name}");
     assert_eq!(seen.path, format!("service/actions:{name}"));
     let mut expected = sent;
     expected["accountId"] = json!("acc");
@@ -473,13 +473,13 @@ fn an_answer_that_does_not_fit_names_the_function_and_the_field() {
     let rows = ["null", "[]", r#"{"orchestratorAgentId": 5}"#, r#""text""#];
     for answer in rows {
         let why = ask(&GetOrchestrator {}, answer).1.unwrap_err();
-        assert_eq!(why.class, Class::Refused, "{answer}");
+        assert_eq!(why.class, CallClass::Refused, "{answer}");
         assert!(why.sentence.contains("service/actions:getOrchestratorAgentId"), "{why}");
     }
     let (a, t) = (AgentId::new("a"), TaskId::new("t"));
     let post = PostMessageAsOrchestrator { agent_id: &a, task_id: &t, content: "hi" };
     let why = ask(&post, r#"{"messageId": 7}"#).1.unwrap_err();
-    assert_eq!(why.class, Class::Ambiguous);
+    assert_eq!(why.class, CallClass::Ambiguous);
     let missing = ask(&CheckRestart {}, "{}").1.unwrap_err();
     assert!(missing.sentence.contains("restartRequested"), "{missing}");
 }

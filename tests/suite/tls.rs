@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use mission_control_runtime::convex::{
-    Backoff, Call, CallError, Class, Convex, ConvexEndpoint, ConvexLimits, Kind, Ran, Why,
+    Backoff, Call, CallClass, CallError, CallReason, Convex, ConvexEndpoint, ConvexLimits, FunctionKind, Ran,
 };
 use mission_control_runtime::model::BaseUrl;
 use mission_control_runtime::redact::Redactor;
@@ -65,7 +65,13 @@ fn ask_with(
     let convex =
         ConvexEndpoint::with_limits(base, roots, Arc::new(Redactor::default()), limits).client(&Stop::new());
     let args = RawValue::from_string("{}".to_owned()).unwrap();
-    convex.call(&Call { kind: Kind::Action, path: "a:b", args: &args, deadline: PATIENT, may_repeat: false })
+    convex.call(&Call {
+        kind: FunctionKind::Action,
+        path: "a:b",
+        args: &args,
+        deadline: PATIENT,
+        may_repeat: false,
+    })
 }
 
 #[test]
@@ -92,7 +98,7 @@ fn a_connection_over_tls_is_kept_and_trust_is_shared() {
     let endpoint = ConvexEndpoint::new(base, &roots(&authority.pem), Arc::new(Redactor::default()));
     let args = RawValue::from_string("{}".to_owned()).unwrap();
     let call = Call {
-        kind: Kind::Action,
+        kind: FunctionKind::Action,
         path: "a:b",
         args: &args,
         deadline: Duration::from_secs(10),
@@ -179,7 +185,7 @@ fn a_bad_certificate_is_refused_with_its_reason() {
         let error = ask(&server.url("https", host), &roots).unwrap_err();
         assert_eq!(
             (error.why, error.class, error.ran),
-            (Why::CertificateRefused, Class::Refused, Ran::No),
+            (CallReason::CertificateRefused, CallClass::Refused, Ran::No),
             "{name}"
         );
         assert!(error.sentence.contains(words), "{name}: {}", error.sentence);
@@ -214,8 +220,8 @@ fn plain_http_to_a_tls_port_is_reported() {
     let authority = Authority::new("Ours");
     let server = server(authority.sign(&params(&["localhost"])));
     let error = ask(&server.url("http", "localhost"), &roots(&authority.pem)).unwrap_err();
-    assert!(matches!(error.why, Why::NotConvex | Why::LostAnswer), "{error:?}");
-    assert_eq!(error.class, Class::Ambiguous, "the server may have acted on it");
+    assert!(matches!(error.why, CallReason::NotConvex | CallReason::LostAnswer), "{error:?}");
+    assert_eq!(error.class, CallClass::Ambiguous, "the server may have acted on it");
     assert!(error.sentence.contains("if this is an https port"), "{}", error.sentence);
 }
 
@@ -238,13 +244,17 @@ fn tls_to_a_plain_http_port_is_reported() {
     let roots = roots(&authority.pem);
     let error =
         ask(&raw_server(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"), &roots).unwrap_err();
-    assert_eq!((error.why, error.class, error.ran), (Why::NoTls, Class::Refused, Ran::No), "{error:?}");
+    assert_eq!(
+        (error.why, error.class, error.ran),
+        (CallReason::NoTls, CallClass::Refused, Ran::No),
+        "{error:?}"
+    );
     assert!(error.sentence.contains("begin with http://"), "{}", error.sentence);
     // Closed in the middle of the handshake: the request was never sent.
     let error = ask_once(&raw_server(b""), &roots).unwrap_err();
     assert_eq!(
         (error.why, error.class, error.ran),
-        (Why::LostAnswer, Class::Transient, Ran::No),
+        (CallReason::LostAnswer, CallClass::Transient, Ran::No),
         "{error:?}"
     );
     // Silent: the handshake is part of connecting.
@@ -252,7 +262,7 @@ fn tls_to_a_plain_http_port_is_reported() {
     let error = ask_once(&format!("https://{}", listener.local_addr().unwrap()), &roots).unwrap_err();
     assert_eq!(
         (error.why, error.class, error.ran),
-        (Why::Unreachable, Class::Transient, Ran::No),
+        (CallReason::Unreachable, CallClass::Transient, Ran::No),
         "{error:?}"
     );
 }

@@ -3,12 +3,12 @@
 
 use std::sync::{Arc, Mutex};
 
-use mission_control_runtime::convex::{Call, CallError, Class, Convex, Why};
+use mission_control_runtime::convex::{Call, CallClass, CallError, CallReason, Convex};
 use mission_control_runtime::gateway::ToolCall;
 use mission_control_runtime::mission::Mission;
 use mission_control_runtime::model::{AccountId, AgentId, BehaviorFlags, Roster, Task};
 use mission_control_runtime::secret::Secret;
-use mission_control_runtime::tools::run::{Ran, ToolBackend, run};
+use mission_control_runtime::tools::run::{ExecutedCall, ToolBackend, run};
 use mission_control_runtime::tools::{Caller, Offer, offer};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -110,7 +110,7 @@ impl Convex for RecordingBackend {
 
 /// The result of a call against a [`RecordingBackend`].
 struct Made {
-    ran: Ran,
+    ran: ExecutedCall,
     output: Value,
     /// The called functions, with their arguments except account and token.
     asked: Vec<(String, Value)>,
@@ -187,8 +187,8 @@ fn make_with(
 }
 
 /// A refusal by the backend, in its own words.
-fn refusal(why: Why, words: &str) -> CallError {
-    let class = if why == Why::NotFound { Class::Gone } else { Class::Refused };
+fn refusal(why: CallReason, words: &str) -> CallError {
+    let class = if why == CallReason::NotFound { CallClass::Gone } else { CallClass::Refused };
     CallError { literal: Some(words.into()), ..CallError::new(class, why, "", "a sentence for operators") }
 }
 

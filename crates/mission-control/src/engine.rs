@@ -11,7 +11,7 @@ use super::auth;
 use super::call::{Call, Options};
 use super::catalog;
 use super::data::TokenFiles;
-use super::function::{self, Access, Function, Guard, Kind};
+use super::function::{self, DataAccess, Function, Guard, Kind};
 use super::rows::Account;
 use super::store::{Doc, Id, Store, StoreError, Tx};
 use super::validate::validate;
@@ -101,15 +101,15 @@ impl Engine {
             let account = admit(tx, function, args, caller)?;
             let call = Call { tx, args, account, options: self.options, vault: self.vault.as_ref() };
             let answer = (function.run)(&call)?;
-            if function.is_office() {
+            if function.is_token_grant() {
                 self.keep_token(&call, &answer)?;
             }
             Ok(answer)
         };
         match function.access {
-            Access::Reads if function.guard == Guard::ServiceToken => self.store.read_for_runtime(work),
-            Access::Reads => self.store.read(work),
-            Access::Writes => {
+            DataAccess::Reads if function.guard == Guard::ServiceToken => self.store.read_for_runtime(work),
+            DataAccess::Reads => self.store.read(work),
+            DataAccess::Writes => {
                 let answer = self.store.write(work);
                 self.settle_token();
                 answer

@@ -50,7 +50,7 @@ pub(super) enum Guard {
 
 /// Whether a function may write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Access {
+pub(super) enum DataAccess {
     /// It cannot write: its connection is read-only.
     Reads,
     /// It may write.
@@ -63,7 +63,7 @@ pub(super) struct Function {
     pub(super) path: &'static str,
     pub(super) kind: Kind,
     pub(super) guard: Guard,
-    pub(super) access: Access,
+    pub(super) access: DataAccess,
     pub(super) args: &'static [Arg],
     pub(super) run: Run,
 }
@@ -74,37 +74,37 @@ pub(super) type Run = fn(&Call<'_>) -> Answer;
 impl Function {
     /// A service function that only reads.
     pub(super) const fn looks(path: &'static str, args: &'static [Arg], run: Run) -> Self {
-        Self { path, kind: Kind::Action, guard: Guard::ServiceToken, access: Access::Reads, args, run }
+        Self { path, kind: Kind::Action, guard: Guard::ServiceToken, access: DataAccess::Reads, args, run }
     }
 
     /// A service function that changes data.
     pub(super) const fn acts(path: &'static str, args: &'static [Arg], run: Run) -> Self {
-        Self { path, kind: Kind::Action, guard: Guard::ServiceToken, access: Access::Writes, args, run }
+        Self { path, kind: Kind::Action, guard: Guard::ServiceToken, access: DataAccess::Writes, args, run }
     }
 
     /// A query for people.
     pub(super) const fn query(path: &'static str, args: &'static [Arg], run: Run) -> Self {
-        Self { path, kind: Kind::Query, guard: Guard::Admin, access: Access::Reads, args, run }
+        Self { path, kind: Kind::Query, guard: Guard::Admin, access: DataAccess::Reads, args, run }
     }
 
     /// A query for people about all accounts.
     pub(super) const fn query_of_all(path: &'static str, run: Run) -> Self {
-        Self { path, kind: Kind::Query, guard: Guard::AdminOfAll, access: Access::Reads, args: &[], run }
+        Self { path, kind: Kind::Query, guard: Guard::AdminOfAll, access: DataAccess::Reads, args: &[], run }
     }
 
     /// A service function that a person calls, without a token.
-    pub(super) const fn office(path: &'static str, args: &'static [Arg], run: Run) -> Self {
-        Self { path, kind: Kind::Action, guard: Guard::Admin, access: Access::Writes, args, run }
+    pub(super) const fn token_grant(path: &'static str, args: &'static [Arg], run: Run) -> Self {
+        Self { path, kind: Kind::Action, guard: Guard::Admin, access: DataAccess::Writes, args, run }
     }
 
     /// Whether the function gives the account a token. People's actions do nothing else.
-    pub(super) fn is_office(&self) -> bool {
+    pub(super) fn is_token_grant(&self) -> bool {
         self.kind == Kind::Action && self.guard == Guard::Admin
     }
 
     /// A mutation for people.
     pub(super) const fn mutation(path: &'static str, args: &'static [Arg], run: Run) -> Self {
-        Self { path, kind: Kind::Mutation, guard: Guard::Admin, access: Access::Writes, args, run }
+        Self { path, kind: Kind::Mutation, guard: Guard::Admin, access: DataAccess::Writes, args, run }
     }
 }
 

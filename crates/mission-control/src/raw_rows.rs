@@ -11,7 +11,7 @@ use super::store::{StoreError, StoredRow, Table, Tx, table_of};
 type Fields = Map<String, Value>;
 
 /// A field that does not fit its table, and why.
-pub(super) type Misfit = (String, String);
+pub(super) type FieldMisfit = (String, String);
 
 /// How many characters of a reason are repeated.
 const REASON_CHARS: usize = 200;
@@ -63,7 +63,7 @@ pub(super) fn dig_table(tx: &Tx<'_>, table: Table) -> Result<Vec<Value>, StoreEr
 }
 
 /// The first field of a row that does not fit its table; none if all fit.
-pub(super) fn fault_in(table: Table, row: &Value) -> Option<Misfit> {
+pub(super) fn fault_in(table: Table, row: &Value) -> Option<FieldMisfit> {
     let mut fields = row.as_object()?.clone();
     fields.remove("_id");
     fields.remove("_creationTime");
@@ -88,7 +88,7 @@ fn encode(table: Table, fields: Fields) -> Result<String, StoreError> {
 }
 
 /// The JSON of a row, if all of its fields fit; `null` stands for an absent field.
-fn checked(table: Table, mut fields: Fields) -> Result<String, Misfit> {
+fn checked(table: Table, mut fields: Fields) -> Result<String, FieldMisfit> {
     fields.retain(|_, value| !value.is_null());
     let row = read(table, &fields).map_err(|why| misfit(table, &fields, &why))?;
     let known: Fields = serde_json::from_str(&row).expect("a row was just written as a JSON object");
@@ -108,7 +108,7 @@ fn read(table: Table, fields: &Fields) -> Result<String, String> {
 }
 
 /// The field that a reason is about, and the reason.
-fn misfit(table: Table, fields: &Fields, why: &str) -> Misfit {
+fn misfit(table: Table, fields: &Fields, why: &str) -> FieldMisfit {
     if let Some((name, _)) = why.strip_prefix("missing field `").and_then(|rest| rest.split_once('`')) {
         return (name.to_owned(), "it is missing".to_owned());
     }

@@ -77,7 +77,7 @@ fn play(port: u16) -> Result<(), String> {
         // A full channel already announces the visitors.
         let _ = logged_in.try_send(());
     })?;
-    let gateway = Gateway::start(&board, &gateway_token)?;
+    let gateway = DemoGateway::start(&board, &gateway_token)?;
     let setting = runtime::Setting::new(&board, &gateway.url, &gateway_token)?;
     let mut scenes = Scenes::new(&board, visitors);
     let mut introduced = false;
@@ -175,13 +175,13 @@ fn introduction(board: &Board, live: &str) -> String {
 }
 
 /// The running scripted gateway.
-struct Gateway {
+struct DemoGateway {
     url: String,
     scripted: ScriptedGateway,
     server: Server,
 }
 
-impl Gateway {
+impl DemoGateway {
     fn start(board: &Board, token: &Secret) -> Result<Self, String> {
         let current_team = current_team(&board.engine, &board.account);
         // Includes agents that a visitor hires.

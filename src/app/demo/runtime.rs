@@ -28,7 +28,7 @@ const PREFIX: &str = "runtime | ";
 
 /// The settings of every start of the runtime.
 pub(super) struct Setting {
-    folder: Folder,
+    folder: TemporaryFolder,
     /// Opens the runtime's live page.
     operator: Secret,
     variables: Vec<(&'static str, String)>,
@@ -36,7 +36,8 @@ pub(super) struct Setting {
 
 impl Setting {
     pub(super) fn new(board: &Board, gateway: &str, token: &Secret) -> Result<Self, String> {
-        let folder = Folder::new().map_err(|why| format!("no folder for the runtime's state: {why}"))?;
+        let folder =
+            TemporaryFolder::new().map_err(|why| format!("no folder for the runtime's state: {why}"))?;
         let state = folder.0.join("state");
         let made = DirBuilder::new().mode(0o700).create(&state).map_err(|why| why.to_string());
         let operator = made.and_then(|()| StateDir::new(&state).token_or_new())?;
@@ -64,9 +65,9 @@ impl Setting {
 }
 
 /// A temporary folder.
-struct Folder(PathBuf);
+struct TemporaryFolder(PathBuf);
 
-impl Folder {
+impl TemporaryFolder {
     /// Makes a folder with an empty env file, so that the machine's own is not read.
     fn new() -> std::io::Result<Self> {
         let path = std::env::temp_dir().join(format!("mission-control-demo-{}", random::hex::<8>()));
@@ -81,7 +82,7 @@ impl Folder {
     }
 }
 
-impl Drop for Folder {
+impl Drop for TemporaryFolder {
     fn drop(&mut self) {
         // The system clears away what cannot be removed.
         let _ = fs::remove_dir_all(&self.0);

@@ -16,9 +16,9 @@ use serde_json::{Value, json};
 use super::command_env::{BackendConnection, CommandEnv};
 use super::exit::Exit;
 use super::print;
-use super::service_client::{CommandContext, Service, address};
+use super::service_client::{CommandContext, ServiceEndpoint, address};
 use crate::telemetry;
-use mcr_clients::convex::{Backoff, Why};
+use mcr_clients::convex::{Backoff, CallReason};
 use mcr_clients::mission::{GetDeliveryContext, GetOrchestrator, ListAgents, Mission};
 use mcr_clients::wire::Stop;
 use mcr_config::{LogFormat, LogOutput, Settings};
@@ -193,7 +193,7 @@ fn try_port(settings: &Settings) -> Check {
 
 /// Whether what listens there answers as a runtime does. Whoever takes longer than a moment does not.
 fn is_ours(host: &str, port: u16) -> bool {
-    let asked = Service::at(address(host, port)).ask("GET", "/version", "", MOMENT);
+    let asked = ServiceEndpoint::at(address(host, port)).ask("GET", "/version", "", MOMENT);
     asked.is_ok_and(|(_, answer)| answer["runtimeServiceVersion"].is_string())
 }
 
@@ -214,7 +214,7 @@ fn ask_backend(settings: &Settings, way: &BackendConnection, mission: &Mission) 
             }
         }
         Err(error) => {
-            let hidden = (error.why == Why::Unknown).then(|| REFUSES_ALL.to_owned());
+            let hidden = (error.why == CallReason::Unknown).then(|| REFUSES_ALL.to_owned());
             let sentences = hidden.into_iter().chain([error.to_string()]).chain(through).collect();
             Check { name, verdict: CheckResult::Wrong, sentences }
         }
@@ -225,7 +225,7 @@ fn ask_backend(settings: &Settings, way: &BackendConnection, mission: &Mission) 
 fn hides_reasons(mission: &Mission) -> Option<String> {
     let nothing = NotificationId::new("doctor");
     let asked = mission.ask_within(PATIENCE, &GetDeliveryContext { notification_id: &nothing });
-    asked.is_err_and(|error| error.why == Why::Unknown).then(|| {
+    asked.is_err_and(|error| error.why == CallReason::Unknown).then(|| {
         "it hides the reasons of errors, as production deployments do: whatever it refuses is tried again for a while"
             .to_owned()
     })

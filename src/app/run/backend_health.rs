@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 
 use super::super::command_env::BackendConnection;
 use super::token_refusals::{Token, TokenRefusals};
-use mcr_clients::convex::{Call, CallError, Class, Convex, ConvexEndpoint, Why};
+use mcr_clients::convex::{Call, CallClass, CallError, CallReason, Convex, ConvexEndpoint};
 use mcr_clients::mission::{Mission, catalog};
 use mcr_clients::wire::Stop;
 use mcr_config::Settings;
@@ -67,41 +67,41 @@ enum Evidence {
 
 fn evidence(call: &Call<'_>, error: &CallError) -> Evidence {
     match error.why {
-        Why::Unreachable
-        | Why::NameNotFound
-        | Why::Proxy
-        | Why::CertificateRefused
-        | Why::NoTls
-        | Why::LostAnswer
-        | Why::TimedOut
-        | Why::Overloaded
-        | Why::ServerFault
-        | Why::Paused
-        | Why::NotConvex => Evidence::Away,
-        Why::TokenRefused | Why::Unauthorised => Evidence::Refuses { token: true },
-        Why::Forbidden
-        | Why::NotFound
-        | Why::Invalid
-        | Why::FunctionFailed
-        | Why::Unknown
-        | Why::BadArguments
-        | Why::NoSuchFunction
-        | Why::WrongKind
-        | Why::OurRequest => {
+        CallReason::Unreachable
+        | CallReason::NameNotFound
+        | CallReason::Proxy
+        | CallReason::CertificateRefused
+        | CallReason::NoTls
+        | CallReason::LostAnswer
+        | CallReason::TimedOut
+        | CallReason::Overloaded
+        | CallReason::ServerFault
+        | CallReason::Paused
+        | CallReason::NotConvex => Evidence::Away,
+        CallReason::TokenRefused | CallReason::Unauthorised => Evidence::Refuses { token: true },
+        CallReason::Forbidden
+        | CallReason::NotFound
+        | CallReason::Invalid
+        | CallReason::FunctionFailed
+        | CallReason::Unknown
+        | CallReason::BadArguments
+        | CallReason::NoSuchFunction
+        | CallReason::WrongKind
+        | CallReason::OurRequest => {
             if is_ours(call.path) {
                 Evidence::Refuses { token: false }
             } else {
                 Evidence::Nothing
             }
         }
-        Why::Throttled
-        | Why::FunctionTimedOut
-        | Why::DatabaseTimedOut
-        | Why::TooLarge
-        | Why::ResultTooLarge
-        | Why::AnswerTooLarge
-        | Why::NotUnderstood
-        | Why::Stopped => Evidence::Nothing,
+        CallReason::Throttled
+        | CallReason::FunctionTimedOut
+        | CallReason::DatabaseTimedOut
+        | CallReason::TooLarge
+        | CallReason::ResultTooLarge
+        | CallReason::AnswerTooLarge
+        | CallReason::NotUnderstood
+        | CallReason::Stopped => Evidence::Nothing,
     }
 }
 
@@ -126,10 +126,10 @@ impl Backend {
     fn note(&self, call: &Call<'_>, answer: &Result<Box<RawValue>, CallError>, took: Duration) {
         let result = match answer.as_ref().map_err(|error| error.class) {
             Ok(_) => "ok",
-            Err(Class::Transient) => "transient",
-            Err(Class::Refused) => "refused",
-            Err(Class::Gone) => "gone",
-            Err(Class::Ambiguous) => "ambiguous",
+            Err(CallClass::Transient) => "transient",
+            Err(CallClass::Refused) => "refused",
+            Err(CallClass::Gone) => "gone",
+            Err(CallClass::Ambiguous) => "ambiguous",
         };
         self.metrics.backend.record(short(call.path), result, took);
         match answer {
@@ -147,7 +147,7 @@ impl Backend {
                     };
                 }
             }
-            Err(error) if error.why != Why::Stopped => self.note_failure(call, error),
+            Err(error) if error.why != CallReason::Stopped => self.note_failure(call, error),
             Err(_) => {}
         }
         if call.path.ends_with(":listUndeliveredNotifications") {
@@ -160,7 +160,7 @@ impl Backend {
         known.last_failure = Some(SystemClock.now());
         known.last_error = Some(self.redactor.excerpt(&error.sentence, ERROR_CHARS));
         // A proxy may also refuse the identity.
-        let token = if error.why == Why::TokenRefused { Token::Refused } else { Token::Unclear };
+        let token = if error.why == CallReason::TokenRefused { Token::Refused } else { Token::Unclear };
         known.refusal.note(token, self.steady.now());
         match evidence(call, error) {
             Evidence::Away => {
@@ -182,7 +182,7 @@ impl Backend {
         match answer {
             Ok(value) if value.get().trim_start().starts_with("[]") => {}
             Ok(_) => self.metrics.operation("delivery.poll", took, None),
-            Err(error) if error.why == Why::Stopped => {}
+            Err(error) if error.why == CallReason::Stopped => {}
             Err(error) => self.failed("delivery.poll", took, error),
         }
     }
@@ -278,114 +278,4 @@ pub(super) fn clock_ahead(endpoints: &[ConvexEndpoint]) -> Option<i64> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use mcr_clients::convex::Kind;
-
-    const OURS: &str = "service/actions:listAgents";
-    const AN_AGENTS: &str = "service/actions:getTaskForAgentTool";
-
-    fn backend() -> Backend {
-        backend_at(TestClock::default())
-    }
-
-    fn backend_at(clock: TestClock) -> Backend {
-        let functions = catalog::ALL.iter().map(|function| function.path);
-        Backend::new(Arc::new(Metrics::new(functions)), Arc::default(), Box::new(clock))
-    }
-
-    /// The second and the answer of each call.
-    type Timed = &'static [(i64, Result<(), Why>)];
-
-    /// A clock that only moves when set.
-    #[derive(Clone, Default)]
-    struct TestClock(Arc<AtomicI64>);
-
-    impl Clock for TestClock {
-        fn now(&self) -> Millis {
-            Millis(self.0.load(Ordering::SeqCst))
-        }
-    }
-
-    /// Only the backend's own statement about the token counts, not a hidden reason, a proxy or an outage.
-    #[test]
-    fn a_token_is_hopeless_after_ten_minutes_of_readable_refusals_alone() {
-        let rows: &[(Timed, bool)] = &[
-            (&[(0, Err(Why::TokenRefused)), (600, Err(Why::TokenRefused))], true),
-            (&[(0, Err(Why::TokenRefused)), (599, Err(Why::TokenRefused))], false),
-            (&[(0, Err(Why::Unknown)), (900, Err(Why::Unknown))], false),
-            (&[(0, Err(Why::Unauthorised)), (900, Err(Why::Unauthorised))], false),
-            (&[(0, Ok(())), (1, Err(Why::TokenRefused)), (900, Err(Why::TokenRefused))], false),
-            (
-                &[(0, Err(Why::TokenRefused)), (10, Err(Why::Unreachable)), (605, Err(Why::TokenRefused))],
-                false,
-            ),
-            (&[(0, Err(Why::TokenRefused)), (599, Err(Why::Stopped)), (600, Err(Why::TokenRefused))], true),
-        ];
-        for (row, (calls, hopeless)) in rows.iter().enumerate() {
-            let clock = TestClock::default();
-            let backend = backend_at(clock.clone());
-            for (second, answer) in *calls {
-                clock.0.store(second * 1_000, Ordering::SeqCst);
-                note_call(&backend, OURS, *answer);
-            }
-            assert_eq!(backend.hopeless().is_some(), *hopeless, "row {row}");
-        }
-    }
-
-    fn note_call(backend: &Backend, path: &str, answer: Result<(), Why>) {
-        let args = RawValue::from_string("{}".to_owned()).unwrap();
-        let call = Call { kind: Kind::Action, path, args: &args, deadline: Duration::ZERO, may_repeat: true };
-        let answer = answer.map(|()| args.clone()).map_err(|why| {
-            let class = if why == Why::Unreachable { Class::Transient } else { Class::Refused };
-            CallError::new(class, why, "", why.explain())
-        });
-        backend.note(&call, &answer, Duration::from_millis(1));
-    }
-
-    type Calls = Vec<(&'static str, Result<(), Why>)>;
-
-    /// Sequences of calls, and the health they lead to: reachable, accepted, whether the token is refused.
-    #[test]
-    fn calls_determine_the_health_of_the_backend() {
-        let ok = |path| (path, Ok(()));
-        let no = |path, why| (path, Err(why));
-        let rows: Vec<(Calls, Option<bool>, Option<bool>, bool)> = vec![
-            (vec![], None, None, false),
-            (vec![ok(OURS)], Some(true), Some(true), false),
-            (vec![no(OURS, Why::Unreachable)], Some(false), None, false),
-            (vec![no(OURS, Why::TokenRefused)], Some(true), Some(false), true),
-            (vec![no(OURS, Why::Unknown)], Some(true), Some(false), false),
-            (vec![no(OURS, Why::Stopped)], None, None, false),
-            // After a success, one failure says little.
-            (vec![ok(OURS), no(OURS, Why::Unreachable)], Some(true), Some(true), false),
-            (vec![ok(OURS), no(OURS, Why::Unknown), no(OURS, Why::Unknown)], Some(true), Some(true), false),
-            ([vec![ok(OURS)], vec![no(OURS, Why::Unknown); 3]].concat(), Some(true), Some(false), false),
-            ([vec![ok(OURS)], vec![no(OURS, Why::TimedOut); 3]].concat(), Some(false), None, false),
-            // A withdrawn token is reported at once.
-            (vec![ok(OURS), no(OURS, Why::TokenRefused)], Some(true), Some(false), true),
-            // Failed calls of agents do not count.
-            ([vec![ok(OURS)], vec![no(AN_AGENTS, Why::NotFound); 9]].concat(), Some(true), Some(true), false),
-            // Any success ends it.
-            (
-                [vec![ok(OURS)], vec![no(OURS, Why::Unknown); 5], vec![ok(AN_AGENTS)]].concat(),
-                Some(true),
-                Some(true),
-                false,
-            ),
-            ([vec![no(OURS, Why::Unreachable); 5], vec![ok(OURS)]].concat(), Some(true), Some(true), false),
-        ];
-        for (number, (calls, reachable, accepted, token)) in rows.into_iter().enumerate() {
-            let backend = backend();
-            let many = calls.len();
-            for (path, answer) in calls {
-                note_call(&backend, path, answer);
-            }
-            let health = backend.health(None);
-            assert_eq!((health.reachable, health.accepted), (reachable, accepted), "row {number}");
-            assert_eq!(health.token_refused, token, "row {number}");
-            let counted: u64 = backend.metrics.backend.counts().map(|(.., count)| count).sum();
-            assert_eq!(counted, many as u64, "row {number}");
-        }
-    }
-}
+mod tests;

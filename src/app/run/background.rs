@@ -10,7 +10,7 @@ use log::{debug, info, warn};
 
 use super::state::State;
 use super::status_report::StatusHistory;
-use mcr_clients::convex::{CallError, Class};
+use mcr_clients::convex::{CallClass, CallError};
 use mcr_clients::gateway::HttpGateway;
 use mcr_clients::mission::{Mission, UpdateAgentHeartbeat, UpdateRuntimeStatus};
 use mcr_clients::wire::Stop;
@@ -238,7 +238,7 @@ impl Reporter {
                 UpdateAgentHeartbeat { agent_id: &id, status: AgentStatus::Online, current_task_id: None };
             if let Err(error) = self.mission.ask(&beat) {
                 debug!("the backend could not be informed that agent {id} is online: {error}");
-                if error.class == Class::Transient {
+                if error.class == CallClass::Transient {
                     return;
                 }
             }

@@ -86,17 +86,36 @@ pub fn run(env_file: Option<&Path>) -> Exit {
     serve(settings, &connections, &env.redactor)
 }
 
-fn serve(settings: &Settings, connections: &BackendConnections, redactor: &Arc<Redactor>) -> Exit {
-    // Installed before anything slow: as PID 1 of a container an unhandled signal is ignored.
+fn log_stop(running: usize, drain: Duration) {
+    match running {
+        0 => info!("stopping"),
+        running => info!(
+            "stopping: {} may continue for {:.1} s; a second signal cuts them off",
+            count(running, "running turn"),
+            drain.as_secs_f64()
+        ),
+    }
+}
+
+/// Sends a message for each signal that asks for a stop.
+fn handle_signals() -> Result<Receiver<()>, ctrlc::Error> {
     let (sender, signals) = crossbeam_channel::bounded(1);
-    let handler = ctrlc::set_handler(move || {
+    ctrlc::set_handler(move || {
         // A full channel already has the message.
         let _ = sender.try_send(());
-    });
-    if let Err(why) = handler {
-        error!("not started: signals cannot be handled ({why})");
-        return Exit::Failed;
-    }
+    })?;
+    Ok(signals)
+}
+
+fn serve(settings: &Settings, connections: &BackendConnections, redactor: &Arc<Redactor>) -> Exit {
+    // Installed before anything slow: as PID 1 of a container an unhandled signal is ignored.
+    let signals = match handle_signals() {
+        Ok(signals) => signals,
+        Err(why) => {
+            error!("not started: signals cannot be handled ({why})");
+            return Exit::Failed;
+        }
+    };
     // Before the port: of two services with the same configuration, the second must report the conflict, not
     // a taken port.
     let opened =
@@ -160,14 +179,7 @@ fn serve(settings: &Settings, connections: &BackendConnections, redactor: &Arc<R
     let (view, drain) = (service.view(), settings.delivery.drain);
     let shutdown = Shutdown::begin(signals, drain, cause.exit());
     state.set_draining();
-    match view.standing().running {
-        0 => info!("stopping"),
-        running => info!(
-            "stopping: {} may continue for {:.1} s; a second signal cuts them off",
-            count(running, "running turn"),
-            drain.as_secs_f64()
-        ),
-    }
+    log_stop(view.standing().running, drain);
     switches.chores.close();
     let in_order = service.stop(drain, &shutdown.hurry, &switches.turns);
     // Reporting "offline" next to another runtime would take its agents off the board. If there is none after

@@ -9,7 +9,7 @@ use std::time::Duration;
 use log::{info, warn};
 use serde_json::json;
 
-use crate::app::delivery_report::{DeliveryReport, Memory, ReportSources};
+use crate::app::delivery_report::{DeliveryReport, ReportSources, ServiceSnapshot};
 use crate::app::state_dir::StateDir;
 use crate::app::why::unknown;
 use mcr_config::Settings;
@@ -211,12 +211,12 @@ impl Operator {
         env: &ServiceState<'_>,
         use_report: impl FnOnce(&DeliveryReport<'_>) -> Reply,
     ) -> Reply {
-        let mut memory = Memory::default();
+        let mut memory = ServiceSnapshot::default();
         if let Some(view) = env.view {
             let Some(OperatorReply::Rows(pending, shelved)) = view.ask(OperatorRequest::Look) else {
                 return too_busy();
             };
-            memory = Memory { pending, shelved, turns: view.turns() };
+            memory = ServiceSnapshot { pending, shelved, turns: view.turns() };
         }
         // Read after the dispatcher's answer: by then, the ledger has what the dispatcher no longer holds.
         let read = match self.read(env.ledger) {

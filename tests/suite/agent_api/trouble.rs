@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use mission_control_runtime::convex::{Call, CallError, Class, Convex, Ran, Why};
+use mission_control_runtime::convex::{Call, CallClass, CallError, CallReason, Convex, Ran};
 use mission_control_runtime::local::Options;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ use crate::support::direct::Direct;
 struct Moody {
     team: Mutex<Option<Direct>>,
     /// Which functions fail, how, and whether they still take effect.
-    mood: Mutex<Option<(&'static str, Class, Why, bool)>>,
+    mood: Mutex<Option<(&'static str, CallClass, CallReason, bool)>>,
 }
 
 impl Convex for Moody {
@@ -69,13 +69,17 @@ fn body(endpoint: &str, task: &str) -> Value {
 /// An unreachable backend is a 502, a slow one a 504, and a busy one a 429 with a time. The service continues.
 #[test]
 fn a_failing_backend_maps_to_502_504_or_429() {
-    let rows = [(Why::Unreachable, 502, true), (Why::TimedOut, 504, true), (Why::Throttled, 429, true)];
+    let rows = [
+        (CallReason::Unreachable, 502, true),
+        (CallReason::TimedOut, 504, true),
+        (CallReason::Throttled, 429, true),
+    ];
     for (why, status, retryable) in rows {
         let (stand, moody) = stand();
         let lead = stand.own("lead");
         let task = stand.team.task("assigned", &[&stand.team.ben]);
         stand.done("get-agent-skills", &lead, &json!({}));
-        *moody.mood.lock().unwrap() = Some(("", Class::Transient, why, false));
+        *moody.mood.lock().unwrap() = Some(("", CallClass::Transient, why, false));
         for (endpoint, _) in ENDPOINTS {
             let refused = stand.post(endpoint, &lead, &body(endpoint, &task));
             assert_eq!(refused.status, status, "{endpoint} {why:?}: {refused:?}");
@@ -115,7 +119,7 @@ fn counts_calls_as_tool_calls() {
     for (endpoint, body, status) in rows {
         assert_eq!(stand.post(endpoint, &ben, &body).status, status, "{endpoint} {body}");
     }
-    *moody.mood.lock().unwrap() = Some(("", Class::Transient, Why::Unreachable, false));
+    *moody.mood.lock().unwrap() = Some(("", CallClass::Transient, CallReason::Unreachable, false));
     assert_eq!(stand.post("task-load", &ben, &json!({"taskId": task})).status, 502);
     let mut counted: Vec<_> = stand.metrics.http_tools.counts().filter(|(.., count)| *count > 0).collect();
     counted.sort_unstable();
@@ -136,14 +140,14 @@ fn counts_calls_as_tool_calls() {
 /// Outside of a delivery a lost reply is reported as lost. With an idempotency key the call is not repeated.
 #[test]
 fn reports_a_lost_reply_as_lost() {
-    for why in [Why::LostAnswer, Why::TimedOut] {
+    for why in [CallReason::LostAnswer, CallReason::TimedOut] {
         let (stand, moody) = stand();
         let ada = stand.own("ada");
         stand.done("get-agent-skills", &ada, &json!({}));
-        *moody.mood.lock().unwrap() = Some(("createTaskFromAgent", Class::Ambiguous, why, true));
+        *moody.mood.lock().unwrap() = Some(("createTaskFromAgent", CallClass::Ambiguous, why, true));
         let headers = [("x-openclaw-session-key", ada.as_str()), ("Idempotency-Key", "n")];
         let lost = stand.send("task-create", &headers, r#"{"title":"x"}"#);
-        assert_eq!(lost.status, if why == Why::TimedOut { 504 } else { 502 }, "{lost:?}");
+        assert_eq!(lost.status, if why == CallReason::TimedOut { 504 } else { 502 }, "{lost:?}");
         assert!(
             lost.error().contains("may have happened") && lost.body.get("retryable").is_none(),
             "{lost:?}"

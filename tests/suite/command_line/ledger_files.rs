@@ -7,6 +7,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use mission_control_runtime::clock::Millis;
+use mission_control_runtime::delivery::cause::Cause;
 use mission_control_runtime::delivery::journal::{Journal as _, Note, Wait};
 use mission_control_runtime::delivery::{Record, Stage, ToolRounds};
 use mission_control_runtime::files::{Access, Folder};
@@ -116,7 +117,7 @@ fn without_a_ledger_no_service_starts_while_deliveries_could_be_repeated() {
     }
     // A delivery that only waits is listed again and starts again.
     let state = path("waiting");
-    ledger_with(&state, &Record { failures: [("backend-away", 3)].into(), ..Record::default() });
+    ledger_with(&state, &Record { failures: [(Cause::BackendAway, 3)].into(), ..Record::default() });
     let (code, found) = doctor(&state, "off");
     assert_eq!(code, Some(0), "{found}");
     starts(service(&state).with("LEDGER", "off"));

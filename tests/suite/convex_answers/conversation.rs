@@ -4,7 +4,7 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use mission_control_runtime::convex::{Backoff, Class, ConvexLimits, Ran, Why};
+use mission_control_runtime::convex::{Backoff, CallClass, CallReason, ConvexLimits, Ran};
 use mission_control_runtime::wire::Stop;
 use serde_json::value::RawValue;
 
@@ -110,7 +110,7 @@ fn a_safe_call_is_repeated_until_its_deadline_and_under_one_request_id() {
     assert_eq!(seen.len(), usize::try_from(error.attempts).unwrap());
     assert_eq!(
         (error.class, error.why, error.code.as_deref()),
-        (Class::Transient, Why::Overloaded, Some("ExpiredInQueue"))
+        (CallClass::Transient, CallReason::Overloaded, Some("ExpiredInQueue"))
     );
     assert!(error.not_before >= Some(Duration::from_secs(3)));
     assert!(error.sentence.contains(&format!("tried {} times", error.attempts)), "{}", error.sentence);
@@ -126,7 +126,10 @@ fn a_later_attempt_does_not_clear_what_an_earlier_one_may_have_done() {
     ]);
     let convex = client(&server.url(), asks_again());
     let error = Caller::SafeAction.ask(&convex, Duration::from_secs(1)).unwrap_err();
-    assert_eq!((error.class, error.why, error.ran), (Class::Transient, Why::Overloaded, Ran::Maybe));
+    assert_eq!(
+        (error.class, error.why, error.ran),
+        (CallClass::Transient, CallReason::Overloaded, Ran::Maybe)
+    );
 }
 
 #[test]
@@ -135,7 +138,7 @@ fn arguments_over_the_limit_of_the_backend_are_not_sent() {
     let server = ScriptedHttp::start([Move::Send(answer(200, GOOD))]);
     let error =
         Caller::SafeAction.ask_with(&client(&server.url(), asks_again()), &args, PATIENT).unwrap_err();
-    assert_eq!((error.why, error.class, error.ran), (Why::TooLarge, Class::Refused, Ran::No));
+    assert_eq!((error.why, error.class, error.ran), (CallReason::TooLarge, CallClass::Refused, Ran::No));
     assert!(error.sentence.contains("16 MiB"), "{}", error.sentence);
     assert_eq!(server.connections(), 0);
 }
@@ -155,11 +158,15 @@ fn a_stop_ends_calls_in_flight_and_prevents_new_ones() {
             call.join().unwrap()
         });
         assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
-        assert_eq!((error.why, error.class), (Why::Stopped, class_for(super::MAYBE, caller)), "{error:?}");
+        assert_eq!(
+            (error.why, error.class),
+            (CallReason::Stopped, class_for(super::MAYBE, caller)),
+            "{error:?}"
+        );
         let late = caller.ask(&convex, PATIENT).unwrap_err();
         assert_eq!(
             (late.why, late.class, late.ran, late.attempts),
-            (Why::Stopped, Class::Transient, Ran::No, 0)
+            (CallReason::Stopped, CallClass::Transient, Ran::No, 0)
         );
         assert_eq!(server.seen().len(), 1);
     }
@@ -181,7 +188,7 @@ fn a_stop_ends_the_pause_before_a_retry() {
         call.join().unwrap()
     });
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
-    assert_eq!((error.why, error.class), (Why::Stopped, Class::Transient), "{error:?}");
+    assert_eq!((error.why, error.class), (CallReason::Stopped, CallClass::Transient), "{error:?}");
 }
 
 /// The log correlates our lines with the deployment's: success at debug, failure at warn, both with the
@@ -249,6 +256,6 @@ fn the_configured_proxy_applies_to_other_hosts_and_never_to_loopback() {
     assert_eq!(proxy("https://direct.example.com"), None);
     let away = client("https://name.convex.cloud", asks_once());
     let error = Caller::UnsafeAction.ask(&away, PATIENT).unwrap_err();
-    assert_eq!((error.why, error.class), (Why::Unreachable, Class::Transient), "{error:?}");
+    assert_eq!((error.why, error.class), (CallReason::Unreachable, CallClass::Transient), "{error:?}");
     assert!(error.sentence.contains("proxy 127.0.0.1:9"), "{}", error.sentence);
 }

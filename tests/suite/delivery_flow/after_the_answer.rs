@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mission_control_runtime::clock::Clock as _;
-use mission_control_runtime::convex::{Class, Why};
+use mission_control_runtime::convex::{CallClass, CallReason};
 use mission_control_runtime::delivery::scheduler::{Effect, Event, RecoveredState, Scheduler};
 use mission_control_runtime::delivery::{Job, Outcome, Record};
 use mission_control_runtime::gateway::{self, Recovered};
@@ -19,7 +19,7 @@ use super::{ADVANCE, CONTEXT, DELIVERED, POST};
 use crate::support::direct::Fault;
 use crate::support::work::{job_of, notification_of};
 
-const LOST: (Class, Why) = (Class::Ambiguous, Why::LostAnswer);
+const LOST: (CallClass, CallReason) = (CallClass::Ambiguous, CallReason::LostAnswer);
 
 /// Delivers until it ends; returns the outcome, and how often it paused.
 fn to_the_end(fixture: &Fixture, job: &mut Job) -> (&'static str, usize) {
@@ -72,13 +72,13 @@ fn a_full_disk_does_not_suppress_the_notice() {
 /// A second failure at each of the following calls, and a crash after it that loses the note.
 #[test]
 fn the_notice_is_posted_once_despite_further_failures_on_a_full_disk() {
-    let away = Fault::Before(Class::Transient, Why::Unreachable);
+    let away = Fault::Before(CallClass::Transient, CallReason::Unreachable);
     for (function, fault) in [
         (POST, Fault::Before(LOST.0, LOST.1)),
         (POST, Fault::After(LOST.0, LOST.1)),
         (POST, away.clone()),
         (DELIVERED, away.clone()),
-        (DELIVERED, Fault::After(Class::Transient, Why::LostAnswer)),
+        (DELIVERED, Fault::After(CallClass::Transient, CallReason::LostAnswer)),
     ] {
         for (crashes, room) in [(false, false), (true, false), (true, true)] {
             let (fixture, mut job) = given_up_on_a_full_disk();
@@ -102,7 +102,7 @@ fn the_notice_is_posted_once_despite_further_failures_on_a_full_disk() {
 #[test]
 fn a_refused_notice_ends_the_delivery() {
     let (fixture, mut job) = given_up_on_a_full_disk();
-    fixture.backend.fail(POST, [Fault::Before(Class::Refused, Why::Forbidden)]);
+    fixture.backend.fail(POST, [Fault::Before(CallClass::Refused, CallReason::Forbidden)]);
     assert_eq!(fixture.deliver(&mut job), "dead");
     assert_eq!(notes(&fixture), 0);
     assert!(fixture.is_delivered(&job));
@@ -112,14 +112,14 @@ fn a_refused_notice_ends_the_delivery() {
 fn troubles() -> Vec<Vec<Fault>> {
     let for_ever = |class, why| vec![Fault::Before(class, why); 60];
     vec![
-        for_ever(Class::Refused, Why::Forbidden),
-        for_ever(Class::Refused, Why::Unknown),
-        for_ever(Class::Gone, Why::NotFound),
+        for_ever(CallClass::Refused, CallReason::Forbidden),
+        for_ever(CallClass::Refused, CallReason::Unknown),
+        for_ever(CallClass::Gone, CallReason::NotFound),
         for_ever(LOST.0, LOST.1),
-        vec![Fault::Before(Class::Transient, Why::Unreachable); 2],
+        vec![Fault::Before(CallClass::Transient, CallReason::Unreachable); 2],
         vec![Fault::Before(LOST.0, LOST.1)],
         vec![Fault::After(LOST.0, LOST.1)],
-        vec![Fault::After(Class::Transient, Why::LostAnswer)],
+        vec![Fault::After(CallClass::Transient, CallReason::LostAnswer)],
     ]
 }
 
@@ -160,7 +160,7 @@ fn a_failure_after_the_answer_leaves_the_row_answered() {
 fn an_answered_row_that_cannot_be_marked_is_not_restarted() {
     let fixture = Fixture::original();
     let row = notification_of(&fixture.mention("@ben?")).clone();
-    fixture.backend.fail(DELIVERED, [Fault::Before(Class::Refused, Why::Forbidden)]);
+    fixture.backend.fail(DELIVERED, [Fault::Before(CallClass::Refused, CallReason::Forbidden)]);
     fixture.gateway.says("Yes.");
     let mut now = fixture.team.board.clock().now();
     let mut dispatcher = Scheduler::with(plan(), RecoveredState::default(), now);

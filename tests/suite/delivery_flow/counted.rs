@@ -37,7 +37,7 @@ fn a_full_disk_counts_no_turn() {
 fn a_past_outage_of_the_backend_lengthens_no_later_pause() {
     let fixture = Fixture::new();
     let mut job = fixture.mention("@ben, the whole plan");
-    let away = || Fault::Before(convex::Class::Transient, convex::Why::Unreachable);
+    let away = || Fault::Before(convex::CallClass::Transient, convex::CallReason::Unreachable);
     fixture.backend.fail(POST, std::iter::repeat_n(away(), 8).chain([Fault::Pass, away()]));
     fixture.gateway.says(&format!("{}\n\n{}", "a".repeat(90_000), "b".repeat(90_000)));
     let mut pauses = Vec::new();
@@ -54,7 +54,7 @@ fn a_past_outage_of_the_backend_lengthens_no_later_pause() {
 fn a_mark_begins_no_turn() {
     let fixture = Fixture::original();
     let mut job = fixture.update("first");
-    let away = Fault::Before(convex::Class::Transient, convex::Why::Unreachable);
+    let away = Fault::Before(convex::CallClass::Transient, convex::CallReason::Unreachable);
     fixture.backend.fail(DELIVERED, [away]);
     fixture.gateway.says("About the first.");
     assert_eq!(fixture.deliver(&mut job), "again");

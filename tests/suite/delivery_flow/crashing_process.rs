@@ -126,8 +126,9 @@ impl Convex for MortalBackend {
     fn call(&self, call: &Call<'_>) -> Result<Box<RawValue>, CallError> {
         let Self(process, fixture) = self;
         let lost = || {
-            let class = if call.may_repeat { convex::Class::Transient } else { convex::Class::Ambiguous };
-            let mut error = CallError::new(class, convex::Why::LostAnswer, "", "the answer was lost");
+            let class =
+                if call.may_repeat { convex::CallClass::Transient } else { convex::CallClass::Ambiguous };
+            let mut error = CallError::new(class, convex::CallReason::LostAnswer, "", "the answer was lost");
             error.ran = Ran::Maybe;
             error
         };
@@ -451,7 +452,7 @@ pub(super) fn live(
         session_scope: SessionScope::default(),
     });
     let gateway = MortalGateway(process.clone(), model, fixture, &api);
-    let desk = DeliveryDeps {
+    let deps = DeliveryDeps {
         mission: &mission,
         gateway: &gateway,
         team: &team,
@@ -468,7 +469,7 @@ pub(super) fn live(
         metrics: &Metrics::new([]),
     };
     for _ in 0..30 {
-        match catch_unwind(AssertUnwindSafe(|| deliver(job, &desk))) {
+        match catch_unwind(AssertUnwindSafe(|| deliver(job, &deps))) {
             Ok(Outcome::Closed(_)) if !process.is_over() => return true,
             _ if process.is_over() => return false,
             Ok(Outcome::Again { pause, .. }) => {

@@ -22,7 +22,7 @@ fn said(fixture: &Fixture) -> Vec<(String, bool)> {
 /// Wherever the posting of a long answer ended, the rest is posted, in order, without another turn.
 #[test]
 fn an_existing_answer_is_posted_without_another_turn() {
-    let refused = || Fault::Before(convex::Class::Refused, convex::Why::Forbidden);
+    let refused = || Fault::Before(convex::CallClass::Refused, convex::CallReason::Forbidden);
     for missing in 0..3 {
         let fixture = Fixture::new();
         let mut job = fixture.mention("@ben, the whole plan");
@@ -72,7 +72,9 @@ fn without_an_answer_the_agent_is_asked_again_and_no_effect_is_repeated() {
 fn a_delivery_without_its_mark_is_only_marked() {
     let fixture = Fixture::new();
     let mut job = fixture.mention("@ben?");
-    fixture.backend.fail(DELIVERED, [Fault::Before(convex::Class::Refused, convex::Why::Forbidden)]);
+    fixture
+        .backend
+        .fail(DELIVERED, [Fault::Before(convex::CallClass::Refused, convex::CallReason::Forbidden)]);
     fixture.gateway.says("Yes.");
     assert_eq!(fixture.deliver(&mut job), "answered");
     assert!(job.record.unmarked && !fixture.is_delivered(&job));

@@ -57,12 +57,12 @@ fn a_reopened_row_is_not_taken_for_gone() {
 fn a_repeated_call_has_its_own_grace_period() {
     let fixture = Fixture::of_the_lead(Options { original: true, ..Options::default() });
     let mut job = fixture.mention("@lead, make a task");
-    let lost = || Fault::Before(convex::Class::Ambiguous, convex::Why::LostAnswer);
+    let lost = || Fault::Before(convex::CallClass::Ambiguous, convex::CallReason::LostAnswer);
     fixture.backend.fail("createTaskFromAgent", [lost(), lost()]);
     fixture.gateway.calls(&[("task_create", &json!({"title": "T"}).to_string())]).says("Done.");
     assert_eq!(fixture.deliver(&mut job), "again");
     fixture.team.board.pass(15_000);
-    let away = Fault::Before(convex::Class::Transient, convex::Why::Unreachable);
+    let away = Fault::Before(convex::CallClass::Transient, convex::CallReason::Unreachable);
     fixture.backend.fail("listTasksForOrchestratorHeartbeat", [Fault::Pass, away]);
     match fixture.outcome(&mut job) {
         Outcome::Again { pause, .. } => assert!(pause.unwrap() < Duration::from_secs(15), "{pause:?}"),
@@ -83,7 +83,7 @@ fn an_answer_after_a_half_posted_one_is_not_swallowed() {
     fixture.gateway.says(&[part(0), part(1)].join("\n\n"));
     arrives_meanwhile(&fixture);
     fixture.gateway.says("About the second.");
-    let refused = Fault::Before(convex::Class::Refused, convex::Why::Forbidden);
+    let refused = Fault::Before(convex::CallClass::Refused, convex::CallReason::Forbidden);
     fixture.backend.fail("createMessageFromAgent", [Fault::Pass, refused]);
     assert_eq!(fixture.deliver(&mut job), "again");
     assert_eq!(fixture.deliver(&mut job), "answered");
@@ -106,7 +106,7 @@ fn an_unknown_outcome_is_not_repeated_when_the_turn_is_sent_again() {
             "taskId": board.task});
         board.team.board.service("createDocumentFromAgent", twin).unwrap();
     });
-    let lost = Fault::After(convex::Class::Ambiguous, convex::Why::LostAnswer);
+    let lost = Fault::After(convex::CallClass::Ambiguous, convex::CallReason::LostAnswer);
     fixture.backend.fail("createDocumentFromAgent", [lost]);
     fixture.gateway.calls(&[("document_upsert", &ledger)]).fails(Class::Lost, Why::LostAnswer);
     assert_eq!(fixture.deliver(&mut job), "again");

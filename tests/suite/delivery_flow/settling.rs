@@ -4,10 +4,9 @@
 use std::time::Duration;
 
 use mission_control_runtime::clock::Clock as _;
+use mission_control_runtime::delivery::cause::Cause;
 use mission_control_runtime::delivery::retry::LOST_MAX;
-use mission_control_runtime::delivery::{
-    End, Job, Outcome, Sent, Stage, Trouble, UnknownFields, Unsettled, cause,
-};
+use mission_control_runtime::delivery::{End, Job, Outcome, Sent, Stage, Trouble, UnknownFields, Unsettled};
 use mission_control_runtime::gateway::history::{Running, Waiting};
 use mission_control_runtime::gateway::{Class, GatewayError, Recovered, Reply, ToolCall, Why};
 use mission_control_runtime::model::SessionKey;
@@ -230,7 +229,7 @@ fn only_an_active_run_is_aborted() {
     fixture.gateway.recovers(stands(Waiting::Resuming)).ends(Ok(true)).recovers(Recovered::Silent);
     assert_eq!(fixture.deliver(&mut job), "again");
     assert_eq!(
-        (fixture.gateway.take_ended()[0].1.as_deref(), job.record.failures.of(cause::SILENCE)),
+        (fixture.gateway.take_ended()[0].1.as_deref(), job.record.failures.of(Cause::Silence)),
         (None, 1)
     );
 
@@ -257,7 +256,7 @@ fn an_absent_turn_is_sent_again() {
             Outcome::Again { pause, .. } => assert_eq!(pause, Some(Duration::ZERO), "early is better"),
             Outcome::Closed(end) => panic!("{end:?}"),
         }
-        assert_eq!((job.record.failures.of(cause::LOST_ANSWER), job.record.own_failures()), (1, 1));
+        assert_eq!((job.record.failures.of(Cause::LostAnswer), job.record.own_failures()), (1, 1));
         fixture.gateway.fails(Class::Lost, Why::LostAnswer);
         assert_eq!(fixture.deliver(&mut job), "again");
         let repeated = fixture.gateway.take_seen().pop().unwrap().message.unwrap();
@@ -301,7 +300,7 @@ fn every_other_verdict_has_its_outcome() {
         let (fixture, mut job) = lost();
         fixture.gateway.recovers(Recovered::Failed { why: Why::Internal, marker_seen });
         assert_eq!(fixture.deliver(&mut job), "again");
-        assert_eq!((job.record.failures.of("internal"), job.record.own_failures()), (1, 1));
+        assert_eq!((job.record.failures.of(Cause::Internal), job.record.own_failures()), (1, 1));
         fixture.gateway.says("Yes.");
         assert_eq!(fixture.deliver(&mut job), "answered");
         let second = fixture.gateway.take_seen()[1].message.clone().unwrap();
@@ -311,7 +310,7 @@ fn every_other_verdict_has_its_outcome() {
     let (fixture, mut job) = lost();
     fixture.gateway.recovers(Recovered::Silent);
     assert_eq!(fixture.deliver(&mut job), "again");
-    assert_eq!((job.record.own_failures(), job.record.failures.of(cause::SILENCE)), (1, 1));
+    assert_eq!((job.record.own_failures(), job.record.failures.of(Cause::Silence)), (1, 1));
     assert_eq!(job.record.sent, None);
 
     for (verdict, words) in

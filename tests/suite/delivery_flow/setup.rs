@@ -161,7 +161,7 @@ impl Fixture {
         let stir = || {
             self.stirred.fetch_add(1, Ordering::Relaxed);
         };
-        let desk = DeliveryDeps {
+        let deps = DeliveryDeps {
             mission: &mission,
             gateway: &self.gateway,
             team: &people,
@@ -177,7 +177,7 @@ impl Fixture {
             rules: &rules,
             metrics: &metrics,
         };
-        deliver(job, &desk)
+        deliver(job, &deps)
     }
 
     /// The name of the outcome, or `again`.

@@ -31,11 +31,11 @@ fn row_of(fixture: &Fixture, job: &Job) -> Value {
 }
 
 fn lost_answer() -> Fault {
-    Fault::After(convex::Class::Ambiguous, convex::Why::LostAnswer)
+    Fault::After(convex::CallClass::Ambiguous, convex::CallReason::LostAnswer)
 }
 
 fn refused() -> Fault {
-    Fault::Before(convex::Class::Refused, convex::Why::Forbidden)
+    Fault::Before(convex::CallClass::Refused, convex::CallReason::Forbidden)
 }
 
 /// The case, its last outcome, the number of attempts, and its preparation.
@@ -122,7 +122,7 @@ const ROWS: [Row; 19] = [
         fixture.mention("@ben?")
     }),
     ("the mark is refused for a while", "again", 1, |fixture| {
-        let hidden = Fault::Before(convex::Class::Refused, convex::Why::Unknown);
+        let hidden = Fault::Before(convex::CallClass::Refused, convex::CallReason::Unknown);
         fixture.backend.fail(DELIVERED, [hidden]);
         fixture.gateway.says("Yes.");
         fixture.mention("@ben?")
@@ -133,7 +133,7 @@ const ROWS: [Row; 19] = [
         fixture.mention("@ben?")
     }),
     ("it is dead, and its mark has to wait", "again", 1, |fixture| {
-        let away = Fault::Before(convex::Class::Transient, convex::Why::Unreachable);
+        let away = Fault::Before(convex::CallClass::Transient, convex::CallReason::Unreachable);
         fixture.backend.fail(DELIVERED, [away]);
         fixture.gateway.fails(Class::Refused, Why::TooLarge);
         fixture.mention("@ben?")

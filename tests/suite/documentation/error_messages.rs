@@ -4,7 +4,7 @@
 //!
 //! - any text in an `impl Display`, except for the types in [`NO_ERRORS`];
 //! - any text in a function named `explain`, `remedy`, `advice` or `in_public`, which errors build their sentences from;
-//! - any text in the arguments of a call in [`CALLS`], such as `Err(…)` or `Reply::error(…)`.
+//! - any text in the arguments of a call in [`CALLS`], such as `Err(…)`, or in a variable `message`.
 //!
 //! A constant of the same file counts as its text. Texts without a blank are words for programs and left out.
 
@@ -13,7 +13,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
-use super::rust_text::{Piece, begins, bracketed, pieces};
+use super::rust_text::{Piece, begins, bracketed, pieces, statement};
 use crate::support::documents::{check_fresh, project, with_block};
 
 /// Types with a text form that are no errors.
@@ -35,7 +35,11 @@ const NO_ERRORS: [&str; 11] = [
 const SENTENCES: [&str; 4] = ["explain", "remedy", "advice", "in_public"];
 
 /// Calls with a message among their arguments.
-const CALLS: [&str; 14] = [
+const CALLS: [&str; 18] = [
+    "Diagnostic : : error (",
+    "Diagnostic : : warning (",
+    ". warn (",
+    ". refuse (",
     "Err (",
     "complain (",
     "misused (",
@@ -50,6 +54,12 @@ const CALLS: [&str; 14] = [
     "map_err (",
     "ok_or (",
     "ok_or_else (",
+    "reader . warn (",
+    "reader . refuse (",
+    "reader . lacks (",
+    "self . refuse (",
+    "let message = format ! (",
+    "let problem = format ! (",
 ];
 
 /// The stand-in for a gateway, whose messages no person reads; and exit codes, which have a table of their own.
@@ -76,17 +86,21 @@ fn messages(source: &str) -> Vec<String> {
     let mut found = Vec::new();
     for at in 0..pieces.len() {
         let rest = &pieces[at..];
-        let bracket =
-            if is_error_text(rest) || SENTENCES.iter().any(|name| begins(rest, &format!("fn {name}"))) {
-                "{"
-            } else if CALLS.iter().any(|call| begins(rest, call)) {
-                "("
-            } else {
-                continue;
-            };
-        let bracket =
-            rest.iter().position(|piece| *piece == Piece::Text(bracket.to_owned())).unwrap_or(rest.len());
-        for piece in bracketed(&rest[bracket..]) {
+        let from = |bracket: &str| {
+            let is_it = |piece: &Piece| *piece == Piece::Text(bracket.to_owned());
+            bracketed(&rest[rest.iter().position(is_it).unwrap_or(rest.len())..])
+        };
+        let block = if is_error_text(rest) || SENTENCES.iter().any(|name| begins(rest, &format!("fn {name}")))
+        {
+            from("{")
+        } else if CALLS.iter().any(|call| begins(rest, call)) {
+            from("(")
+        } else if begins(rest, "let message =") {
+            statement(rest)
+        } else {
+            continue;
+        };
+        for piece in block {
             let text = match piece {
                 Piece::Literal(text) => Some(text),
                 Piece::Text(name) => constants.get(name.as_str()).copied(),
@@ -211,6 +225,7 @@ fn messages_are_found_by_type_function_and_call() {
         fn other() -> Result<(), String> { log("not an error"); Err(format!("{path} could not be {what} ({why})")) }
         fn late() { x.map_err(|why| format!("no thread: {why}")) }
         const FULL: &str = "too many calls"; fn many() { Err(FULL) } fn more() { Err(format!("{FULL}: {why}")) }
+        fn port() { let message = match (a, b) { A => "the port; it is taken", B => { "no port is free" } }; log("not an error") }
     "#;
     let expected = [
         "the disk {name} is full",
@@ -219,6 +234,8 @@ fn messages_are_found_by_type_function_and_call() {
         "no thread: {why}",
         "too many calls",
         "too many calls: {why}",
+        "the port; it is taken",
+        "no port is free",
     ];
     assert_eq!(messages(source), expected);
     assert!(!is_message("{path} {name}") && !is_message("no-gateway"));

@@ -117,6 +117,20 @@ pub(super) fn bracketed(pieces: &[Piece]) -> &[Piece] {
     &pieces[begin + 1..]
 }
 
+/// The pieces up to the semicolon that ends a statement.
+pub(super) fn statement(pieces: &[Piece]) -> &[Piece] {
+    let mut depth = 0;
+    let end = pieces.iter().position(|piece| {
+        match piece {
+            Piece::Text(text) if "({[".contains(text.as_str()) => depth += 1,
+            Piece::Text(text) if ")}]".contains(text.as_str()) => depth -= 1,
+            Piece::Text(_) | Piece::Literal(_) => {}
+        }
+        depth == 0 && *piece == Piece::Text(";".to_owned())
+    });
+    &pieces[..end.unwrap_or(pieces.len())]
+}
+
 /// Whether these pieces begin with this code, one word for each piece.
 pub(super) fn begins(pieces: &[Piece], code: &str) -> bool {
     let mut rest = pieces.iter();

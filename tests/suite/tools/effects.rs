@@ -8,7 +8,7 @@ use mission_control_runtime::mission::{GetOrchestrator, ListAgents, LoadTask, Mi
 use mission_control_runtime::model::{AccountId, AgentId, BaseUrl, Roster, Task, TaskId};
 use mission_control_runtime::redact::Redactor;
 use mission_control_runtime::secret::Secret;
-use mission_control_runtime::tools::run::{Ran, ToolBackend, run};
+use mission_control_runtime::tools::run::{ExecutedCall, ToolBackend, run};
 use mission_control_runtime::tools::{Caller, ToolErrorKind, offer};
 use mission_control_runtime::wire::{Roots, Stop};
 use serde_json::{Value, json};
@@ -53,7 +53,13 @@ impl Fixture {
     }
 
     /// An agent calls a tool in a conversation about a task; returns the result object.
-    pub(super) fn call(&self, agent: &str, task: Option<&str>, tool: &str, args: &Value) -> (Ran, Value) {
+    pub(super) fn call(
+        &self,
+        agent: &str,
+        task: Option<&str>,
+        tool: &str,
+        args: &Value,
+    ) -> (ExecutedCall, Value) {
         let task = task.map(|id| self.task(id));
         let agent = AgentId::new(agent);
         let now = self.roster();

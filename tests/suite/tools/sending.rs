@@ -1,6 +1,6 @@
 //! The calls of the backend, one by one (http-and-tools §9.6–9.9).
 
-use mission_control_runtime::convex::Why;
+use mission_control_runtime::convex::CallReason;
 use mission_control_runtime::tools::{ToolErrorKind, ToolName};
 use serde_json::{Value, json};
 
@@ -506,15 +506,19 @@ fn an_unknown_task_is_an_error() {
 #[test]
 fn a_refusal_keeps_its_message_and_gets_a_kind() {
     let rows = [
-        (Why::Forbidden, "Forbidden: Agent belongs to different account", ToolErrorKind::Forbidden),
-        (Why::NotFound, "Not found: Task does not exist", ToolErrorKind::NotFound),
-        (Why::Invalid, "Invalid transition: Cannot move from 'inbox' to 'review'", ToolErrorKind::Conflict),
+        (CallReason::Forbidden, "Forbidden: Agent belongs to different account", ToolErrorKind::Forbidden),
+        (CallReason::NotFound, "Not found: Task does not exist", ToolErrorKind::NotFound),
         (
-            Why::Invalid,
+            CallReason::Invalid,
+            "Invalid transition: Cannot move from 'inbox' to 'review'",
+            ToolErrorKind::Conflict,
+        ),
+        (
+            CallReason::Invalid,
             "Invalid status change: Cannot move to 'in_progress' without at least one assignee",
             ToolErrorKind::Invalid,
         ),
-        (Why::FunctionFailed, "Network error", ToolErrorKind::Refused),
+        (CallReason::FunctionFailed, "Network error", ToolErrorKind::Refused),
     ];
     for (why, words, kind) in rows {
         let call = call("task_status", r#"{"taskId":"t","status":"review"}"#);

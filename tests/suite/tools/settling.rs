@@ -7,7 +7,7 @@ mod setup;
 use std::time::Duration;
 
 use mission_control_runtime::clock::Millis;
-use mission_control_runtime::convex::{Class, Why};
+use mission_control_runtime::convex::{CallClass, CallReason};
 use mission_control_runtime::model::{AgentId, Roster, Task, limits};
 use mission_control_runtime::tools::run::{Doubt, GRACE, NotNow, ToolBackend, perform, settle};
 use mission_control_runtime::tools::table::ROWS;
@@ -181,8 +181,9 @@ fn an_unavailable_backend_decides_nothing() {
             fixture.direct.fail(tool.function, [lost]);
             fixture.call(tool);
             let before = fixture.effects(tool);
-            for why in [Why::Unreachable, Why::Overloaded, Why::TokenRefused] {
-                let class = if why == Why::TokenRefused { Class::Refused } else { Class::Transient };
+            for why in [CallReason::Unreachable, CallReason::Overloaded, CallReason::TokenRefused] {
+                let class =
+                    if why == CallReason::TokenRefused { CallClass::Refused } else { CallClass::Transient };
                 fixture.direct.fail(tool.reads.unwrap_or(tool.function), [Fault::Before(class, why)]);
                 let settled = fixture.settle_as(tool, GRACE, &[]);
                 let Err(NotNow::Away(error)) = settled else { panic!("{} {why:?}: {settled:?}", tool.name) };
@@ -228,13 +229,18 @@ fn an_answer_lost_while_settling_is_settled_too() {
 /// A backend that answers and shows nothing: the outcome cannot be known, and waiting does not help.
 #[test]
 fn an_unreadable_effect_is_not_repeated() {
-    let whys =
-        [Why::Unknown, Why::NotUnderstood, Why::NoSuchFunction, Why::ResultTooLarge, Why::AnswerTooLarge];
+    let whys = [
+        CallReason::Unknown,
+        CallReason::NotUnderstood,
+        CallReason::NoSuchFunction,
+        CallReason::ResultTooLarge,
+        CallReason::AnswerTooLarge,
+    ];
     for (fixture, tool) in everywhere(TOOLS.iter().filter(|tool| tool.reads.is_some())) {
         fixture.direct.fail(tool.function, [Fault::After(LOST.0, LOST.1)]);
         fixture.call(tool);
         for why in whys {
-            fixture.direct.fail(tool.reads.unwrap(), [Fault::Before(Class::Refused, why)]);
+            fixture.direct.fail(tool.reads.unwrap(), [Fault::Before(CallClass::Refused, why)]);
             let settled = fixture.settle(tool);
             assert!(!settled.in_doubt && settled.stirs);
             let error = settled.result.unwrap_err();
@@ -252,7 +258,7 @@ fn an_unreadable_effect_is_not_repeated() {
 #[test]
 fn a_deleted_object_is_reported_as_gone() {
     for (fixture, tool) in everywhere(TOOLS.iter().filter(|tool| tool.reads == LOAD)) {
-        let gone = Fault::Before(Class::Gone, Why::NotFound);
+        let gone = Fault::Before(CallClass::Gone, CallReason::NotFound);
         fixture.direct.fail(tool.function, [Fault::Before(LOST.0, LOST.1), gone.clone()]);
         fixture.call(tool);
         fixture.direct.fail(LOAD.unwrap(), [gone.clone(), gone]);
@@ -517,7 +523,7 @@ fn deleted_documents_may_hide_others() {
 #[test]
 fn a_permanent_refusal_is_reported() {
     for (fixture, tool) in everywhere(TOOLS.iter()) {
-        let refused = Fault::Before(Class::Refused, Why::BadArguments);
+        let refused = Fault::Before(CallClass::Refused, CallReason::BadArguments);
         fixture.direct.fail(tool.function, [Fault::Before(LOST.0, LOST.1), refused]);
         fixture.call(tool);
         let settled = fixture.settle(tool);

@@ -1,6 +1,6 @@
 //! Backends that give no reasons, are unavailable, or lose an answer (contract D6, D7, D8, D27).
 
-use mission_control_runtime::convex::{CallError, Class, Ran, Why};
+use mission_control_runtime::convex::{CallClass, CallError, CallReason, Ran};
 use mission_control_runtime::local::Options;
 use mission_control_runtime::tools::ToolErrorKind;
 use mission_control_runtime::tools::table::ROWS;
@@ -88,7 +88,7 @@ fn a_backend_without_reasons_still_yields_useful_sentences() {
     }
 }
 
-fn error(class: Class, why: Why) -> CallError {
+fn error(class: CallClass, why: CallReason) -> CallError {
     CallError::new(class, why, "4f1b", "service/actions:x: a sentence for operators. Check CONVEX_URL.")
 }
 
@@ -97,21 +97,21 @@ fn error(class: Class, why: Why) -> CallError {
 fn every_tool_reports_every_backend_failure() {
     let rows = [
         (
-            Class::Transient,
-            Why::Unreachable,
+            CallClass::Transient,
+            CallReason::Unreachable,
             ToolErrorKind::Unavailable,
             "cannot be asked now (nobody answers",
         ),
-        (Class::Transient, Why::TimedOut, ToolErrorKind::Unavailable, "cannot be asked now"),
-        (Class::Transient, Why::Throttled, ToolErrorKind::Throttled, "too many calls"),
-        (Class::Refused, Why::TokenRefused, ToolErrorKind::Unavailable, "cannot be asked now"),
-        (Class::Refused, Why::BadArguments, ToolErrorKind::Unavailable, "cannot be asked now"),
-        (Class::Refused, Why::Unknown, ToolErrorKind::Refused, "does not say why. Check that "),
-        (Class::Gone, Why::NotFound, ToolErrorKind::NotFound, "does not say why. Check that "),
-        (Class::Refused, Why::Stopped, ToolErrorKind::Unavailable, "this program is stopping"),
+        (CallClass::Transient, CallReason::TimedOut, ToolErrorKind::Unavailable, "cannot be asked now"),
+        (CallClass::Transient, CallReason::Throttled, ToolErrorKind::Throttled, "too many calls"),
+        (CallClass::Refused, CallReason::TokenRefused, ToolErrorKind::Unavailable, "cannot be asked now"),
+        (CallClass::Refused, CallReason::BadArguments, ToolErrorKind::Unavailable, "cannot be asked now"),
+        (CallClass::Refused, CallReason::Unknown, ToolErrorKind::Refused, "does not say why. Check that "),
+        (CallClass::Gone, CallReason::NotFound, ToolErrorKind::NotFound, "does not say why. Check that "),
+        (CallClass::Refused, CallReason::Stopped, ToolErrorKind::Unavailable, "this program is stopping"),
         (
-            Class::Ambiguous,
-            Why::LostAnswer,
+            CallClass::Ambiguous,
+            CallReason::LostAnswer,
             ToolErrorKind::Unsettled,
             "may have happened. Look whether it did",
         ),
@@ -138,7 +138,7 @@ fn every_tool_reports_every_backend_failure() {
 #[test]
 fn a_half_done_update_is_reported_as_half_done() {
     let who = TestCaller::with_all_rights("in_progress");
-    let mut lost = error(Class::Refused, Why::Invalid);
+    let mut lost = error(CallClass::Refused, CallReason::Invalid);
     lost.literal = Some("Invalid user: x is not a member of this account".into());
     let args = json!({"status": "review", "assignedUserIds": ["x"]});
     let look = ("loadTaskDetailsForAgentTool", json!({"task": task_json("review"), "thread": []}));
@@ -156,12 +156,12 @@ fn a_half_done_update_is_reported_as_half_done() {
 fn agents_assigned_before_a_failure_stay_notified() {
     let who = TestCaller::with_all_rights("in_progress");
     let args = json!({"assignedAgentIds": ["a-eng"], "title": "T"}).to_string();
-    for class in [Class::Transient, Class::Ambiguous, Class::Refused] {
+    for class in [CallClass::Transient, CallClass::Ambiguous, CallClass::Refused] {
         let answers = vec![
             ("loadTaskDetailsForAgentTool", json!({"task": task_json("review"), "thread": []})),
             ("assignTaskFromAgent", json!({"taskId": "t-here"})),
         ];
-        let trouble = error(class, Why::ServerFault);
+        let trouble = error(class, CallReason::ServerFault);
         let made = make_against(&who, &call("task_update", &args), answers, Some(trouble));
         assert!(made.error().ends_with("The new agents are on the task all the same, and were told"));
         assert!(made.ran.stirs, "{class}");
@@ -171,7 +171,7 @@ fn agents_assigned_before_a_failure_stay_notified() {
 /// A lost call that may be repeated is not reported as without effect.
 #[test]
 fn a_lost_repeatable_call_is_not_reported_as_without_effect() {
-    let mut lost = error(Class::Transient, Why::LostAnswer);
+    let mut lost = error(CallClass::Transient, CallReason::LostAnswer);
     lost.ran = Ran::Maybe;
     let who = TestCaller::with_all_rights("in_progress");
     let call = call("task_status", r#"{"status":"review"}"#);
@@ -185,7 +185,7 @@ fn a_lost_repeatable_call_is_not_reported_as_without_effect() {
 fn no_secret_is_returned() {
     let token = ["mc_service_", "k17abc_5f0c99aa77bb55cc11dd"].concat();
     let key = "task:t1:agent:ada:acc1:v1";
-    let mut leak = error(Class::Refused, Why::Forbidden);
+    let mut leak = error(CallClass::Refused, CallReason::Forbidden);
     leak.literal = Some(format!("Forbidden: {token} may not, {key}\n    at handler (x.ts:1)").into());
     let who = TestCaller::with_all_rights("in_progress");
     let made = make_against(&who, &call("task_load", r#"{"taskId":"t"}"#), Vec::new(), Some(leak));

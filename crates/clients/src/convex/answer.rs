@@ -9,10 +9,10 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::error::{Ran, Why};
+use super::error::{CallReason, Ran};
 use super::error_text::{self, ErrorText};
 use super::finding::{Finding, Outlook, rolled_back};
-use super::{Call, Kind};
+use super::{Call, FunctionKind};
 use mcr_model::json;
 
 /// A complete answer of the backend.
@@ -55,16 +55,17 @@ pub(super) fn read(answer: &Answer, call: &Call<'_>) -> Result<Box<RawValue>, Fi
     result.map_err(|finding| finding.with_status(answer.status))
 }
 
-fn outcome(body: &[u8], kind: Kind) -> Result<Box<RawValue>, Finding> {
+fn outcome(body: &[u8], kind: FunctionKind) -> Result<Box<RawValue>, Finding> {
     let text = json::bytes(body);
     let outcome: Outcome<'_> = serde_json::from_slice(&text).map_err(|error| {
         if is_page(body) {
-            let page = Finding::new(Why::NotConvex, Ran::Maybe, Outlook::Passes);
+            let page = Finding::new(CallReason::NotConvex, Ran::Maybe, Outlook::Passes);
             return page.with_detail("it sent a web page");
         }
         // JSON of another shape will come again. A broken text may have been cut in transit.
         let outlook = if error.is_data() { Outlook::Stays } else { Outlook::Passes };
-        Finding::new(Why::NotUnderstood, Ran::Maybe, outlook).with_detail(format!("invalid JSON: {error}"))
+        Finding::new(CallReason::NotUnderstood, Ran::Maybe, outlook)
+            .with_detail(format!("invalid JSON: {error}"))
     })?;
     match &*outcome.status {
         "success" => Ok(outcome.value.unwrap_or(RawValue::NULL).to_owned()),
@@ -72,44 +73,44 @@ fn outcome(body: &[u8], kind: Kind) -> Result<Box<RawValue>, Finding> {
             let text = outcome.error_message.as_deref().unwrap_or_default();
             Err(application_error(error_text::read(text, outcome.error_data), kind))
         }
-        other => Err(Finding::new(Why::NotUnderstood, Ran::Maybe, Outlook::Stays)
+        other => Err(Finding::new(CallReason::NotUnderstood, Ran::Maybe, Outlook::Stays)
             .with_detail(format!("unknown status \"{other}\""))),
     }
 }
 
-fn application_error(text: ErrorText, kind: Kind) -> Finding {
+fn application_error(text: ErrorText, kind: FunctionKind) -> Finding {
     let outlook = match text.why {
-        Why::NotFound => Outlook::SaidGone,
+        CallReason::NotFound => Outlook::SaidGone,
         // Not a refusal by the function: the platform stopped it before it finished.
-        Why::DatabaseTimedOut => Outlook::PassesLater,
-        Why::FunctionTimedOut | Why::ResultTooLarge => Outlook::Stays,
-        Why::NoSuchFunction
-        | Why::WrongKind
-        | Why::BadArguments
-        | Why::TokenRefused
-        | Why::Unauthorised
-        | Why::Forbidden
-        | Why::Invalid
-        | Why::TooLarge
-        | Why::FunctionFailed
-        | Why::Unknown
+        CallReason::DatabaseTimedOut => Outlook::PassesLater,
+        CallReason::FunctionTimedOut | CallReason::ResultTooLarge => Outlook::Stays,
+        CallReason::NoSuchFunction
+        | CallReason::WrongKind
+        | CallReason::BadArguments
+        | CallReason::TokenRefused
+        | CallReason::Unauthorised
+        | CallReason::Forbidden
+        | CallReason::Invalid
+        | CallReason::TooLarge
+        | CallReason::FunctionFailed
+        | CallReason::Unknown
         // No function reports the following.
-        | Why::Unreachable
-        | Why::NameNotFound
-        | Why::Proxy
-        | Why::CertificateRefused
-        | Why::NoTls
-        | Why::LostAnswer
-        | Why::TimedOut
-        | Why::Overloaded
-        | Why::Throttled
-        | Why::ServerFault
-        | Why::Paused
-        | Why::NotConvex
-        | Why::OurRequest
-        | Why::AnswerTooLarge
-        | Why::NotUnderstood
-        | Why::Stopped => Outlook::SaidNo,
+        | CallReason::Unreachable
+        | CallReason::NameNotFound
+        | CallReason::Proxy
+        | CallReason::CertificateRefused
+        | CallReason::NoTls
+        | CallReason::LostAnswer
+        | CallReason::TimedOut
+        | CallReason::Overloaded
+        | CallReason::Throttled
+        | CallReason::ServerFault
+        | CallReason::Paused
+        | CallReason::NotConvex
+        | CallReason::OurRequest
+        | CallReason::AnswerTooLarge
+        | CallReason::NotUnderstood
+        | CallReason::Stopped => Outlook::SaidNo,
     };
     let mut finding = Finding::new(text.why, rolled_back(kind), outlook);
     finding.literal = text.literal;
@@ -117,7 +118,7 @@ fn application_error(text: ErrorText, kind: Kind) -> Finding {
     finding
 }
 
-fn system_error(status: u16, answer: &Answer, kind: Kind) -> Finding {
+fn system_error(status: u16, answer: &Answer, kind: FunctionKind) -> Finding {
     let error: Option<SystemError> = serde_json::from_slice(&json::bytes(&answer.body)).ok();
     let Some(error) = error else {
         return without_code(status, answer, kind);
@@ -132,16 +133,16 @@ fn system_error(status: u16, answer: &Answer, kind: Kind) -> Finding {
 }
 
 /// The codes of A.3 that say more than their status.
-fn by_code(status: u16, code: &str, kind: Kind) -> Option<Finding> {
+fn by_code(status: u16, code: &str, kind: FunctionKind) -> Option<Finding> {
     let ran = rolled_back(kind);
     let (why, ran, outlook) = match (status, code) {
         // Our output format is a constant, so this code should never come. If it does, the function has run.
-        (400, "BadFormat") => (Why::OurRequest, Ran::Yes, Outlook::Stays),
-        (400, "SystemTimeoutError") => (Why::DatabaseTimedOut, ran, Outlook::Passes),
-        (400, "BackendIsNotRunning") => (Why::Paused, ran, Outlook::Passes),
-        (404, "FunctionPathNotFound") => (Why::NoSuchFunction, Ran::No, Outlook::Stays),
-        (404, "FunctionPathWrongType") => (Why::WrongKind, Ran::No, Outlook::Stays),
-        (429, "TooManyConcurrentRequests" | "TooManyWrites") => (Why::Throttled, ran, Outlook::Passes),
+        (400, "BadFormat") => (CallReason::OurRequest, Ran::Yes, Outlook::Stays),
+        (400, "SystemTimeoutError") => (CallReason::DatabaseTimedOut, ran, Outlook::Passes),
+        (400, "BackendIsNotRunning") => (CallReason::Paused, ran, Outlook::Passes),
+        (404, "FunctionPathNotFound") => (CallReason::NoSuchFunction, Ran::No, Outlook::Stays),
+        (404, "FunctionPathWrongType") => (CallReason::WrongKind, Ran::No, Outlook::Stays),
+        (429, "TooManyConcurrentRequests" | "TooManyWrites") => (CallReason::Throttled, ran, Outlook::Passes),
         (
             503,
             "OptimisticConcurrencyControlFailure"
@@ -151,31 +152,31 @@ fn by_code(status: u16, code: &str, kind: Kind) -> Option<Finding> {
             | "InitialPermitTimeoutError"
             | "IsolateNotClean"
             | "UpstreamConnectError",
-        ) => (Why::Overloaded, ran, Outlook::Passes),
+        ) => (CallReason::Overloaded, ran, Outlook::Passes),
         _ => return None,
     };
     Some(Finding::new(why, ran, outlook))
 }
 
 /// What a status means by itself, when Convex sends it.
-fn by_status(status: u16, kind: Kind) -> Finding {
+fn by_status(status: u16, kind: FunctionKind) -> Finding {
     let (why, ran, outlook) = match status {
-        401 | 403 => (Why::Unauthorised, Ran::No, Outlook::Stays),
-        408 | 504 => (Why::TimedOut, Ran::Maybe, Outlook::Passes),
-        413 => (Why::TooLarge, Ran::No, Outlook::Stays),
-        421 | 425 => (Why::ServerFault, rolled_back(kind), Outlook::Passes),
-        429 => (Why::Throttled, Ran::Maybe, Outlook::Passes),
-        503 => (Why::Overloaded, Ran::Maybe, Outlook::Passes),
-        400..500 => (Why::OurRequest, Ran::No, Outlook::Stays),
-        500.. => (Why::ServerFault, Ran::Maybe, Outlook::Passes),
+        401 | 403 => (CallReason::Unauthorised, Ran::No, Outlook::Stays),
+        408 | 504 => (CallReason::TimedOut, Ran::Maybe, Outlook::Passes),
+        413 => (CallReason::TooLarge, Ran::No, Outlook::Stays),
+        421 | 425 => (CallReason::ServerFault, rolled_back(kind), Outlook::Passes),
+        429 => (CallReason::Throttled, Ran::Maybe, Outlook::Passes),
+        503 => (CallReason::Overloaded, Ran::Maybe, Outlook::Passes),
+        400..500 => (CallReason::OurRequest, Ran::No, Outlook::Stays),
+        500.. => (CallReason::ServerFault, Ran::Maybe, Outlook::Passes),
         // A success or a redirect that Convex never sends.
-        _ => (Why::NotUnderstood, Ran::Maybe, Outlook::Stays),
+        _ => (CallReason::NotUnderstood, Ran::Maybe, Outlook::Stays),
     };
     Finding::new(why, ran, outlook)
 }
 
 /// An answer without a code: from a proxy in front of the backend, from another server, or empty.
-fn without_code(status: u16, answer: &Answer, kind: Kind) -> Finding {
+fn without_code(status: u16, answer: &Answer, kind: FunctionKind) -> Finding {
     let what = if answer.body.is_empty() {
         "empty body"
     } else if is_page(&answer.body) {
@@ -186,10 +187,10 @@ fn without_code(status: u16, answer: &Answer, kind: Kind) -> Finding {
     let finding = match status {
         408 | 413 | 421 | 425 | 429 | 500.. => by_status(status, kind),
         // A proxy that is being moved, or the login page of a network: either may pass.
-        300..400 => Finding::new(Why::NotConvex, Ran::No, Outlook::Passes),
+        300..400 => Finding::new(CallReason::NotConvex, Ran::No, Outlook::Passes),
         // Another server, or another path on this one.
-        400..500 => Finding::new(Why::NotConvex, Ran::No, Outlook::Stays),
-        _ => Finding::new(Why::NotUnderstood, Ran::Maybe, Outlook::Stays),
+        400..500 => Finding::new(CallReason::NotConvex, Ran::No, Outlook::Stays),
+        _ => Finding::new(CallReason::NotUnderstood, Ran::Maybe, Outlook::Stays),
     };
     finding.with_detail(match &answer.location {
         Some(host) => format!("status {status}, redirects to {host}"),
@@ -215,7 +216,7 @@ mod tests {
         #[test]
         fn any_answer_is_read(status in 100_u16..1000, body in prop::collection::vec(any::<u8>(), 0..200)) {
             let args = RawValue::from_string("{}".to_owned()).unwrap();
-            let call = Call { kind: Kind::Action, path: "a:b", args: &args, deadline: Duration::ZERO, may_repeat: false };
+            let call = Call { kind: FunctionKind::Action, path: "a:b", args: &args, deadline: Duration::ZERO, may_repeat: false };
             let answer = Answer { status, body, location: None };
             prop_assert!(read(&answer, &call).is_err());
         }

@@ -11,7 +11,7 @@ pub(super) const EXCERPT_CHARS_MAX: usize = 300;
 
 /// What a failed call means for the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Class {
+pub enum CallClass {
     /// Nothing happened, or repeating does no harm. Retry later.
     Transient,
     /// The backend refused, and would refuse again.
@@ -22,7 +22,7 @@ pub enum Class {
     Ambiguous,
 }
 
-impl fmt::Display for Class {
+impl fmt::Display for CallClass {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Transient => "transient",
@@ -47,7 +47,7 @@ pub enum Ran {
 
 /// Why a call returned no value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Why {
+pub enum CallReason {
     /// Nothing answers at the backend's address.
     Unreachable,
     /// The backend's host name has no address.
@@ -128,7 +128,7 @@ pub(super) const PERSON_PAUSE: Duration = Duration::from_mins(1);
 /// The pause for a paused deployment, which stays paused until a person resumes or pays for it.
 const PAUSED_PAUSE: Duration = Duration::from_mins(5);
 
-impl Why {
+impl CallReason {
     /// What happened, to follow "`path`: ". Tools show these words to agents as well.
     pub fn explain(self) -> &'static str {
         match self {
@@ -255,15 +255,15 @@ impl Why {
 
 /// A call that returned no value. All its texts are redacted.
 ///
-/// The class of [`Why::Unknown`] is refused, but a caller must not treat its first occurrence as final. The
+/// The class of [`CallReason::Unknown`] is refused, but a caller must not treat its first occurrence as final. The
 /// hidden reason may be anything, even a conflict that passes. Space such calls out and count them. In an
 /// action, `ran` is then [`Ran::Maybe`].
 #[derive(Clone, Debug)]
 pub struct CallError {
     /// What the error means for the caller.
-    pub class: Class,
+    pub class: CallClass,
     /// Why the call failed.
-    pub why: Why,
+    pub why: CallReason,
     /// Whether the function ran. An unsafe call that is refused with [`Ran::Maybe`] may have done a part of
     /// its work.
     pub ran: Ran,
@@ -286,13 +286,13 @@ pub struct CallError {
 
 impl CallError {
     /// An error that does not come from HTTP: from a test double, or from the typed calls above.
-    pub fn new(class: Class, why: Why, request_id: &str, sentence: &str) -> Self {
+    pub fn new(class: CallClass, why: CallReason, request_id: &str, sentence: &str) -> Self {
         Self {
             class,
             why,
             ran: match class {
-                Class::Ambiguous => Ran::Maybe,
-                Class::Transient | Class::Refused | Class::Gone => Ran::No,
+                CallClass::Ambiguous => Ran::Maybe,
+                CallClass::Transient | CallClass::Refused | CallClass::Gone => Ran::No,
             },
             status: None,
             attempts: 0,
@@ -306,19 +306,19 @@ impl CallError {
 
     /// The error for a request that could not be serialised to JSON.
     pub fn before_sending(path: &str, words: &str) -> Self {
-        let sentence = format!("{path}: {} ({words}).", Why::OurRequest.explain());
-        Self::new(Class::Refused, Why::OurRequest, "", &sentence)
+        let sentence = format!("{path}: {} ({words}).", CallReason::OurRequest.explain());
+        Self::new(CallClass::Refused, CallReason::OurRequest, "", &sentence)
     }
 
     /// The error for a value that does not fit its type. The function ran all the same. If the call must not
     /// be repeated, only the backend knows its effect.
     pub fn not_understood(call: &Call<'_>, words: &str) -> Self {
-        let class = if call.is_harmless() { Class::Refused } else { Class::Ambiguous };
+        let class = if call.is_harmless() { CallClass::Refused } else { CallClass::Ambiguous };
         // The words may quote the value. The logger hides known secrets; text that looks like a secret is
         // removed here.
         let words = Redactor::default().excerpt(words, EXCERPT_CHARS_MAX);
-        let sentence = format!("{}: {} ({words}).", call.path, Why::NotUnderstood.explain());
-        Self { ran: Ran::Yes, ..Self::new(class, Why::NotUnderstood, "", &sentence) }
+        let sentence = format!("{}: {} ({words}).", call.path, CallReason::NotUnderstood.explain());
+        Self { ran: Ran::Yes, ..Self::new(class, CallReason::NotUnderstood, "", &sentence) }
     }
 }
 

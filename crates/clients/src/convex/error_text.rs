@@ -8,11 +8,11 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::error::Why;
+use super::error::CallReason;
 
 /// The family of a failure, and the line to show.
 pub(super) struct ErrorText {
-    pub(super) why: Why,
+    pub(super) why: CallReason,
     /// The function's own message.
     pub(super) literal: Option<String>,
     /// The code of a structured error.
@@ -20,38 +20,38 @@ pub(super) struct ErrorText {
 }
 
 /// Messages of the platform itself: words (in lower case) that must all appear, and what they mean.
-const PLATFORM: [(&[&str], Why); 10] = [
+const PLATFORM: [(&[&str], CallReason); 10] = [
     // One of our values does not fit: an invented id, for example. Only a wrong shape indicates another
     // version.
-    (&["argumentvalidationerror", "value does not match validator"], Why::Invalid),
-    (&["argumentvalidationerror", "found id"], Why::Invalid),
-    (&["argumentvalidationerror"], Why::BadArguments),
-    (&["could not find public function for"], Why::NoSuchFunction),
-    (&["could not find function for"], Why::NoSuchFunction),
-    (&["trying to execute", "but it is defined as"], Why::WrongKind),
-    (&["function execution timed out"], Why::FunctionTimedOut),
-    (&["timed out performing too many system operations"], Why::DatabaseTimedOut),
-    (&["return value is too large"], Why::ResultTooLarge),
-    (&["arguments for", "are too large"], Why::TooLarge),
+    (&["argumentvalidationerror", "value does not match validator"], CallReason::Invalid),
+    (&["argumentvalidationerror", "found id"], CallReason::Invalid),
+    (&["argumentvalidationerror"], CallReason::BadArguments),
+    (&["could not find public function for"], CallReason::NoSuchFunction),
+    (&["could not find function for"], CallReason::NoSuchFunction),
+    (&["trying to execute", "but it is defined as"], CallReason::WrongKind),
+    (&["function execution timed out"], CallReason::FunctionTimedOut),
+    (&["timed out performing too many system operations"], CallReason::DatabaseTimedOut),
+    (&["return value is too large"], CallReason::ResultTooLarge),
+    (&["arguments for", "are too large"], CallReason::TooLarge),
 ];
 
 /// The families of the Mission Control backend. The marker that comes first in the line decides, so that
 /// `Forbidden: … not found …` is forbidden.
-const FAMILIES: [(&str, Why); 13] = [
+const FAMILIES: [(&str, CallReason); 13] = [
     // A missing account must not look like a missing row: the work would be dropped.
-    ("not found: account does not exist", Why::TokenRefused),
-    ("invalid service token", Why::TokenRefused),
-    ("forbidden: account has no service token", Why::TokenRefused),
-    ("forbidden: service token does not match", Why::TokenRefused),
-    ("unauthorized", Why::Unauthorised),
-    ("unauthenticated", Why::Unauthorised),
-    ("forbidden", Why::Forbidden),
-    ("not found", Why::NotFound),
-    ("invalid ", Why::Invalid),
-    ("too long", Why::Invalid),
-    ("too many recipients", Why::Invalid),
-    ("unknown recipient slugs", Why::Invalid),
-    ("no valid recipients", Why::Invalid),
+    ("not found: account does not exist", CallReason::TokenRefused),
+    ("invalid service token", CallReason::TokenRefused),
+    ("forbidden: account has no service token", CallReason::TokenRefused),
+    ("forbidden: service token does not match", CallReason::TokenRefused),
+    ("unauthorized", CallReason::Unauthorised),
+    ("unauthenticated", CallReason::Unauthorised),
+    ("forbidden", CallReason::Forbidden),
+    ("not found", CallReason::NotFound),
+    ("invalid ", CallReason::Invalid),
+    ("too long", CallReason::Invalid),
+    ("too many recipients", CallReason::Invalid),
+    ("unknown recipient slugs", CallReason::Invalid),
+    ("no valid recipients", CallReason::Invalid),
 ];
 
 /// Validation messages without a family name begin with one of these.
@@ -63,7 +63,7 @@ pub(super) fn read(text: &str, data: Option<&RawValue>) -> ErrorText {
         return said;
     }
     let Some(literal) = extract(text) else {
-        return ErrorText { why: Why::Unknown, literal: None, code: None };
+        return ErrorText { why: CallReason::Unknown, literal: None, code: None };
     };
     let lower = text.to_lowercase();
     let why = PLATFORM
@@ -131,7 +131,7 @@ fn first_line(text: &str) -> String {
 }
 
 /// The family of a message.
-fn family(literal: &str) -> Why {
+fn family(literal: &str) -> CallReason {
     let lower = literal.to_lowercase();
     let found = FAMILIES
         .iter()
@@ -142,10 +142,10 @@ fn family(literal: &str) -> Why {
     match found {
         // Only a line that begins with it says that the object is gone. Elsewhere the words may be part of
         // user text.
-        Some((at, Why::NotFound)) if at > 0 => Why::FunctionFailed,
+        Some((at, CallReason::NotFound)) if at > 0 => CallReason::FunctionFailed,
         Some((_, why)) => why,
-        None if VALIDATION_STARTS.iter().any(|start| lower.starts_with(start)) => Why::Invalid,
-        None => Why::FunctionFailed,
+        None if VALIDATION_STARTS.iter().any(|start| lower.starts_with(start)) => CallReason::Invalid,
+        None => CallReason::FunctionFailed,
     }
 }
 
@@ -153,7 +153,7 @@ fn family(literal: &str) -> Why {
 mod tests {
     use super::*;
 
-    fn check(text: &str, why: Why, literal: Option<&str>) {
+    fn check(text: &str, why: CallReason, literal: Option<&str>) {
         let said = read(text, None);
         assert_eq!((said.why, said.literal.as_deref()), (why, literal), "{text:?}");
     }
@@ -164,30 +164,30 @@ mod tests {
         let id = "[Request ID: 4f1b000000000000] Server Error";
         let thrown =
             |words: &str| format!("{id}\nUncaught Error: {words}\n    at handler (../convex/x.ts:1:2)\n");
-        let rows: &[(&str, Why)] = &[
-            ("Forbidden: Task belongs to different account", Why::Forbidden),
-            ("Forbidden: Task not found in this account", Why::Forbidden),
-            ("Not found: Task does not exist", Why::NotFound),
-            ("Not found: Task does not exist or belongs to different account", Why::NotFound),
-            ("Not found: Account does not exist", Why::TokenRefused),
-            ("Invalid service token", Why::TokenRefused),
-            ("Invalid service token format", Why::TokenRefused),
-            ("Invalid service token structure", Why::TokenRefused),
-            ("Forbidden: Account has no service token configured", Why::TokenRefused),
-            ("Forbidden: Service token does not match account", Why::TokenRefused),
-            ("Unauthorized: Must be authenticated", Why::Unauthorised),
-            ("Invalid transition: Cannot move from 'done' to 'inbox'", Why::Invalid),
-            ("Invalid status: nope", Why::Invalid),
-            ("Invalid agent: the name not found: x", Why::Invalid),
-            ("Title too long (max 2000 characters)", Why::Invalid),
-            ("blockedReason is required when moving to blocked", Why::Invalid),
-            ("Message is required", Why::Invalid),
-            ("Message too long: max 1000 characters allowed", Why::Invalid),
-            ("Too many recipients: max 10 allowed per request", Why::Invalid),
-            ("Unknown recipient slugs: a, b", Why::Invalid),
-            ("No valid recipients after filtering", Why::Invalid),
-            ("fetch failed", Why::FunctionFailed),
-            ("the page was not found", Why::FunctionFailed),
+        let rows: &[(&str, CallReason)] = &[
+            ("Forbidden: Task belongs to different account", CallReason::Forbidden),
+            ("Forbidden: Task not found in this account", CallReason::Forbidden),
+            ("Not found: Task does not exist", CallReason::NotFound),
+            ("Not found: Task does not exist or belongs to different account", CallReason::NotFound),
+            ("Not found: Account does not exist", CallReason::TokenRefused),
+            ("Invalid service token", CallReason::TokenRefused),
+            ("Invalid service token format", CallReason::TokenRefused),
+            ("Invalid service token structure", CallReason::TokenRefused),
+            ("Forbidden: Account has no service token configured", CallReason::TokenRefused),
+            ("Forbidden: Service token does not match account", CallReason::TokenRefused),
+            ("Unauthorized: Must be authenticated", CallReason::Unauthorised),
+            ("Invalid transition: Cannot move from 'done' to 'inbox'", CallReason::Invalid),
+            ("Invalid status: nope", CallReason::Invalid),
+            ("Invalid agent: the name not found: x", CallReason::Invalid),
+            ("Title too long (max 2000 characters)", CallReason::Invalid),
+            ("blockedReason is required when moving to blocked", CallReason::Invalid),
+            ("Message is required", CallReason::Invalid),
+            ("Message too long: max 1000 characters allowed", CallReason::Invalid),
+            ("Too many recipients: max 10 allowed per request", CallReason::Invalid),
+            ("Unknown recipient slugs: a, b", CallReason::Invalid),
+            ("No valid recipients after filtering", CallReason::Invalid),
+            ("fetch failed", CallReason::FunctionFailed),
+            ("the page was not found", CallReason::FunctionFailed),
         ];
         for (words, why) in rows {
             check(&thrown(words), *why, Some(words));
@@ -195,17 +195,17 @@ mod tests {
         }
         check(
             &format!("{id}\nUncaught TypeError: x is undefined\n  at y"),
-            Why::FunctionFailed,
+            CallReason::FunctionFailed,
             Some("x is undefined"),
         );
         check(
             &format!("{id}\nCould not find public function for 'x:y'.\n"),
-            Why::NoSuchFunction,
+            CallReason::NoSuchFunction,
             Some("Could not find public function for 'x:y'."),
         );
         check(
             &format!("{id}\nTrying to execute x.js:y as Query, but it is defined as Action."),
-            Why::WrongKind,
+            CallReason::WrongKind,
             Some("Trying to execute x.js:y as Query, but it is defined as Action."),
         );
     }
@@ -219,7 +219,7 @@ mod tests {
             "",
             "  \n",
         ] {
-            check(text, Why::Unknown, None);
+            check(text, CallReason::Unknown, None);
         }
     }
 
@@ -230,24 +230,24 @@ mod tests {
         let object = "{accountId: \"a\", serviceToken: \"mc_service_a_b\"}";
         check(
             &format!("{id}\nArgumentValidationError: {words}\n\nObject: {object}\n"),
-            Why::BadArguments,
+            CallReason::BadArguments,
             Some(words),
         );
         check(
             &format!("{id}\nArgumentValidationError: {words} Object: {object}"),
-            Why::BadArguments,
+            CallReason::BadArguments,
             Some(words),
         );
         check(
             &format!("{id}\nUncaught ArgumentValidationError: {words} {object}"),
-            Why::BadArguments,
+            CallReason::BadArguments,
             Some(words),
         );
         check(
             &format!(
                 "{id}\nArgumentValidationError: Value does not match validator.\nPath: .taskId\nValue: \"abc\""
             ),
-            Why::Invalid,
+            CallReason::Invalid,
             Some("Value does not match validator. Path: .taskId"),
         );
     }
@@ -257,12 +257,12 @@ mod tests {
         let raw = |json: &str| RawValue::from_string(json.to_owned()).unwrap();
         let hidden = "[Request ID: 4f1b] Server Error";
         let said = read(hidden, Some(&raw(r#""Not found: Task does not exist""#)));
-        assert_eq!(said.why, Why::NotFound);
+        assert_eq!(said.why, CallReason::NotFound);
         let said = read(hidden, Some(&raw(r#"{"code":"FORBIDDEN","message":"Forbidden: no","more":[1]}"#)));
-        assert_eq!((said.why, said.code.as_deref()), (Why::Forbidden, Some("FORBIDDEN")));
+        assert_eq!((said.why, said.code.as_deref()), (CallReason::Forbidden, Some("FORBIDDEN")));
         let said = read(hidden, Some(&raw(r#"{"code":404,"message":"Forbidden: no"}"#)));
-        assert_eq!((said.why, said.code.as_deref()), (Why::Forbidden, Some("404")));
+        assert_eq!((said.why, said.code.as_deref()), (CallReason::Forbidden, Some("404")));
         let said = read(hidden, Some(&raw("[1,2]")));
-        assert_eq!((said.why, said.literal), (Why::Unknown, None));
+        assert_eq!((said.why, said.literal), (CallReason::Unknown, None));
     }
 }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::error::{CallError, Class, EXCERPT_CHARS_MAX, PERSON_PAUSE, Pace, Ran, Why};
-use super::{Call, Kind};
+use super::error::{CallClass, CallError, CallReason, EXCERPT_CHARS_MAX, PERSON_PAUSE, Pace, Ran};
+use super::{Call, FunctionKind};
 use mcr_model::redact::Redactor;
 
 /// Whether a retry may succeed.
@@ -23,7 +23,7 @@ pub(super) enum Outlook {
 
 /// The facts of a failed attempt. Its texts are unredacted: only [`Finding::into_error`] releases them.
 pub(super) struct Finding {
-    pub(super) why: Why,
+    pub(super) why: CallReason,
     pub(super) ran: Ran,
     pub(super) outlook: Outlook,
     pub(super) status: Option<u16>,
@@ -34,7 +34,7 @@ pub(super) struct Finding {
 }
 
 impl Finding {
-    pub(super) fn new(why: Why, ran: Ran, outlook: Outlook) -> Self {
+    pub(super) fn new(why: CallReason, ran: Ran, outlook: Outlook) -> Self {
         Self { why, ran, outlook, status: None, code: None, literal: None, detail: None }
     }
 
@@ -55,20 +55,20 @@ impl Finding {
 
     /// What the failure means for the caller. It is ambiguous only if something may have happened and a
     /// repeat may do harm.
-    pub(super) fn class(&self, call: &Call<'_>) -> Class {
+    pub(super) fn class(&self, call: &Call<'_>) -> CallClass {
         let settled = self.ran == Ran::No || call.is_harmless();
         match self.outlook {
-            Outlook::SaidNo => Class::Refused,
-            Outlook::SaidGone => Class::Gone,
-            Outlook::Passes | Outlook::PassesLater if settled => Class::Transient,
-            Outlook::Stays if settled => Class::Refused,
-            Outlook::Passes | Outlook::PassesLater | Outlook::Stays => Class::Ambiguous,
+            Outlook::SaidNo => CallClass::Refused,
+            Outlook::SaidGone => CallClass::Gone,
+            Outlook::Passes | Outlook::PassesLater if settled => CallClass::Transient,
+            Outlook::Stays if settled => CallClass::Refused,
+            Outlook::Passes | Outlook::PassesLater | Outlook::Stays => CallClass::Ambiguous,
         }
     }
 
     /// Whether the call may be repeated automatically. It never may after an application error.
     pub(super) fn may_be_repeated(&self, call: &Call<'_>) -> bool {
-        self.class(call) == Class::Transient && self.outlook == Outlook::Passes
+        self.class(call) == CallClass::Transient && self.outlook == Outlook::Passes
     }
 
     /// How long to make no further calls. A condition that only a person can change requires minutes,
@@ -111,7 +111,13 @@ impl Finding {
     }
 }
 
-fn sentence(call: &Call<'_>, class: Class, why: Why, detail: Option<&str>, attempts: u32) -> String {
+fn sentence(
+    call: &Call<'_>,
+    class: CallClass,
+    why: CallReason,
+    detail: Option<&str>,
+    attempts: u32,
+) -> String {
     let mut parts = vec![call.path, ": ", why.explain()];
     if let Some(detail) = detail {
         parts.extend([" (", detail, ")"]);
@@ -127,7 +133,7 @@ fn sentence(call: &Call<'_>, class: Class, why: Why, detail: Option<&str>, attem
     parts.concat()
 }
 
-impl Class {
+impl CallClass {
     /// What the reader must know in addition to the reason.
     fn remark(self) -> Option<&'static str> {
         match self {
@@ -146,10 +152,10 @@ fn one_line(text: &str) -> String {
 
 /// Whether a failed function of this kind leaves nothing behind. A query writes nothing, and a mutation is
 /// rolled back. An action may have committed parts, and a system error inside it looks like one of its own.
-pub(super) fn rolled_back(kind: Kind) -> Ran {
+pub(super) fn rolled_back(kind: FunctionKind) -> Ran {
     match kind {
-        Kind::Query | Kind::Mutation => Ran::No,
-        Kind::Action => Ran::Maybe,
+        FunctionKind::Query | FunctionKind::Mutation => Ran::No,
+        FunctionKind::Action => Ran::Maybe,
     }
 }
 
@@ -163,7 +169,7 @@ mod tests {
 
     #[test]
     fn the_class_follows_from_the_facts_and_the_call() {
-        use Class::{Ambiguous, Gone, Refused, Transient};
+        use CallClass::{Ambiguous, Gone, Refused, Transient};
         // outlook, ran, class of an unsafe action, class of a safe one
         let rows = [
             (Outlook::Passes, Ran::No, Transient, Transient),
@@ -180,14 +186,14 @@ mod tests {
         let args = RawValue::from_string("{}".to_owned()).unwrap();
         for (outlook, ran, class_unsafe, class_safe) in rows {
             for (may_repeat, kind, class) in [
-                (false, Kind::Action, class_unsafe),
-                (false, Kind::Mutation, class_unsafe),
-                (true, Kind::Action, class_safe),
-                (true, Kind::Mutation, class_safe),
-                (false, Kind::Query, class_safe),
+                (false, FunctionKind::Action, class_unsafe),
+                (false, FunctionKind::Mutation, class_unsafe),
+                (true, FunctionKind::Action, class_safe),
+                (true, FunctionKind::Mutation, class_safe),
+                (false, FunctionKind::Query, class_safe),
             ] {
                 let call = Call { kind, path: "a:b", args: &args, deadline: Duration::ZERO, may_repeat };
-                let finding = Finding::new(Why::LostAnswer, ran, outlook);
+                let finding = Finding::new(CallReason::LostAnswer, ran, outlook);
                 assert_eq!(finding.class(&call), class, "{outlook:?} {ran:?} {kind:?} {may_repeat}");
                 let repeats = class == Transient && outlook == Outlook::Passes;
                 assert_eq!(

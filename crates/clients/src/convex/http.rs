@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 use ureq::{Agent, SendBody, http};
 
 use super::answer::{self, Answer};
-use super::error::{Class, Ran, Why};
+use super::error::{CallClass, CallReason, Ran};
 use super::finding::{Finding, Outlook};
 use super::retry::{Backoff, Next};
 use super::{Call, CallError, Convex, failure};
@@ -167,9 +167,9 @@ impl Convex for HttpConvex {
                 let error = finding.into_error(call, attempts, &id, &self.shared.redactor);
                 // Failures that pass by themselves are for the caller to report, if they last.
                 let level = match (error.why, error.class) {
-                    (Why::Stopped, _) => Level::Debug,
-                    (_, Class::Transient) => Level::Info,
-                    (_, Class::Refused | Class::Gone | Class::Ambiguous) => Level::Warn,
+                    (CallReason::Stopped, _) => Level::Debug,
+                    (_, CallClass::Transient) => Level::Info,
+                    (_, CallClass::Refused | CallClass::Gone | CallClass::Ambiguous) => Level::Warn,
                 };
                 log!(level, "{} ({}, {took} ms, request {id})", error.sentence, error.class);
                 error
@@ -217,7 +217,7 @@ impl HttpConvex {
             if self.stop.wait(pause) {
                 // What was transient stays transient: a retry does no harm, but this call has no time for
                 // one.
-                return Err(Finding { why: Why::Stopped, ..finding });
+                return Err(Finding { why: CallReason::Stopped, ..finding });
             }
         }
     }
@@ -255,7 +255,7 @@ impl HttpConvex {
             .map_err(|fault| self.broken(&fault, Sent::Whole).with_status(status))?;
         answer::read(&Answer { status, body, location }, call).map_err(|finding| {
             // The stop switch cuts connections. An answer without a length then only looks complete.
-            let cut = finding.why == Why::NotUnderstood && self.stop.is_closed();
+            let cut = finding.why == CallReason::NotUnderstood && self.stop.is_closed();
             if cut { failure::stopped(Sent::Whole) } else { finding }
         })
     }
@@ -267,10 +267,10 @@ impl HttpConvex {
         }
         let finding = failure::finding(fault, sent);
         let plain = !self.shared.base.is_https();
-        if plain && finding.why == Why::LostAnswer && sent == Sent::Whole && finding.detail.is_none() {
+        if plain && finding.why == CallReason::LostAnswer && sent == Sent::Whole && finding.detail.is_none() {
             return finding.with_detail("if this is an https port, CONVEX_URL must begin with https://");
         }
-        if finding.why == Why::Unreachable {
+        if finding.why == CallReason::Unreachable {
             let words = finding.detail.as_deref().unwrap_or_default();
             let by = match wire::proxy_of(&self.agent, &self.shared.base) {
                 Some(proxy) => format!(" through the proxy {proxy}"),
@@ -338,7 +338,7 @@ fn request_body(call: &Call<'_>) -> Result<Vec<u8>, Finding> {
     let body = [r#"{"path":"#, &path, r#","format":"json","args":["#, args, "]}"].concat();
     if args.len() > VALUE_BYTES_MAX || body.len() > REQUEST_BYTES_MAX {
         let detail = format!("{} bytes; Convex takes 16 MiB", args.len());
-        return Err(Finding::new(Why::TooLarge, Ran::No, Outlook::Stays).with_detail(detail));
+        return Err(Finding::new(CallReason::TooLarge, Ran::No, Outlook::Stays).with_detail(detail));
     }
     Ok(body.into_bytes())
 }
@@ -358,7 +358,7 @@ fn request_id() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::convex::Kind;
+    use crate::convex::FunctionKind;
 
     /// convex-http-api A.2: parsed from the right, the longest suffix that is a version is the version.
     #[test]
@@ -386,13 +386,18 @@ mod tests {
     fn arguments_over_the_limit_are_not_sent() {
         let of = |length: usize| RawValue::from_string(format!("\"{}\"", "x".repeat(length - 2))).unwrap();
         let body = |args: &RawValue| {
-            let call =
-                Call { kind: Kind::Action, path: "a:b", args, deadline: Duration::ZERO, may_repeat: false };
+            let call = Call {
+                kind: FunctionKind::Action,
+                path: "a:b",
+                args,
+                deadline: Duration::ZERO,
+                may_repeat: false,
+            };
             request_body(&call)
         };
         assert!(body(&of(VALUE_BYTES_MAX)).is_ok());
         let refused = body(&of(VALUE_BYTES_MAX + 1)).err().unwrap();
-        assert_eq!((refused.why, refused.ran), (Why::TooLarge, Ran::No));
+        assert_eq!((refused.why, refused.ran), (CallReason::TooLarge, Ran::No));
         let small = RawValue::from_string(r#"{"a":1.50}"#.to_owned()).unwrap();
         let text = String::from_utf8(body(&small).ok().unwrap()).unwrap();
         assert_eq!(text, r#"{"path":"a:b","format":"json","args":[{"a":1.50}]}"#);

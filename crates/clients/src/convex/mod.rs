@@ -3,11 +3,11 @@
 //! All backend traffic passes [`Convex::call`]. The typed service calls (`mission`) are above it. HTTP
 //! ([`HttpConvex`]) is below it, or a double in tests.
 //!
-//! A call without a value returns a [`CallError`], whose [`Class`] says what the caller should do. The class
+//! A call without a value returns a [`CallError`], whose [`CallClass`] says what the caller should do. The class
 //! is worked out in steps, each pure and in a file of its own:
 //!
 //! - `answer` reads a complete answer, with `error_text` for the words of a failed function; `failure` reads
-//!   a broken connection. Both produce a *finding*: the reason ([`Why`]), whether the function may have run
+//!   a broken connection. Both produce a *finding*: the reason ([`CallReason`]), whether the function may have run
 //!   ([`Ran`]), and whether a retry may succeed.
 //! - `finding` derives the class from the finding and the nature of the call (its kind, and whether it may be
 //!   repeated).
@@ -15,7 +15,7 @@
 //! - `http` carries all this out.
 //!
 //! **No decision depends on the words of an application error**, because production deployments hide them.
-//! The reason is then [`Why::Unknown`], and the class is refused, never gone. Words only ever refine a
+//! The reason is then [`CallReason::Unknown`], and the class is refused, never gone. Words only ever refine a
 //! decision.
 
 mod answer;
@@ -31,7 +31,7 @@ use std::time::Duration;
 
 use serde_json::value::RawValue;
 
-pub use error::{CallError, Class, Ran, Why};
+pub use error::{CallClass, CallError, CallReason, Ran};
 pub use http::{ConvexEndpoint, ConvexLimits, HttpConvex};
 pub use retry::Backoff;
 
@@ -43,7 +43,7 @@ pub trait Convex: Send + Sync {
 
 /// The three kinds of public functions. Each has its own endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum FunctionKind {
     /// `POST /api/query`: reads.
     Query,
     /// `POST /api/mutation`: one transaction.
@@ -52,7 +52,7 @@ pub enum Kind {
     Action,
 }
 
-impl Kind {
+impl FunctionKind {
     /// The endpoint for functions of this kind.
     pub fn endpoint(self) -> &'static str {
         match self {
@@ -67,7 +67,7 @@ impl Kind {
 #[derive(Clone, Copy)]
 pub struct Call<'a> {
     /// The kind of the function.
-    pub kind: Kind,
+    pub kind: FunctionKind,
     /// The function's path, such as `service/actions:listAgents`.
     pub path: &'a str,
     /// The named arguments, an object.
@@ -94,8 +94,8 @@ impl Call<'_> {
     /// so.
     pub fn is_harmless(&self) -> bool {
         match self.kind {
-            Kind::Query => true,
-            Kind::Mutation | Kind::Action => self.may_repeat,
+            FunctionKind::Query => true,
+            FunctionKind::Mutation | FunctionKind::Action => self.may_repeat,
         }
     }
 }

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::error::{Pace, Why};
+use super::error::{CallReason, Pace};
 
 /// How attempts are spaced.
 #[derive(Clone, Copy, Debug)]
@@ -57,8 +57,8 @@ impl Backoff {
     /// What to do after the `attempt`-th attempt (from 1) failed, with `left` of the deadline. `dice` is from
     /// 0 to 1. It spreads the pause over the whole span, so that callers that failed together do not return
     /// together.
-    pub(super) fn next(&self, attempt: u32, why: Why, left: Duration, dice: f64) -> Next {
-        if why == Why::Stopped {
+    pub(super) fn next(&self, attempt: u32, why: CallReason, left: Duration, dice: f64) -> Next {
+        if why == CallReason::Stopped {
             return Next::GiveUp;
         }
         let least = match why.pace() {
@@ -104,14 +104,14 @@ mod tests {
             (4, -1.0, 0),
         ];
         for (attempt, dice, pause) in rows {
-            let next = Backoff::default().next(attempt, Why::LostAnswer, LONG, dice);
+            let next = Backoff::default().next(attempt, CallReason::LostAnswer, LONG, dice);
             assert_eq!(next, ms(pause), "attempt {attempt}, dice {dice}");
         }
     }
 
     #[test]
     fn an_overload_pauses_calls_for_at_least_three_seconds() {
-        for why in [Why::Overloaded, Why::Throttled, Why::DatabaseTimedOut] {
+        for why in [CallReason::Overloaded, CallReason::Throttled, CallReason::DatabaseTimedOut] {
             assert_eq!(Backoff::default().next(1, why, LONG, 0.0), ms(3_000));
             assert_eq!(Backoff::default().next(1, why, LONG, 1.0), ms(3_500));
         }
@@ -120,11 +120,11 @@ mod tests {
     #[test]
     fn no_retry_without_time_left_or_before_a_person_has_acted() {
         let next = |why, left| Backoff::default().next(1, why, left, 1.0);
-        for why in [Why::Paused, Why::CertificateRefused, Why::Stopped] {
+        for why in [CallReason::Paused, CallReason::CertificateRefused, CallReason::Stopped] {
             assert_eq!(next(why, LONG), Next::GiveUp, "{why:?}");
         }
-        assert_eq!(next(Why::LostAnswer, Duration::from_millis(750)), ms(500));
-        assert_eq!(next(Why::LostAnswer, Duration::from_millis(749)), Next::GiveUp);
-        assert_eq!(next(Why::LostAnswer, Duration::ZERO), Next::GiveUp);
+        assert_eq!(next(CallReason::LostAnswer, Duration::from_millis(750)), ms(500));
+        assert_eq!(next(CallReason::LostAnswer, Duration::from_millis(749)), Next::GiveUp);
+        assert_eq!(next(CallReason::LostAnswer, Duration::ZERO), Next::GiveUp);
     }
 }

@@ -47,7 +47,7 @@ pub use tasks::{
     TaskChanges, TaskHistory, TaskRef, UpdateTask, UpdateTaskStatus,
 };
 
-use crate::convex::{Call, CallError, Convex, Kind};
+use crate::convex::{Call, CallError, Convex, FunctionKind};
 use mcr_model::AccountId;
 use mcr_model::secret::Secret;
 
@@ -121,7 +121,13 @@ impl Mission {
         let path = R::FUNCTION.path;
         let args = Arguments { account_id: &self.account, service_token: self.token.expose(), request };
         let args = to_raw_value(&args).map_err(|why| CallError::before_sending(path, &why.to_string()))?;
-        let call = Call { kind: Kind::Action, path, args: &args, deadline, may_repeat: request.may_repeat() };
+        let call = Call {
+            kind: FunctionKind::Action,
+            path,
+            args: &args,
+            deadline,
+            may_repeat: request.may_repeat(),
+        };
         let value = self.convex.call(&call)?;
         decode(&call, &value).inspect_err(|error| warn!("{error}"))
     }

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Record;
+use super::cause::Cause;
 use super::journal::{Journal, JournalError, Note, Step, Wait};
 use crate::work::{Work, WorkId};
 use mcr_model::clock::Millis;
@@ -53,12 +54,12 @@ pub struct Crash {
 }
 
 /// An open delivery, and the instant until which it pauses.
-pub type Found = (Arc<Work>, Record, Option<Millis>);
+pub type UnfinishedDelivery = (Arc<Work>, Record, Option<Millis>);
 
 /// Continues the deliveries that an earlier process has left, and records a step for each. `crash` describes
 /// how that process ended, if it crashed. An error means that the counts may not survive another crash.
 pub fn go_on(
-    found: &mut [Found],
+    found: &mut [UnfinishedDelivery],
     crash: Option<&Crash>,
     journal: &dyn Journal,
     now: Millis,
@@ -108,9 +109,8 @@ fn judge(record: &mut Record, work: &WorkId, crash: &Crash, now: Millis) -> Stri
         record.suspected = record.suspected.saturating_sub(SPARED);
         return "the runtime crashed while this delivery waited".to_owned();
     }
-    record.crashes = record.crashes.saturating_add(1);
+    let count = record.failures.add(Cause::Crash, 1);
     record.suspected = record.suspected.saturating_add(HIT);
-    let count = record.crashes;
     match crash.in_hand.len() - 1 {
         _ if accused => format!("the runtime crashed while it worked on this delivery alone (crash {count})"),
         0 => format!("the runtime crashed while it worked on this delivery (crash {count})"),
@@ -160,7 +160,7 @@ mod tests {
             (crash(3_000, &[]), 1, 0, "while this delivery waited"),
         ];
         for (crash, with, held, words) in rows {
-            let mut record = Record { crashes: 7, held: 2, ..Record::default() };
+            let mut record = Record { failures: [(Cause::Crash, 7)].into(), held: 2, ..Record::default() };
             let step = after(&mut record, &crash, with);
             assert!(step.ends_with(words), "{step}");
             assert_eq!(record.held, held, "{step}");
@@ -188,7 +188,7 @@ mod tests {
             let hit = resting == 0;
             after(&mut record, &crash(0, if hit { &["n1", "n2"] } else { &["n2"] }), 1);
             let rests = rest(record.suspected).unwrap_or_default();
-            assert!(rests <= secs(16), "{rests:?} after {} crashes", record.crashes);
+            assert!(rests <= secs(16), "{rests:?} after {} crashes", record.failures.of(Cause::Crash));
             resting = if hit { rests.as_secs() } else { resting.saturating_sub(2) };
         }
         let mut record = Record::default();

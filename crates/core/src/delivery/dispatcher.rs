@@ -13,7 +13,7 @@ use super::finished::{Admission, FinishedItems};
 use super::gateway_breaker::GatewayBreaker;
 use super::operator_requests::Hold;
 use super::queue::{Queue, StartedJob};
-use super::scheduler::{Effect, RecoveredState, Standing};
+use super::scheduler_messages::{Effect, RecoveredState, Standing};
 use super::{End, Job, Outcome, Record, Trouble};
 use crate::gateway::Class;
 use crate::work::{Work, WorkId};

@@ -40,6 +40,7 @@ mod record;
 pub mod reply;
 pub mod retry;
 pub mod scheduler;
+mod scheduler_messages;
 mod stamp;
 pub mod thread_notices;
 pub mod tool_log;

@@ -13,7 +13,7 @@ use std::time::Duration;
 use super::dispatcher::{Dispatcher, Offered};
 use super::duplicate_runtime::{DuplicateCheck, ForeignRuntime, ListObservation};
 use super::poll_schedule::PollSchedule;
-use super::scheduler::SchedulerConfig;
+use super::scheduler_messages::SchedulerConfig;
 use super::{Job, Outcome, Trouble};
 use crate::work::{Work, WorkId};
 use mcr_model::clock::Millis;

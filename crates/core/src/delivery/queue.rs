@@ -22,9 +22,10 @@ use std::sync::Arc;
 
 use row::{PASSED_FOR_OTHERS, QueueEntry};
 
+use super::cause::Cause;
 use super::gateway_breaker::TurnAllowance;
 use super::operator_requests::{Hold, Pending, Place};
-use super::{Job, Record, Stage, cause};
+use super::{Job, Record, Stage};
 use crate::work::{Rank, Track, Work, WorkId};
 use mcr_model::clock::Millis;
 
@@ -272,7 +273,7 @@ impl Queue {
                 let ready = self.ready.iter().flatten().copied();
                 ready
                     .filter(|number| self.rows[number].may_begin(hold, turns))
-                    .min_by_key(|number| (self.rows[number].record.failures.of(cause::TURNED_AWAY), *number))
+                    .min_by_key(|number| (self.rows[number].record.failures.of(Cause::TurnedAway), *number))
             }),
         };
         self.hand_out(number?)
@@ -344,8 +345,7 @@ impl Queue {
         let is_untouched = |row: &QueueEntry| {
             let record = &row.record;
             // One that begins again is settled there, so no list shows it.
-            let again =
-                record.reopened || record.failures.of(cause::LOST_ANSWER) > 0 || record.sent.is_some();
+            let again = record.reopened || record.failures.of(Cause::LostAnswer) > 0 || record.sent.is_some();
             !row.running && matches!(record.stage, Stage::Fresh) && !again
         };
         let found = self.rows.iter().filter(|(_, row)| is_untouched(row) && candidates(&row.work.id));

@@ -3,14 +3,15 @@
 mod form_1;
 mod stage;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 pub use form_1::from_form_1;
 pub use stage::{Notice, PendingAnswer, Stage, ToolRounds};
 
 use super::End;
-use super::cause::Failures;
+use super::cause::{Cause, Failures};
 use super::stamp::Stamp;
 use super::tool_log::ToolLog;
 use crate::gateway::Usage;
@@ -27,7 +28,7 @@ pub const FORM: u32 = 2;
 /// version are ignored and kept ([`UnknownFields`]). A value that is not understood (a stage, an end) makes the whole record
 /// unreadable, because it may be the very step that must not be repeated: then the ledger leaves the row untouched.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, remote = "Self")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Record {
     /// How often the agent was told of it from the beginning; the number stands in the marker.
@@ -39,13 +40,12 @@ pub struct Record {
     /// How many requests the gateway may have taken: each try begins with one, and results of tools go back with more.
     #[serde(skip_serializing_if = "is_default")]
     pub requests: u32,
-    /// How often the runtime crashed with it in hand.
-    #[serde(skip_serializing_if = "is_default")]
-    pub crashes: u32,
-    /// How much the crashes point to it as their cause, which lengthens its rest ([`crash`](super::crash)).
+    /// How much the crashes point to it as their cause, which lengthens its rest ([`crash`](super::crash)). It stays apart
+    /// from the failures because it also goes down.
     #[serde(skip_serializing_if = "is_default")]
     pub suspected: u32,
-    /// How many of the last crashes, in a row, are held against it ([`crash`](super::crash)).
+    /// How many of the last crashes, in a row, are held against it ([`crash`](super::crash)). It stays apart from the
+    /// failures because another crash sets it to zero.
     #[serde(skip_serializing_if = "is_default")]
     pub held: u32,
     /// How often each cause of a failed attempt was met.
@@ -112,6 +112,26 @@ pub struct Record {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct UnknownFields(Map<String, Value>);
+
+impl Serialize for Record {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // The derived function: `remote` makes it one of the type and not of the trait.
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Record {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut record = Self::deserialize(deserializer)?;
+        // Crashes had a field of their own before they were a cause like others.
+        if let Some(crashes) = record.extra.0.remove("crashes") {
+            let crashes =
+                u32::deserialize(crashes).map_err(|why| D::Error::custom(format!("`crashes`: {why}")))?;
+            record.failures.add(Cause::Crash, crashes);
+        }
+        Ok(record)
+    }
+}
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()

@@ -3,8 +3,9 @@
 //! They are posted in the agent's name, because the backend has no other way, and identify themselves as
 //! automatic. They carry no id of the row and wake no agent.
 
+use super::cause::Cause;
 use super::failure::Trouble;
-use super::{End, Record, Waits, cause, policy};
+use super::{End, Record, Waits, policy};
 use crate::spans::times;
 use mcr_model::{DeliveryContext, NoResponseNote, Notification, NotificationType};
 
@@ -39,7 +40,7 @@ pub fn line(
         )),
         (End::Unanswered(_), Waits::Person, NoResponseNote::People)
         | (End::Unanswered(_), _, NoResponseNote::All) => {
-            let times = times(record.failures.of(cause::SILENCE));
+            let times = times(record.failures.of(Cause::Silence));
             Some(format!(
                 "*(Automatic note: asked {times}, the agent said nothing to {what}. Mention it to ask again.)*"
             ))

@@ -11,9 +11,10 @@ use super::cost::{asked, attempts, cost, cost_of_all};
 use super::finding::{Brief, Finding};
 use super::service_condition::{ServiceCondition, dotted, sentence};
 use super::turn_state::TurnState;
+use crate::delivery::cause::Cause;
 use crate::delivery::journal::{RecordedStep, Step};
 use crate::delivery::operator_requests::Place;
-use crate::delivery::{End, Record, Stage, cause};
+use crate::delivery::{End, Record, Stage};
 use crate::spans::{ago, span, times, until};
 use crate::work::Work;
 use mcr_model::clock::Millis;
@@ -207,7 +208,7 @@ fn ended(case: &Case, at: Millis, end: Option<&End>, now: Millis) -> Explanation
         ),
         Some(End::Unanswered(how)) => (
             format!("the agent should have answered and did not, {when}."),
-            reason(format!("asked {}, {}", times(case.record.failures.of(cause::SILENCE).max(1)), how.explain())),
+            reason(format!("asked {}, {}", times(case.record.failures.of(Cause::Silence).max(1)), how.explain())),
             "Nothing by itself: mention the agent to ask again, and look at its session and its model at the gateway."
                 .to_owned(),
         ),

@@ -9,26 +9,16 @@ use std::time::Instant;
 
 use super::ids::uuid;
 use super::observations::Seen;
-use super::run::{Turn, Watch};
+use super::run::Turn;
 use super::scripted_model::{InputItem, Prompt};
 use super::sessions::{Seat, Session};
 use super::transcript::{Entry, Item};
+use super::turn::NoWatcher;
 use super::{Inner, POLL_INTERVAL};
 
 /// The text that starts a resumed turn.
 const SYSTEM: &str = "[System] Your previous turn was interrupted by a gateway restart while OpenClaw was waiting on \
     tool/model work. Continue from the existing transcript and finish the interrupted response.";
-
-/// The watcher of a resumed turn: no client follows it.
-struct NoWatcher;
-
-impl Watch for NoWatcher {
-    fn is_open(&mut self) -> bool {
-        true
-    }
-
-    fn words(&mut self, _: &str) {}
-}
 
 /// Resumes all interrupted turns until this gateway ends.
 pub(super) fn resume_all(inner: &Arc<Inner>) {

@@ -76,8 +76,8 @@ pub(super) fn answer(inner: &Arc<Inner>, request: &Request) -> Reply {
     }
 }
 
-/// The watcher of a turn with a single reply: a disconnect is not noticed.
-struct NoWatcher;
+/// The watcher of a turn that no client follows, or whose disconnect is not noticed.
+pub(super) struct NoWatcher;
 
 impl Watch for NoWatcher {
     fn is_open(&mut self) -> bool {

@@ -45,12 +45,12 @@ impl Results {
     }
 }
 
-type Reply = Box<dyn Fn(&Results) -> String + Send>;
+type ReplyWriter = Box<dyn Fn(&Results) -> String + Send>;
 
 /// The remaining calls and the reply.
 pub(super) struct AgentPlan {
     calls: VecDeque<(&'static str, Value)>,
-    reply: Reply,
+    reply: ReplyWriter,
 }
 
 impl AgentPlan {

@@ -22,7 +22,7 @@ use mcr_model::{BehaviorFlags, DeliveryContext, Task};
 
 /// What an agent may do in a delivery, by its context.
 #[derive(Clone, Debug)]
-pub struct Standing {
+pub struct AgentRights {
     /// The task that it is about.
     pub task: Option<Task>,
     /// What it may do.
@@ -57,7 +57,7 @@ struct ActiveState {
     /// When this process sent the turn that is not settled, by the monotonic clock.
     sent: Option<Instant>,
     reading: Reading,
-    standing: Option<Standing>,
+    standing: Option<AgentRights>,
     /// Whether its calls are noted no longer.
     closed: bool,
 }
@@ -155,7 +155,7 @@ impl ActiveDelivery {
     }
 
     /// What the agent may do in it; none where no context was read since the process began.
-    pub fn standing(&self) -> Option<Standing> {
+    pub fn standing(&self) -> Option<AgentRights> {
         self.lock().standing.clone()
     }
 
@@ -199,7 +199,7 @@ impl ActiveDelivery {
 
     /// The agent is put to work on it, perhaps once more after another delivery had taken its place. A later list may
     /// have renewed the work since.
-    pub(super) fn stands(&self, work: &Arc<Work>, record: &Record, standing: Standing, reading: Reading) {
+    pub(super) fn stands(&self, work: &Arc<Work>, record: &Record, standing: AgentRights, reading: Reading) {
         let mut inside = self.lock();
         inside.work.clone_from(work);
         inside.asked = Asked::of(record);

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::deps::{DeliveryDeps, setback};
 use crate::metrics::Via;
-use crate::tools::run::{Doubt, GRACE, NotNow, Ran, ToolBackend, perform, settle};
+use crate::tools::run::{Doubt, ExecutedCall, GRACE, NotNow, ToolBackend, perform, settle};
 use mcr_core::delivery::journal::{Step, Wait};
 use mcr_core::delivery::{Job, Stage, ToolRounds, Trouble, tool_log};
 use mcr_core::gateway::{Reply, ToolCall, ToolOutput};
@@ -153,7 +153,7 @@ fn carried_out(
     request: &ToolRequest,
     context: CallContext<'_>,
     deps: &DeliveryDeps<'_>,
-) -> Result<Ran, Trouble> {
+) -> Result<ExecutedCall, Trouble> {
     if let Some(work) = work(job) {
         work.calls += 1;
     }
@@ -185,7 +185,7 @@ fn settled(
     since: Millis,
     context: CallContext<'_>,
     deps: &DeliveryDeps<'_>,
-) -> Result<Ran, Trouble> {
+) -> Result<ExecutedCall, Trouble> {
     let (asked, since_all) = (&*job, job.record.since);
     let is_known = |id: &str| deps.knows(asked, id);
     let requests = |task: &TaskId| deps.made.requests(task);

@@ -13,10 +13,11 @@ use log::{Level, info, log, warn};
 use super::deps::DeliveryDeps;
 use super::notification::NotificationSteps;
 use super::recover_turn::abandon;
+use mcr_core::delivery::cause::Cause;
 use mcr_core::delivery::crash::HELD_MAX;
 use mcr_core::delivery::journal::{Note, Step, Wait};
 use mcr_core::delivery::retry::{self, Next};
-use mcr_core::delivery::{End, Job, Notice, Outcome, Stage, Trouble, cause};
+use mcr_core::delivery::{End, Job, Notice, Outcome, Stage, Trouble};
 use mcr_core::gateway::{self, GatewayError, Why};
 use mcr_core::work::Kind;
 use mcr_model::AgentId;
@@ -68,7 +69,7 @@ fn attempt(job: &mut Job, steps: &mut dyn Steps, deps: &DeliveryDeps<'_>) -> Out
         let trouble = ended_by_a_person(job, deps).unwrap_or_else(|| cooled(job, trouble, deps));
         if job.record.stage != before {
             // It has come further: the backend was there in between.
-            job.record.failures.clear(cause::BACKEND_AWAY);
+            job.record.failures.clear(Cause::BackendAway);
         }
         let (answered, quiet) = deps.answers.now();
         let trouble = retry::weighed(&mut job.record, trouble, answered, quiet);

@@ -12,7 +12,7 @@ use super::provider_cooldown::ProviderCooldown;
 use crate::clock::Pulse;
 use crate::metrics::Metrics;
 use crate::roster::Team;
-use mcr_clients::convex::{self, CallError, Why};
+use mcr_clients::convex::{self, CallError, CallReason};
 use mcr_clients::mission::Mission;
 use mcr_core::delivery::failure::{Setback, Trouble, Weight};
 use mcr_core::delivery::journal::{Journal, JournalError, Note, Step, Wait};
@@ -215,12 +215,13 @@ pub struct Rules {
 #[expect(clippy::needless_pass_by_value, reason = "it stands in map_err")]
 pub(super) fn setback(error: CallError) -> Trouble {
     let weight = match (error.class, error.why) {
-        (convex::Class::Transient, _) => Weight::Passing,
-        (convex::Class::Gone, _) => Weight::Final,
-        (convex::Class::Refused, Why::Forbidden | Why::NotFound | Why::Invalid | Why::TooLarge) => {
-            Weight::Final
-        }
-        (convex::Class::Refused | convex::Class::Ambiguous, _) => Weight::Doubtful,
+        (convex::CallClass::Transient, _) => Weight::Passing,
+        (convex::CallClass::Gone, _)
+        | (
+            convex::CallClass::Refused,
+            CallReason::Forbidden | CallReason::NotFound | CallReason::Invalid | CallReason::TooLarge,
+        ) => Weight::Final,
+        (convex::CallClass::Refused | convex::CallClass::Ambiguous, _) => Weight::Doubtful,
     };
     Trouble::Backend(Setback { weight, not_before: error.not_before, sentence: error.to_string() })
 }

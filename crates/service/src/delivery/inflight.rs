@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crossbeam_channel::Sender;
 
-use super::active_delivery::{ActiveDelivery, Standing};
+use super::active_delivery::{ActiveDelivery, AgentRights};
 use super::reading::Reading;
 use mcr_core::delivery::Record;
 use mcr_core::delivery::tool_log::ToolLog;
@@ -125,7 +125,13 @@ impl InFlight {
 
     /// An agent is put to work on this, with this standing. `lists` is how many lists had come before the context was
     /// read: what those told is in it.
-    pub(super) fn hold(&self, work: &Arc<Work>, record: &mut Record, standing: Standing, reading: Reading) {
+    pub(super) fn hold(
+        &self,
+        work: &Arc<Work>,
+        record: &mut Record,
+        standing: AgentRights,
+        reading: Reading,
+    ) {
         self.put(work, record).stands(work, record, standing, reading);
     }
 

@@ -168,8 +168,10 @@ fn has_moved(row: &Notification, record: &Record, deps: &DeliveryDeps<'_>) -> Re
 fn context(row: &Notification, deps: &DeliveryDeps<'_>) -> Result<DeliveryContext, Trouble> {
     let asked = GetDeliveryContext { notification_id: &row.id };
     let context = deps.mission.ask(&asked).map_err(|error| match error.class {
-        convex::Class::Gone => Trouble::NoContext,
-        convex::Class::Transient | convex::Class::Refused | convex::Class::Ambiguous => setback(error),
+        convex::CallClass::Gone => Trouble::NoContext,
+        convex::CallClass::Transient | convex::CallClass::Refused | convex::CallClass::Ambiguous => {
+            setback(error)
+        }
     });
     let context = context?.ok_or(Trouble::NoContext)?;
     let notification = &context.notification;

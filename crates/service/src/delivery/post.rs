@@ -228,7 +228,7 @@ fn take_up(agent: &AgentId, task: &TaskId, deps: &DeliveryDeps<'_>) -> Result<()
         expected_status: Some(TaskStatus::Assigned),
     };
     match deps.mission.ask(&change) {
-        Err(error) if error.class == convex::Class::Transient => Err(setback(error)),
+        Err(error) if error.class == convex::CallClass::Transient => Err(setback(error)),
         Err(error) => {
             info!("{task} does not move to in_progress: {error}");
             Ok(())

@@ -121,7 +121,7 @@ mod tests {
     use serde_json::value::{RawValue, to_raw_value};
 
     use super::*;
-    use crate::delivery::active_delivery::Standing;
+    use crate::delivery::active_delivery::AgentRights;
     use crate::delivery::recover_turn;
     use mcr_clients::convex::{Call, CallError, Convex};
     use mcr_core::delivery::Record;
@@ -163,8 +163,8 @@ mod tests {
     const OWN: List = &[("n1", 1)];
     const NEWS: List = &[("n1", 1), ("n2", 2)];
 
-    fn standing() -> Standing {
-        Standing { task: None, flags: BehaviorFlags::default(), leads: false, may_close: false }
+    fn standing() -> AgentRights {
+        AgentRights { task: None, flags: BehaviorFlags::default(), leads: false, may_close: false }
     }
 
     /// After which lists the contexts were read how often, with one delivery at work on `n1` from before the second list

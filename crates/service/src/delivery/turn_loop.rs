@@ -2,7 +2,7 @@
 
 use log::warn;
 
-use super::active_delivery::Standing;
+use super::active_delivery::AgentRights;
 use super::calls;
 use super::deps::DeliveryDeps;
 use super::inflight::{Guard, TurnActivity};
@@ -54,7 +54,7 @@ pub(super) fn talk(
         may_close: policy::may_close(context),
     };
     let issued = deps.sessions.issue(session, &agent.slug, &job.work.track, deps.clock.now());
-    let standing = Standing {
+    let standing = AgentRights {
         task: context.task.clone(),
         flags: caller.flags,
         leads: caller.leads,

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mission_control_runtime::clock::{Clock as _, Millis};
-use mission_control_runtime::convex::{Class, Why};
+use mission_control_runtime::convex::{CallClass, CallReason};
 use mission_control_runtime::local::Options;
 use mission_control_runtime::mission::{GetOrchestrator, ListAgents, Mission};
 use mission_control_runtime::model::{AccountId, AgentId, Notification, Roster, Task, TaskId};
 use mission_control_runtime::secret::Secret;
-use mission_control_runtime::tools::run::{Doubt, GRACE, NotNow, Performed, Ran, ToolBackend, run, settle};
+use mission_control_runtime::tools::run::{
+    Doubt, ExecutedCall, GRACE, NotNow, Performed, ToolBackend, run, settle,
+};
 use mission_control_runtime::tools::{Caller, ToolRequest, offer, prepare, render};
 use serde_json::{Value, json};
 
@@ -25,7 +27,7 @@ pub(super) const BACKENDS: [Options; 3] = [
     Options { original: false, redact: true },
 ];
 /// The answer is lost.
-pub(super) const LOST: (Class, Why) = (Class::Ambiguous, Why::LostAnswer);
+pub(super) const LOST: (CallClass, CallReason) = (CallClass::Ambiguous, CallReason::LostAnswer);
 
 /// A board on which the orchestrator is in a conversation about a task, with its connection to the backend.
 pub(super) struct Fixture {
@@ -90,7 +92,7 @@ impl Fixture {
     }
 
     /// The agent makes the call, and time passes.
-    pub(super) fn call(&self, tool: &Tool) -> Ran {
+    pub(super) fn call(&self, tool: &Tool) -> ExecutedCall {
         self.team.board.pass(1_000);
         let call = call(tool.name, &self.args(tool).to_string());
         let ran = self.with(|caller, hands| run(&call, caller, &offer(caller), hands));

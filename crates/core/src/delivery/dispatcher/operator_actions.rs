@@ -4,7 +4,7 @@ use super::Dispatcher;
 use crate::delivery::End;
 use crate::delivery::dead_letters::DeadLetter;
 use crate::delivery::operator_requests::{OperatorReply, OperatorRequest, Refused};
-use crate::delivery::scheduler::{Effect, OperatorEffect};
+use crate::delivery::scheduler_messages::{Effect, OperatorEffect};
 use crate::work::WorkId;
 use mcr_model::clock::Millis;
 

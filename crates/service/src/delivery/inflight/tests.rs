@@ -17,8 +17,8 @@ fn work(id: &str) -> Arc<Work> {
     Arc::new(Work::from(serde_json::from_value::<Notification>(row).unwrap()))
 }
 
-fn standing() -> Standing {
-    Standing { task: None, flags: BehaviorFlags::default(), leads: false, may_close: false }
+fn standing() -> AgentRights {
+    AgentRights { task: None, flags: BehaviorFlags::default(), leads: false, may_close: false }
 }
 
 fn request() -> ToolRequest {

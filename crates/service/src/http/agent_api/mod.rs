@@ -263,7 +263,7 @@ impl AgentApi {
                 return Err(Refusal::new(422, words));
             }
         }
-        let mut naming = Naming { api: self, agent, name, answer: None };
+        let mut naming = NamedRequest { api: self, agent, name, answer: None };
         let result = make(Some(name));
         // What may go well another time is not kept, nor what came to nothing for our own reasons.
         naming.answer = match &result {
@@ -293,14 +293,14 @@ impl Drop for UnderWay<'_> {
 }
 
 /// The same of one with a name.
-struct Naming<'a> {
+struct NamedRequest<'a> {
     api: &'a AgentApi,
     agent: &'a str,
     name: &'a str,
     answer: Option<Answer>,
 }
 
-impl Drop for Naming<'_> {
+impl Drop for NamedRequest<'_> {
     fn drop(&mut self) {
         lock(&self.api.repeats).end(self.agent, self.name, self.answer.take());
     }

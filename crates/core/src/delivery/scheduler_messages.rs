@@ -4,12 +4,12 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::PollIntervals;
-use crate::delivery::dead_letters::DeadLetter;
-use crate::delivery::delivery_stats::DeliveryStats;
-use crate::delivery::duplicate_runtime::ForeignRuntime;
-use crate::delivery::operator_requests::{Hold, OperatorReply, OperatorRequest, ReplyTo};
-use crate::delivery::{ClosedWork, Job, Outcome, Record};
+use super::dead_letters::DeadLetter;
+use super::delivery_stats::DeliveryStats;
+use super::duplicate_runtime::ForeignRuntime;
+use super::operator_requests::{Hold, OperatorReply, OperatorRequest, ReplyTo};
+use super::poll_schedule::PollIntervals;
+use super::{ClosedWork, Job, Outcome, Record};
 use crate::work::{Work, WorkId};
 use mcr_model::Notification;
 use mcr_model::clock::Millis;
