@@ -231,7 +231,7 @@ impl Shop {
 
     fn stop(&mut self) {
         let (_hurry, calm) = crossbeam_channel::bounded(0);
-        self.service.take().unwrap().stop(Duration::from_secs(5), &calm, &Stop::default());
+        assert!(self.service.take().unwrap().stop(Duration::from_secs(5), &calm, &Stop::default()));
     }
 }
 

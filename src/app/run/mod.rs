@@ -181,7 +181,7 @@ fn serve(settings: &Settings, connections: &BackendConnections, redactor: &Arc<R
     state.set_draining();
     log_stop(view.standing().running, drain);
     switches.chores.close();
-    service.stop(drain, &shutdown.hurry, &switches.turns);
+    let in_order = service.stop(drain, &shutdown.hurry, &switches.turns);
     // Reporting "offline" next to another runtime would take its agents off the board. If there is none after
     // all, the backend notices by itself that the reports have stopped.
     if state.backend.health(None).accepted == Some(true) && view.standing().foreign.is_none() {
@@ -198,7 +198,7 @@ fn serve(settings: &Settings, connections: &BackendConnections, redactor: &Arc<R
         warn!("not every thread ended in time");
     }
     info!("stopped");
-    cause.exit()
+    if in_order { cause.exit() } else { Exit::Failed }
 }
 
 /// The gateway of the agents, if one is configured.
