@@ -119,7 +119,7 @@ pub(super) fn place<const N: usize>(call: &Call<'_>) -> Result<Option<[f64; N]>,
 
 #[derive(Deserialize)]
 struct ColumnArgs {
-    #[serde(deserialize_with = "status::word")]
+    #[serde(deserialize_with = "status::deserialize")]
     status: TaskStatus,
 }
 

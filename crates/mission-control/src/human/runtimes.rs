@@ -59,7 +59,7 @@ fn request_upgrade(call: &Call<'_>) -> Answer {
     let mut runtime = runtime(call)?;
     let row = &mut runtime.row;
     let openclaw = args.target_openclaw_version.unwrap_or_else(|| row.openclaw_version.clone());
-    upgrade::ask(row, openclaw, args.target_runtime_version, &args.strategy, &person.user_id, call.now());
+    upgrade::request(row, openclaw, args.target_runtime_version, &args.strategy, &person.user_id, call.now());
     call.tx.put(&runtime)?;
     done()
 }
@@ -101,12 +101,12 @@ fn roll_back(call: &Call<'_>) -> Answer {
         initiated_by: person.user_id.clone(),
         ..UpgradeEntry::default()
     };
-    upgrade::remember(row, entry);
+    upgrade::add_to_history(row, entry);
     row.updated_at = call.now();
     if args.target_runtime_version.is_some() || args.target_openclaw_version.is_some() {
         let openclaw = args.target_openclaw_version.unwrap_or(openclaw);
         let own = args.target_runtime_version.unwrap_or(own);
-        upgrade::ask(row, openclaw, own, "immediate", &person.user_id, call.now());
+        upgrade::request(row, openclaw, own, "immediate", &person.user_id, call.now());
     }
     call.tx.put(&runtime)?;
     done()

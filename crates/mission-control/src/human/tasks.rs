@@ -187,7 +187,7 @@ fn assign(call: &Call<'_>) -> Answer {
     ];
     let names: Vec<&str> = given.into_iter().filter(|(given, _)| *given).map(|(_, name)| name).collect();
 
-    let came = assignees::replace(call, &mut task, args.assigned_user_ids, args.assigned_agent_ids)?;
+    let added = assignees::replace(call, &mut task, args.assigned_user_ids, args.assigned_agent_ids)?;
     let from = status::of(&task)?;
     let to = match (from, assignees::any(&task.row)) {
         (TaskStatus::Inbox, Assignees::Some) => TaskStatus::Assigned,
@@ -197,7 +197,7 @@ fn assign(call: &Call<'_>) -> Answer {
     to.as_str().clone_into(&mut task.row.status);
     task.row.updated_at = call.now();
     call.tx.put(&task)?;
-    assignees::tell(call, &task, &came, &person.user_name)?;
+    assignees::notify_added(call, &task, &added, &person.user_name)?;
     record(call, &person, &task, "task_updated", Some(json!({"changedFields": names})))?;
     if to != from {
         status::record_by_person(call, &person, &task, from, &[("reason", json!("auto_assignment"))])?;
@@ -209,7 +209,7 @@ fn assign(call: &Call<'_>) -> Answer {
 #[serde(rename_all = "camelCase")]
 struct HumanStatusArgs {
     task_id: Id<Task>,
-    #[serde(deserialize_with = "status::word")]
+    #[serde(deserialize_with = "status::deserialize")]
     status: TaskStatus,
     blocked_reason: Option<String>,
 }

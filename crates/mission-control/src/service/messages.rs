@@ -8,7 +8,7 @@ use crate::call::{Answer, Call, value};
 use crate::function::{ACCOUNT, DataAccess, Function, Guard, Kind, TOKEN};
 use crate::number;
 use crate::rows::{Agent, Message, Notification, Stored, Task, Upload};
-use crate::rules::attachments::{self, Offered};
+use crate::rules::attachments::{self, AttachmentArg};
 use crate::rules::post::{self, Draft};
 use crate::rules::{limit, reach, thread};
 use crate::store::{Doc, Id, Table};
@@ -74,7 +74,7 @@ struct ServicePostArgs {
     #[serde(default)]
     suppress_agent_notifications: bool,
     #[serde(default)]
-    attachments: Vec<Offered>,
+    attachments: Vec<AttachmentArg>,
     source_notification_id: Option<Id<Notification>>,
 }
 
@@ -87,7 +87,7 @@ fn create_message(call: &Call<'_>) -> Answer {
         content: args.content,
         attachments: args.attachments,
         answers: args.source_notification_id,
-        quietly: args.suppress_agent_notifications,
+        suppressed: args.suppress_agent_notifications,
     };
     posted(post::by_agent(call, &agent, task, draft))
 }

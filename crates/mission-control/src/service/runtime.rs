@@ -140,7 +140,7 @@ fn record_upgrade(call: &Call<'_>) -> Answer {
         error: args.error.map(|error| first_line(&error)),
         initiated_by: pending.map_or_else(|| "runtime".to_owned(), |pending| pending.initiated_by),
     };
-    upgrade::remember(row, entry);
+    upgrade::add_to_history(row, entry);
     call.tx.put(&runtime)?;
     done()
 }

@@ -62,10 +62,10 @@ pub(crate) const FUNCTIONS: &[Function] = &[
 struct ServiceStatusArgs {
     task_id: Id<Task>,
     agent_id: Id<Agent>,
-    #[serde(deserialize_with = "status::word")]
+    #[serde(deserialize_with = "status::deserialize")]
     status: TaskStatus,
     blocked_reason: Option<String>,
-    #[serde(default, deserialize_with = "status::maybe_word")]
+    #[serde(default, deserialize_with = "status::deserialize_optional")]
     expected_status: Option<TaskStatus>,
 }
 
@@ -112,7 +112,7 @@ struct ServiceUpdateArgs {
     labels: Option<Vec<String>>,
     assigned_agent_ids: Option<Vec<Id<Agent>>>,
     assigned_user_ids: Option<Vec<String>>,
-    #[serde(default, deserialize_with = "status::maybe_word")]
+    #[serde(default, deserialize_with = "status::deserialize_optional")]
     status: Option<TaskStatus>,
     blocked_reason: Option<String>,
     #[serde(default, deserialize_with = "number::finite")]
@@ -178,7 +178,7 @@ fn set_fields(
     if names.is_empty() {
         return Ok(());
     }
-    let mut came = changes.apply(call, task)?;
+    let mut added = changes.apply(call, task)?;
     let status = &task.row.status;
     let wants_somebody = matches!(status::of(task)?, TaskStatus::Assigned | TaskStatus::InProgress);
     ensure!(
@@ -186,8 +186,8 @@ fn set_fields(
         "Invalid assignees: status '{status}' requires at least one assignee"
     );
     if !call.options.original {
-        came.retain(|who| *who != Party::agent(agent.id.as_str()));
-        assignees::tell(call, task, &came, &agent.row.name)?;
+        added.retain(|who| *who != Party::agent(agent.id.as_str()));
+        assignees::notify_added(call, task, &added, &agent.row.name)?;
     }
     activity::record(
         call.tx,

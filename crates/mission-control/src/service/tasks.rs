@@ -83,7 +83,7 @@ struct ServiceCreateArgs {
     labels: Vec<String>,
     #[serde(default, deserialize_with = "number::finite")]
     due_date: Option<f64>,
-    #[serde(default, deserialize_with = "status::maybe_word")]
+    #[serde(default, deserialize_with = "status::deserialize_optional")]
     status: Option<TaskStatus>,
     blocked_reason: Option<String>,
     #[serde(default)]
