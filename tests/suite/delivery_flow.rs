@@ -8,10 +8,13 @@ mod counted;
 /// Every crash point.
 mod crashes;
 mod crashing_process;
+/// A dead letter that is dropped while its mark is retried.
+mod dropped;
 /// What begins again because a person wants it.
 mod retried;
 /// Sequences in which something was once lost.
 mod sequences;
+pub(crate) use sequences::plan;
 /// A turn whose answer was lost.
 mod settling;
 /// A board, a desk, and a job on it.

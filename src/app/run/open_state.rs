@@ -9,9 +9,10 @@ use log::{error, info, warn};
 use crate::app::exit::Exit;
 use crate::app::state_dir;
 use mcr_config::{LedgerSwitch, Settings};
+use mcr_core::delivery::crash;
 use mcr_core::delivery::operator_requests::Hold;
 use mcr_core::delivery::scheduler::RecoveredState;
-use mcr_core::delivery::{End, crash};
+use mcr_core::ops::unreadable;
 use mcr_files::Folder;
 use mcr_model::AccountId;
 use mcr_model::clock::{Clock as _, SystemClock};
@@ -91,18 +92,12 @@ pub(super) fn open_ledger(
         .iter()
         .chain(opened.open.iter().filter_map(|left| left.work.notification()))
         .for_each(|row| made.begins(row));
-    let damaged = opened.damaged.into_iter().map(|damaged| {
-        error!("what was done for {} cannot be read ({}): it is not begun again", damaged.id, damaged.what);
-        (damaged.id, End::Dead("its record is damaged: what was done for it is not known".to_owned()))
-    });
-    let untouched = opened.newer.into_iter().map(|newer| {
-        error!(
-            "{} is left untouched: {}, so a newer version wrote it; start that version again to deliver it",
-            newer.id, newer.what
-        );
-        newer.id
-    });
-    let closed = opened.closed.into_iter().filter_map(|closed| Some((closed.id, closed.end?)));
+    for row in opened.unreadable.iter().filter(|row| row.is_open()) {
+        error!("{} {}", row.explain(), row.advice());
+    }
+    if let Some(words) = unreadable::closed_in_words(opened.unreadable.iter()) {
+        info!("{words}");
+    }
     let now = SystemClock.now();
     let mut open: Vec<_> = opened.open.into_iter().map(|it| (it.work, it.record, it.not_before)).collect();
     let crashed = opened.crash.iter().map(|crash| crash.in_hand.len());
@@ -113,8 +108,8 @@ pub(super) fn open_ledger(
     }
     let left = RecoveredState {
         open,
-        closed: closed.chain(damaged).collect(),
-        untouched: untouched.collect(),
+        closed: opened.closed.into_iter().map(|closed| (closed.id, closed.end)).collect(),
+        unreadable: opened.unreadable,
         dead: opened.dead,
         hold: Hold::default(),
     };

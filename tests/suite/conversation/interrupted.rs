@@ -173,13 +173,88 @@ fn a_row_of_a_newer_version_is_left_untouched_and_said() {
         told["state"] == "unreadable" && told["why"].as_str().unwrap().contains("newer version"),
         "{told}"
     );
+    house.mention(&task, "ben", "and now?");
+    house.until("the row behind it", |health| health["delivery"]["waiting"] == 1);
+    let behind = |house: &House| {
+        let later = house.undelivered()[1]["_id"].as_str().unwrap().to_owned();
+        let told = why(house, &later);
+        let words = told["why"].as_str().unwrap().to_owned();
+        (words, told["next"].as_str().unwrap().to_owned())
+    };
+    let (words, next) = behind(&house);
+    assert!(words.contains(&id) && next.contains(&format!("dead drop {id}")), "{words} {next}");
+    let health = house.health();
+    assert!(health["reasons"].as_array().unwrap().contains(&json!("unreadable_rows")), "{health}");
+    assert!(health["delivery"]["unreadable"][0].as_str().unwrap().contains("waits behind it"), "{health}");
+    for of in [&task, "ben"] {
+        let told = why(&house, of);
+        assert!(
+            told["what"].as_str().unwrap().contains("not understood") && told.to_string().contains(&id),
+            "{told}"
+        );
+    }
+    assert_eq!(house.gateway().posts(), 2, "ben is asked nothing more");
     let log = house.stop();
-    assert!(log.contains(&format!("{id} is left untouched: its record is of an unknown shape")), "{log}");
+    let line = format!("A newer version wrote the row of {id} (its record is of an unknown shape");
+    assert!(log.contains(&line), "{log}");
     assert_eq!(why(&house, &id)["state"], "unreadable", "also while no service runs");
+    assert!(why(&house, &task)["deliveries"].to_string().contains(&id));
     stage(json!("fresh"));
     house.start();
     assert_eq!(house.answer_of("ben", &task), "ben answers.");
     house.settled();
+}
+
+/// Closed rows that are not understood are told in one line that alarms nobody, and the same by `doctor` and `why`.
+#[test]
+fn a_closed_row_that_is_not_understood_is_no_trouble() {
+    let mut house = House::new(&["ben"], polite);
+    let task = house.task("in_progress", &["ben"]);
+    house.mention(&task, "ben", "hello");
+    let id = house.undelivered()[0]["_id"].as_str().unwrap().to_owned();
+    house.settled();
+    house.until("the end in the ledger", |_| why(&house, &id)["state"] == "answered");
+    house.stop();
+    let place = Path::new(house.state_dir()).to_owned();
+    forge(&place, &id, |kept| kept["form"] = json!(3));
+    house.start();
+    let log = house.stop();
+    assert!(
+        log.contains("closed rows of the ledger that are not understood: 1") && !log.contains("ERROR"),
+        "{log}"
+    );
+    let (_, told) = house.command(["doctor"]);
+    assert!(told.contains("closed rows of the ledger that are not understood: 1"), "{told}");
+    assert!(!told.contains("left untouched"), "{told}");
+    let told = why(&house, &id);
+    assert_eq!(
+        (&told["what"], &told["next"]),
+        (&json!(format!("{id} ended (answered).")), &json!("Done. No action needed."))
+    );
+    assert_eq!(house.command(["dead", "list"]).1.lines().last(), Some("Nothing was given up."));
+}
+
+/// A damaged row is not begun again: people are told so in its thread, once, whatever becomes of the process.
+#[test]
+fn a_damaged_row_ends_with_one_line_in_its_thread() {
+    let (may_end, mind) = patient();
+    let mut house = House::played(&["ben"], mind, with_status);
+    let task = house.task("in_progress", &["ben"]);
+    house.mention(&task, "ben", "hello");
+    house.begun();
+    let id = house.undelivered()[0]["_id"].as_str().unwrap().to_owned();
+    house.kill();
+    let place = Path::new(house.state_dir()).to_owned();
+    forge(&place, &id, |kept| *kept = json!({}));
+    may_end.store(true, Ordering::Relaxed);
+    house.start();
+    house.settled();
+    house.kill_and_start();
+    house.until("the end in the ledger", |health| health["delivery"]["dead"] == 1);
+    let said = house.said_by("ben", &task);
+    assert!(said.len() == 1 && said[0].contains("this mention is damaged"), "{said:?}");
+    assert_eq!(house.gateway().posts(), 1, "ben is not asked again");
+    assert_eq!(why(&house, &id)["state"], "dead");
 }
 
 /// The runtime crashes again and again over one delivery that nothing else is in hand with: at last it is given up, and

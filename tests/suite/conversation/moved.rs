@@ -63,7 +63,7 @@ fn a_folder_that_is_moved_away_holds_new_work_until_it_is_back() {
     house.stop();
     let read = ledger::read(&private(&here)).unwrap();
     assert!(
-        read.damaged.is_empty()
+        read.unreadable.is_empty()
             && read.tales.len() == 2
             && read.tales.iter().all(|tale| tale.closed.is_some())
     );
@@ -132,7 +132,7 @@ fn a_program_that_ends_without_its_folder_leaves_the_files_of_the_next_one_alone
     for (folder, agent) in [(&here, "ada"), (&there, "ben")] {
         let read = ledger::read(&private(folder)).unwrap();
         let agents: Vec<_> = read.tales.iter().map(|tale| &*tale.work.track.agent).collect();
-        assert!(read.damaged.is_empty(), "{read:?}");
+        assert!(read.unreadable.is_empty(), "{read:?}");
         assert_eq!(agents, [house.agent(agent)]);
     }
     assert_eq!(doubled(&house), (0, 0));

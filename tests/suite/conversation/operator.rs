@@ -65,7 +65,10 @@ fn what_gave_up_is_listed_and_begins_again() {
     assert!(show.starts_with("Mention for ben: given up "), "{show}");
 
     let (code, told) = house.command(["dead", "retry", &id]);
-    assert_eq!((code, &*told), (Some(0), &*format!("{id}: it begins again.\n")));
+    assert_eq!(
+        (code, &*told),
+        (Some(0), &*format!("{id}: it begins again: the agent is asked once more.\n"))
+    );
     house.hear(&format!("an operator retries {id}"));
     house.until("the answer", |_| answers(&house, &task) == ["ben answers."]);
     house.until("the end", |health| health["delivery"]["waiting"] == 0);
@@ -86,7 +89,13 @@ fn what_gave_up_is_dropped_for_good() {
     let mut house = House::new(&["ben"], polite);
     let (id, _) = dead_letter(&house);
     let (code, told) = house.command(["dead", "drop", &id]);
-    assert_eq!((code, &*told), (Some(0), &*format!("{id}: it is closed for good.\n")));
+    assert_eq!(
+        (code, &*told),
+        (
+            Some(0),
+            &*format!("{id}: it is closed for good: the agent is not asked again, and nothing is posted.\n")
+        )
+    );
     assert_eq!(house.command(["dead", "retry", &id]).0, Some(1));
     house.stop();
     house.start();
@@ -107,7 +116,10 @@ fn without_a_service_the_next_start_acts() {
     assert!(list.starts_with(&from), "{list}");
     assert_eq!(house.command(["status"]).0, Some(1));
     let (code, told) = house.command(["dead", "retry", &id]);
-    assert_eq!((code, &*told), (Some(0), &*format!("{id}: it begins again with the next start.\n")));
+    assert_eq!(
+        (code, &*told),
+        (Some(0), &*format!("{id}: it begins again with the next start: the agent is asked once more.\n"))
+    );
     let (code, told) = house.command(["dead", "retry", &id]);
     assert!(code == Some(1) && told.contains("under way already"), "{told}");
     let (_, why) = house.command(["why", &id]);

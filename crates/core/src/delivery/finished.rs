@@ -177,7 +177,9 @@ impl FinishedItems {
             Guard::None | Guard::Refused { .. } | Guard::OnlyMark(End::Gone) => Admission::Start,
             Guard::OnlyMark(end) => {
                 let record = item.dead_letter.as_ref().map(|letter| letter.record.clone());
-                Admission::OnlyMark(Box::new(record.unwrap_or_else(|| Record::ended(end))))
+                let record =
+                    record.map_or_else(|| Record::closed(end), |record| Record { is_closed: true, ..record });
+                Admission::OnlyMark(Box::new(record))
             }
         };
         self.change(id, |_| {});
@@ -215,9 +217,14 @@ impl FinishedItems {
     /// A person drops a dead letter. If a source offers the item again, only its mark is retried.
     pub(super) fn drop_dead_letter(&mut self, id: &WorkId) -> Option<DeadLetter> {
         let letter = self.retry(id)?;
-        let guard = Guard::OnlyMark(End::Dropped(letter.why.clone()));
-        self.items.insert(id.clone(), FinishedItem { guard, ..FinishedItem::default() });
+        self.guard_dropped(id, letter.why.clone());
         Some(letter)
+    }
+
+    /// A person has closed this item. If a source offers it again, only its mark is retried.
+    pub(super) fn guard_dropped(&mut self, id: &WorkId, why: String) {
+        let guard = Guard::OnlyMark(End::Dropped(why));
+        self.items.insert(id.clone(), FinishedItem { guard, ..FinishedItem::default() });
     }
 
     /// The dead letters, oldest first.

@@ -19,6 +19,12 @@ pub trait Journal: Send + Sync {
     /// again. Only [`Wait::ForDisk`] brings errors.
     fn note(&self, note: &Note<'_>, wait: Wait) -> Result<(), JournalError>;
 
+    /// A person closes a row that is not understood. Only the end and the step are added to it. An error means that there
+    /// is no such open row, or that the end may be forgotten in a crash.
+    fn drop_unreadable(&self, id: &WorkId, _at: Millis, _wait: Wait) -> Result<(), JournalError> {
+        Err(JournalError(format!("there is no open row of {id} that is not understood")))
+    }
+
     /// A worker has this delivery in hand from now on, until the hand is gone: what the next process must know if this
     /// one crashes.
     fn in_hand(&self, _work: &WorkId, _now: Millis) -> Hand {

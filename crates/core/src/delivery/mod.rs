@@ -28,6 +28,7 @@ pub mod failure;
 mod finished;
 mod gateway_breaker;
 pub mod journal;
+pub mod ledger_row;
 mod notification_source;
 pub mod operator_requests;
 pub mod policy;
@@ -51,7 +52,8 @@ use crate::work;
 pub use duplicate_runtime::ForeignRuntime;
 pub use failure::{Trouble, Unsettled};
 pub use record::{
-    FORM, Notice, PendingAnswer, Record, Sent, Stage, ToolRounds, UnknownFields, Waits, from_form_1,
+    FORM, Notice, PendingAnswer, Record, Sent, Stage, ToolRounds, UnknownFields, Waits, WithUnknown,
+    from_form_1,
 };
 pub use stamp::Stamp;
 

@@ -67,6 +67,8 @@ pub enum OperatorReply {
     Rows(Vec<Pending>, Vec<DeadLetter>),
     /// It is done.
     Done,
+    /// It is done, and this follows: a clause.
+    Decided(&'static str),
     /// It cannot be done, because of this.
     Refused(Refused),
 }
@@ -78,6 +80,10 @@ pub enum Refused {
     NotDead,
     /// It is under way already.
     UnderWay,
+    /// It has ended, and a worker sets its mark.
+    BeingMarked,
+    /// Its row in the ledger is not understood.
+    Unreadable,
     /// No work with this id is unsettled.
     NotUnderWay,
     /// The service is stopping.
@@ -90,6 +96,13 @@ impl Refused {
         match self {
             Self::NotDead => "Nothing with this id was given up; `dead list` shows what was.",
             Self::UnderWay => "It is under way already; `why` shows how far it is.",
+            Self::BeingMarked => {
+                "Mission Control is being asked to mark it as settled; try again once that has ended. `why` shows how far it is."
+            }
+            Self::Unreadable => {
+                "This version does not understand its row in the ledger, so it cannot begin again here. Start the newer version, \
+                 or close it for good with `dead drop`; `why` says more."
+            }
             Self::NotUnderWay => "No notification with this id is under way.",
             Self::Stopping => "The service is stopping and begins nothing any more.",
         }
@@ -121,6 +134,8 @@ pub enum Place {
     /// Another one of the same agent and task comes first: it runs, or it is earlier and does not let this one pass, or
     /// its turn is not settled.
     Behind(WorkId),
+    /// A row of the same agent and task that a newer version wrote comes first.
+    BehindUnreadable(WorkId),
 }
 
 /// Whoever wants to hear the answer; they are told once.

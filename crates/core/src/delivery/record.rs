@@ -4,9 +4,10 @@ mod form_1;
 mod stage;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
+pub use crate::unknown_fields::{UnknownFields, WithUnknown};
 pub use form_1::from_form_1;
+pub(super) use form_1::has_fields_of_form_1;
 pub use stage::{Notice, PendingAnswer, Stage, ToolRounds};
 
 use super::End;
@@ -24,7 +25,8 @@ pub const FORM: u32 = 2;
 /// What has been done for a row. Each step is noted here before the next one begins, and is not done again.
 ///
 /// It is kept across restarts under the names that stand here; what is as in the beginning is left out. Fields of a newer
-/// version are ignored and kept ([`UnknownFields`]). A value that is not understood (a stage, an end) makes the whole record
+/// version are ignored and kept ([`UnknownFields`]); the calls of an agent and their results are the gateway's words, and
+/// have none. A value that is not understood (a stage, an end) makes the whole record
 /// unreadable, because it may be the very step that must not be repeated: then the ledger leaves the row untouched.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -89,11 +91,15 @@ pub struct Record {
     pub effects: ToolLog,
     /// What its turns have cost, as far as the gateway says.
     #[serde(skip_serializing_if = "is_default")]
-    pub spent: Usage,
+    pub spent: WithUnknown<Usage>,
     /// The backend was asked to mark it as delivered and has not confirmed that, so it may list the row again. After a
     /// restart every closed row that is listed counts as such.
     #[serde(skip)]
     pub unmarked: bool,
+    /// The ledger has its end already, and only the mark is retried: that notes nothing. An end that a person gives it
+    /// meanwhile stays.
+    #[serde(skip)]
+    pub is_closed: bool,
     /// What the agent had answered, where it was given up before all of it was posted: it was paid for.
     #[serde(skip_serializing_if = "is_default")]
     pub unposted: Option<PendingAnswer>,
@@ -104,13 +110,6 @@ pub struct Record {
     #[serde(flatten)]
     pub extra: UnknownFields,
 }
-
-/// Fields that a newer version has written: without meaning here, and written again with what they belong to, so that
-/// the newer version finds them. Every part of a record that is written again has some; the calls of an agent and their
-/// results are the gateway's words, and no part of it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct UnknownFields(Map<String, Value>);
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
@@ -130,9 +129,9 @@ pub enum Waits {
 }
 
 impl Record {
-    /// Of what is over, and of which only the mark is missing.
-    pub(super) fn ended(end: End) -> Self {
-        Self { stage: Stage::Ended(end), ..Self::default() }
+    /// Of what the ledger has as closed, and of which only the mark is missing.
+    pub(super) fn closed(end: End) -> Self {
+        Self { stage: Stage::Ended(end), is_closed: true, ..Self::default() }
     }
 
     /// For another delivery of the same row, whose first answer stands.
@@ -145,7 +144,7 @@ impl Record {
             requests: self.requests,
             effects: self.effects.only_made(),
             reopened: true,
-            spent: self.spent,
+            spent: self.spent.clone(),
             extra: self.extra.clone(),
             ..Self::default()
         }
@@ -188,7 +187,7 @@ impl Record {
             waits: self.waits,
             since: self.since,
             effects: self.effects.clone(),
-            spent: self.spent,
+            spent: self.spent.clone(),
             stage,
             extra: self.extra.clone(),
             ..Self::default()

@@ -35,6 +35,8 @@ words! {
         BreakerOpen = "breaker_open",
         /// A delivery was given up and waits for a person.
         DeadLetters = "dead_letters",
+        /// An open row of the ledger is not understood.
+        UnreadableRows = "unreadable_rows",
         /// A turn shows no sign of life.
         StuckTurns = "stuck_turns",
         /// The roster is old.
@@ -79,6 +81,9 @@ impl HealthReason {
             Self::DeliveryFailing => "the last attempts failed one after another; see the last error below",
             Self::BreakerOpen => "nothing is begun until the gateway is back",
             Self::DeadLetters => "something was given up: `dead list`",
+            Self::UnreadableRows => {
+                "a row of the ledger is not understood, and the work behind it waits: `dead list` says what to do"
+            }
             Self::StuckTurns => "an agent shows no sign of life; `why` with its slug",
             Self::RosterStale => "the list of agents is old: Mission Control does not tell it",
             Self::ReportFailing => "Mission Control does not hear that we live",

@@ -153,8 +153,10 @@ fn closed(job: &mut Job, end: End, deps: &DeliveryDeps<'_>) -> Outcome {
     if !matches!(end, End::Dead(_) | End::Stopped) {
         info!("{}: {words}", name(job, deps));
     }
-    let note = Note::of(&job.work, deps.clock.now()).record(&job.record).step(Step::Ended, &words);
-    deps.write(&note.ends(&end), Wait::Not);
+    if !job.record.is_closed {
+        let note = Note::of(&job.work, deps.clock.now()).record(&job.record).step(Step::Ended, &words);
+        deps.write(&note.ends(&end), Wait::Not);
+    }
     Outcome::Closed(end)
 }
 
@@ -164,9 +166,11 @@ fn rest(job: &Job, trouble: Trouble, pause: Option<Duration>, deps: &DeliveryDep
     let level = if quiet { Level::Debug } else { Level::Info };
     let words = trouble.to_string();
     log!(level, "{}: {}.{}", name(job, deps), words.trim_end_matches('.'), next_attempt(pause));
-    let now = deps.clock.now();
-    let note = Note::of(&job.work, now).record(&job.record).step(Step::Rests, &words);
-    deps.write(&note.rests(pause.map(|pause| now + pause)), Wait::Not);
+    if !job.record.is_closed {
+        let now = deps.clock.now();
+        let note = Note::of(&job.work, now).record(&job.record).step(Step::Rests, &words);
+        deps.write(&note.rests(pause.map(|pause| now + pause)), Wait::Not);
+    }
     Outcome::Again { trouble, pause }
 }
 

@@ -167,6 +167,8 @@ pub struct DeliveryHealth {
     pub waiting: usize,
     /// What was given up and waits for a person's decision.
     pub dead: usize,
+    /// Open rows of the ledger that are not understood, what waits behind them, and what to do: sentences.
+    pub unreadable: Vec<String>,
     /// Those that are worked on.
     pub in_flight: usize,
     /// The turns of these, and those that are stuck.
@@ -300,6 +302,7 @@ impl Parts {
             }
             HealthReason::BreakerOpen => gateway.configured && gateway.breaker_open,
             HealthReason::DeadLetters => delivery.dead > 0,
+            HealthReason::UnreadableRows => !delivery.unreadable.is_empty(),
             HealthReason::StuckTurns => delivery.turns.iter().any(|turn| turn.state == TurnState::Stuck),
             HealthReason::RosterStale => roster.stale,
             // Where nothing gets through, the report is not what is wrong.

@@ -228,7 +228,7 @@ pub(super) fn stuck(folder: &Folder, why: LedgerError) -> LedgerError {
         Ok(Some(path)) if fs::metadata(&path).is_ok_and(|there| there.len() == 0) => return why,
         Ok(Some(path)) => {
             let (known, whole) =
-                look_at(&path, |image| image.record().is_ok_and(|record| record.only_waits()));
+                look_at(&path, |image| image.read().is_ok_and(|row| row.record.only_waits()));
             whole.then_some(known)
         }
         // What is in a file that cannot be read is not known.
@@ -263,9 +263,7 @@ fn look_at(path: &Path, leave_out: impl Fn(&Image) -> bool) -> (Vec<WorkId>, boo
         while let Some(row) = rows.next()? {
             match Found::read(row) {
                 Ok((Found::Whole(image), _)) if image.closed.is_some() || leave_out(&image) => {}
-                Ok((Found::Whole(Image { id, .. }) | Found::Damaged { id, .. }, _)) => {
-                    known.push(WorkId::new(id));
-                }
+                Ok((found, _)) => known.push(WorkId::new(found.id())),
                 Err(_) => illegible += 1,
             }
         }

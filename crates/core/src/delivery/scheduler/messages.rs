@@ -1,6 +1,6 @@
 //! The vocabulary of the scheduler: its events and effects, its settings, its initial state and its report.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use super::PollIntervals;
 use crate::delivery::dead_letters::DeadLetter;
 use crate::delivery::delivery_stats::DeliveryStats;
 use crate::delivery::duplicate_runtime::ForeignRuntime;
+use crate::delivery::ledger_row::UnreadableRow;
 use crate::delivery::operator_requests::{Hold, OperatorReply, OperatorRequest, ReplyTo};
 use crate::delivery::{End, Job, Outcome, Record};
 use crate::work::{Work, WorkId};
@@ -85,6 +86,8 @@ pub enum OperatorEffect {
     Reopen(Box<(Arc<Work>, Record)>),
     /// Note that this work is closed for good; why it had been given up.
     Dropped(Box<(Arc<Work>, Record)>, String),
+    /// Note that the row of this work, which is not understood, is closed for good.
+    DroppedUnreadable(WorkId),
     /// Nobody waits for the agent of this work any longer.
     GiveUp(WorkId),
     /// Tell whoever asked.
@@ -109,8 +112,8 @@ pub struct RecoveredState {
     pub open: Vec<(Arc<Work>, Record, Option<Millis>)>,
     /// Deliveries that are over here. One that is listed all the same only lacks its mark.
     pub closed: HashMap<WorkId, End>,
-    /// What only a newer version understands: it is not begun, marked or closed here.
-    pub untouched: HashSet<WorkId>,
+    /// Rows of the ledger that are not understood.
+    pub unreadable: Vec<UnreadableRow>,
     /// The dead letters, oldest first.
     pub dead: Vec<DeadLetter>,
     /// Whose turns do not begin.
@@ -130,6 +133,8 @@ pub struct Standing {
     pub breaker_open: Option<String>,
     /// How many were given up and wait for a person's decision.
     pub dead: usize,
+    /// The open rows of the ledger that are not understood, and what to do about them: sentences.
+    pub unreadable: Arc<[String]>,
     /// What tells of another runtime on the account, if anything does.
     pub foreign: Option<ForeignRuntime>,
     /// How many lists were begun.

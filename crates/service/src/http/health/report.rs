@@ -32,8 +32,10 @@ fn impact(reason: HealthReason) -> Impact {
         | HealthReason::ClockSkew
         | HealthReason::ProfilesUnwritable
         | HealthReason::ThreadPanicked => Impact::Impairs,
-        // A dead letter is one delivery that waits for a person. The report that the backend takes disproves the others.
+        // A dead letter and a row that is not understood wait for a person. The report that the backend takes disproves the
+        // others.
         HealthReason::DeadLetters
+        | HealthReason::UnreadableRows
         | HealthReason::BackendUnreachable
         | HealthReason::BackendRefusedToken
         | HealthReason::BackendRefusesAll
